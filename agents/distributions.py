@@ -1,0 +1,255 @@
+"""Agents that score the predictive distribution: BALD, BALSA, NFlows-Out and the plain heuristics.
+
+Shapes: T stochastic passes, N candidates, G grid points, M samples.
+"""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from core.agent import AGENTS, Agent
+from core.classifier import SAMPLES, Classifier, most_likely
+from core.models import Density
+from core.state import State
+
+from . import scores
+
+PASSES = 25
+GRID = 200
+
+# Candidates are scored in pieces of about this many densities, which bounds the memory.
+_PIECE = 1 << 20
+
+
+class DistributionAgent(Agent):
+    """Scores candidates piece by piece from their predictive densities."""
+
+    #: Densities evaluated for each candidate, for the size of a piece.
+    densities: ClassVar[int] = PASSES * GRID
+
+    @abstractmethod
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        """The scores [N] of a piece x [N, d] of the candidates."""
+
+    @torch.no_grad()
+    def score(self, state: State, x: Tensor) -> Tensor:
+        pieces = x.split(max(1, _PIECE // self.densities))
+        return torch.cat([self.score_piece(state.classifier, piece) for piece in pieces])
+
+    def log_prob(self, density: Density, points: int = GRID) -> Tensor:
+        """Log-densities on the protocol's grid, [*batch, G]."""
+        grid = torch.linspace(*self.protocol.grid, points, device=self.generator.device)
+        axes = [1] * len(density.batch_shape)
+        return density.log_prob(grid.view(-1, *axes)).movedim(0, -1)
+
+    def spacing(self, points: int = GRID) -> float:
+        """The spacing that trapezoids on the protocol's grid take."""
+        first, last = self.protocol.grid
+        return (last - first) / (points - 1 if self.protocol.true_spacing else points)
+
+    def samples(self, density: Density, count: int = SAMPLES) -> Tensor:
+        """Samples of the densities, [*batch, M]."""
+        return density.draw(count, self.generator)[0].movedim(0, -1)
+
+
+class PassesAgent(DistributionAgent):
+    """Scores T = 25 stochastic passes, a fresh mask for each pass and candidate."""
+
+    dropout = 0.05
+    #: Dropout rate in scoring where it differs from training (the dual agents): raised to this.
+    scoring_dropout: ClassVar[float | None] = None
+
+    def passes(self, classifier: Classifier, x: Tensor) -> Density:
+        """The densities of T passes over x [N, d], batch shape [T, N]."""
+        rate = self.scoring_dropout and max(self.scoring_dropout, classifier.dropout)
+        return classifier.passes(x, PASSES, self.generator, rate)
+
+
+@AGENTS.register("bald", "bald_point")
+class BALDPoint(PassesAgent):
+    """BALD of the point prediction: its standard deviation over the passes."""
+
+    folder = "BALD_Point"
+    densities = PASSES * SAMPLES
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        return scores.bald_point(most_likely(*self.passes(classifier, x).draw(SAMPLES, self.generator)))
+
+
+@AGENTS.register("bald_dist_entropy")
+class BALDDistEntropy(PassesAgent):
+    """BALD of the distribution's entropy."""
+
+    folder = "BALD_Dist_Entropy"
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        log_p = self.log_prob(self.passes(classifier, x))
+        return scores.dist_entropy(log_p, self.spacing(), self.protocol.log_space)
+
+
+@AGENTS.register("bald_dist_std")
+class BALDDistStd(PassesAgent):
+    """BALD of the distribution's standard deviation."""
+
+    folder = "BALD_Dist_Std"
+    densities = PASSES * SAMPLES
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        samples = self.samples(self.passes(classifier, x))
+        return scores.dist_std(samples, self.protocol.absolute_std_differences)
+
+
+@AGENTS.register("nflows_out")
+class NFlowsOut(PassesAgent):
+    """NFlows-Out: mutual information of target and mask; as published, rounding noise."""
+
+    folder = "NFlows_Out"
+
+    def score(self, state: State, x: Tensor) -> Tensor:
+        if self.protocol.mutual_information:
+            # Every pass judges the samples of every pass: T times as many densities.
+            small = max(1, _PIECE // (PASSES * PASSES * SAMPLES))
+            with torch.no_grad():
+                pieces = [self._mutual_information(state.classifier, piece) for piece in x.split(small)]
+            return torch.cat(pieces)
+        return super().score(state, x)
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        return scores.nflows_out(self.log_prob(self.passes(classifier, x)))
+
+    def _mutual_information(self, classifier: Classifier, x: Tensor) -> Tensor:
+        density = self.passes(classifier, x)
+        samples = density.draw(SAMPLES, self.generator)[0]  # [M, T, N]
+        log_p = density.log_prob(samples.transpose(0, 1)[:, :, None])  # [T, M, T', N]
+        return scores.mutual_information(log_p.permute(2, 0, 3, 1))
+
+
+class BALSA(PassesAgent):
+    """Bayesian active learning by distribution disagreement: scores 5,000 candidates."""
+
+    candidates = 5_000
+
+
+@AGENTS.register("balsa_kl_grid")
+class BALSAKLGrid(BALSA):
+    """KL divergence of each pass from the mean of the passes, on a grid."""
+
+    folder = "BALSA_KL_Grid"
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        return scores.kl_grid(self.log_prob(self.passes(classifier, x)), self.protocol.log_space)
+
+
+@AGENTS.register("balsa_kl_grid_norm")
+class BALSAKLGridNorm(BALSA):
+    """As `balsa_kl_grid`, the mean divided by its area."""
+
+    folder = "BALSA_KL_Grid_Norm"
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        log_p = self.log_prob(self.passes(classifier, x))
+        return scores.kl_grid(log_p, self.protocol.log_space, self.spacing())
+
+
+@AGENTS.register("balsa_kl_pairs")
+class BALSAKLPairs(BALSA):
+    """KL divergence of each pass from the next, on a grid."""
+
+    folder = "BALSA_KL_Pairs"
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        return scores.kl_pairs(self.log_prob(self.passes(classifier, x)), self.protocol.log_space)
+
+
+@AGENTS.register("balsa_kl_diff")
+class BALSAKLDiff(BALSA):
+    """KL divergence from the next pass less that from the mean."""
+
+    folder = "BALSA_KL_Diff"
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        return scores.kl_diff(self.log_prob(self.passes(classifier, x)))
+
+
+@AGENTS.register("balsa_kl_anomaly")
+class BALSAKLAnomaly(BALSA):
+    """Disagreement about samples drawn under one mask and judged under another."""
+
+    folder = "BALSA_KL_Anomaly"
+    densities = PASSES * SAMPLES
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        samples = self.passes(classifier, x).draw(SAMPLES, self.generator)[0]
+        log_d = self.passes(classifier, x).log_prob(samples)
+        return scores.kl_anomaly(log_d.movedim(0, -1))
+
+
+@AGENTS.register("balsa_entropy")
+class BALSAEntropy(BALSA):
+    """Entropy of each pass less that of the geometric mean of the passes."""
+
+    folder = "BALSA_entropy"
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        return scores.entropy_difference(self.log_prob(self.passes(classifier, x)), self.spacing())
+
+
+@AGENTS.register("balsa_emd")
+class BALSAEMD(BALSA):
+    """Earth mover's distance of each pass from the next, by samples."""
+
+    folder = "BALSA_EMD"
+    densities = PASSES * SAMPLES
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        return scores.emd_pairs(self.samples(self.passes(classifier, x)))
+
+
+@AGENTS.register("balsa_emd_full", "balsa_full")
+class BALSAEMDFull(BALSA):
+    """Earth mover's distance of each pass from all others, by samples."""
+
+    folder = "BALSA_EMD_full"
+    densities = PASSES * SAMPLES
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        return scores.emd_full(self.samples(self.passes(classifier, x)))
+
+
+class _KLDual(PassesAgent):
+    """Trains with the configured dropout and raises it to 0.05 to score."""
+
+    dropout = None
+    scoring_dropout = 0.05
+
+    def score(self, state: State, x: Tensor) -> Tensor:
+        result = super().score(state, x)
+        if not self.protocol.restore_dropout:
+            # As published: the raised rate stays in the model and trains it from now on.
+            state.classifier.model.dropout = max(self.scoring_dropout, state.classifier.dropout)
+        return result
+
+
+@AGENTS.register("balsa_kl_grid_dual")
+class BALSAKLGridDual(_KLDual, BALSAKLGrid):
+    """As `balsa_kl_grid`, with more dropout in scoring than in training."""
+
+    folder = "BALSA_KL_Grid_dual"
+
+
+@AGENTS.register("balsa_kl_pairs_dual")
+class BALSAKLPairsDual(_KLDual, BALSAKLPairs):
+    """As `balsa_kl_pairs`, with more dropout in scoring than in training."""
+
+    folder = "BALSA_KL_Pair_dual"
+
+
+@AGENTS.register("balsa_emd_dual")
+class BALSAEMDDual(BALSAEMD):
+    """As `balsa_emd`, with more dropout in scoring than in training."""
+
+    folder = "BALSA_EMD_dual"
+    dropout = None
+    scoring_dropout = 0.1

@@ -1,0 +1,112 @@
+"""Heuristics on one predictive distribution, dropout off; higher is less certain.
+
+Shapes: N candidates, G grid points, M samples.
+"""
+
+from torch import Tensor
+
+from core.agent import AGENTS, Agent
+from core.classifier import SAMPLES, Classifier
+from core.models import GaussDensity
+from core.state import State
+
+from . import scores
+from .distributions import DistributionAgent
+
+ENTROPY_GRID = 500
+
+
+@AGENTS.register("nf_conf")
+class NFConf(DistributionAgent):
+    """Least confidence: minus the highest log-density among samples."""
+
+    folder = "NF_Conf"
+    densities = SAMPLES
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        _, log_prob = classifier(x).draw(self.protocol.heuristic_samples, self.generator)
+        return -log_prob.max(0).values
+
+
+@AGENTS.register("nf_entropy")
+class NFEntropy(DistributionAgent):
+    """Trapezoid entropy on 500 grid points."""
+
+    folder = "NF_Entropy"
+    densities = ENTROPY_GRID
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        log_p = self.log_prob(classifier(x), ENTROPY_GRID)
+        return scores.entropy(log_p, self.spacing(ENTROPY_GRID))
+
+
+@AGENTS.register("nf_std")
+class NFStd(DistributionAgent):
+    """Standard deviation of the log-densities of samples."""
+
+    folder = "NF_Std"
+    densities = SAMPLES
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        return classifier(x).draw(SAMPLES, self.generator)[1].std(0)
+
+
+@AGENTS.register("nf_sample_std")
+class NFSampleStd(DistributionAgent):
+    """Standard deviation of samples."""
+
+    folder = "NF_Sample_Std"
+    densities = SAMPLES
+
+    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        return self.samples(classifier(x), self.protocol.heuristic_samples).std(-1)
+
+
+class _GaussAgent(Agent):
+    """Scores the Gaussian in closed form."""
+
+    variations = ("gauss",)
+
+    @staticmethod
+    def score_density(density: GaussDensity) -> Tensor:
+        """The scores [N] of densities of batch shape [N]."""
+        raise NotImplementedError
+
+    def score(self, state: State, x: Tensor) -> Tensor:
+        density = state.classifier(x)
+        if not isinstance(density, GaussDensity):
+            raise TypeError(f"{type(self).__name__} scores a Gaussian, not a {type(density).__name__}")
+        return self.score_density(density)
+
+
+@AGENTS.register("gauss_std")
+class GaussStd(_GaussAgent):
+    """The standard deviation."""
+
+    folder = "GaussStd"
+
+    @staticmethod
+    def score_density(density: GaussDensity) -> Tensor:
+        return density.scale
+
+
+@AGENTS.register("gauss_entropy")
+class GaussEntropy(_GaussAgent):
+    """The differential entropy."""
+
+    folder = "GaussEntropy"
+
+    @staticmethod
+    def score_density(density: GaussDensity) -> Tensor:
+        return density.entropy()
+
+
+@AGENTS.register("gauss_lc")
+class GaussLC(_GaussAgent):
+    """Least confidence: 1 - log p(mean)."""
+
+    folder = "GaussLC"
+
+    @staticmethod
+    def score_density(density: GaussDensity) -> Tensor:
+        return 1 - density.log_prob(density.loc)

@@ -1,0 +1,96 @@
+"""The base of all agents: subsample the pool, score the candidates, take the top."""
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .config import VARIATIONS, Config
+from .protocol import PUBLISHED, Protocol
+from .registry import Registry
+from .seeds import Seeds
+from .state import State
+
+__all__ = ["AGENTS", "Agent", "top"]
+
+AGENTS: Registry["Agent"] = Registry("agent")
+
+
+def top(scores: Tensor, count: int) -> Tensor:
+    """Positions of the `count` highest scores, highest first; ties in order, NaN as +inf."""
+    scores = torch.where(scores.isnan(), torch.inf, scores)
+    return scores.sort(descending=True, stable=True).indices[:count]
+
+
+class Agent:
+    """Chooses which points of the pool to label next.
+
+    A subclass names its result folder and implements `score`, or `select` where the batch is not
+    the top of the scores.
+
+    Args:
+        query_size: points to choose in each call.
+        seeds: the run's seeds; the streams `candidates` and `agent` are used.
+        protocol: `PUBLISHED` or `CORRECTED`.
+        device: where the environment's tensors live.
+
+    Attributes:
+        rng, generator: the agent's own randomness, for numpy and for torch.
+    """
+
+    #: Name of the folder of its results.
+    folder: ClassVar[str]
+    #: Size of the pool's subsample that is scored.
+    candidates: ClassVar[int] = 10_000
+    #: The model's dropout rate is raised to this, for training too; None leaves it.
+    dropout: ClassVar[float | None] = None
+    #: Variations whose models it can score.
+    variations: ClassVar[tuple[str, ...]] = VARIATIONS
+
+    def __init__(
+        self,
+        query_size: int,
+        seeds: Seeds,
+        protocol: Protocol = PUBLISHED,
+        *,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.query_size = query_size
+        self.protocol = protocol
+        self.rng = seeds.numpy("agent")
+        self.generator = seeds.torch("agent", device)
+        self._candidates = seeds.numpy("candidates")
+
+    @classmethod
+    def inject_config(cls, config: Config) -> Config:
+        """The experiment's configuration as this agent needs it, before the model is built."""
+        if cls.dropout is None:
+            return config
+        return replace(config, dropout=max(config.dropout, cls.dropout))
+
+    def predict(self, state: State | Tensor, *fields: Any) -> np.ndarray:
+        """Chooses points: `predict(state)` and `predict(*state)` are the same.
+
+        Returns:
+            Distinct indices into `state.x_unlabeled`, 1-D, in the order they were chosen;
+            `query_size` of them, fewer only where the pool or the budget has fewer left.
+        """
+        state = state if isinstance(state, State) else State(state, *fields)
+        pool = len(state.x_unlabeled)
+        count = min(self.query_size, pool, state.budget - state.added_images)
+        candidates = np.arange(pool)
+        if pool > self.candidates:
+            candidates = np.sort(self._candidates.choice(pool, self.candidates, replace=False))
+        rows = state.x_unlabeled[torch.from_numpy(candidates).to(state.x_unlabeled.device)]
+        # Always asking for `query_size` of the subsample: it is no smaller than any query size in use.
+        return candidates[self.select(state, rows, min(count, len(candidates)))]
+
+    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+        """Positions in x [N, d], the candidates, of `count` points, in the order they are chosen."""
+        return top(self.score(state, x), count).cpu().numpy()
+
+    def score(self, state: State, x: Tensor) -> Tensor:
+        """How much each candidate of x [N, d] is wanted, [N]; the highest scores are chosen."""
+        raise NotImplementedError(f"{type(self).__name__} implements neither score nor select")

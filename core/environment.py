@@ -1,0 +1,175 @@
+"""Pool-based active learning as a Gymnasium environment."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from .classifier import Classifier
+from .config import Config
+from .dataset import Dataset
+from .metrics import Metrics, evaluate
+from .models import build_model
+from .protocol import PUBLISHED, Protocol
+from .seeds import Seeds
+from .state import State
+from .training import FitResult, Trainer
+
+__all__ = ["Environment"]
+
+
+class Environment(gym.Env[State, Sequence[int]]):
+    """One run: a dataset, a model, and the points labelled so far.
+
+    The action of a step is a list of distinct indices into `x_unlabeled`. The points are added in
+    descending order of index, the model is fitted (under the published protocol after each single
+    point), and the reward is the MAE it saved. An episode terminates when `budget` points were
+    added or the pool is empty; it is never truncated.
+
+    The state holds a model and a shrinking pool, which no Gymnasium space describes:
+    `observation_space` and `action_space` are not set.
+
+    Args:
+        dataset: the data; its seeds are the run's.
+        config: model and training.
+        protocol: `PUBLISHED` or `CORRECTED`.
+        device: where data and model live.
+        budget: points to add; the dataset's own if None.
+
+    Raises:
+        ValueError: seed set and budget need more points than the train part has.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: Config,
+        protocol: Protocol = PUBLISHED,
+        *,
+        device: torch.device | str = "cpu",
+        budget: int | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.config = config
+        self.protocol = protocol
+        self.device = torch.device(device)
+        self.budget = dataset.budget if budget is None else budget
+        if dataset.seed_set + self.budget > len(dataset.x_train):
+            raise ValueError(
+                f"a seed set of {dataset.seed_set} and a budget of {self.budget} points need more "
+                f"than the {len(dataset.x_train)} points of the train part"
+            )
+
+    @property
+    def seeds(self) -> Seeds:
+        """The run's seeds."""
+        return self.dataset.seeds
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[State, dict[str, Any]]:
+        """Starts the run again: its split, seed set, initial weights and first fit.
+
+        Args:
+            seed: must be None; a run's randomness comes from its dataset's `Seeds`.
+            options: not used.
+        """
+        if seed is not None:
+            raise ValueError("reset(seed=...) is not possible: a run's seeds are those of its dataset")
+        self.dataset.reset()
+        self._x, self._y = self._tensor(self.dataset.x_train), self._tensor(self.dataset.y_train)
+        self._validation = self._tensor(self.dataset.x_val), self._tensor(self.dataset.y_val)
+        self._test = self._tensor(self.dataset.x_test), self._tensor(self.dataset.y_test)
+        self._labeled = [int(i) for i in self.dataset.seed_indices]
+        self._pool = np.setdiff1d(np.arange(len(self._x)), self._labeled)
+
+        relu, init = self.protocol.encoder_relu, self.seeds.torch("init")
+        model = build_model(self.config, self._x.shape[1], relu, [init]).to(self.device)
+        self.classifier = Classifier(model)
+        self.trainer = Trainer(model, self.config, self.protocol, self.seeds)
+        self._evaluation = self.seeds.torch("evaluation", self.device)
+        fit, metrics = self._fit(), self._evaluate()
+        self._initial_mae = self._mae = metrics.mae
+        return self.state, self._info(fit, metrics)
+
+    def step(self, action: Sequence[int]) -> tuple[State, float, bool, bool, dict[str, Any]]:
+        """Labels points of the pool and trains on them.
+
+        Args:
+            action: distinct indices into `state.x_unlabeled`; an array or tensor [k] is fine.
+
+        Returns:
+            state, reward (MAE before - MAE after), terminated, truncated (False), and info with
+            `mae`, `nll`, `crps`, `validation_nll` (of the last epoch) and `epochs`.
+
+        Raises:
+            ValueError: indices repeat, are out of range, or are more than the budget leaves.
+        """
+        chosen = np.sort(self._checked(action))[::-1]
+        one_by_one = self.protocol.refit_every_point and self.config.fitting == "finetuning"
+        epochs = 0
+        for group in np.split(chosen, len(chosen) if one_by_one else 1):
+            self._labeled += self._pool[group].tolist()
+            fit = self._fit()
+            epochs += fit.epochs
+        self._pool = np.delete(self._pool, chosen)
+        metrics = self._evaluate()
+        reward, self._mae = self._mae - metrics.mae, metrics.mae
+        terminated = self.added == self.budget or not len(self._pool)
+        return self.state, reward, terminated, False, self._info(FitResult(epochs, fit.validation_nll), metrics)
+
+    @property
+    def added(self) -> int:
+        """Points added so far."""
+        return len(self._labeled) - self.dataset.seed_set
+
+    @property
+    def state(self) -> State:
+        """What an agent sees now."""
+        labeled, pool = torch.tensor(self._labeled), torch.from_numpy(self._pool)
+        return State(
+            x_unlabeled=self._x[pool.to(self.device)],
+            x_labeled=self._x[labeled.to(self.device)],
+            y_labeled=self._y[labeled.to(self.device)],
+            per_class_instances={},
+            budget=self.budget,
+            added_images=self.added,
+            initial_test_acc=self._initial_mae,
+            current_test_acc=self._mae,
+            classifier=self.classifier,
+            optimizer=self.trainer.optimizer,
+        )
+
+    def points(self, action: Sequence[int]) -> Tensor:
+        """x and y [k, d + 1], on the CPU, of the pool's points that an action names, in its order."""
+        rows = torch.from_numpy(self._pool[self._checked(action)]).to(self.device)
+        return torch.cat([self._x[rows], self._y[rows, None]], 1).cpu()
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    def _checked(self, action: Sequence[int]) -> np.ndarray:
+        indices = np.asarray(action.cpu() if isinstance(action, Tensor) else action)
+        if indices.ndim != 1 or not len(indices) or indices.dtype.kind not in "iu":
+            raise ValueError(f"an action is a list of one or more integers, got {action!r}")
+        if len(np.unique(indices)) < len(indices):
+            raise ValueError(f"the indices of an action must be distinct, got {indices.tolist()}")
+        if indices.min() < 0 or indices.max() >= len(self._pool):
+            raise ValueError(f"the pool has the indices 0 to {len(self._pool) - 1}, got {indices.tolist()}")
+        if self.added + len(indices) > self.budget:
+            raise ValueError(f"{len(indices)} points are more than the {self.budget - self.added} left to add")
+        return indices
+
+    def _fit(self) -> FitResult:
+        rows = torch.tensor(self._labeled).to(self.device)
+        return self.trainer.fit(self._x[rows], self._y[rows], *self._validation)
+
+    def _evaluate(self) -> Metrics:
+        return evaluate(self.classifier, *self._test, self._evaluation)
+
+    @staticmethod
+    def _info(fit: FitResult, metrics: Metrics) -> dict[str, Any]:
+        return {**metrics._asdict(), "validation_nll": fit.validation_nll, "epochs": fit.epochs}

@@ -1,0 +1,124 @@
+"""The context manager that collects what an environment measures into files."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from . import results, util
+from .environment import Environment
+from .state import State
+
+__all__ = ["EnvironmentLogger"]
+
+Curve = tuple[list[int], list[float]]
+
+
+class EnvironmentLogger:
+    """Wraps a run's environment and writes its files when the run is finished.
+
+    On a regular exit of a finished episode it writes `accuracies.csv` (MAE), `likelihoods.csv`
+    (NLL), `crps.csv`, `losses.csv` (validation NLL) and `meta.txt` into `log_path`, then collects
+    all finished runs beside it into the four files of the folder above. A run that ends early,
+    by an exception or otherwise, writes nothing.
+
+    While a run goes on, `accuracies`, `likelihoods`, `crps` and `losses` are pairs of lists:
+    points added, and values.
+
+    Args:
+        env: the environment.
+        log_path: the run's folder, `.../run_<id>`.
+        unattended: nobody watches the terminal: progress bars print few lines.
+        record_points: also write `selected_points.pt`, x and y of the chosen points
+            [budget, d + 1] in the order they were chosen.
+        settings: what else `meta.txt` should say.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        log_path: str | Path,
+        unattended: bool = False,
+        *,
+        record_points: bool = False,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        self.env = env
+        self.log_path = Path(log_path)
+        self.unattended = unattended
+        self.record_points = record_points
+        self.settings = dict(settings or {})
+        self.accuracies: Curve = ([], [])
+        self.likelihoods: Curve = ([], [])
+        self.crps: Curve = ([], [])
+        self.losses: Curve = ([], [])
+
+    def __enter__(self) -> "EnvironmentLogger":
+        self._bars, util.tqdm.unattended = util.tqdm.unattended, self.unattended
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        util.tqdm.unattended = self._bars
+        if kind is None and self._finished:
+            self._write()
+
+    def reset(self) -> State:
+        """Resets the environment; the state alone."""
+        for curve in self._curves.values():
+            curve[0].clear()
+            curve[1].clear()
+        self._points: list[torch.Tensor] = []
+        self._epochs: list[int] = []
+        self._finished = False
+        self._started = time.perf_counter()
+        self._training = 0.0
+        state, info = self.env.reset()
+        self._log(info)
+        return state
+
+    def step(self, action: Sequence[int]) -> tuple[State, float, bool, bool, dict[str, Any]]:
+        """Steps the environment; its five values."""
+        if self.record_points:
+            self._points.append(self.env.points(action))
+        before = time.perf_counter()
+        state, reward, terminated, truncated, info = self.env.step(action)
+        self._training += time.perf_counter() - before
+        self._log(info)
+        self._finished = terminated or truncated
+        return state, reward, terminated, truncated, info
+
+    @property
+    def _curves(self) -> dict[str, Curve]:
+        return {"mae": self.accuracies, "nll": self.likelihoods, "crps": self.crps, "validation_nll": self.losses}
+
+    def _log(self, info: dict[str, Any]) -> None:
+        for name, (added, values) in self._curves.items():
+            added.append(self.env.added)
+            values.append(info[name])
+        self._epochs.append(info["epochs"])
+
+    def _write(self) -> None:
+        self.log_path.mkdir(parents=True, exist_ok=True)
+        # meta.txt says that a run is finished: gone first, written last.
+        (self.log_path / "meta.txt").unlink(missing_ok=True)
+        run_id, budget = self.env.seeds.run_id, self.env.budget
+        for file, name in results.FILES.items():
+            table = results.series(*self._curves[name], run_id, budget)
+            results.write_file(self.log_path / file, table.to_csv)
+        if self.record_points:
+            points = torch.cat(self._points)
+            results.write_file(self.log_path / "selected_points.pt", lambda path: torch.save(points, path))
+        seconds = time.perf_counter() - self._started
+        measured = {
+            "data_check": self.env.dataset.data_check,
+            "epochs": sum(self._epochs),
+            "seconds": round(seconds, 1),
+            "seconds_in_step": round(self._training, 1),
+        }
+        results.write_meta(self.log_path / "meta.txt", self.settings | measured)
+        results.aggregate(self.log_path.parent)

@@ -1,0 +1,76 @@
+"""Where the published code and the published method differ: one record, two instances."""
+
+from dataclasses import dataclass
+
+__all__ = ["CORRECTED", "PROTOCOLS", "PUBLISHED", "Protocol"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The switches of SPEC.md section 5. Nothing else depends on the protocol.
+
+    Attributes:
+        name: `published` or `corrected`.
+        stop_on_log_likelihood: early stopping waits for a new minimum of the summed validation
+            mean log-likelihood (as published, upside down) instead of the validation NLL.
+        refit_every_point: a `finetuning` model is refitted after every added point, not once a round.
+        encoder_relu: ReLU after each linear layer of the encoder.
+        grid: first and last point of the grids over the scaled target.
+        true_spacing: trapezoids take (last - first) / (G - 1) as spacing, not / G.
+        log_space: densities stay logarithms, so that no score is NaN or infinite.
+        absolute_std_differences: `bald_dist_std` sums absolute differences.
+        mutual_information: `nflows_out` estimates mutual information by Monte Carlo.
+        k_center: `coreset` updates its distances after each pick of a batch.
+        rotate_clusters: `typiclust` takes one point from each ranked cluster in turn.
+        heuristic_samples: samples of `nf_conf` and `nf_sample_std`.
+        restore_dropout: the KL dual agents restore the dropout rate after scoring.
+    """
+
+    name: str
+    stop_on_log_likelihood: bool
+    refit_every_point: bool
+    encoder_relu: bool
+    grid: tuple[float, float]
+    true_spacing: bool
+    log_space: bool
+    absolute_std_differences: bool
+    mutual_information: bool
+    k_center: bool
+    rotate_clusters: bool
+    heuristic_samples: int
+    restore_dropout: bool
+
+
+PUBLISHED = Protocol(
+    name="published",
+    stop_on_log_likelihood=True,
+    refit_every_point=True,
+    encoder_relu=False,
+    grid=(0.1, 0.9),
+    true_spacing=False,
+    log_space=False,
+    absolute_std_differences=False,
+    mutual_information=False,
+    k_center=False,
+    rotate_clusters=False,
+    heuristic_samples=64,
+    restore_dropout=False,
+)
+
+CORRECTED = Protocol(
+    name="corrected",
+    stop_on_log_likelihood=False,
+    refit_every_point=False,
+    encoder_relu=True,
+    grid=(0.0, 1.0),
+    true_spacing=True,
+    log_space=True,
+    absolute_std_differences=True,
+    mutual_information=True,
+    k_center=True,
+    rotate_clusters=True,
+    heuristic_samples=200,
+    restore_dropout=True,
+)
+
+PROTOCOLS = {protocol.name: protocol for protocol in (PUBLISHED, CORRECTED)}

@@ -1,0 +1,62 @@
+"""Where every random number of a run comes from.
+
+Each use of randomness has a stream of its own, so that one more draw in one place changes
+nothing in another, and a run depends on its seeds and its run id alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+__all__ = ["Seeds"]
+
+# use -> (key of its stream, the user's seed it hangs on; None: always 1)
+_USES = {
+    "split": (0, "pool_seed"),
+    "init": (1, "model_seed"),
+    "dropout": (2, "model_seed"),
+    "batches": (3, None),
+    "candidates": (4, "agent_seed"),
+    "agent": (5, "agent_seed"),
+    "evaluation": (6, "model_seed"),
+}
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """The seeds of one run; hands out generators named by their use.
+
+    The uses: `split` (validation split and seed set), `init` (initial weights), `dropout`
+    (masks while training), `batches` (minibatch order), `candidates` (subsample of the pool),
+    `agent` (whatever an agent draws), `evaluation` (samples behind MAE and CRPS).
+
+    Example:
+        >>> Seeds(run_id=3).numpy("split").integers(100) == Seeds(run_id=3).numpy("split").integers(100)
+        True
+    """
+
+    run_id: int = 1
+    agent_seed: int = 1
+    pool_seed: int = 1
+    model_seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{name} must not be negative, got {value}")
+
+    def sequence(self, use: str) -> np.random.SeedSequence:
+        """The seed sequence of a use: `SeedSequence([seed, run_id, key])`."""
+        key, seed = _USES[use]
+        return np.random.SeedSequence([1 if seed is None else getattr(self, seed), self.run_id, key])
+
+    def numpy(self, use: str) -> np.random.Generator:
+        """A fresh numpy generator at the start of the use's stream."""
+        return np.random.default_rng(self.sequence(use))
+
+    def torch(self, use: str, device: torch.device | str = "cpu") -> torch.Generator:
+        """A fresh torch generator at the start of the use's stream, on `device`."""
+        seed = int(self.sequence(use).generate_state(1, np.uint64)[0])
+        # torch takes seeds below 2**63 on every device.
+        return torch.Generator(device).manual_seed(seed >> 1)

@@ -1,0 +1,41 @@
+"""What an agent sees."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from .classifier import Classifier
+
+__all__ = ["State"]
+
+
+class State(NamedTuple):
+    """One moment of a run; the fields of the published interface, in its order.
+
+    It unpacks: `agent.predict(*state)` and `agent.predict(state)` are the same. d features.
+
+    Attributes:
+        x_unlabeled: features of the pool [N, d]; the indices an agent returns refer to it.
+        x_labeled: features of the labelled points [L, d], in the order they were added.
+        y_labeled: their targets [L].
+        per_class_instances: empty; counts of labels per class in the interface's older,
+            classifying sibling.
+        budget: points that may be added in the whole run.
+        added_images: points added so far.
+        initial_test_acc: MAE on the test set after the first fit.
+        current_test_acc: MAE on the test set now.
+        classifier: the model (see `Classifier`).
+        optimizer: the model's optimiser.
+    """
+
+    x_unlabeled: Tensor
+    x_labeled: Tensor
+    y_labeled: Tensor
+    per_class_instances: dict[int, int]
+    budget: int
+    added_images: int
+    initial_test_acc: float
+    current_test_acc: float
+    classifier: Classifier
+    optimizer: Optimizer

@@ -1,0 +1,42 @@
+"""The terminal: is there one, and how progress is shown."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import tqdm as _tqdm
+
+__all__ = ["is_cluster", "tqdm"]
+
+#: True where nobody watches: standard error is not a terminal, as in a cluster's job.
+is_cluster = not sys.stderr.isatty()
+
+
+class tqdm(_tqdm.tqdm):
+    """tqdm's bar; an unattended job prints a line a minute at the most, and the last one.
+
+    `EnvironmentLogger` sets `unattended` while it is entered.
+    """
+
+    unattended: ClassVar[bool] = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if self.unattended:
+            kwargs |= {"mininterval": 60, "maxinterval": 120, "miniters": 1, "ascii": True, "ncols": 100}
+        super().__init__(*args, **kwargs)
+
+    def __iter__(self) -> Iterator[Any]:
+        # tqdm's own leaves out the round that a loop ends with `break`: the bar stops at 99 %.
+        try:
+            for item in self.iterable:
+                yield item
+                self.update()
+        except GeneratorExit:
+            self.update()
+            raise
+        finally:
+            self.close()
+
+    def set_postfix(self, *args: Any, **kwargs: Any) -> None:
+        """As tqdm's, but an unattended bar is not drawn again at once."""
+        super().set_postfix(*args, **({"refresh": False} | kwargs if self.unattended else kwargs))

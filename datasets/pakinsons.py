@@ -1,0 +1,34 @@
+"""Parkinsons Telemonitoring: UCI 189, doi 10.24432/C5ZS3N (SPEC.md section 1).
+
+Source: Tsanas, Little, McSharry, Ramig, *Accurate Telemonitoring of Parkinson's Disease Progression by
+Noninvasive Speech Tests*, IEEE Transactions on Biomedical Engineering 2010.
+"""
+
+from core.dataset import DATASETS
+from core.tables import Table
+
+
+@DATASETS.register("pakinsons")
+class Pakinsons(Table):
+    """5,875 voice recordings of 42 patients, 61 features; target: total UPDRS score."""
+
+    folder = "Pakinsons"
+    seed_set = 200
+    budget = 800
+
+    name = "pakinsons"
+    files = ("parkinsons_updrs.data", "parkinsons+telemonitoring.zip")
+    download = "parkinsons+telemonitoring.zip"
+    urls = ("https://archive.ics.uci.edu/static/public/189/parkinsons+telemonitoring.zip",)
+    member = "parkinsons_updrs.data"
+    columns = (
+        *("subject#", "age", "sex", "test_time", "motor_UPDRS", "total_UPDRS"),
+        *("Jitter(%)", "Jitter(Abs)", "Jitter:RAP", "Jitter:PPQ5", "Jitter:DDP"),
+        *("Shimmer", "Shimmer(dB)", "Shimmer:APQ3", "Shimmer:APQ5", "Shimmer:APQ11", "Shimmer:DDA"),
+        *("NHR", "HNR", "RPDE", "DFA", "PPE"),
+    )
+    target = "total_UPDRS"
+    dropped = ("motor_UPDRS",)
+    categories = {"subject#": tuple(range(1, 43))}
+    n_rows = 5875
+    target_mean = 29.018942

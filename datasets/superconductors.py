@@ -1,0 +1,38 @@
+"""Superconductivty Data: UCI 464, doi 10.24432/C53P47 (SPEC.md section 1).
+
+Source: Hamidieh, *A Data-Driven Statistical Model for Predicting the Critical Temperature of a
+Superconductor*, Computational Materials Science 2018.
+"""
+
+from core.dataset import DATASETS
+from core.tables import Table
+
+_PROPERTIES = (
+    *("atomic_mass", "fie", "atomic_radius", "Density"),
+    *("ElectronAffinity", "FusionHeat", "ThermalConductivity", "Valence"),
+)
+_STATISTICS = ("mean", "gmean", "entropy", "range", "std")
+
+
+@DATASETS.register("superconductors")
+class Superconductors(Table):
+    """21,263 superconductors, 81 features of their chemical formulas; target: critical temperature."""
+
+    folder = "Superconductors"
+    seed_set = 200
+    budget = 800
+
+    name = "superconductors"
+    # Any dataset may have a train.csv, so it comes last.
+    files = ("superconductivity_train.csv", "superconductivty+data.zip", "train.csv")
+    download = "superconductivty+data.zip"
+    urls = ("https://archive.ics.uci.edu/static/public/464/superconductivty+data.zip",)
+    member = "train.csv"
+    columns = (
+        "number_of_elements",
+        *(f"{weight}{of}_{what}" for what in _PROPERTIES for of in _STATISTICS for weight in ("", "wtd_")),
+        "critical_temp",
+    )
+    target = "critical_temp"
+    n_rows = 21263
+    target_mean = 34.421219

@@ -1,0 +1,158 @@
+"""Runs one experiment: an agent on a dataset, once for each restart.
+
+    python evaluate.py --agent balsa_emd --dataset sarcos --query_size 50
+
+The results lie in runs/<Dataset>/<query_size>/<Agent>/; README.md describes them.
+"""
+
+import argparse
+import math
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+import core
+from agents import AGENTS
+from core import results, util
+from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
+from core.config import VARIATIONS, load_config
+from core.provenance import provenance
+from core.util import tqdm
+from datasets import DATASETS
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, argument_default=None
+    )
+
+    def add(name: str, default: object, text: str, **kwargs: object) -> None:
+        shown = "" if default is None else f" (default: {default})"
+        parser.add_argument(f"--{name}", default=default, help=text + shown, **kwargs)
+
+    add("agent", None, "name of an agent")
+    add("dataset", None, "name of a dataset")
+    add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
+    add("query_size", 50, "points chosen in each round", type=at_least(1))
+    add("run_id", 1, "id of the first run", type=at_least(0))
+    add("restarts", 50, "number of runs, of increasing ids", type=at_least(1))
+    add("agent_seed", 1, "seed of the agent and its candidates", type=at_least(0))
+    add("pool_seed", 1, "seed of validation part and seed set", type=at_least(0))
+    add("model_seed", 1, "seed of initial weights, dropout and evaluation", type=at_least(0))
+    add("variation", "nf", "the model", choices=VARIATIONS)
+    add("protocol", "published", "what the published code does, or its method", choices=list(core.PROTOCOLS))
+    add("record_points", 0, "1: keep the chosen points in selected_points.pt", type=int, choices=(0, 1))
+    add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
+    add("threads", 1, "threads of this process", type=at_least(1))
+    add("runs_folder", Path("runs"), "where the results go", type=Path)
+    add("budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1))
+    add("skip_data_check", 0, "1: go on with a table that is not the published one", type=int, choices=(0, 1))
+    parser.add_argument("--list", action="store_true", help="list agents and datasets, and exit")
+    args = parser.parse_args()
+    if not args.list and not (args.agent and args.dataset):
+        parser.error("--agent and --dataset are needed; --list shows what there is")
+    return args
+
+
+def list_names() -> None:
+    for registry in (AGENTS, DATASETS):
+        print(f"{registry.kind}s")
+        for name, cls in registry.classes.items():
+            names = ", ".join([name, *registry.aliases(name)])
+            print(f"  {names:28}{(cls.__doc__ or '').splitlines()[0]}")
+
+
+def prepare_folder(args: argparse.Namespace) -> Path:
+    """Checks what can be known before the first run; makes the experiment's folder.
+
+    Raises:
+        UserError: an argument does not fit another, or the folder cannot be written.
+    """
+    agent, dataset = AGENTS[args.agent], DATASETS[args.dataset]
+    load_config(args.dataset, args.variation)
+    if args.variation not in agent.variations:
+        raise core.UserError(f"agent '{args.agent}' needs --variation {' or '.join(agent.variations)}")
+    budget = args.budget or dataset.budget
+    if args.query_size > budget:
+        raise core.UserError(f"--query_size {args.query_size} is more than the budget of {budget} points")
+    folder = results.experiment_folder(
+        args.runs_folder, dataset.folder, args.query_size, agent.folder, args.variation, args.protocol
+    )
+    results.check_budget(folder, budget, range(args.run_id, args.run_id + args.restarts))
+    make_dataset(args, core.Seeds())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise core.UserError(f"cannot write to {folder}: {error.strerror}; choose another --runs_folder") from error
+    return folder
+
+
+def make_dataset(args: argparse.Namespace, seeds: core.Seeds) -> core.Dataset:
+    return DATASETS[args.dataset](args.data_folder, seeds, skip_data_check=bool(args.skip_data_check))
+
+
+def run(args: argparse.Namespace, run_id: int, log_path: Path, device: torch.device) -> None:
+    """One run, from its own seeds alone."""
+    protocol = core.PROTOCOLS[args.protocol]
+    seeds = core.Seeds(run_id, args.agent_seed, args.pool_seed, args.model_seed)
+    agent = AGENTS[args.agent](args.query_size, seeds, protocol, device=device)
+    config, config_file = load_config(args.dataset, args.variation)
+    config = agent.inject_config(config)
+    dataset = make_dataset(args, seeds)
+    env = core.Environment(dataset, config, protocol, device=device, budget=args.budget)
+    asked = {name: value for name, value in vars(args).items() if name not in ("list", "restarts")}
+    settings = asked | {"run_id": run_id, "device": device, "budget": env.budget, "config": config_file.name}
+    settings = settings | asdict(config) | provenance()
+    points = bool(args.record_points)
+    with core.EnvironmentLogger(env, log_path, util.is_cluster, record_points=points, settings=settings) as env:
+        done = False
+        dataset.reset()
+        state = env.reset()
+        iterations = math.ceil(env.env.budget / args.query_size)
+        iterator = tqdm(range(iterations), miniters=2, desc=f"run_{run_id}")
+        for _ in iterator:
+            action = agent.predict(*state)
+            state, _reward, done, truncated, _info = env.step(action)
+            iterator.set_postfix({"MAE": env.accuracies[1][-1]})
+            if done or truncated:
+                # triggered when sampling batch_size is >1
+                break
+
+
+def summarise(folder: Path, run_ids: range) -> None:
+    """One line a run, then the AUC over the runs: mean and standard deviation."""
+    columns = [f"run_{run_id}" for run_id in run_ids]
+    curves = {file: results.read_curves(folder / file)[columns] for file in results.FILES}
+    auc = {file: results.auc(table) for file, table in curves.items()}
+    mae, nll = curves["accuracies.csv"], curves["likelihoods.csv"]
+    for run in columns:
+        areas = f"AUC of MAE {auc['accuracies.csv'][run]:.4f}, of NLL {auc['likelihoods.csv'][run]:.3f}"
+        print(f"{run}: {areas}; final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}")
+    parts = []
+    for name, file in (("MAE", "accuracies.csv"), ("NLL", "likelihoods.csv"), ("CRPS", "crps.csv")):
+        spread = f" +- {auc[file].std():.4f}" if len(columns) > 1 else ""
+        parts.append(f"{name} {auc[file].mean():.4f}{spread}")
+    print(f"AUC over {len(columns)} run{'s' * (len(columns) > 1)}: {', '.join(parts)}")
+    print(f"results: {folder}")
+
+
+def main() -> None:
+    args = parse_arguments()
+    if args.list:
+        return list_names()
+    args.agent, args.dataset = AGENTS.name(args.agent), DATASETS.name(args.dataset)
+    set_threads(args.threads)
+    device = pick_device(args.device)
+    folder = prepare_folder(args)
+    run_ids = range(args.run_id, args.run_id + args.restarts)
+    for run_id in run_ids:
+        run(args, run_id, folder / f"run_{run_id}", device)
+    summarise(folder, run_ids)
+
+
+if __name__ == "__main__":
+    run_script(main)

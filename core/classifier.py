@@ -35,7 +35,7 @@ class Classifier:
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Density:
         """The predictive densities of rows x [N, d], batch shape [N]; dropout off."""
-        return self.model.density(self.model.density_parameters(self.model.encode(x[None]))[0])
+        return self.model.density(self.model.density_parameters(x[None])[0])
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
@@ -61,10 +61,9 @@ class Classifier:
         before = self.model.dropout
         self.model.dropout = before if rate is None else rate
         try:
-            embedding = self.model.encode(x.repeat(passes, 1)[None], [generator])
+            parameters = self.model.density_parameters(x.repeat(passes, 1)[None], [generator])
         finally:
             self.model.dropout = before
-        parameters = self.model.density_parameters(embedding)
         return self.model.density(parameters.view(passes, len(x), -1))
 
     @property

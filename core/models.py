@@ -9,6 +9,7 @@ otherwise; there is no training mode to forget.
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +25,8 @@ __all__ = [
     "FlowDensity",
     "GaussDensity",
     "GaussianModel",
+    "Layer",
     "NeuralSplineFlow",
-    "StackedLinear",
     "build_model",
 ]
 
@@ -33,24 +34,13 @@ BINS, BOUND, SLOPE = 8, 5.0, 1e-4
 SPLINE_PARAMETERS = 3 * BINS - 1
 
 
-class StackedLinear(nn.Module):
-    """S linear layers side by side: [S, N, in] to [S, N, out]."""
+class Layer(NamedTuple):
+    """S linear layers side by side: maps [S, N, in] to [S, N, out]."""
 
-    def __init__(self, stack: int, n_in: int, n_out: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(stack, n_in, n_out))
-        self.bias = nn.Parameter(torch.empty(stack, 1, n_out))
+    weight: Tensor  # [S, in, out]
+    bias: Tensor  # [S, 1, out]
 
-    @torch.no_grad()
-    def reset(self, generators: Sequence[torch.Generator]) -> None:
-        """Draws PyTorch's default init, uniform in +-1/sqrt(in), from the CPU generator of each model."""
-        bound = 1 / math.sqrt(self.weight.shape[1])
-        for weight, bias, generator in zip(self.weight, self.bias, generators, strict=True):
-            for parameter in (weight, bias):
-                draw = torch.rand(parameter.shape, generator=generator)
-                parameter.copy_((2 * draw - 1) * bound)
-
-    def forward(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, x, self.weight)
 
 
@@ -112,14 +102,17 @@ Density = FlowDensity | GaussDensity
 
 
 class DensityModel(nn.Module):
-    """An encoder and what turns its embedding into a density; the part both models share.
+    """An encoder and what turns its embedding into a density.
+
+    All weights of a model are one row of the single parameter `theta`, which the layers are views
+    of: the optimiser then works on one tensor instead of on twenty small ones.
 
     Args:
         stack: number of models S.
         features: number of features d.
-        hidden: widths of the hidden layers; the layers are d-h0, h0-h0, h0-h1, ...
+        hidden: widths of the hidden layers; the encoder's layers are d-h0, h0-h0, h0-h1, ...
         dropout: dropout rate behind every encoder layer but the first.
-        relu: ReLU after each linear layer (protocol `corrected`).
+        relu: ReLU after each linear layer of the encoder (protocol `corrected`).
     """
 
     density: type[FlowDensity] | type[GaussDensity]
@@ -128,18 +121,54 @@ class DensityModel(nn.Module):
         super().__init__()
         self.dropout = dropout
         self.relu = relu
-        widths = pairwise((features, hidden[0], *hidden))
-        self.encoder = nn.ModuleList(StackedLinear(stack, n_in, n_out) for n_in, n_out in widths)
+        encoder = list(pairwise((features, hidden[0], *hidden)))
+        self._encoder_layers = len(encoder)
+        #: (in, out) of every layer, in the order of their weights in `theta`.
+        self.shapes = [*encoder, *self.head_shapes(hidden[-1])]
+        self._sizes = [size for n_in, n_out in self.shapes for size in (n_in * n_out, n_out)]
+        self.theta = nn.Parameter(torch.zeros(stack, sum(self._sizes)))
 
+    @staticmethod
+    def head_shapes(width: int) -> list[tuple[int, int]]:
+        """(in, out) of the layers behind an embedding of that width."""
+        raise NotImplementedError
+
+    @staticmethod
+    def apply_head(head: Sequence[Layer], embedding: Tensor) -> Tensor:
+        """Parameters [S, N, K] of the densities, from the embedding [S, N, h]."""
+        raise NotImplementedError
+
+    @torch.no_grad()
     def reset(self, generators: Sequence[torch.Generator]) -> None:
-        """Draws all weights anew, those of model s from CPU generator s."""
-        for module in self.modules():
-            if isinstance(module, StackedLinear):
-                module.reset(generators)
+        """Draws PyTorch's default init, uniform in +-1/sqrt(in), from the CPU generator of each model."""
+        for theta, generator in zip(self.theta, generators, strict=True):
+            draw = 2 * torch.rand(theta.shape, generator=generator) - 1
+            bounds = [1 / math.sqrt(n_in) for n_in, _ in self.shapes for _ in ("weight", "bias")]
+            theta.copy_(draw * torch.tensor(bounds).repeat_interleave(torch.tensor(self._sizes)))
+
+    def layers(self) -> list[Layer]:
+        """All layers, in the order of `shapes`."""
+        parts = iter(self.theta.split(self._sizes, 1))
+        return [Layer(next(parts).unflatten(1, shape), next(parts)[:, None]) for shape in self.shapes]
 
     def encode(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Tensor:
         """The embedding [S, N, h] of rows [S, N, d]; with dropout if generators are given."""
-        for i, layer in enumerate(self.encoder):
+        return self._apply_encoder(self.layers()[: self._encoder_layers], x, generators)
+
+    def density_parameters(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Tensor:
+        """The parameters [S, N, K] of the densities of rows [S, N, d]; dropout as in `encode`."""
+        layers = self.layers()
+        encoder, head = layers[: self._encoder_layers], layers[self._encoder_layers :]
+        return self.apply_head(head, self._apply_encoder(encoder, x, generators))
+
+    def forward(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Density:
+        """The densities p(y|x) of rows [S, N, d], batch shape [S, N]."""
+        return self.density(self.density_parameters(x, generators))
+
+    def _apply_encoder(
+        self, encoder: Sequence[Layer], x: Tensor, generators: Sequence[torch.Generator] | None
+    ) -> Tensor:
+        for i, layer in enumerate(encoder):
             x = layer(x)
             if self.relu:
                 x = x.relu()
@@ -147,33 +176,22 @@ class DensityModel(nn.Module):
                 x = dropout(x, self.dropout, generators)
         return x
 
-    def density_parameters(self, embedding: Tensor) -> Tensor:
-        """Parameters [S, N, K] of the densities, from the embedding [S, N, h]."""
-        raise NotImplementedError
-
-    def forward(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Density:
-        """The densities p(y|x) of rows [S, N, d], batch shape [S, N]."""
-        return self.density(self.density_parameters(self.encode(x, generators)))
-
 
 class NeuralSplineFlow(DensityModel):
     """Two rational-quadratic splines on y, each with its own MLP h-64-64-23 (SPEC.md section 2)."""
 
     density = FlowDensity
 
-    def __init__(self, stack: int, features: int, hidden: Sequence[int], dropout: float, relu: bool) -> None:
-        super().__init__(stack, features, hidden, dropout, relu)
-        widths = (hidden[-1], 64, 64, SPLINE_PARAMETERS)
-        self.splines = nn.ModuleList(
-            nn.ModuleList(StackedLinear(stack, n_in, n_out) for n_in, n_out in pairwise(widths))
-            for _ in range(2)
-        )
+    @staticmethod
+    def head_shapes(width: int) -> list[tuple[int, int]]:
+        return 2 * [(width, 64), (64, 64), (64, SPLINE_PARAMETERS)]
 
-    def density_parameters(self, embedding: Tensor) -> Tensor:
-        parameters = []
-        for first, second, last in self.splines:  # type: ignore[misc]
-            parameters.append(last(second(first(embedding).relu()).relu()))
-        return torch.cat(parameters, -1)
+    @staticmethod
+    def apply_head(head: Sequence[Layer], embedding: Tensor) -> Tensor:
+        splines = [
+            last(second(first(embedding).relu()).relu()) for first, second, last in (head[:3], head[3:])
+        ]
+        return torch.cat(splines, -1)
 
 
 class GaussianModel(DensityModel):
@@ -181,14 +199,15 @@ class GaussianModel(DensityModel):
 
     density = GaussDensity
 
-    def __init__(self, stack: int, features: int, hidden: Sequence[int], dropout: float, relu: bool) -> None:
-        super().__init__(stack, features, hidden, dropout, relu)
-        self.mean = StackedLinear(stack, hidden[-1], 1)
-        self.scale = StackedLinear(stack, hidden[-1], 1)
+    @staticmethod
+    def head_shapes(width: int) -> list[tuple[int, int]]:
+        return [(width, 1), (width, 1)]
 
-    def density_parameters(self, embedding: Tensor) -> Tensor:
+    @staticmethod
+    def apply_head(head: Sequence[Layer], embedding: Tensor) -> Tensor:
         embedding = embedding.relu()
-        return torch.cat([self.mean(embedding), nn.functional.softplus(self.scale(embedding))], -1)
+        mean, scale = head
+        return torch.cat([mean(embedding), nn.functional.softplus(scale(embedding))], -1)
 
 
 _MODELS: dict[str, type[DensityModel]] = {"nsf": NeuralSplineFlow, "gauss": GaussianModel}

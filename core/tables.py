@@ -19,7 +19,7 @@ from .downloads import DownloadError, beside, fetch, is_writable, writing_alone
 from .errors import UserError
 from .rawfiles import UnusableError, one_line, read_raw
 
-__all__ = ["LoadedTable", "Table"]
+__all__ = ["Categories", "LoadedTable", "Table"]
 
 PASSED = "passed"
 #: How far, relatively, the mean of the target may be from the published table's.

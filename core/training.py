@@ -62,12 +62,8 @@ class Trainer:
         self.optimizer = self._new_optimizer()
 
     def _new_optimizer(self) -> torch.optim.NAdam:
-        return torch.optim.NAdam(
-            self.model.parameters(),
-            lr=self.config.lr,
-            weight_decay=self.config.weight_decay,
-            foreach=True,
-        )
+        config = self.config
+        return torch.optim.NAdam(self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
 
     def fit(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> FitResult:
         """Trains until early stopping or the epoch limit; the last weights stay.

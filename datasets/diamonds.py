@@ -3,8 +3,10 @@
 Source: Wickham, *ggplot2: Elegant Graphics for Data Analysis*, Springer 2016.
 """
 
+from typing import ClassVar
+
 from core.dataset import DATASETS
-from core.tables import Table
+from core.tables import Categories, Table
 
 
 @DATASETS.register("diamonds")
@@ -25,7 +27,7 @@ class Diamonds(Table):
     )
     columns = ("carat", "cut", "color", "clarity", "depth", "table", "price", "x", "y", "z")
     target = "price"
-    categories = {
+    categories: ClassVar[Categories] = {
         "cut": ("Fair", "Good", "Very Good", "Premium", "Ideal"),
         "color": ("J", "I", "H", "G", "F", "E", "D"),
         "clarity": ("I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"),

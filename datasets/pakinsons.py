@@ -4,8 +4,10 @@ Source: Tsanas, Little, McSharry, Ramig, *Accurate Telemonitoring of Parkinson's
 Noninvasive Speech Tests*, IEEE Transactions on Biomedical Engineering 2010.
 """
 
+from typing import ClassVar
+
 from core.dataset import DATASETS
-from core.tables import Table
+from core.tables import Categories, Table
 
 
 @DATASETS.register("pakinsons")
@@ -29,6 +31,6 @@ class Pakinsons(Table):
     )
     target = "total_UPDRS"
     dropped = ("motor_UPDRS",)
-    categories = {"subject#": tuple(range(1, 43))}
+    categories: ClassVar[Categories] = {"subject#": tuple(range(1, 43))}
     n_rows = 5875
     target_mean = 29.018942

@@ -87,7 +87,8 @@ def prepare_folder(args: argparse.Namespace) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise core.UserError(f"cannot write to {folder}: {error.strerror}; choose another --runs_folder") from error
+        reason = f"cannot write to {folder}: {error.strerror}"
+        raise core.UserError(f"{reason}; choose another --runs_folder") from error
     return folder
 
 
@@ -108,7 +109,9 @@ def run(args: argparse.Namespace, run_id: int, log_path: Path, device: torch.dev
     settings = asked | {"run_id": run_id, "device": device, "budget": env.budget, "config": config_file.name}
     settings = settings | asdict(config) | provenance()
     points = bool(args.record_points)
-    with core.EnvironmentLogger(env, log_path, util.is_cluster, record_points=points, settings=settings) as env:
+    with core.EnvironmentLogger(
+        env, log_path, util.is_cluster, record_points=points, settings=settings
+    ) as env:
         done = False
         dataset.reset()
         state = env.reset()

@@ -52,10 +52,12 @@ class GraphNetwork(nn.Module):
     def __init__(self, width: int, generator: torch.Generator) -> None:
         super().__init__()
         self.generator = generator
-        shapes = {"w1": (width, WIDTH), "b1": (WIDTH,), "w2": (WIDTH, 1), "b2": (1,)}
-        for name, shape in shapes.items():
-            draw = torch.rand(shape, generator=generator, device=generator.device)
-            self.register_parameter(name, nn.Parameter((2 * draw - 1) / math.sqrt(shape[-1])))
+        self.w1, self.b1 = self._draw(width, WIDTH), self._draw(WIDTH)
+        self.w2, self.b2 = self._draw(WIDTH, 1), self._draw(1)
+
+    def _draw(self, *shape: int) -> nn.Parameter:
+        draw = torch.rand(shape, generator=self.generator, device=self.generator.device)
+        return nn.Parameter((2 * draw - 1) / math.sqrt(shape[-1]))
 
     def forward(self, adjacency: Adjacency, propagated: Tensor, drop: bool) -> tuple[Tensor, Tensor]:
         """Hidden features [n, 128] and the sigmoid's input [n].

@@ -57,7 +57,7 @@ class DistributionAgent(Agent):
 class PassesAgent(DistributionAgent):
     """Scores T = 25 stochastic passes, a fresh mask for each pass and candidate."""
 
-    dropout = 0.05
+    dropout: ClassVar[float | None] = 0.05
     #: Dropout rate in scoring where it differs from training (the dual agents): raised to this.
     scoring_dropout: ClassVar[float | None] = None
 

@@ -49,7 +49,9 @@ class Classifier:
         return torch.cat([most_likely(*self(rows).draw(SAMPLES, generator)) for rows in x.split(2048)])
 
     @torch.no_grad()
-    def passes(self, x: Tensor, passes: int, generator: torch.Generator, rate: float | None = None) -> Density:
+    def passes(
+        self, x: Tensor, passes: int, generator: torch.Generator, rate: float | None = None
+    ) -> Density:
         """The densities of T stochastic passes over rows x [N, d], batch shape [T, N].
 
         Dropout is on, with a fresh mask for each pass and each row.

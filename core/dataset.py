@@ -65,7 +65,7 @@ class Dataset(ABC):
         rng = self.seeds.numpy("split")
         x, y = self.rows(rng)
         if x.ndim != 2 or y.shape != x.shape[:1]:
-            raise ValueError(f"{type(self).__name__}.rows: x [n, d] and y [n] wanted, got {x.shape}, {y.shape}")
+            raise ValueError(f"{type(self).__name__}.rows: x [n, d], y [n] wanted, got {x.shape}, {y.shape}")
         order = np.random.default_rng(1).permutation(len(x))
         train, test = np.split(order, [int(0.8 * len(x))])
 

@@ -119,7 +119,8 @@ class Environment(gym.Env[State, Sequence[int]]):
         metrics = self._evaluate()
         reward, self._mae = self._mae - metrics.mae, metrics.mae
         terminated = self.added == self.budget or not len(self._pool)
-        return self.state, reward, terminated, False, self._info(FitResult(epochs, fit.validation_nll), metrics)
+        info = self._info(FitResult(epochs, fit.validation_nll), metrics)
+        return self.state, reward, terminated, False, info
 
     @property
     def added(self) -> int:
@@ -159,8 +160,9 @@ class Environment(gym.Env[State, Sequence[int]]):
             raise ValueError(f"the indices of an action must be distinct, got {indices.tolist()}")
         if indices.min() < 0 or indices.max() >= len(self._pool):
             raise ValueError(f"the pool has the indices 0 to {len(self._pool) - 1}, got {indices.tolist()}")
-        if self.added + len(indices) > self.budget:
-            raise ValueError(f"{len(indices)} points are more than the {self.budget - self.added} left to add")
+        left = self.budget - self.added
+        if len(indices) > left:
+            raise ValueError(f"{len(indices)} points are more than the {left} left to add")
         return indices
 
     def _fit(self) -> FitResult:

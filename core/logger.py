@@ -94,7 +94,12 @@ class EnvironmentLogger:
 
     @property
     def _curves(self) -> dict[str, Curve]:
-        return {"mae": self.accuracies, "nll": self.likelihoods, "crps": self.crps, "validation_nll": self.losses}
+        return {
+            "mae": self.accuracies,
+            "nll": self.likelihoods,
+            "crps": self.crps,
+            "validation_nll": self.losses,
+        }
 
     def _log(self, info: dict[str, Any]) -> None:
         for name, (added, values) in self._curves.items():

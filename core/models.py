@@ -89,7 +89,8 @@ class GaussDensity(Normal):
     """
 
     def __init__(self, parameters: Tensor) -> None:
-        super().__init__(*parameters.unbind(-1), validate_args=False)
+        mean, scale = parameters.unbind(-1)
+        super().__init__(mean, scale, validate_args=False)
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """n samples and their log-densities, [n, *batch] each."""

@@ -93,7 +93,11 @@ def _read_csv(text: io.StringIO, **options: Any) -> pd.DataFrame:
 
 
 def _read_arff(content: bytes) -> pd.DataFrame:
-    """A dense ARFF file. (scipy's reader refuses string attributes and takes seconds for SARCOS.)"""
+    """A dense ARFF file.
+
+    Not by scipy's reader: it fails where quotes stand around some values only (`Fair, 'Very Good'`) or
+    texts are declared as strings, and takes seconds for SARCOS.
+    """
     text = content.decode("utf-8-sig")
     parts = re.split(r"^\s*@data\b.*$", text, maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)
     if len(parts) != 2:

@@ -47,11 +47,10 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
         beside.unlink(missing_ok=True)
 
 
-def series(added: Sequence[int], values: Sequence[float], run_id: int, budget: int) -> pd.DataFrame:
+def series(added: list[int], values: list[float], run_id: int, budget: int) -> pd.DataFrame:
     """One metric of a run as a table: rows 0 to `budget`, empty where nothing was measured."""
-    column = pd.Series(values, index=added, name=f"run_{run_id}", dtype="float64")
-    frame = column.reindex(range(budget + 1)).to_frame()
-    return frame.rename_axis("added")
+    table = pd.DataFrame({f"run_{run_id}": values}, index=added, dtype="float64")
+    return table.reindex(range(budget + 1)).rename_axis("added")
 
 
 def read_curves(path: Path) -> pd.DataFrame:
@@ -101,7 +100,8 @@ def check_budget(experiment: Path, budget: int, replaced: Sequence[int]) -> None
         rows = len(read_curves(folder / "accuracies.csv"))
         if rows != budget + 1:
             raise UserError(
-                f"{folder} was made with a budget of {rows - 1}, not {budget}: remove it, or take another --runs_folder"
+                f"{folder} was made with a budget of {rows - 1}, not {budget}: "
+                "remove it, or take another --runs_folder"
             )
 
 

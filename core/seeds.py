@@ -32,7 +32,7 @@ class Seeds:
     `agent` (whatever an agent draws), `evaluation` (samples behind MAE and CRPS).
 
     Example:
-        >>> Seeds(run_id=3).numpy("split").integers(100) == Seeds(run_id=3).numpy("split").integers(100)
+        >>> bool(Seeds(3).numpy("split").random() == Seeds(3).numpy("split").random())
         True
     """
 

@@ -113,13 +113,16 @@ class Table(Dataset, ABC):
         key = cls, folder, skip_data_check
         if key not in _loaded:
             try:
-                _loaded[key] = (
+                table = (
                     cls._from_cache(folder)
                     or cls._from_folder(folder, skip_data_check)
                     or cls._from_network(folder, skip_data_check)
                 )
             except OSError as error:
                 raise UserError(f"{cls.name}: {folder} cannot be used: {one_line(error)}") from error
+            if table.data_check != PASSED:
+                _warn(f"{cls.name}: {table.source}: check {table.data_check}; results are not comparable")
+            _loaded[key] = table
         return _loaded[key]
 
     @classmethod
@@ -253,8 +256,6 @@ class Table(Dataset, ABC):
         differences = "; ".join(filter(None, [cls._shape_difference(frame), cls._mean_difference(y)]))
         if differences and not skip_data_check:
             raise UnusableError(differences + _SKIP_HINT)
-        if differences:
-            _warn(f"{cls.name}: {path}: {differences}; results on it are not comparable")
         return LoadedTable(x, y, path, f"skipped: {differences}" if differences else PASSED)
 
     @classmethod

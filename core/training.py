@@ -81,9 +81,10 @@ class Trainer:
         limit = self.config.first_epochs if self.fits == 0 else self.config.later_epochs
         self.fits += 1
         stopping = EarlyStopping(self.config.patience)
-        epoch, nll = 0, math.nan
-        for epoch in range(1, limit + 1):
+        epochs, nll = 0, math.nan
+        while epochs < limit:
             self._train_epoch(x, y)
+            epochs += 1
             log_prob = self._validation_log_prob(x_val, y_val)
             nll = -log_prob.mean().item()
             watched = nll
@@ -94,9 +95,9 @@ class Trainer:
                 break
         if math.isnan(nll):
             raise FloatingPointError(
-                f"training diverged: the validation NLL is not a number after {epoch} epochs on {len(x)} points"
+                f"training diverged: the validation NLL is not a number (epoch {epochs}, {len(x)} points)"
             )
-        return FitResult(epoch, nll)
+        return FitResult(epochs, nll)
 
     def _train_epoch(self, x: Tensor, y: Tensor) -> None:
         """One pass over the points in fresh order; an incomplete last minibatch is dropped."""

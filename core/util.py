@@ -12,7 +12,7 @@ __all__ = ["is_cluster", "tqdm"]
 is_cluster = not sys.stderr.isatty()
 
 
-class tqdm(_tqdm.tqdm):
+class tqdm(_tqdm.tqdm):  # noqa: N801 (it stands in for tqdm's own)
     """tqdm's bar; an unattended job prints a line a minute at the most, and the last one.
 
     `EnvironmentLogger` sets `unattended` while it is entered.

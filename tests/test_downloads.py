@@ -1,0 +1,369 @@
+"""core.downloads and the download path of core.tables, against a real server on this machine."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core import downloads, tables
+from core.downloads import DownloadError, beside, fetch, is_writable, writing_alone
+from core.errors import UserError
+from tests.mini_table import FRAME, Mini, csv, expected_x, put, zipped
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Server(ThreadingHTTPServer):
+    """Answers each path with what `answers` lists for it, one after the other, the last for ever.
+
+    An answer is (status, body, announced length); `requests` holds the paths asked for.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, list[tuple[int, bytes, int]]] = {}
+        self.requests: list[str] = []
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+    def answer(self, path: str, *answers: tuple[int, bytes, int]) -> str:
+        self.answers[path] = list(answers)
+        return self.url(path)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.requests.append(self.path)
+        answers = self.server.answers.get(self.path, [(404, b"no such file", 12)])
+        status, body, length = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def whole(body: bytes) -> tuple[int, bytes, int]:
+    return 200, body, len(body)
+
+
+def broken_off(body: bytes) -> tuple[int, bytes, int]:
+    return 200, body[: len(body) // 2], len(body)
+
+
+UNAVAILABLE = (503, b"later", 5)
+GOOD = zipped(csv())
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits before new attempts, which are not waited for; and an empty memory of tables."""
+    monkeypatch.setattr(tables, "_loaded", {})
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    waited: list[float] = []
+    monkeypatch.setattr("pooch.core.time.sleep", waited.append)
+    return waited
+
+
+def files_of(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def mini(*urls: str) -> type[Mini]:
+    return type("Mini", (Mini,), {"urls": urls})
+
+
+# --- fetch ---------------------------------------------------------------------------------
+
+
+def test_fetch_stores_the_bytes_readable_for_all(tmp_path: Path, server: Server) -> None:
+    body = np.random.default_rng(0).bytes(300_000)
+    fetch(server.answer("/a%20b", whole(body)), tmp_path / "file.bin")
+    assert (tmp_path / "file.bin").read_bytes() == body
+    assert (tmp_path / "file.bin").stat().st_mode & 0o777 == 0o644
+    assert files_of(tmp_path) == ["file.bin"]
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("bad", [UNAVAILABLE, broken_off(b"the whole answer")])
+def test_fetch_tries_again(
+    tmp_path: Path, server: Server, waits: list[float], bad: tuple[int, bytes, int]
+) -> None:
+    fetch(server.answer("/file", bad, bad, whole(b"the whole answer")), tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"the whole answer"
+    assert len(server.requests) == 3
+    assert waits == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason", "attempts"),
+    [
+        (UNAVAILABLE, "HTTP status 503", 1 + downloads.RETRIES),
+        (broken_off(b"the whole answer"), "the answer broke off", 1 + downloads.RETRIES),
+        ((404, b"", 0), "HTTP status 404", 1),
+        ((429, b"", 0), "HTTP status 429", 1 + downloads.RETRIES),
+    ],
+)
+def test_fetch_gives_up(
+    tmp_path: Path, server: Server, bad: tuple[int, bytes, int], reason: str, attempts: int
+) -> None:
+    with pytest.raises(DownloadError, match=f"^{reason}$"):
+        fetch(server.answer("/file", bad), tmp_path / "file")
+    assert len(server.requests) == attempts
+    assert files_of(tmp_path) == []
+
+
+def test_fetch_without_a_server(tmp_path: Path, server: Server) -> None:
+    url = server.url("/file")
+    server.server_close()
+    with pytest.raises(DownloadError, match="^no connection"):
+        fetch(url, tmp_path / "file")
+    with pytest.raises(DownloadError, match="gopher"):
+        fetch("gopher://127.0.0.1/file", tmp_path / "file")
+    assert files_of(tmp_path) == []
+
+
+# --- tables from addresses -----------------------------------------------------------------
+
+
+def test_a_download_is_checked_stored_and_cached(tmp_path: Path, server: Server) -> None:
+    folder = tmp_path / "new" / "folder"
+    cls = mini(server.answer("/mini", whole(GOOD)))
+    table = cls.load(folder)
+    np.testing.assert_array_equal(table.x, expected_x())
+    assert table.source == folder / "mini.zip"
+    assert files_of(folder) == ["mini.npz", "mini.zip"]
+    assert (folder / "mini.zip").read_bytes() == GOOD
+    tables._loaded.clear()
+    assert cls.load(folder).source == folder / "mini.npz"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ((404, b"", 0), "HTTP status 404"),
+        (broken_off(GOOD), "the answer broke off"),
+        (whole(b"<html>moved</html>"), "cannot be read (BadZipFile: File is not a zip file)"),
+        (whole(zipped(csv(FRAME.iloc[1:]))), "39 rows instead of 40"),
+    ],
+)
+def test_the_second_address_is_tried(
+    tmp_path: Path, server: Server, bad: tuple[int, bytes, int], reason: str
+) -> None:
+    first, second = server.answer("/first", bad), server.answer("/second", (404, b"", 0))
+    with pytest.raises(UserError) as info:
+        mini(first, second).load(tmp_path)
+    message = str(info.value)
+    assert "\n" not in message
+    assert f"{first}: {reason}" in message
+    assert f"{second}: HTTP status 404" in message
+    assert f"fetch {first} by hand and save it as {tmp_path / 'mini.zip'}" in message
+    assert files_of(tmp_path) == []
+
+    server.answer("/second", whole(GOOD))
+    assert mini(first, second).load(tmp_path).data_check == "passed"
+    assert files_of(tmp_path) == ["mini.npz", "mini.zip"]
+
+
+def test_an_unchecked_download_is_used_but_not_kept(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cls = mini(server.answer("/mini", whole(zipped(csv(FRAME.iloc[1:])))))
+    table = cls.load(tmp_path, skip_data_check=True)
+    assert table.data_check.startswith("skipped: 39 rows instead of 40")
+    assert files_of(tmp_path) == []
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert len(warnings) == 1
+    assert "39 rows" in warnings[0]
+    with pytest.raises(UserError, match="39 rows instead of 40"):
+        cls.load(tmp_path)
+
+
+def test_nothing_is_fetched_for_a_folder_that_cannot_be_written(tmp_path: Path, server: Server) -> None:
+    cls = mini(server.answer("/mini", whole(GOOD)))
+    tmp_path.chmod(0o555)
+    try:
+        with pytest.raises(UserError, match="nothing can be written there"):
+            cls.load(tmp_path / "missing")
+        assert files_of(tmp_path) == []
+    finally:
+        tmp_path.chmod(0o755)
+    assert server.requests == []
+
+
+def test_processes_that_start_together_fetch_once(tmp_path: Path, server: Server) -> None:
+    """Four threads stand for processes: locks and files are all that they share."""
+    cls = mini(server.answer("/mini", whole(GOOD)))
+    found: list[tables.LoadedTable] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(cls._from_network(tmp_path, False))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(found) == 4
+    assert len(server.requests) == 1
+    assert files_of(tmp_path) == ["mini.npz", "mini.zip"]
+
+
+# --- small parts ---------------------------------------------------------------------------
+
+
+def test_beside_removes_what_was_not_renamed(tmp_path: Path) -> None:
+    target = tmp_path / "table.npz"
+    with beside(target) as one, beside(target) as two:
+        assert one != two
+        assert one.parent == target.parent
+        assert one.suffix == ".npz"
+        one.write_bytes(b"good")
+        two.write_bytes(b"half")
+        os.replace(one, target)
+    assert files_of(tmp_path) == ["table.npz"]
+    with pytest.raises(KeyboardInterrupt), beside(target) as part:
+        part.write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert files_of(tmp_path) == ["table.npz"]
+
+
+def test_writing_alone_keeps_others_out(tmp_path: Path) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+    pause: Callable[[], bool] = lambda: threading.Event().wait(0.02)  # noqa: E731
+
+    def work() -> None:
+        with writing_alone(tmp_path / "new" / "file"):
+            inside.append(1)
+            most.append(len(inside))
+            pause()
+            inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert most == [1, 1, 1]
+    assert files_of(tmp_path / "new") == []
+
+
+def test_is_writable(tmp_path: Path) -> None:
+    assert is_writable(tmp_path)
+    assert is_writable(tmp_path / "a" / "b")
+    assert not is_writable(put(tmp_path, "file", b""))
+    tmp_path.chmod(0o555)
+    try:
+        assert not is_writable(tmp_path)
+        assert not is_writable(tmp_path / "a" / "b")
+    finally:
+        tmp_path.chmod(0o755)
+
+
+# --- download_all_datasets.py --------------------------------------------------------------
+
+# The script with its addresses turned to our server, and pooch's waits left out.
+TURNED = """
+import runpy, sys, pooch.core
+sys.path.insert(0, {root!r})
+from core.tables import Table
+from datasets import DATASETS
+pooch.core.time.sleep = lambda seconds: None
+for name, cls in DATASETS.classes.items():
+    if issubclass(cls, Table):
+        cls.urls = ({base!r} + name,)
+sys.argv = ["download_all_datasets.py", *sys.argv[1:]]
+runpy.run_path({script!r}, run_name="__main__")
+"""
+
+
+def script(server: Server, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    code = TURNED.format(root=str(ROOT), base=server.url("/"), script=str(ROOT / "download_all_datasets.py"))
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def sarcos_arff() -> bytes:
+    """44,484 rows of 28 columns whose first torque has the mean of the real table."""
+    header = [f"@attribute V{i} numeric" for i in range(28)]
+    row = ",".join(["0.5"] * 21 + ["13.65384"] + ["1"] * 6)
+    return "\n".join(["@relation sarcos", *header, "@data", *[row] * 44484, ""]).encode()
+
+
+def test_one_failure_does_not_stop_the_others(tmp_path: Path, server: Server) -> None:
+    server.answer("/sarcos", UNAVAILABLE, whole(sarcos_arff()))
+    server.answer("/diamonds", broken_off(b"@relation diamonds"))
+    process = script(server, "--data_folder", "data", cwd=tmp_path)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    lines = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
+    assert lines["dataset"] == ["rows", "features", "file", "status"]
+    assert lines["sarcos"] == ["44,484", "21", "sarcos.arff", "ready"]
+    for name in ("diamonds", "pakinsons", "superconductors"):
+        assert lines[name] == ["-", "-", "-", "failed"]
+        assert sum(line.startswith(f"{name}: ") for line in err.splitlines()) == 1
+    assert all(line.startswith("downloading ") or "cannot be downloaded" in line for line in err.splitlines())
+    assert files_of(tmp_path / "data") == ["sarcos.arff", "sarcos.npz"]
+
+
+def test_bad_arguments_are_told_in_one_line(tmp_path: Path, server: Server) -> None:
+    put(tmp_path, "file", b"")
+    for arguments in (["--data_folder", "file"], ["--data_folder"]):
+        process = script(server, *arguments, cwd=tmp_path)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert out == ""
+        assert err.count("\n") == 1
+        assert "data_folder" in err
+
+
+def test_interrupt(tmp_path: Path, server: Server) -> None:
+    hold = threading.Event()
+    asked = threading.Event()
+
+    class Slow(dict[str, list[tuple[int, bytes, int]]]):
+        def get(self, *args: object) -> list[tuple[int, bytes, int]]:  # type: ignore[override]
+            asked.set()
+            hold.wait(30)
+            return [(404, b"", 0)]
+
+    server.answers = Slow()
+    process = script(server, "--data_folder", "data", cwd=tmp_path)
+    try:
+        assert asked.wait(30)
+        process.send_signal(2)
+        _, err = process.communicate(timeout=30)
+    finally:
+        hold.set()
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert files_of(tmp_path / "data") == []

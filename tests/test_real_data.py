@@ -1,0 +1,112 @@
+"""The real files beside the repository, read in place; skipped where they are absent."""
+
+import csv
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core import tables
+from core.errors import UserError
+from core.seeds import Seeds
+from core.tables import Table
+from datasets import DATASETS
+from tests.shared_data import SHARED_DATA, shared_file
+
+
+@pytest.fixture(autouse=True)
+def shared_folder_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test may add, remove or change a file beside the repository, nor fetch one."""
+    monkeypatch.setattr(tables, "_loaded", {})
+
+    def no_network(url: str, target: Path) -> None:
+        raise tables.DownloadError("no network in this test")
+
+    monkeypatch.setattr(tables, "fetch", no_network)
+    before = listing()
+    yield
+    assert listing() == before
+
+
+def listing() -> dict[Path, tuple[int, int]]:
+    if not SHARED_DATA.is_dir():
+        return {}
+    stats = {path: path.stat() for path in [SHARED_DATA, *SHARED_DATA.rglob("*")]}
+    return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
+
+
+def raw_rows(path: Path) -> list[dict[str, str]]:
+    """The table by Python's own csv module, as texts."""
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        return list(csv.DictReader(file, skipinitialspace=True))
+
+
+def expected_features(cls: type[Table], row: dict[str, str]) -> list[float]:
+    numeric = [name for name in row if name not in (cls.target, *cls.dropped, *cls.categories)]
+    one_hot = [float(row[name] == str(value)) for name, values in cls.categories.items() for value in values]
+    return [float(row[name]) for name in numeric] + one_hot
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "features", "sizes"),
+    [
+        ("pakinsons", "parkinsons_updrs.data", 61, (3760, 940, 1175)),
+        ("superconductors", "superconductivity_train.csv.gz", 81, (13608, 3402, 4253)),
+        ("diamonds", "diamonds.csv", 26, (34522, 8630, 10788)),
+    ],
+)
+def test_real_table(name: str, file: str, features: int, sizes: tuple[int, int, int]) -> None:
+    path = shared_file(file)
+    cls = DATASETS[name]
+    assert issubclass(cls, Table)
+    table = cls.load(SHARED_DATA)
+    assert (table.source, table.data_check) == (path, "passed")
+
+    rows = raw_rows(path)
+    assert table.x.shape == (len(rows), features)
+    np.testing.assert_allclose(table.y, [float(row[cls.target]) for row in rows], rtol=1e-14)
+    for i in range(0, len(rows), 97):
+        np.testing.assert_allclose(table.x[i], expected_features(cls, rows[i]), rtol=1e-14)
+
+    dataset = cls(SHARED_DATA, Seeds())
+    assert (len(dataset.x_train), len(dataset.x_val), len(dataset.x_test)) == sizes
+    train = np.concatenate([dataset.x_train, dataset.x_val])
+    assert train.min() == 0
+    assert train.max() == pytest.approx(1, abs=1e-6)
+    assert len(dataset.seed_indices) == 200
+
+
+def test_partial_sarcos_is_refused_unless_the_check_is_skipped(capsys: pytest.CaptureFixture[str]) -> None:
+    path = shared_file("partial/sarcos_inv.mat")
+    sarcos = DATASETS["sarcos"]
+    with pytest.raises(UserError, match="14213 rows instead of 44484") as info:
+        sarcos(path.parent, Seeds())
+    assert str(path) in str(info.value)
+
+    dataset = sarcos(path.parent, Seeds(), skip_data_check=True)
+    assert dataset.data_check == "skipped: 14213 rows instead of 44484; target mean 13.717093 instead of 13.65384"
+    assert dataset.x_train.shape == (9096, 21)
+    assert (len(dataset.x_val), len(dataset.x_test)) == (2274, 2843)
+    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(UserError, match="14213 rows instead of 44484"):
+        sarcos(path.parent, Seeds())
+
+
+def test_partial_sarcos_agrees_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    path = shared_file("partial/sarcos_inv.mat")
+    rows = raw_rows(shared_file("sarcos_partial_rows.csv.gz"))
+    sarcos = DATASETS["sarcos"]
+    assert issubclass(sarcos, Table)
+    table = sarcos.load(path.parent, skip_data_check=True)
+    np.testing.assert_allclose(table.y, [float(row["torque1"]) for row in rows])
+    for i in range(0, len(rows), 97):
+        np.testing.assert_allclose(table.x[i], [float(rows[i][f"x{k}"]) for k in range(1, 22)])
+
+
+def test_sarcos_test_rows_are_no_sarcos(tmp_path: Path) -> None:
+    """The test file under the name of the training file holds another variable."""
+    (tmp_path / "sarcos_inv.mat").symlink_to(shared_file("sarcos_inv_test.mat"))
+    with pytest.raises(UserError, match="expected a variable sarcos_inv, found sarcos_inv_test"):
+        DATASETS["sarcos"](tmp_path, Seeds(), skip_data_check=True)

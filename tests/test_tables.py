@@ -1,0 +1,465 @@
+"""core.tables and core.rawfiles: where a table comes from, what is checked, what is cached."""
+
+import io
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.io import arff as scipy_arff
+
+from core import tables
+from core.errors import UserError
+from core.rawfiles import read_raw
+from core.seeds import Seeds
+from datasets import DATASETS
+from tests.mini_table import FRAME, Mini, MiniMat, N, arff, csv, expected_x, mat, put, zipped
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test reads its files itself, and none may reach the network."""
+    monkeypatch.setattr(tables, "_loaded", {})
+
+    def no_network(url: str, target: Path) -> None:
+        raise tables.DownloadError("no network in this test")
+
+    monkeypatch.setattr(tables, "fetch", no_network)
+
+
+def forget() -> None:
+    tables._loaded.clear()
+
+
+def files_of(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def refused(cls: type[tables.Table], folder: Path, skip: bool = False) -> str:
+    """The message of the expected UserError, which must stand on one line."""
+    with pytest.raises(UserError) as info:
+        cls.load(folder, skip_data_check=skip)
+    message = str(info.value)
+    assert "\n" not in message
+    return message
+
+
+# --- kinds of files ------------------------------------------------------------------------
+
+RAW_FILES = {
+    "mini.csv": csv(),
+    "mini.csv.gz": csv(),
+    "mini.zip": zipped(csv()),
+    "mini.zip.gz": zipped(csv()),
+    "mini.arff": arff(),
+    "mini.arff.gz": arff(),
+    "bare": arff(),
+}
+
+
+@pytest.mark.parametrize("name", RAW_FILES)
+def test_every_kind_of_raw_file_gives_the_same_table(tmp_path: Path, name: str) -> None:
+    put(tmp_path, name, RAW_FILES[name])
+    table = Mini.load(tmp_path)
+    np.testing.assert_allclose(table.x, expected_x(), rtol=1e-15)
+    np.testing.assert_array_equal(table.y, FRAME["y"])
+    assert (table.source.name, table.data_check) == (name, "passed")
+    assert files_of(tmp_path) == sorted([name, "mini.npz"])  # nothing unpacked, no temporary file
+
+
+@pytest.mark.parametrize("name", ["mini.mat", "mini.mat.gz"])
+def test_matlab_columns_go_by_place(tmp_path: Path, name: str) -> None:
+    put(tmp_path, name, mat())
+    table = MiniMat.load(tmp_path)
+    np.testing.assert_array_equal(table.x, FRAME[["a", "b"]])
+    np.testing.assert_array_equal(table.y, FRAME["y"])
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+@pytest.mark.parametrize("quote_all", [False, True])
+@pytest.mark.parametrize("kind_type", ["", "STRING"])
+def test_arff_quoting_agrees_with_scipy(tmp_path: Path, quote: str, quote_all: bool, kind_type: str) -> None:
+    frame = read_raw(put(tmp_path, "mini.arff", arff(quote, quote_all, kind_type)), Mini.columns)
+    assert frame["kind"].tolist() == FRAME["kind"].tolist()
+    if quote_all and kind_type != "STRING":  # scipy fails on the others
+        reference, _ = scipy_arff.loadarff(io.StringIO(arff(quote, quote_all).decode()))
+        assert frame["kind"].tolist() == [value.decode() for value in reference["kind"]]
+        np.testing.assert_allclose(frame["a"], reference["a"], rtol=1e-15)
+
+
+def test_columns_are_found_by_name_in_csv_and_arff(tmp_path: Path) -> None:
+    turned = FRAME[FRAME.columns[::-1]]
+    for name, content in (("mini.csv", csv(turned)), ("mini.arff", arff(frame=turned))):
+        path = put(tmp_path, name, content)
+        np.testing.assert_allclose(Mini.load(tmp_path).x, expected_x(), rtol=1e-15)
+        path.unlink()
+        (tmp_path / "mini.npz").unlink()
+        forget()
+
+
+def test_arff_with_other_names_goes_by_place(tmp_path: Path) -> None:
+    put(tmp_path, "mini.arff", arff(frame=FRAME.rename(columns={"a": "V1", "unused": "V 5"})).replace(b"V 5", b"'V 5'"))
+    np.testing.assert_allclose(Mini.load(tmp_path).x, expected_x(), rtol=1e-15)
+
+
+# --- order of the sources ------------------------------------------------------------------
+
+
+def test_sources_are_taken_in_order(tmp_path: Path) -> None:
+    names = ["mini.csv", "mini.csv.gz", "mini.zip", "mini.arff", "bare"]
+    for name in names:
+        put(tmp_path, name, RAW_FILES[name])
+    for name in names:
+        assert Mini.load(tmp_path).source.name == name
+        forget()
+        assert Mini.load(tmp_path).source.name == "mini.npz"
+        forget()
+        (tmp_path / name).unlink()
+        (tmp_path / "mini.npz").unlink()
+    message = refused(Mini, tmp_path)
+    assert "no network in this test" in message
+    assert f"fetch {Mini.urls[0]} by hand and save it as {tmp_path / 'mini.zip'}" in message
+
+
+def test_a_table_is_read_once_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "mini.csv", csv())
+    reads: list[Path] = []
+
+    def counting(path: Path, *args: object, **kwargs: object) -> pd.DataFrame:
+        reads.append(path)
+        return read_raw(path, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tables, "read_raw", counting)
+    monkeypatch.setattr(tables, "is_writable", lambda folder: False)
+    first = Mini(tmp_path, Seeds(run_id=1))
+    Mini(tmp_path / ".." / tmp_path.name, Seeds(run_id=2)).reset()
+    assert len(reads) == 1
+    assert first.data_check == "passed"
+    with pytest.raises(ValueError, match="read-only"):
+        Mini.load(tmp_path).x[0, 0] = 1
+
+
+# --- the check -----------------------------------------------------------------------------
+
+
+def with_cell(column: str, value: object, row: int = 3) -> pd.DataFrame:
+    frame = FRAME.astype(object)
+    frame.loc[row, column] = value
+    return frame
+
+
+NOT_TRAINABLE = {
+    "empty cell": (with_cell("a", None), "column 'a': expected a number, found nothing in data row 4"),
+    "text for a number": (with_cell("b", "many"), "column 'b': expected a number, found 'many' in data row 4"),
+    "infinite": (with_cell("a", np.inf), "expected a number, found 'inf'"),
+    "empty target": (with_cell("y", None), "column 'y'"),
+    "unknown category": (with_cell("kind", "fine"), "expected one of plain, very good, ideal, found 'fine'"),
+    "unknown code": (with_cell("code", 3), "expected one of 1, 2, found '3'"),
+    "empty category": (with_cell("kind", None), "found nothing in data row 4"),
+    "missing column": (FRAME.drop(columns="b"), "1 of 6 columns are missing: b"),
+    "too few rows": (FRAME.iloc[:7], "7 rows instead of 40"),
+    "no rows": (FRAME.iloc[:0], "0 rows instead of 40"),
+}
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("case", NOT_TRAINABLE)
+def test_what_cannot_be_trained_on_is_refused_even_unchecked(tmp_path: Path, case: str, skip: bool) -> None:
+    frame, expected = NOT_TRAINABLE[case]
+    path = put(tmp_path, "mini.csv", csv(frame))
+    message = refused(Mini, tmp_path, skip)
+    assert expected in message
+    assert message.startswith(f"mini: {path}: ")
+    assert Mini.urls[0] in message
+    assert str(tmp_path / "mini.zip") in message
+    assert "skip_data_check" not in message
+    assert files_of(tmp_path) == ["mini.csv"]  # the user's file stays, nothing is cached
+
+
+def test_unused_columns_may_have_empty_cells(tmp_path: Path) -> None:
+    put(tmp_path, "mini.csv", csv(with_cell("unused", None)))
+    np.testing.assert_array_equal(Mini.load(tmp_path).x, expected_x())
+
+
+DIFFERENT = {
+    "short": (FRAME.iloc[:-1], "39 rows instead of 40; target mean 19.5 instead of 20"),
+    "long": (pd.concat([FRAME, FRAME]), "80 rows instead of 40"),
+    "other mean": (with_cell("y", 3.51), "target mean 20.00025 instead of 20"),
+    "one column more": (FRAME.assign(more=1), "7 columns instead of 6"),
+}
+
+
+@pytest.mark.parametrize("case", DIFFERENT)
+def test_another_table_is_refused_or_noted(
+    tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame, difference = DIFFERENT[case]
+    put(tmp_path, "mini.csv", csv(frame))
+    assert f"{difference} (--skip_data_check 1 goes on with it)" in refused(Mini, tmp_path)
+
+    dataset = Mini(tmp_path, Seeds(), skip_data_check=True)
+    assert dataset.data_check == f"skipped: {difference}"
+    assert len(dataset.x_test) == len(frame) - int(0.8 * len(frame))
+    warning = capsys.readouterr().err
+    assert warning.count("\n") == 1
+    assert difference in warning
+    assert files_of(tmp_path) == ["mini.csv"]
+    # What was read unchecked is not there for a run with the check on, in this process or another.
+    refused(Mini, tmp_path)
+    forget()
+    refused(Mini, tmp_path)
+
+
+def test_the_mean_may_be_off_by_rounding(tmp_path: Path) -> None:
+    put(tmp_path, "mini.csv", csv(with_cell("y", 3.504)))  # mean off by 1e-4, relatively 5e-6
+    assert Mini.load(tmp_path).data_check == "passed"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("mini.csv", b"", "cannot be read"),
+        ("mini.csv", b"\x00\xff\xfe\x80" * 99, "cannot be read"),
+        ("mini.csv", b"<!DOCTYPE html>\n<p>moved</p>\n", "6 of 6 columns are missing"),
+        ("mini.csv", csv().replace(b"\n", b",1\n").replace(b"b,1\n", b"b\n", 1), "cannot be read"),
+        ("mini.zip", zipped(csv())[:-60], "cannot be read"),
+        ("mini.zip", zipped(csv(), "other.csv"), "expected table.csv in the archive, found readme.txt, other.csv"),
+        ("mini.arff", arff()[:60], "no @DATA line"),
+        ("mini.arff", arff(frame=FRAME.drop(columns="b")), "5 columns instead of 6"),
+        ("bare", csv(), "no @DATA line"),
+    ],
+)  # fmt: skip
+def test_damaged_files_are_refused_in_one_line(
+    tmp_path: Path, name: str, content: bytes, expected: str
+) -> None:
+    put(tmp_path, name, content)
+    for skip in (False, True):
+        assert expected in refused(Mini, tmp_path, skip)
+    assert files_of(tmp_path) == [name]
+
+
+def test_truncated_gzip_is_refused(tmp_path: Path) -> None:
+    path = put(tmp_path, "mini.csv.gz", csv())
+    path.write_bytes(path.read_bytes()[:-30])
+    assert "cannot be read (EOFError" in refused(Mini, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (mat()[:-40], "cannot be read"),
+        (b"not a matrix" * 50, "cannot be read"),
+        (mat(variable="table_test"), "expected a variable table, found table_test"),
+        (mat(FRAME.iloc[:30]), "30 rows instead of 40"),
+    ],
+)
+def test_damaged_matlab_files_are_refused(tmp_path: Path, content: bytes, expected: str) -> None:
+    put(tmp_path, "mini.mat", content)
+    assert expected in refused(MiniMat, tmp_path)
+
+
+# --- the cache -----------------------------------------------------------------------------
+
+
+def test_the_cache_serves_without_the_raw_file(tmp_path: Path) -> None:
+    put(tmp_path, "mini.csv", csv()).chmod(0o444)
+    first = Mini.load(tmp_path)
+    forget()
+    (tmp_path / "mini.csv").unlink()
+    again = Mini.load(tmp_path, skip_data_check=True)
+    assert again.source.name == "mini.npz"
+    assert again.data_check == "passed"
+    np.testing.assert_array_equal(again.x, first.x)
+    np.testing.assert_array_equal(again.y, first.y)
+
+
+def _savez(path: Path, **changes: np.ndarray) -> None:
+    names = np.array(Mini.feature_names())
+    np.savez(path, **{"x": expected_x(), "y": FRAME["y"].to_numpy(), "features": names} | changes)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-200]),
+    "empty": lambda path: path.write_bytes(b""),
+    "flipped byte": lambda path: path.write_bytes(path.read_bytes()[:400] + b"?" + path.read_bytes()[401:]),
+    "rows missing": lambda path: _savez(path, x=expected_x()[1:]),
+    "other mean": lambda path: _savez(path, y=FRAME["y"].to_numpy() + 1),
+    "not finite": lambda path: _savez(path, x=np.where(np.eye(N, 7) == 1, np.nan, expected_x())),
+    "other type": lambda path: _savez(path, x=expected_x().astype(np.float32)),
+    "other features": lambda path: _savez(path, features=np.array(Mini.feature_names()[::-1])),
+    "pickled": lambda path: _savez(path, y=np.array([None] * N)),
+    "array missing": lambda path: np.savez(path, x=expected_x()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_bad_cache_is_told_and_made_anew(
+    tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path, "mini.csv", csv())
+    Mini.load(tmp_path)
+    DAMAGES[damage](tmp_path / "mini.npz")
+    forget()
+    table = Mini.load(tmp_path)
+    assert table.source.name == "mini.csv"
+    np.testing.assert_array_equal(table.x, expected_x())
+    warning = capsys.readouterr().err
+    assert warning.count("\n") == 1
+    assert str(tmp_path / "mini.npz") in warning
+    forget()
+    assert Mini.load(tmp_path).source.name == "mini.npz"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_good_copy_of_the_cache_is_no_damage(tmp_path: Path) -> None:
+    """The reference for the test above: `_savez` without changes is accepted."""
+    _savez(tmp_path / "mini.npz")
+    np.testing.assert_array_equal(Mini.load(tmp_path).x, expected_x())
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "mini.csv", csv())
+
+    def full_disk(path: Path, **arrays: np.ndarray) -> None:
+        path.write_bytes(b"half a file")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    assert Mini.load(tmp_path).data_check == "passed"
+    assert files_of(tmp_path) == ["mini.csv"]
+
+
+def test_a_read_only_folder_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, "mini.csv", csv())
+    tmp_path.chmod(0o555)
+    try:
+        assert Mini.load(tmp_path).data_check == "passed"
+        assert files_of(tmp_path) == ["mini.csv"]
+        assert capsys.readouterr().err == ""
+        # Nor is anything fetched into it, or made below it.
+        (tmp_path / "mini.csv").chmod(0o444)
+        for folder in (tmp_path, tmp_path / "new" / "folder"):
+            assert "nothing can be written there" in refused(MiniMat, folder)
+        assert files_of(tmp_path) == ["mini.csv"]
+    finally:
+        tmp_path.chmod(0o755)
+
+
+def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
+    path = put(tmp_path, "data", b"")
+    assert "nothing can be written there" in refused(Mini, path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter any folder")
+def test_a_forbidden_folder(tmp_path: Path) -> None:
+    put(tmp_path, "mini.csv", csv())
+    tmp_path.chmod(0o000)
+    try:
+        refused(Mini, tmp_path)
+    finally:
+        tmp_path.chmod(0o755)
+
+
+# --- the datasets and their split ----------------------------------------------------------
+
+# Name: rows, features, train / val / test, seed set, budget (the table of SPEC.md section 1).
+SPEC = {
+    "pakinsons": (5875, 61, 3760, 940, 1175, 200, 800),
+    "superconductors": (21263, 81, 13608, 3402, 4253, 200, 800),
+    "sarcos": (44484, 21, 28470, 7117, 8897, 200, 1200),
+    "diamonds": (53940, 26, 34522, 8630, 10788, 200, 1200),
+}
+
+
+@pytest.mark.parametrize("name", SPEC)
+def test_declarations_agree_with_the_specification(name: str) -> None:
+    cls = DATASETS[name]
+    assert issubclass(cls, tables.Table)
+    rows, features, *_, seed_set, budget = SPEC[name]
+    assert (cls.name, cls.folder) == (name, name.capitalize())
+    assert (cls.n_rows, len(cls.feature_names())) == (rows, features)
+    assert (cls.seed_set, cls.budget) == (seed_set, budget)
+    assert cls.download in cls.files
+    assert {cls.target, *cls.dropped, *cls.categories} < set(cls.columns)
+    assert len(set(cls.columns)) == len(cls.columns)
+
+
+@pytest.mark.parametrize("name", SPEC)
+def test_split_sizes_of_the_specification(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, _, train, val, test, seed_set, _ = SPEC[name]
+    x = np.arange(2.0 * rows).reshape(rows, 2)
+    made_up = tables.LoadedTable(x, x[:, 0], Path(), "passed")
+    monkeypatch.setattr(DATASETS[name], "load", lambda *args, **kwargs: made_up)
+    dataset = DATASETS[name]("nowhere", Seeds())
+    assert (len(dataset.x_train), len(dataset.x_val), len(dataset.x_test)) == (train, val, test)
+    assert len(set(dataset.seed_indices.tolist())) == seed_set
+    assert dataset.x_train.dtype == dataset.y_test.dtype == np.float32
+
+
+class Numbered(Mini):
+    """Its target numbers the rows; every split part can be traced to them."""
+
+    size = N
+
+    @classmethod
+    def load(cls, data_folder: str | Path, *, skip_data_check: bool = False) -> tables.LoadedTable:
+        y = np.arange(float(cls.size))
+        return tables.LoadedTable(np.stack([y**2, -y], axis=1), y, Path(), "passed")
+
+
+def row_numbers(dataset: Mini, y: np.ndarray) -> np.ndarray:
+    """The rows behind scaled targets: undoes the scaling by the train part's range, found slowly."""
+    order = np.random.default_rng(1).permutation(Numbered.size)
+    train = order[: int(0.8 * Numbered.size)].tolist()
+    low, high = min(train), max(train)
+    return np.rint(y * (high - low) + low).astype(int)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.integers(20, 300), run_id=st.integers(0, 10**6), other=st.integers(0, 10**6), seed=st.integers(0, 99)
+)  # fmt: skip
+def test_split_properties(size: int, run_id: int, other: int, seed: int) -> None:
+    Numbered.size = size
+    dataset = Numbered("nowhere", Seeds(run_id=run_id, pool_seed=seed))
+    parts = [row_numbers(dataset, y) for y in (dataset.y_train, dataset.y_val, dataset.y_test)]
+    train, val, test = parts
+    # Disjoint and whole; the test part is the specification's, whatever the run.
+    assert sorted(np.concatenate(parts).tolist()) == list(range(size))
+    assert test.tolist() == np.random.default_rng(1).permutation(size)[int(0.8 * size) :].tolist()
+    assert len(val) == int(0.2 * int(0.8 * size))
+    # Features belong to their targets, and are scaled on train and validation part alone.
+    own = np.concatenate([train, val]).astype(float)
+    for x, rows in zip((dataset.x_train, dataset.x_val, dataset.x_test), parts, strict=True):
+        squares = (rows.astype(float) ** 2 - (own**2).min()) / ((own**2).max() - (own**2).min())
+        np.testing.assert_allclose(x[:, 0], squares, atol=1e-6)
+        np.testing.assert_allclose(x[:, 1], (own.max() - rows) / (own.max() - own.min()), atol=1e-6)
+    # The seed set: distinct rows of the pool.
+    assert len(set(dataset.seed_indices.tolist())) == dataset.seed_set
+    assert 0 <= dataset.seed_indices.min() <= dataset.seed_indices.max() < len(train)
+
+    seeds_before = dataset.seed_indices.copy()
+    dataset.y_train[:], dataset.x_val = 0, dataset.x_val[:0]
+    dataset.reset()
+    assert row_numbers(dataset, dataset.y_train).tolist() == train.tolist()
+    assert len(dataset.x_val) == len(val)
+    assert dataset.seed_indices.tolist() == seeds_before.tolist()
+
+    neighbour = Numbered("nowhere", Seeds(run_id=other, pool_seed=seed))
+    np.testing.assert_array_equal(neighbour.x_test, dataset.x_test)
+    same = neighbour.y_train.tolist() == dataset.y_train.tolist()
+    assert same == (other == run_id)
+
+
+def test_the_package_of_raw_files_is_not_touched(tmp_path: Path) -> None:
+    """A raw file is read in place: same bytes, same time afterwards."""
+    path = put(tmp_path, "mini.zip", zipped(csv()))
+    copy = shutil.copy2(path, tmp_path / "copy")
+    Mini.load(tmp_path)
+    assert path.read_bytes() == Path(copy).read_bytes()
+    assert path.stat().st_mtime_ns == Path(copy).stat().st_mtime_ns

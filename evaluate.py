@@ -8,6 +8,7 @@ The results lie in runs/<Dataset>/<query_size>/<Agent>/; README.md describes the
 import argparse
 import math
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,9 +24,9 @@ from core.util import tqdm
 from datasets import DATASETS
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, argument_default=None
+        prog="evaluate.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
     def add(name: str, default: object, text: str, **kwargs: object) -> None:
@@ -50,7 +51,7 @@ def parse_arguments() -> argparse.Namespace:
     add("budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1))
     add("skip_data_check", 0, "1: go on with a table that is not the published one", type=int, choices=(0, 1))
     parser.add_argument("--list", action="store_true", help="list agents and datasets, and exit")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if not args.list and not (args.agent and args.dataset):
         parser.error("--agent and --dataset are needed; --list shows what there is")
     return args
@@ -71,7 +72,7 @@ def prepare_folder(args: argparse.Namespace) -> Path:
         UserError: an argument does not fit another, or the folder cannot be written.
     """
     agent, dataset = AGENTS[args.agent], DATASETS[args.dataset]
-    load_config(args.dataset, args.variation)
+    config, _ = load_config(args.dataset, args.variation)
     if args.variation not in agent.variations:
         raise core.UserError(f"agent '{args.agent}' needs --variation {' or '.join(agent.variations)}")
     budget = args.budget or dataset.budget
@@ -81,7 +82,7 @@ def prepare_folder(args: argparse.Namespace) -> Path:
         args.runs_folder, dataset.folder, args.query_size, agent.folder, args.variation, args.protocol
     )
     results.check_budget(folder, budget, range(args.run_id, args.run_id + args.restarts))
-    make_dataset(args, core.Seeds())
+    core.Environment(make_dataset(args, core.Seeds()), config, budget=args.budget)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -143,8 +144,8 @@ def summarise(folder: Path, run_ids: range) -> None:
     print(f"results: {folder}")
 
 
-def main() -> None:
-    args = parse_arguments()
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_arguments(arguments)
     if args.list:
         return list_names()
     args.agent, args.dataset = AGENTS.name(args.agent), DATASETS.name(args.dataset)
@@ -153,7 +154,10 @@ def main() -> None:
     folder = prepare_folder(args)
     run_ids = range(args.run_id, args.run_id + args.restarts)
     for run_id in run_ids:
-        run(args, run_id, folder / f"run_{run_id}", device)
+        try:
+            run(args, run_id, folder / f"run_{run_id}", device)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"run_{run_id}: {error}") from error
     summarise(folder, run_ids)
 
 

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import threadpoolctl
@@ -62,13 +63,19 @@ def pick_device(name: str) -> torch.device:
 
 
 def run_script(main: Callable[[], int | None]) -> NoReturn:
-    """Runs a script's main function and exits: 2 and one line for a user's error, 130 for Ctrl-C."""
-    name = sys.argv[0].rsplit("/", 1)[-1]
+    """Runs a script's main function and exits, with one line for what went wrong.
+
+    The exit code is 2 for a user's error, 1 for training that diverged, 130 for Ctrl-C.
+    """
+    name = Path(sys.argv[0]).name
     try:
         code = main()
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         code = 2
+    except FloatingPointError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        code = 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         code = 130

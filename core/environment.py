@@ -11,6 +11,7 @@ from torch import Tensor
 from .classifier import Classifier
 from .config import Config
 from .dataset import Dataset
+from .errors import UserError
 from .metrics import Metrics, evaluate
 from .models import build_model
 from .protocol import PUBLISHED, Protocol
@@ -40,7 +41,7 @@ class Environment(gym.Env[State, Sequence[int]]):
         budget: points to add; the dataset's own if None.
 
     Raises:
-        ValueError: seed set and budget need more points than the train part has.
+        UserError: seed set and budget need more points than the train part has.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Environment(gym.Env[State, Sequence[int]]):
         self.device = torch.device(device)
         self.budget = dataset.budget if budget is None else budget
         if dataset.seed_set + self.budget > len(dataset.x_train):
-            raise ValueError(
+            raise UserError(
                 f"a seed set of {dataset.seed_set} and a budget of {self.budget} points need more "
                 f"than the {len(dataset.x_train)} points of the train part"
             )

@@ -55,6 +55,10 @@ class EnvironmentLogger:
         self.likelihoods: Curve = ([], [])
         self.crps: Curve = ([], [])
         self.losses: Curve = ([], [])
+        self._points: list[torch.Tensor] = []
+        self._epochs = 0
+        self._finished = False
+        self._started = self._in_step = 0.0
 
     def __enter__(self) -> "EnvironmentLogger":
         self._bars, util.tqdm.unattended = util.tqdm.unattended, self.unattended
@@ -72,11 +76,10 @@ class EnvironmentLogger:
         for curve in self._curves.values():
             curve[0].clear()
             curve[1].clear()
-        self._points: list[torch.Tensor] = []
-        self._epochs: list[int] = []
+        self._points.clear()
+        self._epochs = 0
         self._finished = False
-        self._started = time.perf_counter()
-        self._training = 0.0
+        self._started, self._in_step = time.perf_counter(), 0.0
         state, info = self.env.reset()
         self._log(info)
         return state
@@ -87,7 +90,7 @@ class EnvironmentLogger:
             self._points.append(self.env.points(action))
         before = time.perf_counter()
         state, reward, terminated, truncated, info = self.env.step(action)
-        self._training += time.perf_counter() - before
+        self._in_step += time.perf_counter() - before
         self._log(info)
         self._finished = terminated or truncated
         return state, reward, terminated, truncated, info
@@ -105,7 +108,7 @@ class EnvironmentLogger:
         for name, (added, values) in self._curves.items():
             added.append(self.env.added)
             values.append(info[name])
-        self._epochs.append(info["epochs"])
+        self._epochs += info["epochs"]
 
     def _write(self) -> None:
         self.log_path.mkdir(parents=True, exist_ok=True)
@@ -121,9 +124,9 @@ class EnvironmentLogger:
         seconds = time.perf_counter() - self._started
         measured = {
             "data_check": self.env.dataset.data_check,
-            "epochs": sum(self._epochs),
+            "epochs": self._epochs,
             "seconds": round(seconds, 1),
-            "seconds_in_step": round(self._training, 1),
+            "seconds_in_step": round(self._in_step, 1),
         }
         results.write_meta(self.log_path / "meta.txt", self.settings | measured)
         results.aggregate(self.log_path.parent)

@@ -305,7 +305,7 @@ def _one_hot(frame: pd.DataFrame, column: str, categories: Sequence[str] | Seque
         UnusableError: a cell is empty or holds another value.
     """
     if isinstance(categories[0], str):
-        values = frame[column].astype("string").str.strip().to_numpy(object)
+        values = frame[column].astype("string").str.strip().fillna("").to_numpy(object)
     else:
         values = _numbers(frame, column)
     hot = np.stack([values == category for category in categories], axis=1).astype(np.float64)

@@ -85,7 +85,9 @@ def zipped(content: bytes, member: str = "folder/table.csv") -> bytes:
     return buffer.getvalue()
 
 
-def arff(quote: str = "'", quote_all: bool = False, kind_type: str = "", frame: pd.DataFrame = FRAME) -> bytes:
+def arff(
+    quote: str = "'", quote_all: bool = False, kind_type: str = "", frame: pd.DataFrame = FRAME
+) -> bytes:
     """An ARFF file; texts are quoted where they hold a space, or all of them."""
 
     def text(value: object) -> str:

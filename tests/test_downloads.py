@@ -4,8 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -32,6 +31,9 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: dict[str, list[tuple[int, bytes, int]]] = {}
         self.requests: list[str] = []
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that hang up are part of the tests."""
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -141,7 +143,7 @@ def test_fetch_gives_up(
 def test_fetch_without_a_server(tmp_path: Path, server: Server) -> None:
     url = server.url("/file")
     server.server_close()
-    with pytest.raises(DownloadError, match="^no connection"):
+    with pytest.raises(DownloadError, match=r"^no connection"):
         fetch(url, tmp_path / "file")
     with pytest.raises(DownloadError, match="gopher"):
         fetch("gopher://127.0.0.1/file", tmp_path / "file")
@@ -246,22 +248,26 @@ def test_beside_removes_what_was_not_renamed(tmp_path: Path) -> None:
         two.write_bytes(b"half")
         os.replace(one, target)
     assert files_of(tmp_path) == ["table.npz"]
-    with pytest.raises(KeyboardInterrupt), beside(target) as part:
-        part.write_bytes(b"half")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with beside(target) as part:
+            part.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert files_of(tmp_path) == ["table.npz"]
 
 
 def test_writing_alone_keeps_others_out(tmp_path: Path) -> None:
     inside: list[int] = []
     most: list[int] = []
-    pause: Callable[[], bool] = lambda: threading.Event().wait(0.02)  # noqa: E731
 
     def work() -> None:
         with writing_alone(tmp_path / "new" / "file"):
             inside.append(1)
             most.append(len(inside))
-            pause()
+            threading.Event().wait(0.02)  # time.sleep does not wait in these tests
             inside.pop()
 
     threads = [threading.Thread(target=work) for _ in range(3)]
@@ -336,8 +342,8 @@ def test_one_failure_does_not_stop_the_others(tmp_path: Path, server: Server) ->
 
 def test_bad_arguments_are_told_in_one_line(tmp_path: Path, server: Server) -> None:
     put(tmp_path, "file", b"")
-    for arguments in (["--data_folder", "file"], ["--data_folder"]):
-        process = script(server, *arguments, cwd=tmp_path)
+    cases = (["--data_folder", "file"], ["--data_folder"])
+    for process in [script(server, *arguments, cwd=tmp_path) for arguments in cases]:
         out, err = process.communicate(timeout=60)
         assert process.returncode == 2
         assert out == ""
@@ -350,7 +356,7 @@ def test_interrupt(tmp_path: Path, server: Server) -> None:
     asked = threading.Event()
 
     class Slow(dict[str, list[tuple[int, bytes, int]]]):
-        def get(self, *args: object) -> list[tuple[int, bytes, int]]:  # type: ignore[override]
+        def get(self, *args: object) -> list[tuple[int, bytes, int]]:
             asked.set()
             hold.wait(30)
             return [(404, b"", 0)]

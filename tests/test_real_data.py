@@ -86,7 +86,10 @@ def test_partial_sarcos_is_refused_unless_the_check_is_skipped(capsys: pytest.Ca
     assert str(path) in str(info.value)
 
     dataset = sarcos(path.parent, Seeds(), skip_data_check=True)
-    assert dataset.data_check == "skipped: 14213 rows instead of 44484; target mean 13.717093 instead of 13.65384"
+    assert (
+        dataset.data_check
+        == "skipped: 14213 rows instead of 44484; target mean 13.717093 instead of 13.65384"
+    )
     assert dataset.x_train.shape == (9096, 21)
     assert (len(dataset.x_val), len(dataset.x_test)) == (2274, 2843)
     assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,170 @@
+"""evaluate.py as a user meets it: results, summary, and what it says of wrong input."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import evaluate
+from core.cli import run_script
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv")
+TRIAL = ("--agent", "random", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
+
+
+def run(*arguments: str | Path) -> int:
+    """The exit code of evaluate.py, run in this process."""
+    with pytest.raises(SystemExit) as left:
+        run_script(lambda: evaluate.main([str(argument) for argument in arguments]))
+    return int(left.value.code or 0)
+
+
+def test_a_run_is_the_same_alone_and_in_a_longer_loop(tmp_path: Path) -> None:
+    agent = ("--agent", "balsa_emd", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
+    assert run(*agent, "--restarts", "3", "--runs_folder", tmp_path / "loop") == 0
+    assert run(*agent, "--restarts", "1", "--run_id", "3", "--runs_folder", tmp_path / "alone") == 0
+    folder = Path("Diabetes/2/BALSA_EMD")
+    for file in FILES:
+        alone, loop = (tmp_path / name / folder / "run_3" / file for name in ("alone", "loop"))
+        assert alone.read_bytes() == loop.read_bytes()
+        table = pd.read_csv(tmp_path / "loop" / folder / file, index_col="added")
+        assert list(table.columns) == ["run_1", "run_2", "run_3"]
+        assert table.loc[0].nunique() == 3
+
+
+def test_summary_has_a_line_a_run_and_the_auc(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*TRIAL, "--restarts", "2", "--run_id", "3", "--runs_folder", tmp_path / "runs") == 0
+    lines = capsys.readouterr().out.splitlines()
+    folder = tmp_path / "runs/Diabetes/2/RandomAgent"
+    areas = pd.read_csv(folder / "accuracies.csv", index_col="added").mean()
+    assert [line.split(":")[0] for line in lines] == ["run_3", "run_4", "AUC over 2 runs", "results"]
+    assert f"MAE {areas['run_3']:.4f}" in lines[0]
+    assert f"MAE {areas.mean():.4f} +- {areas.std():.4f}" in lines[2]
+    assert lines[3] == f"results: {folder}"
+
+
+@pytest.mark.parametrize(
+    ("options", "root"),
+    [
+        (["--variation", "gauss"], "mine_gauss"),
+        (["--protocol", "corrected"], "mine_corrected"),
+        (["--variation", "gauss", "--protocol", "corrected"], "mine_gauss_corrected"),
+    ],
+)
+def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[str], root: str) -> None:
+    trial = (*TRIAL, "--restarts", "1", "--record_points", "1", "--runs_folder", tmp_path / "mine")
+    assert run(*trial, *options) == 0
+    folder = tmp_path / root / "Diabetes/2/RandomAgent/run_1"
+    assert {path.name for path in folder.iterdir()} == {*FILES, "meta.txt", "selected_points.pt"}
+    meta = (folder / "meta.txt").read_text()
+    for line in (
+        "agent: random",
+        "run_id: 1",
+        "budget: 4",
+        "query_size: 2",
+        "threads: 1",
+        "hidden: (32, 64, 128)",
+    ):
+        assert f"{line}\n" in meta
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--agent", "balsa_em"], "unknown agent 'balsa_em'; did you mean balsa_emd"),
+        (["--agent", "zzz"], "unknown agent 'zzz'; one of"),
+        (["--dataset", "sarkos"], "unknown dataset 'sarkos'; did you mean sarcos?"),
+        (["--query_size", "0"], "argument --query_size: must be at least 1, got 0"),
+        (["--query_size", "5"], "--query_size 5 is more than the budget of 4 points"),
+        (["--query_size", "many"], "argument --query_size: an integer is wanted, got 'many'"),
+        (["--pool_seed", "-1"], "argument --pool_seed: must be at least 0, got -1"),
+        (["--run_id", "-1"], "argument --run_id: must be at least 0, got -1"),
+        (["--restarts", "0"], "argument --restarts: must be at least 1, got 0"),
+        (["--budget", "284"], "a seed set of 50 and a budget of 284 points need more than the 283 points"),
+        (["--device", "cuda:77"], "--device cuda:77 is not there"),
+        (["--device", "gpu"], "--device gpu is not there"),
+        (["--variation", "made"], "argument --variation: invalid choice: 'made'"),
+        (["--agent", "gauss_std"], "agent 'gauss_std' needs --variation gauss"),
+        (["--dataset", "pakinsons", "--data_folder", "/dev/null/x"], "/dev/null/x"),
+        (["--runs_folder", "/dev/null/x"], "cannot write to /dev/null/x/Diabetes/2/RandomAgent"),
+        (["--quer", "3"], "unrecognized arguments: --quer 3"),
+        (["--agent", ""], "--agent and --dataset are needed"),
+    ],
+)
+def test_wrong_input_is_one_line_and_code_2(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    change: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*TRIAL, *change) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert not list(tmp_path.iterdir())  # nothing half-written
+
+
+def test_wrong_config_is_one_line_and_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise evaluate.core.UserError("configs/diabetes.yaml: unknown key foo")
+
+    monkeypatch.setattr(evaluate, "load_config", broken)
+    assert run(*TRIAL, "--runs_folder", tmp_path / "runs") == 2
+    assert "unknown key foo" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_of_another_budget_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trial = (*TRIAL, "--restarts", "1", "--runs_folder", tmp_path)
+    assert run(*trial) == 0
+    assert run(*trial, "--run_id", "2", "--budget", "6") == 2
+    assert "was made with a budget of 4, not 6" in capsys.readouterr().err
+    assert run(*trial, "--budget", "6") == 0  # made anew, nothing is left of the other
+
+
+def test_diverged_training_says_so_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(*args: object) -> None:
+        raise FloatingPointError("training diverged: the validation NLL is not a number")
+
+    monkeypatch.setattr("core.training.Trainer.fit", diverge)
+    assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 1
+    assert "run_1: training diverged" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--list") == 0
+    printed = capsys.readouterr().out
+    wanted = "random coreset typiclust coregcn bald balsa_kl_pairs balsa_kl_grid balsa_emd bald_dist_entropy"
+    wanted += " bald_dist_std nflows_out pakinsons diamonds sarcos superconductors bimodalsin diabetes"
+    assert set(wanted.split()) <= {word.strip(",") for word in printed.split()}
+
+
+def test_published_defaults() -> None:
+    args = evaluate.parse_arguments(["--agent", "random", "--dataset", "sarcos"])
+    assert (args.data_folder, args.runs_folder) == (Path("../datasets"), Path("runs"))
+    assert (args.run_id, args.agent_seed, args.pool_seed, args.model_seed) == (1, 1, 1, 1)
+    assert (args.query_size, args.restarts, args.record_points, args.variation) == (50, 50, 0, "nf")
+    assert (args.protocol, args.device, args.threads, args.skip_data_check) == ("published", "auto", 1, 0)
+
+
+def test_as_a_command_from_elsewhere(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "evaluate.py"), *TRIAL, "--restarts", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs/Diabetes/2/RandomAgent/accuracies.csv").exists()
+    command[command.index("random")] = "randm"
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "evaluate.py: unknown agent 'randm'; did you mean random? (--list shows all)\n"

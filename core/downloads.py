@@ -1,7 +1,6 @@
-"""Fetching files, and writing into a data folder without ever showing half a file."""
+"""Fetching files into a data folder."""
 
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from tqdm import tqdm
 
 from .rawfiles import one_line
 
-__all__ = ["DownloadError", "beside", "fetch", "is_writable", "writing_alone"]
+__all__ = ["DownloadError", "fetch", "is_writable", "writing_alone"]
 
 #: How often a download that broke off is tried again; pooch waits 1, 2, 3 seconds before.
 RETRIES = 3
@@ -38,19 +37,6 @@ def is_writable(folder: Path) -> bool:
     while not folder.exists():
         folder = folder.parent
     return folder.is_dir() and bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK | os.X_OK)
-
-
-@contextmanager
-def beside(target: Path) -> Iterator[Path]:
-    """A name of one's own in the folder of `target`, to be written and renamed with `os.replace`.
-
-    Whatever still bears that name at the end is removed. The name ends as the target's does.
-    """
-    part = target.with_name(f".part-{os.getpid()}-{secrets.token_hex(4)}-{target.name}")
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import torch
 
 from . import results, util
 from .environment import Environment
+from .files import write_file
 from .state import State
 
 __all__ = ["EnvironmentLogger"]
@@ -117,10 +118,10 @@ class EnvironmentLogger:
         run_id, budget = self.env.seeds.run_id, self.env.budget
         for file, name in results.FILES.items():
             table = results.series(*self._curves[name], run_id, budget)
-            results.write_file(self.log_path / file, table.to_csv)
+            write_file(self.log_path / file, table.to_csv)
         if self.record_points:
             points = torch.cat(self._points)
-            results.write_file(self.log_path / "selected_points.pt", lambda path: torch.save(points, path))
+            write_file(self.log_path / "selected_points.pt", lambda path: torch.save(points, path))
         seconds = time.perf_counter() - self._started
         measured = {
             "data_check": self.env.dataset.data_check,

@@ -1,17 +1,26 @@
 """The files of a run and of an experiment: where they lie, how they are written and read."""
 
-import os
 import re
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock
 
 from .errors import UserError
+from .files import write_file
 
-__all__ = ["FILES", "aggregate", "auc", "experiment_folder", "read_curves", "series", "write_file"]
+__all__ = [
+    "FILES",
+    "aggregate",
+    "auc",
+    "check_budget",
+    "experiment_folder",
+    "read_curves",
+    "run_folders",
+    "series",
+    "write_meta",
+]
 
 #: File name -> what it holds. One row for each point added, one column for each run.
 FILES = {
@@ -30,21 +39,6 @@ def experiment_folder(
     protocol = "" if protocol == "published" else f"_{protocol}"
     root = runs_folder.with_name(runs_folder.name + variation + protocol)
     return root / dataset / str(query_size) / agent
-
-
-def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Has `write` make a file beside `path`, then renames it: a reader never sees half a file."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
-    try:
-        write(beside)
-        umask = os.umask(0)
-        os.umask(umask)
-        beside.chmod(0o666 & ~umask)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def series(added: list[int], values: list[float], run_id: int, budget: int) -> pd.DataFrame:

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from .dataset import Dataset
-from .downloads import DownloadError, beside, fetch, is_writable, writing_alone
+from .downloads import DownloadError, fetch, is_writable, writing_alone
 from .errors import UserError
+from .files import beside, write_file
 from .rawfiles import UnusableError, one_line, read_raw
 
 __all__ = ["Categories", "LoadedTable", "Table"]
@@ -169,16 +170,14 @@ class Table(Dataset, ABC):
 
     @classmethod
     def _store(cls, folder: Path, table: LoadedTable) -> None:
-        """Caches a table that has passed; where that is not possible it is read anew each time."""
+        """Caches a table that has passed; from a read-only folder it is read anew each time."""
         if not is_writable(folder):
             return
-        path = folder / f"{cls.name}.npz"
+        path, names = folder / f"{cls.name}.npz", np.array(cls.feature_names())
         try:
-            with beside(path) as part:
-                np.savez(part, x=table.x, y=table.y, features=np.array(cls.feature_names()))
-                os.replace(part, path)
-        except OSError:
-            pass
+            write_file(path, lambda part: np.savez(part, x=table.x, y=table.y, features=names))
+        except OSError as error:
+            _warn(f"{path} could not be cached: {one_line(error)}")
 
     @classmethod
     def _from_folder(cls, folder: Path, skip_data_check: bool) -> LoadedTable | None:

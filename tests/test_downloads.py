@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from core import downloads, tables
-from core.downloads import DownloadError, beside, fetch, is_writable, writing_alone
+from core.downloads import DownloadError, fetch, is_writable, writing_alone
 from core.errors import UserError
+from core.files import beside
 from tests.mini_table import FRAME, Mini, csv, expected_x, put, zipped
 
 ROOT = Path(__file__).resolve().parents[1]

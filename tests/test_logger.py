@@ -13,6 +13,7 @@ import datasets
 from core import EnvironmentLogger, Seeds, results
 from core.config import load_config
 from core.environment import Environment
+from core.files import write_file
 from core.util import tqdm
 
 EXPERIMENT = Path("runs/Diabetes/3/Mine")
@@ -122,7 +123,7 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        results.write_file(target, fail)
+        write_file(target, fail)
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 

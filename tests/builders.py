@@ -1,0 +1,150 @@
+"""Small models, states and environments that the tests share."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import settings
+from torch import Tensor
+
+from core import PUBLISHED, Environment, Protocol, Seeds, State
+from core.classifier import Classifier
+from core.config import Config
+from core.models import GaussDensity, build_model
+from datasets import DATASETS
+
+FEATURES = 5
+
+#: Few examples: most of these tests compare with python loops.
+quick = settings(max_examples=40, deadline=None)
+
+_CONFIG = Config(
+    model="nsf",
+    hidden=(32, 64, 128),
+    dropout=0.02,
+    fitting="finetuning",
+    batch_size=32,
+    lr=0.001,
+    weight_decay=0.001,
+    first_epochs=1,
+    later_epochs=1,
+    patience=5,
+)
+
+
+def make_config(variation: str = "nf", **changes: Any) -> Config:
+    """The hyper-parameters of `diabetes`, but one epoch a fit."""
+    return replace(_CONFIG, model={"nf": "nsf", "gauss": "gauss"}[variation], **changes)
+
+
+def torch_rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def make_classifier(
+    variation: str = "nf", *, features: int = FEATURES, relu: bool = False, seed: int = 0, **changes: Any
+) -> Classifier:
+    """An untrained model; `changes` are those of its configuration."""
+    return Classifier(build_model(make_config(variation, **changes), features, relu, [torch_rng(seed)]))
+
+
+def make_environment(
+    variation: str = "nf", protocol: Protocol = PUBLISHED, *, budget: int | None = None, **changes: Any
+) -> Environment:
+    """`diabetes`, one epoch a fit; `changes` are those of the configuration."""
+    dataset = DATASETS["diabetes"]("nowhere", Seeds())
+    return Environment(dataset, make_config(variation, **changes), protocol, budget=budget)
+
+
+def make_state(
+    variation: str = "nf",
+    protocol: Protocol = PUBLISHED,
+    *,
+    pool: int = 12,
+    labelled: int = 8,
+    **changes: Any,
+) -> State:
+    """Rows of `diabetes` and an untrained model; budget 100, 20 points added."""
+    data = DATASETS["diabetes"]("nowhere", Seeds())
+    x, y = torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)
+    relu = protocol.encoder_relu
+    classifier = make_classifier(variation, features=x.shape[1], relu=relu, **changes)
+    rest = slice(pool, pool + labelled)
+    optimizer = torch.optim.NAdam(classifier.model.parameters())
+    return State(x[:pool], x[rest], y[rest], {}, 100, 20, 0.2, 0.1, classifier, optimizer)
+
+
+@dataclass
+class FixedClassifier:
+    """Stands in for a `Classifier` where a test wants to say what the model thinks.
+
+    The first feature of a row of x is its number n.
+
+    Args:
+        parameters: mean and standard deviation of every pass and row, [T, rows, 2]; the density
+            without dropout is that of pass 0.
+        embedding: the encoder's output [rows, h].
+
+    Attributes:
+        grids, draws: every y [G, 1, ...] that a density was asked for, every number of samples.
+    """
+
+    parameters: Tensor = field(default_factory=lambda: torch.ones(1, 1, 2))
+    embedding: Tensor = field(default_factory=lambda: torch.ones(1, 1))
+    dropout: float = 0.1
+    grids: list[Tensor] = field(default_factory=list)
+    draws: list[int] = field(default_factory=list)
+
+    @property
+    def model(self) -> SimpleNamespace:
+        return SimpleNamespace(dropout=self.dropout)
+
+    def __call__(self, x: Tensor) -> GaussDensity:
+        return self._watched(self.parameters[0, x[:, 0].long()])
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.embedding[x[:, 0].long()]
+
+    def passes(
+        self, x: Tensor, passes: int, generator: torch.Generator, rate: float | None = None
+    ) -> GaussDensity:
+        assert passes == len(self.parameters)
+        return self._watched(self.parameters[:, x[:, 0].long()])
+
+    def _watched(self, parameters: Tensor) -> GaussDensity:
+        grids, draws = self.grids, self.draws
+
+        class Watched(GaussDensity):
+            def log_prob(self, value: Tensor) -> Tensor:
+                grids.append(value)
+                return super().log_prob(value)
+
+            def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+                draws.append(n)
+                return super().draw(n, generator)
+
+        return Watched(parameters)
+
+
+def fixed_state(classifier: FixedClassifier, pool: int, labelled: int = 1) -> State:
+    """Rows 0, 1, ... of a `FixedClassifier`: first the pool, then the labelled points."""
+    x = torch.arange(float(pool + labelled))[:, None]
+    nothing = torch.optim.SGD([torch.zeros(1)])
+    view: Any = classifier
+    return State(x[:pool], x[pool:], torch.zeros(labelled), {}, 100, 0, 0.2, 0.1, view, nothing)
+
+
+@contextmanager
+def no_global_randomness() -> Iterator[None]:
+    """Fails if the block draws from, or seeds, a generator of the whole process."""
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    yield
+    assert random.getstate() == before[0], "the generator of `random` was used"
+    for new, old in zip(np.random.get_state(), before[1], strict=True):
+        np.testing.assert_array_equal(new, old, "numpy's global generator was used")
+    assert torch.equal(torch.get_rng_state(), before[2]), "torch's global generator was used"

@@ -1,0 +1,86 @@
+"""MAE, NLL and CRPS against double loops, a library and a closed form."""
+
+import math
+
+import numpy as np
+import pytest
+import scoringrules
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import norm
+
+from core import metrics
+from core.config import VARIATIONS
+from core.metrics import crps, evaluate
+from tests.builders import make_classifier, no_global_randomness, quick, torch_rng
+
+numbers = st.floats(-5, 5)
+
+
+@quick
+@given(samples=arrays(np.float64, st.tuples(st.integers(1, 8), st.just(3)), elements=numbers), y=numbers)
+def test_crps_is_the_double_loop(samples: np.ndarray, y: float) -> None:
+    count = len(samples)
+    expected = []
+    for column in samples.T:
+        error = sum(abs(a - y) for a in column) / count
+        spread = sum(abs(a - b) for a in column for b in column) / count**2
+        expected.append(error - spread / 2)
+    targets = torch.full((3,), y, dtype=torch.float64)
+    got = crps(torch.from_numpy(samples), targets)
+    np.testing.assert_allclose(got, expected, atol=1e-12)
+    library = scoringrules.crps_ensemble(targets.numpy(), samples.T, estimator="nrg")
+    np.testing.assert_allclose(got, library, atol=1e-12)
+    assert (got >= -1e-12).all()
+
+
+def test_crps_of_a_gaussian() -> None:
+    y = torch.tensor([-1.0, 0.2, 0.5, 2.5], dtype=torch.float64)
+    quantiles = norm.ppf((np.arange(20_000) + 0.5) / 20_000, loc=0.3, scale=0.7)
+    samples = torch.from_numpy(quantiles)[:, None].expand(-1, 4)
+    np.testing.assert_allclose(crps(samples, y), scoringrules.crps_normal(y.numpy(), 0.3, 0.7), atol=1e-4)
+
+
+@pytest.mark.parametrize("piece", [2048, 7])
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_evaluate(variation: str, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_PIECE", piece)
+    classifier = make_classifier(variation)
+    x = 3 * torch.rand(20, 5, generator=torch_rng(1))
+    y = torch.rand(20, generator=torch_rng(2))
+
+    generator, errors, nll, scores = torch_rng(3), [], [], []
+    for start in range(0, 20, piece):
+        part = x[start : start + piece]
+        samples, _ = classifier(part).draw(64, generator)
+        for n in range(len(part)):
+            density, target = classifier(part[n : n + 1]), y[start + n].item()
+            column = samples[:, n].tolist()
+            log_p = density.log_prob(samples[:, n, None])[:, 0].tolist()
+            errors.append(abs(column[log_p.index(max(log_p))] - target))
+            nll.append(-density.log_prob(torch.tensor([target])).item())
+            spread = sum(abs(a - b) for a in column for b in column) / 64**2
+            scores.append(sum(abs(a - target) for a in column) / 64 - spread / 2)
+
+    result = evaluate(classifier, x, y, torch_rng(3))
+    expected = [sum(values) / 20 for values in (errors, nll, scores)]
+    np.testing.assert_allclose([result.mae, result.nll, result.crps], expected, rtol=1e-5)
+    assert all(isinstance(value, float) and math.isfinite(value) for value in result)
+
+
+def test_evaluate_depends_on_its_arguments_alone() -> None:
+    classifier = make_classifier(dropout=0.5)
+    x, y = torch.rand(20, 5, generator=torch_rng(1)), torch.rand(20, generator=torch_rng(2))
+    before = classifier.model.theta.clone()
+    with no_global_randomness():
+        one = evaluate(classifier, x, y, torch_rng(3))
+        other = evaluate(classifier, x, y, torch_rng(4))
+    assert one == evaluate(classifier, x, y, torch_rng(3))
+    # Another generator: other samples, the same densities.
+    assert one.nll == other.nll
+    assert one.mae != other.mae
+    assert one.crps != other.crps
+    assert classifier.dropout == 0.5
+    assert torch.equal(classifier.model.theta, before)

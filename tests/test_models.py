@@ -1,0 +1,396 @@
+"""Flow, Gaussian and encoder against slow references; what the `Classifier` view promises."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kstest
+from torch import Tensor
+
+from core.classifier import SAMPLES, Classifier, most_likely
+from core.config import VARIATIONS
+from core.models import (
+    DensityModel,
+    FlowDensity,
+    GaussDensity,
+    GaussianModel,
+    NeuralSplineFlow,
+    build_model,
+    dropout,
+)
+from tests.builders import FEATURES, make_classifier, make_config, no_global_randomness, quick, torch_rng
+
+BINS, BOUND, SLOPE = 8, 5.0, 1e-4
+
+
+def spline_parameters(rows: int = 6, spread: float = 2.0, seed: int = 0) -> Tensor:
+    return spread * torch.randn(rows, 46, generator=torch_rng(seed), dtype=torch.float64)
+
+
+def rows(count: int, features: int = FEATURES) -> Tensor:
+    return torch.rand(count, features, generator=torch_rng(1))
+
+
+# --- the spline ----------------------------------------------------------------------------
+
+
+def rational_quadratic(parameters: np.ndarray, y: float) -> tuple[float, float]:
+    """Value and slope at y of the spline with these 23 numbers: Durkan et al., equations 4 and 5.
+
+    Unconstrained widths and heights are squashed by v / (1 + |2 v / log slope|) before the softmax,
+    logarithms of the slopes at the knots by v / (1 + |v / log slope|), as zuko does.
+    """
+    limit = abs(math.log(SLOPE))
+    knots = []
+    for part in (parameters[:BINS], parameters[BINS : 2 * BINS]):
+        squashed = [math.exp(v / (1 + abs(2 * v) / limit)) for v in part]
+        edges = [-BOUND]
+        for share in squashed:
+            edges.append(edges[-1] + 2 * BOUND * share / sum(squashed))
+        knots.append(edges)
+    xs, ys = knots
+    slopes = [1.0, *(math.exp(v / (1 + abs(v) / limit)) for v in parameters[2 * BINS :]), 1.0]
+    for k in range(BINS):
+        if xs[k] < y < xs[k + 1]:
+            s = (ys[k + 1] - ys[k]) / (xs[k + 1] - xs[k])
+            xi = (y - xs[k]) / (xs[k + 1] - xs[k])
+            below = s + (slopes[k + 1] + slopes[k] - 2 * s) * xi * (1 - xi)
+            value = ys[k] + (ys[k + 1] - ys[k]) * (s * xi**2 + slopes[k] * xi * (1 - xi)) / below
+            rise = slopes[k + 1] * xi**2 + 2 * s * xi * (1 - xi) + slopes[k] * (1 - xi) ** 2
+            return value, s**2 * rise / below**2
+    return y, 1.0
+
+
+def slow_flow(parameters: np.ndarray, y: float, order: tuple[int, int] = (0, 1)) -> tuple[float, float]:
+    """z and log p(y): first one spline, then the other, then N(0, 1)."""
+    log_slope = 0.0
+    for i in order:
+        y, slope = rational_quadratic(parameters[23 * i : 23 * (i + 1)], y)
+        log_slope += math.log(slope)
+    return y, log_slope - 0.5 * y**2 - 0.5 * math.log(2 * math.pi)
+
+
+Y = [-7.0, -4.99, -3.1, -0.6, 0.0, 0.13, 0.5, 0.77, 1.0, 2.9, 4.9, 6.0]
+
+
+@pytest.mark.parametrize("spread", [0.3, 2.0, 30.0])
+def test_flow_is_durkans_spline_twice(spread: float) -> None:
+    parameters = spline_parameters(spread=spread)
+    density = FlowDensity(parameters)
+    y = torch.tensor(Y, dtype=torch.float64)[:, None].expand(-1, len(parameters))
+    expected = np.array([[slow_flow(p, value) for p in parameters.numpy()] for value in Y])
+    np.testing.assert_allclose(density.transform(y), expected[..., 0], rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(density.log_prob(y), expected[..., 1], rtol=1e-6, atol=1e-6)
+    swapped = np.array([[slow_flow(p, value, (1, 0)) for p in parameters.numpy()] for value in Y])
+    assert np.abs(expected - swapped).max() > 0.01
+
+
+def test_a_flow_of_zeros_is_the_standard_normal() -> None:
+    y = torch.tensor(Y)
+    density = FlowDensity(torch.zeros(46))
+    torch.testing.assert_close(density.log_prob(y), torch.distributions.Normal(0, 1).log_prob(y))
+
+
+def test_smallest_and_largest_slope() -> None:
+    """Of a knot, where the parameter is far out: 1e-4 and its inverse."""
+    for sign, slope in ((-1, SLOPE), (1, 1 / SLOPE)):
+        parameters = torch.zeros(46, dtype=torch.float64)
+        parameters[16:23] = sign * 1e9
+        spline = FlowDensity(parameters).transform.transforms[0]
+        _, log_slope = spline.call_and_ladj(torch.zeros((), dtype=torch.float64) + 1e-12)
+        np.testing.assert_allclose(log_slope.exp(), slope, rtol=1e-3)
+
+
+def test_density_integrates_to_one_and_cdf_is_its_integral() -> None:
+    density = FlowDensity(spline_parameters(spread=1.0))
+    grid = torch.linspace(-12, 12, 40_001, dtype=torch.float64)
+    p = density.log_prob(grid[:, None]).exp()
+    integral = torch.cumulative_trapezoid(p, grid, dim=0)
+    np.testing.assert_allclose(integral[-1], 1, atol=1e-4)
+    np.testing.assert_allclose(density.cdf(grid[1:, None]), integral, atol=1e-4)
+
+
+@quick
+@given(seed=st.integers(0, 10**6), spread=st.floats(0.1, 3), y=st.floats(-8, 8))
+def test_inverse_and_log_determinant(seed: int, spread: float, y: float) -> None:
+    density = FlowDensity(spline_parameters(1, spread, seed))
+    value = torch.tensor([y], dtype=torch.float64, requires_grad=True)
+    z, log_slope = density.transform.call_and_ladj(value)
+    (slope,) = torch.autograd.grad(z.sum(), value)
+    torch.testing.assert_close(log_slope, slope.log(), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(density.transform.inv(z), value, rtol=1e-6, atol=1e-6)
+    assert slope > 0
+
+
+def gauss_parameters() -> Tensor:
+    return torch.tensor([[0.3, 0.2], [-1.0, 1.5], [2.0, 0.01]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("density", [FlowDensity(spline_parameters(3)), GaussDensity(gauss_parameters())])
+def test_draw(density: FlowDensity | GaussDensity) -> None:
+    with no_global_randomness():
+        y, log_prob = density.draw(3000, torch_rng(5))
+    assert y.shape == log_prob.shape == (3000, 3)
+    torch.testing.assert_close(log_prob, density.log_prob(y), rtol=1e-5, atol=1e-4)
+    u = density.cdf(y)
+    for i in range(3):
+        assert kstest(u[:, i], "uniform").pvalue > 0.01
+    # Power: the samples of one row are not those of another.
+    assert kstest(density.cdf(y.roll(1, 1))[:, 0], "uniform").pvalue < 1e-6
+    again, _ = density.draw(3000, torch_rng(5))
+    other, _ = density.draw(3000, torch_rng(6))
+    assert torch.equal(again, y)
+    assert not torch.equal(other, y)
+
+
+def test_gaussian_density() -> None:
+    got = GaussDensity(gauss_parameters()).log_prob(torch.tensor(Y, dtype=torch.float64)[:, None])
+    for i, (mean, scale) in enumerate(gauss_parameters().tolist()):
+        expected = [-0.5 * ((y - mean) / scale) ** 2 - math.log(scale * math.sqrt(2 * math.pi)) for y in Y]
+        np.testing.assert_allclose(got[:, i], expected, rtol=1e-9)
+
+
+# --- layers and their init -----------------------------------------------------------------
+
+ENCODER = [(61, 32), (32, 32), (32, 64), (64, 128)]
+SPLINE_HEAD = [(128, 64), (64, 64), (64, 23)]
+LAYERS = {"nf": ENCODER + 2 * SPLINE_HEAD, "gauss": [*ENCODER, (128, 1), (128, 1)]}
+
+
+def make_model(
+    variation: str, stack: int = 1, features: int = 61, relu: bool = False, **changes: float
+) -> DensityModel:
+    return build_model(
+        make_config(variation, **changes), features, relu, [torch_rng(s) for s in range(stack)]
+    )
+
+
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_layers_of_the_specification(variation: str) -> None:
+    model = make_model(variation, stack=2)
+    assert type(model) is {"nf": NeuralSplineFlow, "gauss": GaussianModel}[variation]
+    layers = model.layers()
+    assert [tuple(layer.weight.shape) for layer in layers] == [(2, *shape) for shape in LAYERS[variation]]
+    assert [tuple(layer.bias.shape) for layer in layers] == [(2, 1, n_out) for _, n_out in LAYERS[variation]]
+    count = sum((n_in + 1) * n_out for n_in, n_out in LAYERS[variation])
+    assert sum(p.numel() for p in model.parameters()) == 2 * count
+
+
+def test_encoder_of_two_widths() -> None:
+    model = make_model("gauss", features=1, hidden=(64, 128))  # type: ignore[arg-type]
+    assert model.shapes[:3] == [(1, 64), (64, 64), (64, 128)]
+    assert model.encode(torch.rand(1, 4, 1)).shape == (1, 4, 128)
+
+
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_init_is_pytorchs_default_for_linear_layers(variation: str) -> None:
+    pooled = []
+    for layer, (n_in, _) in zip(make_model(variation, stack=30).layers(), LAYERS[variation], strict=True):
+        for tensor in layer:
+            scaled = tensor.detach().flatten() * math.sqrt(n_in)
+            assert scaled.abs().max() <= 1 + 1e-6
+            # 30 draws or more: the largest of them is near the bound.
+            assert scaled.abs().max() > 0.85
+            pooled.append(scaled[:500])
+    assert kstest((torch.cat(pooled) + 1) / 2, "uniform").pvalue > 0.01
+
+
+def test_init_comes_from_the_generator_alone() -> None:
+    config = make_config()
+    with no_global_randomness():
+        one, same, other = (
+            build_model(config, FEATURES, False, [torch_rng(seed)]).theta for seed in (3, 3, 4)
+        )
+    assert torch.equal(one, same)
+    assert (one != other).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_a_stack_of_three_is_three_models(variation: str, relu: bool) -> None:
+    config = make_config(variation, dropout=0.3)
+    stack = build_model(config, FEATURES, relu, [torch_rng(s) for s in (1, 2, 3)]).double()
+    x = torch.stack([rows(7), rows(7) + 1, rows(7) ** 2]).double()
+    y = torch.rand(3, 7, generator=torch_rng(2), dtype=torch.float64)
+    together = stack(x).log_prob(y)
+    masked = stack(x, [torch_rng(s) for s in (7, 8, 9)]).log_prob(y)
+    assert together.shape == (3, 7)
+    for i in range(3):
+        alone = build_model(config, FEATURES, relu, [torch_rng(i + 1)]).double()
+        assert torch.equal(alone.theta[0], stack.theta[i])
+        torch.testing.assert_close(alone(x[i : i + 1]).log_prob(y[i : i + 1])[0], together[i])
+        one = alone(x[i : i + 1], [torch_rng(i + 7)]).log_prob(y[i : i + 1])[0]
+        torch.testing.assert_close(one, masked[i])
+    assert not torch.allclose(together, masked)
+
+
+# --- the networks --------------------------------------------------------------------------
+
+
+def slow_encoder(model: DensityModel, x: Tensor, masks: torch.Generator | None = None) -> Tensor:
+    """The encoder of a stack of one, layer after layer; dropout behind every layer but the first."""
+    for i, (weight, bias) in enumerate(model.layers()[:4]):
+        x = x @ weight[0] + bias[0]
+        if model.relu:
+            x = x.clamp(min=0)
+        if i > 0 and masks is not None:
+            keep = torch.empty_like(x).bernoulli_(1 - model.dropout, generator=masks)
+            x = x * keep / (1 - model.dropout)
+    return x
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_forward_pass(variation: str, relu: bool) -> None:
+    model = make_model(variation, features=FEATURES, relu=relu, dropout=0.3).double()
+    x = rows(9).double()
+    for seed in (None, 4):
+        masks = None if seed is None else [torch_rng(seed)]
+        embedding = slow_encoder(model, x, None if seed is None else torch_rng(seed))
+        torch.testing.assert_close(model.encode(x[None], masks)[0], embedding)
+
+        weights = [(weight[0], bias[0]) for weight, bias in model.layers()[4:]]
+        if variation == "nf":
+            expected = []
+            for mlp in (weights[:3], weights[3:]):
+                hidden = embedding
+                for i, (weight, bias) in enumerate(mlp):
+                    hidden = hidden @ weight + bias
+                    hidden = hidden.clamp(min=0) if i < 2 else hidden
+                expected.append(hidden)
+        else:
+            positive = embedding.clamp(min=0)
+            mean, raw = (positive @ weight + bias for weight, bias in weights)
+            expected = [mean, (1 + raw.exp()).log()]
+        masks = None if seed is None else [torch_rng(seed)]
+        got = model.density_parameters(x[None], masks)[0]
+        torch.testing.assert_close(got, torch.cat(expected, 1))
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_encoder_is_linear_without_relu(relu: bool) -> None:
+    model = make_model("nf", features=FEATURES, relu=relu).double()
+    a, b = rows(20).double(), -3 * rows(20).double().flip(0)
+    encode = Classifier(model).encode
+    bend = encode(a) + encode(b) - encode(a + b) - encode(torch.zeros_like(a))
+    assert (bend.abs().max() < 1e-12) == (not relu)
+
+
+def test_dropout_keeps_the_mean_and_drops_at_its_rate() -> None:
+    for rate in (0.02, 0.3, 0.7):
+        out = dropout(torch.ones(2, 500, 400), rate, [torch_rng(1), torch_rng(2)])
+        kept = out != 0
+        deviation = math.sqrt(rate * (1 - rate) / kept.numel())
+        assert abs((~kept).double().mean() - rate) < 4 * deviation
+        torch.testing.assert_close(out[kept], torch.full_like(out[kept], 1 / (1 - rate)))
+        assert not torch.equal(kept[0], kept[1])
+
+
+def test_dropout_is_off_without_generators() -> None:
+    plain, dropping = (make_model("nf", features=FEATURES, dropout=rate) for rate in (0.0, 0.5))
+    x = rows(6)[None]
+    torch.testing.assert_close(dropping.encode(x), plain.encode(x), rtol=0, atol=0)
+    torch.testing.assert_close(plain.encode(x, [torch_rng()]), plain.encode(x), rtol=0, atol=0)
+    assert not torch.allclose(dropping.encode(x, [torch_rng()]), plain.encode(x))
+
+
+# --- the view that agents get --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_every_pass_and_every_row_has_a_mask_of_its_own(variation: str) -> None:
+    classifier = make_classifier(variation, dropout=0.5)
+    one_row = rows(1).expand(6, -1)
+    y = torch.tensor(0.4)
+    log_p = classifier.passes(one_row, 4, torch_rng()).log_prob(y)
+    assert log_p.shape == (4, 6)
+    assert len(log_p.unique()) == 24
+    calm = classifier.passes(one_row, 4, torch_rng(), rate=0.0).log_prob(y)
+    torch.testing.assert_close(calm, classifier(one_row).log_prob(y).expand(4, 6))
+
+
+def test_passes_belong_to_their_rows() -> None:
+    """With hardly any dropout, pass t of row n is the density of row n."""
+    classifier = make_classifier("gauss")
+    x = 5 * rows(6)
+    density = classifier.passes(x, 3, torch_rng(), rate=1e-6)
+    torch.testing.assert_close(density.loc, classifier(x).loc.expand(3, 6), rtol=1e-4, atol=1e-4)
+
+
+def test_rate_of_passes() -> None:
+    classifier = make_classifier("gauss", dropout=0.3)
+    x = rows(5)
+    own = classifier.passes(x, 3, torch_rng()).loc
+    assert classifier.dropout == 0.3
+    assert torch.equal(classifier.passes(x, 3, torch_rng(), rate=0.3).loc, own)
+    other = classifier.passes(x, 3, torch_rng(), rate=0.6).loc
+    assert not torch.allclose(other, own)
+    as_built = make_classifier("gauss", dropout=0.6)
+    assert torch.equal(as_built.passes(x, 3, torch_rng()).loc, other)
+    assert classifier.dropout == 0.3
+    with pytest.raises(RuntimeError):
+        classifier.passes(rows(5, FEATURES + 1), 3, torch_rng(), rate=0.6)
+    assert classifier.dropout == 0.3
+
+
+@quick
+@given(count=st.integers(1, 8), seed=st.integers(0, 999))
+def test_most_likely(count: int, seed: int) -> None:
+    samples = torch.randn(count, 3, 2, generator=torch_rng(seed))
+    log_prob = torch.randn(count, 3, 2, generator=torch_rng(seed + 1))
+    got = most_likely(samples, log_prob)
+    for i in range(3):
+        for j in range(2):
+            best = max(range(count), key=lambda m: log_prob[m, i, j].item())
+            assert got[i, j] == samples[best, i, j]
+
+
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_point_prediction_is_the_most_likely_of_64_samples(variation: str) -> None:
+    classifier = make_classifier(variation)
+    x = 4 * rows(10)
+    assert SAMPLES == 64
+    y, _ = classifier(x).draw(64, torch_rng(3))
+    expected = []
+    for n in range(10):
+        density = classifier(x[n : n + 1])
+        log_p = density.log_prob(y[:, n, None])[:, 0].tolist()
+        expected.append(y[log_p.index(max(log_p)), n].item())
+    np.testing.assert_allclose(classifier.predict(x, torch_rng(3)), expected, rtol=1e-6)
+
+
+def test_point_predictions_of_many_rows() -> None:
+    classifier = make_classifier("gauss")
+    x = rows(2100) + torch.arange(2100)[:, None] * 100
+    predictions = classifier.predict(x, torch_rng())
+    assert predictions.shape == (2100,)
+    density = classifier(x)
+    assert ((predictions - density.loc) / density.scale).abs().max() < 1
+
+
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_the_view_changes_nothing(variation: str) -> None:
+    classifier = make_classifier(variation, dropout=0.3)
+    before = copy.deepcopy(classifier.model.state_dict())
+    x = rows(6)
+    kept = x.clone()
+    y = torch.rand(6, generator=torch_rng())
+    with no_global_randomness():
+        results = [
+            classifier(x).log_prob(y),
+            classifier.encode(x),
+            classifier.predict(x, torch_rng()),
+            classifier.passes(x, 4, torch_rng(), rate=0.6).log_prob(y),
+            *classifier.passes(x, 4, torch_rng()).draw(2, torch_rng()),
+        ]
+    assert [tuple(r.shape) for r in results] == [(6,), (6, 128), (6,), (4, 6), (2, 4, 6), (2, 4, 6)]
+    assert not any(result.requires_grad for result in results)
+    assert classifier.dropout == classifier.model.dropout == 0.3
+    assert torch.equal(x, kept)
+    for name, value in classifier.model.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert classifier.model.theta.grad is None

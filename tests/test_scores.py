@@ -1,0 +1,368 @@
+"""The acquisition functions against loops written from SPEC.md, section 3."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import logsumexp
+from scipy.stats import wasserstein_distance
+from torch import Tensor
+
+from agents import scores
+from core.agent import top
+from tests.builders import quick, torch_rng
+
+Score = Callable[[Tensor], Tensor]
+Reference = Callable[[np.ndarray], float]
+
+SPACING = 0.8 / 200
+
+
+def shapes(last: int) -> st.SearchStrategy[tuple[int, int, int]]:
+    """T, N, and grid points or samples, which are at least `last`."""
+    return st.tuples(st.integers(2, 5), st.integers(1, 3), st.integers(last, 7))
+
+
+log_densities = arrays(np.float64, shapes(2), elements=st.floats(-12, 6))
+samples = arrays(np.float64, shapes(2), elements=st.floats(-3, 3))
+
+
+# --- references: the score of one candidate ------------------------------------------------
+
+
+def kl(log_p: np.ndarray, log_q: np.ndarray) -> float:
+    return sum(math.exp(a) * (a - b) for a, b in zip(log_p, log_q, strict=True))
+
+
+def log_mean(log_p: np.ndarray) -> np.ndarray:
+    return logsumexp(log_p, axis=0) - math.log(len(log_p))
+
+
+def normalised(log_p: np.ndarray) -> np.ndarray:
+    """log of p / area; stays with the logarithms, so that narrow densities have an answer."""
+    high = log_p.max()
+    return log_p - high - math.log(np.trapezoid(np.exp(log_p - high), dx=SPACING))
+
+
+def entropy(log_p: np.ndarray) -> float:
+    return float(np.trapezoid([-math.exp(a) * a for a in log_p], dx=SPACING))
+
+
+def kl_grid(log_p: np.ndarray) -> float:
+    return sum(kl(one, log_mean(log_p)) for one in log_p)
+
+
+def kl_grid_norm(log_p: np.ndarray) -> float:
+    return sum(kl(one, normalised(log_mean(log_p))) for one in log_p)
+
+
+def kl_pairs(log_p: np.ndarray) -> float:
+    return sum(kl(log_p[t], log_p[t + 1]) for t in range(len(log_p) - 1))
+
+
+def kl_diff(log_p: np.ndarray) -> float:
+    return sum(kl(log_p[t], log_p[t + 1]) - kl(log_p[t], log_mean(log_p)) for t in range(len(log_p) - 1))
+
+
+def kl_anomaly(log_d: np.ndarray) -> float:
+    passes, count = log_d.shape
+    total = 0.0
+    for j in range(count):
+        mean = sum(math.exp(log_d[t, j]) for t in range(passes)) / passes
+        total -= sum(math.log(math.exp(log_d[t, j]) / mean) for t in range(passes))
+    return total
+
+
+def entropy_difference(log_p: np.ndarray) -> float:
+    return sum(entropy(log_p[t]) - entropy(log_p.mean(0)) for t in range(len(log_p) - 1))
+
+
+def dist_entropy(log_p: np.ndarray) -> float:
+    return sum(entropy(normalised(log_mean(log_p))) - entropy(one) for one in log_p)
+
+
+def nflows_out(log_p: np.ndarray) -> float:
+    a = [-sum(one) / len(one) for one in log_p]
+    return sum(sum(a) / len(a) - one for one in a) / len(a)
+
+
+def dist_std(s: np.ndarray, absolute: bool) -> float:
+    steps = [np.std(s[t], ddof=1) - np.std(s[t - 1], ddof=1) for t in range(1, len(s))]
+    return sum(abs(step) for step in steps) if absolute else sum(steps)
+
+
+def emd_pairs(s: np.ndarray) -> float:
+    return sum(wasserstein_distance(s[t], s[t + 1]) for t in range(len(s) - 1))
+
+
+def emd_full(s: np.ndarray) -> float:
+    return sum(wasserstein_distance(one, other) for one in s for other in s) / len(s)
+
+
+OF_DENSITIES: dict[str, tuple[Score, Reference]] = {
+    "kl_grid published": (partial(scores.kl_grid, log_space=False), kl_grid),
+    "kl_grid corrected": (partial(scores.kl_grid, log_space=True), kl_grid),
+    "kl_grid_norm published": (partial(scores.kl_grid, log_space=False, spacing=SPACING), kl_grid_norm),
+    "kl_grid_norm corrected": (partial(scores.kl_grid, log_space=True, spacing=SPACING), kl_grid_norm),
+    "kl_pairs published": (partial(scores.kl_pairs, log_space=False), kl_pairs),
+    "kl_pairs corrected": (partial(scores.kl_pairs, log_space=True), kl_pairs),
+    "kl_diff": (scores.kl_diff, kl_diff),
+    "kl_anomaly": (scores.kl_anomaly, kl_anomaly),
+    "entropy_difference": (partial(scores.entropy_difference, spacing=SPACING), entropy_difference),
+    "dist_entropy published": (
+        partial(scores.dist_entropy, spacing=SPACING, log_space=False),
+        dist_entropy,
+    ),
+    "dist_entropy corrected": (
+        partial(scores.dist_entropy, spacing=SPACING, log_space=True),
+        dist_entropy,
+    ),
+    "nflows_out": (scores.nflows_out, nflows_out),
+}
+OF_SAMPLES: dict[str, tuple[Score, Reference]] = {
+    "dist_std published": (partial(scores.dist_std, absolute=False), partial(dist_std, absolute=False)),
+    "dist_std corrected": (partial(scores.dist_std, absolute=True), partial(dist_std, absolute=True)),
+    "emd_pairs": (scores.emd_pairs, emd_pairs),
+    "emd_full": (scores.emd_full, emd_full),
+}
+
+
+def by_candidate(reference: Reference, values: np.ndarray) -> list[float]:
+    return [reference(values[:, n]) for n in range(values.shape[1])]
+
+
+@pytest.mark.parametrize("name", OF_DENSITIES)
+@quick
+@given(log_p=log_densities)
+def test_scores_of_densities_are_the_formula(name: str, log_p: np.ndarray) -> None:
+    score, reference = OF_DENSITIES[name]
+    expected = by_candidate(reference, log_p)
+    np.testing.assert_allclose(score(torch.from_numpy(log_p)), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", OF_SAMPLES)
+@quick
+@given(s=samples)
+def test_scores_of_samples_are_the_formula(name: str, s: np.ndarray) -> None:
+    score, reference = OF_SAMPLES[name]
+    np.testing.assert_allclose(score(torch.from_numpy(s)), by_candidate(reference, s), atol=1e-12)
+
+
+@quick
+@given(predictions=arrays(np.float64, (4, 3), elements=st.floats(-3, 3)))
+def test_bald_point(predictions: np.ndarray) -> None:
+    expected = []
+    for column in predictions.T:
+        mean = sum(column) / len(column)
+        expected.append(math.sqrt(sum((value - mean) ** 2 for value in column) / (len(column) - 1)))
+    np.testing.assert_allclose(scores.bald_point(torch.from_numpy(predictions)), expected, atol=1e-12)
+
+
+@quick
+@given(
+    log_p=st.tuples(st.integers(2, 4), st.integers(1, 3), st.integers(1, 5)).flatmap(
+        lambda tnm: arrays(np.float64, (tnm[0], *tnm), elements=st.floats(-12, 6))
+    )
+)
+def test_mutual_information(log_p: np.ndarray) -> None:
+    passes, _, candidates, count = log_p.shape
+    expected = []
+    for n in range(candidates):
+        total = 0.0
+        for t in range(passes):
+            for j in range(count):
+                mean = sum(math.exp(log_p[other, t, n, j]) for other in range(passes)) / passes
+                total += log_p[t, t, n, j] - math.log(mean)
+        expected.append(total / (passes * count))
+    got = scores.mutual_information(torch.from_numpy(log_p))
+    np.testing.assert_allclose(got, expected, atol=1e-9)
+    assert (got <= math.log(passes) + 1e-9).all()
+
+
+@quick
+@given(log_p=log_densities, spacing=st.floats(1e-3, 1))
+def test_area_and_entropy_of_one_density(log_p: np.ndarray, spacing: float) -> None:
+    p = np.exp(log_p)
+    area = scores.log_trapezoid(torch.from_numpy(log_p), spacing).exp()
+    np.testing.assert_allclose(area, np.trapezoid(p, dx=spacing), rtol=1e-9)
+    expected = np.trapezoid(-p * np.log(p), dx=spacing)
+    for log_space in (False, True):
+        got = scores.entropy(torch.from_numpy(log_p), spacing, log_space)
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
+
+
+# --- zeros of float32 ----------------------------------------------------------------------
+
+ZERO = -200.0  # a log-density whose float32 density is zero
+HARSH = [name for name in OF_DENSITIES if name.endswith("published")]
+
+
+def float32(*passes: list[float]) -> Tensor:
+    """Log-densities [T, 1, G] of one candidate."""
+    return torch.tensor(passes, dtype=torch.float32)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("log_p", "expected"),
+    [
+        (float32([0, ZERO], [0, 0]), math.nan),  # 0 log(0/q)
+        (float32([0, 0], [0, ZERO]), math.inf),  # p log(p/0)
+        (float32([0, ZERO], [0, ZERO]), math.nan),  # 0 log(0/0)
+        (float32([0, 0], [0, -50]), 50.0),  # nothing is zero
+    ],
+)
+def test_published_kl_of_zero_densities(log_p: Tensor, expected: float) -> None:
+    np.testing.assert_allclose(scores.kl_pairs(log_p, log_space=False), [expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", HARSH)
+def test_published_scores_of_narrow_densities_are_not_finite(name: str) -> None:
+    score, _ = OF_DENSITIES[name]
+    fine, one_zero, all_zero = [0.0, 1.0, 0.5], [0.0, ZERO, 0.5], [ZERO] * 3
+    assert score(float32(fine, fine, fine)).isfinite().all()
+    assert score(float32(fine, one_zero, fine)).isnan().all()
+    assert score(float32(all_zero, all_zero, all_zero)).isnan().all()
+
+
+def narrow() -> Tensor:
+    """Log-densities [25, 3, 200] of Gaussians of standard deviation 0.1, 0.001 and 0.0001."""
+    means = 0.5 + 0.01 * torch.randn(25, 3, 1, generator=torch_rng())
+    gaussian = torch.distributions.Normal(means, torch.tensor([0.1, 1e-3, 1e-4])[:, None])
+    return gaussian.log_prob(torch.linspace(0.1, 0.9, 200))
+
+
+@pytest.mark.parametrize("name", HARSH)
+def test_corrected_scores_of_narrow_densities_are_the_formula(name: str) -> None:
+    log_p = narrow()
+    published, reference = OF_DENSITIES[name]
+    corrected, _ = OF_DENSITIES[name.replace("published", "corrected")]
+    np.testing.assert_array_equal(published(log_p).isfinite(), [True, False, False])
+    expected = by_candidate(reference, log_p.double().numpy())
+    np.testing.assert_allclose(corrected(log_p), expected, rtol=1e-3)
+    np.testing.assert_allclose(published(log_p)[0], expected[0], rtol=1e-3)
+
+
+LENIENT = [name for name in OF_DENSITIES if name not in HARSH and name != "nflows_out"]
+
+
+@pytest.mark.parametrize("name", LENIENT)
+def test_other_scores_are_finite_even_for_densities_of_zero(name: str) -> None:
+    score, _ = OF_DENSITIES[name]
+    log_p = narrow()
+    log_p[log_p < -100] = -math.inf
+    assert log_p.isinf().all(0).any()
+    assert log_p.isinf().any(-1).all(0).any()
+    log_p = torch.cat([log_p, torch.full_like(log_p[:, :1], -math.inf)], 1)
+    result = score(log_p)
+    assert result.shape == (4,)
+    assert result.isfinite().all()
+
+
+def test_a_point_without_density_adds_nothing_in_log_space() -> None:
+    log_p = float32([0, -1, -2], [-2, 0.5, 0])
+    wider = torch.cat([torch.full((2, 1, 1), -math.inf), log_p], -1)
+    for score in (scores.kl_grid, scores.kl_pairs):
+        torch.testing.assert_close(score(wider, log_space=True), score(log_p, log_space=True))
+    torch.testing.assert_close(scores.kl_diff(wider), scores.kl_diff(log_p))
+
+
+# --- properties ----------------------------------------------------------------------------
+
+
+@quick
+@given(log_p=log_densities)
+def test_signs_and_zeros(log_p: np.ndarray) -> None:
+    x = torch.from_numpy(log_p)
+    assert (scores.kl_grid(x, True) >= -1e-9).all()
+    assert (scores.kl_anomaly(x) >= -1e-9).all()
+    assert (scores.kl_pairs(x.log_softmax(-1), True) >= -1e-9).all()
+    of_area_one = x - scores.log_trapezoid(x, SPACING)[..., None]
+    assert (scores.dist_entropy(of_area_one, SPACING, True) >= -1e-9).all()
+
+    agreed = x[:1].expand_as(x)
+    for score in (partial(scores.kl_grid, log_space=True), partial(scores.kl_pairs, log_space=True)):
+        np.testing.assert_allclose(score(agreed), 0, atol=1e-9)
+    for score in (scores.kl_diff, scores.kl_anomaly, partial(scores.entropy_difference, spacing=SPACING)):
+        np.testing.assert_allclose(score(agreed), 0, atol=1e-9)
+
+
+@quick
+@given(log_p=log_densities, shift=st.floats(-3, 3))
+def test_scaling_all_densities(log_p: np.ndarray, shift: float) -> None:
+    x = torch.from_numpy(log_p)
+    for name in ("kl_grid published", "kl_grid corrected", "kl_pairs corrected", "kl_diff"):
+        score, _ = OF_DENSITIES[name]
+        torch.testing.assert_close(score(x + shift), score(x) * math.exp(shift), rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(scores.kl_anomaly(x + shift), scores.kl_anomaly(x), rtol=1e-8, atol=1e-8)
+
+
+@quick
+@given(s=samples, shift=st.floats(-3, 3), factor=st.floats(0.1, 3))
+def test_moving_and_stretching_all_samples(s: np.ndarray, shift: float, factor: float) -> None:
+    x = torch.from_numpy(s)
+    for score, _ in OF_SAMPLES.values():
+        torch.testing.assert_close(score(x + shift), score(x), rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(score(x * factor), score(x) * factor, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(score(x.flip(-1)), score(x), rtol=1e-8, atol=1e-8)
+
+
+def test_distance_of_shifted_samples_is_the_shift() -> None:
+    s = torch.randn(1, 1, 64, generator=torch_rng())
+    passes = torch.cat([s, s + 2, s - 1])
+    torch.testing.assert_close(scores.emd_pairs(passes), torch.tensor([5.0]))
+    torch.testing.assert_close(scores.emd_full(passes), torch.tensor([(2 + 1 + 2 + 3 + 1 + 3) / 3]))
+
+
+@quick
+@given(s=samples)
+def test_signed_std_differences_telescope(s: np.ndarray) -> None:
+    std = s.std(-1, ddof=1)
+    np.testing.assert_allclose(scores.dist_std(torch.from_numpy(s), False), std[-1] - std[0], atol=1e-12)
+
+
+ORDER_OF_PASSES_MATTERS = {"kl_pairs", "kl_diff", "entropy_difference", "dist_std", "emd_pairs"}
+
+
+@pytest.mark.parametrize("name", OF_DENSITIES | OF_SAMPLES)
+def test_order_of_candidates_and_passes(name: str) -> None:
+    score, _ = (OF_DENSITIES | OF_SAMPLES)[name]
+    x = torch.randn(5, 7, 6, generator=torch_rng(), dtype=torch.float64)
+    order = torch.randperm(7, generator=torch_rng())
+    torch.testing.assert_close(score(x[:, order]), score(x)[order], rtol=1e-9, atol=1e-12)
+    shuffled = score(x[[3, 0, 4, 1, 2]])
+    same = torch.allclose(shuffled, score(x), rtol=1e-9, atol=1e-9)
+    assert same == (name.split()[0] not in ORDER_OF_PASSES_MATTERS)
+
+
+def test_nflows_out_is_rounding_noise() -> None:
+    log_p = 5 * torch.randn(25, 50, 200, generator=torch_rng())
+    assert scores.nflows_out(log_p.double()).abs().max() < 1e-13
+    noise = scores.nflows_out(log_p)
+    assert noise.dtype == torch.float32
+    assert 0 < noise.abs().max() < 1e-5
+
+
+def test_no_score_is_forgotten_here() -> None:
+    here = {name.split()[0].removesuffix("_norm") for name in OF_DENSITIES | OF_SAMPLES}
+    by_hand = {"bald_point", "mutual_information", "log_trapezoid", "entropy", "wasserstein"}
+    assert here | by_hand == set(scores.__all__)
+
+
+# --- the choice ----------------------------------------------------------------------------
+
+
+@quick
+@given(
+    values=st.lists(st.sampled_from([math.nan, math.inf, -math.inf, -1.0, 0.0, 0.5, 2.0]), max_size=12),
+    count=st.integers(0, 14),
+)
+def test_top(values: list[float], count: int) -> None:
+    ranks = [math.inf if math.isnan(value) else value for value in values]
+    expected = sorted(range(len(values)), key=lambda i: (-ranks[i], i))[:count]
+    assert top(torch.tensor(values), count).tolist() == expected

@@ -88,12 +88,9 @@ def main():
         sweep_dataset(args, args.only, done)
         return 0
     real = [name for name, cls in DATASETS.classes.items() if issubclass(cls, Table)]
+    commands = [[sys.executable, *sys.argv, "--only", name] for name in real]
     with ThreadPoolExecutor(args.jobs) as pool:
-        list(
-            pool.map(
-                lambda name: subprocess.run([sys.executable, *sys.argv, "--only", name], check=True), real
-            )
-        )
+        list(pool.map(lambda command: subprocess.run(command, check=True), commands))
     with args.out.open(newline="") as file:
         status = {tuple(line[:4]): line[5] for line in list(csv.reader(file))[1:]}
     failed = [case for case, said in status.items() if said != "ok"]

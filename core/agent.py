@@ -42,7 +42,7 @@ class Agent:
 
     #: Name of the folder of its results.
     folder: ClassVar[str]
-    #: Size of the pool's subsample that is scored.
+    #: Size of the pool's subsample that is scored (a larger batch takes a larger one).
     candidates: ClassVar[int] = 10_000
     #: The model's dropout rate is raised to this, for training too; None leaves it.
     dropout: ClassVar[float | None] = None
@@ -80,12 +80,14 @@ class Agent:
         state = state if isinstance(state, State) else State(state, *fields)
         pool = len(state.x_unlabeled)
         count = min(self.query_size, pool, state.budget - state.added_images)
+        if count <= 0:
+            return np.empty(0, dtype=np.int64)
         candidates = np.arange(pool)
-        if pool > self.candidates:
-            candidates = np.sort(self._candidates.choice(pool, self.candidates, replace=False))
+        size = max(self.candidates, count)
+        if pool > size:
+            candidates = np.sort(self._candidates.choice(pool, size, replace=False))
         rows = state.x_unlabeled[torch.from_numpy(candidates).to(state.x_unlabeled.device)]
-        # Always asking for `query_size` of the subsample: it is no smaller than any query size in use.
-        return candidates[self.select(state, rows, min(count, len(candidates)))]
+        return candidates[self.select(state, rows, count)]
 
     def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
         """Positions in x [N, d], the candidates, of `count` points, in the order they are chosen."""

@@ -1,7 +1,7 @@
 """Pool-based active learning as a Gymnasium environment."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -19,10 +19,13 @@ from .seeds import Seeds
 from .state import State
 from .training import FitResult, Trainer
 
-__all__ = ["Environment"]
+__all__ = ["Action", "Environment"]
 
 
-class Environment(gym.Env[State, Sequence[int]]):
+Action: TypeAlias = Sequence[int] | np.ndarray | Tensor
+
+
+class Environment(gym.Env[State, Action]):
     """One run: a dataset, a model, and the points labelled so far.
 
     The action of a step is a list of distinct indices into `x_unlabeled`. The points are added in
@@ -96,7 +99,7 @@ class Environment(gym.Env[State, Sequence[int]]):
         self._initial_mae = self._mae = metrics.mae
         return self.state, self._info(fit, metrics)
 
-    def step(self, action: Sequence[int]) -> tuple[State, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Action) -> tuple[State, float, bool, bool, dict[str, Any]]:
         """Labels points of the pool and trains on them.
 
         Args:
@@ -145,7 +148,7 @@ class Environment(gym.Env[State, Sequence[int]]):
             optimizer=self.trainer.optimizer,
         )
 
-    def points(self, action: Sequence[int]) -> Tensor:
+    def points(self, action: Action) -> Tensor:
         """x and y [k, d + 1], on the CPU, of the pool's points that an action names, in its order."""
         rows = torch.from_numpy(self._pool[self._checked(action)]).to(self.device)
         return torch.cat([self._x[rows], self._y[rows, None]], 1).cpu()
@@ -153,7 +156,7 @@ class Environment(gym.Env[State, Sequence[int]]):
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
 
-    def _checked(self, action: Sequence[int]) -> np.ndarray:
+    def _checked(self, action: Action) -> np.ndarray:
         indices = np.asarray(action.cpu() if isinstance(action, Tensor) else action)
         if indices.ndim != 1 or not len(indices) or indices.dtype.kind not in "iu":
             raise ValueError(f"an action is a list of one or more integers, got {action!r}")

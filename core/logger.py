@@ -1,7 +1,7 @@
 """The context manager that collects what an environment measures into files."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from . import results, util
-from .environment import Environment
+from .environment import Action, Environment
 from .files import write_file
 from .state import State
 
@@ -85,7 +85,7 @@ class EnvironmentLogger:
         self._log(info)
         return state
 
-    def step(self, action: Sequence[int]) -> tuple[State, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Action) -> tuple[State, float, bool, bool, dict[str, Any]]:
         """Steps the environment; its five values."""
         if self.record_points:
             self._points.append(self.env.points(action))

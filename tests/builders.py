@@ -12,6 +12,7 @@ import torch
 from hypothesis import settings
 from torch import Tensor
 
+from agents import AGENTS
 from core import PUBLISHED, Environment, Protocol, Seeds, State
 from core.classifier import Classifier
 from core.config import Config
@@ -148,3 +149,7 @@ def no_global_randomness() -> Iterator[None]:
     for new, old in zip(np.random.get_state(), before[1], strict=True):
         np.testing.assert_array_equal(new, old, "numpy's global generator was used")
     assert torch.equal(torch.get_rng_state(), before[2]), "torch's global generator was used"
+
+
+def choose(name: str, state: State, protocol: Protocol, query_size: int = 5, seed: int = 1) -> np.ndarray:
+    return AGENTS[name](query_size, Seeds(agent_seed=seed), protocol).predict(state)

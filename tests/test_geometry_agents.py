@@ -1,0 +1,291 @@
+"""CoreSet, TypiClust and CoreGCN against slow, obvious references (SPEC.md section 3)."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from agents import coregcn, geometry
+from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
+from tests.builders import (
+    FixedClassifier,
+    choose,
+    fixed_state,
+    make_state,
+    no_global_randomness,
+    quick,
+    torch_rng,
+)
+
+# --- CoreSet -------------------------------------------------------------------------------
+
+
+def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Smallest distance of each row of a to the rows of b, by loops in float64."""
+    return np.array([min(math.dist(one, other) for other in b) for one in a])
+
+
+def k_center_by_loops(x: np.ndarray, centers: np.ndarray, count: int) -> list[int]:
+    picks: list[int] = []
+    for _ in range(count):
+        far = distances(x, np.concatenate([centers, x[picks]]))
+        far[picks] = -1
+        picks.append(int(np.argmax(far)))
+    return picks
+
+
+def embedded(pool: int, labelled: int, seed: int, width: int = 4) -> tuple[State, np.ndarray]:
+    embedding = torch.randn(pool + labelled, width, generator=torch_rng(seed))
+    return fixed_state(FixedClassifier(embedding=embedding), pool, labelled), embedding.double().numpy()
+
+
+@quick
+@given(pool=st.integers(1, 40), labelled=st.integers(1, 9), count=st.integers(1, 12), seed=st.integers(0, 99))
+def test_coreset(pool: int, labelled: int, count: int, seed: int) -> None:
+    state, embedding = embedded(pool, labelled, seed)
+    x, centers = embedding[:pool], embedding[pool:]
+    count = min(count, pool)
+    expected = np.argsort(-distances(x, centers), kind="stable")[:count].tolist()
+    assert choose("coreset", state, PUBLISHED, count).tolist() == expected
+    assert choose("coreset", state, CORRECTED, count).tolist() == k_center_by_loops(x, centers, count)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_coreset_among_equal_points(protocol: Protocol) -> None:
+    state = fixed_state(FixedClassifier(embedding=torch.ones(7, 3)), 6)
+    assert choose("coreset", state, protocol).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_nearest_distance_far_from_the_origin() -> None:
+    generator = torch_rng()
+    x, centers = torch.rand(60, 3, generator=generator) + 1000, torch.rand(40, 3, generator=generator) + 1000
+    expected = distances(x.double().numpy(), centers.double().numpy())
+    np.testing.assert_allclose(geometry.nearest_distance(x, centers), expected, atol=1e-4)
+
+
+def test_nearest_distance_in_pieces() -> None:
+    x, centers = torch.rand(2100, 2, generator=torch_rng()), torch.rand(3, 2, generator=torch_rng(1))
+    expected = (x[:, None] - centers).norm(dim=-1).min(1).values
+    torch.testing.assert_close(geometry.nearest_distance(x, centers), expected)
+
+
+@pytest.mark.parametrize("name", ["coreset", "typiclust", "coregcn"])
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_geometry_looks_at_the_encoders_output(name: str, protocol: Protocol) -> None:
+    """The same choice from a classifier that knows nothing but the embeddings."""
+    state = make_state("nf", protocol, pool=30)
+    encode = state.classifier.encode
+    embedding = torch.cat([encode(state.x_unlabeled), encode(state.x_labeled)])
+    known = fixed_state(FixedClassifier(embedding=embedding), 30, 8)
+    assert choose(name, known, protocol).tolist() == choose(name, state, protocol).tolist()
+
+
+# --- TypiClust -----------------------------------------------------------------------------
+
+
+class Labelled(geometry.TypiClust):
+    """TypiClust that is told the clusters."""
+
+    labels: np.ndarray
+
+    def _cluster(self, features: np.ndarray, clusters: int) -> np.ndarray:
+        assert self.labels.max() < clusters
+        return self.labels
+
+
+def most_typical_by_loops(members: list[int], points: np.ndarray) -> int:
+    neighbours = min(20, len(members) // 2)
+    if neighbours <= 1:
+        return members[0]
+    typicality = []
+    for i in members:
+        squares = sorted(sum((points[i] - points[j]) ** 2) for j in members if j != i)
+        typicality.append(1 / (sum(squares[:neighbours]) / neighbours + 1e-5))
+    return members[int(np.argmax(typicality))]
+
+
+def typiclust_by_loops(
+    points: np.ndarray, pool: int, labels: np.ndarray, count: int, rotate: bool
+) -> list[int]:
+    """The text of SPEC.md section 3 (rotate: of section 5)."""
+    rng = Seeds().numpy("agent")
+    clusters = sorted(set(labels.tolist()))
+    sizes = {c: sum(label == c for label in labels) for c in clusters}
+    known = {c: sum(label == c for label in labels[pool:]) for c in clusters}
+    large = [c for c in clusters if sizes[c] > 5]
+    ranked = sorted(large or clusters, key=lambda c: (known[c], -sizes[c]))
+    picks: list[int] = []
+    for turn in range(count):
+        cluster = ranked[turn % len(ranked)] if rotate else ranked[0]
+        left = [i for i in range(pool) if i not in picks]
+        members = [i for i in left if labels[i] == cluster]
+        picks.append(most_typical_by_loops(members, points) if members else int(rng.choice(left)))
+    return picks
+
+
+def whole_points(count: int, seed: int, reach: int = 9) -> np.ndarray:
+    """Whole numbers: squared distances are exact, also for faiss, and some are equal."""
+    return np.random.default_rng(seed).integers(-reach, reach + 1, (count, 3))
+
+
+@pytest.mark.parametrize("reach", [1, 9])
+@pytest.mark.parametrize("members", [1, 2, 3, 4, 5, 6, 11, 20, 39, 40, 41, 42, 60])
+def test_most_typical(members: int, reach: int) -> None:
+    for seed in range(8):
+        points = whole_points(members, seed, reach)
+        expected = most_typical_by_loops(list(range(members)), points)
+        assert geometry.most_typical(points.astype(np.float32)) == expected
+
+
+@quick
+@given(
+    pool=st.integers(1, 70),
+    labelled=st.integers(1, 6),
+    clusters=st.integers(1, 7),
+    count=st.integers(1, 12),
+    seed=st.integers(0, 999),
+)
+def test_typiclust(pool: int, labelled: int, clusters: int, count: int, seed: int) -> None:
+    points = whole_points(pool + labelled, seed)
+    clusters = min(clusters, labelled + 1)
+    Labelled.labels = np.random.default_rng(seed).integers(0, clusters, pool + labelled)
+    count = min(count, pool)
+    state = fixed_state(FixedClassifier(embedding=torch.from_numpy(points).float()), pool, labelled)
+    for protocol, rotate in ((PUBLISHED, False), (CORRECTED, True)):
+        chosen = Labelled(count, Seeds(), protocol).predict(state).tolist()
+        assert chosen == typiclust_by_loops(points, pool, Labelled.labels, count, rotate)
+
+
+def told_clusters(labels: list[int], pool: int) -> State:
+    Labelled.labels = np.array(labels)
+    embedding = torch.randn(len(labels), 3, generator=torch_rng())
+    return fixed_state(FixedClassifier(embedding=embedding), pool, len(labels) - pool)
+
+
+def test_typiclust_ranks_clusters() -> None:
+    """Cluster 0 is small, 1 holds labels, 2 is the largest without, 3 comes next."""
+    labels = [0] * 5 + [1] * 20 + [2] * 8 + [3] * 7 + [1, 1, 1]
+    state = told_clusters(labels, 40)
+    chosen = Labelled(5, Seeds(), CORRECTED).predict(state)
+    assert np.array(labels)[chosen].tolist() == [2, 3, 1, 2, 3]
+    chosen = Labelled(5, Seeds(), PUBLISHED).predict(state)
+    assert np.array(labels)[chosen].tolist() == [2] * 5
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_typiclust_counts_labelled_points_as_members(protocol: Protocol) -> None:
+    """Cluster 1 is above 5 points with its labelled one only, 0 is not."""
+    state = told_clusters([0] * 5 + [1] * 5 + [1], 10)
+    assert Labelled(1, Seeds(), protocol).predict(state).tolist()[0] in range(5, 10)
+
+
+def test_typiclust_without_large_clusters_and_with_an_emptied_one() -> None:
+    """All clusters count; the first-ranked one, of two points, is soon empty."""
+    state = told_clusters([0, 0, 1, 2, 1, 2], 4)
+    chosen = Labelled(4, Seeds(), PUBLISHED).predict(state).tolist()
+    assert chosen[:2] == [0, 1]
+    assert sorted(chosen[2:]) == [2, 3]
+
+
+@pytest.mark.parametrize(("labelled", "clusters"), [(1, 2), (49, 50), (50, 51), (498, 499), (600, 500)])
+def test_typiclust_clusters(labelled: int, clusters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int, dict[str, object]]] = []
+
+    class Spy:
+        def __init__(self, count: int, **settings: object) -> None:
+            asked.append((self.kind, count, settings))
+
+        kind = "plain"
+
+        def fit_predict(self, features: np.ndarray) -> np.ndarray:
+            assert len(features) == 9 + labelled
+            return np.zeros(len(features), dtype=np.int32)
+
+    monkeypatch.setattr(geometry, "KMeans", type("Plain", (Spy,), {"kind": "plain"}))
+    monkeypatch.setattr(geometry, "MiniBatchKMeans", type("Mini", (Spy,), {"kind": "mini-batch"}))
+    for seed in (1, 2):
+        choose("typiclust", embedded(9, labelled, 0)[0], PUBLISHED, seed=seed)
+    for kind, count, settings in asked:
+        assert kind == ("plain" if clusters <= 50 else "mini-batch")
+        assert count == clusters
+        assert settings["n_init"] == 10
+        assert settings.get("batch_size") == (None if clusters <= 50 else 5000)
+        assert isinstance(settings["random_state"], int)
+    assert asked[0][2]["random_state"] != asked[1][2]["random_state"]
+
+
+# --- CoreGCN -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """The graph network draws its weights in torch's default type."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def dense_adjacency(x: Tensor) -> Tensor:
+    n = len(x)
+    gram = torch.tensor([[sum(a * b) for b in x.numpy()] for a in x.numpy()]) - torch.eye(n)
+    degree = torch.tensor([sum(gram[:, j]) + 1e-6 for j in range(n)])
+    return gram @ torch.diag(1 / degree) + torch.eye(n)
+
+
+@pytest.mark.usefixtures("float64")
+def test_adjacency_without_its_matrix() -> None:
+    x = torch.randn(15, 6, generator=torch_rng())
+    x = x / x.norm(dim=1, keepdim=True)
+    dense, h = dense_adjacency(x), torch.randn(15, 4, generator=torch_rng(1))
+    torch.testing.assert_close(coregcn.Adjacency(x) @ h, dense @ h, rtol=1e-9, atol=1e-9)
+    # Columns are scaled, not rows.
+    assert not torch.allclose(dense, dense.T)
+
+
+def train_densely(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:
+    """The graph network of SPEC.md with A as a matrix."""
+    x = torch.stack([row / math.sqrt(sum(row**2)) for row in x])
+    a = dense_adjacency(x)
+
+    def draw(*shape: int) -> Tensor:
+        bound = 1 / math.sqrt(shape[-1])
+        return (bound * (2 * torch.rand(shape, generator=generator) - 1)).requires_grad_()
+
+    w1, b1, w2, b2 = draw(x.shape[1], 128), draw(128), draw(128, 1), draw(1)
+    optimizer = torch.optim.Adam([w1, b1, w2, b2], lr=1e-3, weight_decay=5e-4)
+    for _ in range(200):
+        hidden = (a @ (x @ w1) + b1).clamp(min=0)
+        keep = torch.empty_like(hidden).bernoulli_(0.7, generator=generator)
+        s = 1 / (1 + torch.exp(-(a @ ((hidden * keep / 0.7) @ w2) + b2)[:, 0]))
+        loss = -torch.log(s[candidates:] + 1e-6).sum() / (len(x) - candidates)
+        loss = loss - 1.2 * torch.log(1 - s[:candidates] + 1e-6).sum() / candidates
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        hidden = (a @ (x @ w1) + b1).clamp(min=0)
+        return torch.cat([hidden, a @ (hidden @ w2) + b2], 1)
+
+
+@pytest.mark.usefixtures("float64")
+def test_graph_network() -> None:
+    x = torch.randn(11, 5, generator=torch_rng()) + 1
+    with no_global_randomness():
+        features = coregcn.train(x, 8, torch_rng(3))
+    assert features.shape == (11, 129)
+    assert not features.requires_grad
+    torch.testing.assert_close(features, train_densely(x, 8, torch_rng(3)), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_coregcn_is_k_center_greedy_in_its_features(protocol: Protocol) -> None:
+    state, embedding = embedded(20, 6, 0)
+    features = coregcn.train(torch.from_numpy(embedding).float(), 20, Seeds().torch("agent"))
+    x = features.double().numpy()
+    assert choose("coregcn", state, protocol).tolist() == k_center_by_loops(x[:20], x[20:], 5)

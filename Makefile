@@ -9,7 +9,7 @@ PYTESTFLAGS ?=
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
-DEMO := $(PY) evaluate.py --dataset diabetes --query_size 5 --restarts 3 --runs_folder demo/runs
+DEMO := $(PY) evaluate.py --dataset diabetes --query_size 5 --restarts 2 --runs_folder demo/runs
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint types format clean
@@ -24,7 +24,7 @@ demo: .venv/.installed  ## compare random and balsa_emd on a small data set, wit
 	$(DEMO) --agent balsa_emd
 	$(PY) -m core.plots demo/runs/Diabetes/5 --out demo/learning_curve.png
 	@echo "Results:"
-	@find demo -name '*.csv' | sort
+	@find demo -name "*.csv" -not -path "*/run_*" | sort
 	@ls demo/learning_curve.png
 
 # Two workers of one thread each.

@@ -118,9 +118,9 @@ def run(args: argparse.Namespace, run_id: int, log_path: Path, device: torch.dev
         state = env.reset()
         iterations = math.ceil(env.env.budget / args.query_size)
         iterator = tqdm(range(iterations), miniters=2, desc=f"run_{run_id}")
-        for _ in iterator:
+        for i in iterator:
             action = agent.predict(*state)
-            state, _reward, done, truncated, _info = env.step(action)
+            state, reward, done, truncated, info = env.step(action)
             iterator.set_postfix({"MAE": env.accuracies[1][-1]})
             if done or truncated:
                 # triggered when sampling batch_size is >1

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.agent import AGENTS, Agent
 from core.classifier import SAMPLES, Classifier, most_likely
-from core.models import Density
+from core.densities import Density
 from core.state import State
 
 from . import scores
@@ -40,9 +40,7 @@ class DistributionAgent(Agent):
 
     def log_prob(self, density: Density, points: int = GRID) -> Tensor:
         """Log-densities on the protocol's grid, [*batch, G]."""
-        grid = torch.linspace(*self.protocol.grid, points, device=self.generator.device)
-        axes = [1] * len(density.batch_shape)
-        return density.log_prob(grid.view(-1, *axes)).movedim(0, -1)
+        return density.log_prob_on(torch.linspace(*self.protocol.grid, points, device=self.generator.device))
 
     def spacing(self, points: int = GRID) -> float:
         """The spacing that trapezoids on the protocol's grid take."""
@@ -121,9 +119,9 @@ class NFlowsOut(PassesAgent):
 
     def _mutual_information(self, classifier: Classifier, x: Tensor) -> Tensor:
         density = self.passes(classifier, x)
-        samples = density.draw(SAMPLES, self.generator)[0]  # [M, T, N]
-        log_p = density.log_prob(samples.transpose(0, 1)[:, :, None])  # [T, M, T', N]
-        return scores.mutual_information(log_p.permute(2, 0, 3, 1))
+        samples, own = density.draw(SAMPLES, self.generator)  # [M, T, N]
+        of_all_passes = scores.ascending(samples.flatten(0, 1).T)  # [N, MT]
+        return scores.mutual_information(own, density.log_prob_on(of_all_passes))
 
 
 class BALSA(PassesAgent):

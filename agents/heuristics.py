@@ -7,7 +7,7 @@ from torch import Tensor
 
 from core.agent import AGENTS, Agent
 from core.classifier import SAMPLES, Classifier
-from core.models import GaussDensity
+from core.densities import GaussDensity
 from core.state import State
 
 from . import scores

@@ -11,10 +11,12 @@ where 0 log 0 = 0 and every score is finite.
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 __all__ = [
+    "ascending",
     "bald_point",
     "dist_entropy",
     "dist_std",
@@ -150,7 +152,7 @@ def nflows_out(log_p: Tensor) -> Tensor:
     return (a.mean(0) - a).mean(0)
 
 
-def mutual_information(log_p: Tensor) -> Tensor:
+def mutual_information(own: Tensor, log_p: Tensor) -> Tensor:
     """Monte Carlo mutual information of target and model.
 
     Over samples y_tj ~ p_t the mean of log p_t(y_tj) - log mean_t' p_t'(y_tj) (Berry & Meger,
@@ -158,10 +160,20 @@ def mutual_information(log_p: Tensor) -> Tensor:
     arXiv 2302.01312).
 
     Args:
-        log_p: [T', T, N, M], the log-density under pass t' of sample j of pass t.
+        own: [M, T, N], the log-density under pass t of its own sample j.
+        log_p: [T', N, MT], the log-densities under pass t' of the samples of all passes, in any order.
     """
-    own = log_p.diagonal(dim1=0, dim2=1).movedim(-1, 0)  # [T, N, M]
-    return (own - _log_mean_exp(log_p.clamp(min=_FLOOR))).mean((0, -1))
+    mixture = _log_mean_exp(log_p.clamp(min=_FLOOR))
+    # A small difference of two large means: float32 would lose it.
+    return own.mean((0, 1), dtype=torch.float64) - mixture.mean(-1, dtype=torch.float64)
+
+
+def ascending(samples: Tensor) -> Tensor:
+    """The samples sorted along their last axis."""
+    if samples.device.type == "cpu":
+        # numpy's sort of short float32 rows is ten times faster than torch's.
+        return torch.from_numpy(np.sort(samples.numpy(), axis=-1))
+    return samples.sort(-1).values
 
 
 def wasserstein(a: Tensor, b: Tensor) -> Tensor:
@@ -174,11 +186,11 @@ def wasserstein(a: Tensor, b: Tensor) -> Tensor:
 
 def emd_pairs(samples: Tensor) -> Tensor:
     """BALSA-EMD: sum over t of the 1-Wasserstein distance of s_t and s_{t+1}; samples [T, N, M]."""
-    ordered = samples.sort(-1).values
+    ordered = ascending(samples)
     return wasserstein(ordered[:-1], ordered[1:]).sum(0)
 
 
 def emd_full(samples: Tensor) -> Tensor:
     """Mean over passes of the summed distances to all other passes; samples [T, N, M]."""
-    ordered = samples.sort(-1).values
+    ordered = ascending(samples)
     return torch.stack([wasserstein(one, ordered).sum(0) for one in ordered]).mean(0)

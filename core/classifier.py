@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .models import Density, DensityModel
+from .densities import Density
+from .models import DensityModel
 
 __all__ = ["SAMPLES", "Classifier", "most_likely"]
 

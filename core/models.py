@@ -13,25 +13,17 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Normal
-from zuko.distributions import NormalizingFlow
-from zuko.transforms import ComposedTransform, MonotonicRQSTransform
 
 from .config import Config
+from .densities import SPLINE_PARAMETERS, Density, FlowDensity, GaussDensity
 
 __all__ = [
-    "Density",
     "DensityModel",
-    "FlowDensity",
-    "GaussDensity",
     "GaussianModel",
     "Layer",
     "NeuralSplineFlow",
     "build_model",
 ]
-
-BINS, BOUND, SLOPE = 8, 5.0, 1e-4
-SPLINE_PARAMETERS = 3 * BINS - 1
 
 
 class Layer(NamedTuple):
@@ -50,56 +42,6 @@ def dropout(x: Tensor, rate: float, generators: Sequence[torch.Generator]) -> Te
     for mask, generator in zip(keep, generators, strict=True):
         mask.bernoulli_(1 - rate, generator=generator)
     return x * keep / (1 - rate)
-
-
-class FlowDensity(NormalizingFlow):
-    """The flow's p(y|x): two splines (first one, then the other) map y to z ~ N(0, 1).
-
-    Neural Spline Flows (Durkan et al., 2019), arXiv 1906.04032.
-
-    Args:
-        parameters: the splines' unconstrained parameters, [..., 46]; [...] is the batch shape.
-    """
-
-    def __init__(self, parameters: Tensor) -> None:
-        splines = [
-            MonotonicRQSTransform(*p.split((BINS, BINS, BINS - 1), -1), bound=BOUND, slope=SLOPE)
-            for p in parameters.split(SPLINE_PARAMETERS, -1)
-        ]
-        zero = parameters.new_zeros(()).expand(parameters.shape[:-1])
-        base = Normal(zero, torch.ones_like(zero), validate_args=False)
-        super().__init__(ComposedTransform(*splines), base)
-
-    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """n samples and their log-densities, [n, *batch] each."""
-        z = torch.randn((n, *self.batch_shape), generator=generator, device=generator.device)
-        y, ladj = self.transform.inv.call_and_ladj(z)
-        return y, self.base.log_prob(z) - ladj
-
-    def cdf(self, y: Tensor) -> Tensor:
-        """P(Y <= y | x); the splines are increasing."""
-        return self.base.cdf(self.transform(y))
-
-
-class GaussDensity(Normal):
-    """The Gaussian p(y|x).
-
-    Args:
-        parameters: mean and standard deviation, [..., 2]; [...] is the batch shape.
-    """
-
-    def __init__(self, parameters: Tensor) -> None:
-        mean, scale = parameters.unbind(-1)
-        super().__init__(mean, scale, validate_args=False)
-
-    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """n samples and their log-densities, [n, *batch] each."""
-        z = torch.randn((n, *self.batch_shape), generator=generator, device=generator.device)
-        y = self.loc + self.scale * z
-        return y, self.log_prob(y)
-
-
-Density = FlowDensity | GaussDensity
 
 
 class DensityModel(nn.Module):

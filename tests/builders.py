@@ -16,7 +16,8 @@ from agents import AGENTS
 from core import PUBLISHED, Environment, Protocol, Seeds, State
 from core.classifier import Classifier
 from core.config import Config
-from core.models import GaussDensity, build_model
+from core.densities import GaussDensity
+from core.models import build_model
 from datasets import DATASETS
 
 FEATURES = 5
@@ -92,7 +93,7 @@ class FixedClassifier:
         embedding: the encoder's output [rows, h].
 
     Attributes:
-        grids, draws: every y [G, 1, ...] that a density was asked for, every number of samples.
+        grids, draws: every y [G] that a density was asked for at once, every number of samples.
     """
 
     parameters: Tensor = field(default_factory=lambda: torch.ones(1, 1, 2))
@@ -121,9 +122,9 @@ class FixedClassifier:
         grids, draws = self.grids, self.draws
 
         class Watched(GaussDensity):
-            def log_prob(self, value: Tensor) -> Tensor:
-                grids.append(value)
-                return super().log_prob(value)
+            def log_prob_on(self, y: Tensor) -> Tensor:
+                grids.append(y)
+                return super().log_prob_on(y)
 
             def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
                 draws.append(n)

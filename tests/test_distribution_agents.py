@@ -11,7 +11,7 @@ from torch import Tensor
 from agents import AGENTS, distributions, scores
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds
 from core.classifier import Classifier
-from core.models import Density
+from core.densities import Density
 from tests.builders import (
     FixedClassifier,
     choose,
@@ -64,10 +64,10 @@ def nflows_out(classifier: Classifier, x: Tensor, generator: torch.Generator, pr
         return scores.nflows_out(on_grid(density, protocol)[0])
     y = density.draw(64, generator)[0]  # [M, T, N]
     own = torch.stack([density.log_prob(one) for one in y])
-    total = torch.zeros(len(x))
+    total = torch.zeros(len(x), dtype=torch.float64)
     for t in range(25):
         under_all = torch.stack([density.log_prob(one[t].expand(25, -1)) for one in y])  # [M, T', N]
-        total += (own[:, t] - under_all.exp().mean(1).log()).sum(0)
+        total += (own[:, t] - under_all.exp().mean(1).log()).double().sum(0)
     return total / (25 * 64)
 
 
@@ -144,7 +144,10 @@ def test_scores_of_the_predictive_distribution(
 
     generator = Seeds().torch("agent")
     parts = [SCORES[name](again.classifier, part, generator, protocol) for part in x.split(piece or 5)]
-    torch.testing.assert_close(got, torch.cat(parts), rtol=1e-6, atol=1e-9, check_dtype=False)
+    # The agent takes the density at a sample where it was drawn, the reference at the sample
+    # rounded to float32: mutual information, a difference of two near numbers, shows it.
+    atol = 1e-7 if name == "nflows_out" and protocol is CORRECTED else 1e-9
+    torch.testing.assert_close(got, torch.cat(parts), rtol=1e-6, atol=atol, check_dtype=False)
 
 
 @pytest.mark.parametrize("name", sorted(DUALS))

@@ -180,7 +180,9 @@ def test_mutual_information(log_p: np.ndarray) -> None:
                 mean = sum(math.exp(log_p[other, t, n, j]) for other in range(passes)) / passes
                 total += log_p[t, t, n, j] - math.log(mean)
         expected.append(total / (passes * count))
-    got = scores.mutual_information(torch.from_numpy(log_p))
+    own = torch.from_numpy(np.stack([log_p[t, t] for t in range(passes)])).movedim(-1, 0)  # [M, T, N]
+    of_all = np.moveaxis(log_p, 1, -1).reshape(passes, candidates, -1)  # [T', N, MT]
+    got = scores.mutual_information(own, torch.from_numpy(of_all))
     np.testing.assert_allclose(got, expected, atol=1e-9)
     assert (got <= math.log(passes) + 1e-9).all()
 
@@ -349,7 +351,7 @@ def test_nflows_out_is_rounding_noise() -> None:
 
 def test_no_score_is_forgotten_here() -> None:
     here = {name.split()[0].removesuffix("_norm") for name in OF_DENSITIES | OF_SAMPLES}
-    by_hand = {"bald_point", "mutual_information", "log_trapezoid", "entropy", "wasserstein"}
+    by_hand = {"ascending", "bald_point", "mutual_information", "log_trapezoid", "entropy", "wasserstein"}
     assert here | by_hand == set(scores.__all__)
 
 

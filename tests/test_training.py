@@ -15,7 +15,8 @@ from torch.nn.functional import softplus
 
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.config import VARIATIONS
-from core.models import DensityModel, FlowDensity, build_model
+from core.densities import FlowDensity
+from core.models import DensityModel, build_model
 from core.training import EarlyStopping, Trainer
 from tests.builders import FEATURES, make_config, no_global_randomness, quick, torch_rng
 

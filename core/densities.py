@@ -1,0 +1,118 @@
+"""The predictive densities p(y|x): what a model returns.
+
+Both are `torch.distributions` over batches of rows, with three more methods: `draw` (samples from
+a given generator), `log_prob_on` (many shared y at once, which agents score by) and `cdf`.
+"""
+
+import math
+from functools import cached_property
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Normal
+from zuko.transforms import ComposedTransform, MonotonicRQSTransform
+
+from . import kernels
+from .kernels import BINS, BOUND, SLOPE
+
+__all__ = ["SPLINE_PARAMETERS", "Density", "FlowDensity", "GaussDensity"]
+
+SPLINE_PARAMETERS = 3 * BINS - 1
+
+_LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+
+
+def _normal_log_prob(z: Tensor) -> Tensor:
+    return -0.5 * z * z - _LOG_SQRT_2PI
+
+
+class FlowDensity(Distribution):
+    """The flow's p(y|x): two splines (first one, then the other) map y to z ~ N(0, 1).
+
+    Neural Spline Flows (Durkan et al., 2019), arXiv 1906.04032. `log_prob` goes through zuko's
+    differentiable transforms, and so does everything on a GPU; what only scores, in float32 on the
+    CPU, goes through the compiled splines of `core.kernels`.
+
+    Args:
+        parameters: the splines' unconstrained parameters, [*batch, 46].
+    """
+
+    def __init__(self, parameters: Tensor) -> None:
+        super().__init__(parameters.shape[:-1], validate_args=False)
+        self.parameters = parameters
+
+    @cached_property
+    def transform(self) -> ComposedTransform:
+        """The differentiable map from y to z."""
+        splines = [
+            MonotonicRQSTransform(*part.split((BINS, BINS, BINS - 1), -1), bound=BOUND, slope=SLOPE)
+            for part in self.parameters.split(SPLINE_PARAMETERS, -1)
+        ]
+        return ComposedTransform(*splines)
+
+    @property
+    def _compiled(self) -> bool:
+        p = self.parameters
+        return p.device.type == "cpu" and p.dtype == torch.float32 and not p.requires_grad
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log p(y|x) of values that broadcast against the batch."""
+        z, ladj = self.transform.call_and_ladj(value)
+        return _normal_log_prob(z) + ladj
+
+    def log_prob_on(self, y: Tensor) -> Tensor:
+        """log p(y|x) of many y, [*batch, G].
+
+        Args:
+            y: ascending values [G] that all rows share, or [*end of batch, G].
+        """
+        if not self._compiled:
+            lead = [1] * (len(self.batch_shape) + 1 - y.dim())
+            values = y.movedim(-1, 0)
+            return self.log_prob(values.reshape(len(values), *lead, *values.shape[1:])).movedim(0, -1)
+        rows = self.parameters.reshape(-1, 2 * SPLINE_PARAMETERS).numpy()
+        z, jacobian = map(torch.from_numpy, kernels.forward(rows, y.reshape(-1, y.shape[-1]).numpy()))
+        log_p = jacobian.log_().sub_(z.square_().mul_(0.5)).sub_(_LOG_SQRT_2PI)
+        return log_p.view(*self.batch_shape, -1)
+
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n samples and their log-densities, [n, *batch] each."""
+        z = torch.randn((*self.batch_shape, n), generator=generator, device=generator.device)
+        if not self._compiled:
+            z = z.movedim(-1, 0)
+            y, ladj = self.transform.inv.call_and_ladj(z)
+            return y, _normal_log_prob(z) - ladj
+        rows = self.parameters.reshape(-1, 2 * SPLINE_PARAMETERS).numpy()
+        y, jacobian = map(torch.from_numpy, kernels.inverse(rows, z.view(-1, n).numpy()))
+        log_p = jacobian.log_().view(z.shape).add_(_normal_log_prob(z))
+        return y.view(z.shape).movedim(-1, 0), log_p.movedim(-1, 0)
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """P(Y <= y | x); the splines are increasing."""
+        return torch.special.ndtr(self.transform(value))
+
+
+class GaussDensity(Normal):
+    """The Gaussian p(y|x).
+
+    Args:
+        parameters: mean and standard deviation, [*batch, 2].
+    """
+
+    def __init__(self, parameters: Tensor) -> None:
+        mean, scale = parameters.unbind(-1)
+        super().__init__(mean, scale, validate_args=False)
+
+    def log_prob_on(self, y: Tensor) -> Tensor:
+        """log p(y|x) of many y, [*batch, G]; y as of `FlowDensity.log_prob_on`."""
+        z = (y - self.loc[..., None]) / self.scale[..., None]
+        return _normal_log_prob(z) - self.scale.log()[..., None]
+
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n samples and their log-densities, [n, *batch] each."""
+        z = torch.randn((*self.batch_shape, n), generator=generator, device=generator.device).movedim(-1, 0)
+        return self.loc + self.scale * z, _normal_log_prob(z) - self.scale.log()
+
+
+Density: TypeAlias = FlowDensity | GaussDensity

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.agent import AGENTS, Agent
+from core.masks import keep_mask
 from core.state import State
 
 from .geometry import k_center_greedy
@@ -66,12 +67,13 @@ class GraphNetwork(nn.Module):
             propagated: A X, the same in every step: A (X W) = (A X) W.
             drop: apply dropout between the convolutions.
         """
-        hidden = (propagated @ self.w1 + self.b1).relu()
-        kept = hidden
+        hidden = torch.addmm(self.b1, propagated, self.w1).relu()
         if drop:
-            keep = torch.empty_like(hidden).bernoulli_(1 - DROPOUT, generator=self.generator)
-            kept = hidden * keep / (1 - DROPOUT)
-        return hidden, (adjacency @ (kept @ self.w2) + self.b2)[:, 0]
+            keep = keep_mask(hidden.shape, DROPOUT, self.generator)
+            combined = (hidden * keep) @ (self.w2 / (1 - DROPOUT))
+        else:
+            combined = hidden @ self.w2
+        return hidden, (adjacency @ combined + self.b2)[:, 0]
 
 
 def train(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:

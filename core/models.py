@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from .config import Config
 from .densities import SPLINE_PARAMETERS, Density, FlowDensity, GaussDensity
+from .masks import keep_mask
 
 __all__ = [
     "DensityModel",
@@ -38,10 +39,8 @@ class Layer(NamedTuple):
 
 def dropout(x: Tensor, rate: float, generators: Sequence[torch.Generator]) -> Tensor:
     """Dropout on [S, N, h] with the masks of model s drawn from generator s."""
-    keep = torch.empty_like(x)
-    for mask, generator in zip(keep, generators, strict=True):
-        mask.bernoulli_(1 - rate, generator=generator)
-    return x * keep / (1 - rate)
+    keep = torch.stack([keep_mask(x.shape[1:], rate, generator) for generator in generators])
+    return x * keep * (1 / (1 - rate))
 
 
 class DensityModel(nn.Module):

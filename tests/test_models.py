@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core.classifier import SAMPLES, Classifier, most_likely
 from core.config import VARIATIONS
+from core.masks import keep_mask
 from core.models import (
     DensityModel,
     FlowDensity,
@@ -238,7 +239,7 @@ def slow_encoder(model: DensityModel, x: Tensor, masks: torch.Generator | None =
         if model.relu:
             x = x.clamp(min=0)
         if i > 0 and masks is not None:
-            keep = torch.empty_like(x).bernoulli_(1 - model.dropout, generator=masks)
+            keep = keep_mask(x.shape, model.dropout, masks)
             x = x * keep / (1 - model.dropout)
     return x
 

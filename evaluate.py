@@ -7,7 +7,7 @@ The results lie in runs/<Dataset>/<query_size>/<Agent>/; README.md describes the
 
 import argparse
 import math
-import tempfile
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ import core
 from agents import AGENTS
 from core import results, util
 from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
-from core.config import VARIATIONS, load_config
+from core.config import VARIATIONS, Config, load_config
 from core.provenance import provenance
 from core.util import tqdm
 from datasets import DATASETS
@@ -65,53 +65,56 @@ def list_names() -> None:
             print(f"  {names:28}{(cls.__doc__ or '').splitlines()[0]}")
 
 
+def make_dataset(args: argparse.Namespace, seeds: core.Seeds) -> core.Dataset:
+    return DATASETS[args.dataset](args.data_folder, seeds, skip_data_check=bool(args.skip_data_check))
+
+
+def make_config(args: argparse.Namespace) -> tuple[Config, dict[str, object]]:
+    """The experiment's configuration, and its settings: what all its runs have in common."""
+    config, file = load_config(args.dataset, args.variation)
+    config = AGENTS[args.agent].inject_config(config)
+    shared = ("agent", "dataset", "variation", "protocol", "query_size", "skip_data_check")
+    settings = {name: getattr(args, name) for name in (*shared, "agent_seed", "pool_seed", "model_seed")}
+    settings |= {"budget": args.budget or DATASETS[args.dataset].budget, "config": file.name}
+    return config, settings | asdict(config)
+
+
 def prepare_folder(args: argparse.Namespace) -> Path:
-    """Checks what can be known before the first run; makes the experiment's folder.
+    """The experiment's folder, after all that can be known before the first run is checked.
 
     Raises:
         UserError: an argument does not fit another, or the folder cannot be written.
     """
     agent, dataset = AGENTS[args.agent], DATASETS[args.dataset]
-    config, _ = load_config(args.dataset, args.variation)
     if args.variation not in agent.variations:
         raise core.UserError(f"agent '{args.agent}' needs --variation {' or '.join(agent.variations)}")
-    budget = args.budget or dataset.budget
-    if args.query_size > budget:
+    config, settings = make_config(args)
+    if args.query_size > settings["budget"]:
+        budget = settings["budget"]
         raise core.UserError(f"--query_size {args.query_size} is more than the budget of {budget} points")
     folder = results.experiment_folder(
         args.runs_folder, dataset.folder, args.query_size, agent.folder, args.variation, args.protocol
     )
-    results.check_budget(folder, budget, range(args.run_id, args.run_id + args.restarts))
+    results.check_writable(folder)
     core.Environment(make_dataset(args, core.Seeds()), config, budget=args.budget)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        reason = f"cannot write to {folder}: {error.strerror}"
-        raise core.UserError(f"{reason}; choose another --runs_folder") from error
+    results.check_settings(folder, settings, range(args.run_id, args.run_id + args.restarts))
+    if str(settings["config"]).startswith("default"):
+        print(f"note: no configs/{args.dataset}.yaml, {settings['config']} is used", file=sys.stderr)
     return folder
-
-
-def make_dataset(args: argparse.Namespace, seeds: core.Seeds) -> core.Dataset:
-    return DATASETS[args.dataset](args.data_folder, seeds, skip_data_check=bool(args.skip_data_check))
 
 
 def run(args: argparse.Namespace, run_id: int, log_path: Path, device: torch.device) -> None:
     """One run, from its own seeds alone."""
     protocol = core.PROTOCOLS[args.protocol]
     seeds = core.Seeds(run_id, args.agent_seed, args.pool_seed, args.model_seed)
-    agent = AGENTS[args.agent](args.query_size, seeds, protocol, device=device)
-    config, config_file = load_config(args.dataset, args.variation)
-    config = agent.inject_config(config)
+    agent = AGENTS[args.agent](args.query_size, seeds, protocol)
+    config, settings = make_config(args)
+    settings |= {"run_id": run_id, "data_folder": args.data_folder, "device": device, "threads": args.threads}
     dataset = make_dataset(args, seeds)
     env = core.Environment(dataset, config, protocol, device=device, budget=args.budget)
-    asked = {name: value for name, value in vars(args).items() if name not in ("list", "restarts")}
-    settings = asked | {"run_id": run_id, "device": device, "budget": env.budget, "config": config_file.name}
-    settings = settings | asdict(config) | provenance()
     points = bool(args.record_points)
     with core.EnvironmentLogger(
-        env, log_path, util.is_cluster, record_points=points, settings=settings
+        env, log_path, util.is_cluster, record_points=points, settings=settings | provenance()
     ) as env:
         done = False
         dataset.reset()
@@ -127,7 +130,7 @@ def run(args: argparse.Namespace, run_id: int, log_path: Path, device: torch.dev
                 break
 
 
-def summarise(folder: Path, run_ids: range) -> None:
+def summarise(folder: Path, run_ids: list[int]) -> None:
     """One line a run, then the AUC over the runs: mean and standard deviation."""
     columns = [f"run_{run_id}" for run_id in run_ids]
     curves = {file: results.read_curves(folder / file)[columns] for file in results.FILES}
@@ -144,21 +147,26 @@ def summarise(folder: Path, run_ids: range) -> None:
     print(f"results: {folder}")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
     if args.list:
-        return list_names()
+        list_names()
+        return 0
     args.agent, args.dataset = AGENTS.name(args.agent), DATASETS.name(args.dataset)
     set_threads(args.threads)
     device = pick_device(args.device)
     folder = prepare_folder(args)
     run_ids = range(args.run_id, args.run_id + args.restarts)
+    finished = []
     for run_id in run_ids:
         try:
             run(args, run_id, folder / f"run_{run_id}", device)
+            finished.append(run_id)
         except FloatingPointError as error:
-            raise FloatingPointError(f"run_{run_id}: {error}") from error
-    summarise(folder, run_ids)
+            print(f"evaluate.py: run_{run_id}: {error}", file=sys.stderr)
+    if finished:
+        summarise(folder, finished)
+    return int(len(finished) < len(run_ids))
 
 
 if __name__ == "__main__":

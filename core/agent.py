@@ -34,10 +34,9 @@ class Agent:
         query_size: points to choose in each call.
         seeds: the run's seeds; the streams `candidates` and `agent` are used.
         protocol: `PUBLISHED` or `CORRECTED`.
-        device: where the environment's tensors live.
 
     Attributes:
-        rng, generator: the agent's own randomness, for numpy and for torch.
+        rng, generator: the agent's own randomness, for numpy and for torch (on the state's device).
     """
 
     #: Name of the folder of its results.
@@ -54,13 +53,12 @@ class Agent:
         query_size: int,
         seeds: Seeds,
         protocol: Protocol = PUBLISHED,
-        *,
-        device: torch.device | str = "cpu",
     ) -> None:
         self.query_size = query_size
         self.protocol = protocol
         self.rng = seeds.numpy("agent")
-        self.generator = seeds.torch("agent", device)
+        self.generator = seeds.torch("agent")
+        self._seeds = seeds
         self._candidates = seeds.numpy("candidates")
 
     @classmethod
@@ -78,6 +76,8 @@ class Agent:
             `query_size` of them, fewer only where the pool or the budget has fewer left.
         """
         state = state if isinstance(state, State) else State(state, *fields)
+        if state.x_unlabeled.device != self.generator.device:
+            self.generator = self._seeds.torch("agent", state.x_unlabeled.device)
         pool = len(state.x_unlabeled)
         count = min(self.query_size, pool, state.budget - state.added_images)
         if count <= 0:

@@ -56,16 +56,19 @@ def pick_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise UserError(f"--device {name}: only cpu and cuda are supported")
         torch.empty(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"--device {name} is not there: {str(error).splitlines()[0]}") from error
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise UserError(f"--device {name} is not there: {reason}") from error
     return device
 
 
 def run_script(main: Callable[[], int | None]) -> NoReturn:
     """Runs a script's main function and exits, with one line for what went wrong.
 
-    The exit code is 2 for a user's error, 1 for training that diverged, 130 for Ctrl-C.
+    The exit code is 2 for a user's error, 130 for Ctrl-C, else what `main` returns.
     """
     name = Path(sys.argv[0]).name
     try:
@@ -73,9 +76,6 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         code = 2
-    except FloatingPointError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        code = 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         code = 130

@@ -12,9 +12,10 @@ from .errors import UserError
 __all__ = ["CONFIGS", "VARIATIONS", "Config", "load_config"]
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-VARIATIONS = ("nf", "gauss")
-
-_CHOICES = {"model": ("nsf", "gauss"), "fitting": ("finetuning", "from_scratch")}
+#: What `--variation` takes, and the model it stands for.
+_MODELS = {"nf": "nsf", "gauss": "gauss"}
+VARIATIONS = tuple(_MODELS)
+_FITTING = ("finetuning", "from_scratch")
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Config:
     """Model and training of one experiment; the keys of a file in `configs/`.
 
     Attributes:
-        model: `nsf` (neural spline flow) or `gauss` (mean and standard deviation heads).
+        model: `nsf` (neural spline flow) or `gauss` (mean and standard deviation heads); no key of
+            the file, the variation says it.
         hidden: widths of the encoder's layers after the first, which is as wide as the first of them.
         dropout: dropout rate of the encoder.
         fitting: `finetuning` keeps weights and optimiser from fit to fit, `from_scratch` restores
@@ -55,8 +57,8 @@ def _problem(key: str, value: Any) -> str | None:
     def count(item: Any) -> bool:
         return isinstance(item, int) and not isinstance(item, bool) and item > 0
 
-    if key in _CHOICES:
-        wanted = None if value in _CHOICES[key] else "one of " + ", ".join(_CHOICES[key])
+    if key == "fitting":
+        wanted = None if value in _FITTING else "one of " + ", ".join(_FITTING)
     elif key == "hidden":
         fine = isinstance(value, list) and value and all(map(count, value))
         wanted = None if fine else "a list of positive integers"
@@ -69,7 +71,15 @@ def _problem(key: str, value: Any) -> str | None:
     return wanted and f"'{key}' must be {wanted}, got {value!r}"
 
 
-def load_config(dataset: str, variation: str, folder: Path = CONFIGS) -> tuple[Config, Path]:
+def _number(value: Any) -> Any:
+    """YAML takes 1e-3 for a text; it is a number here."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def load_config(dataset: str, variation: str, folder: Path | None = None) -> tuple[Config, Path]:
     """Reads `<dataset>.yaml` (variation nf) or `<dataset>_<variation>.yaml`.
 
     A dataset without a file of its own takes `default.yaml` or `default_<variation>.yaml`.
@@ -81,6 +91,7 @@ def load_config(dataset: str, variation: str, folder: Path = CONFIGS) -> tuple[C
         UserError: the file is not YAML, or a key is unknown, missing or has a wrong value.
     """
     suffix = "" if variation == "nf" else f"_{variation}"
+    folder = CONFIGS if folder is None else folder
     path = folder / f"{dataset}{suffix}.yaml"
     if not path.exists():
         path = folder / f"default{suffix}.yaml"
@@ -88,14 +99,15 @@ def load_config(dataset: str, variation: str, folder: Path = CONFIGS) -> tuple[C
         raw = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    known = [field.name for field in fields(Config)]
+    known = [field.name for field in fields(Config) if field.name != "model"]
     if not isinstance(raw, dict):
         raise UserError(f"{path}: a mapping with the keys {', '.join(known)} is wanted")
     if unknown := [str(key) for key in raw if key not in known]:
         raise UserError(f"{path}: unknown key {', '.join(unknown)}; known are {', '.join(known)}")
     if missing := [key for key in known if key not in raw]:
         raise UserError(f"{path}: missing key {', '.join(missing)}")
+    raw |= {key: _number(raw[key]) for key in ("lr", "weight_decay", "dropout")}
     for key, value in raw.items():
         if problem := _problem(key, value):
             raise UserError(f"{path}: {problem}")
-    return Config(**{**raw, "hidden": tuple(raw["hidden"])}), path
+    return Config(**{**raw, "model": _MODELS[variation], "hidden": tuple(raw["hidden"])}), path

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler
 
+from .errors import UserError
 from .registry import Registry
 from .seeds import Seeds
 
@@ -29,8 +30,8 @@ class Dataset(ABC):
     `x_train, y_train` (seed set and pool), `x_val, y_val`, `x_test, y_test`; `seed_indices`
     are the seed set's rows of `x_train`.
 
-    The test part is the same for every run. Validation part and seed set are the run's own
-    (SPEC.md section 1).
+    Which rows are the test part is the same for every run. Validation part and seed set are the
+    run's own (SPEC.md section 1).
 
     Args:
         data_folder: where the files of datasets that have files lie.
@@ -77,4 +78,9 @@ class Dataset(ABC):
         self.x_train, self.y_train = x[train], y[train]
         self.x_val, self.y_val = x[val], y[val]
         self.x_test, self.y_test = x[test], y[test]
+        if len(train) <= self.seed_set:
+            raise UserError(
+                f"{type(self).__name__}: a seed set of {self.seed_set} leaves nothing of the "
+                f"{len(train)} points of the train part"
+            )
         self.seed_indices = rng.choice(len(train), self.seed_set, replace=False)

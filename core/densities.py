@@ -5,12 +5,12 @@ a given generator), `log_prob_on` (many shared y at once, which agents score by)
 """
 
 import math
-from functools import cached_property
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution, Normal, constraints
+from torch.types import _size
 from zuko.transforms import ComposedTransform, MonotonicRQSTransform
 
 from . import kernels
@@ -38,11 +38,20 @@ class FlowDensity(Distribution):
         parameters: the splines' unconstrained parameters, [*batch, 46].
     """
 
+    has_rsample = True
+    support = constraints.real
+
     def __init__(self, parameters: Tensor) -> None:
         super().__init__(parameters.shape[:-1], validate_args=False)
         self.parameters = parameters
 
-    @cached_property
+    def rsample(self, sample_shape: _size = ()) -> Tensor:
+        """Differentiable samples, from torch's global generator; `draw` takes one of yours."""
+        return self.transform.inv(
+            torch.randn_like(self.parameters[..., 0].expand(self._extended_shape(sample_shape)))
+        )
+
+    @property
     def transform(self) -> ComposedTransform:
         """The differentiable map from y to z."""
         splines = [

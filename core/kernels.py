@@ -22,7 +22,7 @@ _PARAMETERS = 3 * BINS - 1
 _ONE, _TWO, _FOUR, _ZERO = np.float32(1), np.float32(2), np.float32(4), np.float32(0)
 _B, _LOG_SLOPE = np.float32(BOUND), np.float32(math.log(SLOPE))
 
-# NaN and infinity keep their meaning (no nnan, ninf); sums may be reordered.
+# Sums may be reordered; NaN and infinity keep their meaning (no nnan, no ninf).
 _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
 
 
@@ -48,11 +48,18 @@ def _knots(raw, x, z, slope):  # type: ignore[no-untyped-def]
     for i in range(BINS - 1):
         value = raw[2 * BINS + i]
         slope[i + 1] = math.exp(value / (_ONE + abs(value / _LOG_SLOPE)))
+    if math.isnan(x[BINS] + z[BINS] + slope.sum()):
+        # Nothing lies between knots that are NaN, and all would seem to be outside of them.
+        x[0] = z[0] = np.nan
 
 
 @_compiled
 def _forward_row(y, jacobian, x, z, slope):  # type: ignore[no-untyped-def]
     """Maps ascending y [G] to z in place and multiplies the Jacobians [G] by dz/dy."""
+    if math.isnan(x[0]):
+        y[:] = np.nan
+        jacobian[:] = np.nan
+        return
     n = len(y)
     start = 0
     while start < n and not y[start] > x[0]:  # the identity outside of the knots
@@ -77,6 +84,10 @@ def _forward_row(y, jacobian, x, z, slope):  # type: ignore[no-untyped-def]
 @_compiled
 def _inverse_row(v, jacobian, x, z, slope, table):  # type: ignore[no-untyped-def]
     """Maps z [G], in any order, to y in place and multiplies the Jacobians [G] by dz/dy."""
+    if math.isnan(x[0]):
+        v[:] = np.nan
+        jacobian[:] = np.nan
+        return
     for k in range(BINS):
         height = z[k + 1] - z[k]
         s = height / (x[k + 1] - x[k])

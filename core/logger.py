@@ -1,5 +1,6 @@
 """The context manager that collects what an environment measures into files."""
 
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,6 +72,11 @@ class EnvironmentLogger:
         util.tqdm.unattended = self._bars
         if kind is None and self._finished:
             self._write()
+        elif kind is None and self.accuracies[0]:
+            added, budget = self.accuracies[0][-1], self.env.budget
+            print(
+                f"{self.log_path.name}: left after {added} of {budget} points, not written", file=sys.stderr
+            )
 
     def reset(self) -> State:
         """Resets the environment; the state alone."""
@@ -114,7 +120,8 @@ class EnvironmentLogger:
     def _write(self) -> None:
         self.log_path.mkdir(parents=True, exist_ok=True)
         # meta.txt says that a run is finished: gone first, written last.
-        (self.log_path / "meta.txt").unlink(missing_ok=True)
+        for file in ("meta.txt", "selected_points.pt"):
+            (self.log_path / file).unlink(missing_ok=True)
         run_id, budget = self.env.seeds.run_id, self.env.budget
         for file, name in results.FILES.items():
             table = results.series(*self._curves[name], run_id, budget)

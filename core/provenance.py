@@ -6,9 +6,11 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import faiss
+
 __all__ = ["provenance"]
 
-_PACKAGES = ("torch", "zuko", "numpy", "scikit-learn", "faiss-cpu")
+_PACKAGES = ("torch", "zuko", "numba", "numpy", "scikit-learn")
 
 
 def provenance() -> dict[str, str]:
@@ -19,4 +21,6 @@ def provenance() -> dict[str, str]:
         command = [git, "-C", str(folder), "describe", "--always", "--dirty"]
         described = subprocess.run(command, capture_output=True, text=True)
         code = described.stdout.strip() or code
-    return {"code": code, "python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+    # faiss comes as faiss-cpu, faiss-gpu or conda's faiss.
+    versions = {name: version(name) for name in _PACKAGES} | {"faiss": faiss.__version__}
+    return {"code": code, "python": platform.python_version()} | versions

@@ -35,9 +35,11 @@ class Registry(Generic[T]):
 
         def add(cls: type[T]) -> type[T]:
             for new in (name, *aliases):
-                known = self.classes.get(self._aliases.get(new, new))
-                if known is not None and known.__qualname__ != cls.__qualname__:
-                    raise ValueError(f"{self.kind} '{new}' is already {known.__qualname__}")
+                if new in self.classes or new in self._aliases:
+                    raise ValueError(f"{self.kind} '{new}' is there already: {self[new]}")
+            folder = getattr(cls, "folder", None)
+            if folder and any(folder == getattr(known, "folder", None) for known in self.classes.values()):
+                raise ValueError(f"{self.kind} '{name}': another writes to the result folder {folder}")
             self.classes[name] = cls
             self._aliases.update(dict.fromkeys(aliases, name))
             return cls

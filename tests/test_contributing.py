@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("core", "agents", "datasets", "configs", "evaluate.py")
+PARTS = ("core", "agents", "datasets", "configs", "tests", "evaluate.py", "pyproject.toml")
 
 
 def test_shown_agent_and_dataset_run(tmp_path: Path) -> None:
@@ -24,6 +24,10 @@ def test_shown_agent_and_dataset_run(tmp_path: Path) -> None:
     command = [sys.executable, "evaluate.py", "--agent", "uncertain_far", "--dataset", "friedman", *options]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    contract = [sys.executable, "-m", "pytest", "-q", "tests/test_agents.py", "tests/test_config.py"]
+    chosen = ["-k", "uncertain_far or names_folders or every_dataset", "-p", "no:cacheprovider"]
+    tests = subprocess.run([*contract, *chosen], cwd=tmp_path, capture_output=True, text=True)
+    assert tests.returncode == 0, tests.stdout
     folder = tmp_path / "runs/Friedman/3/UncertainFar"
     assert (folder / "accuracies.csv").read_text().startswith("added,run_1,run_2\n")
     assert "config: default.yaml" in (folder / "run_1/meta.txt").read_text()

@@ -1,15 +1,24 @@
 """evaluate.py as a user meets it: results, summary, and what it says of wrong input."""
 
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import torch
+from filelock import FileLock
 
+import core
 import evaluate
-from core.cli import run_script
+from agents import AGENTS
+from core import EnvironmentLogger, results
+from core.cli import run_script, set_threads
+from core.training import FitResult, Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv")
@@ -87,6 +96,8 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
         (["--budget", "284"], "a seed set of 50 and a budget of 284 points need more than the 283 points"),
         (["--device", "cuda:77"], "--device cuda:77 is not there"),
         (["--device", "gpu"], "--device gpu is not there"),
+        (["--device", "mps"], "--device mps: only cpu and cuda are supported"),
+        (["--runs_folder", "/", "--variation", "gauss"], "--runs_folder / has no name that '_gauss'"),
         (["--variation", "made"], "argument --variation: invalid choice: 'made'"),
         (["--agent", "gauss_std"], "agent 'gauss_std' needs --variation gauss"),
         (["--dataset", "pakinsons", "--data_folder", "/dev/null/x"], "/dev/null/x"),
@@ -114,33 +125,142 @@ def test_wrong_input_is_one_line_and_code_2(
 def test_wrong_config_is_one_line_and_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*args: object) -> None:
-        raise evaluate.core.UserError("configs/diabetes.yaml: unknown key foo")
-
-    monkeypatch.setattr(evaluate, "load_config", broken)
+    configs = tmp_path / "configs"
+    shutil.copytree(ROOT / "configs", configs)
+    (configs / "diabetes.yaml").write_text((configs / "diabetes.yaml").read_text() + "lrate: 3\n")
+    monkeypatch.setattr("core.config.CONFIGS", configs)
     assert run(*TRIAL, "--runs_folder", tmp_path / "runs") == 2
-    assert "unknown key foo" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    printed = capsys.readouterr().err
+    assert f"{configs / 'diabetes.yaml'}: unknown key lrate; known are hidden" in printed
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
 
 
-def test_runs_of_another_budget_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_asked_for_reaches_agent_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seeds, protocol, the agent's dropout, device and budget; nothing is trained."""
+    seen: dict[str, Any] = {}
+
+    class Recorder(core.Environment):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            seen["env"] = self
+
+    def no_loop(logger: EnvironmentLogger) -> EnvironmentLogger:
+        raise FloatingPointError("seen enough")
+
+    original = AGENTS["balsa_emd"].__init__
+
+    def watch(self: Any, *args: Any, **kwargs: Any) -> None:
+        seen["agent"], seen["seeds"] = self, args[1]
+        original(self, *args, **kwargs)
+
+    monkeypatch.setattr(AGENTS["balsa_emd"], "__init__", watch)
+    monkeypatch.setattr(core, "Environment", Recorder)
+    monkeypatch.setattr(EnvironmentLogger, "__enter__", no_loop)
+    options = "--run_id 3 --agent_seed 4 --pool_seed 5 --model_seed 6 --restarts 1 --threads 2"
+    asked = [*options.split(), "--protocol", "corrected", "--skip_data_check", "1", "--budget", "9"]
+    before = torch.get_num_threads()
+    assert run("--agent", "balsa_emd", "--dataset", "diabetes", "--query_size", "2", *asked) == 1
+    assert torch.get_num_threads() == 2
+    set_threads(before)
+    env = seen["env"]
+    assert env.seeds == seen["seeds"] == core.Seeds(run_id=3, agent_seed=4, pool_seed=5, model_seed=6)
+    assert env.protocol is seen["agent"].protocol is core.CORRECTED
+    assert seen["agent"].query_size == 2
+    assert env.config.dropout == 0.05  # raised by the agent
+    assert env.dataset.skip_data_check
+    assert env.budget == 9
+
+
+@pytest.mark.parametrize("folder", [".", "..", ""])
+def test_runs_folder_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    inside = tmp_path / "a/b"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    trial = (*TRIAL, "--restarts", "1", "--variation", "gauss", "--runs_folder", folder)
+    assert run(*trial) == 0
+    wanted = tmp_path / ("a_gauss" if folder == ".." else "a/b_gauss")
+    assert (wanted / "Diabetes/2/RandomAgent/accuracies.csv").exists()
+
+
+def test_processes_take_turns_at_the_aggregated_files(tmp_path: Path) -> None:
+    assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 0
+    experiment = tmp_path / "Diabetes/2/RandomAgent"
+    (experiment / "accuracies.csv").unlink()
+    worker = threading.Thread(target=results.aggregate, args=(experiment,))
+    with FileLock(experiment / ".lock"):
+        worker.start()
+        worker.join(0.5)
+        assert not (experiment / "accuracies.csv").exists()
+    worker.join()
+    assert (experiment / "accuracies.csv").exists()
+
+
+def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trial = (*TRIAL, "--restarts", "1", "--runs_folder", tmp_path)
+    assert run(*trial, "--record_points", "1") == 0
+    for option, value, said in (
+        ("--budget", "6", "budget 4, not 6"),
+        ("--model_seed", "7", "model_seed 1, not 7"),
+        ("--skip_data_check", "1", "skip_data_check 0, not 1"),
+    ):
+        assert run(*trial, "--run_id", "2", option, value) == 2
+        assert f"run_1 was made with {said}" in capsys.readouterr().err
+    assert run(*trial, "--budget", "6") == 0  # made anew, nothing is left of the other
+    folder = tmp_path / "Diabetes/2/RandomAgent"
+    assert len(results.read_curves(folder / "accuracies.csv")) == 7
+    assert not (folder / "run_1/selected_points.pt").exists()
+
+
+def test_replaced_runs_of_other_settings_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = (*TRIAL, "--restarts", "2", "--runs_folder", tmp_path)
+    assert run(*trial) == 0
+    whole = evaluate.run
+
+    def interrupted(args: Any, run_id: int, *rest: Any) -> None:
+        if run_id == 2:
+            raise KeyboardInterrupt
+        whole(args, run_id, *rest)
+
+    monkeypatch.setattr(evaluate, "run", interrupted)
+    assert run(*trial, "--budget", "6") == 130
+    table = results.read_curves(tmp_path / "Diabetes/2/RandomAgent/accuracies.csv")
+    assert list(table.columns) == ["run_1"]
+    assert len(table) == 7
+
+
+@pytest.mark.parametrize("damage", [None, "", "added,run_1\n0,much\n", "\0\1"])
+def test_damaged_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str | None) -> None:
     trial = (*TRIAL, "--restarts", "1", "--runs_folder", tmp_path)
     assert run(*trial) == 0
-    assert run(*trial, "--run_id", "2", "--budget", "6") == 2
-    assert "was made with a budget of 4, not 6" in capsys.readouterr().err
-    assert run(*trial, "--budget", "6") == 0  # made anew, nothing is left of the other
+    file = tmp_path / "Diabetes/2/RandomAgent/run_1/accuracies.csv"
+    file.unlink() if damage is None else file.write_text(damage)
+    capsys.readouterr()
+    assert run(*trial, "--run_id", "2") == 2
+    assert f"{file} cannot be read (" in capsys.readouterr().err
 
 
-def test_diverged_training_says_so_and_writes_nothing(
+def test_diverged_run_is_named_and_the_others_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def diverge(*args: object) -> None:
-        raise FloatingPointError("training diverged: the validation NLL is not a number")
+    fit = Trainer.fit
 
-    monkeypatch.setattr("core.training.Trainer.fit", diverge)
-    assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 1
-    assert "run_1: training diverged" in capsys.readouterr().err
-    assert not list(tmp_path.rglob("*.csv"))
+    def diverge(self: Trainer, *args: Any) -> FitResult:
+        if diverge.runs == 0:
+            diverge.runs += 1
+            raise FloatingPointError("training diverged: the validation NLL is not a number")
+        return fit(self, *args)
+
+    diverge.runs = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr(Trainer, "fit", diverge)
+    assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 1
+    printed = capsys.readouterr()
+    assert "evaluate.py: run_1: training diverged" in printed.err
+    assert "AUC over 1 run:" in printed.out
+    folder = tmp_path / "Diabetes/2/RandomAgent"
+    assert list(results.read_curves(folder / "accuracies.csv").columns) == ["run_2"]
 
 
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:

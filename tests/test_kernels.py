@@ -35,7 +35,7 @@ def test_forward_is_zukos(seed: int, spread: float, rows: int, shared: bool, cou
 
 
 @quick
-@given(seed=st.integers(0, 999), spread=st.sampled_from([0.1, 1.0]), count=st.integers(1, 40))
+@given(seed=st.integers(0, 999), spread=st.sampled_from([0.1, 1.0, 2.0]), count=st.integers(1, 40))
 def test_inverse_is_zukos(seed: int, spread: float, count: int) -> None:
     p = parameters(3, spread, seed)
     z = 14 * torch.rand((3, count), generator=torch_rng(seed)) - 7
@@ -54,6 +54,18 @@ def test_no_farther_from_float64_than_zuko_in_float32() -> None:
     exact = FlowDensity(p.double()).log_prob(y[:, None].double()).T
     assert (ours - exact).abs().max() <= (zukos - exact).abs().max()
     assert (ours - exact).abs().mean() <= 1e-5
+
+
+@pytest.mark.parametrize("place", [0, 9, 20, 30])
+def test_nan_stays_nan(place: int) -> None:
+    p = parameters(2, 1.0)
+    p[0, place] = torch.nan
+    y = FlowDensity(p).log_prob_on(torch.linspace(0, 1, 5))
+    assert y[0].isnan().all()
+    assert y[1].isfinite().all()
+    for part in FlowDensity(p).draw(6, torch_rng()):
+        assert part[:, 0].isnan().all()
+        assert part[:, 1].isfinite().all()
 
 
 def test_targets_of_rows() -> None:

@@ -131,6 +131,18 @@ def gauss_parameters() -> Tensor:
     return torch.tensor([[0.3, 0.2], [-1.0, 1.5], [2.0, 0.01]], dtype=torch.float64)
 
 
+def test_flow_samples_like_any_torch_distribution() -> None:
+    torch_state = torch.get_rng_state()
+    density = FlowDensity(spline_parameters(2, spread=1.0).requires_grad_())
+    sample = density.sample((3000,))
+    assert sample.shape == (3000, 2)
+    assert not sample.requires_grad
+    assert density.rsample().requires_grad
+    for i in range(2):
+        assert kstest(density.cdf(sample)[:, i].detach().numpy(), "uniform").pvalue > 1e-3
+    torch.set_rng_state(torch_state)
+
+
 @pytest.mark.parametrize("density", [FlowDensity(spline_parameters(3)), GaussDensity(gauss_parameters())])
 def test_draw(density: FlowDensity | GaussDensity) -> None:
     with no_global_randomness():

@@ -61,8 +61,10 @@ def read_curves(path: Path) -> pd.DataFrame:
         UserError: the file is missing or damaged.
     """
     try:
-        return pd.read_csv(path, index_col="added").astype("float64")
-    except (OSError, ValueError, TypeError) as error:  # pandas' own errors are ValueErrors
+        # By way of texts: pandas before 3.0 reads most floats an ulp off.
+        table = pd.read_csv(path, dtype=str)
+        return table.astype({"added": "int64"}).set_index("added").astype("float64")
+    except (OSError, ValueError, KeyError) as error:  # pandas' own errors are ValueErrors
         reason = " ".join(str(error).split())
         raise UserError(f"{path} cannot be read ({reason}): remove its folder and run it again") from error
 

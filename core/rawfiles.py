@@ -83,10 +83,14 @@ def _zip_member(content: bytes, member: str) -> bytes:
     raise UnusableError(f"expected {member} in the archive, found {one_line(found)}")
 
 
+# Before 3.0 pandas reads most floats an ulp off unless it is told not to; since then it warns if told.
+_EXACT: dict[str, Any] = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
+
+
 def _read_csv(text: io.StringIO, **options: Any) -> pd.DataFrame:
     # index_col=False: rows with one cell too many must not turn the first column into an index.
     frame: pd.DataFrame = pd.read_csv(
-        text, low_memory=False, index_col=False, skipinitialspace=True, **options
+        text, low_memory=False, index_col=False, skipinitialspace=True, **_EXACT, **options
     )
     frame.columns = [str(column).strip() for column in frame.columns]
     return frame

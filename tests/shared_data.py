@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "datasets"
+SHARED_DATA = (Path(__file__).resolve().parents[2] / "shared" / "datasets").resolve()
 
 
 def shared_file(name: str) -> Path:

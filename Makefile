@@ -9,7 +9,7 @@ PYTESTFLAGS ?=
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
-DEMO := $(PY) evaluate.py --dataset diabetes --query_size 5 --restarts 2 --runs_folder demo/runs
+DEMO := $(PY) evaluate.py --dataset diabetes --query_size 5 --restarts 1 --runs_folder demo/runs
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint types format clean

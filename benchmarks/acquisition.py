@@ -6,15 +6,15 @@ Pools have the size of the real ones and random content; the weights are random.
 those of one thread. The table in `--out` grows by a line an agent and dataset.
 """
 
-import csv
 import sys
+from itertools import product
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import baseline
 import torch
-from measure import compare
+from measure import compare, write_table
 
 from agents import AGENTS
 from core import PUBLISHED, Seeds
@@ -81,15 +81,8 @@ def main():
     args = parse_arguments()
     set_threads(1)
     torch.manual_seed(1)  # the baseline draws from the global generator
-    if not args.out.exists():
-        args.out.write_text(",".join(COLUMNS) + "\n")
-    print(*COLUMNS, sep="\t")
-    for dataset in args.datasets:
-        for name in args.agents:
-            line = measure(dataset, name, args.repeats)
-            print(*line, sep="\t", flush=True)
-            with args.out.open("a", newline="") as file:
-                csv.writer(file).writerow(line)
+    cases = product(args.datasets, args.agents)
+    write_table(args.out, COLUMNS, (measure(*case, args.repeats) for case in cases))
 
 
 if __name__ == "__main__":

@@ -6,16 +6,16 @@ Sizes are those of the datasets, contents random. CPU seconds are those of one t
 are the mean of the published code.
 """
 
-import csv
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import baseline
 import torch
-from measure import compare
+from measure import compare, write_table
 
 from core import PUBLISHED, Seeds
 from core.classifier import Classifier
@@ -83,15 +83,8 @@ def main():
     args = parse_arguments()
     set_threads(1)
     torch.manual_seed(1)  # the baseline draws from the global generator
-    if not args.out.exists():
-        args.out.write_text(",".join(COLUMNS) + "\n")
-    print(*COLUMNS, sep="\t")
-    for dataset in args.datasets:
-        for labelled in args.labelled:
-            for line in measure(dataset, labelled, args.repeats):
-                print(*line, sep="\t", flush=True)
-                with args.out.open("a", newline="") as file:
-                    csv.writer(file).writerow(line)
+    cases = product(args.datasets, args.labelled)
+    write_table(args.out, COLUMNS, (line for case in cases for line in measure(*case, args.repeats)))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Times and memory of two ways to do the same, measured alternately in one process."""
 
+import csv
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Cost", "compare", "memory_peak"]
+__all__ = ["Cost", "compare", "memory_peak", "write_table"]
 
 
 @dataclass
@@ -44,3 +45,14 @@ def compare(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, C
             call()
             seconds[name].append(time.process_time() - start)
     return {name: Cost(statistics.median(seconds[name]), peaks[name]) for name in calls}
+
+
+def write_table(out: Path, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+    """Prints lines as they come, and appends each to a CSV file."""
+    if not out.exists():
+        out.write_text(",".join(columns) + "\n")
+    print(*columns, sep="\t")
+    for line in lines:
+        print(*line, sep="\t", flush=True)
+        with out.open("a", newline="") as file:
+            csv.writer(file).writerow(line)

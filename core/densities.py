@@ -5,10 +5,11 @@ a given generator), `log_prob_on` (many shared y at once, which agents score by)
 """
 
 import math
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.distributions import Distribution, Normal, constraints
 from torch.types import _size
 from zuko.transforms import ComposedTransform, MonotonicRQSTransform
@@ -27,12 +28,28 @@ def _normal_log_prob(z: Tensor) -> Tensor:
     return -0.5 * z * z - _LOG_SQRT_2PI
 
 
+class _CompiledLogProb(torch.autograd.Function):
+    """log p(y) [R, G] from parameters [R, 46] and y [R, G], by the compiled splines."""
+
+    @staticmethod
+    def forward(ctx: Any, parameters: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(parameters, y)
+        return torch.from_numpy(kernels.log_prob(parameters.numpy(), y.numpy()))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, weight: Tensor) -> tuple[Tensor, ...]:
+        parameters, y = ctx.saved_tensors
+        gradients = kernels.log_prob_gradients(parameters.numpy(), y.numpy(), weight.numpy())
+        return tuple(map(torch.from_numpy, gradients))
+
+
 class FlowDensity(Distribution):
     """The flow's p(y|x): two splines (first one, then the other) map y to z ~ N(0, 1).
 
-    Neural Spline Flows (Durkan et al., 2019), arXiv 1906.04032. `log_prob` goes through zuko's
-    differentiable transforms, and so does everything on a GPU; what only scores, in float32 on the
-    CPU, goes through the compiled splines of `core.kernels`.
+    Neural Spline Flows (Durkan et al., 2019), arXiv 1906.04032. In float32 on the CPU the splines
+    are those of `core.kernels`; elsewhere, and wherever gradients of anything but `log_prob` are
+    wanted, they are zuko's.
 
     Args:
         parameters: the splines' unconstrained parameters, [*batch, 46].
@@ -62,13 +79,18 @@ class FlowDensity(Distribution):
 
     @property
     def _compiled(self) -> bool:
-        p = self.parameters
-        return p.device.type == "cpu" and p.dtype == torch.float32 and not p.requires_grad
+        return self.parameters.device.type == "cpu" and self.parameters.dtype == torch.float32
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log p(y|x) of values that broadcast against the batch."""
-        z, ladj = self.transform.call_and_ladj(value)
-        return _normal_log_prob(z) + ladj
+        """log p(y|x) of values that broadcast against the batch; differentiable."""
+        if not (self._compiled and value.dtype == torch.float32):
+            z, ladj = self.transform.call_and_ladj(value)
+            return _normal_log_prob(z) + ladj
+        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        lead = len(shape) - len(self.batch_shape)
+        rows = self.parameters.expand(*shape[lead:], -1).reshape(-1, 2 * SPLINE_PARAMETERS)
+        y = value.expand(shape).reshape(math.prod(shape[:lead]), len(rows)).T
+        return _CompiledLogProb.apply(rows, y).T.reshape(shape)
 
     def log_prob_on(self, y: Tensor) -> Tensor:
         """log p(y|x) of many y, [*batch, G].
@@ -76,7 +98,7 @@ class FlowDensity(Distribution):
         Args:
             y: ascending values [G] that all rows share, or [*end of batch, G].
         """
-        if not self._compiled:
+        if self.parameters.requires_grad or not self._compiled:
             lead = [1] * (len(self.batch_shape) + 1 - y.dim())
             values = y.movedim(-1, 0)
             return self.log_prob(values.reshape(len(values), *lead, *values.shape[1:])).movedim(0, -1)
@@ -88,7 +110,7 @@ class FlowDensity(Distribution):
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """n samples and their log-densities, [n, *batch] each."""
         z = torch.randn((*self.batch_shape, n), generator=generator, device=generator.device)
-        if not self._compiled:
+        if self.parameters.requires_grad or not self._compiled:
             z = z.movedim(-1, 0)
             y, ladj = self.transform.inv.call_and_ladj(z)
             return y, _normal_log_prob(z) - ladj

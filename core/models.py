@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .config import Config
 from .densities import SPLINE_PARAMETERS, Density, FlowDensity, GaussDensity
-from .masks import keep_mask
+from .dropout import dropout
 
 __all__ = [
     "DensityModel",
@@ -35,12 +35,6 @@ class Layer(NamedTuple):
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, x, self.weight)
-
-
-def dropout(x: Tensor, rate: float, generators: Sequence[torch.Generator]) -> Tensor:
-    """Dropout on [S, N, h] with the masks of model s drawn from generator s."""
-    keep = torch.stack([keep_mask(x.shape[1:], rate, generator) for generator in generators])
-    return x * keep * (1 / (1 - rate))
 
 
 class DensityModel(nn.Module):

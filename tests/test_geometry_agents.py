@@ -12,7 +12,7 @@ from torch import Tensor
 
 from agents import coregcn, geometry
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
-from core.masks import keep_mask
+from core.dropout import dropout
 from tests.builders import (
     FixedClassifier,
     choose,
@@ -262,8 +262,8 @@ def train_densely(x: Tensor, candidates: int, generator: torch.Generator) -> Ten
     optimizer = torch.optim.Adam([w1, b1, w2, b2], lr=1e-3, weight_decay=5e-4)
     for _ in range(200):
         hidden = (a @ (x @ w1) + b1).clamp(min=0)
-        keep = keep_mask(hidden.shape, 0.3, generator)
-        s = 1 / (1 + torch.exp(-(a @ ((hidden * keep / 0.7) @ w2) + b2)[:, 0]))
+        dropped = dropout(hidden[None], 0.3, [generator])[0]
+        s = 1 / (1 + torch.exp(-(a @ (dropped @ w2) + b2)[:, 0]))
         loss = -torch.log(s[candidates:] + 1e-6).sum() / (len(x) - candidates)
         loss = loss - 1.2 * torch.log(1 - s[:candidates] + 1e-6).sum() / candidates
         optimizer.zero_grad()

@@ -12,6 +12,8 @@ from torch import Tensor
 from core.agent import AGENTS, Agent
 from core.classifier import SAMPLES, Classifier, most_likely
 from core.densities import Density
+from core.protocol import PUBLISHED, Protocol
+from core.seeds import Seeds
 from core.state import State
 
 from . import scores
@@ -27,7 +29,7 @@ class DistributionAgent(Agent):
     """Scores candidates piece by piece from their predictive densities."""
 
     #: Densities evaluated for each candidate, for the size of a piece.
-    densities: ClassVar[int] = PASSES * GRID
+    densities: int = PASSES * GRID
 
     @abstractmethod
     def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
@@ -35,8 +37,13 @@ class DistributionAgent(Agent):
 
     @torch.no_grad()
     def score(self, state: State, x: Tensor) -> Tensor:
-        pieces = x.split(max(1, _PIECE // self.densities))
-        return torch.cat([self.score_piece(state.classifier, piece) for piece in pieces])
+        size = max(1, _PIECE // self.densities)
+        # Scores go into one tensor: many small ones would lie between the pieces' large ones, and
+        # the memory would grow from piece to piece.
+        result = torch.empty(len(x), dtype=torch.float64, device=x.device)
+        for piece, scores_of_piece in zip(x.split(size), result.split(size), strict=True):
+            scores_of_piece.copy_(self.score_piece(state.classifier, piece))
+        return result
 
     def log_prob(self, density: Density, points: int = GRID) -> Tensor:
         """Log-densities on the protocol's grid, [*batch, G]."""
@@ -105,16 +112,15 @@ class NFlowsOut(PassesAgent):
 
     folder = "NFlows_Out"
 
-    def score(self, state: State, x: Tensor) -> Tensor:
-        if self.protocol.mutual_information:
-            # Every pass judges the samples of every pass: T times as many densities.
-            small = max(1, _PIECE // (PASSES * PASSES * SAMPLES))
-            with torch.no_grad():
-                pieces = [self._mutual_information(state.classifier, piece) for piece in x.split(small)]
-            return torch.cat(pieces)
-        return super().score(state, x)
+    def __init__(self, query_size: int, seeds: Seeds, protocol: Protocol = PUBLISHED) -> None:
+        super().__init__(query_size, seeds, protocol)
+        if protocol.mutual_information:
+            # Every pass judges the samples of every pass.
+            self.densities = PASSES * PASSES * SAMPLES
 
     def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+        if self.protocol.mutual_information:
+            return self._mutual_information(classifier, x)
         return scores.nflows_out(self.log_prob(self.passes(classifier, x)))
 
     def _mutual_information(self, classifier: Classifier, x: Tensor) -> Tensor:

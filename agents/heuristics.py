@@ -59,7 +59,7 @@ class NFSampleStd(DistributionAgent):
     densities = SAMPLES
 
     def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        return self.samples(classifier(x), self.protocol.heuristic_samples).std(-1)
+        return scores.std(self.samples(classifier(x), self.protocol.heuristic_samples))
 
 
 class _GaussAgent(Agent):

@@ -1,21 +1,28 @@
-"""Times and memory of two ways to do the same, measured alternately in one process."""
+"""Times and memory of ways to do a thing, measured alternately in one process."""
 
 import csv
+import ctypes
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Cost", "compare", "memory_peak", "write_table"]
+__all__ = ["Cost", "compare", "digits", "memory_peak", "write_table"]
 
 
 @dataclass
 class Cost:
-    """Median of CPU seconds, and the most memory that a call needed beyond what was in use, in MB."""
+    """Medians of CPU seconds, and of the most memory needed beyond what was in use, in MB."""
 
     seconds: float
     megabytes: float
+
+
+def digits(number: float) -> str:
+    """A number with three significant digits, or all of them before the point."""
+    return f"{number:.0f}" if abs(number) >= 1000 else f"{number:.3g}"
 
 
 def _status(field: str) -> float:
@@ -24,35 +31,49 @@ def _status(field: str) -> float:
 
 
 def memory_peak(call: Callable[[], object]) -> float:
-    """Peak resident memory of a call beyond what was resident before it, in MB (Linux; else NaN)."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
-        before = _status("VmRSS")
-    except OSError:
+    """Peak resident memory of a call beyond what was resident before it, in MB (NaN but on Linux)."""
+    if sys.platform != "linux":
         call()
         return float("nan")
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier calls have freed must not hide what this one takes
+    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
+    before = _status("VmRSS")
     call()
     return _status("VmHWM") - before
 
 
 def compare(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, Cost]:
-    """Runs the calls in turn, `repeats` times after a first turn that measures memory and warms up."""
-    peaks = {name: memory_peak(call) for name, call in calls.items()}
+    """Runs the calls in turn, `repeats` times."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
+    peaks: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
             start = time.process_time()
-            call()
+            peaks[name].append(memory_peak(call))
             seconds[name].append(time.process_time() - start)
-    return {name: Cost(statistics.median(seconds[name]), peaks[name]) for name in calls}
+    return {name: Cost(statistics.median(seconds[name]), statistics.median(peaks[name])) for name in calls}
 
 
-def write_table(out: Path, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
-    """Prints lines as they come, and appends each to a CSV file."""
+def write_table(
+    out: Path,
+    columns: Sequence[str],
+    cases: Iterable[tuple[str, ...]],
+    measure: Callable[..., Iterable[Sequence[object]]],
+) -> None:
+    """Prints and appends to a CSV file the lines that `measure` gives for each case.
+
+    A line starts with its case; cases that the file holds are not measured again.
+    """
     if not out.exists():
         out.write_text(",".join(columns) + "\n")
-    print(*columns, sep="\t")
+    with out.open(newline="") as file:
+        lines = list(csv.reader(file))
     for line in lines:
         print(*line, sep="\t", flush=True)
-        with out.open("a", newline="") as file:
-            csv.writer(file).writerow(line)
+    for case in cases:
+        if any(tuple(line[: len(case)]) == case for line in lines):
+            continue
+        for line in measure(*case):
+            print(*line, sep="\t", flush=True)
+            with out.open("a", newline="") as file:
+                csv.writer(file).writerow(line)

@@ -349,9 +349,24 @@ def test_nflows_out_is_rounding_noise() -> None:
     assert 0 < noise.abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("spread", [1e-4, 1.0])
+def test_std_of_float32(spread: float) -> None:
+    samples = 0.5 + spread * torch.randn((3, 4, 64), generator=torch_rng())
+    expected = samples.double().numpy().std(-1, ddof=1)
+    np.testing.assert_allclose(scores.std(samples), expected, rtol=1e-5, atol=1e-8)
+
+
 def test_no_score_is_forgotten_here() -> None:
     here = {name.split()[0].removesuffix("_norm") for name in OF_DENSITIES | OF_SAMPLES}
-    by_hand = {"ascending", "bald_point", "mutual_information", "log_trapezoid", "entropy", "wasserstein"}
+    by_hand = {
+        "ascending",
+        "bald_point",
+        "mutual_information",
+        "log_trapezoid",
+        "entropy",
+        "wasserstein",
+        "std",
+    }
     assert here | by_hand == set(scores.__all__)
 
 

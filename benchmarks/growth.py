@@ -1,0 +1,86 @@
+"""How the cost of choosing grows with the pool, the candidates, the grid and the passes.
+
+    python benchmarks/growth.py --out growth.csv
+
+On random tables of sarcos's width. `pool` keeps each agent's own limit of candidates; `candidates`
+scores them all. CPU seconds are those of one thread. What is in `--out` already is not measured
+again.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from measure import compare, digits, write_table
+from tasks import SIZES, RandomTable, make_environment
+
+from agents import AGENTS
+from core.cli import ArgumentParser, at_least, run_script, set_threads
+
+POOLS = (2_000, 5_000, 10_000, 20_000, 50_000)
+#: Axis, agents, values.
+AXES = {
+    "pool": (("random", "coreset", "typiclust", "coregcn", "bald", "bald_dist_entropy", "balsa_emd"), POOLS),
+    "candidates": (("coreset", "typiclust", "coregcn", "bald", "bald_dist_entropy", "balsa_emd"), POOLS),
+    "grid": (("bald_dist_entropy", "balsa_kl_grid", "balsa_kl_pairs"), (50, 100, 200, 400, 800)),
+    "passes": (("bald", "bald_dist_entropy", "balsa_kl_pairs", "balsa_emd"), (5, 10, 25, 50, 100)),
+}
+COLUMNS = ("axis", "agent", "value", "seconds", "MB")
+
+
+def parse_arguments():
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
+    parser.add_argument("--repeats", type=at_least(1), default=5)
+    parser.add_argument("--out", type=Path, default=Path("growth.csv"))
+    return parser.parse_args()
+
+
+def changed(agent_class, axis, value):
+    """The agent with another grid or number of passes."""
+    if axis == "grid":
+
+        class OtherGrid(agent_class):
+            densities = agent_class.densities // 200 * value
+
+            def log_prob(self, density):
+                return super().log_prob(density, value)
+
+        return OtherGrid
+    if axis == "passes":
+
+        class OtherPasses(agent_class):
+            densities = agent_class.densities // 25 * value
+
+            def passes(self, classifier, x):
+                return classifier.passes(x, value, self.generator)
+
+        return OtherPasses
+    return agent_class
+
+
+def main():
+    args = parse_arguments()
+    set_threads(1)
+
+    @cache
+    def environment(pool):
+        table = RandomTable(round((pool + RandomTable.seed_set) / 0.64), SIZES["sarcos"][1])
+        return make_environment("sarcos", table=table)
+
+    def measure(axis, name):
+        calls = {}
+        for value in AXES[axis][1]:
+            env = environment(value if axis in ("pool", "candidates") else 10_000)
+            state, agent = env.state, changed(AGENTS[name], axis, value)(1, env.seeds)
+            if axis == "candidates":
+                agent.candidates = value
+            calls[value] = lambda agent=agent, state=state: agent.predict(state)
+        for value, cost in compare(calls, args.repeats).items():
+            yield axis, name, value, digits(cost.seconds), digits(cost.megabytes)
+
+    cases = [(axis, name) for axis in args.axes for name in AXES[axis][0]]
+    write_table(args.out, COLUMNS, cases, measure)
+
+
+if __name__ == "__main__":
+    run_script(main)

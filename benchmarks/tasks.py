@@ -1,0 +1,66 @@
+"""What the benchmarks measure on: a dataset's environment early in a run, real or of its size."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from agents import AGENTS
+from core import Seeds
+from core.config import load_config
+from core.dataset import Dataset
+from core.environment import Environment
+from core.protocol import PUBLISHED, Protocol
+from datasets import DATASETS
+
+__all__ = ["SIZES", "RandomTable", "make_environment"]
+
+#: Rows and features (SPEC.md section 1).
+SIZES = {
+    "pakinsons": (5_875, 61),
+    "superconductors": (21_263, 81),
+    "sarcos": (44_484, 21),
+    "diamonds": (53_940, 26),
+}
+
+
+class RandomTable(Dataset):
+    """A table of random content."""
+
+    folder, seed_set, budget = "Random", 200, 800
+
+    def __init__(self, rows: int, features: int) -> None:
+        self.shape = rows, features
+        super().__init__("", Seeds())
+
+    def rows(self, rng):
+        return rng.random(self.shape), rng.random(self.shape[0])
+
+
+def make_environment(
+    dataset: str,
+    data_folder: Path | None = None,
+    *,
+    variation: str = "nf",
+    protocol: Protocol = PUBLISHED,
+    table: Dataset | None = None,
+    **changes: object,
+) -> Environment:
+    """The environment after its first fit, with the dropout that agents of many passes ask for.
+
+    Args:
+        data_folder: where the real file lies; random content of the dataset's size if None.
+        table: other data, under the dataset's configuration.
+        changes: to the configuration.
+    """
+    if table is None:
+        table = (
+            DATASETS[dataset](data_folder, Seeds(), skip_data_check=True)
+            if data_folder
+            else RandomTable(*SIZES[dataset])
+        )
+    config = AGENTS["balsa_emd"].inject_config(load_config(dataset, variation)[0])
+    env = Environment(table, replace(config, **changes), protocol)
+    env.reset()
+    return env

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pooch
@@ -44,12 +44,13 @@ def writing_alone(target: Path) -> Iterator[None]:
     """Keeps other processes from making `target` at the same time (they wait); makes its folder."""
     target.parent.mkdir(parents=True, exist_ok=True)
     path = target.with_name(f".{target.name}.lock")
-    try:
-        with FileLock(path):
+    with FileLock(path):
+        try:
             yield
-    finally:
-        # Who waits on the removed file would at worst fetch once more beside another process.
-        path.unlink(missing_ok=True)
+        finally:
+            # Removed while it is held: who waits on it sees that (filelock 3.25) and makes a new one.
+            with suppress(PermissionError):  # Windows removes no open file
+                path.unlink(missing_ok=True)
 
 
 def fetch(url: str, target: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 import torch
 
 import core
@@ -20,8 +21,13 @@ from core import results, util
 from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
 from core.config import VARIATIONS, Config, load_config
 from core.provenance import provenance
+from core.training import Fitting, side_by_side
 from core.util import tqdm
 from datasets import DATASETS
+
+
+def auto_or_count(text: str) -> int | str:
+    return text if text == "auto" else at_least(1)(text)
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -39,6 +45,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("query_size", 50, "points chosen in each round", type=at_least(1))
     add("run_id", 1, "id of the first run", type=at_least(0))
     add("restarts", 50, "number of runs, of increasing ids", type=at_least(1))
+    add("side_by_side", "auto", "runs that are trained as one stack, in one process", type=auto_or_count)
     add("agent_seed", 1, "seed of the agent and its candidates", type=at_least(0))
     add("pool_seed", 1, "seed of validation part and seed set", type=at_least(0))
     add("model_seed", 1, "seed of initial weights, dropout and evaluation", type=at_least(0))
@@ -103,8 +110,38 @@ def prepare_folder(args: argparse.Namespace) -> Path:
     return folder
 
 
-def run(args: argparse.Namespace, run_id: int, log_path: Path, device: torch.device) -> None:
-    """One run, from its own seeds alone."""
+def group_size(args: argparse.Namespace, device: torch.device) -> int:
+    """Runs to do side by side; what `auto` stands for is said on stderr.
+
+    `auto` makes even groups of at most 25, by when nearly all is gained, of at most a quarter of
+    the memory that is free.
+    """
+    if args.side_by_side != "auto":
+        return min(args.side_by_side, args.restarts)
+    dataset = make_dataset(args, core.Seeds())
+    parts = (dataset.x_train, dataset.x_val, dataset.x_test)
+    # The data, a copy of them in the stack, and the pieces that validation works on.
+    bytes_per_run = 3 * sum(part.nbytes for part in parts) + 32 * 2**20
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    else:
+        free = psutil.virtual_memory().available
+    most = max(1, min(25, free // 4 // bytes_per_run))
+    groups = math.ceil(args.restarts / most)
+    size = math.ceil(args.restarts / groups)
+    if args.restarts > 1:
+        print(f"note: {size} runs side by side, {groups} group{'s' * (groups > 1)}", file=sys.stderr)
+    return size
+
+
+def running(
+    args: argparse.Namespace, run_id: int, log_path: Path, device: torch.device, title: str | None
+) -> Fitting[None]:
+    """One run, from its own seeds alone; a generator for `side_by_side`.
+
+    Args:
+        title: what its progress bar says; None for no bar.
+    """
     protocol = core.PROTOCOLS[args.protocol]
     seeds = core.Seeds(run_id, args.agent_seed, args.pool_seed, args.model_seed)
     agent = AGENTS[args.agent](args.query_size, seeds, protocol)
@@ -118,12 +155,12 @@ def run(args: argparse.Namespace, run_id: int, log_path: Path, device: torch.dev
     ) as env:
         done = False
         dataset.reset()
-        state = env.reset()
+        state = yield from env.resetting()
         iterations = math.ceil(env.env.budget / args.query_size)
-        iterator = tqdm(range(iterations), miniters=2, desc=f"run_{run_id}")
+        iterator = tqdm(range(iterations), miniters=2, desc=title, disable=title is None)
         for i in iterator:
             action = agent.predict(*state)
-            state, reward, done, truncated, info = env.step(action)
+            state, reward, done, truncated, info = yield from env.stepping(action)
             iterator.set_postfix({"MAE": env.accuracies[1][-1]})
             if done or truncated:
                 # triggered when sampling batch_size is >1
@@ -157,15 +194,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = pick_device(args.device)
     folder = prepare_folder(args)
     run_ids = range(args.run_id, args.run_id + args.restarts)
+    size = group_size(args, device)
     finished = []
-    for run_id in run_ids:
-        try:
-            run(args, run_id, folder / f"run_{run_id}", device)
-            finished.append(run_id)
-        except FloatingPointError as error:
-            print(f"evaluate.py: run_{run_id}: {error}", file=sys.stderr)
+    for first in range(0, len(run_ids), size):
+        group = run_ids[first : first + size]
+        title = f"run_{group[0]}" + f" to run_{group[-1]}" * (len(group) > 1)
+        runs = [
+            running(args, run_id, folder / f"run_{run_id}", device, title if run_id == group[0] else None)
+            for run_id in group
+        ]
+        for i, error in side_by_side(runs):
+            if error is None:
+                finished.append(group[i])
+            elif isinstance(error, FloatingPointError):
+                print(f"evaluate.py: run_{group[i]}: {error}", file=sys.stderr)
+            else:
+                raise error
     if finished:
-        summarise(folder, finished)
+        summarise(folder, sorted(finished))
     return int(len(finished) < len(run_ids))
 
 

@@ -230,7 +230,7 @@ class _KLDual(PassesAgent):
 
     def score(self, state: State, x: Tensor) -> Tensor:
         result = super().score(state, x)
-        if not self.protocol.restore_dropout:
+        if not self.protocol.restore_dropout and state.classifier.members == 1:
             # As published: the raised rate stays in the model and trains it from now on.
             state.classifier.model.dropout = max(self.scoring_dropout, state.classifier.dropout)
         return result

@@ -64,7 +64,7 @@ class Agent:
     @classmethod
     def inject_config(cls, config: Config) -> Config:
         """The experiment's configuration as this agent needs it, before the model is built."""
-        if cls.dropout is None:
+        if cls.dropout is None or config.members > 1:  # an ensemble's members are the passes
             return config
         return replace(config, dropout=max(config.dropout, cls.dropout))
 

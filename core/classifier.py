@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .densities import Density
+from .densities import Density, MixtureDensity
 from .models import DensityModel
 
 __all__ = ["SAMPLES", "Classifier", "most_likely"]
@@ -28,7 +28,7 @@ class Classifier:
     random takes the generator it draws from, on the model's device.
 
     Args:
-        model: a stack of one model.
+        model: a stack of one model, or of an ensemble's K members.
     """
 
     model: DensityModel
@@ -36,12 +36,15 @@ class Classifier:
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Density:
         """The predictive densities of rows x [N, d], batch shape [N]; dropout off."""
-        return self.model.density(self.model.density_parameters(x[None])[0])
+        parameters = self.model.density_parameters(x.expand(self.members, -1, -1))
+        if self.members > 1:
+            return MixtureDensity(parameters, self.model.density)
+        return self.model.density(parameters[0])
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        """The embedding [N, h] of rows x [N, d]; dropout off."""
-        return self.model.encode(x[None])[0]
+        """The embedding [N, h] of rows x [N, d]; dropout off. Those of members side by side."""
+        return self.model.encode(x.expand(self.members, -1, -1)).movedim(0, 1).flatten(1)
 
     @torch.no_grad()
     def predict(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -55,12 +58,15 @@ class Classifier:
     ) -> Density:
         """The densities of T stochastic passes over rows x [N, d], batch shape [T, N].
 
-        Dropout is on, with a fresh mask for each pass and each row.
+        Dropout is on, with a fresh mask for each pass and each row. An ensemble gives the densities
+        of its members instead, dropout off: T is their number.
 
         Args:
             passes: number of passes T.
             rate: dropout rate; the model's own if None.
         """
+        if self.members > 1:
+            return self.model.density(self.model.density_parameters(x.expand(self.members, -1, -1)))
         before = self.model.dropout
         self.model.dropout = before if rate is None else rate
         try:
@@ -68,6 +74,11 @@ class Classifier:
         finally:
             self.model.dropout = before
         return self.model.density(parameters.view(passes, len(x), -1))
+
+    @property
+    def members(self) -> int:
+        """Models of the ensemble; 1 if it is none."""
+        return len(self.model.theta)
 
     @property
     def dropout(self) -> float:

@@ -13,7 +13,7 @@ __all__ = ["CONFIGS", "VARIATIONS", "Config", "load_config"]
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 #: What `--variation` takes, and the model it stands for.
-_MODELS = {"nf": "nsf", "gauss": "gauss"}
+_MODELS = {"nf": "nsf", "gauss": "gauss", "ensemble": "nsf", "gauss_ensemble": "gauss"}
 VARIATIONS = tuple(_MODELS)
 _FITTING = ("finetuning", "from_scratch")
 
@@ -33,6 +33,7 @@ class Config:
         lr, weight_decay: of NAdam.
         first_epochs, later_epochs: most epochs of the first fit and of every later one.
         patience: a fit stops after more than so many epochs in a row without improvement.
+        members: models of a deep ensemble; a key of the ensembles' files only, 1 elsewhere.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Config:
     first_epochs: int
     later_epochs: int
     patience: int
+    members: int = 1
 
 
 def _problem(key: str, value: Any) -> str | None:
@@ -99,7 +101,8 @@ def load_config(dataset: str, variation: str, folder: Path | None = None) -> tup
         raw = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    known = [field.name for field in fields(Config) if field.name != "model"]
+    other = {"model"} if "ensemble" in variation else {"model", "members"}
+    known = [field.name for field in fields(Config) if field.name not in other]
     if not isinstance(raw, dict):
         raise UserError(f"{path}: a mapping with the keys {', '.join(known)} is wanted")
     if unknown := [str(key) for key in raw if key not in known]:

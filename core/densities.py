@@ -10,14 +10,14 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.distributions import Distribution, Normal, constraints
+from torch.distributions import Categorical, Distribution, MixtureSameFamily, Normal, constraints
 from torch.types import _size
 from zuko.transforms import ComposedTransform, MonotonicRQSTransform
 
 from . import kernels
 from .kernels import BINS, BOUND, SLOPE
 
-__all__ = ["SPLINE_PARAMETERS", "Density", "FlowDensity", "GaussDensity"]
+__all__ = ["SPLINE_PARAMETERS", "Density", "FlowDensity", "GaussDensity", "MixtureDensity"]
 
 SPLINE_PARAMETERS = 3 * BINS - 1
 
@@ -146,4 +146,35 @@ class GaussDensity(Normal):
         return self.loc + self.scale * z, _normal_log_prob(z) - self.scale.log()
 
 
-Density: TypeAlias = FlowDensity | GaussDensity
+class MixtureDensity(MixtureSameFamily):
+    """An ensemble's p(y|x): its members' densities in equal parts.
+
+    Lakshminarayanan, Pritzel, Blundell, *Simple and Scalable Predictive Uncertainty Estimation
+    using Deep Ensembles*, 2017, arXiv 1612.01474.
+
+    Args:
+        parameters: those of the members' densities, [K, *batch, ...].
+        family: the members' kind of density.
+    """
+
+    def __init__(self, parameters: Tensor, family: type[FlowDensity] | type[GaussDensity]) -> None:
+        self.members = family(parameters)
+        equal = torch.ones(parameters.shape[1:-1] + parameters.shape[:1], device=parameters.device)
+        # torch wants the members last.
+        super().__init__(Categorical(equal), family(parameters.movedim(0, -2)), validate_args=False)
+
+    def log_prob_on(self, y: Tensor) -> Tensor:
+        """log p(y|x) of many y, [*batch, G]; y as of `FlowDensity.log_prob_on`."""
+        log_p = self.members.log_prob_on(y)
+        return log_p.logsumexp(0) - math.log(len(log_p))
+
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n samples and their log-densities, [n, *batch] each."""
+        of_members, _ = self.members.draw(n, generator)  # [n, K, *batch]
+        shape = (n, 1, *self.batch_shape)
+        member = torch.randint(of_members.shape[1], shape, generator=generator, device=generator.device)
+        y = of_members.gather(1, member).squeeze(1)
+        return y, self.log_prob(y)
+
+
+Density: TypeAlias = FlowDensity | GaussDensity | MixtureDensity

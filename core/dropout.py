@@ -15,10 +15,10 @@ def dropout(x: Tensor, rate: float, generators: Sequence[torch.Generator]) -> Te
     Two elements share a draw of 64 bits: `bernoulli_` takes five times as long, which would be a
     third of the time that an agent spends on its stochastic passes.
     """
-    factors = torch.empty_like(x, memory_format=torch.contiguous_format)
-    for row, generator in zip(factors, generators, strict=True):
-        count = row.numel()
-        bits = torch.empty((count + 1) // 2, dtype=torch.int64, device=generator.device)
-        bits.random_(-(2**63), None, generator=generator)
-        torch.ge(bits.view(torch.int32)[:count], round(rate * 2**32) - 2**31, out=row.view(-1))
-    return x * factors.mul_(1 / (1 - rate))
+    count = x[0].numel()
+    bits = torch.empty((len(x), (count + 1) // 2), dtype=torch.int64, device=x.device)
+    for row, generator in zip(bits, generators, strict=True):
+        row.random_(-(2**63), None, generator=generator)
+    factors = torch.empty((len(x), count), dtype=x.dtype, device=x.device)
+    torch.ge(bits.view(torch.int32)[:, :count], round(rate * 2**32) - 2**31, out=factors)
+    return x * factors.mul_(1 / (1 - rate)).view(x.shape)

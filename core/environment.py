@@ -17,12 +17,13 @@ from .models import build_model
 from .protocol import PUBLISHED, Protocol
 from .seeds import Seeds
 from .state import State
-from .training import FitResult, Trainer
+from .training import FitResult, Fitting, Trainer, alone
 
 __all__ = ["Action", "Environment"]
 
 
 Action: TypeAlias = Sequence[int] | np.ndarray | Tensor
+Outcome: TypeAlias = tuple[State, float, bool, bool, dict[str, Any]]
 
 
 class Environment(gym.Env[State, Action]):
@@ -32,6 +33,9 @@ class Environment(gym.Env[State, Action]):
     descending order of index, the model is fitted (under the published protocol after each single
     point), and the reward is the MAE it saved. An episode terminates when `budget` points were
     added or the pool is empty; it is never truncated.
+
+    `resetting` and `stepping` are `reset` and `step` for runs side by side: generators that ask
+    for their fits (`core.training.side_by_side`).
 
     The state holds a model and a shrinking pool, which no Gymnasium space describes:
     `observation_space` and `action_space` are not set.
@@ -83,6 +87,10 @@ class Environment(gym.Env[State, Action]):
         """
         if seed is not None:
             raise ValueError("reset(seed=...) is not possible: a run's seeds are those of its dataset")
+        return alone(self.resetting())
+
+    def resetting(self) -> Fitting[tuple[State, dict[str, Any]]]:
+        """`reset`, for runs side by side."""
         self.dataset.reset()
         self._x, self._y = self._tensor(self.dataset.x_train), self._tensor(self.dataset.y_train)
         self._validation = self._tensor(self.dataset.x_val), self._tensor(self.dataset.y_val)
@@ -90,16 +98,18 @@ class Environment(gym.Env[State, Action]):
         self._labeled = [int(i) for i in self.dataset.seed_indices]
         self._pool = np.setdiff1d(np.arange(len(self._x)), self._labeled)
 
-        relu, init = self.protocol.encoder_relu, self.seeds.torch("init")
-        model = build_model(self.config, self._x.shape[1], relu, [init]).to(self.device)
+        init = [self.seeds.torch("init", member=member) for member in range(self.config.members)]
+        model = build_model(self.config, self._x.shape[1], self.protocol.encoder_relu, init)
+        model = model.to(self.device)
         self.classifier = Classifier(model)
         self.trainer = Trainer(model, self.config, self.protocol, self.seeds)
         self._evaluation = self.seeds.torch("evaluation", self.device)
-        fit, metrics = self._fit(), self._evaluate()
+        fit = yield from self._fitting()
+        metrics = self._evaluate()
         self._initial_mae = self._mae = metrics.mae
         return self.state, self._info(fit, metrics)
 
-    def step(self, action: Action) -> tuple[State, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Action) -> Outcome:
         """Labels points of the pool and trains on them.
 
         Args:
@@ -112,12 +122,16 @@ class Environment(gym.Env[State, Action]):
         Raises:
             ValueError: indices repeat, are out of range, or are more than the budget leaves.
         """
+        return alone(self.stepping(action))
+
+    def stepping(self, action: Action) -> Fitting[Outcome]:
+        """`step`, for runs side by side."""
         chosen = np.sort(self._checked(action))[::-1]
         one_by_one = self.protocol.refit_every_point and self.config.fitting == "finetuning"
         epochs = 0
         for group in np.split(chosen, len(chosen) if one_by_one else 1):
             self._labeled += self._pool[group].tolist()
-            fit = self._fit()
+            fit = yield from self._fitting()
             epochs += fit.epochs
         self._pool = np.delete(self._pool, chosen)
         metrics = self._evaluate()
@@ -169,9 +183,9 @@ class Environment(gym.Env[State, Action]):
             raise ValueError(f"{len(indices)} points are more than the {left} left to add")
         return indices
 
-    def _fit(self) -> FitResult:
+    def _fitting(self) -> Fitting[FitResult]:
         rows = torch.tensor(self._labeled).to(self.device)
-        return self.trainer.fit(self._x[rows], self._y[rows], *self._validation)
+        return self.trainer.fitting(self._x[rows], self._y[rows], *self._validation)
 
     def _evaluate(self) -> Metrics:
         return evaluate(self.classifier, *self._test, self._evaluation)

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from . import results, util
-from .environment import Action, Environment
+from .environment import Action, Environment, Outcome
 from .files import write_file
 from .state import State
+from .training import Fitting, T, alone
 
 __all__ = ["EnvironmentLogger"]
 
@@ -60,16 +61,15 @@ class EnvironmentLogger:
         self._points: list[torch.Tensor] = []
         self._epochs = 0
         self._finished = False
-        self._started = self._in_step = 0.0
+        self._in_step = self._outside = self._left = 0.0
 
     def __enter__(self) -> "EnvironmentLogger":
-        self._bars, util.tqdm.unattended = util.tqdm.unattended, self.unattended
+        util.tqdm.unattended = self.unattended
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        util.tqdm.unattended = self._bars
         if kind is None and self._finished:
             self._write()
         elif kind is None and self.accuracies[0]:
@@ -80,27 +80,53 @@ class EnvironmentLogger:
 
     def reset(self) -> State:
         """Resets the environment; the state alone."""
+        return alone(self.resetting())
+
+    def resetting(self) -> Fitting[State]:
+        """`reset`, for runs side by side."""
         for curve in self._curves.values():
             curve[0].clear()
             curve[1].clear()
         self._points.clear()
         self._epochs = 0
         self._finished = False
-        self._started, self._in_step = time.perf_counter(), 0.0
-        state, info = self.env.reset()
+        self._in_step = self._outside = 0.0
+        self._left = time.perf_counter()
+        state, info = yield from self._timed(self.env.resetting())
+        self._outside += self._in_step
+        self._in_step = 0.0
         self._log(info)
         return state
 
-    def step(self, action: Action) -> tuple[State, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Action) -> Outcome:
         """Steps the environment; its five values."""
+        return alone(self.stepping(action))
+
+    def stepping(self, action: Action) -> Fitting[Outcome]:
+        """`step`, for runs side by side."""
         if self.record_points:
             self._points.append(self.env.points(action))
-        before = time.perf_counter()
-        state, reward, terminated, truncated, info = self.env.step(action)
-        self._in_step += time.perf_counter() - before
+        state, reward, terminated, truncated, info = yield from self._timed(self.env.stepping(action))
         self._log(info)
         self._finished = terminated or truncated
         return state, reward, terminated, truncated, info
+
+    def _timed(self, fitting: Fitting[T]) -> Fitting[T]:
+        """Adds up the seconds in the environment, and outside of it; of fits, this run's share."""
+        started = time.perf_counter()
+        self._outside += started - self._left
+        result = None
+        try:
+            while True:
+                fit = fitting.send(result)  # type: ignore[arg-type]
+                self._in_step += time.perf_counter() - started
+                result = yield fit
+                self._in_step += result.seconds
+                started = time.perf_counter()
+        except StopIteration as stop:
+            self._left = time.perf_counter()
+            self._in_step += self._left - started
+            return stop.value
 
     @property
     def _curves(self) -> dict[str, Curve]:
@@ -129,7 +155,7 @@ class EnvironmentLogger:
         if self.record_points:
             points = torch.cat(self._points)
             write_file(self.log_path / "selected_points.pt", lambda path: torch.save(points, path))
-        seconds = time.perf_counter() - self._started
+        seconds = self._in_step + self._outside + time.perf_counter() - self._left
         measured = {
             "data_check": self.env.dataset.data_check,
             "epochs": self._epochs,

@@ -6,6 +6,7 @@ own weights. Dropout is on where generators for its masks are given, one for eac
 otherwise; there is no training mode to forget.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -82,6 +83,12 @@ class DensityModel(nn.Module):
             bounds = [1 / math.sqrt(n_in) for n_in, _ in self.shapes for _ in ("weight", "bias")]
             theta.copy_(draw * torch.tensor(bounds).repeat_interleave(torch.tensor(self._sizes)))
 
+    def with_theta(self, theta: Tensor) -> "DensityModel":
+        """The same architecture with other weights [S, P]."""
+        other = copy.copy(self)
+        other._parameters = {"theta": nn.Parameter(theta)}
+        return other
+
     def layers(self) -> list[Layer]:
         """All layers, in the order of `shapes`."""
         parts = iter(self.theta.split(self._sizes, 1))
@@ -141,9 +148,10 @@ class GaussianModel(DensityModel):
 
     @staticmethod
     def apply_head(head: Sequence[Layer], embedding: Tensor) -> Tensor:
-        embedding = embedding.relu()
-        mean, scale = head
-        return torch.cat([mean(embedding), nn.functional.softplus(scale(embedding))], -1)
+        # One product for both: those of a single column are not the same bits in a stack as alone.
+        weight, bias = (torch.cat(parts, -1) for parts in zip(*head, strict=True))
+        mean, scale = Layer(weight, bias)(embedding.relu()).split(1, -1)
+        return torch.cat([mean, nn.functional.softplus(scale)], -1)
 
 
 _MODELS: dict[str, type[DensityModel]] = {"nsf": NeuralSplineFlow, "gauss": GaussianModel}

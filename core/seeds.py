@@ -46,17 +46,21 @@ class Seeds:
             if value < 0:
                 raise ValueError(f"{name} must not be negative, got {value}")
 
-    def sequence(self, use: str) -> np.random.SeedSequence:
-        """The seed sequence of a use: `SeedSequence([seed, run_id, key])`."""
+    def sequence(self, use: str, member: int = 0) -> np.random.SeedSequence:
+        """The seed sequence of a use: `SeedSequence([seed, run_id, key, member])`.
+
+        Args:
+            member: of an ensemble; the first one's streams are those of a single model.
+        """
         key, seed = _USES[use]
-        return np.random.SeedSequence([1 if seed is None else getattr(self, seed), self.run_id, key])
+        return np.random.SeedSequence([1 if seed is None else getattr(self, seed), self.run_id, key, member])
 
     def numpy(self, use: str) -> np.random.Generator:
         """A fresh numpy generator at the start of the use's stream."""
         return np.random.default_rng(self.sequence(use))
 
-    def torch(self, use: str, device: torch.device | str = "cpu") -> torch.Generator:
+    def torch(self, use: str, device: torch.device | str = "cpu", member: int = 0) -> torch.Generator:
         """A fresh torch generator at the start of the use's stream, on `device`."""
-        seed = int(self.sequence(use).generate_state(1, np.uint64)[0])
+        seed = int(self.sequence(use, member).generate_state(1, np.uint64)[0])
         # torch takes seeds below 2**63 on every device.
         return torch.Generator(device).manual_seed(seed >> 1)

@@ -22,6 +22,9 @@ from datasets import DATASETS
 
 FEATURES = 5
 
+#: Variations of one model; the others are their ensembles.
+SINGLE = ("nf", "gauss")
+
 #: Few examples: most of these tests compare with python loops.
 quick = settings(max_examples=40, deadline=None)
 
@@ -41,7 +44,9 @@ _CONFIG = Config(
 
 def make_config(variation: str = "nf", **changes: Any) -> Config:
     """The hyper-parameters of `diabetes`, but one epoch a fit."""
-    return replace(_CONFIG, model={"nf": "nsf", "gauss": "gauss"}[variation], **changes)
+    model = "gauss" if "gauss" in variation else "nsf"
+    members = 3 if "ensemble" in variation else 1
+    return replace(_CONFIG, **{"model": model, "members": members} | changes)
 
 
 def torch_rng(seed: int = 0) -> torch.Generator:
@@ -52,7 +57,9 @@ def make_classifier(
     variation: str = "nf", *, features: int = FEATURES, relu: bool = False, seed: int = 0, **changes: Any
 ) -> Classifier:
     """An untrained model; `changes` are those of its configuration."""
-    return Classifier(build_model(make_config(variation, **changes), features, relu, [torch_rng(seed)]))
+    config = make_config(variation, **changes)
+    generators = [torch_rng(seed + 100 * member) for member in range(config.members)]
+    return Classifier(build_model(config, features, relu, generators))
 
 
 def make_environment(
@@ -99,6 +106,7 @@ class FixedClassifier:
     parameters: Tensor = field(default_factory=lambda: torch.ones(1, 1, 2))
     embedding: Tensor = field(default_factory=lambda: torch.ones(1, 1))
     dropout: float = 0.1
+    members: int = 1
     grids: list[Tensor] = field(default_factory=list)
     draws: list[int] = field(default_factory=list)
 

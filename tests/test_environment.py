@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import datasets
-from core import CORRECTED, PUBLISHED, Environment, Protocol, Seeds, State
+from core import CORRECTED, PUBLISHED, Environment, Protocol, Seeds, State, training
 from core.config import load_config
-from core.training import FitResult, Trainer
+from core.training import FitResult, Fitting, Trainer
 
 
 def environment(run_id: int = 1, protocol: Protocol = PUBLISHED, **kwargs: Any) -> Environment:
@@ -25,11 +25,14 @@ def labelled_at_fit(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
     """Replaces training by notes of the points it was given."""
     notes: list[torch.Tensor] = []
 
-    def fit(self: Trainer, x: torch.Tensor, y: torch.Tensor, *validation: torch.Tensor) -> FitResult:
+    def fitting(
+        self: Trainer, x: torch.Tensor, y: torch.Tensor, *validation: torch.Tensor
+    ) -> Fitting[FitResult]:
         notes.append(torch.cat([x, y[:, None]], 1))
+        yield from ()
         return FitResult(1, 0.0)
 
-    monkeypatch.setattr(Trainer, "fit", fit)
+    monkeypatch.setattr(Trainer, "fitting", fitting)
     return notes
 
 
@@ -145,7 +148,7 @@ def test_rollouts_repeat_bit_for_bit() -> None:
 @given(st.data())
 def test_no_point_is_lost_or_labelled_twice(data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "fit", lambda self, *args: FitResult(1, 0.0))
+        patch.setattr(training, "fit_side_by_side", lambda fits: [FitResult(1, 0.0) for _ in fits])
         env = environment()
         state, _ = env.reset()
         everything = sorted(map(tuple, env.dataset.x_train.tolist()))

@@ -18,7 +18,7 @@ import evaluate
 from agents import AGENTS
 from core import EnvironmentLogger, results
 from core.cli import run_script, set_threads
-from core.training import FitResult, Trainer
+from core.training import FitResult, Fitting, Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv")
@@ -215,16 +215,16 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
 def test_replaced_runs_of_other_settings_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial = (*TRIAL, "--restarts", "2", "--runs_folder", tmp_path)
+    trial = (*TRIAL, "--restarts", "2", "--side_by_side", "1", "--runs_folder", tmp_path)
     assert run(*trial) == 0
-    whole = evaluate.run
+    whole = evaluate.running
 
-    def interrupted(args: Any, run_id: int, *rest: Any) -> None:
+    def interrupted(args: Any, run_id: int, *rest: Any) -> Fitting[None]:
         if run_id == 2:
             raise KeyboardInterrupt
-        whole(args, run_id, *rest)
+        return whole(args, run_id, *rest)
 
-    monkeypatch.setattr(evaluate, "run", interrupted)
+    monkeypatch.setattr(evaluate, "running", interrupted)
     assert run(*trial, "--budget", "6") == 130
     table = results.read_curves(tmp_path / "Diabetes/2/RandomAgent/accuracies.csv")
     assert list(table.columns) == ["run_1"]
@@ -245,16 +245,16 @@ def test_damaged_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_diverged_run_is_named_and_the_others_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = Trainer.fit
+    fitting = Trainer.fitting
 
-    def diverge(self: Trainer, *args: Any) -> FitResult:
+    def diverge(self: Trainer, *args: Any) -> Fitting[FitResult]:
         if diverge.runs == 0:
             diverge.runs += 1
             raise FloatingPointError("training diverged: the validation NLL is not a number")
-        return fit(self, *args)
+        return fitting(self, *args)
 
     diverge.runs = 0  # type: ignore[attr-defined]
-    monkeypatch.setattr(Trainer, "fit", diverge)
+    monkeypatch.setattr(Trainer, "fitting", diverge)
     assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 1
     printed = capsys.readouterr()
     assert "evaluate.py: run_1: training diverged" in printed.err

@@ -140,7 +140,6 @@ def test_unattended_bars_print_few_lines(
     assert printed.count("\r") <= most
     assert "100/100" in printed
     assert unattended or printed.count("\r") > 50
-    assert not tqdm.unattended
 
 
 def test_bar_counts_the_round_that_breaks() -> None:

@@ -12,7 +12,6 @@ from scipy.stats import kstest
 from torch import Tensor
 
 from core.classifier import SAMPLES, Classifier, most_likely
-from core.config import VARIATIONS
 from core.models import (
     DensityModel,
     FlowDensity,
@@ -22,7 +21,15 @@ from core.models import (
     build_model,
     dropout,
 )
-from tests.builders import FEATURES, make_classifier, make_config, no_global_randomness, quick, torch_rng
+from tests.builders import (
+    FEATURES,
+    SINGLE,
+    make_classifier,
+    make_config,
+    no_global_randomness,
+    quick,
+    torch_rng,
+)
 
 BINS, BOUND, SLOPE = 8, 5.0, 1e-4
 
@@ -181,7 +188,7 @@ def make_model(
     )
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", SINGLE)
 def test_layers_of_the_specification(variation: str) -> None:
     model = make_model(variation, stack=2)
     assert type(model) is {"nf": NeuralSplineFlow, "gauss": GaussianModel}[variation]
@@ -198,7 +205,7 @@ def test_encoder_of_two_widths() -> None:
     assert model.encode(torch.rand(1, 4, 1)).shape == (1, 4, 128)
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", SINGLE)
 def test_init_is_pytorchs_default_for_linear_layers(variation: str) -> None:
     pooled = []
     for layer, (n_in, _) in zip(make_model(variation, stack=30).layers(), LAYERS[variation], strict=True):
@@ -222,7 +229,7 @@ def test_init_comes_from_the_generator_alone() -> None:
 
 
 @pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", SINGLE)
 def test_a_stack_of_three_is_three_models(variation: str, relu: bool) -> None:
     config = make_config(variation, dropout=0.3)
     stack = build_model(config, FEATURES, relu, [torch_rng(s) for s in (1, 2, 3)]).double()
@@ -255,7 +262,7 @@ def slow_encoder(model: DensityModel, x: Tensor, masks: torch.Generator | None =
 
 
 @pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", SINGLE)
 def test_forward_pass(variation: str, relu: bool) -> None:
     model = make_model(variation, features=FEATURES, relu=relu, dropout=0.3).double()
     x = rows(9).double()
@@ -302,7 +309,7 @@ def test_dropout_is_off_without_generators() -> None:
 # --- the view that agents get --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", SINGLE)
 def test_every_pass_and_every_row_has_a_mask_of_its_own(variation: str) -> None:
     classifier = make_classifier(variation, dropout=0.5)
     one_row = rows(1).expand(6, -1)
@@ -350,7 +357,7 @@ def test_most_likely(count: int, seed: int) -> None:
             assert got[i, j] == samples[best, i, j]
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", SINGLE)
 def test_point_prediction_is_the_most_likely_of_64_samples(variation: str) -> None:
     classifier = make_classifier(variation)
     x = 4 * rows(10)
@@ -373,7 +380,7 @@ def test_point_predictions_of_many_rows() -> None:
     assert ((predictions - density.loc) / density.scale).abs().max() < 1
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", SINGLE)
 def test_the_view_changes_nothing(variation: str) -> None:
     classifier = make_classifier(variation, dropout=0.3)
     before = copy.deepcopy(classifier.model.state_dict())

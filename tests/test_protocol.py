@@ -10,8 +10,7 @@ from torch import Tensor
 
 from agents import AGENTS
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
-from core.config import VARIATIONS
-from tests.builders import FixedClassifier, fixed_state, make_environment, make_state, torch_rng
+from tests.builders import SINGLE, FixedClassifier, fixed_state, make_environment, make_state, torch_rng
 
 both = pytest.mark.parametrize("protocol", [PUBLISHED, CORRECTED], ids=PROTOCOLS)
 
@@ -42,7 +41,7 @@ def test_the_two_differ_in_every_field() -> None:
 # --- training and encoder ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", SINGLE)
 def test_early_stopping(variation: str) -> None:
     """The first fit improves for many epochs: published stops at the earliest, the seventh."""
     epochs, nll = {}, {}
@@ -61,13 +60,13 @@ def test_refits_within_a_round(protocol: Protocol, fitting: str) -> None:
     env = make_environment("gauss", protocol, fitting=fitting)
     state, _ = env.reset()
     sizes: list[list[float]] = []
-    fit = env.trainer.fit
+    plain = env.trainer.fitting
 
     def watch(x: Tensor, *rest: Tensor) -> object:
         sizes.append(x[50:].tolist())
-        return fit(x, *rest)
+        return plain(x, *rest)
 
-    env.trainer.fit = watch  # type: ignore[assignment, method-assign]
+    env.trainer.fitting = watch  # type: ignore[assignment, method-assign]
     _, _, _, _, info = env.step([4, 9, 2])
     added = [state.x_unlabeled[i].tolist() for i in (9, 4, 2)]
     if protocol is PUBLISHED and fitting == "finetuning":
@@ -81,7 +80,7 @@ def test_refits_within_a_round(protocol: Protocol, fitting: str) -> None:
     assert -env.classifier(x).log_prob(y).mean().item() == pytest.approx(info["nll"])
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", SINGLE)
 @both
 def test_activation_of_the_encoder(protocol: Protocol, variation: str) -> None:
     """Published: an affine map. Corrected: ReLU last, so no output is negative."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, repeat
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
-from core.config import VARIATIONS
 from core.densities import FlowDensity
 from core.models import DensityModel, build_model
 from core.training import EarlyStopping, Trainer
-from tests.builders import FEATURES, make_config, no_global_randomness, quick, torch_rng
+from tests.builders import FEATURES, SINGLE, make_config, no_global_randomness, quick, torch_rng
 
 Data = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -39,20 +38,28 @@ class Scripted(nn.Module):
         batches: the first feature of each minibatch's rows.
     """
 
+    with_theta = DensityModel.with_theta
+
     def __init__(self, script: Sequence[Tensor] = (torch.zeros(10),)) -> None:
         super().__init__()
-        self.theta = nn.Parameter(torch.zeros(1))
-        self.script = list(script)
-        self.epochs = 0
+        self.theta = nn.Parameter(torch.zeros(1, 1))
+        self.dropout = 0.0
+        self.told = iter(())
         self.batches: list[list[float]] = []
+        self.tell(script)
 
-    def forward(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Any:
-        if generators is not None:
-            self.batches.append(x[0, :, 0].tolist())
-            return torch.distributions.Normal(self.theta, 1.0)
-        told = self.script[min(self.epochs, len(self.script) - 1)]
-        self.epochs += 1
-        return SimpleNamespace(log_prob=lambda y: told[None])
+    def tell(self, script: Sequence[Tensor]) -> None:
+        self.told = chain(script, repeat(script[-1]))
+
+    def forward(self, x: Tensor, generators: Sequence[torch.Generator]) -> Any:
+        self.batches.append(x[0, :, 0].tolist())
+        return torch.distributions.Normal(self.theta, 1.0)
+
+    def density_parameters(self, x: Tensor) -> Tensor:
+        return next(self.told)[None, :, None]
+
+    def density(self, parameters: Tensor) -> Any:
+        return SimpleNamespace(log_prob=lambda y: parameters[:, 0])
 
 
 def train_scripted(model: Scripted, data: Data, protocol: Protocol = CORRECTED, **changes: Any) -> Trainer:
@@ -124,7 +131,7 @@ def test_epoch_limits_and_patience_of_each_fit() -> None:
     trainer = train_scripted(model, make_data(40))
     assert [trainer.fit(*make_data(40)).epochs for _ in range(3)] == [50, 100, 100]
     # A fit begins to count anew: the last 50 values below are no new minimum of the first 50.
-    model.script, model.epochs = steadily(-1.0), 0
+    model.tell(steadily(-1.0))
     assert [trainer.fit(*make_data(40)).epochs for _ in range(2)] == [7, 7]
 
 
@@ -153,12 +160,21 @@ def test_rows_stay_with_their_targets() -> None:
     seen: list[tuple[float, float]] = []
 
     class Pairs(Scripted):
-        def forward(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Any:
-            density = super().forward(x, generators)
+        def forward(self, x: Tensor, generators: Sequence[torch.Generator]) -> Any:
+            return self.watched(super().forward(x, generators), x[0])
+
+        def density_parameters(self, x: Tensor) -> Tensor:
+            self.validated = x[0]
+            return super().density_parameters(x)
+
+        def density(self, parameters: Tensor) -> Any:
+            return self.watched(super().density(parameters), self.validated)
+
+        def watched(self, density: Any, x: Tensor) -> Any:
             log_prob = density.log_prob
 
             def watch(y: Tensor) -> Tensor:
-                seen.extend(zip(x[0, :, 0].tolist(), y[0].tolist(), strict=True))
+                seen.extend(zip(x[:, 0].tolist(), y.reshape(-1).tolist(), strict=True))
                 return log_prob(y)
 
             density.log_prob = watch
@@ -222,7 +238,7 @@ def forward_separately(layers: nn.ModuleList, x: Tensor) -> Any:
     return FlowDensity(torch.cat([one, other], 1))
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", SINGLE)
 def test_training_is_nadam_on_separate_tensors(variation: str) -> None:
     """Two epochs of two minibatches, twice: weights as those of a loop written with PyTorch's layers."""
     data = doubles(make_data(70))
@@ -251,7 +267,7 @@ def test_training_is_nadam_on_separate_tensors(variation: str) -> None:
 
 def steps(trainer: Trainer) -> float:
     (state,) = trainer.optimizer.state.values()
-    return float(state["step"])
+    return state["step"].item()
 
 
 def test_finetuning_goes_on_and_from_scratch_starts_again() -> None:
@@ -296,7 +312,7 @@ def test_divergence_is_an_error(part: int) -> None:
 # --- seeds ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", SINGLE)
 def test_same_seeds_same_weights(variation: str) -> None:
     def weights(seeds: Seeds) -> Tensor:
         with no_global_randomness():
@@ -343,16 +359,23 @@ def test_dropout_is_a_stream_of_its_own() -> None:
 
     reordered = build("gauss", dropout=0.5)
     trainer = Trainer(reordered, make_config("gauss", dropout=0.5), CORRECTED, Seeds(1))
-    trainer.batches.manual_seed(12345)
+    trainer.batches[0].manual_seed(12345)
     trainer.fit(*same)
     assert torch.equal(reordered.theta, by_run[0])
 
 
-def test_every_minibatch_draws_masks_and_validation_none() -> None:
+def test_every_minibatch_draws_masks_and_validation_none(monkeypatch: pytest.MonkeyPatch) -> None:
     states: list[Tensor] = []
     model = build("gauss", dropout=0.5)
     trainer = Trainer(model, make_config("gauss", dropout=0.5), CORRECTED, Seeds())
-    model.register_forward_hook(lambda *_: states.append(trainer.masks.get_state()))
+    plain = DensityModel.density_parameters
+
+    def watched(self: DensityModel, *args: Any) -> Tensor:
+        parameters = plain(self, *args)
+        states.append(trainer.masks[0].get_state())
+        return parameters
+
+    monkeypatch.setattr(DensityModel, "density_parameters", watched)
     trainer.fit(*make_data(64))
     first, second, validation = states
     assert not torch.equal(first, second)

@@ -1,0 +1,148 @@
+"""Runs side by side are what they are alone, bit for bit, at one thread."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import evaluate
+from core import CORRECTED, PUBLISHED, Protocol, Seeds
+from core.config import VARIATIONS
+from core.models import build_model
+from core.training import Fit, FitResult, Fitting, Trainer, fit_side_by_side, side_by_side
+from tests.builders import FEATURES, make_config, torch_rng
+
+TRIAL = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
+CURVES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def make_trainer(run_id: int, variation: str, protocol: Protocol = PUBLISHED, **changes: Any) -> Trainer:
+    config, seeds = make_config(variation, **{"dropout": 0.1} | changes), Seeds(run_id)
+    init = [seeds.torch("init", member=member) for member in range(config.members)]
+    return Trainer(build_model(config, FEATURES, False, init), config, protocol, seeds)
+
+
+def make_data(run_id: int, points: int) -> tuple[Tensor, ...]:
+    rng = torch_rng(run_id)
+    x = torch.rand(points + 45, FEATURES, generator=rng)
+    y = x.mean(1) + 0.1 * torch.randn(len(x), generator=rng)
+    return x[:points], y[:points], x[points:], y[points:]
+
+
+def fits(trainers: Sequence[Trainer], points: int) -> list[Fit]:
+    return [next(trainer.fitting(*make_data(i, points))) for i, trainer in enumerate(trainers)]
+
+
+@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("protocol", [PUBLISHED, CORRECTED], ids=lambda protocol: protocol.name)
+def test_fits_are_the_same_bits_alone_and_in_a_stack(variation: str, protocol: Protocol) -> None:
+    changes = {"first_epochs": 9, "later_epochs": 12, "patience": 2, "lr": 0.01}
+    alone, together = ([make_trainer(i, variation, protocol, **changes) for i in range(5)] for _ in range(2))
+    stopped = set()
+    for points in (40, 70):
+        expected = [trainer.fit(*make_data(i, points)) for i, trainer in enumerate(alone)]
+        for one, other in zip(expected, fit_side_by_side(fits(together, points)), strict=True):
+            assert (one.epochs, one.validation_nll) == (other.epochs, other.validation_nll)
+            stopped.add(one.epochs)
+        for a, b in zip(alone, together, strict=True):
+            for name, rows in a.rows().items():
+                assert torch.equal(rows, b.rows()[name]), name
+    assert len(stopped) > 1  # else nobody has left a stack
+
+
+def test_members_of_an_ensemble_differ_and_the_first_is_the_single_model() -> None:
+    single, ensemble = make_trainer(1, "nf", first_epochs=3), make_trainer(1, "ensemble", first_epochs=3)
+    for trainer in (single, ensemble):
+        trainer.fit(*make_data(1, 40))
+    assert torch.equal(single.model.theta[0], ensemble.model.theta[0])
+    assert len(ensemble.model.theta.unique(dim=0)) == 3
+    masks, orders = ([g.get_state() for g in of] for of in (ensemble.masks, ensemble.batches))
+    assert not torch.equal(masks[0], masks[1])
+    assert not torch.equal(orders[0], orders[1])
+
+
+def test_each_is_sent_its_own_result_and_an_error_ends_one() -> None:
+    asked: list[int] = []
+
+    def run(i: int, rounds: int) -> Fitting[tuple[int, list[int]]]:
+        trainer, epochs = make_trainer(i, "gauss", first_epochs=i + 1, later_epochs=i + 1), []
+        for _ in range(rounds):
+            result: FitResult = yield next(trainer.fitting(*make_data(i, 40)))
+            asked.append(i)
+            epochs.append(result.epochs)
+            if i == 2:
+                raise FloatingPointError("two")
+        return i, epochs
+
+    ended = dict(side_by_side([run(0, 3), run(1, 1), run(2, 3), run(3, 2)]))
+    assert isinstance(ended.pop(2), FloatingPointError)
+    assert ended == {0: (0, [1, 1, 1]), 1: (1, [2]), 3: (3, [4, 4])}
+    assert asked == [0, 1, 2, 3, 0, 3, 0]
+
+
+def test_runs_at_other_rounds_are_fitted_for_themselves() -> None:
+    def run(i: int) -> Fitting[int]:
+        trainer = make_trainer(i, "gauss")
+        for points in (40, 41)[i:]:
+            yield next(trainer.fitting(*make_data(i, points)))
+        return i
+
+    assert dict(side_by_side([run(0), run(1)])) == {0: 0, 1: 1}
+
+
+def test_all_are_closed_when_the_driver_is_left() -> None:
+    closed: list[int] = []
+
+    def run(i: int) -> Fitting[None]:
+        try:
+            yield next(make_trainer(i, "gauss").fitting(*make_data(i, 40)))
+            if i == 1:
+                raise KeyboardInterrupt
+            yield next(make_trainer(i, "gauss").fitting(*make_data(i, 40)))
+        finally:
+            closed.append(i)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(side_by_side([run(0), run(1), run(2)]))
+    assert sorted(closed) == [0, 1, 2]
+
+
+def curves(folder: Path) -> dict[str, bytes]:
+    files = [path for name in CURVES for path in folder.rglob(name)]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_files_are_the_same_bytes(variation: str, tmp_path: Path) -> None:
+    trial = (*TRIAL, "--variation", variation, "--restarts", "3")
+    for size in ("1", "2", "auto"):
+        folder = tmp_path / size / "runs"
+        assert evaluate.main([*trial, "--side_by_side", size, "--runs_folder", str(folder)]) == 0
+    one, *others = (curves(tmp_path / size) for size in ("1", "2", "auto"))
+    assert len(one) == 4 * 4
+    assert others == [one, one]
+
+
+def test_auto_says_what_it_stands_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = [*TRIAL[:-1], "2", "--restarts", "2", "--runs_folder", str(tmp_path)]
+    assert evaluate.main(args) == 0
+    assert "note: 2 runs side by side, 1 group" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
+def test_a_wrong_size_is_an_error(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        evaluate.main([*TRIAL, "--side_by_side", value])
+    assert exit_.value.code == 2
+    assert "--side_by_side" in capsys.readouterr().err

@@ -60,13 +60,19 @@ def _kl(log_p: Tensor, log_q: Tensor, log_space: bool) -> Tensor:
     return (p * (p / q).log()).sum(-1)
 
 
+def _trapezoid(f: Tensor, spacing: float) -> Tensor:
+    """Trapezoid integral over the last axis, [..., G] -> [...]; with fewer copies than torch's."""
+    ends = f[..., 0] / 2 + f[..., -1] / 2
+    return spacing * (f[..., 1:-1].sum(-1) + ends)
+
+
 def entropy(log_p: Tensor, spacing: float, log_space: bool = True) -> Tensor:
     """H[p] = trapezoid integral of -p log p over the last axis: [..., G] -> [...]."""
     if log_space:
         log_p = log_p.clamp(min=_FLOOR)
-        return torch.trapezoid(-log_p.exp() * log_p, dx=spacing)
+        return -_trapezoid(log_p.exp().mul_(log_p), spacing)
     p = log_p.exp()
-    return torch.trapezoid(-p * p.log(), dx=spacing)
+    return -_trapezoid(p.log().mul_(p), spacing)
 
 
 def kl_grid(log_p: Tensor, log_space: bool, spacing: float | None = None) -> Tensor:
@@ -84,7 +90,7 @@ def kl_grid(log_p: Tensor, log_space: bool, spacing: float | None = None) -> Ten
     p = log_p.exp()
     mean = p.mean(0)
     if spacing is not None:
-        mean = mean / torch.trapezoid(mean, dx=spacing)[..., None]
+        mean = mean / _trapezoid(mean, spacing)[..., None]
     return (p * (p / mean).log()).sum((0, -1))
 
 
@@ -126,7 +132,7 @@ def dist_entropy(log_p: Tensor, spacing: float, log_space: bool) -> Tensor:
         log_q = log_mean - log_trapezoid(log_mean, spacing)[..., None]
     else:
         mean = log_p.exp().mean(0)
-        log_q = (mean / torch.trapezoid(mean, dx=spacing)[..., None]).log()
+        log_q = (mean / _trapezoid(mean, spacing)[..., None]).log()
     return (entropy(log_q, spacing, log_space) - entropy(log_p, spacing, log_space)).sum(0)
 
 

@@ -25,7 +25,9 @@ COLUMNS = ("dataset", "labelled", "part", "seconds", "MB", "baseline seconds", "
 def parse_arguments():
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--datasets", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--labelled", nargs="+", default=["250", "1000"], help="sizes of the labelled set")
+    parser.add_argument(
+        "--labelled", nargs="+", type=at_least(64), default=[250, 1000], help="sizes of the labelled set"
+    )
     parser.add_argument("--data_folder", type=Path, help="where the real files lie")
     parser.add_argument("--repeats", type=at_least(1), default=5)
     parser.add_argument("--out", type=Path, default=Path("fit.csv"))
@@ -44,7 +46,7 @@ def main():
         data, config, seeds = env.dataset, env.config, env.seeds
         parts = (data.x_train, data.y_train, data.x_val, data.y_val, data.x_test, data.y_test)
         x, y, x_val, y_val, x_test, y_test = map(torch.from_numpy, parts)
-        x, y = x[: int(labelled)], y[: int(labelled)]
+        x, y = x[:labelled], y[:labelled]
         generator = seeds.torch("evaluation")
 
         plain = baseline.Model(x.shape[1], config.dropout)

@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from core.errors import UserError
+
 __all__ = ["Cost", "compare", "digits", "memory_peak", "write_table"]
 
 
@@ -57,21 +61,24 @@ def compare(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, C
 def write_table(
     out: Path,
     columns: Sequence[str],
-    cases: Iterable[tuple[str, ...]],
+    cases: Iterable[tuple[object, ...]],
     measure: Callable[..., Iterable[Sequence[object]]],
 ) -> None:
     """Prints and appends to a CSV file the lines that `measure` gives for each case.
 
     A line starts with its case; cases that the file holds are not measured again.
     """
-    if not out.exists():
-        out.write_text(",".join(columns) + "\n")
+    try:
+        if not out.exists():
+            out.write_text(",".join(columns) + "\n")
+    except OSError as error:
+        raise UserError(f"--out {out} cannot be written ({error.strerror})") from error
     with out.open(newline="") as file:
         lines = list(csv.reader(file))
     for line in lines:
         print(*line, sep="\t", flush=True)
     for case in cases:
-        if any(tuple(line[: len(case)]) == case for line in lines):
+        if any(line[: len(case)] == [str(part) for part in case] for line in lines):
             continue
         for line in measure(*case):
             print(*line, sep="\t", flush=True)

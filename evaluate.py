@@ -86,8 +86,8 @@ def make_config(args: argparse.Namespace) -> tuple[Config, dict[str, object]]:
     return config, settings | asdict(config)
 
 
-def prepare_folder(args: argparse.Namespace) -> Path:
-    """The experiment's folder, after all that can be known before the first run is checked.
+def prepare(args: argparse.Namespace) -> tuple[Path, core.Dataset]:
+    """The experiment's folder and data, after all that can be known before the first run is checked.
 
     Raises:
         UserError: an argument does not fit another, or the folder cannot be written.
@@ -103,14 +103,15 @@ def prepare_folder(args: argparse.Namespace) -> Path:
         args.runs_folder, dataset.folder, args.query_size, agent.folder, args.variation, args.protocol
     )
     results.check_writable(folder)
-    core.Environment(make_dataset(args, core.Seeds()), config, budget=args.budget)
+    data = make_dataset(args, core.Seeds())
+    core.Environment(data, config, budget=args.budget)
     results.check_settings(folder, settings, range(args.run_id, args.run_id + args.restarts))
     if str(settings["config"]).startswith("default"):
         print(f"note: no configs/{args.dataset}.yaml, {settings['config']} is used", file=sys.stderr)
-    return folder
+    return folder, data
 
 
-def group_size(args: argparse.Namespace, device: torch.device) -> int:
+def group_size(args: argparse.Namespace, dataset: core.Dataset, device: torch.device) -> int:
     """Runs to do side by side; what `auto` stands for is said on stderr.
 
     `auto` makes even groups of at most 25, by when nearly all is gained, of at most a quarter of
@@ -118,7 +119,6 @@ def group_size(args: argparse.Namespace, device: torch.device) -> int:
     """
     if args.side_by_side != "auto":
         return min(args.side_by_side, args.restarts)
-    dataset = make_dataset(args, core.Seeds())
     parts = (dataset.x_train, dataset.x_val, dataset.x_test)
     # The data, a copy of them in the stack, and the pieces that validation works on.
     bytes_per_run = 3 * sum(part.nbytes for part in parts) + 32 * 2**20
@@ -192,9 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args.agent, args.dataset = AGENTS.name(args.agent), DATASETS.name(args.dataset)
     set_threads(args.threads)
     device = pick_device(args.device)
-    folder = prepare_folder(args)
+    folder, data = prepare(args)
     run_ids = range(args.run_id, args.run_id + args.restarts)
-    size = group_size(args, device)
+    size = group_size(args, data, device)
     finished = []
     for first in range(0, len(run_ids), size):
         group = run_ids[first : first + size]

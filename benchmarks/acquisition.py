@@ -9,29 +9,24 @@ measured again. The straightforward way is the published protocol's; not every a
 
 from functools import cache
 from itertools import product
-from pathlib import Path
 
 import baseline
 import torch
 from measure import compare, digits, write_table
-from tasks import SIZES, make_environment
+from tasks import make_environment, make_task_parser
 
 from agents import AGENTS
 from core import PROTOCOLS, PUBLISHED
-from core.cli import ArgumentParser, at_least, run_script, set_threads
+from core.cli import run_script, set_threads
 
 COLUMNS = ("dataset", "agent", "protocol", "candidates", "seconds", "MB")
 COLUMNS += ("baseline seconds", "baseline MB", "ratio")
 
 
 def parse_arguments():
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", choices=SIZES, default=list(SIZES))
+    parser = make_task_parser(__doc__, "acquisition.csv")
     parser.add_argument("--agents", nargs="+", choices=AGENTS.classes, default=list(AGENTS.classes))
     parser.add_argument("--protocol", choices=PROTOCOLS, default=PUBLISHED.name)
-    parser.add_argument("--data_folder", type=Path, help="where the real files lie")
-    parser.add_argument("--repeats", type=at_least(1), default=5)
-    parser.add_argument("--out", type=Path, default=Path("acquisition.csv"))
     return parser.parse_args()
 
 

@@ -8,14 +8,13 @@ already is not measured again.
 """
 
 from itertools import product
-from pathlib import Path
 
 import baseline
 import torch
 from measure import compare, digits, write_table
-from tasks import SIZES, make_environment
+from tasks import make_environment, make_task_parser
 
-from core.cli import ArgumentParser, at_least, run_script, set_threads
+from core.cli import at_least, run_script, set_threads
 from core.metrics import evaluate
 
 EPOCHS = 11
@@ -23,14 +22,10 @@ COLUMNS = ("dataset", "labelled", "part", "seconds", "MB", "baseline seconds", "
 
 
 def parse_arguments():
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", choices=SIZES, default=list(SIZES))
+    parser = make_task_parser(__doc__, "fit.csv")
     parser.add_argument(
         "--labelled", nargs="+", type=at_least(64), default=[250, 1000], help="sizes of the labelled set"
     )
-    parser.add_argument("--data_folder", type=Path, help="where the real files lie")
-    parser.add_argument("--repeats", type=at_least(1), default=5)
-    parser.add_argument("--out", type=Path, default=Path("fit.csv"))
     return parser.parse_args()
 
 

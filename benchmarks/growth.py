@@ -8,13 +8,13 @@ again.
 """
 
 from functools import cache
-from pathlib import Path
 
-from measure import compare, digits, write_table
+from measure import compare, digits, make_parser, write_table
 from tasks import SIZES, RandomTable, make_environment
 
 from agents import AGENTS
-from core.cli import ArgumentParser, at_least, run_script, set_threads
+from agents.distributions import GRID, PASSES
+from core.cli import run_script, set_threads
 
 POOLS = (2_000, 5_000, 10_000, 20_000, 50_000)
 #: Axis, agents, values.
@@ -28,10 +28,8 @@ COLUMNS = ("axis", "agent", "value", "seconds", "MB")
 
 
 def parse_arguments():
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, "growth.csv")
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
-    parser.add_argument("--repeats", type=at_least(1), default=5)
-    parser.add_argument("--out", type=Path, default=Path("growth.csv"))
     return parser.parse_args()
 
 
@@ -40,7 +38,7 @@ def changed(agent_class, axis, value):
     if axis == "grid":
 
         class OtherGrid(agent_class):
-            densities = agent_class.densities // 200 * value
+            densities = agent_class.densities // GRID * value
 
             def log_prob(self, density):
                 return super().log_prob(density, value)
@@ -49,7 +47,7 @@ def changed(agent_class, axis, value):
     if axis == "passes":
 
         class OtherPasses(agent_class):
-            densities = agent_class.densities // 25 * value
+            densities = agent_class.densities // PASSES * value
 
             def passes(self, classifier, x):
                 return classifier.passes(x, value, self.generator)

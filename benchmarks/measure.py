@@ -11,9 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from core.cli import ArgumentParser, at_least
 from core.errors import UserError
 
-__all__ = ["Cost", "compare", "digits", "memory_peak", "write_table"]
+__all__ = ["Cost", "compare", "digits", "make_parser", "memory_peak", "write_table"]
 
 
 @dataclass
@@ -22,6 +23,14 @@ class Cost:
 
     seconds: float
     megabytes: float
+
+
+def make_parser(doc: str, out: str) -> ArgumentParser:
+    """The options of every script that measures; `out` is the table's usual name."""
+    parser = ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--repeats", type=at_least(1), default=5)
+    parser.add_argument("--out", type=Path, default=Path(out))
+    return parser
 
 
 def digits(number: float) -> str:

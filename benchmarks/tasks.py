@@ -1,20 +1,20 @@
 """What the benchmarks measure on: a dataset's environment early in a run, real or of its size."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from measure import make_parser
 
 from agents import AGENTS
 from core import Seeds
+from core.cli import ArgumentParser
 from core.config import load_config
 from core.dataset import Dataset
 from core.environment import Environment
 from core.protocol import PUBLISHED, Protocol
 from datasets import DATASETS
 
-__all__ = ["SIZES", "RandomTable", "make_environment"]
+__all__ = ["SIZES", "RandomTable", "make_environment", "make_task_parser"]
 
 #: Rows and features (SPEC.md section 1).
 SIZES = {
@@ -36,6 +36,14 @@ class RandomTable(Dataset):
 
     def rows(self, rng):
         return rng.random(self.shape), rng.random(self.shape[0])
+
+
+def make_task_parser(doc: str, out: str) -> ArgumentParser:
+    """`make_parser` with the choice of datasets."""
+    parser = make_parser(doc, out)
+    parser.add_argument("--datasets", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--data_folder", type=Path, help="where the real files lie")
+    return parser
 
 
 def make_environment(

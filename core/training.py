@@ -255,14 +255,15 @@ class _Stack:
     def validate(self) -> None:
         """Scores each model on its validation part; those that stop leave the stack."""
         pieces = [self.model.density_parameters(piece) for piece in self.x_val.split(_PIECE, 1)]
-        nll, watched = [], []
+        nll: list[Tensor] = []
+        watched = [] if self.protocol.stop_on_log_likelihood else nll
         for slot, parameters in zip(self.slots, torch.cat(pieces, 1), strict=True):
             # Each by itself: a vectorised logarithm may depend on where in a tensor a value lies.
             log_prob = self.model.density(parameters).log_prob(self.fits[slot.fit].y_val).double()
             nll.append(-log_prob.mean())
-            # As published: means over batches of 512, summed, and the *lower* the better.
-            batches = [part.mean() for part in log_prob.split(512)]
-            watched.append(torch.stack(batches).sum() if self.protocol.stop_on_log_likelihood else nll[-1])
+            if self.protocol.stop_on_log_likelihood:
+                # As published: means over batches of 512, summed, and the *lower* the better.
+                watched.append(torch.stack([part.mean() for part in log_prob.split(512)]).sum())
         stay = []
         for i, values in enumerate(torch.stack([torch.stack(nll), torch.stack(watched)]).T.tolist()):
             slot = self.slots[i]

@@ -15,7 +15,7 @@ is_cluster = not sys.stderr.isatty()
 class tqdm(_tqdm.tqdm):  # noqa: N801 (it stands in for tqdm's own)
     """tqdm's bar; an unattended job prints a line a minute at the most, and the last one.
 
-    `EnvironmentLogger` sets `unattended` while it is entered.
+    `EnvironmentLogger` sets `unattended`, for the whole process, when it is entered.
     """
 
     unattended: ClassVar[bool] = False

@@ -11,6 +11,7 @@ parameters are unconstrained [46], those of the first spline (which y meets firs
 """
 
 import math
+from functools import partial
 
 import numpy as np
 from numba import njit
@@ -27,14 +28,19 @@ _B, _LOG_SLOPE, _LOG_SQRT_2PI = (
 )
 
 # Sums may be reordered; NaN and infinity keep their meaning (no nnan, no ninf).
-_compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+_njit = partial(njit, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+_compiled = _njit(cache=True)
+# Helpers become part of each kernel. As functions of their own they would be optimised anew beside
+# each kernel, and a process would use for all kernels the one it met first: the last bits of a
+# result would depend on which kernels were compiled or loaded before.
+_inlined = _njit(inline="always")
 
 # The rows of a spline's table of knots [5, 9]: their places x on the axis of y and z on that of z,
 # the slopes there, and each bin's share of both axes, from the softmax.
 _X, _Z, _D, _SHARE_X, _SHARE_Z = range(5)
 
 
-@_compiled
+@_inlined
 def _knots(raw, knots):  # type: ignore[no-untyped-def]
     """The table of knots [5, 9] of one spline, from its unconstrained parameters [23]."""
     for axis in (_X, _Z):
@@ -64,7 +70,7 @@ def _knots(raw, knots):  # type: ignore[no-untyped-def]
         knots[_X, 0] = knots[_Z, 0] = np.nan
 
 
-@_compiled
+@_inlined
 def _curve(t, s, left, right):  # type: ignore[no-untyped-def]
     """The share of a bin's height reached at the share t of its width, and dz/dy there.
 
@@ -76,7 +82,7 @@ def _curve(t, s, left, right):  # type: ignore[no-untyped-def]
     return (s * t * t + left * u) * r, s * s * rise * r * r
 
 
-@_compiled
+@_inlined
 def _bin_of(value, places):  # type: ignore[no-untyped-def]
     """The bin that a value lies in; -1 outside of the knots, where a spline is the identity."""
     if not (value > places[0] and value <= places[BINS]):
@@ -87,7 +93,7 @@ def _bin_of(value, places):  # type: ignore[no-untyped-def]
     return k
 
 
-@_compiled
+@_inlined
 def _forward_row(y, jacobian, knots):  # type: ignore[no-untyped-def]
     """Maps ascending y [G] to z in place and multiplies the Jacobians [G] by dz/dy."""
     x, z, slope = knots[_X], knots[_Z], knots[_D]
@@ -113,7 +119,7 @@ def _forward_row(y, jacobian, knots):  # type: ignore[no-untyped-def]
         start = stop
 
 
-@_compiled
+@_inlined
 def _inverse_row(v, jacobian, knots, bins):  # type: ignore[no-untyped-def]
     """Maps z [G], in any order, to y in place and multiplies the Jacobians [G] by dz/dy.
 
@@ -147,7 +153,7 @@ def _inverse_row(v, jacobian, knots, bins):  # type: ignore[no-untyped-def]
         jacobian[i] *= rise if inside else _ONE
 
 
-@_compiled
+@_inlined
 def _at(value, knots):  # type: ignore[no-untyped-def]
     """One y: its bin, z and dz/dy."""
     x, z, slope = knots[_X], knots[_Z], knots[_D]
@@ -159,7 +165,7 @@ def _at(value, knots):  # type: ignore[no-untyped-def]
     return k, z[k] + height * share, rise
 
 
-@_compiled
+@_inlined
 def _add_gradients(value, k, to_z, weight, raw, knots, gradient):  # type: ignore[no-untyped-def]
     """Backpropagates through one spline at one y in bin k.
 

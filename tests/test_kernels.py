@@ -1,6 +1,10 @@
 """The compiled splines against zuko's, in float64."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,3 +177,40 @@ def test_second_derivatives_are_refused() -> None:
     (gradient,) = torch.autograd.grad(log_p, p, weight, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+
+
+DIGESTS = """
+import hashlib, sys
+import numpy as np
+from core import kernels
+
+rng = np.random.default_rng(0)
+p, y = (rng.normal(0, 2, (300, n)).astype(np.float32) for n in (46, 40))
+calls = {
+    "forward": lambda: kernels.forward(p, np.sort(y)),
+    "inverse": lambda: kernels.inverse(p, y),
+    "log_prob": lambda: [kernels.log_prob(p, y)],
+    "gradients": lambda: kernels.log_prob_gradients(p, y, y[::-1]),
+}
+order = list(calls) if sys.argv[1] == "forwards" else list(calls)[::-1]
+digests = {name: hashlib.sha256(np.concatenate(calls[name](), None).tobytes()).hexdigest() for name in order}
+print(sorted(digests.items()))
+"""
+
+
+def test_bits_do_not_depend_on_who_compiled_the_kernels_or_when(tmp_path: Path) -> None:
+    """They did: a run that compiled the kernels differed from one that found them in the cache."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    compiled, loaded = (
+        subprocess.run(
+            [sys.executable, "-c", DIGESTS, order],
+            cwd=Path(__file__).parents[1],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for order in ("forwards", "backwards")
+    )
+    assert list(tmp_path.rglob("*.nbc"))  # else nothing was loaded
+    assert compiled == loaded

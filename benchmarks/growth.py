@@ -14,6 +14,7 @@ from tasks import SIZES, RandomTable, make_environment
 
 from agents import AGENTS
 from agents.distributions import GRID, PASSES
+from core import Seeds
 from core.cli import run_script, set_threads
 
 POOLS = (2_000, 5_000, 10_000, 20_000, 50_000)
@@ -62,7 +63,7 @@ def main():
 
     @cache
     def environment(pool):
-        table = RandomTable(round((pool + RandomTable.seed_set) / 0.64), SIZES["sarcos"][1])
+        table = RandomTable(round((pool + RandomTable.seed_set) / 0.64), SIZES["sarcos"][1], Seeds())
         return make_environment("sarcos", table=table)
 
     def measure(axis, name):

@@ -19,9 +19,10 @@ __all__ = ["Cost", "compare", "digits", "make_parser", "memory_peak", "write_tab
 
 @dataclass
 class Cost:
-    """Medians of CPU seconds, and of the most memory needed beyond what was in use, in MB."""
+    """Medians of CPU and wall-clock seconds, and of the most memory beyond what was in use, in MB."""
 
     seconds: float
+    wall_seconds: float
     megabytes: float
 
 
@@ -57,14 +58,13 @@ def memory_peak(call: Callable[[], object]) -> float:
 
 def compare(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, Cost]:
     """Runs the calls in turn, `repeats` times."""
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    peaks: dict[str, list[float]] = {name: [] for name in calls}
+    costs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
-            start = time.process_time()
-            peaks[name].append(memory_peak(call))
-            seconds[name].append(time.process_time() - start)
-    return {name: Cost(statistics.median(seconds[name]), statistics.median(peaks[name])) for name in calls}
+            start, wall_start = time.process_time(), time.perf_counter()
+            peak = memory_peak(call)
+            costs[name].append((time.process_time() - start, time.perf_counter() - wall_start, peak))
+    return {name: Cost(*map(statistics.median, zip(*cost, strict=True))) for name, cost in costs.items()}
 
 
 def write_table(

@@ -14,7 +14,7 @@ from core.environment import Environment
 from core.protocol import PUBLISHED, Protocol
 from datasets import DATASETS
 
-__all__ = ["SIZES", "RandomTable", "make_environment", "make_task_parser"]
+__all__ = ["SIZES", "RandomTable", "make_environment", "make_table", "make_task_parser"]
 
 #: Rows and features (SPEC.md section 1).
 SIZES = {
@@ -30,9 +30,9 @@ class RandomTable(Dataset):
 
     folder, seed_set, budget = "Random", 200, 800
 
-    def __init__(self, rows: int, features: int) -> None:
+    def __init__(self, rows: int, features: int, seeds: Seeds) -> None:
         self.shape = rows, features
-        super().__init__("", Seeds())
+        super().__init__("", seeds)
 
     def rows(self, rng):
         return rng.random(self.shape), rng.random(self.shape[0])
@@ -44,6 +44,13 @@ def make_task_parser(doc: str, out: str) -> ArgumentParser:
     parser.add_argument("--datasets", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--data_folder", type=Path, help="where the real files lie")
     return parser
+
+
+def make_table(dataset: str, data_folder: Path | None, seeds: Seeds) -> Dataset:
+    """The real data, or random content of their size if there is no folder."""
+    if data_folder is None:
+        return RandomTable(*SIZES[dataset], seeds)
+    return DATASETS[dataset](data_folder, seeds, skip_data_check=True)
 
 
 def make_environment(
@@ -63,11 +70,7 @@ def make_environment(
         changes: to the configuration.
     """
     if table is None:
-        table = (
-            DATASETS[dataset](data_folder, Seeds(), skip_data_check=True)
-            if data_folder
-            else RandomTable(*SIZES[dataset])
-        )
+        table = make_table(dataset, data_folder, Seeds())
     config = AGENTS["balsa_emd"].inject_config(load_config(dataset, variation)[0])
     env = Environment(table, replace(config, **changes), protocol)
     env.reset()

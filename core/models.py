@@ -53,6 +53,8 @@ class DensityModel(nn.Module):
     """
 
     density: type[FlowDensity] | type[GaussDensity]
+    #: Layers of the head with nothing but linear ones between them and the embedding.
+    linear_head_layers = 0
 
     def __init__(self, stack: int, features: int, hidden: Sequence[int], dropout: float, relu: bool) -> None:
         super().__init__()
@@ -71,8 +73,8 @@ class DensityModel(nn.Module):
         raise NotImplementedError
 
     @staticmethod
-    def apply_head(head: Sequence[Layer], embedding: Tensor) -> Tensor:
-        """Parameters [S, N, K] of the densities, from the embedding [S, N, h]."""
+    def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
+        """Parameters [S, N, K] of the densities, by the head's layers behind the linear ones."""
         raise NotImplementedError
 
     @torch.no_grad()
@@ -96,43 +98,63 @@ class DensityModel(nn.Module):
 
     def encode(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Tensor:
         """The embedding [S, N, h] of rows [S, N, d]; with dropout if generators are given."""
-        return self._apply_encoder(self.layers()[: self._encoder_layers], x, generators)
+        return self._linear_part(self.layers()[: self._encoder_layers], x, generators)
 
     def density_parameters(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Tensor:
         """The parameters [S, N, K] of the densities of rows [S, N, d]; dropout as in `encode`."""
         layers = self.layers()
-        encoder, head = layers[: self._encoder_layers], layers[self._encoder_layers :]
-        return self.apply_head(head, self._apply_encoder(encoder, x, generators))
+        linear = self._encoder_layers + self.linear_head_layers
+        return self.apply_head(layers[linear:], self._linear_part(layers[:linear], x, generators))
 
     def forward(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Density:
         """The densities p(y|x) of rows [S, N, d], batch shape [S, N]."""
         return self.density(self.density_parameters(x, generators))
 
-    def _apply_encoder(
-        self, encoder: Sequence[Layer], x: Tensor, generators: Sequence[torch.Generator] | None
+    def _linear_part(
+        self, layers: Sequence[Layer], x: Tensor, generators: Sequence[torch.Generator] | None
     ) -> Tensor:
-        for i, layer in enumerate(encoder):
+        """The encoder's layers, and those of the head that are linear in the embedding."""
+        if generators is None and not self.relu:
+            return _composed(layers)(x)
+        for i, layer in enumerate(layers):
             x = layer(x)
-            if self.relu:
-                x = x.relu()
-            if i > 0 and generators is not None and self.dropout > 0:
-                x = dropout(x, self.dropout, generators)
+            if i < self._encoder_layers:
+                if self.relu:
+                    x = x.relu_()
+                if i > 0 and generators is not None and self.dropout > 0:
+                    x = dropout(x, self.dropout, generators)
         return x
+
+
+def _composed(layers: Sequence[Layer]) -> Layer:
+    """The one linear layer that does what these do one after the other.
+
+    Without ReLU and dropout the published encoder is one linear map: less than half of the work.
+    """
+    weight, bias = layers[0]
+    rows = torch.cat([weight, bias], 1)
+    for layer in layers[1:]:
+        bias = nn.functional.pad(layer.bias, (0, 0, rows.shape[1] - 1, 0))
+        rows = torch.baddbmm(bias, rows, layer.weight)
+    return Layer(rows[:, :-1], rows[:, -1:])
 
 
 class NeuralSplineFlow(DensityModel):
     """Two rational-quadratic splines on y, each with its own MLP h-64-64-23 (SPEC.md section 2)."""
 
     density = FlowDensity
+    linear_head_layers = 1
 
     @staticmethod
     def head_shapes(width: int) -> list[tuple[int, int]]:
-        return 2 * [(width, 64), (64, 64), (64, SPLINE_PARAMETERS)]
+        # The first layers of both MLPs, whose input is the same, are one.
+        return [(width, 2 * 64), *2 * [(64, 64), (64, SPLINE_PARAMETERS)]]
 
     @staticmethod
-    def apply_head(head: Sequence[Layer], embedding: Tensor) -> Tensor:
+    def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
+        one, two = x.relu_().split(64, -1)
         splines = [
-            last(second(first(embedding).relu()).relu()) for first, second, last in (head[:3], head[3:])
+            last(second(hidden).relu_()) for hidden, second, last in ((one, *head[:2]), (two, *head[2:]))
         ]
         return torch.cat(splines, -1)
 
@@ -144,13 +166,12 @@ class GaussianModel(DensityModel):
 
     @staticmethod
     def head_shapes(width: int) -> list[tuple[int, int]]:
-        return [(width, 1), (width, 1)]
+        # One layer for both: products of a single column are not the same bits in a stack as alone.
+        return [(width, 2)]
 
     @staticmethod
-    def apply_head(head: Sequence[Layer], embedding: Tensor) -> Tensor:
-        # One product for both: those of a single column are not the same bits in a stack as alone.
-        weight, bias = (torch.cat(parts, -1) for parts in zip(*head, strict=True))
-        mean, scale = Layer(weight, bias)(embedding.relu()).split(1, -1)
+    def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
+        mean, scale = head[0](x.relu()).split(1, -1)
         return torch.cat([mean, nn.functional.softplus(scale)], -1)
 
 

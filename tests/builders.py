@@ -17,7 +17,7 @@ from core import PUBLISHED, Environment, Protocol, Seeds, State
 from core.classifier import Classifier
 from core.config import Config
 from core.densities import GaussDensity
-from core.models import build_model
+from core.models import DensityModel, build_model
 from datasets import DATASETS
 
 FEATURES = 5
@@ -162,3 +162,14 @@ def no_global_randomness() -> Iterator[None]:
 
 def choose(name: str, state: State, protocol: Protocol, query_size: int = 5, seed: int = 1) -> np.ndarray:
     return AGENTS[name](query_size, Seeds(agent_seed=seed), protocol).predict(state)
+
+
+def specified_layers(model: DensityModel) -> list[tuple[Tensor, Tensor]]:
+    """Weights [S, in, out] and biases [S, 1, out] of SPEC.md's layers: the encoder, then each head.
+
+    The first layers of both heads are one in the model.
+    """
+    layers: list[tuple[Tensor, Tensor]] = [*model.layers()]
+    encoder, (weight, bias), rest = layers[:4], layers[4], layers[5:]
+    one, two = zip(weight.chunk(2, -1), bias.chunk(2, -1), strict=True)
+    return [*encoder, one, *rest[: len(rest) // 2], two, *rest[len(rest) // 2 :]]

@@ -28,6 +28,7 @@ from tests.builders import (
     make_config,
     no_global_randomness,
     quick,
+    specified_layers,
     torch_rng,
 )
 
@@ -192,9 +193,9 @@ def make_model(
 def test_layers_of_the_specification(variation: str) -> None:
     model = make_model(variation, stack=2)
     assert type(model) is {"nf": NeuralSplineFlow, "gauss": GaussianModel}[variation]
-    layers = model.layers()
-    assert [tuple(layer.weight.shape) for layer in layers] == [(2, *shape) for shape in LAYERS[variation]]
-    assert [tuple(layer.bias.shape) for layer in layers] == [(2, 1, n_out) for _, n_out in LAYERS[variation]]
+    layers = specified_layers(model)
+    assert [tuple(weight.shape) for weight, _ in layers] == [(2, *shape) for shape in LAYERS[variation]]
+    assert [tuple(bias.shape) for _, bias in layers] == [(2, 1, n_out) for _, n_out in LAYERS[variation]]
     count = sum((n_in + 1) * n_out for n_in, n_out in LAYERS[variation])
     assert sum(p.numel() for p in model.parameters()) == 2 * count
 
@@ -208,7 +209,8 @@ def test_encoder_of_two_widths() -> None:
 @pytest.mark.parametrize("variation", SINGLE)
 def test_init_is_pytorchs_default_for_linear_layers(variation: str) -> None:
     pooled = []
-    for layer, (n_in, _) in zip(make_model(variation, stack=30).layers(), LAYERS[variation], strict=True):
+    layers = specified_layers(make_model(variation, stack=30))
+    for layer, (n_in, _) in zip(layers, LAYERS[variation], strict=True):
         for tensor in layer:
             scaled = tensor.detach().flatten() * math.sqrt(n_in)
             assert scaled.abs().max() <= 1 + 1e-6
@@ -271,7 +273,7 @@ def test_forward_pass(variation: str, relu: bool) -> None:
         embedding = slow_encoder(model, x, None if seed is None else torch_rng(seed))
         torch.testing.assert_close(model.encode(x[None], masks)[0], embedding)
 
-        weights = [(weight[0], bias[0]) for weight, bias in model.layers()[4:]]
+        weights = [(weight[0], bias[0]) for weight, bias in specified_layers(model)[4:]]
         if variation == "nf":
             expected = []
             for mlp in (weights[:3], weights[3:]):
@@ -302,7 +304,8 @@ def test_dropout_is_off_without_generators() -> None:
     plain, dropping = (make_model("nf", features=FEATURES, dropout=rate) for rate in (0.0, 0.5))
     x = rows(6)[None]
     torch.testing.assert_close(dropping.encode(x), plain.encode(x), rtol=0, atol=0)
-    torch.testing.assert_close(plain.encode(x, [torch_rng()]), plain.encode(x), rtol=0, atol=0)
+    # One linear layer instead of four, hence the rounding.
+    torch.testing.assert_close(plain.encode(x, [torch_rng()]), plain.encode(x))
     assert not torch.allclose(dropping.encode(x, [torch_rng()]), plain.encode(x))
 
 

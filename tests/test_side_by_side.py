@@ -1,6 +1,7 @@
 """Runs side by side are what they are alone, bit for bit, at one thread."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ from torch import Tensor
 
 import evaluate
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
-from core.config import VARIATIONS
+from core.config import VARIATIONS, load_config
 from core.models import build_model
 from core.training import Fit, FitResult, Fitting, Trainer, fit_side_by_side, side_by_side
-from tests.builders import FEATURES, make_config, torch_rng
+from tests.builders import FEATURES, SINGLE, make_config, torch_rng
 
 TRIAL = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
 CURVES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv")
@@ -59,6 +60,32 @@ def test_fits_are_the_same_bits_alone_and_in_a_stack(variation: str, protocol: P
             for name, rows in a.rows().items():
                 assert torch.equal(rows, b.rows()[name]), name
     assert len(stopped) > 1  # else nobody has left a stack
+
+
+@pytest.mark.parametrize("features", [21, 26, 61, 81])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("variation", SINGLE)
+def test_networks_of_real_size_give_the_same_bits_in_any_stack(
+    variation: str, relu: bool, features: int
+) -> None:
+    config = replace(load_config("sarcos", variation)[0], dropout=0.05)
+
+    def network(members: range, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        """A minibatch's parameters and gradients, and the parameters of the pieces of a validation."""
+        model = build_model(config, features, relu, [torch_rng(i) for i in members])
+        log_prob = model(x[:, :64], [torch_rng(100 + i) for i in members]).log_prob(y)
+        log_prob.mean(-1).sum().backward()
+        assert model.theta.grad is not None
+        with torch.no_grad():
+            return log_prob, model.theta.grad, *map(model.density_parameters, x.split(2048, 1))
+
+    x = torch.rand(25, 2048 + 301, features, generator=torch_rng(1))
+    y = torch.rand(25, 64, generator=torch_rng(2))
+    alone = [network(range(i, i + 1), x[i : i + 1], y[i : i + 1]) for i in range(25)]
+    for size in (2, 5, 25):
+        together = network(range(size), x[:size], y[:size])
+        for one, parts in zip(together, zip(*alone[:size], strict=True), strict=True):
+            assert torch.equal(one, torch.cat(parts)), size
 
 
 def test_members_of_an_ensemble_differ_and_the_first_is_the_single_model() -> None:

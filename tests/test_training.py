@@ -17,7 +17,15 @@ from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.densities import FlowDensity
 from core.models import DensityModel, build_model
 from core.training import EarlyStopping, Trainer
-from tests.builders import FEATURES, SINGLE, make_config, no_global_randomness, quick, torch_rng
+from tests.builders import (
+    FEATURES,
+    SINGLE,
+    make_config,
+    no_global_randomness,
+    quick,
+    specified_layers,
+    torch_rng,
+)
 
 Data = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -219,7 +227,7 @@ def doubles(data: Data) -> Data:
 def separate_layers(model: DensityModel) -> nn.ModuleList:
     """The model's layers as PyTorch's own, a parameter tensor for each weight and each bias."""
     layers = nn.ModuleList()
-    for weight, bias in model.layers():
+    for weight, bias in specified_layers(model):
         _, n_in, n_out = weight.shape
         layer = nn.Linear(n_in, n_out, dtype=torch.float64)
         layer.weight.data, layer.bias.data = weight[0].detach().T.clone(), bias[0, 0].detach().clone()
@@ -257,7 +265,7 @@ def test_training_is_nadam_on_separate_tensors(variation: str) -> None:
     model = build(variation, **changes).double()
     trainer = Trainer(model, make_config(variation, **changes), CORRECTED, Seeds())
     results = [trainer.fit(*data) for _ in range(2)]
-    for (weight, bias), layer in zip(model.layers(), layers, strict=True):
+    for (weight, bias), layer in zip(specified_layers(model), layers, strict=True):
         torch.testing.assert_close(weight[0], layer.weight.T, rtol=1e-7, atol=1e-9)
         torch.testing.assert_close(bias[0, 0], layer.bias, rtol=1e-7, atol=1e-9)
     with torch.no_grad():

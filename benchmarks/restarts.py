@@ -1,0 +1,122 @@
+"""Times runs that are trained side by side, in groups of several sizes.
+
+    python benchmarks/restarts.py --datasets pakinsons --data_folder ../datasets --out restarts.csv
+
+The agent is `random`, the query size 50, the protocol `published`, so that the model is fitted after
+each of the `--budget` points. Without a data folder the tables
+have random content of the real size. `compiled` hands the layers of the network to torch.compile.
+Runs end their fits at different times, so costs are also given by epoch trained. The table in
+`--out` grows; what is in it already is not measured again.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import product
+from unittest.mock import patch
+
+import torch
+from measure import compare, digits, write_table
+from tasks import make_table, make_task_parser
+
+from agents import AGENTS
+from core import Environment, Seeds, models
+from core.cli import at_least, run_script, set_threads
+from core.config import load_config
+from core.models import DensityModel
+from core.training import side_by_side
+
+GROUPS = (1, 5, 10, 25, 50)
+QUERY_SIZE = 50
+COLUMNS = ("dataset", "budget", "threads", "mode", "runs side by side", "CPU seconds a run")
+COLUMNS += ("wall seconds a run", "MB", "CPU ms an epoch")
+
+
+def parse_arguments():
+    parser = make_task_parser(__doc__, "restarts.csv")
+    parser.add_argument("--budget", type=at_least(1), default=5, help="points to add in a run")
+    parser.add_argument("--groups", nargs="+", type=at_least(1), default=list(GROUPS))
+    parser.add_argument("--threads", nargs="+", type=at_least(1), default=sorted({1, os.cpu_count() or 1}))
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
+    return parser.parse_args()
+
+
+def running(env):
+    """One run; returns its epochs."""
+    agent = AGENTS["random"](QUERY_SIZE, env.seeds, env.protocol)
+    state, info = yield from env.resetting()
+    epochs, done = info["epochs"], False
+    while not done:
+        state, _, done, _, info = yield from env.stepping(agent.predict(state))
+        epochs += info["epochs"]
+    return epochs
+
+
+@contextmanager
+def compiled_layers() -> Iterator[None]:
+    """torch.compile on what it can take: the layers. The splines are compiled already.
+
+    It cannot draw from our generators; the masks are drawn before.
+    """
+    draw = models.dropout
+    layers = torch.compile(DensityModel.density_parameters, dynamic=True)  # stacks shrink
+
+    def density_parameters(model, x, generators=None):
+        masks = None
+        if generators is not None:
+            widths = [n_out for _, n_out in model.shapes[1 : model._encoder_layers]]
+            masks = [draw(torch.ones((*x.shape[:2], n)), model.dropout, generators) for n in widths]
+        return layers(model, x, masks)
+
+    def apply_mask(x, rate, masks):
+        return x * next(mask for mask in masks if mask.shape[-1] == x.shape[-1])
+
+    with (
+        torch._dynamo.config.patch(force_parameter_static_shapes=False, recompile_limit=64),
+        patch.object(DensityModel, "density_parameters", density_parameters),
+        patch.object(models, "dropout", apply_mask),
+    ):
+        yield
+
+
+MODES = {"eager": nullcontext, "compiled": compiled_layers}
+
+
+def main():
+    args = parse_arguments()
+
+    def measure(dataset, budget, threads, mode):
+        """A line for each size of the group."""
+        set_threads(threads)
+        tables = [make_table(dataset, args.data_folder, Seeds(i)) for i in range(max(args.groups))]
+        config = load_config(dataset, "nf")[0]
+        epochs = {}
+
+        def group(size):
+            envs = [Environment(table, config, budget=budget) for table in tables[:size]]
+            ended = dict(side_by_side([running(env) for env in envs]))
+            for error in ended.values():
+                if isinstance(error, Exception):
+                    raise error
+            epochs[size] = sum(ended.values())
+
+        with MODES[mode]():
+            calls = {size: lambda size=size: group(size) for size in args.groups}
+            group(max(args.groups))  # compiles, at all sizes that a shrinking stack has
+            costs = compare(calls, args.repeats)
+        for size, cost in costs.items():
+            each = (cost.seconds / size, cost.wall_seconds / size, cost.megabytes)
+            yield (
+                dataset,
+                budget,
+                threads,
+                mode,
+                size,
+                *map(digits, (*each, 1e3 * cost.seconds / epochs[size])),
+            )
+
+    write_table(args.out, COLUMNS, product(args.datasets, [args.budget], args.threads, args.modes), measure)
+
+
+if __name__ == "__main__":
+    run_script(main)

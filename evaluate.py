@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import joblib
 import psutil
 import torch
 
@@ -114,8 +115,8 @@ def prepare(args: argparse.Namespace) -> tuple[Path, core.Dataset]:
 def group_size(args: argparse.Namespace, dataset: core.Dataset, device: torch.device) -> int:
     """Runs to do side by side; what `auto` stands for is said on stderr.
 
-    `auto` makes even groups of at most 25, by when nearly all is gained, of at most a quarter of
-    the memory that is free.
+    `auto` makes even groups of at most 25, by when nearly all is gained. Every core may have a
+    process like this one: half of the free memory is divided among them.
     """
     if args.side_by_side != "auto":
         return min(args.side_by_side, args.restarts)
@@ -126,7 +127,8 @@ def group_size(args: argparse.Namespace, dataset: core.Dataset, device: torch.de
         free, _ = torch.cuda.mem_get_info(device)
     else:
         free = psutil.virtual_memory().available
-    most = max(1, min(25, free // 4 // bytes_per_run))
+    processes = max(1, joblib.cpu_count() // args.threads)
+    most = max(1, min(25, free // 2 // processes // bytes_per_run))
     groups = math.ceil(args.restarts / most)
     size = math.ceil(args.restarts / groups)
     if args.restarts > 1:

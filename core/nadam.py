@@ -1,6 +1,6 @@
 """NAdam for a stack of models whose fits end at different times."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -49,13 +49,21 @@ class NAdam(torch.optim.Optimizer):
         params: parameters [S, ...].
         lr: learning rate.
         weight_decay: L2 penalty, added to the gradient.
+        state: of parameters whose steps go on; the others start anew.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float,
+        weight_decay: float = 0.0,
+        state: Mapping[Tensor, dict[str, Tensor]] | None = None,
+    ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+        self.state.update(state or {})
         for group in self.param_groups:
             for p in group["params"]:
-                self.state[p] = {
+                self.state[p] = self.state.get(p) or {
                     "step": torch.zeros(len(p)),
                     "mu_product": torch.ones(len(p)),
                     "exp_avg": torch.zeros_like(p),

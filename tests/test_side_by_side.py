@@ -1,8 +1,12 @@
 """Runs side by side are what they are alone, bit for bit, at one thread."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -161,10 +165,52 @@ def test_files_are_the_same_bytes(variation: str, tmp_path: Path) -> None:
     assert others == [one, one]
 
 
-def test_auto_says_what_it_stands_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    args = [*TRIAL[:-1], "2", "--restarts", "2", "--runs_folder", str(tmp_path)]
-    assert evaluate.main(args) == 0
-    assert "note: 2 runs side by side, 1 group" in capsys.readouterr().err
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_the_same_command_twice_gives_the_same_files(threads: str, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        command = [sys.executable, "evaluate.py", *TRIAL, "--restarts", "2", "--threads", threads]
+        command += ["--runs_folder", str(tmp_path / name / "runs")]
+        environment = os.environ | {"PYTHONHASHSEED": str(len(name) + ord(name[0]))}
+        root = Path(__file__).parents[1]
+        subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True)
+    assert len(curves(tmp_path / "one")) == 4 * 3
+    assert curves(tmp_path / "one") == curves(tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("restarts", "cores", "threads", "megabytes", "size", "groups"),
+    [
+        (50, 2, 1, 24_000, 25, 2),
+        (30, 2, 1, 24_000, 15, 2),
+        (1, 2, 1, 24_000, 1, 1),
+        (50, 128, 1, 24_000, 2, 25),  # each core may have such a process
+        (50, 128, 32, 24_000, 25, 2),
+        (50, 2, 1, 400, 3, 17),
+        (50, 2, 1, 10, 1, 50),
+        (5, 1, 2, 24_000, 5, 1),
+    ],
+)
+def test_auto_looks_at_restarts_cores_and_memory(
+    restarts: int,
+    cores: int,
+    threads: int,
+    megabytes: int,
+    size: int,
+    groups: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    free = SimpleNamespace(available=megabytes * 2**20)
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    args = evaluate.parse_arguments([*TRIAL, "--restarts", str(restarts), "--threads", str(threads)])
+    dataset = evaluate.make_dataset(args, Seeds())
+    assert evaluate.group_size(args, dataset, torch.device("cpu")) == size
+    said = capsys.readouterr().err
+    if restarts == 1:
+        assert not said
+    else:
+        assert said == f"note: {size} runs side by side, {groups} group{'s' * (groups > 1)}\n"
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])

@@ -172,7 +172,7 @@ def test_rows_stay_with_their_targets() -> None:
             return self.watched(super().forward(x, generators), x[0])
 
         def density_parameters(self, x: Tensor) -> Tensor:
-            self.validated = x[0]
+            type(self).validated = x[0]
             return super().density_parameters(x)
 
         def density(self, parameters: Tensor) -> Any:

@@ -1,0 +1,127 @@
+"""Extrapolates what the whole published study costs on CPUs, in core-hours.
+
+    python benchmarks/study.py --data_folder ../datasets --out study.csv
+
+4 datasets x 3 query sizes x 15 agents x 30 runs x 2 variations, protocol `published`: a refit after
+every point, a choice and a test each round. Measured here, with one thread, for one run and for one
+of 25 side by side: refits of 11 epochs (the mean of the published code) at 250 and at 1,000 labels,
+and a test. The choices are those of docs/performance/acquisition.csv, for both variations. Without
+a data folder the tables have random content of the real size. What is in `--out` already is not
+measured again.
+"""
+
+import csv
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import torch
+from measure import compare, digits, write_table
+from tasks import SIZES, make_table, make_task_parser
+
+from core import PUBLISHED, Seeds
+from core.classifier import Classifier
+from core.cli import run_script, set_threads
+from core.config import load_config
+from core.metrics import evaluate
+from core.models import build_model
+from core.training import Trainer, fit_side_by_side
+from datasets import DATASETS
+
+ACQUISITION = Path(__file__).parents[1] / "docs" / "performance" / "acquisition.csv"
+EPOCHS, LABELLED, GROUPS, RUNS = 11, (250, 1000), (1, 25), 30
+QUERY_SIZES = (1, 50, 200)
+VARIATIONS = ("nf", "gauss")
+AGENTS = ["random", "coreset", "typiclust", "coregcn", "bald", "bald_dist_entropy", "bald_dist_std"]
+AGENTS += ["nflows_out", "balsa_kl_grid", "balsa_kl_pairs", "balsa_emd", "balsa_entropy"]
+AGENTS += ["nf_conf", "nf_entropy", "nf_std"]
+COLUMNS = ("dataset", "variation", "runs side by side", "refit at 250", "refit at 1000", "test")
+
+
+def choice_seconds():
+    """Seconds of a choice by dataset, the mean over the agents; large datasets choose alike."""
+    with ACQUISITION.open(newline="") as file:
+        seconds = {(row["dataset"], row["agent"]): float(row["seconds"]) for row in csv.DictReader(file)}
+    # Measured on one of the three large datasets only: the same number of candidates in all.
+    for dataset, agent in product(set(SIZES) - {"pakinsons"}, AGENTS):
+        seconds.setdefault((dataset, agent), seconds["sarcos", agent])
+    return {dataset: sum(seconds[dataset, agent] for agent in AGENTS) / len(AGENTS) for dataset in SIZES}
+
+
+def measure(data_folder, repeats, dataset, variation):
+    """A line for one run alone and one for one of a group."""
+    fixed = {"first_epochs": EPOCHS, "later_epochs": EPOCHS, "patience": EPOCHS}
+    config = replace(load_config(dataset, variation)[0], **fixed)
+    tables, trainers = [], []
+    for run_id in range(max(GROUPS)):
+        table = make_table(dataset, data_folder, Seeds(run_id))
+        model = build_model(config, table.x_train.shape[1], False, [table.seeds.torch("init")])
+        tables.append(
+            [torch.from_numpy(part) for part in (table.x_train, table.y_train, table.x_val, table.y_val)]
+        )
+        trainers.append(Trainer(model, config, PUBLISHED, table.seeds))
+    test = torch.from_numpy(table.x_test), torch.from_numpy(table.y_test)
+
+    def refit(runs, labelled):
+        fits = [
+            next(trainer.fitting(x[:labelled], y[:labelled], *validation))
+            for trainer, (x, y, *validation) in zip(trainers[:runs], tables, strict=False)
+        ]
+        fit_side_by_side(fits)
+
+    generator = table.seeds.torch("evaluation")
+    calls = {("test", 0): lambda: evaluate(Classifier(trainers[0].model), *test, generator)}
+    for case in product(GROUPS, LABELLED):
+        calls[case] = lambda case=case: refit(*case)
+    costs = compare(calls, repeats)
+    for runs in GROUPS:
+        refits = [costs[runs, labelled].seconds / runs for labelled in LABELLED]
+        yield dataset, variation, runs, *map(digits, (*refits, costs["test", 0].seconds))
+
+
+def core_hours(line, choice, query_size):
+    """Hours of choosing, training and testing in all runs of all agents, at one query size."""
+    at_250, at_1000, test = map(float, line[3:])
+    table = DATASETS[line[0]]
+    labels = range(table.seed_set, table.seed_set + table.budget + 1)
+    by_label = (at_1000 - at_250) / (LABELLED[1] - LABELLED[0])
+    training = sum(at_250 + by_label * (n - LABELLED[0]) for n in labels)
+    rounds = table.budget / query_size
+    hours = len(AGENTS) * RUNS / 3600
+    return hours * rounds * choice, hours * training, hours * (rounds + 1) * test
+
+
+def main():
+    args = make_task_parser(__doc__, "study.csv").parse_args()
+    set_threads(1)
+    write_table(
+        args.out,
+        COLUMNS,
+        product(args.datasets, VARIATIONS),
+        partial(measure, args.data_folder, args.repeats),
+    )
+    choices = choice_seconds()
+    print(
+        "\ndataset",
+        "query size",
+        "variation",
+        "runs side by side",
+        "choosing",
+        "training",
+        "testing",
+        sep="\t",
+    )
+    totals = dict.fromkeys(GROUPS, 0.0)
+    with args.out.open(newline="") as file:
+        lines = list(csv.reader(file))[1:]
+    for line, query_size in product(lines, QUERY_SIZES):
+        hours = core_hours(line, choices[line[0]], query_size)
+        totals[int(line[2])] += sum(hours)
+        print(line[0], query_size, line[1], line[2], *map(digits, hours), sep="\t")
+    for runs, total in totals.items():
+        print(f"{runs} runs side by side: {total:.0f} core-hours")
+
+
+if __name__ == "__main__":
+    run_script(main)

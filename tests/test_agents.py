@@ -127,10 +127,8 @@ def test_contract(name: str, variation: str, protocol: Protocol, monkeypatch: py
     draws_masks_only = name == "nflows_out" and protocol is PUBLISHED
     if name in NO_RANDOMNESS or (not single and (name in MASKS_ONLY or draws_masks_only)):
         assert not any(others)
-    elif name in FOLDERS and (name, variation) != (
-        "nf_conf",
-        "gauss",
-    ):  # the best sample hardly differs from the mean
+    # Of a Gaussian, or five, the best of 64 samples hardly differs from the mode.
+    elif name in FOLDERS and not (name == "nf_conf" and variation.startswith("gauss")):
         assert any(others)
 
     # Fewer points than asked for: in the pool, or in the budget.

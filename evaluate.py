@@ -7,10 +7,15 @@ The results lie in runs/<Dataset>/<query_size>/<Agent>/; README.md describes the
 
 import argparse
 import math
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+
+# Ctrl-C while the modules below are loaded, which takes seconds, ends without a traceback.
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import joblib
 import psutil
@@ -21,7 +26,7 @@ from agents import AGENTS
 from core import results, util
 from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
 from core.config import VARIATIONS, Config, load_config
-from core.provenance import provenance
+from core.provenance import RESULTS_VERSION, provenance
 from core.training import Fitting, side_by_side
 from core.util import tqdm
 from datasets import DATASETS
@@ -57,6 +62,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("threads", 1, "threads of this process", type=at_least(1))
     add("runs_folder", Path("runs"), "where the results go", type=Path)
     add("budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1))
+    add("overwrite", 0, "1: make runs anew that are there", type=int, choices=(0, 1))
     add("skip_data_check", 0, "1: go on with a table that is not the published one", type=int, choices=(0, 1))
     parser.add_argument("--list", action="store_true", help="list agents and datasets, and exit")
     args = parser.parse_args(arguments)
@@ -84,6 +90,7 @@ def make_config(args: argparse.Namespace) -> tuple[Config, dict[str, object]]:
     shared = ("agent", "dataset", "variation", "protocol", "query_size", "skip_data_check")
     settings = {name: getattr(args, name) for name in (*shared, "agent_seed", "pool_seed", "model_seed")}
     settings |= {"budget": args.budget or DATASETS[args.dataset].budget, "config": file.name}
+    settings["results_version"] = RESULTS_VERSION
     return config, settings | asdict(config)
 
 
@@ -106,7 +113,8 @@ def prepare(args: argparse.Namespace) -> tuple[Path, core.Dataset]:
     results.check_writable(folder)
     data = make_dataset(args, core.Seeds())
     core.Environment(data, config, budget=args.budget)
-    results.check_settings(folder, settings, range(args.run_id, args.run_id + args.restarts))
+    run_ids = range(args.run_id, args.run_id + args.restarts)
+    results.check_settings(folder, settings, run_ids, bool(args.overwrite))
     if str(settings["config"]).startswith("default"):
         print(f"note: no configs/{args.dataset}.yaml, {settings['config']} is used", file=sys.stderr)
     return folder, data
@@ -138,12 +146,36 @@ def group_size(args: argparse.Namespace, dataset: core.Dataset, device: torch.de
 
 def running(
     args: argparse.Namespace, run_id: int, log_path: Path, device: torch.device, title: str | None
-) -> Fitting[None]:
+) -> Fitting[bool]:
     """One run, from its own seeds alone; a generator for `side_by_side`.
 
     Args:
         title: what its progress bar says; None for no bar.
+
+    Returns:
+        Whether the run is finished, now or before; False if another process is at it.
     """
+    with results.claimed(log_path) as mine:
+        if not mine:
+            print(f"{log_path.name}: another process is at it", file=sys.stderr)
+            return False
+        if args.overwrite:
+            results.discard(log_path)
+        if results.is_finished(log_path):
+            if args.record_points and not (log_path / "selected_points.pt").exists():
+                raise core.UserError(
+                    f"{log_path} was made without --record_points 1: --overwrite 1 makes it anew"
+                )
+            print(f"{log_path.name}: finished already (--overwrite 1 makes it anew)", file=sys.stderr)
+            return True
+        yield from going(args, run_id, log_path, device, title)
+        return True
+
+
+def going(
+    args: argparse.Namespace, run_id: int, log_path: Path, device: torch.device, title: str | None
+) -> Fitting[None]:
+    """`running`, where there is something to do."""
     protocol = core.PROTOCOLS[args.protocol]
     seeds = core.Seeds(run_id, args.agent_seed, args.pool_seed, args.model_seed)
     agent = AGENTS[args.agent](args.query_size, seeds, protocol)
@@ -153,13 +185,21 @@ def running(
     env = core.Environment(dataset, config, protocol, device=device, budget=args.budget)
     points = bool(args.record_points)
     with core.EnvironmentLogger(
-        env, log_path, util.is_cluster, record_points=points, settings=settings | provenance()
+        env, log_path, util.is_cluster, record_points=points, settings=settings | provenance(), resume=agent
     ) as env:
         done = False
         dataset.reset()
         state = yield from env.resetting()
         iterations = math.ceil(env.env.budget / args.query_size)
-        iterator = tqdm(range(iterations), miniters=2, desc=title, disable=title is None)
+        first = math.ceil(env.env.added / args.query_size)
+        iterator = tqdm(
+            range(first, iterations),
+            miniters=2,
+            desc=title,
+            disable=title is None,
+            initial=first,
+            total=iterations,
+        )
         for i in iterator:
             action = agent.predict(*state)
             state, reward, done, truncated, info = yield from env.stepping(action)
@@ -205,13 +245,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             running(args, run_id, folder / f"run_{run_id}", device, title if run_id == group[0] else None)
             for run_id in group
         ]
-        for i, error in side_by_side(runs):
-            if error is None:
+        for i, ended in side_by_side(runs):
+            if ended is True:
                 finished.append(group[i])
-            elif isinstance(error, FloatingPointError):
-                print(f"evaluate.py: run_{group[i]}: {error}", file=sys.stderr)
-            else:
-                raise error
+            elif isinstance(ended, FloatingPointError):
+                print(f"evaluate.py: run_{group[i]}: {ended}", file=sys.stderr)
+            elif isinstance(ended, Exception):
+                raise ended
     if finished:
         summarise(folder, sorted(finished))
     return int(len(finished) < len(run_ids))

@@ -1,5 +1,6 @@
 """The base of all agents: subsample the pool, score the candidates, take the top."""
 
+import json
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -88,6 +89,22 @@ class Agent:
             candidates = np.sort(self._candidates.choice(pool, size, replace=False))
         rows = state.x_unlabeled[torch.from_numpy(candidates).to(state.x_unlabeled.device)]
         return candidates[self.select(state, rows, count)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What an agent keeps from round to round; one that keeps more adds it here."""
+        return {
+            "rng": json.dumps(self.rng.bit_generator.state),
+            "candidates": json.dumps(self._candidates.bit_generator.state),
+            "device": str(self.generator.device),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave."""
+        self.rng.bit_generator.state = json.loads(state["rng"])
+        self._candidates.bit_generator.state = json.loads(state["candidates"])
+        self.generator = self._seeds.torch("agent", state["device"])
+        self.generator.set_state(state["generator"])
 
     def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
         """Positions in x [N, d], the candidates, of `count` points, in the order they are chosen."""

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,17 +66,31 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as an exception like that of Ctrl-C."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
+
+
 def run_script(main: Callable[[], int | None]) -> NoReturn:
     """Runs a script's main function and exits, with one line for what went wrong.
 
-    The exit code is 2 for a user's error, 130 for Ctrl-C, else what `main` returns.
+    The exit code is 2 for a user's error, 130 for Ctrl-C, 143 for SIGTERM, else what `main` returns.
     """
     name = Path(sys.argv[0]).name
+    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see evaluate.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = main()
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         code = 2
+    except Terminated:
+        print(f"{name}: terminated", file=sys.stderr)
+        code = 143
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         code = 130

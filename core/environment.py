@@ -91,6 +91,34 @@ class Environment(gym.Env[State, Action]):
 
     def resetting(self) -> Fitting[tuple[State, dict[str, Any]]]:
         """`reset`, for runs side by side."""
+        self._start()
+        fit = yield from self._fitting()
+        metrics = self._evaluate()
+        self._initial_mae = self._mae = metrics.mae
+        return self.state, self._info(fit, metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all that changes from step to step."""
+        return {
+            "labeled": list(self._labeled),
+            "initial_mae": self._initial_mae,
+            "mae": self._mae,
+            "evaluation": self._evaluation.get_state(),
+            "trainer": self.trainer.state_dict(),
+        }
+
+    def resume(self, state: dict[str, Any]) -> State:
+        """Instead of `reset`: goes on from what `state_dict` gave, of a run of the same settings."""
+        self._start()
+        self._labeled = list(state["labeled"])
+        self._pool = np.setdiff1d(self._pool, self._labeled)
+        self._initial_mae, self._mae = state["initial_mae"], state["mae"]
+        self._evaluation.set_state(state["evaluation"])
+        self.trainer.load_state_dict(state["trainer"])
+        return self.state
+
+    def _start(self) -> None:
+        """Data, pool, model and generators as they are at the beginning."""
         self.dataset.reset()
         self._x, self._y = self._tensor(self.dataset.x_train), self._tensor(self.dataset.y_train)
         self._validation = self._tensor(self.dataset.x_val), self._tensor(self.dataset.y_val)
@@ -104,10 +132,6 @@ class Environment(gym.Env[State, Action]):
         self.classifier = Classifier(model)
         self.trainer = Trainer(model, self.config, self.protocol, self.seeds)
         self._evaluation = self.seeds.torch("evaluation", self.device)
-        fit = yield from self._fitting()
-        metrics = self._evaluate()
-        self._initial_mae = self._mae = metrics.mae
-        return self.state, self._info(fit, metrics)
 
     def step(self, action: Action) -> Outcome:
         """Labels points of the pool and trains on them.

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["beside", "write_file"]
+from .errors import UserError
+
+__all__ = ["beside", "remove_parts", "write_file"]
 
 
 @contextmanager
@@ -22,8 +24,21 @@ def beside(target: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def remove_parts(folder: Path) -> None:
+    """Removes what killed processes left of `beside`, where nobody else writes now."""
+    for part in folder.glob(".part-*"):
+        part.unlink()
+
+
 def write_file(target: Path, write: Callable[[Path], object]) -> None:
-    """Has `write` make a file beside `target`, then renames it to `target`."""
-    with beside(target) as part:
-        write(part)
-        os.replace(part, target)
+    """Has `write` make a file beside `target`, then renames it to `target`.
+
+    Raises:
+        UserError: that failed; what was there is still there.
+    """
+    try:
+        with beside(target) as part:
+            write(part)
+            os.replace(part, target)
+    except OSError as error:
+        raise UserError(f"{target} cannot be written: {error.strerror or error}") from error

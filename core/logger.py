@@ -9,13 +9,18 @@ from typing import Any
 
 import torch
 
-from . import results, util
+from . import checkpoint, results, util
+from .agent import Agent
 from .environment import Action, Environment, Outcome
+from .errors import UserError
 from .files import write_file
 from .state import State
 from .training import Fitting, T, alone
 
 __all__ = ["EnvironmentLogger"]
+
+#: A run that is killed loses no more than this, and the round it was in.
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 Curve = tuple[list[int], list[float]]
 
@@ -26,7 +31,11 @@ class EnvironmentLogger:
     On a regular exit of a finished episode it writes `accuracies.csv` (MAE), `likelihoods.csv`
     (NLL), `crps.csv`, `losses.csv` (validation NLL) and `meta.txt` into `log_path`, then collects
     all finished runs beside it into the four files of the folder above. A run that ends early,
-    by an exception or otherwise, writes nothing.
+    by an exception or otherwise, writes no `meta.txt` and does not count.
+
+    With an agent to resume, the run goes on where it was broken off: a checkpoint is written at
+    the end of a round, if the last one is a minute old, and when the run ends early, then with the
+    four files as far as they go; `reset` takes a checkpoint up.
 
     While a run goes on, `accuracies`, `likelihoods`, `crps` and `losses` are pairs of lists:
     points added, and values.
@@ -38,6 +47,7 @@ class EnvironmentLogger:
         record_points: also write `selected_points.pt`, x and y of the chosen points
             [budget, d + 1] in the order they were chosen.
         settings: what else `meta.txt` should say.
+        resume: the agent, whose state belongs to a checkpoint; None for a run without checkpoints.
     """
 
     def __init__(
@@ -48,12 +58,14 @@ class EnvironmentLogger:
         *,
         record_points: bool = False,
         settings: Mapping[str, object] | None = None,
+        resume: Agent | None = None,
     ) -> None:
         self.env = env
         self.log_path = Path(log_path)
         self.unattended = unattended
         self.record_points = record_points
         self.settings = dict(settings or {})
+        self.agent = resume
         self.accuracies: Curve = ([], [])
         self.likelihoods: Curve = ([], [])
         self.crps: Curve = ([], [])
@@ -62,6 +74,8 @@ class EnvironmentLogger:
         self._epochs = 0
         self._finished = False
         self._in_step = self._outside = self._left = 0.0
+        self._snapshot: dict[str, Any] = {}
+        self._saved = time.monotonic()
 
     def __enter__(self) -> "EnvironmentLogger":
         util.tqdm.unattended = self.unattended
@@ -71,7 +85,15 @@ class EnvironmentLogger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None and self._finished:
-            self._write()
+            try:
+                self._write()
+            except BaseException:
+                self._save()
+                raise
+            (self.log_path / checkpoint.FILE).unlink(missing_ok=True)
+        elif self._snapshot:
+            self._save()
+            self._write_curves()
         elif kind is None and self.accuracies[0]:
             added, budget = self.accuracies[0][-1], self.env.budget
             print(
@@ -92,10 +114,13 @@ class EnvironmentLogger:
         self._finished = False
         self._in_step = self._outside = 0.0
         self._left = time.perf_counter()
+        if self.agent is not None and (saved := checkpoint.read(self.log_path / checkpoint.FILE)):
+            return self._restore(saved, self.agent)
         state, info = yield from self._timed(self.env.resetting())
         self._outside += self._in_step
         self._in_step = 0.0
         self._log(info)
+        self._take_snapshot()
         return state
 
     def step(self, action: Action) -> Outcome:
@@ -109,6 +134,7 @@ class EnvironmentLogger:
         state, reward, terminated, truncated, info = yield from self._timed(self.env.stepping(action))
         self._log(info)
         self._finished = terminated or truncated
+        self._take_snapshot()
         return state, reward, terminated, truncated, info
 
     def _timed(self, fitting: Fitting[T]) -> Fitting[T]:
@@ -143,15 +169,60 @@ class EnvironmentLogger:
             values.append(info[name])
         self._epochs += info["epochs"]
 
+    def _take_snapshot(self) -> None:
+        """Keeps what a checkpoint needs, and writes it if the last one is old."""
+        if self.agent is None:
+            return
+        self._snapshot = {
+            "settings": {name: str(value) for name, value in self.settings.items()},
+            "env": self.env.state_dict(),
+            "agent": self.agent.state_dict(),
+            "curves": {name: [list(part) for part in curve] for name, curve in self._curves.items()},
+            "record_points": self.record_points,
+            "points": list(self._points),
+            "epochs": self._epochs,
+            "finished": self._finished,
+            "seconds": [self._in_step, self._outside],
+        }
+        if time.monotonic() - self._saved >= SECONDS_BETWEEN_CHECKPOINTS:
+            self._save()
+
+    def _save(self) -> None:
+        if self._snapshot:
+            checkpoint.write(self.log_path / checkpoint.FILE, self._snapshot)
+            self._saved = time.monotonic()
+
+    def _restore(self, saved: dict[str, Any], agent: Agent) -> State:
+        if self.record_points and not saved["record_points"]:
+            raise UserError(
+                f"{self.log_path} was begun without --record_points 1: --overwrite 1 begins it anew"
+            )
+        state = self.env.resume(saved["env"])
+        agent.load_state_dict(saved["agent"])
+        for name, curve in self._curves.items():
+            for part, values in zip(curve, saved["curves"][name], strict=True):
+                part.extend(values)
+        self._points.extend(saved["points"])
+        self._epochs, self._finished = saved["epochs"], saved["finished"]
+        self._in_step, self._outside = saved["seconds"]
+        self._snapshot = saved
+        print(
+            f"{self.log_path.name}: goes on after {self.env.added} of {self.env.budget} points",
+            file=sys.stderr,
+        )
+        return state
+
+    def _write_curves(self) -> None:
+        for file, name in results.FILES.items():
+            table = results.series(*self._curves[name], self.env.seeds.run_id, self.env.budget)
+            write_file(self.log_path / file, table.to_csv)
+
     def _write(self) -> None:
         self.log_path.mkdir(parents=True, exist_ok=True)
         # meta.txt says that a run is finished: gone first, written last.
         for file in ("meta.txt", "selected_points.pt"):
             (self.log_path / file).unlink(missing_ok=True)
-        run_id, budget = self.env.seeds.run_id, self.env.budget
-        for file, name in results.FILES.items():
-            table = results.series(*self._curves[name], run_id, budget)
-            write_file(self.log_path / file, table.to_csv)
+        self._write_curves()
         if self.record_points:
             points = torch.cat(self._points)
             write_file(self.log_path / "selected_points.pt", lambda path: torch.save(points, path))

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import faiss
 
-__all__ = ["provenance"]
+__all__ = ["RESULTS_VERSION", "provenance"]
+
+#: Goes up whenever the same command gives other numbers than before; runs of two versions do not mix.
+RESULTS_VERSION = 1
 
 _PACKAGES = ("torch", "zuko", "numba", "numpy", "scikit-learn")
 

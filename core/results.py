@@ -2,14 +2,16 @@
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from . import checkpoint
 from .errors import UserError
-from .files import write_file
+from .files import remove_parts, write_file
 
 __all__ = [
     "FILES",
@@ -17,7 +19,10 @@ __all__ = [
     "auc",
     "check_settings",
     "check_writable",
+    "claimed",
+    "discard",
     "experiment_folder",
+    "is_finished",
     "read_curves",
     "read_meta",
     "run_folders",
@@ -69,12 +74,43 @@ def read_curves(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} cannot be read ({reason}): remove its folder and run it again") from error
 
 
+def is_finished(run_folder: Path) -> bool:
+    """Whether the run there is finished: `meta.txt` is written last."""
+    return (run_folder / "meta.txt").exists()
+
+
+def discard(run_folder: Path) -> None:
+    """Makes a run count as never begun."""
+    for file in ("meta.txt", checkpoint.FILE):
+        (run_folder / file).unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(run_folder: Path) -> Iterator[bool]:
+    """Whether the run there is this process's alone, until the end of the context.
+
+    The lock of a process that died is free.
+    """
+    run_folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run_folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        remove_parts(run_folder)
+        yield True
+    finally:
+        lock.release()
+
+
 def run_folders(experiment: Path) -> list[Path]:
     """The folders of finished runs, in the order of their ids."""
     found = {
         int(match[1]): folder
         for folder in experiment.glob("run_*")
-        if (match := re.fullmatch(r"run_(\d+)", folder.name)) and (folder / "meta.txt").exists()
+        if (match := re.fullmatch(r"run_(\d+)", folder.name)) and is_finished(folder)
     }
     return [found[run_id] for run_id in sorted(found)]
 
@@ -85,6 +121,7 @@ def aggregate(experiment: Path) -> None:
     Safe beside other processes that do the same: it works under a lock, from the runs' own files.
     """
     with FileLock(experiment / ".lock"):
+        remove_parts(experiment)
         folders = run_folders(experiment)
         for file in FILES:
             table = pd.concat([read_curves(folder / file) for folder in folders], axis=1)
@@ -109,32 +146,37 @@ def check_writable(folder: Path) -> None:
         raise UserError(f"{reason}; choose another --runs_folder") from error
 
 
-def check_settings(experiment: Path, settings: Mapping[str, object], replaced: Sequence[int]) -> None:
-    """Refuses to put runs of different settings side by side.
+def check_settings(
+    experiment: Path, settings: Mapping[str, object], run_ids: Sequence[int], overwrite: bool
+) -> None:
+    """Refuses to put runs of different settings side by side, or to go on with a run of others.
 
     Args:
         settings: as of `write_meta`, of the runs to come; only these names are compared.
-        replaced: ids of the runs that are going to be made anew. Those of other settings count
-            as unfinished from now on.
+        run_ids: the runs to come.
+        overwrite: they are made anew. Those of other settings count as never begun from now on.
 
     Raises:
-        UserError: a run that stays was made with other settings.
+        UserError: a run that stays was made, or begun, with other settings.
     """
+    wanted = {name: str(value) for name, value in settings.items()}
+    made = {folder: read_meta(folder / "meta.txt") for folder in run_folders(experiment)}
+    for folder in (experiment / f"run_{run_id}" for run_id in run_ids):
+        if folder not in made and (saved := checkpoint.read(folder / checkpoint.FILE)):
+            made[folder] = saved["settings"]
     outdated = []
-    for folder in run_folders(experiment):
-        meta = read_meta(folder / "meta.txt")
-        wanted = {name: str(value) for name, value in settings.items()}
-        differing = [name for name, value in wanted.items() if meta.get(name) != value]
-        if differing and int(folder.name.removeprefix("run_")) in replaced:
+    for folder, found in made.items():
+        differing = [name for name, value in wanted.items() if found.get(name) != value]
+        if differing and overwrite and int(folder.name.removeprefix("run_")) in run_ids:
             outdated.append(folder)
         elif differing:
             name = differing[0]
             raise UserError(
-                f"{folder} was made with {name} {meta.get(name)}, not {wanted[name]}: "
-                "remove it, or take another --runs_folder"
+                f"{folder} was made with {name} {found.get(name)}, not {wanted[name]}: "
+                "take another --runs_folder, remove it, or make its runs anew with --overwrite 1"
             )
     for folder in outdated:
-        (folder / "meta.txt").unlink()
+        discard(folder)
 
 
 def write_meta(path: Path, settings: Mapping[str, object]) -> None:

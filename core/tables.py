@@ -176,8 +176,8 @@ class Table(Dataset, ABC):
         path, names = folder / f"{cls.name}.npz", np.array(cls.feature_names())
         try:
             write_file(path, lambda part: np.savez(part, x=table.x, y=table.y, features=names))
-        except OSError as error:
-            _warn(f"{path} could not be cached: {one_line(error)}")
+        except UserError as error:
+            _warn(f"{error}; the table is not cached")
 
     @classmethod
     def _from_folder(cls, folder: Path, skip_data_check: bool) -> LoadedTable | None:

@@ -9,8 +9,9 @@ Shapes: S models in the stack, n labelled points, m validation points, d feature
 import math
 import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -100,6 +101,24 @@ class Trainer:
         theta = self.model.theta
         return {"theta": theta.detach(), **self.optimizer.state[theta]}
 
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all that changes from fit to fit."""
+        return {
+            "fits": self.fits,
+            "rows": {name: tensor.clone() for name, tensor in self.rows().items()},
+            "batches": [generator.get_state() for generator in self.batches],
+            "masks": [generator.get_state() for generator in self.masks],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave."""
+        self.fits = state["fits"]
+        for name, tensor in self.rows().items():
+            tensor.copy_(state["rows"][name])
+        for generators, states in ((self.batches, state["batches"]), (self.masks, state["masks"])):
+            for generator, one in zip(generators, states, strict=True):
+                generator.set_state(one)
+
     def fit(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> FitResult:
         """Trains until early stopping or the epoch limit; the last weights stay.
 
@@ -178,8 +197,9 @@ def side_by_side(fittings: Sequence[Fitting[T]]) -> Iterator[tuple[int, T | Exce
             fitted = fit_side_by_side([waiting.pop(i) for i in alike]) if alike else []
             results = dict(zip(alike, fitted, strict=True))
     finally:
-        for fitting in fittings:
-            fitting.close()
+        with ExitStack() as stack:  # all are closed, whatever one of them raises
+            for fitting in fittings:
+                stack.callback(fitting.close)
 
 
 def _shape(fit: Fit) -> tuple[object, ...]:

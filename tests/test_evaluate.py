@@ -206,7 +206,9 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
     ):
         assert run(*trial, "--run_id", "2", option, value) == 2
         assert f"run_1 was made with {said}" in capsys.readouterr().err
-    assert run(*trial, "--budget", "6") == 0  # made anew, nothing is left of the other
+    assert run(*trial, "--budget", "6") == 2
+    assert "run_1 was made with budget 4, not 6" in capsys.readouterr().err
+    assert run(*trial, "--budget", "6", "--overwrite", "1") == 0  # nothing is left of the other
     folder = tmp_path / "Diabetes/2/RandomAgent"
     assert len(results.read_curves(folder / "accuracies.csv")) == 7
     assert not (folder / "run_1/selected_points.pt").exists()
@@ -219,13 +221,13 @@ def test_replaced_runs_of_other_settings_do_not_count(
     assert run(*trial) == 0
     whole = evaluate.running
 
-    def interrupted(args: Any, run_id: int, *rest: Any) -> Fitting[None]:
+    def interrupted(args: Any, run_id: int, *rest: Any) -> Fitting[bool]:
         if run_id == 2:
             raise KeyboardInterrupt
         return whole(args, run_id, *rest)
 
     monkeypatch.setattr(evaluate, "running", interrupted)
-    assert run(*trial, "--budget", "6") == 130
+    assert run(*trial, "--budget", "6", "--overwrite", "1") == 130
     table = results.read_curves(tmp_path / "Diabetes/2/RandomAgent/accuracies.csv")
     assert list(table.columns) == ["run_1"]
     assert len(table) == 7

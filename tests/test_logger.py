@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm as plain_tqdm
 
 import datasets
-from core import EnvironmentLogger, Seeds, results
+from core import EnvironmentLogger, Seeds, UserError, results
 from core.config import load_config
 from core.environment import Environment
 from core.files import write_file
@@ -122,7 +122,7 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         path.write_text("half")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match="disk full"):
         write_file(target, fail)
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]

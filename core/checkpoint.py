@@ -1,0 +1,52 @@
+"""Checkpoints: what a run needs to go on after it was broken off, in one file."""
+
+import hashlib
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .files import write_file
+
+__all__ = ["FILE", "read", "write"]
+
+#: Name of the checkpoint in a run's folder.
+FILE = "checkpoint.pt"
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Writes tensors and plain values: a SHA-256 digest, then what `torch.save` makes of them."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    payload = buffer.getvalue()
+    write_file(path, lambda beside: beside.write_bytes(hashlib.sha256(payload).digest() + payload))
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """A checkpoint that `write` wrote, on the CPU; None if there is none.
+
+    Nothing in the file is executed. A damaged one is reported, renamed to `checkpoint.pt.damaged`
+    and counts as none.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    digest, payload = data[:32], data[32:]
+    reason = "its checksum is wrong"
+    if hashlib.sha256(payload).digest() == digest:
+        try:
+            content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+            if isinstance(content, dict):
+                return content
+            reason = f"it holds a {type(content).__name__}"
+        # torch raises nearly anything on what it did not write, or will not execute.
+        except Exception as error:
+            reason = f"{type(error).__name__} while it was read"
+    aside = path.with_name(path.name + ".damaged")
+    os.replace(path, aside)
+    print(f"{path} is damaged ({reason}): kept as {aside.name}, the run starts over", file=sys.stderr)
+    return None

@@ -1,0 +1,172 @@
+"""Runs that are killed, stopped, or begun twice: what they leave, and that they go on to the same bytes."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from core import checkpoint
+from tests.reliability.worker import files, finish, start, wait_for
+
+RUN = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "16")
+ONE = (*RUN, "--restarts", "1")
+FOLDER = Path("Diabetes/2/BALSA_KL_Pairs")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of run_1, which nobody disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert finish(start([*ONE, "--runs_folder", folder])) == 0
+    assert len(files(folder)) == 8
+    return files(folder)
+
+
+def begun(tmp_path: Path) -> Path:
+    """A checkpoint of run_1, whose process was killed."""
+    path = tmp_path / FOLDER / "run_1" / checkpoint.FILE
+    process = start([*ONE, "--runs_folder", tmp_path])
+    wait_for(path.exists)
+    process.kill()
+    assert finish(process) == -signal.SIGKILL
+    return path
+
+
+def test_killed_at_random_moments(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    rng = random.Random(1)
+    said = tmp_path / "said"
+    kills = 0
+    while kills < 5:
+        process = start([*ONE, "--runs_folder", tmp_path / "runs"], said)
+        process.join(rng.uniform(0.05, 1.0))
+        if process.exitcode is not None:  # it was faster: again from the beginning
+            assert process.exitcode == 0
+            assert files(tmp_path / "runs") == undisturbed
+            (tmp_path / "runs" / FOLDER / "run_1/meta.txt").unlink()
+            continue
+        process.kill()
+        assert finish(process) == -signal.SIGKILL
+        kills += 1
+    assert finish(start([*ONE, "--runs_folder", tmp_path / "runs"], said)) == 0
+    assert files(tmp_path / "runs") == undisturbed
+    assert "goes on after" in said.read_text()
+    left = {path.name for path in (tmp_path / "runs" / FOLDER / "run_1").iterdir()}
+    assert left == {"accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv", "meta.txt", ".lock"}
+
+
+@pytest.mark.parametrize("file", [checkpoint.FILE, "crps.csv", "meta.txt"])
+def test_killed_between_temporary_file_and_rename(
+    tmp_path: Path, undisturbed: dict[str, bytes], file: str
+) -> None:
+    arguments = [*ONE, "--runs_folder", tmp_path]
+    assert finish(start(arguments, die_at_rename_of=file)) == -signal.SIGKILL
+    folder = tmp_path / FOLDER / "run_1"
+    assert list(folder.glob(".part-*"))
+    assert not (folder / "meta.txt").exists()
+    assert finish(start(arguments)) == 0
+    assert files(tmp_path) == undisturbed
+    assert not list(tmp_path.rglob(".part-*"))
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "line"),
+    [(signal.SIGINT, 130, "evaluate.py: interrupted\n"), (signal.SIGTERM, 143, "evaluate.py: terminated\n")],
+)
+def test_signals_end_a_group_cleanly(tmp_path: Path, number: signal.Signals, code: int, line: str) -> None:
+    arguments = [*RUN, "--restarts", "3", "--runs_folder", tmp_path / "runs"]
+    whole = [*RUN, "--restarts", "3", "--runs_folder", tmp_path / "whole"]
+    said = tmp_path / "said"
+    process = start(arguments, said, checkpoints_every=1e9)
+    wait_for((tmp_path / "runs" / FOLDER / "run_3/.lock").exists)
+    time.sleep(0.7)
+    assert process.pid is not None
+    os.kill(process.pid, number)
+    assert finish(process) == code
+    text = said.read_text()
+    assert text.endswith(line)
+    assert "Traceback" not in text
+    for i in (1, 2, 3):
+        run = tmp_path / "runs" / FOLDER / f"run_{i}"
+        assert (run / checkpoint.FILE).exists()
+        assert (run / "accuracies.csv").exists()
+        assert not (run / "meta.txt").exists()
+    assert finish(start(arguments, said)) == 0
+    assert finish(start(whole)) == 0
+    assert files(tmp_path / "runs") == files(tmp_path / "whole")
+
+
+def test_the_same_run_twice_at_once(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    arguments = [*ONE, "--runs_folder", tmp_path / "runs"]
+    first = start(arguments)
+    wait_for((tmp_path / "runs" / FOLDER / "run_1" / checkpoint.FILE).exists)
+    assert finish(start(arguments, tmp_path / "said")) == 1
+    assert "run_1: another process is at it" in (tmp_path / "said").read_text()
+    assert finish(first) == 0
+    assert files(tmp_path / "runs") == undisturbed
+
+
+def test_a_finished_run_is_skipped_and_overwrite_makes_it_anew(
+    tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    arguments, said = [*ONE, "--runs_folder", tmp_path / "runs"], tmp_path / "said"
+    meta = tmp_path / "runs" / FOLDER / "run_1/meta.txt"
+    assert finish(start(arguments)) == 0
+    before = meta.stat().st_mtime_ns
+    assert finish(start(arguments, said)) == 0
+    assert "run_1: finished already (--overwrite 1 makes it anew)" in said.read_text()
+    assert meta.stat().st_mtime_ns == before
+    assert finish(start([*arguments, "--overwrite", "1"])) == 0
+    assert meta.stat().st_mtime_ns > before
+    assert files(tmp_path / "runs") == undisturbed
+
+
+def test_other_settings_do_not_go_on(tmp_path: Path) -> None:
+    path, said = begun(tmp_path), tmp_path / "said"
+    before = path.read_bytes()
+    for option, value, difference in (
+        ("--budget", "17", "budget 16, not 17"),
+        ("--model_seed", "7", "model_seed 1, not 7"),
+    ):
+        changed = [*ONE, "--runs_folder", tmp_path, option, value]
+        assert finish(start(changed, said)) == 2
+        assert f"run_1 was made with {difference}" in said.read_text()
+    assert path.read_bytes() == before
+    assert finish(start([*changed, "--overwrite", "1"])) == 0
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "bomb", "other"])
+def test_damaged_checkpoint_is_set_aside(tmp_path: Path, undisturbed: dict[str, bytes], damage: str) -> None:
+    runs = tmp_path / "runs"
+    path, evidence = begun(runs), tmp_path / "executed"
+    data = path.read_bytes()
+    if damage == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "flipped":
+        path.write_bytes(data[:5000] + bytes([data[5000] ^ 1]) + data[5001:])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "bomb":
+        checkpoint.write(path, Bomb(evidence))  # type: ignore[arg-type]
+    else:
+        checkpoint.write(path, torch.ones(3))  # type: ignore[arg-type]
+    assert finish(start([*ONE, "--runs_folder", runs], tmp_path / "said")) == 0
+    text = (tmp_path / "said").read_text()
+    assert f"{path} is damaged (" in text
+    assert "goes on" not in text
+    assert path.with_name("checkpoint.pt.damaged").exists()
+    assert not evidence.exists()
+    assert files(runs) == undisturbed
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)

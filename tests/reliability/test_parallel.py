@@ -1,0 +1,40 @@
+"""Many processes that write the same tables."""
+
+import random
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from core import results
+from tests.reliability.worker import FILES, start
+
+PROCESSES = 8
+RUN = ("--agent", "random", "--dataset", "diabetes", "--query_size", "3", "--budget", "6", "--restarts", "1")
+
+
+@pytest.mark.parametrize("repetition", range(3))
+def test_eight_processes_lose_nothing(tmp_path: Path, repetition: int) -> None:
+    """A reader polls all the while, and never sees a torn table or one with a column less."""
+    folder = tmp_path / "Diabetes/3/RandomAgent"
+    run_ids = random.Random(repetition).sample(range(5, 5 + PROCESSES), PROCESSES)  # 10 is not before 5
+    processes = [start([*RUN, "--run_id", i, "--runs_folder", tmp_path]) for i in run_ids]
+    columns = dict.fromkeys(FILES, 0)
+    polls = 0
+    while any(process.is_alive() for process in processes):
+        for file in FILES:
+            if (folder / file).exists():
+                table = results.read_curves(folder / file)
+                assert list(table.index) == list(range(7))
+                assert not table.loc[[0, 3, 6]].isna().any(axis=None)
+                assert len(table.columns) >= columns[file]
+                columns[file] = len(table.columns)
+                polls += 1
+    assert [process.exitcode for process in processes] == [0] * PROCESSES
+    assert polls > 0
+    for file in FILES:
+        table = results.read_curves(folder / file)
+        assert list(table.columns) == [f"run_{i}" for i in sorted(run_ids)]
+        for i in run_ids:
+            of_run = results.read_curves(folder / f"run_{i}" / file)
+            pd.testing.assert_frame_equal(table[[f"run_{i}"]], of_run)

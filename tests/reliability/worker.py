@@ -1,0 +1,80 @@
+"""Processes that run experiments: real ones, forked from a server that has imported torch."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+import core.files
+import core.logger
+import evaluate
+from core.cli import run_script
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["tests.reliability.worker"])
+
+FILES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv")
+
+
+def start(
+    arguments: Sequence[object],
+    said: Path = Path(os.devnull),
+    checkpoints_every: float = 0.0,
+    die_at_rename_of: str | None = None,
+) -> BaseProcess:
+    """A process that runs evaluate.py.
+
+    Args:
+        said: file that takes what it prints.
+        checkpoints_every: seconds.
+        die_at_rename_of: it kills itself when a file of this name has been written and not yet renamed.
+    """
+    process = _context.Process(
+        target=_work, args=([str(a) for a in arguments], said, checkpoints_every, die_at_rename_of)
+    )
+    process.start()
+    return process
+
+
+def _work(arguments: list[str], said: Path, checkpoints_every: float, die_at_rename_of: str | None) -> None:
+    torch.set_num_threads(1)
+    core.logger.SECONDS_BETWEEN_CHECKPOINTS = checkpoints_every
+    rename = os.replace
+
+    def replace(part: Path, target: Path) -> None:
+        if target.name == die_at_rename_of:
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(part, target)
+
+    core.files.os.replace = replace  # type: ignore[attr-defined]
+    sys.argv = ["evaluate.py", *arguments]
+    with said.open("a", buffering=1) as file:
+        sys.stdout = sys.stderr = file
+        run_script(lambda: evaluate.main(arguments))
+
+
+def finish(process: BaseProcess) -> int:
+    """Its exit code; minus the signal's number if it was killed."""
+    process.join(120)
+    assert process.exitcode is not None, "still running after two minutes"
+    return process.exitcode
+
+
+def wait_for(happened: Callable[[], object]) -> None:
+    """Returns as soon as it has."""
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end, "a minute has passed"
+        time.sleep(0.005)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The CSV files below a folder, by their relative names."""
+    found = [path for name in FILES for path in folder.rglob(name)]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}

@@ -218,7 +218,8 @@ class EnvironmentLogger:
             write_file(self.log_path / file, table.to_csv)
 
     def _write(self) -> None:
-        self.log_path.mkdir(parents=True, exist_ok=True)
+        if self.agent is None:  # else the folder was there before, and must not have been lost
+            self.log_path.mkdir(parents=True, exist_ok=True)
         # meta.txt says that a run is finished: gone first, written last.
         for file in ("meta.txt", "selected_points.pt"):
             (self.log_path / file).unlink(missing_ok=True)

@@ -41,8 +41,12 @@ def test_killed_at_random_moments(tmp_path: Path, undisturbed: dict[str, bytes])
     said = tmp_path / "said"
     kills = 0
     while kills < 5:
+        path = tmp_path / "runs" / FOLDER / "run_1" / checkpoint.FILE
+        before = path.stat().st_mtime_ns if path.exists() else 0
         process = start([*ONE, "--runs_folder", tmp_path / "runs"], said)
-        process.join(rng.uniform(0.05, 1.0))
+        # Not while it still loads the data: once it has gone on, at any moment.
+        wait_for(lambda: not process.is_alive() or (path.exists() and path.stat().st_mtime_ns != before))
+        process.join(rng.uniform(0, 0.2))
         if process.exitcode is not None:  # it was faster: again from the beginning
             assert process.exitcode == 0
             assert files(tmp_path / "runs") == undisturbed
@@ -80,9 +84,9 @@ def test_signals_end_a_group_cleanly(tmp_path: Path, number: signal.Signals, cod
     arguments = [*RUN, "--restarts", "3", "--runs_folder", tmp_path / "runs"]
     whole = [*RUN, "--restarts", "3", "--runs_folder", tmp_path / "whole"]
     said = tmp_path / "said"
-    process = start(arguments, said, checkpoints_every=1e9)
-    wait_for((tmp_path / "runs" / FOLDER / "run_3/.lock").exists)
-    time.sleep(0.7)
+    process = start(arguments, said)
+    wait_for((tmp_path / "runs" / FOLDER / "run_3" / checkpoint.FILE).exists)
+    time.sleep(0.05)
     assert process.pid is not None
     os.kill(process.pid, number)
     assert finish(process) == code

@@ -47,16 +47,17 @@ def _work(arguments: list[str], said: Path, checkpoints_every: float, die_at_ren
     core.logger.SECONDS_BETWEEN_CHECKPOINTS = checkpoints_every
     rename = os.replace
 
-    def replace(part: Path, target: Path) -> None:
-        if target.name == die_at_rename_of:
+    def replace(part: Path | str, target: Path | str) -> None:
+        if Path(target).name == die_at_rename_of:
             os.kill(os.getpid(), signal.SIGKILL)
         rename(part, target)
 
     core.files.os.replace = replace  # type: ignore[attr-defined]
     sys.argv = ["evaluate.py", *arguments]
-    with said.open("a", buffering=1) as file:
-        sys.stdout = sys.stderr = file
-        run_script(lambda: evaluate.main(arguments))
+    file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for standard in (1, 2):
+        os.dup2(file, standard)
+    run_script(lambda: evaluate.main(arguments))
 
 
 def finish(process: BaseProcess) -> int:

@@ -76,6 +76,22 @@ class Environment(gym.Env[State, Action]):
         """The run's seeds."""
         return self.dataset.seeds
 
+    def _start(self) -> None:
+        """Data, pool, model and generators as they are at the beginning."""
+        self.dataset.reset()
+        self._x, self._y = self._tensor(self.dataset.x_train), self._tensor(self.dataset.y_train)
+        self._validation = self._tensor(self.dataset.x_val), self._tensor(self.dataset.y_val)
+        self._test = self._tensor(self.dataset.x_test), self._tensor(self.dataset.y_test)
+        self._labeled = [int(i) for i in self.dataset.seed_indices]
+        self._pool = np.setdiff1d(np.arange(len(self._x)), self._labeled)
+
+        init = [self.seeds.torch("init", member=member) for member in range(self.config.members)]
+        model = build_model(self.config, self._x.shape[1], self.protocol.encoder_relu, init)
+        model = model.to(self.device)
+        self.classifier = Classifier(model)
+        self.trainer = Trainer(model, self.config, self.protocol, self.seeds)
+        self._evaluation = self.seeds.torch("evaluation", self.device)
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[State, dict[str, Any]]:
@@ -116,22 +132,6 @@ class Environment(gym.Env[State, Action]):
         self._evaluation.set_state(state["evaluation"])
         self.trainer.load_state_dict(state["trainer"])
         return self.state
-
-    def _start(self) -> None:
-        """Data, pool, model and generators as they are at the beginning."""
-        self.dataset.reset()
-        self._x, self._y = self._tensor(self.dataset.x_train), self._tensor(self.dataset.y_train)
-        self._validation = self._tensor(self.dataset.x_val), self._tensor(self.dataset.y_val)
-        self._test = self._tensor(self.dataset.x_test), self._tensor(self.dataset.y_test)
-        self._labeled = [int(i) for i in self.dataset.seed_indices]
-        self._pool = np.setdiff1d(np.arange(len(self._x)), self._labeled)
-
-        init = [self.seeds.torch("init", member=member) for member in range(self.config.members)]
-        model = build_model(self.config, self._x.shape[1], self.protocol.encoder_relu, init)
-        model = model.to(self.device)
-        self.classifier = Classifier(model)
-        self.trainer = Trainer(model, self.config, self.protocol, self.seeds)
-        self._evaluation = self.seeds.torch("evaluation", self.device)
 
     def step(self, action: Action) -> Outcome:
         """Labels points of the pool and trains on them.

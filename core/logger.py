@@ -200,8 +200,9 @@ class EnvironmentLogger:
         state = self.env.resume(saved["env"])
         agent.load_state_dict(saved["agent"])
         for name, curve in self._curves.items():
-            for part, values in zip(curve, saved["curves"][name], strict=True):
-                part.extend(values)
+            added, values = saved["curves"][name]
+            curve[0].extend(added)
+            curve[1].extend(values)
         self._points.extend(saved["points"])
         self._epochs, self._finished = saved["epochs"], saved["finished"]
         self._in_step, self._outside = saved["seconds"]

@@ -36,16 +36,25 @@ def begun(tmp_path: Path) -> Path:
     return path
 
 
+def written(path: Path) -> int:
+    """When a file was written; 0 if it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 def test_killed_at_random_moments(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     rng = random.Random(1)
     said = tmp_path / "said"
+    path = tmp_path / "runs" / FOLDER / "run_1" / checkpoint.FILE
     kills = 0
     while kills < 5:
-        path = tmp_path / "runs" / FOLDER / "run_1" / checkpoint.FILE
-        before = path.stat().st_mtime_ns if path.exists() else 0
+        before = written(path)
         process = start([*ONE, "--runs_folder", tmp_path / "runs"], said)
         # Not while it still loads the data: once it has gone on, at any moment.
-        wait_for(lambda: not process.is_alive() or (path.exists() and path.stat().st_mtime_ns != before))
+        while process.is_alive() and written(path) == before:
+            time.sleep(0.005)
         process.join(rng.uniform(0, 0.2))
         if process.exitcode is not None:  # it was faster: again from the beginning
             assert process.exitcode == 0

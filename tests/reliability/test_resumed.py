@@ -1,0 +1,45 @@
+"""Runs that go on in another process's place: every kind of state an agent, a model or a run keeps."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import evaluate
+from core import EnvironmentLogger
+from tests.reliability.worker import files
+
+
+@pytest.mark.parametrize(
+    ("agent", "variation"),
+    [
+        ("balsa_kl_grid_dual", "nf"),  # as published, its raised dropout stays in the model
+        ("typiclust", "gauss"),
+        ("coregcn", "nf"),
+        ("balsa_emd", "ensemble"),
+    ],
+)
+def test_goes_on_to_the_same_bytes(
+    agent: str, variation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    run = ["--agent", agent, "--dataset", "diabetes", "--variation", variation, "--query_size", "2"]
+    run += ["--budget", "6", "--restarts", "1", "--record_points", "1", "--runs_folder"]
+    assert evaluate.main([*run, str(tmp_path / "whole/runs")]) == 0
+    stepping = EnvironmentLogger.stepping
+
+    def once(self: EnvironmentLogger, action: Any) -> Any:
+        outcome = yield from stepping(self, action)
+        raise KeyboardInterrupt
+        return outcome
+
+    for _ in range(3):  # a round each
+        with monkeypatch.context() as patch:
+            patch.setattr(EnvironmentLogger, "stepping", once)
+            with pytest.raises(KeyboardInterrupt):
+                evaluate.main([*run, str(tmp_path / "parts/runs")])
+    assert evaluate.main([*run, str(tmp_path / "parts/runs")]) == 0
+    assert files(tmp_path / "parts") == files(tmp_path / "whole")
+    points = [torch.load(next((tmp_path / of).rglob("selected_points.pt"))) for of in ("parts", "whole")]
+    assert torch.equal(*points)

@@ -11,59 +11,41 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 # Ctrl-C while the modules below are loaded, which takes seconds, ends without a traceback.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-import joblib
-import psutil
 import torch
 
 import core
 from agents import AGENTS
 from core import results, util
-from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
-from core.config import VARIATIONS, Config, load_config
+from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
+from core.config import Config, load_config
 from core.provenance import RESULTS_VERSION, provenance
-from core.training import Fitting, side_by_side
+from core.restarts import group_size, run_restarts
+from core.training import Fitting
 from core.util import tqdm
 from datasets import DATASETS
-
-
-def auto_or_count(text: str) -> int | str:
-    return text if text == "auto" else at_least(1)(text)
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="evaluate.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-
-    def add(name: str, default: object, text: str, **kwargs: object) -> None:
-        shown = "" if default is None else f" (default: {default})"
-        parser.add_argument(f"--{name}", default=default, help=text + shown, **kwargs)
-
-    add("agent", None, "name of an agent")
-    add("dataset", None, "name of a dataset")
-    add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
-    add("query_size", 50, "points chosen in each round", type=at_least(1))
-    add("run_id", 1, "id of the first run", type=at_least(0))
-    add("restarts", 50, "number of runs, of increasing ids", type=at_least(1))
-    add("side_by_side", "auto", "runs that are trained as one stack, in one process", type=auto_or_count)
-    add("agent_seed", 1, "seed of the agent and its candidates", type=at_least(0))
-    add("pool_seed", 1, "seed of validation part and seed set", type=at_least(0))
-    add("model_seed", 1, "seed of initial weights, dropout and evaluation", type=at_least(0))
-    add("variation", "nf", "the model", choices=VARIATIONS)
-    add("protocol", "published", "what the published code does, or its method", choices=list(core.PROTOCOLS))
-    add("record_points", 0, "1: keep the chosen points in selected_points.pt", type=int, choices=(0, 1))
-    add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
-    add("threads", 1, "threads of this process", type=at_least(1))
-    add("runs_folder", Path("runs"), "where the results go", type=Path)
-    add("budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1))
-    add("overwrite", 0, "1: make runs anew that are there", type=int, choices=(0, 1))
-    add("skip_data_check", 0, "1: go on with a table that is not the published one", type=int, choices=(0, 1))
+    parser.add("agent", None, "name of an agent")
+    add_experiment_arguments(parser, restarts=50)
+    parser.add("query_size", 50, "points chosen in each round", type=at_least(1))
+    parser.add("agent_seed", 1, "seed of the agent and its candidates", type=at_least(0))
+    parser.add(
+        "record_points", 0, "1: keep the chosen points in selected_points.pt", type=int, choices=(0, 1)
+    )
+    parser.add(
+        "budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1)
+    )
     parser.add_argument("--list", action="store_true", help="list agents and datasets, and exit")
     args = parser.parse_args(arguments)
     if not args.list and not (args.agent and args.dataset):
@@ -113,69 +95,22 @@ def prepare(args: argparse.Namespace) -> tuple[Path, core.Dataset]:
     results.check_writable(folder)
     data = make_dataset(args, core.Seeds())
     core.Environment(data, config, budget=args.budget)
-    run_ids = range(args.run_id, args.run_id + args.restarts)
-    results.check_settings(folder, settings, run_ids, bool(args.overwrite))
+    results.agree_on_settings(
+        folder, settings, range(args.run_id, args.run_id + args.restarts), bool(args.overwrite)
+    )
     if str(settings["config"]).startswith("default"):
         print(f"note: no configs/{args.dataset}.yaml, {settings['config']} is used", file=sys.stderr)
     return folder, data
 
 
-def group_size(args: argparse.Namespace, dataset: core.Dataset, device: torch.device) -> int:
-    """Runs to do side by side; what `auto` stands for is said on stderr.
-
-    `auto` makes even groups of at most 25, by when nearly all is gained. Every core may have a
-    process like this one: half of the free memory is divided among them.
-    """
-    if args.side_by_side != "auto":
-        return min(args.side_by_side, args.restarts)
-    parts = (dataset.x_train, dataset.x_val, dataset.x_test)
-    # The data, a copy of them in the stack, and the pieces that validation works on.
-    bytes_per_run = 3 * sum(part.nbytes for part in parts) + 32 * 2**20
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-    else:
-        free = psutil.virtual_memory().available
-    processes = max(1, joblib.cpu_count() // args.threads)
-    most = max(1, min(25, free // 2 // processes // bytes_per_run))
-    groups = math.ceil(args.restarts / most)
-    size = math.ceil(args.restarts / groups)
-    if args.restarts > 1:
-        print(f"note: {size} runs side by side, {groups} group{'s' * (groups > 1)}", file=sys.stderr)
-    return size
-
-
 def running(
-    args: argparse.Namespace, run_id: int, log_path: Path, device: torch.device, title: str | None
-) -> Fitting[bool]:
-    """One run, from its own seeds alone; a generator for `side_by_side`.
+    args: argparse.Namespace, device: torch.device, run_id: int, log_path: Path, title: str | None
+) -> Fitting[None]:
+    """One run, from its own seeds alone: the published loop, as a generator for runs side by side.
 
     Args:
         title: what its progress bar says; None for no bar.
-
-    Returns:
-        Whether the run is finished, now or before; False if another process is at it.
     """
-    with results.claimed(log_path) as mine:
-        if not mine:
-            print(f"{log_path.name}: another process is at it", file=sys.stderr)
-            return False
-        if args.overwrite:
-            results.discard(log_path)
-        if results.is_finished(log_path):
-            if args.record_points and not (log_path / "selected_points.pt").exists():
-                raise core.UserError(
-                    f"{log_path} was made without --record_points 1: --overwrite 1 makes it anew"
-                )
-            print(f"{log_path.name}: finished already (--overwrite 1 makes it anew)", file=sys.stderr)
-            return True
-        yield from going(args, run_id, log_path, device, title)
-        return True
-
-
-def going(
-    args: argparse.Namespace, run_id: int, log_path: Path, device: torch.device, title: str | None
-) -> Fitting[None]:
-    """`running`, where there is something to do."""
     protocol = core.PROTOCOLS[args.protocol]
     seeds = core.Seeds(run_id, args.agent_seed, args.pool_seed, args.model_seed)
     agent = AGENTS[args.agent](args.query_size, seeds, protocol)
@@ -235,26 +170,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_threads(args.threads)
     device = pick_device(args.device)
     folder, data = prepare(args)
-    run_ids = range(args.run_id, args.run_id + args.restarts)
-    size = group_size(args, data, device)
-    finished = []
-    for first in range(0, len(run_ids), size):
-        group = run_ids[first : first + size]
-        title = f"run_{group[0]}" + f" to run_{group[-1]}" * (len(group) > 1)
-        runs = [
-            running(args, run_id, folder / f"run_{run_id}", device, title if run_id == group[0] else None)
-            for run_id in group
-        ]
-        for i, ended in side_by_side(runs):
-            if ended is True:
-                finished.append(group[i])
-            elif isinstance(ended, FloatingPointError):
-                print(f"evaluate.py: run_{group[i]}: {ended}", file=sys.stderr)
-            elif isinstance(ended, Exception):
-                raise ended
+    finished = run_restarts(args, folder, partial(running, args, device), group_size(args, data, device))
     if finished:
-        summarise(folder, sorted(finished))
-    return int(len(finished) < len(run_ids))
+        summarise(folder, finished)
+    return int(len(finished) < args.restarts)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,9 @@ class Agent:
         """
         state = state if isinstance(state, State) else State(state, *fields)
         if state.x_unlabeled.device != self.generator.device:
-            self.generator = self._seeds.torch("agent", state.x_unlabeled.device)
+            before, self.generator = self.generator, self._seeds.torch("agent", state.x_unlabeled.device)
+            if before.device.type == self.generator.device.type:  # resumed on another GPU
+                self.generator.set_state(before.get_state())
         pool = len(state.x_unlabeled)
         count = min(self.query_size, pool, state.budget - state.added_images)
         if count <= 0:
@@ -91,11 +93,15 @@ class Agent:
         return candidates[self.select(state, rows, count)]
 
     def state_dict(self) -> dict[str, Any]:
-        """What an agent keeps from round to round; one that keeps more adds it here."""
+        """What an agent keeps from round to round; one that keeps more adds it here.
+
+        Tensors and plain values, in lists and dicts: a checkpoint holds nothing that would be
+        executed when it is read.
+        """
         return {
             "rng": json.dumps(self.rng.bit_generator.state),
             "candidates": json.dumps(self._candidates.bit_generator.state),
-            "device": str(self.generator.device),
+            "device": self.generator.device.type,
             "generator": self.generator.get_state(),
         }
 

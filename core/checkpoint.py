@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from .files import write_file
 
-__all__ = ["FILE", "read", "write"]
+__all__ = ["FILE", "check", "read", "write"]
 
 #: Name of the checkpoint in a run's folder.
 FILE = "checkpoint.pt"
@@ -25,8 +26,16 @@ def write(path: Path, content: dict[str, Any]) -> None:
     write_file(path, lambda beside: beside.write_bytes(hashlib.sha256(payload).digest() + payload))
 
 
-def read(path: Path) -> dict[str, Any] | None:
-    """A checkpoint that `write` wrote, on the CPU; None if there is none.
+def check(content: dict[str, Any]) -> None:
+    """Raises an UnpicklingError unless `read` will be able to read this."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    buffer.seek(0)
+    torch.load(buffer, map_location="cpu", weights_only=True)
+
+
+def read(path: Path, keys: Collection[str]) -> dict[str, Any] | None:
+    """A checkpoint that `write` wrote, with these keys, on the CPU; None if there is none.
 
     Nothing in the file is executed. A damaged one is reported, renamed to `checkpoint.pt.damaged`
     and counts as none.
@@ -40,9 +49,9 @@ def read(path: Path) -> dict[str, Any] | None:
     if hashlib.sha256(payload).digest() == digest:
         try:
             content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-            if isinstance(content, dict):
+            if isinstance(content, dict) and set(content) == set(keys):
                 return content
-            reason = f"it holds a {type(content).__name__}"
+            reason = "it holds something else"
         # torch raises nearly anything on what it did not write, or will not execute.
         except Exception as error:
             reason = f"{type(error).__name__} while it was read"

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import io
 import signal
 import sys
 from collections.abc import Callable
@@ -11,9 +12,18 @@ from typing import NoReturn
 import threadpoolctl
 import torch
 
+from .config import VARIATIONS
 from .errors import UserError
+from .protocol import PROTOCOLS
 
-__all__ = ["ArgumentParser", "at_least", "pick_device", "run_script", "set_threads"]
+__all__ = [
+    "ArgumentParser",
+    "add_experiment_arguments",
+    "at_least",
+    "pick_device",
+    "run_script",
+    "set_threads",
+]
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -24,6 +34,11 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
+
+    def add(self, name: str, default: object, text: str, **kwargs: object) -> None:
+        """Adds the option `--name`; its help says the default."""
+        shown = "" if default is None else f" (default: {default})"
+        self.add_argument(f"--{name}", default=default, help=text + shown, **kwargs)  # type: ignore[arg-type]
 
 
 def at_least(low: int) -> Callable[[str], int]:
@@ -39,6 +54,31 @@ def at_least(low: int) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def auto_or_count(text: str) -> int | str:
+    """An argument type: `auto`, or an integer from 1."""
+    return text if text == "auto" else at_least(1)(text)
+
+
+def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
+    """The options of every script that makes runs; `restarts` is their default number."""
+    parser.add("dataset", None, "name of a dataset")
+    parser.add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
+    parser.add("run_id", 1, "id of the first run", type=at_least(0))
+    parser.add("restarts", restarts, "number of runs, of increasing ids", type=at_least(1))
+    parser.add("side_by_side", "auto", "runs trained as one stack, in one process", type=auto_or_count)
+    parser.add("pool_seed", 1, "seed of validation part and seed set", type=at_least(0))
+    parser.add("model_seed", 1, "seed of initial weights, dropout and evaluation", type=at_least(0))
+    parser.add("variation", "nf", "the model", choices=VARIATIONS)
+    parser.add("protocol", "published", "as the published code does, or its method", choices=list(PROTOCOLS))
+    parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
+    parser.add("threads", 1, "threads of this process", type=at_least(1))
+    parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
+    parser.add("overwrite", 0, "1: make runs anew that are there", type=int, choices=(0, 1))
+    parser.add(
+        "skip_data_check", 0, "1: go on with a table that is not the published one", type=int, choices=(0, 1)
+    )
 
 
 def set_threads(threads: int) -> None:
@@ -66,37 +106,55 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, as an exception like that of Ctrl-C."""
+#: What ends a script, and how it says so. SIGHUP is a closed terminal.
+_SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _SIGNALS[signal.SIGHUP] = "hung up"
 
 
-def _terminate(*_: object) -> NoReturn:
-    raise Terminated
+class Stopped(KeyboardInterrupt):
+    """One of `_SIGNALS` has come."""
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    _ignore_signals()  # a second one must not break off what is being saved
+    raise Stopped(number)
+
+
+def _ignore_signals() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def run_script(main: Callable[[], int | None]) -> NoReturn:
     """Runs a script's main function and exits, with one line for what went wrong.
 
-    The exit code is 2 for a user's error, 130 for Ctrl-C, 143 for SIGTERM, else what `main` returns.
+    The exit code is 2 for a user's error and for files that cannot be read or written, 130 for
+    Ctrl-C, 143 for SIGTERM, 129 for SIGHUP, else what `main` returns. Signals that the process
+    was started to ignore stay ignored.
     """
     name = Path(sys.argv[0]).name
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see evaluate.py
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is no text must not end a run
+        sys.stdout.reconfigure(errors="backslashreplace")
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
     try:
         code = main()
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         code = 2
-    except Terminated:
-        print(f"{name}: terminated", file=sys.stderr)
-        code = 143
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        code = 130
+    except KeyboardInterrupt as stopped:
+        number = stopped.args[0] if isinstance(stopped, Stopped) else signal.SIGINT
+        print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
+        code = 128 + number
     except BrokenPipeError:
         # Whoever read our output has left (`| head`); the exit must not try to flush again.
         with contextlib.suppress(OSError):
             sys.stdout.close()
         code = 141
+    except OSError as error:
+        print(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        code = 2
+    _ignore_signals()
     sys.exit(code)

@@ -120,8 +120,13 @@ class FlowDensity(Distribution):
         return y.view(z.shape).movedim(-1, 0), log_p.movedim(-1, 0)
 
     def cdf(self, value: Tensor) -> Tensor:
-        """P(Y <= y | x); the splines are increasing."""
-        return torch.special.ndtr(self.transform(value))
+        """P(Y <= y | x) of values that broadcast against the batch; the splines are increasing."""
+        if self.parameters.requires_grad or not (self._compiled and value.dtype == torch.float32):
+            return torch.special.ndtr(self.transform(value))
+        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        rows = self.parameters.expand(*shape, -1).reshape(-1, 2 * SPLINE_PARAMETERS)
+        z, _ = kernels.forward(rows.numpy(), value.expand(shape).reshape(-1, 1).numpy())
+        return torch.special.ndtr(torch.from_numpy(z).view(shape))
 
 
 class GaussDensity(Normal):

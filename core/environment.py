@@ -1,5 +1,6 @@
 """Pool-based active learning as a Gymnasium environment."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -51,6 +52,9 @@ class Environment(gym.Env[State, Action]):
         UserError: seed set and budget need more points than the train part has.
     """
 
+    #: What the rows of a run's files count; its value is in the info of `reset` and `step`.
+    index_name = "added"
+
     def __init__(
         self,
         dataset: Dataset,
@@ -82,6 +86,8 @@ class Environment(gym.Env[State, Action]):
         self._x, self._y = self._tensor(self.dataset.x_train), self._tensor(self.dataset.y_train)
         self._validation = self._tensor(self.dataset.x_val), self._tensor(self.dataset.y_val)
         self._test = self._tensor(self.dataset.x_test), self._tensor(self.dataset.y_test)
+        data = hashlib.sha256(self.dataset.x_train.tobytes() + self.dataset.y_train.tobytes())
+        self._fingerprint = data.hexdigest()[:16]
         self._labeled = [int(i) for i in self.dataset.seed_indices]
         self._pool = np.setdiff1d(np.arange(len(self._x)), self._labeled)
 
@@ -116,6 +122,7 @@ class Environment(gym.Env[State, Action]):
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that changes from step to step."""
         return {
+            "origin": self._origin(),
             "labeled": list(self._labeled),
             "initial_mae": self._initial_mae,
             "mae": self._mae,
@@ -123,9 +130,27 @@ class Environment(gym.Env[State, Action]):
             "trainer": self.trainer.state_dict(),
         }
 
+    def _origin(self) -> dict[str, str]:
+        """What a run cannot go on without."""
+        return {
+            "run": f"run_{self.seeds.run_id}",
+            "device": self.device.type,
+            "data": self._fingerprint,
+        }
+
     def resume(self, state: dict[str, Any]) -> State:
-        """Instead of `reset`: goes on from what `state_dict` gave, of a run of the same settings."""
+        """Instead of `reset`: goes on from what `state_dict` gave, of a run of the same settings.
+
+        Raises:
+            UserError: that was another run, or on another kind of device, or on other data.
+        """
         self._start()
+        for name, value in self._origin().items():
+            if state["origin"][name] != value:
+                raise UserError(
+                    f"{self.dataset.folder}, run_{self.seeds.run_id}: its checkpoint belongs to {name} "
+                    f"{state['origin'][name]}, not {value}: --overwrite 1 begins the run anew"
+                )
         self._labeled = list(state["labeled"])
         self._pool = np.setdiff1d(self._pool, self._labeled)
         self._initial_mae, self._mae = state["initial_mae"], state["mae"]
@@ -141,7 +166,8 @@ class Environment(gym.Env[State, Action]):
 
         Returns:
             state, reward (MAE before - MAE after), terminated, truncated (False), and info with
-            `mae`, `nll`, `crps`, `validation_nll` (of the last epoch) and `epochs`.
+            `added`, `mae`, `nll`, `crps`, `calibration`, `pit` (see `Metrics`), `validation_nll`
+            (of the last epoch) and `epochs`.
 
         Raises:
             ValueError: indices repeat, are out of range, or are more than the budget leaves.
@@ -168,6 +194,11 @@ class Environment(gym.Env[State, Action]):
     def added(self) -> int:
         """Points added so far."""
         return len(self._labeled) - self.dataset.seed_set
+
+    @property
+    def progress(self) -> str:
+        """How far the run has got, in words."""
+        return f"{self.added} of {self.budget} points"
 
     @property
     def state(self) -> State:
@@ -214,6 +245,6 @@ class Environment(gym.Env[State, Action]):
     def _evaluate(self) -> Metrics:
         return evaluate(self.classifier, *self._test, self._evaluation)
 
-    @staticmethod
-    def _info(fit: FitResult, metrics: Metrics) -> dict[str, Any]:
-        return {**metrics._asdict(), "validation_nll": fit.validation_nll, "epochs": fit.epochs}
+    def _info(self, fit: FitResult, metrics: Metrics) -> dict[str, Any]:
+        measured = {"validation_nll": fit.validation_nll, "epochs": fit.epochs}
+        return {"added": self.added, **metrics._asdict(), **measured}

@@ -1,16 +1,18 @@
 """The context manager that collects what an environment measures into files."""
 
+import io
+import pickle
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
+import pandas as pd
 import torch
 
 from . import checkpoint, results, util
-from .agent import Agent
 from .environment import Action, Environment, Outcome
 from .errors import UserError
 from .files import write_file
@@ -22,23 +24,35 @@ __all__ = ["EnvironmentLogger"]
 #: A run that is killed loses no more than this, and the round it was in.
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
-Curve = tuple[list[int], list[float]]
+#: What a checkpoint holds.
+KEYS = ("env", "decider", "curves", "record_points", "points", "epochs", "finished", "seconds")
+
+Curve: TypeAlias = tuple[list[int], list[Any]]
+
+
+class Stateful(Protocol):
+    """What a checkpoint can keep: its state is made of tensors and plain values."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class EnvironmentLogger:
     """Wraps a run's environment and writes its files when the run is finished.
 
     On a regular exit of a finished episode it writes `accuracies.csv` (MAE), `likelihoods.csv`
-    (NLL), `crps.csv`, `losses.csv` (validation NLL) and `meta.txt` into `log_path`, then collects
-    all finished runs beside it into the four files of the folder above. A run that ends early,
-    by an exception or otherwise, writes no `meta.txt` and does not count.
+    (NLL), `crps.csv`, `losses.csv` (validation NLL), `calibration.csv`, `pit.csv` (PIT histograms)
+    and `meta.txt` into `log_path`, then collects all finished runs beside it into the files of the
+    folder above, `pit.csv` left out. A run that ends early, by an exception or otherwise, writes
+    no `meta.txt` and does not count.
 
     With an agent to resume, the run goes on where it was broken off: a checkpoint is written at
     the end of a round, if the last one is a minute old, and when the run ends early, then with the
-    four files as far as they go; `reset` takes a checkpoint up.
+    CSV files as far as they go; `reset` takes a checkpoint up.
 
-    While a run goes on, `accuracies`, `likelihoods`, `crps` and `losses` are pairs of lists:
-    points added, and values.
+    While a run goes on, `accuracies`, `likelihoods`, `crps`, `losses`, `calibration` and `pit` are
+    pairs of lists: points added, and values.
 
     Args:
         env: the environment.
@@ -47,7 +61,8 @@ class EnvironmentLogger:
         record_points: also write `selected_points.pt`, x and y of the chosen points
             [budget, d + 1] in the order they were chosen.
         settings: what else `meta.txt` should say.
-        resume: the agent, whose state belongs to a checkpoint; None for a run without checkpoints.
+        resume: the agent, whose state belongs to a checkpoint, or another that decides how the run
+            goes on; None for a run without checkpoints.
     """
 
     def __init__(
@@ -58,18 +73,20 @@ class EnvironmentLogger:
         *,
         record_points: bool = False,
         settings: Mapping[str, object] | None = None,
-        resume: Agent | None = None,
+        resume: Stateful | None = None,
     ) -> None:
         self.env = env
         self.log_path = Path(log_path)
         self.unattended = unattended
         self.record_points = record_points
         self.settings = dict(settings or {})
-        self.agent = resume
+        self.decider = resume
         self.accuracies: Curve = ([], [])
         self.likelihoods: Curve = ([], [])
         self.crps: Curve = ([], [])
         self.losses: Curve = ([], [])
+        self.calibration: Curve = ([], [])
+        self.pit: Curve = ([], [])
         self._points: list[torch.Tensor] = []
         self._epochs = 0
         self._finished = False
@@ -95,10 +112,7 @@ class EnvironmentLogger:
             self._save()
             self._write_curves()
         elif kind is None and self.accuracies[0]:
-            added, budget = self.accuracies[0][-1], self.env.budget
-            print(
-                f"{self.log_path.name}: left after {added} of {budget} points, not written", file=sys.stderr
-            )
+            print(f"{self.log_path.name}: left after {self.env.progress}, not written", file=sys.stderr)
 
     def reset(self) -> State:
         """Resets the environment; the state alone."""
@@ -114,13 +128,20 @@ class EnvironmentLogger:
         self._finished = False
         self._in_step = self._outside = 0.0
         self._left = time.perf_counter()
-        if self.agent is not None and (saved := checkpoint.read(self.log_path / checkpoint.FILE)):
-            return self._restore(saved, self.agent)
+        if self.decider is not None and (saved := checkpoint.read(self.log_path / checkpoint.FILE, KEYS)):
+            return self._restore(saved, self.decider)
         state, info = yield from self._timed(self.env.resetting())
         self._outside += self._in_step
         self._in_step = 0.0
         self._log(info)
         self._take_snapshot()
+        if self._snapshot:
+            try:
+                checkpoint.check(self._snapshot)
+            except pickle.UnpicklingError as error:
+                raise TypeError(
+                    f"{type(self.decider).__name__}.state_dict must return tensors and plain values alone"
+                ) from error
         return state
 
     def step(self, action: Action) -> Outcome:
@@ -161,22 +182,23 @@ class EnvironmentLogger:
             "nll": self.likelihoods,
             "crps": self.crps,
             "validation_nll": self.losses,
+            "calibration": self.calibration,
+            "pit": self.pit,
         }
 
     def _log(self, info: dict[str, Any]) -> None:
-        for name, (added, values) in self._curves.items():
-            added.append(self.env.added)
+        for name, (index, values) in self._curves.items():
+            index.append(info[self.env.index_name])
             values.append(info[name])
         self._epochs += info["epochs"]
 
     def _take_snapshot(self) -> None:
         """Keeps what a checkpoint needs, and writes it if the last one is old."""
-        if self.agent is None:
+        if self.decider is None:
             return
         self._snapshot = {
-            "settings": {name: str(value) for name, value in self.settings.items()},
             "env": self.env.state_dict(),
-            "agent": self.agent.state_dict(),
+            "decider": self.decider.state_dict(),
             "curves": {name: [list(part) for part in curve] for name, curve in self._curves.items()},
             "record_points": self.record_points,
             "points": list(self._points),
@@ -192,13 +214,13 @@ class EnvironmentLogger:
             checkpoint.write(self.log_path / checkpoint.FILE, self._snapshot)
             self._saved = time.monotonic()
 
-    def _restore(self, saved: dict[str, Any], agent: Agent) -> State:
+    def _restore(self, saved: dict[str, Any], decider: Stateful) -> State:
         if self.record_points and not saved["record_points"]:
             raise UserError(
                 f"{self.log_path} was begun without --record_points 1: --overwrite 1 begins it anew"
             )
         state = self.env.resume(saved["env"])
-        agent.load_state_dict(saved["agent"])
+        decider.load_state_dict(saved["decider"])
         for name, curve in self._curves.items():
             added, values = saved["curves"][name]
             curve[0].extend(added)
@@ -207,27 +229,27 @@ class EnvironmentLogger:
         self._epochs, self._finished = saved["epochs"], saved["finished"]
         self._in_step, self._outside = saved["seconds"]
         self._snapshot = saved
-        print(
-            f"{self.log_path.name}: goes on after {self.env.added} of {self.env.budget} points",
-            file=sys.stderr,
-        )
+        print(f"{self.log_path.name}: goes on after {self.env.progress}", file=sys.stderr)
         return state
 
     def _write_curves(self) -> None:
+        index = pd.Index(self.accuracies[0], name=self.env.index_name)
         for file, name in results.FILES.items():
-            table = results.series(*self._curves[name], self.env.seeds.run_id, self.env.budget)
+            table = results.series(index, self._curves[name][1], self.env.seeds.run_id)
             write_file(self.log_path / file, table.to_csv)
+        write_file(self.log_path / results.PIT_FILE, results.histograms(index, self.pit[1]).to_csv)
 
     def _write(self) -> None:
-        if self.agent is None:  # else the folder was there before, and must not have been lost
+        if self.decider is None:  # else the folder was there before, and must not have been lost
             self.log_path.mkdir(parents=True, exist_ok=True)
         # meta.txt says that a run is finished: gone first, written last.
         for file in ("meta.txt", "selected_points.pt"):
             (self.log_path / file).unlink(missing_ok=True)
         self._write_curves()
         if self.record_points:
-            points = torch.cat(self._points)
-            write_file(self.log_path / "selected_points.pt", lambda path: torch.save(points, path))
+            buffer = io.BytesIO()  # torch.save on a full disk raises no OSError
+            torch.save(torch.cat(self._points), buffer)
+            write_file(self.log_path / "selected_points.pt", lambda path: path.write_bytes(buffer.getvalue()))
         seconds = self._in_step + self._outside + time.perf_counter() - self._left
         measured = {
             "data_check": self.env.dataset.data_check,

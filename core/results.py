@@ -12,16 +12,20 @@ from filelock import FileLock, Timeout
 from . import checkpoint
 from .errors import UserError
 from .files import remove_parts, write_file
+from .metrics import PIT_BINS
 
 __all__ = [
     "FILES",
+    "PIT_FILE",
     "aggregate",
+    "agree_on_settings",
     "auc",
-    "check_settings",
     "check_writable",
     "claimed",
     "discard",
     "experiment_folder",
+    "finished_runs",
+    "histograms",
     "is_finished",
     "read_curves",
     "read_meta",
@@ -36,7 +40,10 @@ FILES = {
     "likelihoods.csv": "nll",
     "crps.csv": "crps",
     "losses.csv": "validation_nll",
+    "calibration.csv": "calibration",
 }
+#: A run's own: one row for each point added, one column for each bin of the PIT histogram.
+PIT_FILE = "pit.csv"
 
 
 def experiment_folder(
@@ -53,23 +60,45 @@ def experiment_folder(
     return runs_folder / dataset / str(query_size) / agent
 
 
-def series(added: list[int], values: list[float], run_id: int, budget: int) -> pd.DataFrame:
-    """One metric of a run as a table: rows 0 to `budget`, empty where nothing was measured."""
-    table = pd.DataFrame({f"run_{run_id}": values}, index=added, dtype="float64")
-    return table.reindex(range(budget + 1)).rename_axis("added")
+def series(index: pd.Index, values: Sequence[float], run_id: int) -> pd.DataFrame:
+    """One metric of a run as a table, with empty rows where nothing was measured.
+
+    Args:
+        index: when it was measured: points added (named `added`), or epochs (`epoch`), ascending.
+        values: what was measured then.
+    """
+    return _every_row(pd.DataFrame({f"run_{run_id}": values}, index=index, dtype="float64"))
+
+
+def histograms(index: pd.Index, counts: Sequence[Sequence[int]]) -> pd.DataFrame:
+    """The PIT histograms of a run as a table: a column for each bin, named by where it begins.
+
+    Args:
+        index: as of `series`.
+        counts: rows in each of the 20 bins, for each measurement.
+    """
+    bins = [f"{k / PIT_BINS:.2f}" for k in range(PIT_BINS)]
+    return _every_row(pd.DataFrame(counts, index=index, columns=bins, dtype="Int64"))
+
+
+def _every_row(table: pd.DataFrame) -> pd.DataFrame:
+    return table.reindex(pd.RangeIndex(table.index[0], table.index[-1] + 1, name=table.index.name))
 
 
 def read_curves(path: Path) -> pd.DataFrame:
-    """A table as `series` or `aggregate` wrote it.
+    """A table as `series`, `histograms` or `aggregate` wrote it.
 
     Raises:
         UserError: the file is missing or damaged.
     """
     try:
         # By way of texts: pandas before 3.0 reads most floats an ulp off.
-        table = pd.read_csv(path, dtype=str)
-        return table.astype({"added": "int64"}).set_index("added").astype("float64")
-    except (OSError, ValueError, KeyError) as error:  # pandas' own errors are ValueErrors
+        table = pd.read_csv(path, dtype=str, index_col=0).astype("float64")
+        if table.empty:
+            raise ValueError("no rows")
+        table.index = table.index.astype("int64")
+        return table
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         reason = " ".join(str(error).split())
         raise UserError(f"{path} cannot be read ({reason}): remove its folder and run it again") from error
 
@@ -105,27 +134,41 @@ def claimed(run_folder: Path) -> Iterator[bool]:
         lock.release()
 
 
+def _run_id(folder: Path) -> int:
+    """The id of the run in a folder `run_<id>`; -1 for another name."""
+    match = re.fullmatch(r"run_(\d+)", folder.name)
+    return int(match[1]) if match else -1
+
+
 def run_folders(experiment: Path) -> list[Path]:
+    """The folders of all runs, begun or finished, in the order of their ids."""
+    found = [folder for folder in experiment.glob("run_*") if _run_id(folder) >= 0 and folder.is_dir()]
+    return sorted(found, key=_run_id)
+
+
+def finished_runs(experiment: Path) -> list[Path]:
     """The folders of finished runs, in the order of their ids."""
-    found = {
-        int(match[1]): folder
-        for folder in experiment.glob("run_*")
-        if (match := re.fullmatch(r"run_(\d+)", folder.name)) and is_finished(folder)
-    }
-    return [found[run_id] for run_id in sorted(found)]
+    return [folder for folder in run_folders(experiment) if is_finished(folder)]
 
 
 def aggregate(experiment: Path) -> None:
-    """Collects the finished runs of an experiment into its four files, one column a run.
+    """Collects the finished runs of an experiment into its files, one column a run.
 
     Safe beside other processes that do the same: it works under a lock, from the runs' own files.
     """
     with FileLock(experiment / ".lock"):
         remove_parts(experiment)
-        folders = run_folders(experiment)
-        for file in FILES:
+        _collect(experiment)
+
+
+def _collect(experiment: Path) -> None:
+    folders = finished_runs(experiment)
+    for file in FILES:
+        if folders:
             table = pd.concat([read_curves(folder / file) for folder in folders], axis=1)
             write_file(experiment / file, table.to_csv)
+        else:
+            (experiment / file).unlink(missing_ok=True)
 
 
 def auc(curves: pd.DataFrame) -> pd.Series:
@@ -146,10 +189,12 @@ def check_writable(folder: Path) -> None:
         raise UserError(f"{reason}; choose another --runs_folder") from error
 
 
-def check_settings(
+def agree_on_settings(
     experiment: Path, settings: Mapping[str, object], run_ids: Sequence[int], overwrite: bool
 ) -> None:
-    """Refuses to put runs of different settings side by side, or to go on with a run of others.
+    """Sees to it that all runs of an experiment have the same settings: those in its `settings.txt`.
+
+    They are written before the first run begins, and compared ever after, under a lock.
 
     Args:
         settings: as of `write_meta`, of the runs to come; only these names are compared.
@@ -160,32 +205,53 @@ def check_settings(
         UserError: a run that stays was made, or begun, with other settings.
     """
     wanted = {name: str(value) for name, value in settings.items()}
-    made = {folder: read_meta(folder / "meta.txt") for folder in run_folders(experiment)}
-    for folder in (experiment / f"run_{run_id}" for run_id in run_ids):
-        if folder not in made and (saved := checkpoint.read(folder / checkpoint.FILE)):
-            made[folder] = saved["settings"]
-    outdated = []
-    for folder, found in made.items():
-        differing = [name for name, value in wanted.items() if found.get(name) != value]
-        if differing and overwrite and int(folder.name.removeprefix("run_")) in run_ids:
-            outdated.append(folder)
-        elif differing:
-            name = differing[0]
-            raise UserError(
-                f"{folder} was made with {name} {found.get(name)}, not {wanted[name]}: "
-                "take another --runs_folder, remove it, or make its runs anew with --overwrite 1"
-            )
-    for folder in outdated:
-        discard(folder)
+    experiment.mkdir(parents=True, exist_ok=True)
+    with FileLock(experiment / ".lock"):
+        path = experiment / "settings.txt"
+        agreed = {experiment: read_meta(path)} if path.exists() else {}
+        made = {folder: read_meta(folder / "meta.txt") for folder in finished_runs(experiment)}
+        differing = [
+            f"{folder} was made with {name} {found.get(name)}, not {value}: "
+            for folder, found in (made | agreed).items()
+            for name, value in wanted.items()
+            if found.get(name) != value
+        ]
+        if differing:
+            advice = "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1"
+            runs = _begun(experiment) if overwrite else []
+            if not overwrite or any(_run_id(folder) not in run_ids for folder in runs):
+                raise UserError(differing[0] + advice)
+            for folder in runs:
+                with claimed(folder) as mine:
+                    if not mine:
+                        raise UserError(f"{differing[0]}another process is at it")
+                    discard(folder)
+            _collect(experiment)
+        if differing or not agreed:
+            write_meta(path, wanted)
+
+
+def _begun(experiment: Path) -> list[Path]:
+    """The folders of all runs that are finished, can go on, or are at work."""
+    begun = []
+    for folder in run_folders(experiment):
+        if is_finished(folder) or (folder / checkpoint.FILE).exists():
+            begun.append(folder)
+        else:
+            with claimed(folder) as mine:
+                if not mine:
+                    begun.append(folder)
+    return begun
 
 
 def write_meta(path: Path, settings: Mapping[str, object]) -> None:
-    """Writes `meta.txt`: a line `name: value` for each setting."""
+    """Writes `meta.txt` or `settings.txt`: a line `name: value` for each setting."""
     text = "".join(f"{name}: {value}\n" for name, value in settings.items())
-    write_file(path, lambda beside: beside.write_text(text))
+    # Paths may hold bytes that are no text.
+    write_file(path, lambda beside: beside.write_text(text, encoding="utf-8", errors="surrogateescape"))
 
 
 def read_meta(path: Path) -> dict[str, str]:
     """The settings in a file that `write_meta` wrote."""
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     return dict(line.split(": ", 1) for line in lines if ": " in line)

@@ -173,7 +173,7 @@ def alone(fitting: Fitting[T]) -> T:
         return stop.value
 
 
-def side_by_side(fittings: Sequence[Fitting[T]]) -> Iterator[tuple[int, T | Exception]]:
+def side_by_side(fittings: Sequence[Fitting[T]]) -> Generator[tuple[int, T | Exception], None, None]:
     """Drives several generators at once: what they ask for at one time is fitted as one stack.
 
     Yields:

@@ -21,7 +21,7 @@ from core.cli import run_script, set_threads
 from core.training import FitResult, Fitting, Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv")
+FILES = tuple(results.FILES)
 TRIAL = ("--agent", "random", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
 
 
@@ -68,7 +68,10 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
     trial = (*TRIAL, "--restarts", "1", "--record_points", "1", "--runs_folder", tmp_path / "mine")
     assert run(*trial, *options) == 0
     folder = tmp_path / root / "Diabetes/2/RandomAgent/run_1"
-    assert {path.name for path in folder.iterdir()} == {*FILES, "meta.txt", "selected_points.pt", ".lock"}
+    assert {path.name for path in folder.iterdir()} == {
+        *(*FILES, "pit.csv"),
+        *("meta.txt", "selected_points.pt", ".lock"),
+    }
     meta = (folder / "meta.txt").read_text()
     for line in (
         "agent: random",
@@ -221,10 +224,10 @@ def test_replaced_runs_of_other_settings_do_not_count(
     assert run(*trial) == 0
     whole = evaluate.running
 
-    def interrupted(args: Any, run_id: int, *rest: Any) -> Fitting[bool]:
+    def interrupted(args: Any, device: torch.device, run_id: int, *rest: Any) -> Fitting[None]:
         if run_id == 2:
             raise KeyboardInterrupt
-        return whole(args, run_id, *rest)
+        return whole(args, device, run_id, *rest)
 
     monkeypatch.setattr(evaluate, "running", interrupted)
     assert run(*trial, "--budget", "6", "--overwrite", "1") == 130
@@ -259,7 +262,7 @@ def test_diverged_run_is_named_and_the_others_go_on(
     monkeypatch.setattr(Trainer, "fitting", diverge)
     assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 1
     printed = capsys.readouterr()
-    assert "evaluate.py: run_1: training diverged" in printed.err
+    assert "run_1: training diverged" in printed.err
     assert "AUC over 1 run:" in printed.out
     folder = tmp_path / "Diabetes/2/RandomAgent"
     assert list(results.read_curves(folder / "accuracies.csv").columns) == ["run_2"]

@@ -54,6 +54,13 @@ def test_inverse_is_zukos(seed: int, spread: float, count: int) -> None:
     np.testing.assert_allclose(np.log(jacobian), -ladj, rtol=1e-3, atol=1e-2)
 
 
+def test_cdf_is_zukos() -> None:
+    p, y = parameters(3, 1.0, 1), 3 * torch.randn(40, 3, generator=torch_rng(1))
+    expected = torch.special.ndtr(FlowDensity(p.double()).transform(y.double()))
+    torch.testing.assert_close(FlowDensity(p).cdf(y).double(), expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(FlowDensity(p).cdf(y[0]), FlowDensity(p).cdf(y)[0])
+
+
 @pytest.fixture
 def without_kernels(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From its call on, densities take zuko's way also in float32 on the CPU, as they do on a GPU."""

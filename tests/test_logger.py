@@ -24,7 +24,8 @@ class Scripted(Environment):
 
     def _info(self, *args: Any) -> dict[str, Any]:  # type: ignore[override]
         n = self.added
-        return {"mae": 1 / (n + 1), "nll": -float(n), "crps": n / 7, "validation_nll": 0.1 * n, "epochs": 2}
+        measured = {"mae": 1 / (n + 1), "nll": -float(n), "crps": n / 7, "validation_nll": 0.1 * n}
+        return {"added": n, **measured, "calibration": n / 100, "pit": [n] * 20, "epochs": 2}
 
     def _fit(self) -> Any:
         return self
@@ -61,6 +62,7 @@ def test_files_of_a_run(tmp_path: Path) -> None:
         "likelihoods.csv": -added.astype(float),
         "crps.csv": added / 7,
         "losses.csv": 0.1 * added,
+        "calibration.csv": added / 100,
     }
     for file, values in expected.items():
         table = pd.read_csv(folder / file, index_col="added")
@@ -73,7 +75,12 @@ def test_files_of_a_run(tmp_path: Path) -> None:
     assert "agent: mine" in meta
     assert "data_check: not needed" in meta
     assert "epochs: 8" in meta
-    assert {path.name for path in folder.iterdir()} == {*expected, "meta.txt"}
+    assert {path.name for path in folder.iterdir()} == {*expected, "pit.csv", "meta.txt"}
+    pit = pd.read_csv(folder / "pit.csv", index_col="added").dropna()
+    assert [float(edge) for edge in pit.columns] == [k / 20 for k in range(20)]
+    assert pit.loc[6].tolist() == [6] * 20
+    assert "\n3,3,3," in (folder / "pit.csv").read_text()  # whole numbers
+    assert not (folder.parent / "pit.csv").exists()
 
 
 def test_runs_are_collected_in_order_of_their_ids(tmp_path: Path) -> None:

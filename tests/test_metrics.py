@@ -51,7 +51,7 @@ def test_evaluate(variation: str, piece: int, monkeypatch: pytest.MonkeyPatch) -
     x = 3 * torch.rand(20, 5, generator=torch_rng(1))
     y = torch.rand(20, generator=torch_rng(2))
 
-    generator, errors, nll, scores = torch_rng(3), [], [], []
+    generator, errors, nll, scores, u = torch_rng(3), [], [], [], []
     for start in range(0, 20, piece):
         part = x[start : start + piece]
         samples, _ = classifier(part).draw(64, generator)
@@ -61,13 +61,56 @@ def test_evaluate(variation: str, piece: int, monkeypatch: pytest.MonkeyPatch) -
             log_p = density.log_prob(samples[:, n, None])[:, 0].tolist()
             errors.append(abs(column[log_p.index(max(log_p))] - target))
             nll.append(-density.log_prob(torch.tensor([target])).item())
+            u.append(density.cdf(torch.tensor([target])).item())
             spread = sum(abs(a - b) for a in column for b in column) / 64**2
             scores.append(sum(abs(a - target) for a in column) / 64 - spread / 2)
 
     result = evaluate(classifier, x, y, torch_rng(3))
     expected = [sum(values) / 20 for values in (errors, nll, scores)]
     np.testing.assert_allclose([result.mae, result.nll, result.crps], expected, rtol=1e-5)
-    assert all(isinstance(value, float) and math.isfinite(value) for value in result)
+    assert all(isinstance(value, float) and math.isfinite(value) for value in result[:-1])
+    assert result.pit == [sum(k / 20 <= value < (k + 1) / 20 for value in u) for k in range(20)]
+    gaps = [abs(sum(value < level / 20 for value in u) / 20 - level / 20) for level in range(1, 20)]
+    assert math.isclose(result.calibration, sum(gaps) / 19)
+
+
+class Uniform:
+    """Says of every row that its target is uniform on [0, 1]."""
+
+    def __call__(self, x: torch.Tensor) -> "Uniform":
+        return self
+
+    def draw(self, n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(n, 1), torch.zeros(n, 1)
+
+    def log_prob(self, y: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(y)
+
+    def cdf(self, y: torch.Tensor) -> torch.Tensor:
+        return y
+
+
+@quick
+@given(
+    u=arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1) | st.sampled_from(np.arange(21) / 20))
+)
+def test_calibration_of_any_pit(u: np.ndarray) -> None:
+    y = torch.from_numpy(u)
+    result = evaluate(Uniform(), y[:, None], y, torch_rng(0))  # type: ignore[arg-type]
+    levels = np.arange(1, 20) / 20
+    error = np.mean([abs(np.mean(u < level) - level) for level in levels])
+    np.testing.assert_allclose(result.calibration, error, atol=1e-12)
+    np.testing.assert_array_equal(result.pit, np.histogram(u, np.arange(21) / 20)[0])
+
+
+def test_calibration_of_a_right_and_of_a_wrong_model() -> None:
+    y = (torch.arange(2000, dtype=torch.float64) + 0.5) / 2000
+    right, wrong = (evaluate(Uniform(), y[:, None], z, torch_rng(0)) for z in (y, y**3))  # type: ignore[arg-type]
+    assert right.calibration < 1e-3
+    assert right.pit == [100] * 20
+    # P(u^3 < level) - level, averaged over the levels.
+    levels = np.arange(1, 20) / 20
+    assert math.isclose(wrong.calibration, np.mean(levels ** (1 / 3) - levels), abs_tol=1e-3)
 
 
 def test_evaluate_depends_on_its_arguments_alone() -> None:

@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 
 import evaluate
-from core import CORRECTED, PUBLISHED, Protocol, Seeds
+from core import CORRECTED, PUBLISHED, Protocol, Seeds, results
 from core.config import VARIATIONS, load_config
 from core.models import build_model
+from core.restarts import group_size
 from core.training import Fit, FitResult, Fitting, Trainer, fit_side_by_side, side_by_side
 from tests.builders import FEATURES, SINGLE, make_config, torch_rng
 
 TRIAL = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
-CURVES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv")
+CURVES = (*results.FILES, results.PIT_FILE)
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +162,7 @@ def test_files_are_the_same_bytes(variation: str, tmp_path: Path) -> None:
         folder = tmp_path / size / "runs"
         assert evaluate.main([*trial, "--side_by_side", size, "--runs_folder", str(folder)]) == 0
     one, *others = (curves(tmp_path / size) for size in ("1", "2", "auto"))
-    assert len(one) == 4 * 4
+    assert len(one) == 5 + 3 * 6  # all runs' and each run's
     assert others == [one, one]
 
 
@@ -173,7 +174,7 @@ def test_the_same_command_twice_gives_the_same_files(threads: str, tmp_path: Pat
         environment = os.environ | {"PYTHONHASHSEED": str(len(name) + ord(name[0]))}
         root = Path(__file__).parents[1]
         subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True)
-    assert len(curves(tmp_path / "one")) == 4 * 3
+    assert len(curves(tmp_path / "one")) == 5 + 2 * 6
     assert curves(tmp_path / "one") == curves(tmp_path / "two")
 
 
@@ -205,7 +206,7 @@ def test_auto_looks_at_restarts_cores_and_memory(
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
     args = evaluate.parse_arguments([*TRIAL, "--restarts", str(restarts), "--threads", str(threads)])
     dataset = evaluate.make_dataset(args, Seeds())
-    assert evaluate.group_size(args, dataset, torch.device("cpu")) == size
+    assert group_size(args, dataset, torch.device("cpu")) == size
     said = capsys.readouterr().err
     if restarts == 1:
         assert not said

@@ -1,5 +1,6 @@
 """Runs that are killed, stopped, or begun twice: what they leave, and that they go on to the same bytes."""
 
+import contextlib
 import os
 import random
 import signal
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 from core import checkpoint
-from tests.reliability.worker import files, finish, start, wait_for
+from core.logger import KEYS
+from tests.reliability.worker import FILES, files, finish, start, wait_for
 
 RUN = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "16")
 ONE = (*RUN, "--restarts", "1")
@@ -22,7 +24,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The files of run_1, which nobody disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
     assert finish(start([*ONE, "--runs_folder", folder])) == 0
-    assert len(files(folder)) == 8
+    assert len(files(folder)) == 11
     return files(folder)
 
 
@@ -67,18 +69,20 @@ def test_killed_at_random_moments(tmp_path: Path, undisturbed: dict[str, bytes])
     assert files(tmp_path / "runs") == undisturbed
     assert "goes on after" in said.read_text()
     left = {path.name for path in (tmp_path / "runs" / FOLDER / "run_1").iterdir()}
-    assert left == {"accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv", "meta.txt", ".lock"}
+    assert left == {*FILES, "pit.csv", "meta.txt", ".lock"}
 
 
-@pytest.mark.parametrize("file", [checkpoint.FILE, "crps.csv", "meta.txt"])
+@pytest.mark.parametrize(
+    "file",
+    ["run_1/checkpoint.pt", "run_1/crps.csv", "run_1/meta.txt", "Pairs/accuracies.csv", "Pairs/losses.csv"],
+)
 def test_killed_between_temporary_file_and_rename(
     tmp_path: Path, undisturbed: dict[str, bytes], file: str
 ) -> None:
     arguments = [*ONE, "--runs_folder", tmp_path]
     assert finish(start(arguments, die_at_rename_of=file)) == -signal.SIGKILL
-    folder = tmp_path / FOLDER / "run_1"
-    assert list(folder.glob(".part-*"))
-    assert not (folder / "meta.txt").exists()
+    assert list(tmp_path.rglob(".part-*"))
+    assert (tmp_path / FOLDER / "run_1/meta.txt").exists() == file.startswith("Pairs")
     assert finish(start(arguments)) == 0
     assert files(tmp_path) == undisturbed
     assert not list(tmp_path.rglob(".part-*"))
@@ -136,6 +140,27 @@ def test_a_finished_run_is_skipped_and_overwrite_makes_it_anew(
     assert files(tmp_path / "runs") == undisturbed
 
 
+def test_a_second_signal_does_not_break_the_first_ones_work_off(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    for repetition in range(4):
+        runs = tmp_path / f"runs{repetition}" / FOLDER
+        process = start([*RUN, "--restarts", "3", "--runs_folder", tmp_path / f"runs{repetition}"], said)
+        wait_for((runs / "run_3" / checkpoint.FILE).exists)
+        assert process.pid is not None
+        for number, pause in (
+            (signal.SIGTERM, 0.001 * 4**repetition),
+            (signal.SIGINT, 0),
+            (signal.SIGTERM, 0),
+        ):
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                os.kill(process.pid, number)
+            time.sleep(pause)
+        assert finish(process) == 143
+        assert all((runs / f"run_{i}" / checkpoint.FILE).exists() for i in (1, 2, 3))
+        assert all((runs / f"run_{i}" / "accuracies.csv").exists() for i in (1, 2, 3))
+    assert "Traceback" not in said.read_text()
+
+
 def test_other_settings_do_not_go_on(tmp_path: Path) -> None:
     path, said = begun(tmp_path), tmp_path / "said"
     before = path.read_bytes()
@@ -144,13 +169,56 @@ def test_other_settings_do_not_go_on(tmp_path: Path) -> None:
         ("--model_seed", "7", "model_seed 1, not 7"),
     ):
         changed = [*ONE, "--runs_folder", tmp_path, option, value]
-        assert finish(start(changed, said)) == 2
-        assert f"run_1 was made with {difference}" in said.read_text()
+        for more in ([], ["--run_id", "2"], ["--run_id", "2", "--overwrite", "1"]):
+            assert finish(start([*changed, *more], said)) == 2
+            assert f"{FOLDER} was made with {difference}" in said.read_text().splitlines()[-1]
     assert path.read_bytes() == before
     assert finish(start([*changed, "--overwrite", "1"])) == 0
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "bomb", "other"])
+def test_other_settings_beside_a_run_that_has_no_checkpoint_yet(
+    tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    arguments, said = [*ONE, "--runs_folder", tmp_path / "runs"], tmp_path / "said"
+    process = start(arguments, checkpoints_every=1e9)
+    wait_for((tmp_path / "runs" / FOLDER / "run_1/.lock").exists)
+    for more, reason in (
+        (["--run_id", "2"], "model_seed 1, not 7: take another"),
+        (["--overwrite", "1"], "model_seed 1, not 7: another process is at it"),
+    ):
+        assert finish(start([*arguments, "--model_seed", "7", *more], said)) == 2
+        assert reason in said.read_text().splitlines()[-1]
+    assert finish(process) == 0
+    assert files(tmp_path / "runs") == undisturbed
+
+
+def test_overwrite_leaves_a_run_at_work_alone(tmp_path: Path) -> None:
+    arguments = [*ONE, "--runs_folder", tmp_path]
+    process = start(arguments)
+    path = tmp_path / FOLDER / "run_1" / checkpoint.FILE
+    wait_for(path.exists)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    assert finish(start([*arguments, "--overwrite", "1"])) == 1
+    assert finish(start([*arguments, "--overwrite", "1", "--model_seed", "5"])) == 2
+    assert path.exists()
+    os.kill(process.pid, signal.SIGCONT)
+    assert finish(process) == 0
+
+
+@pytest.mark.parametrize("name", ["run", "device", "data"])
+def test_checkpoint_of_another_run_device_or_table(tmp_path: Path, name: str) -> None:
+    path, said = begun(tmp_path), tmp_path / "said"
+    content = checkpoint.read(path, KEYS)
+    assert content is not None
+    content["env"]["origin"][name] = "other"
+    checkpoint.write(path, content)
+    assert finish(start([*ONE, "--runs_folder", tmp_path], said)) == 2
+    line = said.read_text().splitlines()[-1]
+    assert f"run_1: its checkpoint belongs to {name} other, not " in line
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "bomb", "tensor", "other"])
 def test_damaged_checkpoint_is_set_aside(tmp_path: Path, undisturbed: dict[str, bytes], damage: str) -> None:
     runs = tmp_path / "runs"
     path, evidence = begun(runs), tmp_path / "executed"
@@ -163,8 +231,10 @@ def test_damaged_checkpoint_is_set_aside(tmp_path: Path, undisturbed: dict[str, 
         path.write_bytes(b"")
     elif damage == "bomb":
         checkpoint.write(path, Bomb(evidence))  # type: ignore[arg-type]
-    else:
+    elif damage == "tensor":
         checkpoint.write(path, torch.ones(3))  # type: ignore[arg-type]
+    else:
+        checkpoint.write(path, {"env": 3})
     assert finish(start([*ONE, "--runs_folder", runs], tmp_path / "said")) == 0
     text = (tmp_path / "said").read_text()
     assert f"{path} is damaged (" in text

@@ -3,12 +3,34 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import evaluate
+from agents.random import RandomAgent
 from core import EnvironmentLogger
 from tests.reliability.worker import files
+
+
+def test_an_agent_whose_state_no_checkpoint_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RandomAgent, "state_dict", lambda self: {"seen": np.float64(3)})
+    run = [
+        "--agent",
+        "random",
+        "--dataset",
+        "diabetes",
+        "--query_size",
+        "2",
+        "--budget",
+        "4",
+        "--restarts",
+        "1",
+    ]
+    with pytest.raises(
+        TypeError, match=r"RandomAgent\.state_dict must return tensors and plain values alone"
+    ):
+        evaluate.main([*run, "--runs_folder", str(tmp_path / "runs")])
 
 
 @pytest.mark.parametrize(

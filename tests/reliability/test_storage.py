@@ -1,6 +1,7 @@
 """Disks that fill up, and files that are not what they should be."""
 
 import io
+import os
 import pickle
 import shutil
 import subprocess
@@ -36,11 +37,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
-    arguments, said = [*ONE, "--runs_folder", small_disk], tmp_path / "said"
+    arguments, said = [*ONE, "--variation", "gauss", "--runs_folder", small_disk / "runs"], tmp_path / "said"
     assert finish(start(arguments)) == 0
     before = files(small_disk)
-    # Too full for a checkpoint (of half a megabyte), not for the run's folder.
-    (small_disk / "filler").write_bytes(bytes(700_000))
+    # Too full for a checkpoint (of 0.2 MB), not for the run's folder.
+    (small_disk / "filler").write_bytes(bytes(850_000))
     assert finish(start([*arguments, "--run_id", "2"], said)) == 2
     lines = said.read_text().splitlines()
     assert lines[-1].startswith("evaluate.py: ")
@@ -51,19 +52,55 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
 
     (small_disk / "filler").unlink()
     assert finish(start([*arguments, "--run_id", "2"], said)) == 0
-    header = (small_disk / FOLDER / "accuracies.csv").read_text().splitlines()[0]
+    header = (small_disk / "runs_gauss" / FOLDER / "accuracies.csv").read_text().splitlines()[0]
     assert header == "added,run_1,run_2"
 
 
-def test_a_lost_folder_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_a_lost_folder_is_one_line(tmp_path: Path, restarts: int) -> None:
     runs, said = tmp_path / "runs", tmp_path / "said"
-    process = start([*RUN, "--restarts", "1", "--runs_folder", runs], said, checkpoints_every=1e9)
-    wait_for((runs / FOLDER / "run_1/.lock").exists)
+    process = start([*RUN, "--restarts", restarts, "--runs_folder", runs], said, checkpoints_every=1e9)
+    wait_for((runs / FOLDER / f"run_{restarts}/.lock").exists)
     shutil.rmtree(runs)
     assert finish(process) == 2
+    text = said.read_text()
+    assert text.splitlines()[-1].startswith("evaluate.py: ")
+    assert "cannot be written: No such file or directory" in text.splitlines()[-1]
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("run_1", "file"),
+        ("run_1/meta.txt", "folder"),
+        ("run_1/checkpoint.pt", "folder"),
+        ("run_1/.lock", "folder"),
+        (".lock", "folder"),
+        ("settings.txt", "bytes"),
+    ],
+)
+def test_a_strange_file_is_one_line(tmp_path: Path, name: str, what: str) -> None:
+    path, said = tmp_path / FOLDER / name, tmp_path / "said"
+    path.parent.mkdir(parents=True)
+    if what == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(b"\xff\0")
+    assert finish(start([*ONE, "--runs_folder", tmp_path], said)) == 2
     line = said.read_text().splitlines()[-1]
-    assert line.startswith("evaluate.py: ")
-    assert "cannot be written: No such file or directory" in line
+    assert line.startswith(f"evaluate.py: {path.parent if what == 'bytes' else path}")
+    assert "Traceback" not in said.read_text()
+
+
+def test_a_path_that_is_no_text(tmp_path: Path) -> None:
+    runs = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    trial = [*RUN, "--restarts", "1", "--budget", "2", "--runs_folder", runs, "--data_folder", runs]
+    assert finish(start(trial, tmp_path / "said")) == 0
+    text = (tmp_path / "said").read_text()
+    assert "results: " in text
+    assert "Traceback" not in text
+    assert finish(start(trial, tmp_path / "said")) == 0
 
 
 def test_a_pickle_in_a_cache_is_not_executed(tmp_path: Path) -> None:

@@ -19,21 +19,21 @@ from core.cli import run_script
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.reliability.worker"])
 
-FILES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv")
+FILES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv", "calibration.csv")
 
 
 def start(
     arguments: Sequence[object],
     said: Path = Path(os.devnull),
     checkpoints_every: float = 0.0,
-    die_at_rename_of: str | None = None,
+    die_at_rename_of: str = "nothing",
 ) -> BaseProcess:
     """A process that runs evaluate.py.
 
     Args:
         said: file that takes what it prints.
         checkpoints_every: seconds.
-        die_at_rename_of: it kills itself when a file of this name has been written and not yet renamed.
+        die_at_rename_of: end of a path; it kills itself when that file has been written and not yet renamed.
     """
     process = _context.Process(
         target=_work, args=([str(a) for a in arguments], said, checkpoints_every, die_at_rename_of)
@@ -42,13 +42,13 @@ def start(
     return process
 
 
-def _work(arguments: list[str], said: Path, checkpoints_every: float, die_at_rename_of: str | None) -> None:
+def _work(arguments: list[str], said: Path, checkpoints_every: float, die_at_rename_of: str) -> None:
     torch.set_num_threads(1)
     core.logger.SECONDS_BETWEEN_CHECKPOINTS = checkpoints_every
     rename = os.replace
 
     def replace(part: Path | str, target: Path | str) -> None:
-        if Path(target).name == die_at_rename_of:
+        if str(target).endswith(die_at_rename_of):
             os.kill(os.getpid(), signal.SIGKILL)
         rename(part, target)
 
@@ -77,5 +77,5 @@ def wait_for(happened: Callable[[], object]) -> None:
 
 def files(folder: Path) -> dict[str, bytes]:
     """The CSV files below a folder, by their relative names."""
-    found = [path for name in FILES for path in folder.rglob(name)]
+    found = [path for name in (*FILES, "pit.csv") for path in folder.rglob(name)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}

@@ -252,6 +252,7 @@ class EnvironmentLogger:
             write_file(self.log_path / "selected_points.pt", lambda path: path.write_bytes(buffer.getvalue()))
         seconds = self._in_step + self._outside + time.perf_counter() - self._left
         measured = {
+            "seed_set": self.env.dataset.seed_set,
             "data_check": self.env.dataset.data_check,
             "epochs": self._epochs,
             "seconds": round(seconds, 1),

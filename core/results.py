@@ -30,7 +30,9 @@ __all__ = [
     "read_curves",
     "read_meta",
     "run_folders",
+    "runs_root",
     "series",
+    "upper_bound_folder",
     "write_meta",
 ]
 
@@ -50,6 +52,20 @@ def experiment_folder(
     runs_folder: Path, dataset: str, query_size: int, agent: str, variation: str, protocol: str
 ) -> Path:
     """`runs[_<variation>][_corrected]/<dataset>/<query_size>/<agent>`, of result folder names."""
+    return runs_root(runs_folder, variation, protocol) / dataset / str(query_size) / agent
+
+
+def upper_bound_folder(runs_folder: Path, dataset: str, variation: str, protocol: str) -> Path:
+    """`runs[_<variation>][_corrected]/<dataset>/UpperBound`."""
+    return runs_root(runs_folder, variation, protocol) / dataset / "UpperBound"
+
+
+def runs_root(runs_folder: Path, variation: str, protocol: str) -> Path:
+    """`runs[_<variation>][_corrected]`.
+
+    Raises:
+        UserError: `runs_folder` is the root of a file system.
+    """
     suffix = "" if variation == "nf" else f"_{variation}"
     suffix += "" if protocol == "published" else f"_{protocol}"
     if suffix:
@@ -57,7 +73,7 @@ def experiment_folder(
         if not named.name:
             raise UserError(f"--runs_folder {runs_folder} has no name that '{suffix}' could be added to")
         runs_folder = named.with_name(named.name + suffix)
-    return runs_folder / dataset / str(query_size) / agent
+    return runs_folder
 
 
 def series(index: pd.Index, values: Sequence[float], run_id: int) -> pd.DataFrame:

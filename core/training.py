@@ -60,6 +60,10 @@ class EarlyStopping:
 
     def __init__(self, patience: int) -> None:
         self.patience = patience
+        self.reset()
+
+    def reset(self) -> None:
+        """As before the first epoch."""
         self.minimum = math.inf
         self.waited = 0
 
@@ -69,7 +73,20 @@ class EarlyStopping:
             self.minimum, self.waited = value, 0
         else:
             self.waited += 1
+        return self.stopped
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has said stop."""
         return self.waited > self.patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes from epoch to epoch."""
+        return {"minimum": self.minimum, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave."""
+        self.minimum, self.waited = state["minimum"], state["waited"]
 
 
 class Trainer:
@@ -80,6 +97,9 @@ class Trainer:
         config: model and training of the experiment.
         protocol: which quantity early stopping watches.
         seeds: the streams `batches` and `dropout` are used, of each member its own.
+
+    Attributes:
+        drop_last: an incomplete last minibatch is dropped where there are more points than one holds.
     """
 
     def __init__(self, model: DensityModel, config: Config, protocol: Protocol, seeds: Seeds) -> None:
@@ -90,6 +110,7 @@ class Trainer:
         self.batches = [seeds.torch("batches", member=member) for member in members]
         self.masks = [seeds.torch("dropout", device, member) for member in members]
         self.fits = 0
+        self.drop_last = True
         self._initial = model.theta.detach().clone()
         self.optimizer = self._new_optimizer()
 
@@ -256,14 +277,15 @@ class _Stack:
         self.masks = [self.fits[slot.fit].trainer.masks[slot.member] for slot in self.slots]
 
     def train_epoch(self) -> None:
-        """One pass over each model's points in fresh order; an incomplete last minibatch is dropped."""
+        """One pass over each model's points in fresh order."""
         n = len(self.fits[0].x)
         size = min(self.config.batch_size, n)
         orders = [
             slot.fit * n + torch.randperm(n, generator=self.fits[slot.fit].trainer.batches[slot.member])
             for slot in self.slots
         ]
-        order = torch.stack(orders)[:, : n // size * size].to(self.x.device)
+        seen = n // size * size if self.fits[0].trainer.drop_last else n
+        order = torch.stack(orders)[:, :seen].to(self.x.device)
         for rows in order.split(size, 1):
             density = self.model(self.x[rows], self.masks)
             loss = -density.log_prob(self.y[rows]).mean(-1).sum()

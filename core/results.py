@@ -108,8 +108,8 @@ def read_curves(path: Path) -> pd.DataFrame:
         UserError: the file is missing or damaged.
     """
     try:
-        # By way of texts: pandas before 3.0 reads most floats an ulp off.
-        table = pd.read_csv(path, dtype=str, index_col=0).astype("float64")
+        # pandas' own way of reading floats is an ulp off, before its release 3.0.
+        table = pd.read_csv(path, index_col=0, float_precision="round_trip").astype("float64")
         if table.empty:
             raise ValueError("no rows")
         table.index = table.index.astype("int64")
@@ -150,7 +150,7 @@ def claimed(run_folder: Path) -> Iterator[bool]:
         lock.release()
 
 
-def _run_id(folder: Path) -> int:
+def id_of(folder: Path) -> int:
     """The id of the run in a folder `run_<id>`; -1 for another name."""
     match = re.fullmatch(r"run_(\d+)", folder.name)
     return int(match[1]) if match else -1
@@ -158,8 +158,8 @@ def _run_id(folder: Path) -> int:
 
 def run_folders(experiment: Path) -> list[Path]:
     """The folders of all runs, begun or finished, in the order of their ids."""
-    found = [folder for folder in experiment.glob("run_*") if _run_id(folder) >= 0 and folder.is_dir()]
-    return sorted(found, key=_run_id)
+    found = [folder for folder in experiment.glob("run_*") if id_of(folder) >= 0 and folder.is_dir()]
+    return sorted(found, key=id_of)
 
 
 def finished_runs(experiment: Path) -> list[Path]:
@@ -235,7 +235,7 @@ def agree_on_settings(
         if differing:
             advice = "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1"
             runs = _begun(experiment) if overwrite else []
-            if not overwrite or any(_run_id(folder) not in run_ids for folder in runs):
+            if not overwrite or any(id_of(folder) not in run_ids for folder in runs):
                 raise UserError(differing[0] + advice)
             for folder in runs:
                 with claimed(folder) as mine:

@@ -80,7 +80,8 @@ def load_results(runs_folder: str | Path = "runs") -> Results:
         for experiment in sorted(root.glob("*/UpperBound")):
             keys = _keys(experiment, TASK[:3])
             for folder in results.finished_runs(experiment) if keys else []:
-                upper[(*keys, results.id_of(folder))] = _read_metrics(folder)
+                run = (*keys, results.id_of(folder))
+                upper[run] = _read_metrics(folder)
     numbers = ["rounds", "seconds_choosing", "seconds_in_step"]
     of_run = [*EXPERIMENT, "run", "labelled"]
     return Results(

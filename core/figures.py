@@ -142,7 +142,7 @@ def rank_table(found: Results) -> pd.DataFrame:
         for metric in ("nll", "mae"):
             table = blocks(part, metric).table
             columns[tuple([*task.values(), METRICS[metric]])] = ranks(table).mean()
-    wide = pd.DataFrame(columns)
+    wide = pd.DataFrame(columns).map("{:.2f}".format, na_action="ignore")
     return wide.rename_axis(columns=[*TASK, "metric"]) if columns else wide
 
 
@@ -153,14 +153,17 @@ def win_table(found: Results) -> pd.DataFrame:
         of = wins(areas(found.curves), metric)
         text = [f"{a} / {b} / {c}" for a, b, c in of[["win", "tie", "loss"]].itertuples(index=False)]
         parts.append(of[EXPERIMENT].assign(metric=METRICS[metric], wins=text))
-    return pd.concat(parts).pivot(index="agent", columns=[*TASK, "metric"], values="wins")
+    wide = pd.concat(parts).pivot(index="agent", columns=[*TASK, "metric"], values="wins")
+    return wide.sort_index(axis=1)
 
 
 def difference_table(found: Results) -> pd.DataFrame:
     """Holm-corrected p-values of all pairs of agents, by NLL, over all tasks of the published protocol."""
     published = select(areas(found.curves), {"protocol": "published"})
     table = blocks(published, "nll").table
-    return compare(table).p_values if len(table) and table.shape[1] > 1 else pd.DataFrame()
+    if not len(table) or table.shape[1] < 2:
+        return pd.DataFrame()
+    return compare(table).p_values.map("{:.3g}".format)
 
 
 def upper_bound_table(found: Results) -> pd.DataFrame:

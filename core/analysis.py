@@ -32,6 +32,7 @@ __all__ = [
     "load_results",
     "ranks",
     "relative_areas",
+    "select",
     "summary",
     "wins",
 ]
@@ -191,6 +192,13 @@ def spans(numbers: Iterable[int]) -> str:
     breaks = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(ordered)) if b > a + 1), len(ordered)]
     parts = [ordered[first:end] for first, end in pairwise(breaks)]
     return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts if part)
+
+
+def select(table: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
+    """The rows that have these values in the columns of these names."""
+    for name, value in wanted.items():
+        table = table[table[name] == value]
+    return table
 
 
 def areas(curves: pd.DataFrame) -> pd.DataFrame:

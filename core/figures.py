@@ -18,10 +18,11 @@ from .analysis import (
     find_missing_runs,
     ranks,
     relative_areas,
+    select,
     summary,
     wins,
 )
-from .plots import METRICS, select, task_label
+from .plots import METRICS, task_label
 
 __all__ = ["FIGURES", "TABLES"]
 

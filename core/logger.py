@@ -153,7 +153,6 @@ class EnvironmentLogger:
             self._points.append(self.env.points(action))
         state, reward, terminated, truncated, info = yield from self._timed(self.env.stepping(action))
         self._log(info)
-        self._finished = terminated or truncated
         self._take_snapshot()
         return state, reward, terminated, truncated, info
 
@@ -190,6 +189,7 @@ class EnvironmentLogger:
             index.append(info[self.env.index_name])
             values.append(info[name])
         self._epochs += info["epochs"]
+        self._finished = self.env.finished
 
     def _take_snapshot(self) -> None:
         """Keeps what a checkpoint needs, and writes it if the last one is old."""

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from .agent import AGENTS
-from .analysis import Blocks, Comparison, interval, load_results
+from .analysis import Blocks, Comparison, interval, load_results, select
 from .cli import ArgumentParser, at_least, run_script
 from .config import VARIATIONS
 from .errors import UserError
@@ -145,8 +145,8 @@ def learning_curves(
     """MAE, NLL and CRPS over the labelled points, for all agents of one task.
 
     A line is the mean over an agent's runs (their number is in the legend), the band around it the
-    95 % confidence interval of the mean by Student's t. The y axes leave out the first tenth of the
-    labels where that is much higher than the rest.
+    95 % confidence interval of the mean by Student's t. Where the beginning is far above the rest,
+    the y axis leaves it out.
 
     Args:
         curves: of one task, as of `Results.curves`.
@@ -161,21 +161,22 @@ def learning_curves(
             ends = [of_metric["labelled"].min(), of_metric["labelled"].max()]
             panel.plot(ends, [bound] * 2, color="#555555", linestyle=(0, (1, 2)), label="full data set")
         panel.set(xlabel="labelled points", ylabel=f"{METRICS[metric]} (scaled target)")
-        _cut_off_beginning(panel, of_metric)
+        _limit_to_means(panel, of_metric)
     figure.suptitle(title)
     _legend(figure, panels[0])
     return figure
 
 
-def _cut_off_beginning(panel: Axes, curves: pd.DataFrame) -> None:
-    """Limits the y axis to what matters where the first points would squeeze the rest flat."""
+def _limit_to_means(panel: Axes, curves: pd.DataFrame) -> None:
+    """Limits the y axis by the mean curves: wide bands and the first points would squeeze them flat."""
     means = curves.groupby(["agent", "labelled"], observed=True)["value"].mean()
     labelled = means.index.get_level_values("labelled")
     later = means[labelled >= labelled.min() + (labelled.max() - labelled.min()) / 10]
-    low, high = panel.get_ylim()
-    top = later.max() + 0.5 * (later.max() - later.min())
-    if later.max() > later.min() and high - low > 2 * (top - low):
-        panel.set_ylim(top=top)
+    span = later.max() - later.min()
+    if span > 0:
+        drawn = panel.get_lines()
+        low = min(np.nanmin(line.get_ydata()) for line in drawn)
+        panel.set_ylim(low - 0.15 * span, min(means.max() + 0.1 * span, later.max() + 0.5 * span))
 
 
 def _last_epochs(upper_bounds: pd.DataFrame) -> pd.Series:
@@ -367,13 +368,6 @@ def main() -> None:
     title = task_label(task | {"query_size": args.query_size})
     save(learning_curves(curves, select(found.upper_bounds, task), title), args.out)
     print(f"learning curves: {args.out}")
-
-
-def select(table: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
-    """The rows that have these values in the columns of these names."""
-    for name, value in wanted.items():
-        table = table[table[name] == value]
-    return table
 
 
 if __name__ == "__main__":

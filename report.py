@@ -8,7 +8,7 @@ The page needs nothing but itself: figures are inline SVG, and there are no scri
 import argparse
 import html
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -16,11 +16,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import agents  # noqa: F401 (their names and what they can score)
-from core.analysis import Results, load_results
 from core.cli import ArgumentParser, run_script
 from core.errors import UserError
-from core.figures import FIGURES, TABLES
+from core.figures import FIGURES, TABLES, Figures
 from core.files import write_file
+from core.loading import Results, load_results
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1250px; margin: auto; padding: 0 1em; color: #222 }
@@ -63,21 +63,27 @@ def first_line(function: object) -> str:
     return html.escape((function.__doc__ or "").strip().splitlines()[0])
 
 
-def sections(found: Results) -> Iterator[tuple[str, str]]:
-    """Heading and content of each section that has any."""
-    for heading, make_table in TABLES.items():
-        table = make_table(found)
-        if not table.empty:
-            note = f'<p class="note">{first_line(make_table)}</p>'
-            yield heading, f'{note}<div class="table">{table_html(table)}</div>'
-    for heading, make_figures in FIGURES.items():
-        parts = [
-            f'<figure id="{html.escape(name)}">{inline_svg(name, figure)}'
-            f"<figcaption>{html.escape(name)}</figcaption></figure>"
-            for name, figure in make_figures(found)
-        ]
-        if parts:
-            yield heading, f'<p class="note">{first_line(make_figures)}</p>' + "\n".join(parts)
+def table_section(make: Callable[[Results], pd.DataFrame], found: Results) -> str:
+    table = make(found)
+    return "" if table.empty else f'<div class="table">{table_html(table)}</div>'
+
+
+def figure_section(make: Callable[[Results], Figures], found: Results) -> str:
+    return "\n".join(
+        f'<figure id="{html.escape(name)}">{inline_svg(name, figure)}'
+        f"<figcaption>{html.escape(name)}</figcaption></figure>"
+        for name, figure in make(found)
+    )
+
+
+def sections(found: Results) -> dict[str, str]:
+    """Heading and content of each section; an empty content where the runs give none."""
+    contents = {heading: (make, table_section(make, found)) for heading, make in TABLES.items()}
+    contents |= {heading: (make, figure_section(make, found)) for heading, make in FIGURES.items()}
+    return {
+        heading: content and f'<p class="note">{first_line(make)}</p>\n{content}'
+        for heading, (make, content) in contents.items()
+    }
 
 
 def overview(found: Results, runs_folder: Path) -> str:
@@ -92,11 +98,15 @@ def overview(found: Results, runs_folder: Path) -> str:
 
 def page(found: Results, runs_folder: Path) -> str:
     """The whole page."""
-    parts = list(sections(found))
+    contents = sections(found)
+    parts = [(heading, content) for heading, content in contents.items() if content]
     links = "".join(f'<a href="#s{i}">{html.escape(heading)}</a>' for i, (heading, _) in enumerate(parts))
     body = "\n".join(
         f'<h2 id="s{i}">{html.escape(heading)}</h2>\n{content}' for i, (heading, content) in enumerate(parts)
     )
+    lacking = ", ".join(heading for heading, content in contents.items() if not content)
+    if lacking:
+        body += f'\n<p class="note">Not here, as the runs give none of it: {html.escape(lacking)}.</p>'
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Results</title><style>{STYLE}</style></head>

@@ -8,21 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import plots
-from .analysis import (
-    EXPERIMENT,
-    TASK,
-    Results,
-    areas,
-    blocks,
-    compare,
-    find_missing_runs,
-    ranks,
-    relative_areas,
-    select,
-    summary,
-    wins,
-)
-from .plots import METRICS, task_label
+from .analysis import areas, blocks, compare, ranks, relative_areas, select, summary, wins
+from .labels import METRICS, task_label
+from .loading import EXPERIMENT, TASK, Results, find_missing_runs
 
 __all__ = ["FIGURES", "TABLES"]
 
@@ -142,8 +130,10 @@ def rank_table(found: Results) -> pd.DataFrame:
     for task, part in _groups(areas(found.curves), TASK):
         for metric in ("nll", "mae"):
             table = blocks(part, metric).table
-            columns[tuple([*task.values(), METRICS[metric]])] = ranks(table).mean()
-    wide = pd.DataFrame(columns).map("{:.2f}".format, na_action="ignore")
+            of_task = ranks(table).mean().map("{:.2f}".format)
+            of_task["(blocks)"] = str(len(table))
+            columns[tuple([*task.values(), METRICS[metric]])] = of_task
+    wide = pd.DataFrame(columns)
     return wide.rename_axis(columns=[*TASK, "metric"]) if columns else wide
 
 
@@ -159,12 +149,18 @@ def win_table(found: Results) -> pd.DataFrame:
 
 
 def difference_table(found: Results) -> pd.DataFrame:
-    """Holm-corrected p-values of all pairs of agents, by NLL, over all tasks of the published protocol."""
-    published = select(areas(found.curves), {"protocol": "published"})
-    table = blocks(published, "nll").table
-    if not len(table) or table.shape[1] < 2:
-        return pd.DataFrame()
-    return compare(table).p_values.map("{:.3g}".format)
+    """Holm-corrected p-values of all pairs of agents, by NLL, over all tasks of a protocol."""
+    of_protocols = {}
+    for keys, part in _groups(areas(found.curves), ["protocol"]):
+        table = blocks(part, "nll").table
+        if len(table) and table.shape[1] > 1:
+            of_protocols[keys["protocol"]] = compare(table).p_values.map("{:.3g}".format)
+    return pd.concat(of_protocols, names=["protocol", "agent"]) if of_protocols else pd.DataFrame()
+
+
+def problem_table(found: Results) -> pd.DataFrame:
+    """Folders that are damaged or do not fit, and were left out."""
+    return found.problems
 
 
 def upper_bound_table(found: Results) -> pd.DataFrame:
@@ -182,6 +178,7 @@ TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "Mean ranks": rank_table,
     "Wins against random": win_table,
     "Differences between agents": difference_table,
-    "Upper bounds": upper_bound_table,
+    "Upper bounds, last epoch": upper_bound_table,
     "What is missing": find_missing_runs,
+    "Problems": problem_table,
 }

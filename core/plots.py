@@ -1,12 +1,14 @@
 """How the study's figures are drawn: each function makes one matplotlib figure from tidy tables.
 
-The tables are those of `core.analysis`. An agent has the same colour and line in every figure.
+The tables are those of `core.loading` and `core.analysis`. An agent has the same colour and line in every
+figure.
 
     python -m core.plots --dataset diabetes --query_size 5 --out learning_curve.png
 
 draws the learning curves of all agents on one task.
 """
 
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,95 +20,58 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from .agent import AGENTS
-from .analysis import Blocks, Comparison, interval, load_results, select
+from .analysis import Blocks, Comparison, interval, select
 from .cli import ArgumentParser, at_least, run_script
 from .config import VARIATIONS
 from .errors import UserError
+from .labels import METRICS, agent_label, task_label
+from .loading import TASK, load_results
 from .protocol import PROTOCOLS
 
 __all__ = [
-    "agent_label",
     "calibration",
     "critical_differences",
     "heat_map",
     "learning_curves",
     "query_sizes",
     "save",
-    "task_label",
     "times",
     "upper_bound_curves",
 ]
 
-METRICS = {
-    "mae": "MAE",
-    "nll": "NLL",
-    "crps": "CRPS",
-    "calibration": "calibration error",
-    "validation_nll": "validation NLL",
-}
-_WORDS = {
-    "coreset": "CoreSet",
-    "typiclust": "TypiClust",
-    "coregcn": "CoreGCN",
-    "nflows_out": "NFlows-Out",
-    "lc": "LC",
-    "conf": "confidence",
-    "pakinsons": "Parkinsons",
-    "bimodalsin": "bimodal sine",
-    **{word: word.upper() for word in ("bald", "balsa", "kl", "emd", "nf")},
-}
-_VARIATIONS = {
-    "nf": "normalizing flow",
-    "gauss": "Gaussian",
-    "ensemble": "ensemble of flows",
-    "gauss_ensemble": "ensemble of Gaussians",
-}
+_HISTOGRAMS = 7
 # Okabe & Ito without their yellow, which is too pale on paper: told apart by the colour-blind as well.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 _LINES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
-# Who is most often compared differs in colour, not in line alone.
-_FIRST = (
+# Fixed, so that an agent looks the same whoever else is there. Who is most often compared comes first, and
+# differs from the others there in colour, not in line alone.
+_AGENTS = (
     *("balsa_emd", "balsa_kl_pairs", "balsa_kl_grid", "coreset", "bald", "typiclust", "coregcn"),
-    *("bald_dist_entropy", "bald_dist_std", "nflows_out"),
+    *("bald_dist_entropy", "bald_dist_std", "nflows_out", "balsa_entropy", "nf_conf", "nf_entropy", "nf_std"),
+    *(
+        "balsa_emd_dual",
+        "balsa_kl_pairs_dual",
+        "balsa_kl_grid_dual",
+        "gauss_std",
+        "gauss_entropy",
+        "gauss_lc",
+    ),
+    *("balsa_emd_full", "balsa_kl_grid_norm", "balsa_kl_diff", "balsa_kl_anomaly", "nf_sample_std"),
 )
-
-
-def agent_label(name: str) -> str:
-    """An agent's name for people: `BALSA EMD` for `balsa_emd`."""
-    if name in _WORDS:
-        return _WORDS[name]
-    text = " ".join(_WORDS.get(word, word) for word in name.split("_"))
-    return text[:1].upper() + text[1:]
-
-
-def task_label(task: dict[str, Any]) -> str:
-    """What is the same for all of a figure, for people: its data set, model, protocol, query size."""
-    parts = []
-    if "dataset" in task:
-        parts.append(agent_label(task["dataset"]))
-    if "variation" in task:
-        parts.append(_VARIATIONS.get(task["variation"], task["variation"]))
-    if "query_size" in task:
-        parts.append(f"query size {task['query_size']}")
-    if task.get("protocol", "published") != "published":
-        parts.append(f"{task['protocol']} protocol")
-    return ", ".join(parts)
 
 
 def _style(agent: str) -> dict[str, Any]:
     """The agent's colour and line, whoever else is in the figure."""
     if agent == "random":
         return {"color": "black", "linestyle": "-"}
-    known = [*_FIRST, *sorted(set(AGENTS.classes) - {"random", *_FIRST})]
-    # One that is not registered here gets a style by its name, the same each time.
-    i = known.index(agent) if agent in known else sum(agent.encode())
+    # An agent of one's own gets a style by its name, the same each time.
+    i = _AGENTS.index(agent) if agent in _AGENTS else len(_AGENTS) + sum(agent.encode())
     return {"color": _COLOURS[i % len(_COLOURS)], "linestyle": _LINES[i // len(_COLOURS) % len(_LINES)]}
 
 
 def _ordered(agents: Iterable[str]) -> list[str]:
-    """Random first, then as in `_FIRST`, then by name."""
-    rank = {name: i for i, name in enumerate(("random", *_FIRST))}
+    """Random first, then as in `_AGENTS`, then by name."""
+    rank = {name: i for i, name in enumerate(("random", *_AGENTS))}
     return sorted(set(agents), key=lambda agent: (rank.get(agent, len(rank)), agent))
 
 
@@ -172,11 +137,11 @@ def _limit_to_means(panel: Axes, curves: pd.DataFrame) -> None:
     means = curves.groupby(["agent", "labelled"], observed=True)["value"].mean()
     labelled = means.index.get_level_values("labelled")
     later = means[labelled >= labelled.min() + (labelled.max() - labelled.min()) / 10]
-    span = later.max() - later.min()
-    if span > 0:
-        drawn = panel.get_lines()
-        low = min(np.nanmin(line.get_ydata()) for line in drawn)
-        panel.set_ylim(low - 0.15 * span, min(means.max() + 0.1 * span, later.max() + 0.5 * span))
+    drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in panel.get_lines()])
+    means, later, drawn = (values[np.isfinite(values)] for values in (means, later, drawn))
+    if len(later) and (span := later.max() - later.min()) > 0:
+        low, high = drawn.min(), min(means.max() + 0.1 * span, later.max() + 0.5 * span)
+        panel.set_ylim(low - 0.15 * span, max(high, drawn[drawn <= later.max()].max()))
 
 
 def _last_epochs(upper_bounds: pd.DataFrame) -> pd.Series:
@@ -189,14 +154,18 @@ def upper_bound_curves(upper_bounds: pd.DataFrame, title: str = "") -> Figure:
     figure, panels = _figure(12, 3.6, 3, sharex=True)
     for panel, metric in zip(panels, ("mae", "nll", "crps"), strict=True):
         of_metric = upper_bounds[upper_bounds["metric"] == metric]
+        pale = max(0.3, of_metric["run"].nunique() ** -0.5)
         for _, run in of_metric.groupby("run"):
-            panel.plot(run["epoch"], run["value"], color=_COLOURS[0], linewidth=0.8, alpha=0.7)
-            panel.plot(run["epoch"].iloc[-1], run["value"].iloc[-1], "o", color=_COLOURS[1], markersize=4)
+            panel.plot(run["epoch"], run["value"], color=_COLOURS[0], linewidth=0.6, alpha=pale)
+            panel.plot(
+                run["epoch"].iloc[-1], run["value"].iloc[-1], "o", color=_COLOURS[1], markersize=4, zorder=3
+            )
         last = _last_epochs(of_metric)
         panel.set_title(f"last epoch: {last.mean():.4f} (mean of {len(last)})", fontsize=10)
         panel.set(xlabel="epochs", ylabel=f"{METRICS[metric]} (scaled target)")
         # The first epochs are far above all others.
-        low, high = of_metric["value"].min(), of_metric.loc[of_metric["epoch"] > 3, "value"].quantile(0.98)
+        values = of_metric[np.isfinite(of_metric["value"])]
+        low, high = values["value"].min(), values.loc[values["epoch"] > 3, "value"].quantile(0.98)
         if high > low:
             panel.set_ylim(low - 0.05 * (high - low), high + 0.3 * (high - low))
     figure.suptitle(title)
@@ -204,13 +173,13 @@ def upper_bound_curves(upper_bounds: pd.DataFrame, title: str = "") -> Figure:
 
 
 def critical_differences(found: Blocks, compared: Comparison, title: str = "") -> Figure:
-    """Mean ranks of the agents; a bar joins those that do not differ at 5 % (Demšar, 2006)."""
+    """Mean ranks of the agents; a bar joins those, dotted on it, that do not differ at 5 % (Demšar, 2006)."""
     mean_ranks = compared.mean_ranks.rename(agent_label)
     p_values = compared.p_values.rename(index=agent_label, columns=agent_label)
     colours = {agent_label(agent): _style(agent)["color"] for agent in compared.mean_ranks.index}
-    figure = Figure(figsize=(8, 1.6 + 0.22 * len(mean_ranks)), layout="constrained")
+    figure = Figure(figsize=(8, 1.8 + 0.22 * len(mean_ranks)), layout="constrained")
     panel = figure.subplots()
-    scikit_posthocs.critical_difference_diagram(
+    drawn = scikit_posthocs.critical_difference_diagram(
         mean_ranks,
         p_values,
         ax=panel,
@@ -218,12 +187,18 @@ def critical_differences(found: Blocks, compared: Comparison, title: str = "") -
         label_fmt_right="({rank:.2f}) {label}",
         color_palette=colours,
         label_props={"fontsize": 9},
-        crossbar_props={"linewidth": 2.5},
+        crossbar_props={"linewidth": 2.5, "marker": "o", "markersize": 5},
     )
-    tested = f"{len(found.table)} blocks"
+    for i, bar in enumerate(line for lines in drawn["crossbars"] for line in np.atleast_1d(lines)):
+        bar.set_color(("black", "#888888")[i % 2])  # two on one level must not seem to be one
+    said = [title, f"mean rank, lower is better; {len(found.table)} blocks"]
     if not np.isnan(compared.friedman):
-        tested += f", Friedman p = {compared.friedman:.2g}"
-    panel.set_title(f"{title}\nmean rank, lower is better; {tested}", fontsize=10)
+        said[-1] += f", Friedman p = {compared.friedman:.2g}"
+    if found.incomplete:
+        said.append(f"{found.incomplete} more blocks lack runs")
+    if found.left_out:
+        said.append("without a run in some task: " + ", ".join(map(agent_label, found.left_out)))
+    panel.set_title("\n".join(textwrap.fill(line, 90) for line in said), fontsize=10)
     return figure
 
 
@@ -239,6 +214,8 @@ def query_sizes(areas: pd.DataFrame, title: str = "") -> Figure:
         of_metric = areas[areas["metric"] == metric]
         for i, agent in enumerate(agents):
             of_agent = of_metric[of_metric["agent"] == agent].groupby("query_size")["area"]
+            if not of_agent.ngroups:
+                continue
             mean = of_agent.mean()
             shift = 0.5 * ((i + 0.5) / len(agents) - 0.5)  # side by side, not on top of each other
             at = [sizes.index(size) + shift for size in mean.index]
@@ -273,7 +250,7 @@ def heat_map(relative: pd.DataFrame, metric: str, title: str = "") -> Figure:
     for (row, column), value in np.ndenumerate(table.to_numpy(dtype=float)):
         if not np.isnan(value):
             dark = abs(value) > 0.65 * limit
-            text = f"{value:+.0f}" if per_cent else f"{value:+.2f}"
+            text = f"{value:+.1f}" if per_cent else f"{value:+.2f}"
             panel.text(
                 column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black"
             )
@@ -292,27 +269,34 @@ def calibration(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "") -> Fig
     """Calibration error over the labelled points; calibration curve and PIT histogram at the end.
 
     The calibration curve is the share of the test points whose target lies below the quantile that
-    the model gives for a level, over the levels.
+    the model gives for a level, over the levels. Curve and histogram are of an agent's runs pooled:
+    opposite errors of single runs cancel there, but not in the calibration error. More than seven
+    histograms could not be told apart: the others are not drawn.
 
     Args:
         curves, pit: of one task, as of `Results`.
     """
     figure, (left, middle, right) = _figure(13, 3.8, 3)
-    _draw_curves(left, curves[curves["metric"] == "calibration"])
-    left.set(xlabel="labelled points", ylabel="calibration error", ylim=(0, None))
-    last = pit[pit["labelled"] == pit["labelled"].max()]
-    for agent in _ordered(last["agent"]):
-        counts = last[last["agent"] == agent].groupby("bin")["count"].sum()
+    errors = curves[curves["metric"] == "calibration"]
+    _draw_curves(left, errors)
+    _limit_to_means(left, errors)
+    left.set(xlabel="labelled points", ylabel="calibration error")
+    agents = _ordered(pit["agent"])
+    for i, agent in enumerate(agents):
+        counts = pit[pit["agent"] == agent].groupby("bin")["count"].sum()
         shares, levels = counts / counts.sum(), [*counts.index, 1.0]
         middle.plot(levels, [0, *shares.cumsum()], linewidth=1.3, **_style(agent))
-        right.stairs(shares, levels, **_style(agent))
+        if i < _HISTOGRAMS:
+            right.stairs(shares, levels, **_style(agent))
     calibrated: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 2))}
     middle.plot([0, 1], [0, 1], **calibrated)
     right.axhline(0.05, **calibrated)
     left.plot([], [], label="calibrated", **calibrated)  # for the legend
-    at_the_end = f"at {pit['labelled'].max()} labelled points"
-    middle.set(xlabel="level", ylabel="share of targets below the quantile", title=at_the_end)
-    right.set(xlabel="P(Y ≤ y | x)", ylabel="share of test points", title=f"PIT {at_the_end}", ylim=(0, None))
+    shown = f", first {_HISTOGRAMS} agents" if len(agents) > _HISTOGRAMS else ""
+    middle.set(xlabel="level", ylabel="share of targets below the quantile")
+    right.set(xlabel="P(Y ≤ y | x)", ylabel="share of test points", ylim=(0, None))
+    middle.set_title(f"at {pit['labelled'].max()} labelled points, runs pooled", fontsize=10)
+    right.set_title(f"the same as a histogram{shown}", fontsize=10)
     figure.suptitle(title)
     _legend(figure, left)
     return figure
@@ -323,6 +307,7 @@ def times(runs: pd.DataFrame, title: str = "") -> Figure:
 
     Of runs trained side by side, training is a run's share.
     """
+    runs = runs[runs["rounds"] > 0]
     per_round = runs.assign(
         choosing=runs["seconds_choosing"] / runs["rounds"], training=runs["seconds_in_step"] / runs["rounds"]
     )
@@ -360,13 +345,12 @@ def main() -> None:
     parser.add("out", Path("learning_curves.png"), "PNG, PDF or SVG", type=Path)
     args = parser.parse_args()
     found = load_results(args.runs_folder)
-    task = {name: getattr(args, name) for name in ("dataset", "variation", "protocol", "query_size")}
+    task = {name: getattr(args, name) for name in TASK}
     curves = select(found.curves, task)
     if curves.empty:
         raise UserError(f"no finished runs of {task_label(task)} in {args.runs_folder}")
-    del task["query_size"]
-    title = task_label(task | {"query_size": args.query_size})
-    save(learning_curves(curves, select(found.upper_bounds, task), title), args.out)
+    bounds = select(found.upper_bounds, {name: task[name] for name in TASK[:3]})
+    save(learning_curves(curves, bounds, task_label(task)), args.out)
     print(f"learning curves: {args.out}")
 
 

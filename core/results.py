@@ -151,8 +151,8 @@ def claimed(run_folder: Path) -> Iterator[bool]:
 
 
 def id_of(folder: Path) -> int:
-    """The id of the run in a folder `run_<id>`; -1 for another name."""
-    match = re.fullmatch(r"run_(\d+)", folder.name)
+    """The id of the run in a folder `run_<id>`; -1 for another name, `run_01` too."""
+    match = re.fullmatch(r"run_(0|[1-9]\d*)", folder.name)
     return int(match[1]) if match else -1
 
 

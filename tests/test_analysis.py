@@ -1,6 +1,7 @@
 """Tables of results: read from folders, areas, ranks and tests against values made by hand."""
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from scipy import stats
 
 import agents  # noqa: F401 (what they can score)
 from core import analysis, results
-from core.analysis import EXPERIMENT, areas, blocks, compare, find_missing_runs, load_results
+from core.analysis import areas, blocks, compare
+from core.loading import EXPERIMENT, find_missing_runs, load_results
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
 
@@ -51,8 +53,9 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
             assert one["labelled"].tolist() == [50, 54, 58, 62]
             written = pd.read_csv(folder / file, index_col=0).dropna()[f"run_{run}"]
             assert one["value"].tolist() == written.tolist()
-        counts = found.pit.query(f"agent == 'random' and run == {run} and labelled == 54").sort_values("bin")
-        assert counts["count"].tolist() == pd.read_csv(folder / "pit.csv", index_col=0).loc[4].tolist()
+        counts = found.pit.query(f"agent == 'random' and run == {run}").sort_values("bin")
+        assert counts["labelled"].unique().tolist() == [62]  # the last round's alone
+        assert counts["count"].tolist() == pd.read_csv(folder / "pit.csv", index_col=0).loc[12].tolist()
         np.testing.assert_array_equal(counts["bin"], [k / 20 for k in range(20)])
     other = found.curves[found.curves["agent"] == "coreset"]
     assert set(other[EXPERIMENT].itertuples(index=False, name=None)) == {
@@ -66,29 +69,81 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 
 def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> None:
-    folder = write_experiment(tmp_path / "runs", run_ids=range(1, 7))
+    folder = write_experiment(tmp_path / "runs", run_ids=range(1, 10))
     (folder / "run_2/meta.txt").unlink()
     (folder / "run_3/crps.csv").unlink()
     (folder / "run_4/likelihoods.csv").write_text("added,run_4\n0,much\n")
     (folder / "run_5/meta.txt").write_text("seed_set: many\n")
+    (folder / "run_6/meta.txt").unlink()
+    (folder / "run_6/meta.txt").mkdir()
+    (folder / "run_7/pit.csv").write_text("added,first\n0,3\n")
+    lines = (folder / "run_8/crps.csv").read_text().splitlines()
+    (folder / "run_8/crps.csv").write_text("\n".join([*lines[:4], "4,", *lines[6:]]))
     (folder / "run_x").mkdir()
+    shutil.copytree(folder / "run_1", folder / "run_01")
     found = load_results(tmp_path / "runs")
-    assert found.runs["run"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert found.runs["run"].tolist() == list(range(1, 10))
     status = found.runs["status"].tolist()
-    assert status[:2] == ["finished", "unfinished"]
-    assert [text.startswith("damaged: ") for text in status] == [False, False, True, True, True, False]
-    assert "crps.csv cannot be read" in status[2]
-    assert "meta.txt" in status[4]
-    assert set(found.curves["run"]) == set(found.pit["run"]) == {1, 6}
+    assert status == ["finished", "unfinished", *["damaged"] * 6, "finished"]
+    problems = [Path(name).name for name in found.problems["folder"]]
+    assert problems == [f"run_{i}" for i in range(3, 9)]
+    assert "crps.csv cannot be read" in found.problems["problem"][0]
+    assert "meta.txt does not say seconds_choosing" in found.problems["problem"][2]
+    assert set(found.curves["run"]) == set(found.pit["run"]) == {1, 9}
     missing = find_missing_runs(found)
-    assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-5"]]
+    assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-8"]]
+
+
+@pytest.mark.parametrize("settings", [b"agent: x\xff\n", b"query_size: four\n", b"\xff\xfe\0", b""])
+def test_odd_settings(tmp_path: Path, settings: bytes) -> None:
+    folder = write_experiment(tmp_path / "runs")
+    whole = (folder / "settings.txt").read_bytes()
+    (folder / "settings.txt").write_bytes(whole + settings if b":" in settings else settings)
+    found = load_results(tmp_path / "runs")
+    if settings.startswith(b"agent"):
+        assert found.curves["agent"].unique().tolist() == ["x?"]
+    else:  # what its runs say
+        assert found.curves["agent"].unique().tolist() == ["random"]
+        assert found.problems["folder"].tolist() == [str(folder / "settings.txt")]
+
+
+def test_damaged_upper_bound_is_listed_and_left_out(tmp_path: Path) -> None:
+    write_upper_bound(tmp_path / "runs")
+    (tmp_path / "runs/Diabetes/UpperBound/run_1/losses.csv").write_text("")
+    found = load_results(tmp_path / "runs")
+    assert found.upper_bounds["run"].unique().tolist() == [2]
+    assert "losses.csv cannot be read" in found.problems["problem"][0]
+
+
+def test_runs_of_another_length_are_left_out(tmp_path: Path) -> None:
+    write_experiment(tmp_path / "runs", "random")
+    folder = write_experiment(tmp_path / "runs", "coreset", (1, 2))
+    meta = (folder / "run_1/meta.txt").read_text()
+    (folder / "run_1/meta.txt").write_text(meta.replace("seed_set: 50", "seed_set: 60"))
+    for path in (folder / "run_2").glob("*.csv"):
+        path.write_text("\n".join(path.read_text().splitlines()[:-4]))
+    found = load_results(tmp_path / "runs")
+    assert set(found.curves["agent"]) == {"random"}
+    assert found.runs["status"].tolist() == ["damaged"] * 2 + ["finished"] * 3
+    assert found.problems["problem"].tolist() == [
+        "60 to 72 labelled points, not 50 to 62",
+        "50 to 58 labelled points, not 50 to 62",
+    ]
+
+
+def test_the_same_experiment_twice(tmp_path: Path) -> None:
+    folder = write_experiment(tmp_path / "runs")
+    shutil.copytree(folder, folder.with_name("Random_old"))
+    found = load_results(tmp_path / "runs")
+    assert len(found.runs) == 3
+    assert found.problems["problem"].tolist() == [f"the same run as {folder}/run_{i}" for i in (1, 2, 3)]
 
 
 def test_without_any_runs(tmp_path: Path) -> None:
     (tmp_path / "runs/Diabetes/5/RandomAgent/run_1").mkdir(parents=True)  # no settings: it never began
     for folder in ("runs", "nowhere"):
         found = load_results(tmp_path / folder)
-        assert [len(table) for table in found] == [0, 0, 0, 0]
+        assert [len(table) for table in found] == [0, 0, 0, 0, 0]
         assert areas(found.curves).empty
         assert analysis.summary(areas(found.curves)).empty
         assert find_missing_runs(found).empty
@@ -136,6 +191,9 @@ def test_blocks_are_complete() -> None:
     assert found.left_out == ["good"]
     assert (len(found.table), found.incomplete) == (7, 0)
     assert list(found.table.columns) == ["best", "random"]
+    alone = area_rows({"random": [1.0, 2.0]}, dataset="e")  # nobody to compare with
+    found = blocks(pd.concat([first, alone]), "mae")
+    assert (len(found.table), found.left_out) == (4, [])
 
 
 def test_comparison_by_hand() -> None:
@@ -183,6 +241,13 @@ def test_comparison_is_scikit_posthocs() -> None:
     )
     np.testing.assert_allclose(compare(table).p_values, expected)
     assert compare(table).friedman == stats.friedmanchisquare(*table.to_numpy().T).pvalue
+
+
+def test_agents_that_are_all_alike() -> None:
+    found = compare(blocks(area_rows({name: [1.0, 2.0, 3.0] for name in "abc"}), "mae").table)
+    assert math.isnan(found.friedman)
+    assert (found.p_values == 1).all(axis=None)
+    assert found.mean_ranks.tolist() == [2, 2, 2]
 
 
 def test_beside_random() -> None:

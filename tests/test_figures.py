@@ -16,8 +16,10 @@ import agents
 import evaluate
 import report
 from core import UserError, figures, plots
-from core.analysis import Results, areas, blocks, compare, load_results, relative_areas, select
+from core.analysis import areas, blocks, compare, relative_areas, select
 from core.cli import run_script
+from core.labels import agent_label, task_label
+from core.loading import Results, load_results
 from tests.synthetic_runs import write_experiment, write_upper_bound
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,7 +122,7 @@ def test_heat_map_says_how_far_from_random(found: Results) -> None:
         relative = relative_areas(of_metric, metric)
         figure = plots.heat_map(relative, metric)
         line = relative.query("variation == 'nf' and query_size == 6 and agent == 'coreset'").iloc[0]
-        text = f"{100 * (line['ratio'] - 1):+.0f}" if unit == "%" else f"{line['difference']:+.2f}"
+        text = f"{100 * (line['ratio'] - 1):+.1f}" if unit == "%" else f"{line['difference']:+.2f}"
         columns = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
         rows = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
         at = columns.index("Diabetes\nnf, 6"), rows.index("CoreSet")
@@ -134,14 +136,16 @@ def test_critical_differences_tell_who_differs(found: Results) -> None:
     shown = {text.get_text() for text in figure.axes[0].texts}
     compared = compare(blocks(select(areas(found.curves), {"protocol": "published"}), "nll").table)
     for agent, rank in compared.mean_ranks.items():
-        name = plots.agent_label(str(agent))
+        name = agent_label(str(agent))
         assert {f"{name} ({rank:.2f})", f"({rank:.2f}) {name}"} & shown
     assert len(shown) == len(AGENTS)
     assert "9 blocks, Friedman p = " in figure.axes[0].get_title()
     table = figures.rank_table(found)
-    assert set(table.index) == {*AGENTS, "gauss_std"}
+    assert set(table.index) == {*AGENTS, "gauss_std", "(blocks)"}
     p_values = figures.difference_table(found)
-    assert list(p_values.index) == sorted(AGENTS)
+    assert list(p_values.loc["published"].index) == sorted(AGENTS)
+    assert list(p_values.loc["corrected"].index) == ["coreset", "random"]
+    assert "without a run in some task: Gauss std" in figure.axes[0].get_title()
 
 
 def test_tables(found: Results) -> None:
@@ -153,7 +157,7 @@ def test_tables(found: Results) -> None:
     assert (
         tables["Wins against random"].loc["coreset", ("diabetes", "nf", "published", 4, "MAE")] == "3 / 0 / 0"
     )
-    upper = tables["Upper bounds"].loc[("diabetes", "nf", "published")]
+    upper = tables["Upper bounds, last epoch"].loc[("diabetes", "nf", "published")]
     assert upper["restarts"] == 2
     missing = tables["What is missing"].set_index(["variation", "query_size", "agent", "protocol"])
     assert missing.loc[("nf", 4, "coreset", "published"), "unfinished"] == "4"
@@ -240,8 +244,9 @@ def test_report_holds_every_figure_and_table(runs: Path, found: Results, tmp_pat
     assert page.svgs == len(page.figures)
     assert page.scripts == 0
     assert not page.fetched
-    for heading in (*figures.FIGURES, *figures.TABLES):
-        assert f">{heading}</h2>" in text
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
+    assert headings == [*(name for name in figures.TABLES if name != "Problems"), *figures.FIGURES]
+    assert "Not here, as the runs give none of it: Problems." in text
     assert "45 finished runs" in text
     # Clip paths and markers of one figure must not be those of another.
     svgs = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
@@ -313,11 +318,26 @@ def test_figures_that_cannot_be_written(found: Results, tmp_path: Path) -> None:
             plots.save(figure, path)
 
 
+def test_values_that_are_not_finite(tmp_path: Path) -> None:
+    for query_size in (4, 6):
+        folder = write_experiment(tmp_path / "runs", query_size=query_size)
+        for run in (1, 2):
+            path = folder / f"run_{run}/likelihoods.csv"
+            path.write_text(re.sub(r"^12,.*$", "12,inf", path.read_text(), flags=re.MULTILINE))
+        write_experiment(tmp_path / "runs", "coreset", query_size=query_size)
+    write_upper_bound(tmp_path / "runs")
+    path = tmp_path / "runs/Diabetes/UpperBound/run_1/likelihoods.csv"
+    path.write_text(re.sub(r"^30,.*$", "30,inf", path.read_text(), flags=re.MULTILINE))
+    text = make_report(tmp_path / "runs", tmp_path / "report.html")
+    assert "curves_diabetes_nf_q4" in text
+
+
 def test_labels() -> None:
-    assert plots.agent_label("balsa_kl_pairs_dual") == "BALSA KL pairs dual"
-    assert plots.agent_label("my_agent") == "My agent"
-    assert plots.task_label({"dataset": "sarcos", "variation": "gauss", "query_size": 1}) == (
+    assert agent_label("balsa_kl_pairs_dual") == "BALSA KL pairs dual"
+    assert agent_label("my_agent") == "My agent"
+    assert task_label({"dataset": "sarcos", "variation": "gauss", "query_size": 1}) == (
         "Sarcos, Gaussian, query size 1"
     )
+    assert set(plots._AGENTS) == set(agents.AGENTS.classes) - {"random"}
     styles = [str(plots._style(agent)) for agent in agents.AGENTS.classes]
     assert len(set(styles)) == len(styles)

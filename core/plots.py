@@ -90,14 +90,14 @@ def _legend(figure: Figure, panel: Axes) -> None:
     figure.legend(handles, labels, loc="outside right upper", frameon=False, handlelength=3)
 
 
-def _draw_curves(panel: Axes, curves: pd.DataFrame, with_runs: bool = False) -> None:
+def _draw_curves(panel: Axes, curves: pd.DataFrame, bands: bool = True) -> None:
     """Mean over the runs of each agent, in a band: the 95 % confidence interval of the mean."""
     for agent in _ordered(curves["agent"]):
         table = curves[curves["agent"] == agent].pivot(index="labelled", columns="run", values="value")
         mean, count, style = table.mean(axis=1), table.count(axis=1), _style(agent)
-        label = agent_label(agent) + (f" ({table.shape[1]})" if with_runs else "")
+        label = agent_label(agent) + (f" ({table.shape[1]})" if bands else "")
         panel.plot(mean.index, mean, label=label, linewidth=1.3, **style)
-        if table.shape[1] > 1:
+        if bands and table.shape[1] > 1:
             half = stats.t.ppf(0.975, (count - 1).clip(lower=1)) * table.sem(axis=1)
             panel.fill_between(
                 mean.index, mean - half, mean + half, color=style["color"], alpha=0.15, linewidth=0
@@ -120,7 +120,7 @@ def learning_curves(
     figure, panels = _figure(13, 3.8, 3, sharex=True)
     for panel, metric in zip(panels, ("mae", "nll", "crps"), strict=True):
         of_metric = curves[curves["metric"] == metric]
-        _draw_curves(panel, of_metric, with_runs=True)
+        _draw_curves(panel, of_metric)
         if upper_bounds is not None and len(upper_bounds):
             bound = _last_epochs(upper_bounds[upper_bounds["metric"] == metric]).mean()
             ends = [of_metric["labelled"].min(), of_metric["labelled"].max()]
@@ -278,7 +278,7 @@ def calibration(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "") -> Fig
     """
     figure, (left, middle, right) = _figure(13, 3.8, 3)
     errors = curves[curves["metric"] == "calibration"]
-    _draw_curves(left, errors)
+    _draw_curves(left, errors, bands=False)  # they would fill the panel
     _limit_to_means(left, errors)
     left.set(xlabel="labelled points", ylabel="calibration error")
     agents = _ordered(pit["agent"])

@@ -113,7 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     dataset = make_environment(args, args.run_id, device).dataset
     run_ids = range(args.run_id, args.run_id + args.restarts)
     results.agree_on_settings(folder, settings, run_ids, bool(args.overwrite))
-    finished = run_restarts(args, folder, partial(running, args, device), group_size(args, dataset, device))
+    size = group_size(args, dataset, device)
+    finished = run_restarts(args, folder, settings, partial(running, args, device), size)
     if finished:
         summarise(folder, finished)
     return int(len(finished) < args.restarts)

@@ -168,7 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_threads(args.threads)
     device = pick_device(args.device)
     folder, data = prepare(args)
-    finished = run_restarts(args, folder, partial(running, args, device), group_size(args, data, device))
+    _, settings = make_config(args)
+    size = group_size(args, data, device)
+    finished = run_restarts(args, folder, settings, partial(running, args, device), size)
     if finished:
         summarise(folder, finished)
     return int(len(finished) < args.restarts)

@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 import io
+import math
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -41,8 +43,8 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument(f"--{name}", default=default, help=text + shown, **kwargs)  # type: ignore[arg-type]
 
 
-def at_least(low: int) -> Callable[[str], int]:
-    """An argument type: an integer not below `low`."""
+def at_least(low: int, high: float = math.inf) -> Callable[[str], int]:
+    """An argument type: an integer not below `low`, nor above `high`."""
 
     def convert(text: str) -> int:
         try:
@@ -51,6 +53,8 @@ def at_least(low: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"an integer is wanted, got '{text}'") from None
         if value < low:
             raise argparse.ArgumentTypeError(f"must be at least {low}, got {value}")
+        if value > high:
+            raise argparse.ArgumentTypeError(f"must be at most {high}, got {value}")
         return value
 
     return convert
@@ -66,14 +70,14 @@ def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
     parser.add("dataset", None, "name of a dataset")
     parser.add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
     parser.add("run_id", 1, "id of the first run", type=at_least(0))
-    parser.add("restarts", restarts, "number of runs, of increasing ids", type=at_least(1))
+    parser.add("restarts", restarts, "number of runs, of increasing ids", type=at_least(1, 100_000))
     parser.add("side_by_side", "auto", "runs trained as one stack, in one process", type=auto_or_count)
     parser.add("pool_seed", 1, "seed of validation part and seed set", type=at_least(0))
     parser.add("model_seed", 1, "seed of initial weights, dropout and evaluation", type=at_least(0))
     parser.add("variation", "nf", "the model", choices=VARIATIONS)
     parser.add("protocol", "published", "as the published code does, or its method", choices=list(PROTOCOLS))
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
-    parser.add("threads", 1, "threads of this process", type=at_least(1))
+    parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("overwrite", 0, "1: make runs anew that are there", type=int, choices=(0, 1))
     parser.add(
@@ -116,14 +120,16 @@ class Stopped(KeyboardInterrupt):
     """One of `_SIGNALS` has come."""
 
 
-def _stop(number: int, frame: object) -> NoReturn:
-    _ignore_signals()  # a second one must not break off what is being saved
-    raise Stopped(number)
+#: Seconds after a signal in which others are ignored: they must not break off what is being saved.
+_SECONDS_TO_SAVE = 10.0
+_last_stop = -math.inf
 
 
-def _ignore_signals() -> None:
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+def _stop(number: int, frame: object) -> None:
+    global _last_stop
+    if time.monotonic() - _last_stop > _SECONDS_TO_SAVE:
+        _last_stop = time.monotonic()
+        raise Stopped(number)
 
 
 def run_script(main: Callable[[], int | None]) -> NoReturn:
@@ -146,7 +152,8 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
         code = 2
     except KeyboardInterrupt as stopped:
         number = stopped.args[0] if isinstance(stopped, Stopped) else signal.SIGINT
-        print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
         code = 128 + number
     except BrokenPipeError:
         # Whoever read our output has left (`| head`); the exit must not try to flush again.
@@ -156,5 +163,6 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     except OSError as error:
         print(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         code = 2
-    _ignore_signals()
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(code)

@@ -4,7 +4,7 @@ import io
 import pickle
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
@@ -110,7 +110,7 @@ class EnvironmentLogger:
             (self.log_path / checkpoint.FILE).unlink(missing_ok=True)
         elif self._snapshot:
             self._save()
-            self._write_curves()
+            self._write_curves(self._snapshot["curves"])  # a signal may have come between two lists
         elif kind is None and self.accuracies[0]:
             print(f"{self.log_path.name}: left after {self.env.progress}, not written", file=sys.stderr)
 
@@ -232,12 +232,12 @@ class EnvironmentLogger:
         print(f"{self.log_path.name}: goes on after {self.env.progress}", file=sys.stderr)
         return state
 
-    def _write_curves(self) -> None:
-        index = pd.Index(self.accuracies[0], name=self.env.index_name)
+    def _write_curves(self, curves: Mapping[str, Sequence[Any]]) -> None:
+        index = pd.Index(curves["mae"][0], name=self.env.index_name)
         for file, name in results.FILES.items():
-            table = results.series(index, self._curves[name][1], self.env.seeds.run_id)
+            table = results.series(index, curves[name][1], self.env.seeds.run_id)
             write_file(self.log_path / file, table.to_csv)
-        write_file(self.log_path / results.PIT_FILE, results.histograms(index, self.pit[1]).to_csv)
+        write_file(self.log_path / results.PIT_FILE, results.histograms(index, curves["pit"][1]).to_csv)
 
     def _write(self) -> None:
         if self.decider is None:  # else the folder was there before, and must not have been lost
@@ -245,7 +245,7 @@ class EnvironmentLogger:
         # meta.txt says that a run is finished: gone first, written last.
         for file in ("meta.txt", "selected_points.pt"):
             (self.log_path / file).unlink(missing_ok=True)
-        self._write_curves()
+        self._write_curves(self._curves)
         if self.record_points:
             buffer = io.BytesIO()  # torch.save on a full disk raises no OSError
             torch.save(torch.cat(self._points), buffer)

@@ -3,7 +3,7 @@
 import argparse
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
@@ -23,7 +23,9 @@ __all__ = ["Start", "group_size", "run_restarts"]
 Start: TypeAlias = Callable[[int, Path, str | None], Fitting[None]]
 
 
-def run_restarts(args: argparse.Namespace, folder: Path, start: Start, size: int) -> list[int]:
+def run_restarts(
+    args: argparse.Namespace, folder: Path, settings: Mapping[str, object], start: Start, size: int
+) -> list[int]:
     """Makes the runs `run_id` ... `run_id + restarts - 1`, those that are finished already left out.
 
     A run whose training diverges is named on stderr and does not stop the others.
@@ -32,6 +34,7 @@ def run_restarts(args: argparse.Namespace, folder: Path, start: Start, size: int
         args: `run_id`, `restarts`, `overwrite` and, where there is one, `record_points`, as of the
             command line.
         folder: the experiment's.
+        settings: on which `results.agree_on_settings` has agreed.
         start: one run, from its own seeds alone.
         size: runs side by side.
 
@@ -44,7 +47,7 @@ def run_restarts(args: argparse.Namespace, folder: Path, start: Start, size: int
         group = run_ids[first : first + size]
         title = f"run_{group[0]}" + f" to run_{group[-1]}" * (len(group) > 1)
         runs = [
-            _claiming(args, run_id, folder / f"run_{run_id}", start, title if run_id == group[0] else None)
+            _claiming(args, folder, settings, run_id, start, title if run_id == group[0] else None)
             for run_id in group
         ]
         with closing(side_by_side(runs)) as ending:  # an error leaves runs that must still be saved
@@ -55,19 +58,29 @@ def run_restarts(args: argparse.Namespace, folder: Path, start: Start, size: int
                     print(f"run_{group[i]}: {ended}", file=sys.stderr)
                 elif isinstance(ended, Exception):
                     raise ended
-    if finished:  # a process may have died between a run's last file and the collected ones
-        results.aggregate(folder)
-    return sorted(finished)
+    if not finished:
+        return []
+    # A process may have died between a run's last file and the collected ones; another one may be making a
+    # run anew that this one has finished.
+    return [run_id for run_id in results.aggregate(folder) if run_id in finished]
 
 
 def _claiming(
-    args: argparse.Namespace, run_id: int, log_path: Path, start: Start, title: str | None
+    args: argparse.Namespace,
+    folder: Path,
+    settings: Mapping[str, object],
+    run_id: int,
+    start: Start,
+    title: str | None,
 ) -> Fitting[bool]:
     """One run; whether it is finished, now or before. False if another process is at it."""
-    with results.claimed(log_path) as mine:
+    log_path = folder / f"run_{run_id}"
+    with results.claimed(log_path, wait=0.2) as mine:  # others look whether it is claimed, by claiming it
         if not mine:
             print(f"{log_path.name}: another process is at it", file=sys.stderr)
             return False
+        # They may have been changed by --overwrite since they were agreed on; from now on they cannot.
+        results.check_settings(folder, settings)
         if args.overwrite:
             results.discard(log_path)
         if results.is_finished(log_path):

@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +20,7 @@ __all__ = [
     "aggregate",
     "agree_on_settings",
     "auc",
+    "check_settings",
     "check_writable",
     "claimed",
     "discard",
@@ -131,15 +132,18 @@ def discard(run_folder: Path) -> None:
 
 
 @contextmanager
-def claimed(run_folder: Path) -> Iterator[bool]:
+def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
     """Whether the run there is this process's alone, until the end of the context.
 
     The lock of a process that died is free.
+
+    Args:
+        wait: seconds to wait for it.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait)
     except Timeout:
         yield False
         return
@@ -167,17 +171,17 @@ def finished_runs(experiment: Path) -> list[Path]:
     return [folder for folder in run_folders(experiment) if is_finished(folder)]
 
 
-def aggregate(experiment: Path) -> None:
-    """Collects the finished runs of an experiment into its files, one column a run.
+def aggregate(experiment: Path) -> list[int]:
+    """Collects the finished runs of an experiment into its files, one column a run; their ids.
 
     Safe beside other processes that do the same: it works under a lock, from the runs' own files.
     """
     with FileLock(experiment / ".lock"):
         remove_parts(experiment)
-        _collect(experiment)
+        return _collect(experiment)
 
 
-def _collect(experiment: Path) -> None:
+def _collect(experiment: Path) -> list[int]:
     folders = finished_runs(experiment)
     for file in FILES:
         if folders:
@@ -185,6 +189,7 @@ def _collect(experiment: Path) -> None:
             write_file(experiment / file, table.to_csv)
         else:
             (experiment / file).unlink(missing_ok=True)
+    return [id_of(folder) for folder in folders]
 
 
 def auc(curves: pd.DataFrame) -> pd.Series:
@@ -225,26 +230,45 @@ def agree_on_settings(
     with FileLock(experiment / ".lock"):
         path = experiment / "settings.txt"
         agreed = {experiment: read_meta(path)} if path.exists() else {}
-        made = {folder: read_meta(folder / "meta.txt") for folder in finished_runs(experiment)}
+        made = {}
+        for folder in finished_runs(experiment):
+            with suppress(FileNotFoundError):  # its process makes it anew
+                made[folder] = read_meta(folder / "meta.txt")
         differing = [
-            f"{folder} was made with {name} {found.get(name)}, not {value}: "
+            difference
             for folder, found in (made | agreed).items()
-            for name, value in wanted.items()
-            if found.get(name) != value
+            if (difference := _difference(folder, found, wanted))
         ]
         if differing:
-            advice = "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1"
             runs = _begun(experiment) if overwrite else []
             if not overwrite or any(id_of(folder) not in run_ids for folder in runs):
-                raise UserError(differing[0] + advice)
-            for folder in runs:
-                with claimed(folder) as mine:
-                    if not mine:
-                        raise UserError(f"{differing[0]}another process is at it")
+                raise UserError(differing[0] + _ADVICE)
+            with ExitStack() as claims:
+                if not all([claims.enter_context(claimed(folder)) for folder in runs]):
+                    raise UserError(f"{differing[0]}another process is at a run")
+                for folder in runs:
                     discard(folder)
             _collect(experiment)
         if differing or not agreed:
             write_meta(path, wanted)
+
+
+_ADVICE = "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1"
+
+
+def check_settings(experiment: Path, settings: Mapping[str, object]) -> None:
+    """Raises a UserError if others than these have been agreed on."""
+    found = read_meta(experiment / "settings.txt")
+    if difference := _difference(experiment, found, {name: str(value) for name, value in settings.items()}):
+        raise UserError(difference + _ADVICE)
+
+
+def _difference(folder: Path, found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    """The first setting that differs, in words; nothing if none does."""
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            return f"{folder} was made with {name} {found.get(name)}, not {value}: "
+    return ""
 
 
 def _begun(experiment: Path) -> list[Path]:

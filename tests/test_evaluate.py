@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,8 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
         (["--pool_seed", "-1"], "argument --pool_seed: must be at least 0, got -1"),
         (["--run_id", "-1"], "argument --run_id: must be at least 0, got -1"),
         (["--restarts", "0"], "argument --restarts: must be at least 1, got 0"),
+        (["--restarts", "9" * 20], "argument --restarts: must be at most 100000, got 9999"),
+        (["--threads", "99999"], "argument --threads: must be at most 1024, got 99999"),
         (["--budget", "284"], "a seed set of 50 and a budget of 284 points need more than the 283 points"),
         (["--device", "cuda:77"], "--device cuda:77 is not there"),
         (["--device", "gpu"], "--device gpu is not there"),
@@ -266,6 +268,36 @@ def test_diverged_run_is_named_and_the_others_go_on(
     assert "AUC over 1 run:" in printed.out
     folder = tmp_path / "Diabetes/2/RandomAgent"
     assert list(results.read_curves(folder / "accuracies.csv").columns) == ["run_2"]
+
+
+def test_settings_changed_by_others_before_the_first_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agree = results.agree_on_settings
+
+    def agree_and_lose(folder: Path, settings: Mapping[str, object], *rest: Any) -> None:
+        agree(folder, settings, *rest)
+        results.write_meta(folder / "settings.txt", {**settings, "agent_seed": 9})
+
+    monkeypatch.setattr(results, "agree_on_settings", agree_and_lose)
+    assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 2
+    assert "was made with agent_seed 9, not 1" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("meta.txt"))
+
+
+def test_a_run_made_anew_by_another_process_is_not_summarised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aggregate = results.aggregate
+
+    def discard_and_aggregate(folder: Path) -> list[int]:
+        if (folder / "run_2/meta.txt").exists():
+            results.discard(folder / "run_1")
+        return aggregate(folder)
+
+    monkeypatch.setattr(results, "aggregate", discard_and_aggregate)
+    assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 1
+    assert "AUC over 1 run:" in capsys.readouterr().out
 
 
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:

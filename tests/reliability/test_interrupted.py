@@ -119,8 +119,11 @@ def test_the_same_run_twice_at_once(tmp_path: Path, undisturbed: dict[str, bytes
     arguments = [*ONE, "--runs_folder", tmp_path / "runs"]
     first = start(arguments)
     wait_for((tmp_path / "runs" / FOLDER / "run_1" / checkpoint.FILE).exists)
+    assert first.pid is not None
+    os.kill(first.pid, signal.SIGSTOP)  # it must not be finished before the second looks
     assert finish(start(arguments, tmp_path / "said")) == 1
     assert "run_1: another process is at it" in (tmp_path / "said").read_text()
+    os.kill(first.pid, signal.SIGCONT)
     assert finish(first) == 0
     assert files(tmp_path / "runs") == undisturbed
 
@@ -184,7 +187,7 @@ def test_other_settings_beside_a_run_that_has_no_checkpoint_yet(
     wait_for((tmp_path / "runs" / FOLDER / "run_1/.lock").exists)
     for more, reason in (
         (["--run_id", "2"], "model_seed 1, not 7: take another"),
-        (["--overwrite", "1"], "model_seed 1, not 7: another process is at it"),
+        (["--overwrite", "1"], "model_seed 1, not 7: another process is at a run"),
     ):
         assert finish(start([*arguments, "--model_seed", "7", *more], said)) == 2
         assert reason in said.read_text().splitlines()[-1]
@@ -192,18 +195,22 @@ def test_other_settings_beside_a_run_that_has_no_checkpoint_yet(
     assert files(tmp_path / "runs") == undisturbed
 
 
-def test_overwrite_leaves_a_run_at_work_alone(tmp_path: Path) -> None:
-    arguments = [*ONE, "--runs_folder", tmp_path]
-    process = start(arguments)
-    path = tmp_path / FOLDER / "run_1" / checkpoint.FILE
+def test_overwrite_leaves_a_run_at_work_and_its_neighbours_alone(tmp_path: Path) -> None:
+    arguments = [*RUN, "--restarts", "2", "--runs_folder", tmp_path]
+    assert finish(start([*ONE, "--runs_folder", tmp_path])) == 0
+    process = start([*ONE, "--run_id", "2", "--runs_folder", tmp_path])
+    path = tmp_path / FOLDER / "run_2" / checkpoint.FILE
     wait_for(path.exists)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGSTOP)
-    assert finish(start([*arguments, "--overwrite", "1"])) == 1
     assert finish(start([*arguments, "--overwrite", "1", "--model_seed", "5"])) == 2
+    assert (tmp_path / FOLDER / "run_1/meta.txt").exists()
+    assert finish(start([*arguments, "--overwrite", "1"])) == 1
     assert path.exists()
     os.kill(process.pid, signal.SIGCONT)
     assert finish(process) == 0
+    header = (tmp_path / FOLDER / "accuracies.csv").read_text().splitlines()[0]
+    assert header == "added,run_1,run_2"
 
 
 @pytest.mark.parametrize("name", ["run", "device", "data"])

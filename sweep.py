@@ -96,8 +96,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.file:
         known = [name for name in vars(args) if name not in ("file", "dry_run")]
-        typed = sys.argv[1:] if arguments is None else list(arguments)
-        args = parser.parse_args([*from_file(args.file, known), *typed])
+        of_file = parser.parse_args(from_file(args.file, known))
+        args = parser.parse_args(arguments, namespace=of_file)
     if not args.datasets or not args.agents:
         parser.error("--datasets and --agents are needed, here or in a file; evaluate.py --list shows all")
     return args

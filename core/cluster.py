@@ -25,6 +25,8 @@ from .provenance import provenance
 __all__ = ["Failure", "connected", "load_ray", "run_groups", "slots"]
 
 _ROOT = Path(__file__).resolve().parent.parent
+#: Between two looks at which tasks have ended.
+_SECONDS_TO_LOOK = 0.2
 #: What tasks may take to write their checkpoints when a sweep is interrupted.
 _SECONDS_TO_SAVE = 60.0
 
@@ -165,14 +167,15 @@ def run_groups(
     failures: list[Failure] = []
     left: dict[Any, Group] = {}
     with _tokens(sorted(set(roots.values()))) as tokens:
+        bar = _Bar(groups)
         try:
             for group in groups:
                 job = _job(group, runs_folder, tokens[roots[group.experiment]], state, arguments)
                 left[task.remote(job, code)] = group
-            bar = _Bar(groups)
             while left:
                 bar.show(slots(ray, cpus, gpus))
-                ended, _ = ray.wait(list(left), timeout=1)
+                time.sleep(_SECONDS_TO_LOOK)  # here, as Ray's own waiting forgets which signal ended it
+                ended, _ = ray.wait(list(left), num_returns=len(left), timeout=0)
                 for ref in ended:
                     group = left.pop(ref)
                     folder = group.experiment.folder(runs_folder)
@@ -180,10 +183,11 @@ def run_groups(
                     if reason:
                         failures.append(Failure(group, reason, folder / _log(group)))
                     bar.ended(group, seconds)
-            bar.close()
         except BaseException:
             _cancel(ray, list(left))
             raise
+        finally:
+            bar.close()
     return failures
 
 

@@ -141,9 +141,11 @@ def consecutive(ids: Sequence[int]) -> Iterator[range]:
 
 
 def _parts(ids: range, parts: int) -> Iterator[range]:
-    """A range in so many parts, as even as can be."""
+    """A range in so many parts, as even as can be, the larger ones first."""
+    size, more = divmod(len(ids), parts)
     for i in range(parts):
-        yield ids[i * len(ids) // parts : (i + 1) * len(ids) // parts]
+        first = i * size + min(i, more)
+        yield ids[first : first + size + (i < more)]
 
 
 def makespan(seconds: Iterable[float], slots: int) -> float:

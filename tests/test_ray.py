@@ -1,0 +1,205 @@
+"""sweep.py and ray_tune.py with Ray: two nodes on this machine, killed workers, no shared folder."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from core import checkpoint
+from tests.reliability.worker import files, finish, start, wait_for
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
+
+# One worker of pytest-xdist runs them all (--dist loadgroup): one cluster is enough.
+pytestmark = pytest.mark.xdist_group("ray")
+
+ROOT = Path(__file__).parents[1]
+AGENTS = ("random", "coreset", "bald", "balsa_emd", "balsa_kl_pairs", "nf_std", "nf_entropy")
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A cluster of two nodes with a core each."""
+    from ray.cluster_utils import Cluster
+
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))  # where tasks work that do not share the runs folder
+        small = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+        cluster = Cluster(initialize_head=True, head_node_args=small | {"include_dashboard": False})
+        cluster.add_node(**small)
+        cluster.wait_for_nodes()
+        cluster.cache = cache
+        yield cluster
+        cluster.shutdown()
+
+
+def sweep(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    """A process that runs sweep.py; what it says goes to `folder`/said."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "said").open("w") as said:
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "sweep.py"), *map(str, arguments)],
+            cwd=folder,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=said,
+            stderr=said,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def task_of(node: Any) -> psutil.Process:
+    """The process of a node that is at a task, as soon as there is one; it is stopped."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    found: list[psutil.Process] = []
+
+    def stopped() -> bool:
+        for process in raylet.children(recursive=True):
+            if process.cmdline()[:1] == ["ray::run_group"]:
+                process.suspend()
+                if process.cmdline()[:1] == ["ray::run_group"]:  # and not: it has just ended
+                    found.append(process)
+                    return True
+                process.resume()
+        return False
+
+    wait_for(stopped)
+    return found[0]
+
+
+def alone(runs_folder: Path, restarts: int, side_by_side: int, *arguments: object) -> None:
+    """The same runs by evaluate.py."""
+    sizes = ("--restarts", restarts, "--side_by_side", side_by_side, "--runs_folder", runs_folder)
+    assert finish(start([*arguments, *sizes])) == 0
+
+
+def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, tmp_path: Path) -> None:
+    case = (
+        "--datasets",
+        "diabetes",
+        "--agents",
+        *AGENTS,
+        "--query_sizes",
+        2,
+        4,
+        "--run_ids",
+        "1-2",
+        "--budget",
+        4,
+    )
+    wrong = tmp_path / "runs/Diabetes/4/RandomAgent/settings.txt"
+    wrong.parent.mkdir(parents=True)
+    wrong.write_text("agent: nobody\n")
+    process = sweep(tmp_path, *case, "--side_by_side", 2, "--address", nodes.address)
+    killed = task_of(nodes.worker_nodes.copy().pop())
+    killed.kill()
+    for agent in AGENTS:
+        for query_size in (2, 4):
+            if (agent, query_size) != ("random", 4):
+                options = (
+                    "--agent",
+                    agent,
+                    "--dataset",
+                    "diabetes",
+                    "--query_size",
+                    query_size,
+                    "--budget",
+                    4,
+                )
+                alone(tmp_path / "alone", 2, 2, *options)
+    assert process.wait(150) == 1
+    said = (tmp_path / "said").read_text()
+    assert (
+        "1 of 14 groups have failed:\ndiabetes 4 random nf published, run_1 to run_2: evaluate.py: " in said
+    )
+    assert "was made with agent nobody, not random: " in said
+    assert f"{wrong.parent}/sweep_1-2.log\n" in said
+    assert "13 of 14 groups are finished" in said
+    made = files(tmp_path / "runs")
+    assert len(made) == 13 * (5 + 2 * 6)
+    assert made == files(tmp_path / "alone")
+    assert not list(tmp_path.glob("runs/.sweep-*"))
+    assert not list(nodes.cache.glob("*/runs-*"))
+
+
+def test_files_come_back_where_no_runs_folder_is_shared(nodes: Any, tmp_path: Path) -> None:
+    """/proc/self/cwd is another folder for each process: what the driver writes there, no task sees."""
+    case = ("--datasets", "diabetes", "--agents", "random", "nf_std", "--query_sizes", 2, "--run_ids", "1-3")
+    wrong = tmp_path / "runs/Diabetes/2/NF_Std/settings.txt"
+    wrong.parent.mkdir(parents=True)
+    wrong.write_text("agent: nobody\n")
+    case += (
+        "--budget",
+        4,
+        "--side_by_side",
+        2,
+        "--address",
+        nodes.address,
+        "--runs_folder",
+        "/proc/self/cwd/runs",
+    )
+    process = sweep(tmp_path, *case)
+    alone(
+        tmp_path / "alone",
+        3,
+        2,
+        "--agent",
+        "random",
+        "--dataset",
+        "diabetes",
+        "--query_size",
+        2,
+        "--budget",
+        4,
+    )
+    assert process.wait(100) == 1
+    said = (tmp_path / "said").read_text()
+    assert said.count("was made with agent nobody, not nf_std: ") == 2
+    assert files(tmp_path / "runs") == files(tmp_path / "alone")
+    made = tmp_path / "runs/Diabetes/2/RandomAgent"
+    assert "AUC over 2 runs" in (made / "sweep_1-2.log").read_text()
+    assert "was made with agent nobody" in (wrong.parent / "sweep_3-3.log").read_text()
+    assert (made / "settings.txt").exists()
+    assert list(nodes.cache.glob("*/runs-*/runs/Diabetes/2/RandomAgent"))
+    assert not list(nodes.cache.rglob("run_*"))
+
+
+def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:
+    case = (
+        "--datasets",
+        "diabetes",
+        "--agents",
+        "balsa_emd",
+        "--query_sizes",
+        2,
+        "--run_ids",
+        "1-4",
+        "--budget",
+        40,
+    )
+    process = sweep(tmp_path, *case, "--side_by_side", 2)
+    runs = tmp_path / "runs/Diabetes/2/BALSA_EMD"
+    wait_for(lambda: any("0/20" in path.read_text() for path in runs.glob("*.log")) or process.poll())
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to Ray's processes too
+    assert process.wait(60) == 130
+    said = (tmp_path / "said").read_text()
+    assert said.endswith("\nsweep.py: interrupted\n")
+    assert "Traceback" not in said
+    assert list(runs.glob(f"run_*/{checkpoint.FILE}"))
+    assert not list(runs.glob("run_*/meta.txt"))
+    again = sweep(tmp_path, *case, "--side_by_side", 2)
+    options = ("--agent", "balsa_emd", "--dataset", "diabetes", "--query_size", 2, "--budget", 40)
+    alone(tmp_path / "alone", 4, 2, *options)
+    assert again.wait(60) == 0
+    assert "goes on after" in "".join(path.read_text() for path in runs.glob("*.log"))
+    assert files(tmp_path / "runs") == files(tmp_path / "alone")

@@ -26,17 +26,6 @@ from core.plan import Experiment, Group
 from core.protocol import PROTOCOLS
 
 
-def share(text: str) -> float:
-    """An argument type: a number from 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"a number from 0 is wanted, got '{text}'")
-    return value
-
-
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="sweep.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -54,9 +43,7 @@ def make_parser() -> ArgumentParser:
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("skip_data_check", 0, "1: go on with tables that are not published", type=int, choices=(0, 1))
     parser.add("side_by_side", "auto", "most runs trained as one stack, in one task", type=auto_or_count)
-    parser.add("address", None, "Ray to use: auto, or ray://<host>:10001; a Ray of its own if not given")
-    parser.add("cpus", 1, "cores that a task asks for, and its threads", type=at_least(1))
-    parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=share)
+    cluster.add_arguments(parser)
     parser.add(
         "retries", 3, "how often a task whose process or machine died is begun again", type=at_least(0)
     )

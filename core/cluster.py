@@ -1,5 +1,6 @@
 """Groups of runs as tasks of Ray. Nothing but this file and ray_tune.py imports Ray, when it is needed."""
 
+import argparse
 import hashlib
 import logging
 import os
@@ -16,19 +17,38 @@ from typing import Any, NamedTuple
 
 from . import remote, results, util
 from .agent import AGENTS
+from .cli import ArgumentParser, at_least
 from .dataset import DATASETS
 from .errors import UserError
 from .files import write_file
 from .plan import Experiment, Group, makespan
 from .provenance import provenance
 
-__all__ = ["Failure", "connected", "load_ray", "run_groups", "slots"]
+__all__ = ["ROOT", "Failure", "add_arguments", "connected", "load_ray", "run_groups", "slots"]
 
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 #: Between two looks at which tasks have ended.
 _SECONDS_TO_LOOK = 0.2
 #: What tasks may take to write their checkpoints when a sweep is interrupted.
 _SECONDS_TO_SAVE = 60.0
+
+
+def _share(text: str) -> float:
+    """An argument type: a number from 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number from 0 is wanted, got '{text}'")
+    return value
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The options of every script that uses Ray."""
+    parser.add("address", None, "Ray to use: auto, or ray://<host>:10001; a Ray of its own if not given")
+    parser.add("cpus", 1, "cores that a task asks for, and its threads", type=at_least(1))
+    parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=_share)
 
 
 class Failure(NamedTuple):
@@ -125,7 +145,7 @@ def _job(
     agreed = e.folder(runs_folder) / "settings.txt"
     whose = f"{socket.gethostname()} {runs_folder}"
     return {
-        "root": str(_ROOT),
+        "root": str(ROOT),
         "state": state,
         "runs_folder": str(runs_folder),
         "place": _place(e),
@@ -162,7 +182,7 @@ def run_groups(
     # A process makes few groups, one where it holds memory of a GPU: what libraries keep does not pile up.
     options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": retries, "max_calls": 1 if gpus else 10}
     task = ray.remote(**options)(remote.run_group)
-    code, state = ray.put(remote.code_files(_ROOT)), provenance()["code"]
+    code, state = ray.put(remote.code_files(ROOT)), provenance()["code"]
     roots = {g.experiment: results.runs_root(runs_folder, *_place(g.experiment)[3:]) for g in groups}
     failures: list[Failure] = []
     left: dict[Any, Group] = {}

@@ -1,6 +1,6 @@
-"""What a Ray task does: evaluate.py for one group of runs, in the task's own process.
+"""What tasks of Ray do: evaluate.py for one group of runs, or a trial of ray_tune.py.
 
-This file travels by value and imports nothing of ours before `run_group` has found our code: the
+This file travels by value and imports nothing of ours before `find_code` has found our code: the
 folder that the sweep was started in, where this machine sees the same one, else a copy in
 `~/.cache/balsa-benchmark`, named by its content. The kernels that numba compiles stay beside either,
 so that a machine compiles them once for each version of the code.
@@ -15,10 +15,11 @@ import sys
 import tempfile
 import time
 import traceback
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-__all__ = ["code_files", "find_code", "run_group"]
+__all__ = ["code_files", "find_code", "run_group", "run_trial"]
 
 _FOLDERS = ("core", "agents", "datasets", "configs")
 
@@ -140,3 +141,33 @@ def _take(folder: Path, run_ids: list[int]) -> dict[int, dict[str, bytes]]:
             taken[run_id] = {name: (run / name).read_bytes() for name in names}
             shutil.rmtree(run)
     return taken
+
+
+def run_trial(
+    values: dict[str, float], job: dict[str, Any], code: dict[str, bytes], subsets: list[Any]
+) -> None:
+    """A trial of Ray Tune: reports the lowest validation NLL so far, and its epoch, after each epoch.
+
+    Args:
+        values: the hyper-parameters to try.
+        job: `root` and `state` as of `run_group`; `config`, the fields of the configuration that they
+            replace; `protocol`, `device`, `threads` and `epochs`.
+        code: as of `code_files`.
+        subsets: as of `tuning.make_subsets`.
+    """
+    sys.path.insert(0, str(find_code(Path(job["root"]), code)))
+    from ray import tune
+
+    from core.cli import set_threads
+    from core.config import Config
+    from core.protocol import PROTOCOLS
+    from core.tuning import validation_nll
+
+    set_threads(job["threads"])
+    config = Config(**job["config"] | values)
+    lowest, at = float("inf"), 0
+    curve = validation_nll(subsets, config, PROTOCOLS[job["protocol"]], job["device"])
+    for epoch, nll in enumerate(islice(curve, job["epochs"]), 1):
+        if nll < lowest:
+            lowest, at = nll, epoch
+        tune.report({"validation_nll": lowest, "epoch": at})

@@ -6,13 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import pytest
 
-from core import checkpoint
+import datasets  # noqa: F401 (registers them)
+from core import PUBLISHED, checkpoint, tuning
+from core.config import Config, load_config
 from tests.reliability.worker import files, finish, start, wait_for
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -42,12 +47,12 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         cluster.shutdown()
 
 
-def sweep(folder: Path, *arguments: object) -> subprocess.Popen[str]:
-    """A process that runs sweep.py; what it says goes to `folder`/said."""
+def script(name: str, folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    """A process that runs a script; what it says goes to `folder`/said."""
     folder.mkdir(exist_ok=True)
     with (folder / "said").open("w") as said:
         return subprocess.Popen(
-            [sys.executable, str(ROOT / "sweep.py"), *map(str, arguments)],
+            [sys.executable, str(ROOT / name), *map(str, arguments)],
             cwd=folder,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             stdout=said,
@@ -83,39 +88,17 @@ def alone(runs_folder: Path, restarts: int, side_by_side: int, *arguments: objec
 
 
 def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, tmp_path: Path) -> None:
-    case = (
-        "--datasets",
-        "diabetes",
-        "--agents",
-        *AGENTS,
-        "--query_sizes",
-        2,
-        4,
-        "--run_ids",
-        "1-2",
-        "--budget",
-        4,
-    )
+    case = f"--datasets diabetes --agents {' '.join(AGENTS)} --query_sizes 2 4 --run_ids 1-2 --budget 4"
     wrong = tmp_path / "runs/Diabetes/4/RandomAgent/settings.txt"
     wrong.parent.mkdir(parents=True)
     wrong.write_text("agent: nobody\n")
-    process = sweep(tmp_path, *case, "--side_by_side", 2, "--address", nodes.address)
-    killed = task_of(nodes.worker_nodes.copy().pop())
-    killed.kill()
+    process = script("sweep.py", tmp_path, *case.split(), "--side_by_side", 2, "--address", nodes.address)
+    task_of(*nodes.worker_nodes).kill()
     for agent in AGENTS:
         for query_size in (2, 4):
             if (agent, query_size) != ("random", 4):
-                options = (
-                    "--agent",
-                    agent,
-                    "--dataset",
-                    "diabetes",
-                    "--query_size",
-                    query_size,
-                    "--budget",
-                    4,
-                )
-                alone(tmp_path / "alone", 2, 2, *options)
+                options = f"--agent {agent} --dataset diabetes --query_size {query_size} --budget 4"
+                alone(tmp_path / "alone", 2, 2, *options.split())
     assert process.wait(150) == 1
     said = (tmp_path / "said").read_text()
     assert (
@@ -133,34 +116,14 @@ def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, tmp_pat
 
 def test_files_come_back_where_no_runs_folder_is_shared(nodes: Any, tmp_path: Path) -> None:
     """/proc/self/cwd is another folder for each process: what the driver writes there, no task sees."""
-    case = ("--datasets", "diabetes", "--agents", "random", "nf_std", "--query_sizes", 2, "--run_ids", "1-3")
+    case = "--datasets diabetes --agents random nf_std --query_sizes 2 --run_ids 1-3 --budget 4"
+    case += f" --side_by_side 2 --runs_folder /proc/self/cwd/runs --address {nodes.address}"
     wrong = tmp_path / "runs/Diabetes/2/NF_Std/settings.txt"
     wrong.parent.mkdir(parents=True)
     wrong.write_text("agent: nobody\n")
-    case += (
-        "--budget",
-        4,
-        "--side_by_side",
-        2,
-        "--address",
-        nodes.address,
-        "--runs_folder",
-        "/proc/self/cwd/runs",
-    )
-    process = sweep(tmp_path, *case)
-    alone(
-        tmp_path / "alone",
-        3,
-        2,
-        "--agent",
-        "random",
-        "--dataset",
-        "diabetes",
-        "--query_size",
-        2,
-        "--budget",
-        4,
-    )
+    process = script("sweep.py", tmp_path, *case.split())
+    options = "--agent random --dataset diabetes --query_size 2 --budget 4"
+    alone(tmp_path / "alone", 3, 2, *options.split())
     assert process.wait(100) == 1
     said = (tmp_path / "said").read_text()
     assert said.count("was made with agent nobody, not nf_std: ") == 2
@@ -174,19 +137,8 @@ def test_files_come_back_where_no_runs_folder_is_shared(nodes: Any, tmp_path: Pa
 
 
 def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:
-    case = (
-        "--datasets",
-        "diabetes",
-        "--agents",
-        "balsa_emd",
-        "--query_sizes",
-        2,
-        "--run_ids",
-        "1-4",
-        "--budget",
-        40,
-    )
-    process = sweep(tmp_path, *case, "--side_by_side", 2)
+    case = "--datasets diabetes --agents balsa_emd --query_sizes 2 --run_ids 1-4 --budget 40 --side_by_side 2"
+    process = script("sweep.py", tmp_path, *case.split())
     runs = tmp_path / "runs/Diabetes/2/BALSA_EMD"
     wait_for(lambda: any("0/20" in path.read_text() for path in runs.glob("*.log")) or process.poll())
     time.sleep(1)
@@ -197,9 +149,41 @@ def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert list(runs.glob(f"run_*/{checkpoint.FILE}"))
     assert not list(runs.glob("run_*/meta.txt"))
-    again = sweep(tmp_path, *case, "--side_by_side", 2)
-    options = ("--agent", "balsa_emd", "--dataset", "diabetes", "--query_size", 2, "--budget", 40)
-    alone(tmp_path / "alone", 4, 2, *options)
+    again = script("sweep.py", tmp_path, *case.split())
+    options = "--agent balsa_emd --dataset diabetes --query_size 2 --budget 40"
+    alone(tmp_path / "alone", 4, 2, *options.split())
     assert again.wait(60) == 0
     assert "goes on after" in "".join(path.read_text() for path in runs.glob("*.log"))
     assert files(tmp_path / "runs") == files(tmp_path / "alone")
+
+
+def test_the_search_beats_a_bad_default_and_writes_what_it_found(nodes: Any, tmp_path: Path) -> None:
+    epochs = 30
+    case = f"--dataset diabetes --trials 8 --epochs {epochs} --address {nodes.address}"
+    process = script("ray_tune.py", tmp_path, *case.split())
+    subsets = tuning.make_subsets("diabetes", Path("nowhere"), False)
+
+    def lowest(config: Config) -> float:
+        return min(islice(tuning.validation_nll(subsets, config, PUBLISHED), epochs))
+
+    bad = replace(load_config("diabetes", "nf")[0], lr=3e-6, weight_decay=0.01, dropout=0.3)
+    assert process.wait(100) == 0
+    table = pd.read_csv(tmp_path / "tuned/diabetes_trials.csv")
+    assert len(table) == 8
+    assert table["validation_nll"].is_monotonic_increasing
+    found, path = load_config("diabetes", "nf", tmp_path / "tuned")
+    assert path == tmp_path / "tuned/diabetes.yaml"
+    assert table["validation_nll"][0] < lowest(bad) - 0.5
+    assert lowest(found) == pytest.approx(table["validation_nll"][0], abs=1e-5)
+    assert list(table["epochs"]).count(epochs) < 8  # the bad ones were stopped
+    assert (tmp_path / "said").read_text().splitlines()[-1].startswith("configuration and table: ")
+
+
+def test_no_cluster_there_is_one_line(tmp_path: Path) -> None:
+    process = script(
+        "sweep.py", tmp_path, "--datasets", "diabetes", "--agents", "random", "--address", "127.0.0.1:1"
+    )
+    assert process.wait(60) == 2
+    said = (tmp_path / "said").read_text()
+    assert said.startswith("sweep.py: --address 127.0.0.1:1: no cluster of Ray answers there (")
+    assert len(said.splitlines()) == 1

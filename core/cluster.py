@@ -74,6 +74,15 @@ def load_ray() -> Any:
     return ray
 
 
+def _knock(address: str) -> None:
+    """Raises a UserError if nobody listens at `[ray://]host:port`: Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").partition(":")
+    try:
+        socket.create_connection((host, int(port or 10001)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise UserError(f"--address {address}: no cluster of Ray answers there ({error})") from error
+
+
 @contextmanager
 def connected(address: str | None) -> Iterator[Any]:
     """Ray, connected to a cluster, or to one of its own on this machine that ends with the context.
@@ -82,6 +91,8 @@ def connected(address: str | None) -> Iterator[Any]:
         UserError: there is no Ray, or no cluster at the address.
     """
     ray = load_ray()
+    if address not in (None, "auto"):
+        _knock(address)
     own = {"address": "local", "include_dashboard": False, "object_store_memory": 200 * 2**20}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

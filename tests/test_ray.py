@@ -47,11 +47,24 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         cluster.shutdown()
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on() -> Iterator[None]:
+    """Ends what a failed test has left running."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        process.wait()
+
+
 def script(name: str, folder: Path, *arguments: object) -> subprocess.Popen[str]:
     """A process that runs a script; what it says goes to `folder`/said."""
     folder.mkdir(exist_ok=True)
     with (folder / "said").open("w") as said:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, str(ROOT / name), *map(str, arguments)],
             cwd=folder,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -60,6 +73,8 @@ def script(name: str, folder: Path, *arguments: object) -> subprocess.Popen[str]
             text=True,
             start_new_session=True,
         )
+    STARTED.append(process)
+    return process
 
 
 def task_of(node: Any) -> psutil.Process:

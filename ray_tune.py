@@ -151,6 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ |= {"TUNE_DISABLE_SIGINT_HANDLER": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     cluster.load_ray()
+    if (args.address or "").startswith("ray://"):
+        raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
     results.check_writable(args.out)
     config = asdict(load_config(args.dataset, args.variation)[0])
     subsets = make_subsets(args.dataset, args.data_folder, bool(args.skip_data_check))

@@ -100,15 +100,20 @@ def connected(address: str | None) -> Iterator[Any]:
             **({"address": address} if address else own), log_to_driver=False, logging_level=logging.ERROR
         )
     except (ConnectionError, ImportError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"--address {address}: no cluster of Ray answers there ({reason})") from error
+        raise UserError(f"--address {address}: no cluster of Ray answers there ({_line(error)})") from error
     finally:
         for number, handler in handlers.items():  # Ray puts its own in their place
             signal.signal(number, handler)
     try:
         yield ray
+    except (ConnectionError, ray.exceptions.RayError) as error:
+        raise UserError(f"the connection to Ray is lost ({_line(error)})") from error
     finally:
         ray.shutdown()
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def slots(ray: Any, cpus: int, gpus: float) -> int:

@@ -67,7 +67,7 @@ def script(name: str, folder: Path, *arguments: object) -> subprocess.Popen[str]
         process = subprocess.Popen(
             [sys.executable, str(ROOT / name), *map(str, arguments)],
             cwd=folder,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env=os.environ | {"OMP_NUM_THREADS": "1", "HOME": str(folder)},  # Ray keeps a token there
             stdout=said,
             stderr=said,
             text=True,
@@ -152,11 +152,11 @@ def test_files_come_back_where_no_runs_folder_is_shared(nodes: Any, tmp_path: Pa
 
 
 def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:
-    case = "--datasets diabetes --agents balsa_emd --query_sizes 2 --run_ids 1-4 --budget 40 --side_by_side 2"
+    case = "--datasets diabetes --agents balsa_emd --query_sizes 2 --run_ids 1-4 --budget 80 --side_by_side 2"
     process = script("sweep.py", tmp_path, *case.split())
     runs = tmp_path / "runs/Diabetes/2/BALSA_EMD"
-    wait_for(lambda: any("0/20" in path.read_text() for path in runs.glob("*.log")) or process.poll())
-    time.sleep(1)
+    wait_for(lambda: any("0/40" in path.read_text() for path in runs.glob("*.log")) or process.poll())
+    time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to Ray's processes too
     assert process.wait(60) == 130
     said = (tmp_path / "said").read_text()
@@ -165,7 +165,7 @@ def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:
     assert list(runs.glob(f"run_*/{checkpoint.FILE}"))
     assert not list(runs.glob("run_*/meta.txt"))
     again = script("sweep.py", tmp_path, *case.split())
-    options = "--agent balsa_emd --dataset diabetes --query_size 2 --budget 40"
+    options = "--agent balsa_emd --dataset diabetes --query_size 2 --budget 80"
     alone(tmp_path / "alone", 4, 2, *options.split())
     assert again.wait(60) == 0
     assert "goes on after" in "".join(path.read_text() for path in runs.glob("*.log"))

@@ -158,7 +158,7 @@ def columns(path: Path) -> list[str]:
 
 def report(failures: Sequence[cluster.Failure], groups: int) -> None:
     if failures:
-        print(f"{len(failures)} of {groups} groups have failed:", file=sys.stderr)
+        print(f"groups that have failed: {len(failures)} of {groups}", file=sys.stderr)
     for failure in failures:
         print(f"{failure.group}: {failure.reason}\n  {failure.log}", file=sys.stderr)
 
@@ -182,9 +182,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with cluster.connected(args.address) as ray:
         slots = cluster.slots(ray, args.cpus, args.gpus)
         if not slots:
-            raise UserError(f"no machine has {args.cpus} cores and {args.gpus:g} GPUs free for a task")
-        groups = make_groups(args, left, slots)
-        print(f"{runs} runs in {len(groups)} groups, {slots} at a time", file=sys.stderr)
+            wanted = f"no machine has the {args.cpus} cores and {args.gpus:g} GPUs that a task asks for"
+            if args.address is None:
+                raise UserError(wanted)
+            print(f"note: {wanted}, yet", file=sys.stderr)  # a cluster may grow
+        groups = make_groups(args, left, max(1, slots))
+        print(f"runs: {runs}, in groups: {len(groups)}, at a time: {slots}", file=sys.stderr)
         failures = cluster.run_groups(
             ray,
             groups,
@@ -195,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             retries=args.retries,
         )
     report(failures, len(groups))
-    print(f"{len(groups) - len(failures)} of {len(groups)} groups are finished")
+    print(f"groups finished: {len(groups) - len(failures)} of {len(groups)}")
     return int(bool(failures))
 
 

@@ -100,7 +100,8 @@ def connected(address: str | None) -> Iterator[Any]:
             **({"address": address} if address else own), log_to_driver=False, logging_level=logging.ERROR
         )
     except (ConnectionError, ImportError, RuntimeError, ValueError) as error:
-        raise UserError(f"--address {address}: no cluster of Ray answers there ({_line(error)})") from error
+        what = f"--address {address}: no cluster of Ray answers there" if address else "Ray does not start"
+        raise UserError(f"{what} ({_line(error)})") from error
     finally:
         for number, handler in handlers.items():  # Ray puts its own in their place
             signal.signal(number, handler)

@@ -117,11 +117,12 @@ def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, tmp_pat
     assert process.wait(150) == 1
     said = (tmp_path / "said").read_text()
     assert (
-        "1 of 14 groups have failed:\ndiabetes 4 random nf published, run_1 to run_2: evaluate.py: " in said
+        "groups that have failed: 1 of 14\ndiabetes 4 random nf published, run_1 to run_2: evaluate.py: "
+        in said
     )
     assert "was made with agent nobody, not random: " in said
     assert f"{wrong.parent}/sweep_1-2.log\n" in said
-    assert "13 of 14 groups are finished" in said
+    assert "groups finished: 13 of 14" in said
     made = files(tmp_path / "runs")
     assert len(made) == 13 * (5 + 2 * 6)
     assert made == files(tmp_path / "alone")

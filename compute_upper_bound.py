@@ -6,17 +6,22 @@ The results lie in runs/<Dataset>/UpperBound/, one row an epoch; the last row is
 """
 
 import argparse
+import signal
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+
+# Ctrl-C while the modules below are loaded, which takes seconds, ends without a traceback.
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import torch
 
 import core
 from core import results, util
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
-from core.config import load_config
+from core.config import load_config, note_default_config
 from core.provenance import RESULTS_VERSION, provenance
 from core.restarts import group_size, run_restarts
 from core.training import Fitting
@@ -73,12 +78,13 @@ def running(
         env, log_path, util.is_cluster, settings=settings | provenance(), resume=env.stopping
     ) as logger:
         yield from logger.resetting()
-        bar = tqdm(desc=title, disable=title is None, total=args.epoch_limit, initial=env.epoch, miniters=2)
-        while not env.finished:
-            yield from logger.stepping(())
-            bar.set_postfix({"MAE": logger.accuracies[1][-1]})
-            bar.update()
-        bar.close()
+        with tqdm(
+            desc=title, disable=title is None, total=args.epoch_limit, initial=env.epoch, miniters=2
+        ) as bar:
+            while not env.finished:
+                yield from logger.stepping(())
+                bar.set_postfix({"MAE": logger.accuracies[1][-1]})
+                bar.update()
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
@@ -102,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.runs_folder, DATASETS[args.dataset].folder, args.variation, args.protocol
     )
     settings = make_settings(args)
+    note_default_config(args.dataset, str(settings["config"]))
     results.check_writable(folder)
     dataset = make_environment(args, args.run_id, device).dataset
     run_ids = range(args.run_id, args.run_id + args.restarts)

@@ -8,7 +8,6 @@ The results lie in runs/<Dataset>/<query_size>/<Agent>/; README.md describes the
 import argparse
 import math
 import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -24,7 +23,7 @@ import core
 from agents import AGENTS
 from core import results, util
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
-from core.config import Config, load_config
+from core.config import Config, load_config, note_default_config
 from core.provenance import RESULTS_VERSION, provenance
 from core.restarts import group_size, run_restarts
 from core.training import Fitting
@@ -98,8 +97,7 @@ def prepare(args: argparse.Namespace) -> tuple[Path, core.Dataset]:
     results.agree_on_settings(
         folder, settings, range(args.run_id, args.run_id + args.restarts), bool(args.overwrite)
     )
-    if str(settings["config"]).startswith("default"):
-        print(f"note: no configs/{args.dataset}.yaml, {settings['config']} is used", file=sys.stderr)
+    note_default_config(args.dataset, str(settings["config"]))
     return folder, data
 
 

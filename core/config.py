@@ -1,6 +1,7 @@
 """The hyper-parameters of a dataset and variation, read from `configs/`."""
 
 import math
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import yaml
 
 from .errors import UserError
 
-__all__ = ["CONFIGS", "VARIATIONS", "Config", "load_config"]
+__all__ = ["CONFIGS", "VARIATIONS", "Config", "load_config", "note_default_config"]
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 #: What `--variation` takes, and the model it stands for.
@@ -114,3 +115,9 @@ def load_config(dataset: str, variation: str, folder: Path | None = None) -> tup
         if problem := _problem(key, value):
             raise UserError(f"{path}: {problem}")
     return Config(**{**raw, "model": _MODELS[variation], "hidden": tuple(raw["hidden"])}), path
+
+
+def note_default_config(dataset: str, file: str) -> None:
+    """Says on stderr that a dataset has no configuration of its own, if `file` is the default one."""
+    if file.startswith("default"):
+        print(f"note: no configs/{dataset}.yaml, {file} is used", file=sys.stderr)

@@ -186,14 +186,18 @@ class Environment(gym.Env[State, Action]):
         self._pool = np.delete(self._pool, chosen)
         metrics = self._evaluate()
         reward, self._mae = self._mae - metrics.mae, metrics.mae
-        terminated = self.added == self.budget or not len(self._pool)
         info = self._info(FitResult(epochs, fit.validation_nll), metrics)
-        return self.state, reward, terminated, False, info
+        return self.state, reward, self.finished, False, info
 
     @property
     def added(self) -> int:
         """Points added so far."""
         return len(self._labeled) - self.dataset.seed_set
+
+    @property
+    def finished(self) -> bool:
+        """Whether the episode has terminated."""
+        return self.added == self.budget or not len(self._pool)
 
     @property
     def progress(self) -> str:

@@ -90,7 +90,7 @@ class EnvironmentLogger:
         self._points: list[torch.Tensor] = []
         self._epochs = 0
         self._finished = False
-        self._in_step = self._outside = self._left = 0.0
+        self._starting = self._choosing = self._in_step = self._left = 0.0
         self._snapshot: dict[str, Any] = {}
         self._saved = time.monotonic()
 
@@ -126,13 +126,12 @@ class EnvironmentLogger:
         self._points.clear()
         self._epochs = 0
         self._finished = False
-        self._in_step = self._outside = 0.0
+        self._starting = self._choosing = self._in_step = 0.0
         self._left = time.perf_counter()
         if self.decider is not None and (saved := checkpoint.read(self.log_path / checkpoint.FILE, KEYS)):
             return self._restore(saved, self.decider)
         state, info = yield from self._timed(self.env.resetting())
-        self._outside += self._in_step
-        self._in_step = 0.0
+        self._starting, self._choosing, self._in_step = self._choosing + self._in_step, 0.0, 0.0
         self._log(info)
         self._take_snapshot()
         if self._snapshot:
@@ -154,14 +153,13 @@ class EnvironmentLogger:
             self._points.append(self.env.points(action))
         state, reward, terminated, truncated, info = yield from self._timed(self.env.stepping(action))
         self._log(info)
-        self._finished = terminated or truncated
         self._take_snapshot()
         return state, reward, terminated, truncated, info
 
     def _timed(self, fitting: Fitting[T]) -> Fitting[T]:
-        """Adds up the seconds in the environment, and outside of it; of fits, this run's share."""
+        """Adds up the seconds in the environment, and before it was called; of fits, this run's share."""
         started = time.perf_counter()
-        self._outside += started - self._left
+        self._choosing += started - self._left
         result = None
         try:
             while True:
@@ -191,6 +189,7 @@ class EnvironmentLogger:
             index.append(info[self.env.index_name])
             values.append(info[name])
         self._epochs += info["epochs"]
+        self._finished = self.env.finished
 
     def _take_snapshot(self) -> None:
         """Keeps what a checkpoint needs, and writes it if the last one is old."""
@@ -204,7 +203,7 @@ class EnvironmentLogger:
             "points": list(self._points),
             "epochs": self._epochs,
             "finished": self._finished,
-            "seconds": [self._in_step, self._outside],
+            "seconds": [self._starting, self._choosing, self._in_step],
         }
         if time.monotonic() - self._saved >= SECONDS_BETWEEN_CHECKPOINTS:
             self._save()
@@ -227,7 +226,8 @@ class EnvironmentLogger:
             curve[1].extend(values)
         self._points.extend(saved["points"])
         self._epochs, self._finished = saved["epochs"], saved["finished"]
-        self._in_step, self._outside = saved["seconds"]
+        self._starting, self._choosing, self._in_step = saved["seconds"]
+        self._left = time.perf_counter()
         self._snapshot = saved
         print(f"{self.log_path.name}: goes on after {self.env.progress}", file=sys.stderr)
         return state
@@ -250,13 +250,14 @@ class EnvironmentLogger:
             buffer = io.BytesIO()  # torch.save on a full disk raises no OSError
             torch.save(torch.cat(self._points), buffer)
             write_file(self.log_path / "selected_points.pt", lambda path: path.write_bytes(buffer.getvalue()))
-        seconds = self._in_step + self._outside + time.perf_counter() - self._left
+        seconds = self._starting + self._choosing + self._in_step + time.perf_counter() - self._left
         measured = {
             "seed_set": self.env.dataset.seed_set,
             "data_check": self.env.dataset.data_check,
             "epochs": self._epochs,
             "seconds": round(seconds, 1),
-            "seconds_in_step": round(self._in_step, 1),
+            "seconds_choosing": round(self._choosing, 3),
+            "seconds_in_step": round(self._in_step, 3),
         }
         results.write_meta(self.log_path / "meta.txt", self.settings | measured)
         results.aggregate(self.log_path.parent)

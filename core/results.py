@@ -150,16 +150,16 @@ def claimed(run_folder: Path) -> Iterator[bool]:
         lock.release()
 
 
-def _run_id(folder: Path) -> int:
-    """The id of the run in a folder `run_<id>`; -1 for another name."""
-    match = re.fullmatch(r"run_(\d+)", folder.name)
+def id_of(folder: Path) -> int:
+    """The id of the run in a folder `run_<id>`; -1 for another name, `run_01` too."""
+    match = re.fullmatch(r"run_(0|[1-9]\d*)", folder.name)
     return int(match[1]) if match else -1
 
 
 def run_folders(experiment: Path) -> list[Path]:
     """The folders of all runs, begun or finished, in the order of their ids."""
-    found = [folder for folder in experiment.glob("run_*") if _run_id(folder) >= 0 and folder.is_dir()]
-    return sorted(found, key=_run_id)
+    found = [folder for folder in experiment.glob("run_*") if id_of(folder) >= 0 and folder.is_dir()]
+    return sorted(found, key=id_of)
 
 
 def finished_runs(experiment: Path) -> list[Path]:
@@ -235,7 +235,7 @@ def agree_on_settings(
         if differing:
             advice = "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1"
             runs = _begun(experiment) if overwrite else []
-            if not overwrite or any(_run_id(folder) not in run_ids for folder in runs):
+            if not overwrite or any(id_of(folder) not in run_ids for folder in runs):
                 raise UserError(differing[0] + advice)
             for folder in runs:
                 with claimed(folder) as mine:

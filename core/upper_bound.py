@@ -43,7 +43,7 @@ class UpperBound(Environment):
         epoch_limit: int = 1000,
     ) -> None:
         config = replace(config, fitting="finetuning", first_epochs=1, later_epochs=1)
-        super().__init__(dataset, config, protocol, device=device)
+        super().__init__(dataset, config, protocol, device=device, budget=0)
         self.epoch_limit = epoch_limit
         self.stopping = EarlyStopping(patience=25)
 
@@ -53,6 +53,16 @@ class UpperBound(Environment):
         self._pool = self._pool[:0]
         self.trainer.drop_last = False
         self.stopping.reset()
+        # A stream of its own: how many points are tested must not matter to the validation.
+        self._validating = self.seeds.torch("evaluation", self.device, member=1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"validating": self._validating.get_state()}
+
+    def resume(self, state: dict[str, Any]) -> State:
+        resumed = super().resume(state)
+        self._validating.set_state(state["validating"])
+        return resumed
 
     @property
     def epoch(self) -> int:
@@ -85,7 +95,7 @@ class UpperBound(Environment):
     def _train(self) -> Fitting[dict[str, Any]]:
         fit = yield from self._fitting()
         metrics = self._evaluate()
-        self.stopping.stop(evaluate(self.classifier, *self._validation, self._evaluation).mae)
+        self.stopping.stop(evaluate(self.classifier, *self._validation, self._validating).mae)
         return self._info(fit, metrics)
 
     def _info(self, fit: FitResult, metrics: Metrics) -> dict[str, Any]:

@@ -292,4 +292,7 @@ def test_as_a_command_from_elsewhere(tmp_path: Path) -> None:
     command[command.index("random")] = "randm"
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr == "evaluate.py: unknown agent 'randm'; did you mean random? (--list shows all)\n"
+    assert (
+        done.stderr
+        == "evaluate.py: unknown agent 'randm'; did you mean random? (evaluate.py --list shows all)\n"
+    )

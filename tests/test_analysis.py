@@ -1,0 +1,291 @@
+"""Tables of results: read from folders, areas, ranks and tests against values made by hand."""
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scikit_posthocs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+import agents  # noqa: F401 (what they can score)
+from core import analysis, results
+from core.analysis import areas, blocks, compare
+from core.loading import EXPERIMENT, find_missing_runs, load_results
+from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
+
+
+def area_rows(values: dict[str, list[float]], metric: str = "mae", **task: object) -> pd.DataFrame:
+    """Areas of agents, one a run; run ids from 1."""
+    task = {"dataset": "d", "variation": "nf", "protocol": "published", "query_size": 1} | task
+    lines = [
+        {**task, "agent": agent, "run": i, "metric": metric, "area": area}
+        for agent, of_agent in values.items()
+        for i, area in enumerate(of_agent, 1)
+    ]
+    return pd.DataFrame(lines)
+
+
+# Every pair differs in one direction: by 1 to 5, so that no two differences tie.
+HAND = {
+    "random": [10.0, 20.0, 30.0, 40.0, 50.0],
+    "good": [9.0, 18.0, 27.0, 36.0, 45.0],
+    "best": [7.0, 14.5, 22.0, 29.5, 37.0],
+}
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    write_experiment(tmp_path / "runs", "random", (1, 2, 10))
+    write_experiment(
+        tmp_path / "runs", "coreset", (1,), variation="gauss", protocol="corrected", query_size=6
+    )
+    write_upper_bound(tmp_path / "runs")
+    found = load_results(tmp_path / "runs")
+    assert len(found.curves) == 5 * (3 * 4 + 1 * 3)
+    for run in (1, 2, 10):
+        folder = tmp_path / f"runs/Diabetes/4/Random/run_{run}"
+        for file, metric in results.FILES.items():
+            one = found.curves.query(f"agent == 'random' and run == {run} and metric == '{metric}'")
+            assert one["labelled"].tolist() == [50, 54, 58, 62]
+            written = pd.read_csv(folder / file, index_col=0).dropna()[f"run_{run}"]
+            assert one["value"].tolist() == written.tolist()
+        counts = found.pit.query(f"agent == 'random' and run == {run}").sort_values("bin")
+        assert counts["labelled"].unique().tolist() == [62]  # the last round's alone
+        assert counts["count"].tolist() == pd.read_csv(folder / "pit.csv", index_col=0).loc[12].tolist()
+        np.testing.assert_array_equal(counts["bin"], [k / 20 for k in range(20)])
+    other = found.curves[found.curves["agent"] == "coreset"]
+    assert set(other[EXPERIMENT].itertuples(index=False, name=None)) == {
+        ("diabetes", "gauss", "corrected", 6, "coreset")
+    }
+    assert other["labelled"].unique().tolist() == [50, 56, 62]
+    assert found.runs["status"].tolist() == ["finished"] * 4
+    assert found.runs["rounds"].tolist() == [3, 3, 3, 2]
+    last = found.upper_bounds.query("metric == 'mae'").groupby("run")["epoch"].agg(["min", "max"])
+    assert last.to_numpy().tolist() == [[1, 32], [1, 35]]
+
+
+def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> None:
+    folder = write_experiment(tmp_path / "runs", run_ids=range(1, 10))
+    (folder / "run_2/meta.txt").unlink()
+    (folder / "run_3/crps.csv").unlink()
+    (folder / "run_4/likelihoods.csv").write_text("added,run_4\n0,much\n")
+    (folder / "run_5/meta.txt").write_text("seed_set: many\n")
+    (folder / "run_6/meta.txt").unlink()
+    (folder / "run_6/meta.txt").mkdir()
+    (folder / "run_7/pit.csv").write_text("added,first\n0,3\n")
+    lines = (folder / "run_8/crps.csv").read_text().splitlines()
+    (folder / "run_8/crps.csv").write_text("\n".join([*lines[:4], "4,", *lines[6:]]))
+    (folder / "run_x").mkdir()
+    shutil.copytree(folder / "run_1", folder / "run_01")
+    found = load_results(tmp_path / "runs")
+    assert found.runs["run"].tolist() == list(range(1, 10))
+    status = found.runs["status"].tolist()
+    assert status == ["finished", "unfinished", *["damaged"] * 6, "finished"]
+    problems = [Path(name).name for name in found.problems["folder"]]
+    assert problems == [f"run_{i}" for i in range(3, 9)]
+    assert "crps.csv cannot be read" in found.problems["problem"][0]
+    assert "meta.txt does not say seconds_choosing" in found.problems["problem"][2]
+    assert set(found.curves["run"]) == set(found.pit["run"]) == {1, 9}
+    missing = find_missing_runs(found)
+    assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-8"]]
+
+
+@pytest.mark.parametrize("settings", [b"agent: x\xff\n", b"query_size: four\n", b"\xff\xfe\0", b""])
+def test_odd_settings(tmp_path: Path, settings: bytes) -> None:
+    folder = write_experiment(tmp_path / "runs")
+    whole = (folder / "settings.txt").read_bytes()
+    (folder / "settings.txt").write_bytes(whole + settings if b":" in settings else settings)
+    found = load_results(tmp_path / "runs")
+    if settings.startswith(b"agent"):
+        assert found.curves["agent"].unique().tolist() == ["x?"]
+    else:  # what its runs say
+        assert found.curves["agent"].unique().tolist() == ["random"]
+        assert found.problems["folder"].tolist() == [str(folder / "settings.txt")]
+
+
+def test_damaged_upper_bound_is_listed_and_left_out(tmp_path: Path) -> None:
+    write_upper_bound(tmp_path / "runs")
+    (tmp_path / "runs/Diabetes/UpperBound/run_1/losses.csv").write_text("")
+    found = load_results(tmp_path / "runs")
+    assert found.upper_bounds["run"].unique().tolist() == [2]
+    assert "losses.csv cannot be read" in found.problems["problem"][0]
+
+
+def test_runs_of_another_length_are_left_out(tmp_path: Path) -> None:
+    write_experiment(tmp_path / "runs", "random")
+    folder = write_experiment(tmp_path / "runs", "coreset", (1, 2))
+    meta = (folder / "run_1/meta.txt").read_text()
+    (folder / "run_1/meta.txt").write_text(meta.replace("seed_set: 50", "seed_set: 60"))
+    for path in (folder / "run_2").glob("*.csv"):
+        path.write_text("\n".join(path.read_text().splitlines()[:-4]))
+    found = load_results(tmp_path / "runs")
+    assert set(found.curves["agent"]) == {"random"}
+    assert found.runs["status"].tolist() == ["damaged"] * 2 + ["finished"] * 3
+    assert found.problems["problem"].tolist() == [
+        "60 to 72 labelled points, not 50 to 62",
+        "50 to 58 labelled points, not 50 to 62",
+    ]
+
+
+def test_the_same_experiment_twice(tmp_path: Path) -> None:
+    folder = write_experiment(tmp_path / "runs")
+    shutil.copytree(folder, folder.with_name("Random_old"))
+    found = load_results(tmp_path / "runs")
+    assert len(found.runs) == 3
+    assert found.problems["problem"].tolist() == [f"the same run as {folder}/run_{i}" for i in (1, 2, 3)]
+
+
+def test_without_any_runs(tmp_path: Path) -> None:
+    (tmp_path / "runs/Diabetes/5/RandomAgent/run_1").mkdir(parents=True)  # no settings: it never began
+    for folder in ("runs", "nowhere"):
+        found = load_results(tmp_path / folder)
+        assert [len(table) for table in found] == [0, 0, 0, 0, 0]
+        assert areas(found.curves).empty
+        assert analysis.summary(areas(found.curves)).empty
+        assert find_missing_runs(found).empty
+
+
+def test_area_is_the_mean_of_the_rows(tmp_path: Path) -> None:
+    folder = write_experiment(tmp_path / "runs", run_ids=(3,))
+    table = areas(load_results(tmp_path / "runs").curves).set_index("metric")["area"]
+    for file, metric in results.FILES.items():
+        lines = (folder / "run_3" / file).read_text().splitlines()[1:]
+        values = [float(line.split(",")[1]) for line in lines if not line.endswith(",")]
+        assert len(values) == BUDGET / 4 + 1
+        assert math.isclose(table[metric], sum(values) / len(values))
+
+
+def test_summary() -> None:
+    lines = analysis.summary(pd.concat([area_rows(HAND), area_rows({"alone": [3.0]})])).set_index("agent")
+    good = lines.loc["good"]
+    assert (good["runs"], good["mean"]) == (5, 27.0)
+    assert math.isclose(good["std"], math.sqrt((18**2 + 9**2 + 0 + 9**2 + 18**2) / 4))
+    # The bootstrap's standard error is the population's standard deviation / sqrt(n).
+    half = 1.96 * np.std(HAND["good"]) / math.sqrt(5)
+    assert math.isclose(good["low"], 27 - half, rel_tol=0.08)
+    assert math.isclose(good["high"], 27 + half, rel_tol=0.08)
+    alone = lines.loc["alone"]
+    assert alone["mean"] == 3.0
+    assert math.isnan(alone["low"])
+    pd.testing.assert_frame_equal(analysis.summary(area_rows(HAND)), analysis.summary(area_rows(HAND)))
+
+
+def test_ranks_and_ties() -> None:
+    table = blocks(area_rows({"a": [1.0, 5.0, 2.0], "b": [2.0, 5.0, 1.0], "c": [3.0, 1.0, 1.0]}), "mae").table
+    assert analysis.ranks(table).to_numpy().tolist() == [[1, 2, 3], [2.5, 2.5, 1], [3, 1.5, 1.5]]
+
+
+def test_blocks_are_complete() -> None:
+    first = area_rows(HAND | {"good": HAND["good"][:4]})
+    second = area_rows({"random": [1.0, 2.0], "best": [0.5, 1.0], "good": [3.0]}, dataset="e")
+    found = blocks(pd.concat([first, second, area_rows(HAND, metric="nll")]), "mae")
+    assert found.left_out == []
+    assert found.incomplete == 2
+    assert len(found.table) == 5
+    lacks = area_rows({"random": [1.0, 2.0], "best": [0.5, 1.0]}, dataset="e")
+    found = blocks(pd.concat([first, lacks]), "mae")
+    assert found.left_out == ["good"]
+    assert (len(found.table), found.incomplete) == (7, 0)
+    assert list(found.table.columns) == ["best", "random"]
+    alone = area_rows({"random": [1.0, 2.0]}, dataset="e")  # nobody to compare with
+    found = blocks(pd.concat([first, alone]), "mae")
+    assert (len(found.table), found.left_out) == (4, [])
+
+
+def test_comparison_by_hand() -> None:
+    table = blocks(area_rows(HAND), "mae").table
+    found = compare(table)
+    assert found.mean_ranks.to_dict() == {"best": 1.0, "good": 2.0, "random": 3.0}
+    # 12 n / (k (k + 1)) sum (mean rank - (k + 1) / 2)^2 = 10 with two degrees of freedom: exp(-5).
+    assert math.isclose(found.friedman, math.exp(-5))
+    # Five differences of one sign: 2 of the 32 sign patterns are as extreme; times 3, 2 and 1 by Holm,
+    # never falling.
+    off_diagonal = found.p_values.to_numpy()[~np.eye(3, dtype=bool)]
+    np.testing.assert_allclose(off_diagonal, 3 * 2 / 32)
+    assert np.diag(found.p_values).tolist() == [1, 1, 1]
+
+
+@settings(max_examples=15, deadline=None)  # exact tests of many ties take long
+@given(data=st.data(), count=st.integers(2, 4), runs=st.integers(2, 6))
+def test_comparison_is_scipys_and_holms(data: st.DataObject, count: int, runs: int) -> None:
+    numbers = st.lists(st.integers(0, 6).map(float), min_size=runs, max_size=runs)
+    values = {f"a{i}": data.draw(numbers) for i in range(count)}
+    table = blocks(area_rows(values), "mae").table
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = compare(table)
+    raw = {}
+    for i in range(count):
+        for j in range(i):
+            a, b = (np.array(values[f"a{k}"]) for k in (i, j))
+            same = (a == b).all()
+            raw[i, j] = 1.0 if same else stats.wilcoxon(a, b, zero_method="pratt").pvalue
+    highest = 0.0
+    for left, ((i, j), p) in zip(
+        range(len(raw), 0, -1), sorted(raw.items(), key=lambda item: item[1]), strict=True
+    ):
+        highest = max(highest, min(1.0, left * p))
+        assert math.isclose(found.p_values.loc[f"a{i}", f"a{j}"], highest, rel_tol=1e-9)
+        assert math.isclose(found.p_values.loc[f"a{j}", f"a{i}"], highest, rel_tol=1e-9)
+
+
+def test_comparison_is_scikit_posthocs() -> None:
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame(rng.normal(size=(20, 5)) + np.arange(5) / 3, columns=list("abcde"))
+    long = table.melt(var_name="agent", value_name="area")
+    expected = scikit_posthocs.posthoc_wilcoxon(
+        long, val_col="area", group_col="agent", zero_method="pratt", p_adjust="holm"
+    )
+    np.testing.assert_allclose(compare(table).p_values, expected)
+    assert compare(table).friedman == stats.friedmanchisquare(*table.to_numpy().T).pvalue
+
+
+def test_agents_that_are_all_alike() -> None:
+    found = compare(blocks(area_rows({name: [1.0, 2.0, 3.0] for name in "abc"}), "mae").table)
+    assert math.isnan(found.friedman)
+    assert (found.p_values == 1).all(axis=None)
+    assert found.mean_ranks.tolist() == [2, 2, 2]
+
+
+def test_beside_random() -> None:
+    table = area_rows(HAND | {"other": [10.0, 21.0, 29.0]})
+    found = analysis.wins(table, "mae").set_index("agent")[["win", "tie", "loss"]]
+    assert found.loc["best"].tolist() == [5, 0, 0]
+    assert found.loc["other"].tolist() == [1, 1, 1]  # two runs have no other
+    assert "random" not in found.index
+    relative = analysis.relative_areas(table, "mae").set_index("agent")
+    assert relative.loc["good", "ratio"] == 0.9
+    assert relative.loc["other", "difference"] == 0
+    assert analysis.wins(table, "nll").empty
+
+
+def test_missing_runs(tmp_path: Path) -> None:
+    write_experiment(tmp_path / "runs", "random", (1, 2, 3, 5))
+    write_experiment(tmp_path / "runs", "gauss_std", (1,), variation="gauss")
+    found = load_results(tmp_path / "runs")
+    lines = find_missing_runs(found).set_index(["variation", "agent"])["missing"]
+    # gauss_std cannot score a flow: it is not missed there.
+    assert lines.to_dict() == {("gauss", "random"): "1-3, 5", ("gauss", "gauss_std"): "2-3, 5"}
+    wanted = find_missing_runs(found, range(1, 9), variations=["nf"], agents=["random", "bald"])
+    assert wanted["missing"].tolist() == ["4, 6-8", "1-8"]
+    assert wanted["agent"].tolist() == ["random", "bald"]
+
+
+@pytest.mark.parametrize("query_size", [1, 50])
+def test_a_real_loggers_run_is_read(tmp_path: Path, query_size: int) -> None:
+    """meta.txt of a real run holds what is read of it; the curves of the folder are those of the table."""
+    import evaluate
+
+    trial = ["--agent", "random", "--dataset", "diabetes", "--budget", "50", "--restarts", "1"]
+    if query_size == 1:
+        trial += ["--budget", "2"]
+    assert evaluate.main([*trial, "--query_size", str(query_size), "--runs_folder", str(tmp_path / "r")]) == 0
+    found = load_results(tmp_path / "r")
+    assert found.runs["status"].tolist() == ["finished"]
+    assert found.runs["rounds"].tolist() == [2 if query_size == 1 else 1]
+    assert (found.runs[["seconds_choosing", "seconds_in_step"]] >= 0).all(axis=None)
+    assert found.curves["labelled"].max() == (52 if query_size == 1 else 100)
+    assert found.pit.groupby("labelled")["count"].sum().unique().tolist() == [89]

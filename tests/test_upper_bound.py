@@ -1,0 +1,300 @@
+"""The upper bound: what is trained on, when it stops, and the script as a user meets it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import compute_upper_bound
+from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds, results
+from core.cli import run_script
+from core.config import load_config
+from core.metrics import Metrics
+from core.training import EarlyStopping, FitResult, Trainer, fit_side_by_side
+from core.upper_bound import UpperBound
+from datasets import DATASETS
+from tests.builders import make_config, no_global_randomness, quick, specified_layers
+from tests.reliability.worker import files
+from tests.shared_data import shared_file
+from tests.test_training import Scripted, forward_separately, make_data, separate_layers, train_scripted
+
+WHOLE = ("--dataset", "diabetes", "--variation", "gauss", "--restarts", "2")
+TRIAL = (*WHOLE, "--epoch_limit", "3")
+FOLDER = "runs_gauss/Diabetes/UpperBound"
+PARTS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
+Diabetes: Any = DATASETS["diabetes"]
+
+
+def upper_bound(dataset: Any = Diabetes, variation: str = "gauss", epoch_limit: int = 3) -> UpperBound:
+    torch.set_num_threads(1)
+    return UpperBound(dataset("nowhere", Seeds()), make_config(variation), epoch_limit=epoch_limit)
+
+
+def play(env: UpperBound) -> list[dict[str, Any]]:
+    """The infos of all epochs of an episode."""
+    infos = [env.reset()[1]]
+    while not env.finished:
+        *_, terminated, truncated, info = env.step(())
+        assert (terminated, truncated) == (env.finished, False)
+        infos.append(info)
+    return infos
+
+
+@pytest.mark.parametrize("fitting", ["finetuning", "from_scratch"])
+@pytest.mark.parametrize("protocol", [PUBLISHED, CORRECTED], ids=lambda protocol: protocol.name)
+@pytest.mark.parametrize("variation", ["nf", "gauss"])
+def test_two_epochs_are_a_plain_loop(
+    variation: str, protocol: Protocol, fitting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights and losses as those of a loop written with PyTorch's layers and optimiser."""
+    init = Trainer.__init__
+    monkeypatch.setattr(Trainer, "__init__", lambda self, model, *rest: init(self, model.double(), *rest))
+    monkeypatch.setattr(UpperBound, "_tensor", lambda self, array: torch.from_numpy(array).double())
+    config = replace(load_config("diabetes", variation)[0], dropout=0.0, weight_decay=0.1, fitting=fitting)
+    env = UpperBound(Diabetes("nowhere", Seeds()), config, protocol, epoch_limit=2)
+    env._start()  # the initial weights
+    layers = separate_layers(env.trainer.model)
+    relus = [nn.Sequential(layer, nn.ReLU()) for layer in layers[:4]]
+    network = nn.ModuleList([*relus, *layers[4:]]) if protocol.encoder_relu else layers
+    optimizer = torch.optim.NAdam(layers.parameters(), lr=0.001, weight_decay=0.1)
+    order, samples = Seeds().torch("batches"), Seeds().torch("evaluation")
+    validating = Seeds().torch("evaluation", member=1)
+    data = (torch.from_numpy(getattr(env.dataset, part)).double() for part in PARTS)
+    x, y, x_val, y_val, x_test, y_test = data
+    mae_before, watched = math.nan, []
+    for epoch in (1, 2):
+        for batch in torch.randperm(283, generator=order).split(32):  # eight, and one of 27
+            optimizer.zero_grad()
+            (-forward_separately(network, x[batch]).log_prob(y[batch]).mean()).backward()
+            optimizer.step()
+        with torch.no_grad():
+            nll = -forward_separately(network, x_test).log_prob(y_test).mean().item()
+            validation_nll = -forward_separately(network, x_val).log_prob(y_val).mean().item()
+
+        state, *rest, info = env.reset() if epoch == 1 else env.step(())
+        assert rest == ([] if epoch == 1 else [mae_before - info["mae"], True, False])
+        assert (info["epoch"], info["epochs"], *map(len, state[:2])) == (epoch, 1, 0, 283)
+        for (weight, bias), layer in zip(specified_layers(env.trainer.model), layers, strict=True):
+            torch.testing.assert_close(weight[0], layer.weight.T, rtol=1e-7, atol=1e-9)
+            torch.testing.assert_close(bias[0, 0], layer.bias, rtol=1e-7, atol=1e-9)
+        mae = (env.classifier.predict(x_test, samples) - y_test).abs().mean().item()
+        watched.append((env.classifier.predict(x_val, validating) - y_val).abs().mean().item())
+        measured = [info["nll"], info["validation_nll"], info["mae"], env.stopping.minimum]
+        np.testing.assert_allclose(measured, [nll, validation_nll, mae, min(watched)], rtol=1e-7)
+        mae_before = info["mae"]
+
+
+@pytest.mark.parametrize("sizes", [[1], [32], [32, 1], [32, 32], [32, 32, 4]])
+def test_without_drop_last_every_point_counts(sizes: list[int]) -> None:
+    model, data = Scripted(), make_data(sum(sizes))
+    trainer = train_scripted(model, data, first_epochs=1)
+    trainer.drop_last = False
+    trainer.fit(*data)
+    assert [len(batch) for batch in model.batches] == sizes
+    assert sorted(chain(*model.batches)) == sorted(data[0][:, 0].tolist())
+
+
+def test_all_3760_rows_of_pakinsons_are_seen_once_an_epoch(tmp_path: Path) -> None:
+    path = shared_file("parkinsons_updrs.data")
+    (tmp_path / path.name).symlink_to(path)
+    dataset = DATASETS["pakinsons"](tmp_path, Seeds())
+    env = UpperBound(dataset, load_config("pakinsons", "gauss")[0])
+    running, seen = env.resetting(), []
+    fit = next(running)
+    fit.trainer.model.register_forward_pre_hook(lambda _, args: seen.append(args[0][0]))
+    with pytest.raises(StopIteration):
+        running.send(fit_side_by_side([fit])[0])
+    assert [len(batch) for batch in seen] == 58 * [64] + [48]
+    assert sorted(torch.cat(seen).tolist()) == sorted(dataset.x_train.tolist())
+
+
+def test_each_member_of_an_ensemble_is_a_model_of_its_own() -> None:
+    single, ensemble = upper_bound(), upper_bound(variation="gauss_ensemble")
+    assert play(single) != play(ensemble)
+    assert torch.equal(single.trainer.model.theta[0], ensemble.trainer.model.theta[0])
+    assert len(ensemble.trainer.model.theta.unique(dim=0)) == 3
+
+
+@quick
+@given(values=st.lists(st.sampled_from([math.nan, 1.0, 2.0, 3.0]), max_size=12), cut=st.integers(0, 12))
+def test_early_stopping_goes_on_from_its_state(values: list[float], cut: int) -> None:
+    whole, first, second = (EarlyStopping(2) for _ in range(3))
+    second.stop(0.0)
+    expected, said = [whole.stop(value) for value in values], [first.stop(value) for value in values[:cut]]
+    second.load_state_dict(first.state_dict())
+    assert said + [second.stop(value) for value in values[cut:]] == expected
+
+
+@pytest.mark.parametrize(
+    ("minima", "epochs"),
+    [([1], 27), ([1, 2, 3], 29), ([1, 27, 53], 79), ([1, 28], 27), ([1, 27, 54], 53), (range(1, 200), 100)],
+)
+def test_stops_after_more_than_25_epochs_without_a_new_minimum(
+    minima: Sequence[int], epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the validation part's MAE; the test part's has a new minimum in every epoch."""
+    env = upper_bound(epoch_limit=100)
+
+    def scripted(_: Any, x: Tensor, *rest: Any) -> Metrics:
+        falling = 1 / env.epoch
+        of_val = torch.equal(x, torch.from_numpy(env.dataset.x_val))
+        mae = -sum(epoch <= env.epoch for epoch in minima) if of_val else falling
+        return Metrics(mae, falling, falling, falling, [0] * 20)
+
+    monkeypatch.setattr("core.upper_bound.evaluate", scripted)
+    monkeypatch.setattr("core.environment.evaluate", scripted)
+    monkeypatch.setattr("core.training.fit_side_by_side", lambda fits: [FitResult(1, 0.0)] * len(fits))
+    for _ in range(2):  # reset begins to count anew
+        infos = play(env)
+        assert [info["epoch"] for info in infos] == list(range(1, epochs + 1))
+        assert infos[-1]["mae"] == 1 / epochs
+
+
+def test_test_part_reaches_nothing_but_the_metrics() -> None:
+    class Swapped(Diabetes):
+        def reset(self) -> None:
+            super().reset()
+            self.x_test, self.y_test = 1 - self.x_test, self.y_test + 0.5
+
+    one, other = upper_bound(), upper_bound(Swapped)
+    with no_global_randomness():
+        infos = play(one)
+    assert play(one) == infos  # bit for bit
+    assert all(a["mae"] != b["mae"] for a, b in zip(infos, play(other), strict=True))
+    assert torch.equal(one.trainer.model.theta, other.trainer.model.theta)
+    assert one.stopping.state_dict() == other.stopping.state_dict()
+
+
+def test_seed_set_and_budget_play_no_part() -> None:
+    greedy = type("Greedy", (Diabetes,), {"budget": 284})
+    assert play(upper_bound(greedy)) == play(upper_bound())
+
+
+def run(*arguments: str | Path) -> int:
+    """The exit code of compute_upper_bound.py, run in this process."""
+    with pytest.raises(SystemExit) as left:
+        run_script(lambda: compute_upper_bound.main([str(argument) for argument in arguments]))
+    return int(left.value.code or 0)
+
+
+def broken_off(whole: Any) -> Any:
+    def stepping(*args: Any) -> Any:
+        yield from whole(*args)
+        raise KeyboardInterrupt
+
+    return stepping
+
+
+@pytest.mark.parametrize("protocol", ["published", "corrected"])
+@pytest.mark.parametrize("variation", ["nf", "gauss", "ensemble", "gauss_ensemble"])
+def test_same_bytes_alone_in_a_group_and_broken_off(
+    variation: str, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = (*TRIAL, "--variation", variation, "--protocol", protocol, "--runs_folder")
+    root = "runs" + f"_{variation}" * (variation != "nf") + "_corrected" * (protocol == "corrected")
+    two, one, parts = (tmp_path / name / root / "Diabetes/UpperBound" for name in ("2", "1", "parts"))
+    for size in ("2", "1"):
+        assert run(*trial, tmp_path / size / "runs", "--side_by_side", size) == 0
+    assert len(files(two)) == 5 + 2 * 6
+    assert files(one) == files(two)
+
+    with monkeypatch.context() as patch:  # killed in the second epoch: the first one's checkpoint is left
+        patch.setattr("core.logger.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+        patch.setattr(EnvironmentLogger, "__exit__", lambda *_: None)
+        patch.setattr(UpperBound, "stepping", broken_off(UpperBound.stepping))
+        assert run(*trial, tmp_path / "parts/runs") == 130
+    assert all((parts / name / "checkpoint.pt").exists() for name in ("run_1", "run_2"))
+    assert not files(parts)
+    with monkeypatch.context() as patch:  # Ctrl-C after the second epoch of run_1, before that of run_2
+        patch.setattr(EnvironmentLogger, "stepping", broken_off(EnvironmentLogger.stepping))
+        assert run(*trial, tmp_path / "parts/runs") == 130
+    assert [len(results.read_curves(parts / name / "crps.csv")) for name in ("run_1", "run_2")] == [2, 1]
+    assert run(*trial, tmp_path / "parts/runs") == 0
+    assert files(parts) == files(two)
+    assert not list(parts.rglob("checkpoint.pt"))
+
+
+def test_runs_of_different_length(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, said = tmp_path / FOLDER, []
+    assert run(*WHOLE, "--runs_folder", tmp_path / "runs") == 0
+    printed = capsys.readouterr().out.splitlines()
+    for file in results.FILES:
+        table = results.read_curves(folder / file)
+        runs = [results.read_curves(folder / f"run_{i}" / file)[f"run_{i}"] for i in (1, 2)]
+        shorter, longer = sorted(map(len, runs))
+        assert 27 <= shorter < longer == len(table) < 1000
+        assert (table.index.name, table.index[0], list(table.columns)) == ("epoch", 1, ["run_1", "run_2"])
+        assert all(table[one.name].dropna().equals(one) for one in runs)
+        last = [one.iloc[-1] for one in runs]
+        said.append(f"{np.mean(last):.4f} +- {np.std(last, ddof=1):.4f}")
+    summary = f"upper bound over 2 runs: MAE {said[0]}, NLL {said[1]}, CRPS {said[2]}"
+    assert printed == [summary, f"results: {folder}"]
+    assert run(*WHOLE, "--side_by_side", "1", "--runs_folder", tmp_path / "alone/runs") == 0
+    assert files(tmp_path / "alone" / FOLDER) == files(folder)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_files_of_a_run(epochs: int, tmp_path: Path) -> None:
+    trial = (*WHOLE, "--run_id", "4", "--epoch_limit", str(epochs))
+    assert run(*trial, "--runs_folder", tmp_path / "runs") == 0
+    folder = tmp_path / FOLDER / "run_4"
+    assert {path.name for path in folder.iterdir()} == {*results.FILES, "pit.csv", "meta.txt", ".lock"}
+    for file in (*results.FILES, "pit.csv"):
+        rows = (folder / file).read_text().splitlines()
+        assert [row.split(",")[0] for row in rows] == ["epoch", *"123"[:epochs]]
+    wanted = f"dataset: diabetes|run_id: 4|epochs: {epochs}|epoch_limit: {epochs}|config: diabetes_gauss.yaml"
+    assert set(wanted.split("|")) <= set((folder / "meta.txt").read_text().splitlines())
+
+
+def test_finished_runs_are_skipped_and_other_settings_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = (*TRIAL, "--runs_folder", tmp_path / "runs")
+    assert run(*trial) == 0
+    made, said = files(tmp_path), capsys.readouterr().out
+    monkeypatch.delattr(Trainer, "fitting")  # nothing can be trained
+    assert run(*trial) == 0
+    printed = capsys.readouterr()
+    assert (printed.err.count("finished already"), printed.out) == (2, said)
+    for option, before in (("epoch_limit", 3), ("pool_seed", 1), ("model_seed", 1)):
+        assert run(*trial, "--run_id", "3", f"--{option}", "2") == 2
+        assert f"was made with {option} {before}, not 2: " in capsys.readouterr().err
+    assert files(tmp_path) == made
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("--dataset=", "compute_upper_bound.py: --dataset is needed, one of "),
+        ("--dataset=sarkos", "unknown dataset 'sarkos'; did you mean sarcos?"),
+        ("--dataset=pakinsons --data_folder=/dev/null/x", "/dev/null/x"),
+        ("--epoch_limit=0", "argument --epoch_limit: must be at least 1, got 0"),
+        ("--runs_folder=/dev/null/x", "cannot write to /dev/null/x_gauss/Diabetes/UpperBound"),
+    ],
+)
+def test_wrong_input_is_one_line_and_code_2(
+    change: str, message: str, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*TRIAL, *change.split()) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert (printed.err.count("\n"), printed.out) == (1, "")
+    assert not list(tmp_path.iterdir())  # nothing half-written
+
+
+def test_defaults_and_what_reaches_the_environment() -> None:
+    asked = "--dataset diabetes --protocol corrected --pool_seed 5 --model_seed 6"
+    args = compute_upper_bound.parse_arguments(asked.split())
+    env = compute_upper_bound.make_environment(args, 3, torch.device("cpu"))
+    assert (env.protocol, env.seeds) == (CORRECTED, Seeds(3, pool_seed=5, model_seed=6))
+    assert (args.variation, args.restarts, env.epoch_limit) == ("nf", 15, 1000)

@@ -14,23 +14,21 @@ import csv
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 import torch
 from measure import compare, digits, write_table
-from tasks import SIZES, make_table, make_task_parser
+from tasks import make_table, make_task_parser
 
 from core import PUBLISHED, Seeds
 from core.classifier import Classifier
 from core.cli import run_script, set_threads
 from core.config import load_config
+from core.cost import LABELLED, SIDE_BY_SIDE, Costs
 from core.metrics import evaluate
 from core.models import build_model
 from core.training import Trainer, fit_side_by_side
-from datasets import DATASETS
 
-ACQUISITION = Path(__file__).parents[1] / "docs" / "performance" / "acquisition.csv"
-EPOCHS, LABELLED, GROUPS, RUNS = 11, (250, 1000), (1, 25), 30
+EPOCHS, RUNS = 11, 30
 QUERY_SIZES = (1, 50, 200)
 VARIATIONS = ("nf", "gauss")
 AGENTS = ["random", "coreset", "typiclust", "coregcn", "bald", "bald_dist_entropy", "bald_dist_std"]
@@ -39,22 +37,12 @@ AGENTS += ["nf_conf", "nf_entropy", "nf_std"]
 COLUMNS = ("dataset", "variation", "runs side by side", "refit at 250", "refit at 1000", "test")
 
 
-def choice_seconds():
-    """Seconds of a choice by dataset, the mean over the agents; large datasets choose alike."""
-    with ACQUISITION.open(newline="") as file:
-        seconds = {(row["dataset"], row["agent"]): float(row["seconds"]) for row in csv.DictReader(file)}
-    # Measured on one of the three large datasets only: the same number of candidates in all.
-    for dataset, agent in product(set(SIZES) - {"pakinsons"}, AGENTS):
-        seconds.setdefault((dataset, agent), seconds["sarcos", agent])
-    return {dataset: sum(seconds[dataset, agent] for agent in AGENTS) / len(AGENTS) for dataset in SIZES}
-
-
 def measure(data_folder, repeats, dataset, variation):
     """A line for one run alone and one for one of a group."""
     fixed = {"first_epochs": EPOCHS, "later_epochs": EPOCHS, "patience": EPOCHS}
     config = replace(load_config(dataset, variation)[0], **fixed)
     tables, trainers = [], []
-    for run_id in range(max(GROUPS)):
+    for run_id in range(max(SIDE_BY_SIDE)):
         table = make_table(dataset, data_folder, Seeds(run_id))
         model = build_model(config, table.x_train.shape[1], False, [table.seeds.torch("init")])
         tables.append(
@@ -72,24 +60,21 @@ def measure(data_folder, repeats, dataset, variation):
 
     generator = table.seeds.torch("evaluation")
     calls = {("test", 0): lambda: evaluate(Classifier(trainers[0].model), *test, generator)}
-    for case in product(GROUPS, LABELLED):
+    for case in product(SIDE_BY_SIDE, LABELLED):
         calls[case] = lambda case=case: refit(*case)
     costs = compare(calls, repeats)
-    for runs in GROUPS:
+    for runs in SIDE_BY_SIDE:
         refits = [costs[runs, labelled].seconds / runs for labelled in LABELLED]
         yield dataset, variation, runs, *map(digits, (*refits, costs["test", 0].seconds))
 
 
-def core_hours(line, choice, query_size):
-    """Hours of choosing, training and testing in all runs of all agents, at one query size."""
-    at_250, at_1000, test = map(float, line[3:])
-    table = DATASETS[line[0]]
-    labels = range(table.seed_set, table.seed_set + table.budget + 1)
-    by_label = (at_1000 - at_250) / (LABELLED[1] - LABELLED[0])
-    training = sum(at_250 + by_label * (n - LABELLED[0]) for n in labels)
-    rounds = table.budget / query_size
-    hours = len(AGENTS) * RUNS / 3600
-    return hours * rounds * choice, hours * training, hours * (rounds + 1) * test
+def core_hours(costs, dataset, variation, query_size, side_by_side):
+    """Hours of choosing, training and testing in all runs of all agents."""
+    runs = [
+        costs.run(dataset, agent, variation, query_size=query_size, side_by_side=side_by_side)
+        for agent in AGENTS
+    ]
+    return [RUNS / 3600 * sum(part) for part in zip(*runs, strict=True)]
 
 
 def main():
@@ -101,7 +86,7 @@ def main():
         product(args.datasets, VARIATIONS),
         partial(measure, args.data_folder, args.repeats),
     )
-    choices = choice_seconds()
+    costs = Costs(args.out)
     print(
         "\ndataset",
         "query size",
@@ -112,13 +97,13 @@ def main():
         "testing",
         sep="\t",
     )
-    totals = dict.fromkeys(GROUPS, 0.0)
+    totals = dict.fromkeys(SIDE_BY_SIDE, 0.0)
     with args.out.open(newline="") as file:
         lines = list(csv.reader(file))[1:]
-    for line, query_size in product(lines, QUERY_SIZES):
-        hours = core_hours(line, choices[line[0]], query_size)
-        totals[int(line[2])] += sum(hours)
-        print(line[0], query_size, line[1], line[2], *map(digits, hours), sep="\t")
+    for (dataset, variation, runs, *_), query_size in product(lines, QUERY_SIZES):
+        hours = core_hours(costs, dataset, variation, query_size, int(runs))
+        totals[int(runs)] += sum(hours)
+        print(dataset, query_size, variation, runs, *map(digits, hours), sep="\t")
     for runs, total in totals.items():
         print(f"{runs} runs side by side: {total:.0f} core-hours")
 

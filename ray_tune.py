@@ -1,0 +1,170 @@
+"""Searches for learning rate, weight decay and dropout of a dataset's model, with Ray Tune.
+
+    python ray_tune.py --dataset pakinsons --trials 50
+
+Trials are judged by the validation NLL alone. `--out` gets a table of them and a configuration like
+those in configs/, with the best trial's values; README.md says more.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+import datasets  # noqa: F401 (registers them)
+from core import DATASETS, UserError, cluster, remote, results, util
+from core.cli import ArgumentParser, at_least, run_script
+from core.config import load_config
+from core.files import write_file
+from core.protocol import PROTOCOLS
+from core.provenance import provenance
+from core.tuning import SUBSETS, make_subsets
+
+#: What is searched: lowest and highest value, and whether evenly on a logarithmic scale.
+RANGES = {"lr": (1e-6, 1e-3, True), "weight_decay": (1e-6, 1e-2, True), "dropout": (0.0, 0.3, False)}
+#: A trial is stopped no earlier; after that, at each threefold of it, two thirds are.
+EPOCHS_AT_LEAST = 10
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = ArgumentParser(
+        prog="ray_tune.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add("dataset", None, "name of a dataset")
+    parser.add("variation", "nf", "the model", choices=("nf", "gauss"))
+    parser.add("protocol", "published", "whether its encoder has a ReLU", choices=list(PROTOCOLS))
+    parser.add("trials", 50, "values to try", type=at_least(1))
+    parser.add("epochs", 100, "most epochs of a trial", type=at_least(1))
+    parser.add("seed", 1, "seed of the search", type=at_least(0))
+    parser.add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
+    parser.add(
+        "skip_data_check", 0, "1: go on with a table that is not the published one", type=int, choices=(0, 1)
+    )
+    parser.add("out", Path("tuned"), "folder for the table and the configuration", type=Path)
+    cluster.add_arguments(parser)
+    args = parser.parse_args(arguments)
+    if not args.dataset:
+        parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
+    return args
+
+
+def search(ray: Any, args: argparse.Namespace, config: dict[str, Any], subsets: list[Any]) -> Any:
+    """The trials, as Ray Tune's grid of results."""
+    import optuna
+    from ray import tune
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search.optuna import OptunaSearch
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    class Bar(tune.Callback):
+        bar = util.tqdm(total=args.trials, desc="trials")
+
+        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            self.bar.update()
+
+        on_trial_error = on_trial_complete
+
+        def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+            self.bar.close()
+
+    ray.cloudpickle.register_pickle_by_value(remote)
+    job = {
+        "root": str(cluster.ROOT),
+        "state": provenance()["code"],
+        "config": config,
+        "protocol": args.protocol,
+        "device": "cuda" if args.gpus else "cpu",
+        "threads": args.cpus,
+        "epochs": args.epochs,
+    }
+    code = remote.code_files(cluster.ROOT)
+    trial = tune.with_parameters(remote.run_trial, job=job, code=code, subsets=subsets)
+    space = {name: (tune.loguniform if log else tune.uniform)(*ends) for name, (*ends, log) in RANGES.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        tuner = tune.Tuner(
+            tune.with_resources(trial, {"cpu": args.cpus, "gpu": args.gpus}),
+            param_space=space,
+            tune_config=tune.TuneConfig(
+                metric="validation_nll",
+                mode="min",
+                search_alg=OptunaSearch(seed=args.seed),
+                scheduler=ASHAScheduler(
+                    max_t=args.epochs, grace_period=min(EPOCHS_AT_LEAST, args.epochs), reduction_factor=3
+                ),
+                num_samples=args.trials,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[Bar()]),
+        )
+        return tuner.fit()
+
+
+def make_table(grid: Any) -> pd.DataFrame:
+    """A row for each trial, the best first.
+
+    Raises:
+        UserError: all have failed.
+    """
+    rows = [
+        {
+            "validation_nll": result.metrics["validation_nll"],
+            **{name: result.config[name] for name in RANGES},
+            "epoch": result.metrics["epoch"],
+            "epochs": result.metrics["training_iteration"],
+            "seconds": round(result.metrics["time_total_s"], 2),
+        }
+        for result in grid
+        if result.metrics and "validation_nll" in result.metrics
+    ]
+    if grid.errors:
+        reason = str(grid.errors[0]).strip().splitlines()[-1]
+        if not rows:
+            raise UserError(f"all trials have failed: {reason}")
+        print(f"note: {len(grid.errors)} of {len(grid)} trials have failed: {reason}", file=sys.stderr)
+    return pd.DataFrame(rows).sort_values("validation_nll", kind="stable", ignore_index=True)
+
+
+def write(args: argparse.Namespace, config: dict[str, Any], table: pd.DataFrame) -> Path:
+    """Writes the table and, beside it, the configuration, whose path it returns."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    name = args.dataset + ("" if args.variation == "nf" else f"_{args.variation}")
+    write_file(args.out / f"{name}_trials.csv", lambda path: table.to_csv(path, index=False))
+    best = {key: float(table[key][0]) for key in RANGES}
+    keys = {key: value for key, value in (config | best).items() if key not in ("model", "members")}
+    text = yaml.safe_dump(keys | {"hidden": list(keys["hidden"])}, sort_keys=False, default_flow_style=None)
+    write_file(args.out / f"{name}.yaml", lambda path: path.write_text(text))
+    return args.out / f"{name}.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = parse_arguments(arguments)
+    args.dataset = DATASETS.name(args.dataset)
+    # Not wanted: Tune's way with Ctrl-C, the files that it writes for other tools, what it prints.
+    os.environ |= {"TUNE_DISABLE_SIGINT_HANDLER": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    cluster.load_ray()
+    if (args.address or "").startswith("ray://"):
+        raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
+    results.check_writable(args.out)
+    config = asdict(load_config(args.dataset, args.variation)[0])
+    subsets = make_subsets(args.dataset, args.data_folder, bool(args.skip_data_check))
+    util.tqdm.unattended = util.is_cluster
+    with cluster.connected(args.address) as ray:
+        table = make_table(search(ray, args, config, subsets))
+    path = write(args, config, table)
+    best = ", ".join(f"{name} {table[name][0]:.3g}" for name in RANGES)
+    print(f"lowest mean validation NLL over {SUBSETS} subsets: {table['validation_nll'][0]:.4f} with {best}")
+    print(f"configuration and table: {path}, {path.with_name(path.stem + '_trials.csv')}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)

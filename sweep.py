@@ -1,0 +1,206 @@
+"""Runs many experiments with Ray, on this machine or on a cluster.
+
+    python sweep.py configs/study_small.yaml
+    python sweep.py --datasets diabetes --agents random balsa_emd --query_sizes 5 --run_ids 1-10
+
+The file holds options by their names, lists where there are several; what is typed here goes before
+it. Finished runs are left out, unfinished ones go on. README.md says more.
+"""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import joblib
+import yaml
+
+import agents  # noqa: F401 (registers them)
+import datasets  # noqa: F401
+from core import UserError, cluster, plan, results, util
+from core.cli import ArgumentParser, at_least, auto_or_count, run_script
+from core.config import VARIATIONS
+from core.cost import Costs
+from core.plan import Experiment, Group
+from core.protocol import PROTOCOLS
+
+
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="sweep.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", nargs="?", type=Path, help="a YAML file of these options")
+    several = {"nargs": "+", "metavar": "NAME"}
+    parser.add("datasets", None, "names of datasets", **several)
+    parser.add("agents", None, "names of agents", **several)
+    parser.add("variations", ["nf"], "the models", nargs="+", choices=VARIATIONS)
+    parser.add("protocols", ["published"], "the protocols", nargs="+", choices=list(PROTOCOLS))
+    parser.add("query_sizes", [50], "points chosen in each round", nargs="+", type=at_least(1), metavar="N")
+    parser.add("run_ids", ["1-30"], "ids, and ranges of ids, of the runs", nargs="+", metavar="IDS")
+    parser.add("budget", None, "points to add instead of a dataset's own number", type=at_least(1))
+    parser.add("data_folder", Path("../datasets"), "where dataset files lie, on every machine", type=Path)
+    parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
+    parser.add("skip_data_check", 0, "1: go on with tables that are not published", type=int, choices=(0, 1))
+    parser.add("side_by_side", "auto", "most runs trained as one stack, in one task", type=auto_or_count)
+    cluster.add_arguments(parser)
+    parser.add(
+        "retries", 3, "how often a task whose process or machine died is begun again", type=at_least(0)
+    )
+    parser.add_argument("--dry_run", action="store_true", help="print the plan with its core time, and exit")
+    return parser
+
+
+def from_file(path: Path, known: Sequence[str]) -> list[str]:
+    """The options in a YAML file, as they would be typed.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    try:
+        options = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(options, dict):
+        raise UserError(f"{path}: a mapping is wanted, such as 'agents: [random, bald]'")
+    typed = []
+    for name, value in options.items():
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise UserError(f"{path}: unknown key '{name}'; {hint}")
+        values = value if isinstance(value, list) else [value]
+        texts = [str(int(one) if isinstance(one, bool) else one) for one in values]
+        plain = all(isinstance(one, str | int | float) for one in values)
+        if not texts or not plain or any(text.startswith("-") for text in texts):
+            raise UserError(f"{path}: '{name}' must be a name, a number or a list of them, got {value!r}")
+        typed += [f"--{name}", *texts]
+    return typed
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    if args.file:
+        known = [name for name in vars(args) if name not in ("file", "dry_run")]
+        of_file = parser.parse_args(from_file(args.file, known))
+        args = parser.parse_args(arguments, namespace=of_file)
+    if not args.datasets or not args.agents:
+        parser.error("--datasets and --agents are needed, here or in a file; evaluate.py --list shows all")
+    return args
+
+
+def left_to_do(args: argparse.Namespace) -> list[tuple[Experiment, list[int]]]:
+    """The sweep's experiments, with their runs that are not finished; says what is left out."""
+    ids = plan.run_ids(args.run_ids)
+    found, notes = plan.experiments(
+        args.datasets, args.agents, args.variations, args.protocols, args.query_sizes, args.budget
+    )
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return [(experiment, plan.to_do(experiment, ids, args.runs_folder)) for experiment in found]
+
+
+def make_groups(
+    args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]]], slots: int
+) -> list[Group]:
+    costs = Costs()
+
+    def cost(experiment: Experiment, size: int) -> float:
+        e = experiment
+        return sum(costs.run(e.dataset, e.agent, e.variation, e.protocol, e.query_size, args.budget, size))
+
+    most = None if args.side_by_side == "auto" else args.side_by_side
+    return plan.pack(left, cost, most, slots)
+
+
+def print_plan(left: Sequence[tuple[Experiment, list[int]]], groups: Sequence[Group], slots: int) -> None:
+    """A line an experiment, then the total."""
+    print(f"{'experiment':60}{'runs':>6}{'groups':>8}{'core-hours':>12}")
+    for experiment, ids in left:
+        seconds = [group.seconds for group in groups if group.experiment == experiment]
+        print(f"{experiment!s:60}{len(ids):6}{len(seconds):8}{sum(seconds) / 3600:12.2f}")
+    seconds = [group.seconds for group in groups]
+    print(f"{'total':60}{sum(len(ids) for _, ids in left):6}{len(groups):8}{sum(seconds) / 3600:12.2f}")
+    print(f"about {plan.makespan(seconds, slots) / 3600:.1f} hours for {slots} tasks at a time")
+
+
+def evaluate_arguments(args: argparse.Namespace) -> list[str]:
+    """The options of evaluate.py that all groups have in common."""
+    options = {
+        "data_folder": args.data_folder,
+        "side_by_side": args.side_by_side,
+        "threads": args.cpus,
+        "device": "cuda" if args.gpus else "cpu",
+        "skip_data_check": args.skip_data_check,
+    }
+    if args.budget:
+        options["budget"] = args.budget
+    return [text for name, value in options.items() for text in (f"--{name}", str(value))]
+
+
+def collect(args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]]]) -> None:
+    """Mends the collected files of experiments whose last process died before it had written them."""
+    for experiment, ids in left:
+        folder = experiment.folder(args.runs_folder)
+        finished = [run.name for run in results.finished_runs(folder)]
+        if not ids and any(columns(folder / file) != finished for file in results.FILES):
+            results.aggregate(folder)
+
+
+def columns(path: Path) -> list[str]:
+    """The names of a table's columns; none if it is not there."""
+    if not path.exists():
+        return []
+    with path.open() as file:
+        return file.readline().strip().split(",")[1:]
+
+
+def report(failures: Sequence[cluster.Failure], groups: int) -> None:
+    if failures:
+        print(f"groups that have failed: {len(failures)} of {groups}", file=sys.stderr)
+    for failure in failures:
+        print(f"{failure.group}: {failure.reason}\n  {failure.log}", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = parse_arguments(arguments)
+    # What a task is told must mean the same in another folder.
+    args.data_folder, args.runs_folder = args.data_folder.absolute(), args.runs_folder.absolute()
+    left = left_to_do(args)
+    if args.dry_run:
+        slots = max(1, joblib.cpu_count() // args.cpus)
+        print_plan(left, make_groups(args, left, slots), slots)
+        return 0
+    cluster.load_ray()
+    collect(args, left)
+    runs = sum(len(ids) for _, ids in left)
+    if not runs:
+        print("all runs are finished")
+        return 0
+    util.tqdm.unattended = util.is_cluster
+    with cluster.connected(args.address) as ray:
+        slots = cluster.slots(ray, args.cpus, args.gpus)
+        if not slots:
+            wanted = f"no machine has the {args.cpus} cores and {args.gpus:g} GPUs that a task asks for"
+            if args.address is None:
+                raise UserError(wanted)
+            print(f"note: {wanted}, yet", file=sys.stderr)  # a cluster may grow
+        groups = make_groups(args, left, max(1, slots))
+        print(f"runs: {runs}, in groups: {len(groups)}, at a time: {slots}", file=sys.stderr)
+        failures = cluster.run_groups(
+            ray,
+            groups,
+            args.runs_folder,
+            evaluate_arguments(args),
+            cpus=args.cpus,
+            gpus=args.gpus,
+            retries=args.retries,
+        )
+    report(failures, len(groups))
+    print(f"groups finished: {len(groups) - len(failures)} of {len(groups)}")
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,205 @@
+"""sweep.py and ray_tune.py with Ray: two nodes on this machine, killed workers, no shared folder."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+
+import datasets  # noqa: F401 (registers them)
+from core import PUBLISHED, checkpoint, tuning
+from core.config import Config, load_config
+from tests.reliability.worker import files, finish, start, wait_for
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
+
+# One worker of pytest-xdist runs them all (--dist loadgroup): one cluster is enough.
+pytestmark = pytest.mark.xdist_group("ray")
+
+ROOT = Path(__file__).parents[1]
+AGENTS = ("random", "coreset", "bald", "balsa_emd", "balsa_kl_pairs", "nf_std", "nf_entropy")
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A cluster of two nodes with a core each."""
+    from ray.cluster_utils import Cluster
+
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))  # where tasks work that do not share the runs folder
+        small = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+        cluster = Cluster(initialize_head=True, head_node_args=small | {"include_dashboard": False})
+        cluster.add_node(**small)
+        cluster.wait_for_nodes()
+        cluster.cache = cache
+        yield cluster
+        cluster.shutdown()
+
+
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on() -> Iterator[None]:
+    """Ends what a failed test has left running."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        process.wait()
+
+
+def script(name: str, folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    """A process that runs a script; what it says goes to `folder`/said."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "said").open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / name), *map(str, arguments)],
+            cwd=folder,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "HOME": str(folder)},  # Ray keeps a token there
+            stdout=said,
+            stderr=said,
+            text=True,
+            start_new_session=True,
+        )
+    STARTED.append(process)
+    return process
+
+
+def task_of(node: Any) -> psutil.Process:
+    """The process of a node that is at a task, as soon as there is one; it is stopped."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    found: list[psutil.Process] = []
+
+    def stopped() -> bool:
+        for process in raylet.children(recursive=True):
+            if process.cmdline()[:1] == ["ray::run_group"]:
+                process.suspend()
+                if process.cmdline()[:1] == ["ray::run_group"]:  # and not: it has just ended
+                    found.append(process)
+                    return True
+                process.resume()
+        return False
+
+    wait_for(stopped)
+    return found[0]
+
+
+def alone(runs_folder: Path, restarts: int, side_by_side: int, *arguments: object) -> None:
+    """The same runs by evaluate.py."""
+    sizes = ("--restarts", restarts, "--side_by_side", side_by_side, "--runs_folder", runs_folder)
+    assert finish(start([*arguments, *sizes])) == 0
+
+
+def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, tmp_path: Path) -> None:
+    case = f"--datasets diabetes --agents {' '.join(AGENTS)} --query_sizes 2 4 --run_ids 1-2 --budget 4"
+    wrong = tmp_path / "runs/Diabetes/4/RandomAgent/settings.txt"
+    wrong.parent.mkdir(parents=True)
+    wrong.write_text("agent: nobody\n")
+    process = script("sweep.py", tmp_path, *case.split(), "--side_by_side", 2, "--address", nodes.address)
+    task_of(*nodes.worker_nodes).kill()
+    for agent in AGENTS:
+        for query_size in (2, 4):
+            if (agent, query_size) != ("random", 4):
+                options = f"--agent {agent} --dataset diabetes --query_size {query_size} --budget 4"
+                alone(tmp_path / "alone", 2, 2, *options.split())
+    assert process.wait(150) == 1
+    said = (tmp_path / "said").read_text()
+    assert (
+        "groups that have failed: 1 of 14\ndiabetes 4 random nf published, run_1 to run_2: evaluate.py: "
+        in said
+    )
+    assert "was made with agent nobody, not random: " in said
+    assert f"{wrong.parent}/sweep_1-2.log\n" in said
+    assert "groups finished: 13 of 14" in said
+    made = files(tmp_path / "runs")
+    assert len(made) == 13 * (5 + 2 * 6)
+    assert made == files(tmp_path / "alone")
+    assert not list(tmp_path.glob("runs/.sweep-*"))
+    assert not list(nodes.cache.glob("*/runs-*"))
+
+
+def test_files_come_back_where_no_runs_folder_is_shared(nodes: Any, tmp_path: Path) -> None:
+    """/proc/self/cwd is another folder for each process: what the driver writes there, no task sees."""
+    case = "--datasets diabetes --agents random nf_std --query_sizes 2 --run_ids 1-3 --budget 4"
+    case += f" --side_by_side 2 --runs_folder /proc/self/cwd/runs --address {nodes.address}"
+    wrong = tmp_path / "runs/Diabetes/2/NF_Std/settings.txt"
+    wrong.parent.mkdir(parents=True)
+    wrong.write_text("agent: nobody\n")
+    process = script("sweep.py", tmp_path, *case.split())
+    options = "--agent random --dataset diabetes --query_size 2 --budget 4"
+    alone(tmp_path / "alone", 3, 2, *options.split())
+    assert process.wait(100) == 1
+    said = (tmp_path / "said").read_text()
+    assert said.count("was made with agent nobody, not nf_std: ") == 2
+    assert files(tmp_path / "runs") == files(tmp_path / "alone")
+    made = tmp_path / "runs/Diabetes/2/RandomAgent"
+    assert "AUC over 2 runs" in (made / "sweep_1-2.log").read_text()
+    assert "was made with agent nobody" in (wrong.parent / "sweep_3-3.log").read_text()
+    assert (made / "settings.txt").exists()
+    assert list(nodes.cache.glob("*/runs-*/runs/Diabetes/2/RandomAgent"))
+    assert not list(nodes.cache.rglob("run_*"))
+
+
+def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:
+    case = "--datasets diabetes --agents balsa_emd --query_sizes 2 --run_ids 1-4 --budget 80 --side_by_side 2"
+    process = script("sweep.py", tmp_path, *case.split())
+    runs = tmp_path / "runs/Diabetes/2/BALSA_EMD"
+    wait_for(lambda: any("0/40" in path.read_text() for path in runs.glob("*.log")) or process.poll())
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to Ray's processes too
+    assert process.wait(100) == 130
+    said = (tmp_path / "said").read_text()
+    assert said.endswith("\nsweep.py: interrupted\n")
+    assert "Traceback" not in said
+    assert list(runs.glob(f"run_*/{checkpoint.FILE}"))
+    assert not list(runs.glob("run_*/meta.txt"))
+    again = script("sweep.py", tmp_path, *case.split())
+    options = "--agent balsa_emd --dataset diabetes --query_size 2 --budget 80"
+    alone(tmp_path / "alone", 4, 2, *options.split())
+    assert again.wait(150) == 0
+    assert "goes on after" in "".join(path.read_text() for path in runs.glob("*.log"))
+    assert files(tmp_path / "runs") == files(tmp_path / "alone")
+
+
+def test_the_search_beats_a_bad_default_and_writes_what_it_found(nodes: Any, tmp_path: Path) -> None:
+    epochs = 30
+    case = f"--dataset diabetes --trials 8 --epochs {epochs} --address {nodes.address}"
+    process = script("ray_tune.py", tmp_path, *case.split())
+    subsets = tuning.make_subsets("diabetes", Path("nowhere"), False)
+
+    def lowest(config: Config) -> float:
+        return min(islice(tuning.validation_nll(subsets, config, PUBLISHED), epochs))
+
+    bad = replace(load_config("diabetes", "nf")[0], lr=3e-6, weight_decay=0.01, dropout=0.3)
+    assert process.wait(100) == 0
+    table = pd.read_csv(tmp_path / "tuned/diabetes_trials.csv")
+    assert len(table) == 8
+    assert table["validation_nll"].is_monotonic_increasing
+    found, path = load_config("diabetes", "nf", tmp_path / "tuned")
+    assert path == tmp_path / "tuned/diabetes.yaml"
+    assert table["validation_nll"][0] < lowest(bad) - 0.5
+    assert lowest(found) == pytest.approx(table["validation_nll"][0], abs=1e-5)
+    assert list(table["epochs"]).count(epochs) < 8  # the bad ones were stopped
+    assert (tmp_path / "said").read_text().splitlines()[-1].startswith("configuration and table: ")
+
+
+def test_no_cluster_there_is_one_line(tmp_path: Path) -> None:
+    process = script(
+        "sweep.py", tmp_path, "--datasets", "diabetes", "--agents", "random", "--address", "127.0.0.1:1"
+    )
+    assert process.wait(60) == 2
+    said = (tmp_path / "said").read_text()
+    assert said.startswith("sweep.py: --address 127.0.0.1:1: no cluster of Ray answers there (")
+    assert len(said.splitlines()) == 1

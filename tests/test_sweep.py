@@ -1,0 +1,242 @@
+"""sweep.py as far as it needs no Ray: its options and its file, the plan, what a task does with its code."""
+
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import sweep
+from core import plan, remote
+from core.cli import run_script
+from core.cost import Costs
+from core.plan import Experiment
+from tests.builders import quick
+
+RANDOM = Experiment("diabetes", "random", "nf", "published", 5)
+BALD = Experiment("diabetes", "bald", "nf", "published", 5)
+
+
+def said(capsys: pytest.CaptureFixture[str], arguments: Sequence[object]) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of sweep.py."""
+    with pytest.raises(SystemExit) as ended:
+        run_script(lambda: sweep.main([str(argument) for argument in arguments]))
+    out, err = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, out, err
+
+
+def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "datasets: diabetes\nagents: [random, bald]\nskip_data_check: true\n"
+        "gpus: 0.5\nside_by_side: 7\nquery_sizes: [1, 50]\nrun_ids: 1-3\n"
+    )
+    typed = [
+        "--datasets",
+        "diabetes",
+        "--agents",
+        "random",
+        "bald",
+        "--query_sizes",
+        "1",
+        "50",
+        "--run_ids",
+        "1-3",
+    ]
+    typed += ["--skip_data_check", "1", "--gpus", "0.5", "--side_by_side", "7"]
+    of_file, of_options = sweep.parse_arguments([str(file)]), sweep.parse_arguments(typed)
+    assert {**vars(of_file), "file": None} == vars(of_options)
+    args = sweep.parse_arguments([str(file), "--agents", "coreset", "--run_ids", "4", "6-7"])
+    assert (args.datasets, args.agents, args.query_sizes) == (["diabetes"], ["coreset"], [1, 50])
+    assert plan.run_ids(args.run_ids) == [4, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("agent: random", "unknown key 'agent'; did you mean agents?"),
+        ("zzz: 1", "unknown key 'zzz'; known are datasets, agents,"),
+        ("dry_run: 1", "unknown key 'dry_run'"),
+        ("- agents", "a mapping is wanted"),
+        ("agents: [", "cannot read"),
+        ("agents: !!python/object/apply:os.getcwd []", "cannot read"),
+        ("agents: []", "'agents' must be a name, a number or a list of them, got []"),
+        ("agents: {random: 1}", "'agents' must be a name"),
+        ("agents: null", "'agents' must be a name"),
+        ("agents: [--dry_run]", "'agents' must be a name"),
+        ("datasets: diabetes\nagents: randm", "unknown agent 'randm'; did you mean random"),
+        ("datasets: diabets\nagents: random", "unknown dataset 'diabets'; did you mean diabetes"),
+        ("datasets: diabetes", "--datasets and --agents are needed"),
+        ("variations: nff", "--variations: invalid choice: 'nff'"),
+        ("query_sizes: 0", "--query_sizes: must be at least 1, got 0"),
+        (
+            "datasets: diabetes\nagents: random\nrun_ids: 3-1",
+            "a number or a range like 1-30 is wanted, got '3-1'",
+        ),
+        ("datasets: diabetes\nagents: random\nrun_ids: [-1]", "'run_ids' must be a name"),
+        ("gpus: nan", "--gpus: a number from 0 is wanted, got 'nan'"),
+    ],
+)
+def test_wrong_file_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    code, _, err = said(capsys, [file])
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = said(capsys, [tmp_path / "none.yaml"])
+    assert (code, len(err.splitlines())) == (2, 1)
+
+
+def test_product_leaves_out_what_cannot_be_run() -> None:
+    found, notes = plan.experiments(
+        ["diabetes", "pakinsons"],
+        ["random", "gauss_std", "bald", "bald_point"],
+        ["nf", "gauss"],
+        ["published"],
+        [1, 200],
+    )
+    assert len(found) == len(set(found)) == 3 * (2 + 1 + 2)
+    assert notes == [
+        "left out: diabetes with query size 200, more than its budget of 100 points",
+        "left out: gauss_std does not score nf",
+    ]
+    assert not plan.experiments(["diabetes"], ["random"], ["nf"], ["published"], [5], budget=4)[0]
+
+
+@quick
+@given(
+    st.lists(st.sets(st.integers(0, 60), max_size=40), max_size=4),
+    st.one_of(st.none(), st.integers(1, 30)),
+    st.integers(1, 9),
+)
+def test_packing(ids: list[set[int]], most: int | None, slots: int) -> None:
+    agents = ["random", "bald", "coreset", "typiclust"]
+    left = [
+        (Experiment("diabetes", agent, "nf", "published", 5), sorted(some))
+        for agent, some in zip(agents, ids, strict=False)
+    ]
+
+    def cost(experiment: Experiment, size: int) -> float:
+        return 10 * (1 + agents.index(experiment.agent)) * (1 + 1 / size)
+
+    groups = plan.pack(left, cost, most, slots)
+    for experiment, wanted in left:
+        packed = [i for group in groups if group.experiment == experiment for i in group.run_ids]
+        assert sorted(packed) == wanted
+    assert all(group.run_ids.step == 1 and 1 <= len(group.run_ids) <= (most or plan.MOST) for group in groups)
+    seconds = [group.seconds for group in groups]
+    assert seconds == sorted(seconds, reverse=True)
+    whole = [group.seconds for group in plan.pack(left, cost, most or plan.MOST, slots)]
+    assert plan.makespan(seconds, slots) <= plan.makespan(whole, slots)
+
+
+@given(st.sets(st.integers(0, 50)))
+def test_consecutive(ids: set[int]) -> None:
+    ranges = list(plan.consecutive(sorted(ids)))
+    assert [i for some in ranges for i in some] == sorted(ids)
+    assert all(one.stop < two.start for one, two in pairwise(ranges))
+
+
+def test_no_core_is_idle_where_groups_can_be_smaller() -> None:
+    def cost(experiment: Experiment, size: int) -> float:
+        return 100 * (1 + 1 / size)
+
+    def sizes(runs: int, slots: int, most: int | None = None) -> list[int]:
+        groups = plan.pack([(RANDOM, list(range(runs)))], cost, most, slots)
+        return [len(group.run_ids) for group in groups]
+
+    assert sizes(30, 2) == [15, 15]
+    assert sizes(50, 1) == [25, 25]
+    assert sizes(20, 1) == [20]
+    assert sizes(20, 4) == [5, 5, 5, 5]
+    assert sizes(3, 8) == [1, 1, 1]
+    assert sizes(20, 4, most=10) == [10, 10]
+    three = [(Experiment("diabetes", "random", "nf", "published", n), list(range(24))) for n in (1, 2, 3)]
+    assert len(plan.pack(three, cost, None, 4)) == 12
+
+
+def test_finished_runs_are_left_out_of_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "runs_gauss" / "Diabetes/5/RandomAgent"
+    for i in (2, 3):
+        (folder / f"run_{i}").mkdir(parents=True)
+        (folder / f"run_{i}/meta.txt").touch()
+    typed = "--datasets diabetes --agents random bald gauss_std --variations nf gauss --query_sizes 5"
+    typed += f" --run_ids 1-4 --side_by_side 3 --dry_run --runs_folder {tmp_path}/runs"
+    code, out, err = said(capsys, typed.split())
+    assert code == 0
+    assert err == "note: left out: gauss_std does not score nf\n"
+    lines = {tuple(line.split()[:5]): line.split()[5:7] for line in out.splitlines()[1:]}
+    assert lines["diabetes", "5", "random", "gauss", "published"] == ["2", "2"]  # run_1 and run_4
+    assert lines["diabetes", "5", "bald", "nf", "published"] == ["4", "2"]
+    assert out.splitlines()[-2].split()[:3] == ["total", "18", "10"]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_ray_one_line_says_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    typed = ["--datasets", "diabetes", "--agents", "random", "--runs_folder", tmp_path / "runs"]
+    code, _, err = said(capsys, typed)
+    assert code == 2
+    assert err.endswith(": Ray is not installed: pip install '.[ray]'\n")
+    assert len(err.splitlines()) == 1
+    assert said(capsys, [*typed, "--dry_run"])[0] == 0
+    assert not (tmp_path / "runs").exists()
+
+
+def test_costs_grow_with_what_is_asked() -> None:
+    def total(*case: object, **more: object) -> float:
+        return sum(Costs().run(*case, **more))
+
+    nf = total("pakinsons", "random", query_size=50)
+    assert (
+        total("pakinsons", "random", "gauss", query_size=50) < nf < total("pakinsons", "random", query_size=1)
+    )
+    assert nf < total("pakinsons", "bald", query_size=50) < total("pakinsons", "bald", query_size=1)
+    assert total("pakinsons", "random", "nf", "corrected", 50) < nf / 10
+    assert total("pakinsons", "random", query_size=50, side_by_side=25) < nf / 2
+    assert nf < total("pakinsons", "random", "ensemble", query_size=50) < 5 * nf
+    assert total("diamonds", "bald_dist_entropy") > total("diabetes", "bald_dist_entropy") > 0
+    assert total("bimodalsin", "random", query_size=5, budget=10) < total(
+        "bimodalsin", "random", query_size=5
+    )
+
+
+def test_a_machine_without_the_code_gets_a_copy_that_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = Path(sweep.__file__).parent
+    code = remote.code_files(root)
+    assert {"evaluate.py", "core/__init__.py", "configs/diabetes.yaml"} <= set(code)
+    assert not any("__pycache__" in name or name.startswith("tests") for name in code)
+    assert remote.find_code(root, code) == root
+    copy = remote.find_code(tmp_path / "elsewhere", code)
+    assert copy.parent == tmp_path / "cache/balsa-benchmark"
+    assert remote.code_files(copy) == code
+    before = (copy / "evaluate.py").stat().st_mtime_ns
+    assert remote.find_code(tmp_path / "elsewhere", code) == copy
+    assert (copy / "evaluate.py").stat().st_mtime_ns == before
+    assert remote.find_code(root, code | {"core/state.py": b""}) not in (root, copy)
+    assert {path.name[:5] for path in copy.parent.iterdir()} == {"code-"}
+
+
+def test_the_reason_of_a_failure_is_the_line_about_an_unfinished_run() -> None:
+    said = "run_1 to run_2:  50%|##  | 1/2\rrun_2: training diverged\nrun_1: AUC of MAE 1\nresults: x\n"
+    assert remote._reason(said, [2]) == "run_2: training diverged"
+    assert (
+        remote._reason("run_2:  50%|##  | 1/2\nevaluate.py: no such thing\n\n", [2])
+        == "evaluate.py: no such thing"
+    )
+    assert remote._reason("", [2]) == "it said nothing"

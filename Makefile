@@ -2,9 +2,11 @@
 # PYTHON=...     the Python to make .venv with
 # PIPFLAGS=...   more options for pip install, such as --extra-index-url https://download.pytorch.org/whl/cpu
 # PYTESTFLAGS=... more options for pytest
+# EXTRAS=test,ray  what to install; without ray its tests are skipped
 
 PYTHON ?= python3
 PIPFLAGS ?=
+EXTRAS ?= test
 PYTESTFLAGS ?=
 
 PY := .venv/bin/python
@@ -30,7 +32,7 @@ demo: .venv/.installed  ## compare random and balsa_emd on a small data set, wit
 
 # Two workers of one thread each.
 test: .venv/.installed  ## run all tests
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -q -rs $(PYTESTFLAGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadgroup -q -rs $(PYTESTFLAGS)
 
 check: lint types  ## lint, formatting and types
 
@@ -58,12 +60,12 @@ new_enough = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 10)
 # pip builds the project, which holds nothing but its list of dependencies, in place: what that leaves is removed.
 define pip_install
 @echo "Installing the dependencies into .venv; PyTorch makes this take some minutes."
-@$(PIP) install $(PIPFLAGS) -c constraints.txt '.[$(1)]'; status=$$?; rm -rf build balsa_benchmark.egg-info; exit $$status
+@$(PIP) install $(PIPFLAGS) -c constraints.txt ".[$1]"; status=$$?; rm -rf build balsa_benchmark.egg-info; exit $$status
 @touch $@
 endef
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/pip
-	$(call pip_install,test)
+	$(call pip_install,$(EXTRAS))
 
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/pip
 	$(call pip_install,dev)

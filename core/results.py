@@ -197,8 +197,12 @@ def auc(curves: pd.DataFrame) -> pd.Series:
     return curves.mean()
 
 
-def check_writable(folder: Path) -> None:
-    """Raises a UserError unless files can be made in a folder, or in a new one of that name."""
+def check_writable(folder: Path, option: str = "--runs_folder") -> None:
+    """Raises a UserError unless files can be made in a folder, or in a new one of that name.
+
+    Args:
+        option: what names it on the command line.
+    """
     there = folder
     while not there.exists():
         there = there.parent
@@ -207,7 +211,7 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         reason = f"cannot write to {folder}: {error.strerror}"
-        raise UserError(f"{reason}; choose another --runs_folder") from error
+        raise UserError(f"{reason}; choose another {option}") from error
 
 
 def agree_on_settings(

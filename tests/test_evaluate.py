@@ -141,8 +141,11 @@ def test_wrong_config_is_one_line_and_code_2(
     assert not (tmp_path / "runs").exists()
 
 
-def test_what_was_asked_for_reaches_agent_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_asked_for_reaches_agent_and_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Seeds, protocol, the agent's dropout, device and budget; nothing is trained."""
+    monkeypatch.chdir(tmp_path)
     seen: dict[str, Any] = {}
 
     class Recorder(core.Environment):

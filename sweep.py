@@ -160,7 +160,8 @@ def report(failures: Sequence[cluster.Failure], groups: int) -> None:
     if failures:
         print(f"groups that have failed: {len(failures)} of {groups}", file=sys.stderr)
     for failure in failures:
-        print(f"{failure.group}: {failure.reason}\n  {failure.log}", file=sys.stderr)
+        log = failure.log if failure.log.exists() else "its log is on the machine that ran it"
+        print(f"{failure.group}: {failure.reason}\n  {log}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import importlib
 import logging
 import os
 import secrets
@@ -39,8 +40,8 @@ def _share(text: str) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"a number from 0 is wanted, got '{text}'")
+    if not 0 <= value < float("inf") or (value > 1 and value % 1):
+        raise argparse.ArgumentTypeError(f"a share from 0 to 1, or a whole number, is wanted, got '{text}'")
     return value
 
 
@@ -59,18 +60,21 @@ class Failure(NamedTuple):
     log: Path
 
 
-def load_ray() -> Any:
+def load_ray(*others: str) -> Any:
     """Ray, which reports nothing to anybody.
 
+    Args:
+        others: modules of the extra `ray` that are needed, too.
+
     Raises:
-        UserError: it is not installed.
+        UserError: one is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of it
     try:
-        import ray
+        ray, *_ = map(importlib.import_module, ("ray", *others))
     except ImportError as error:
-        raise UserError("Ray is not installed: pip install '.[ray]'") from error
+        raise UserError(f"{error.name} is not installed: pip install '.[ray]'") from error
     return ray
 
 
@@ -99,7 +103,7 @@ def connected(address: str | None) -> Iterator[Any]:
         ray.init(
             **({"address": address} if address else own), log_to_driver=False, logging_level=logging.ERROR
         )
-    except (ConnectionError, ImportError, RuntimeError, ValueError) as error:
+    except (ConnectionError, ImportError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         what = f"--address {address}: no cluster of Ray answers there" if address else "Ray does not start"
         raise UserError(f"{what} ({_line(error)})") from error
     finally:
@@ -123,7 +127,7 @@ def slots(ray: Any, cpus: int, gpus: float) -> int:
     for node in ray.nodes():
         if node["Alive"]:
             has = node["Resources"]
-            counts = [has.get("CPU", 0) // cpus, *([has.get("GPU", 0) // gpus] if gpus else [])]
+            counts = [has.get("CPU", 0) // cpus, *([has.get("GPU", 0) / gpus + 1e-9] if gpus else [])]
             total += int(min(counts))
     return total
 
@@ -153,14 +157,15 @@ def _log(group: Group) -> str:
 
 
 def _job(
-    group: Group, runs_folder: Path, token: Path, state: str, arguments: Sequence[str]
+    group: Group, runs_folder: Path, token: Path, code: str, state: str, arguments: Sequence[str]
 ) -> dict[str, Any]:
-    """What `remote.run_group` takes."""
+    """What `remote.run_group` takes; `code` is a digest of it."""
     e, ids = group.experiment, group.run_ids
     own = ["--dataset", e.dataset, "--agent", e.agent, "--query_size", e.query_size]
     own += ["--variation", e.variation, "--protocol", e.protocol, "--run_id", ids[0], "--restarts", len(ids)]
     agreed = e.folder(runs_folder) / "settings.txt"
-    whose = f"{socket.gethostname()} {runs_folder}"
+    # What a machine keeps for itself must not meet a sweep of other settings.
+    whose = f"{socket.gethostname()} {runs_folder} {code} {' '.join(arguments)}"
     return {
         "root": str(ROOT),
         "state": state,
@@ -199,7 +204,8 @@ def run_groups(
     # A process makes few groups, one where it holds memory of a GPU: what libraries keep does not pile up.
     options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": retries, "max_calls": 1 if gpus else 10}
     task = ray.remote(**options)(remote.run_group)
-    code, state = ray.put(remote.code_files(ROOT)), provenance()["code"]
+    files, state = remote.code_files(ROOT), provenance()["code"]
+    code, digest = ray.put(files), remote.digest(files)
     roots = {g.experiment: results.runs_root(runs_folder, *_place(g.experiment)[3:]) for g in groups}
     failures: list[Failure] = []
     left: dict[Any, Group] = {}
@@ -207,16 +213,17 @@ def run_groups(
         bar = _Bar(groups)
         try:
             for group in groups:
-                job = _job(group, runs_folder, tokens[roots[group.experiment]], state, arguments)
+                job = _job(group, runs_folder, tokens[roots[group.experiment]], digest, state, arguments)
                 left[task.remote(job, code)] = group
             while left:
                 bar.show(slots(ray, cpus, gpus))
                 time.sleep(_SECONDS_TO_LOOK)  # here, as Ray's own waiting forgets which signal ended it
                 ended, _ = ray.wait(list(left), num_returns=len(left), timeout=0)
                 for ref in ended:
-                    group = left.pop(ref)
+                    group = left[ref]
                     folder = group.experiment.folder(runs_folder)
                     reason, seconds = _end(ray, ref, folder, group)
+                    del left[ref]
                     if reason:
                         failures.append(Failure(group, reason, folder / _log(group)))
                     bar.ended(group, seconds)
@@ -284,7 +291,7 @@ def _store(folder: Path, group: Group, result: dict[str, Any]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / _log(group), lambda path: path.write_bytes(result["log"]))
-    if result["settings"]:
+    if result["files"]:  # what has failed must not decide on the settings
         results.agree_on_settings(folder, result["settings"], group.run_ids, False)
     for run_id in group.run_ids:
         files = result["files"].get(run_id)

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-__all__ = ["code_files", "find_code", "run_group", "run_trial"]
+__all__ = ["code_files", "digest", "find_code", "run_group", "run_trial"]
 
 _FOLDERS = ("core", "agents", "datasets", "configs")
 
@@ -30,6 +30,11 @@ def code_files(root: Path) -> dict[str, bytes]:
     for folder in _FOLDERS:
         paths += [path for path in (root / folder).rglob("*") if "__pycache__" not in path.parts]
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(paths) if path.is_file()}
+
+
+def digest(code: dict[str, bytes]) -> str:
+    """A name for this content."""
+    return hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()[:16]
 
 
 def _cache() -> Path:
@@ -43,8 +48,7 @@ def find_code(root: Path, code: dict[str, bytes]) -> Path:
     """`root` if it holds this code on this machine too, else a folder that does."""
     if code_files(root) == code:
         return root
-    digest = hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()[:16]
-    folder = _cache() / f"code-{digest}"
+    folder = _cache() / f"code-{digest(code)}"
     if not folder.exists():
         part = Path(tempfile.mkdtemp(dir=_cache()))
         for name, data in code.items():
@@ -130,7 +134,7 @@ def _reason(said: str, unfinished: list[int]) -> str:
 
 
 def _take(folder: Path, run_ids: list[int]) -> dict[int, dict[str, bytes]]:
-    """The files of the finished runs, which then are no longer there."""
+    """The files of the finished runs. They stay here, too: the sweep may end before it has stored them."""
     from core import results
 
     taken = {}
@@ -139,7 +143,6 @@ def _take(folder: Path, run_ids: list[int]) -> dict[int, dict[str, bytes]]:
         if results.is_finished(run):
             names = (*results.FILES, results.PIT_FILE, "meta.txt")
             taken[run_id] = {name: (run / name).read_bytes() for name in names}
-            shutil.rmtree(run)
     return taken
 
 

@@ -1,6 +1,7 @@
 """sweep.py and ray_tune.py with Ray: two nodes on this machine, killed workers, no shared folder."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -149,7 +150,12 @@ def test_files_come_back_where_no_runs_folder_is_shared(nodes: Any, tmp_path: Pa
     assert "was made with agent nobody" in (wrong.parent / "sweep_3-3.log").read_text()
     assert (made / "settings.txt").exists()
     assert list(nodes.cache.glob("*/runs-*/runs/Diabetes/2/RandomAgent"))
-    assert not list(nodes.cache.rglob("run_*"))
+
+    # What the nodes keep does not hinder a sweep of other settings, nor decide on them.
+    shutil.rmtree(tmp_path / "runs")
+    other = case.replace("random nf_std", "random").replace("--budget 4", "--budget 2")
+    assert script("sweep.py", tmp_path, *other.split()).wait(100) == 0
+    assert "budget: 2" in (made / "settings.txt").read_text()
 
 
 def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
             "a number or a range like 1-30 is wanted, got '3-1'",
         ),
         ("datasets: diabetes\nagents: random\nrun_ids: [-1]", "'run_ids' must be a name"),
-        ("gpus: nan", "--gpus: a number from 0 is wanted, got 'nan'"),
+        ("gpus: nan", "--gpus: a share from 0 to 1, or a whole number, is wanted, got 'nan'"),
     ],
 )
 def test_wrong_file_is_one_line(
@@ -189,7 +189,7 @@ def test_without_ray_one_line_says_what_to_install(
     typed = ["--datasets", "diabetes", "--agents", "random", "--runs_folder", tmp_path / "runs"]
     code, _, err = said(capsys, typed)
     assert code == 2
-    assert err.endswith(": Ray is not installed: pip install '.[ray]'\n")
+    assert err.endswith(": ray is not installed: pip install '.[ray]'\n")
     assert len(err.splitlines()) == 1
     assert said(capsys, [*typed, "--dry_run"])[0] == 0
     assert not (tmp_path / "runs").exists()

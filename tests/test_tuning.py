@@ -53,7 +53,7 @@ def test_a_diverged_model_is_worse_than_any() -> None:
         ("--dataset diabets", "unknown dataset 'diabets'; did you mean diabetes"),
         ("--dataset diabetes --variation ensemble", "--variation: invalid choice: 'ensemble'"),
         ("--dataset diabetes --trials 0", "--trials: must be at least 1, got 0"),
-        ("--dataset diabetes", "Ray is not installed: pip install '.[ray]'"),
+        ("--dataset diabetes", "ray is not installed: pip install '.[ray]'"),
     ],
 )
 def test_wrong_input_is_one_line(

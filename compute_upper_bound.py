@@ -21,9 +21,9 @@ import torch
 import core
 from core import results, util
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
-from core.config import load_config, note_default_config
+from core.config import load_config
 from core.provenance import RESULTS_VERSION, provenance
-from core.restarts import group_size, run_restarts
+from core.restarts import run_restarts
 from core.training import Fitting
 from core.upper_bound import UpperBound
 from core.util import tqdm
@@ -108,13 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.runs_folder, DATASETS[args.dataset].folder, args.variation, args.protocol
     )
     settings = make_settings(args)
-    note_default_config(args.dataset, str(settings["config"]))
     results.check_writable(folder)
     dataset = make_environment(args, args.run_id, device).dataset
-    run_ids = range(args.run_id, args.run_id + args.restarts)
-    results.agree_on_settings(folder, settings, run_ids, bool(args.overwrite))
-    size = group_size(args, dataset, device)
-    finished = run_restarts(args, folder, settings, partial(running, args, device), size)
+    finished = run_restarts(args, folder, settings, dataset, device, partial(running, args, device))
     if finished:
         summarise(folder, finished)
     return int(len(finished) < args.restarts)

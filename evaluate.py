@@ -23,9 +23,9 @@ import core
 from agents import AGENTS
 from core import results, util
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
-from core.config import Config, load_config, note_default_config
+from core.config import Config, load_config
 from core.provenance import RESULTS_VERSION, provenance
-from core.restarts import group_size, run_restarts
+from core.restarts import run_restarts
 from core.training import Fitting
 from core.util import tqdm
 from datasets import DATASETS
@@ -75,8 +75,8 @@ def make_config(args: argparse.Namespace) -> tuple[Config, dict[str, object]]:
     return config, settings | asdict(config)
 
 
-def prepare(args: argparse.Namespace) -> tuple[Path, core.Dataset]:
-    """The experiment's folder and data, after all that can be known before the first run is checked.
+def prepare(args: argparse.Namespace) -> tuple[Path, dict[str, object], core.Dataset]:
+    """The experiment's folder, settings and data, after all that can be known beforehand is checked.
 
     Raises:
         UserError: an argument does not fit another, or the folder cannot be written.
@@ -94,11 +94,7 @@ def prepare(args: argparse.Namespace) -> tuple[Path, core.Dataset]:
     results.check_writable(folder)
     data = make_dataset(args, core.Seeds())
     core.Environment(data, config, budget=args.budget)
-    results.agree_on_settings(
-        folder, settings, range(args.run_id, args.run_id + args.restarts), bool(args.overwrite)
-    )
-    note_default_config(args.dataset, str(settings["config"]))
-    return folder, data
+    return folder, settings, data
 
 
 def running(
@@ -167,10 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args.agent, args.dataset = AGENTS.name(args.agent), DATASETS.name(args.dataset)
     set_threads(args.threads)
     device = pick_device(args.device)
-    folder, data = prepare(args)
-    _, settings = make_config(args)
-    size = group_size(args, data, device)
-    finished = run_restarts(args, folder, settings, partial(running, args, device), size)
+    folder, settings, data = prepare(args)
+    finished = run_restarts(args, folder, settings, data, device, partial(running, args, device))
     if finished:
         summarise(folder, finished)
     return int(len(finished) < args.restarts)

@@ -20,7 +20,7 @@ import yaml
 
 import datasets  # noqa: F401 (registers them)
 from core import DATASETS, UserError, cluster, remote, results, util
-from core.cli import ArgumentParser, at_least, run_script
+from core.cli import ArgumentParser, add_data_arguments, at_least, run_script
 from core.config import load_config
 from core.files import write_file
 from core.protocol import PROTOCOLS
@@ -37,16 +37,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="ray_tune.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add("dataset", None, "name of a dataset")
+    add_data_arguments(parser)
     parser.add("variation", "nf", "the model", choices=("nf", "gauss"))
     parser.add("protocol", "published", "whether its encoder has a ReLU", choices=list(PROTOCOLS))
     parser.add("trials", 50, "values to try", type=at_least(1))
     parser.add("epochs", 100, "most epochs of a trial", type=at_least(1))
     parser.add("seed", 1, "seed of the search", type=at_least(0))
-    parser.add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
-    parser.add(
-        "skip_data_check", 0, "1: go on with a table that is not the published one", type=int, choices=(0, 1)
-    )
     parser.add("out", Path("tuned"), "folder for the table and the configuration", type=Path)
     cluster.add_arguments(parser)
     args = parser.parse_args(arguments)

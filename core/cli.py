@@ -20,6 +20,7 @@ from .protocol import PROTOCOLS
 
 __all__ = [
     "ArgumentParser",
+    "add_data_arguments",
     "add_experiment_arguments",
     "at_least",
     "pick_device",
@@ -65,10 +66,18 @@ def auto_or_count(text: str) -> int | str:
     return text if text == "auto" else at_least(1)(text)
 
 
-def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
-    """The options of every script that makes runs; `restarts` is their default number."""
+def add_data_arguments(parser: ArgumentParser) -> None:
+    """Where the data of one dataset are, and whether they must be the published ones."""
     parser.add("dataset", None, "name of a dataset")
     parser.add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
+    parser.add(
+        "skip_data_check", 0, "1: go on with a table that is not the published one", type=int, choices=(0, 1)
+    )
+
+
+def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
+    """The options of every script that makes runs; `restarts` is their default number."""
+    add_data_arguments(parser)
     parser.add("run_id", 1, "id of the first run", type=at_least(0))
     parser.add("restarts", restarts, "number of runs, of increasing ids", type=at_least(1, 100_000))
     parser.add("side_by_side", "auto", "runs trained as one stack, in one process", type=auto_or_count)
@@ -80,9 +89,6 @@ def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("overwrite", 0, "1: make runs anew that are there", type=int, choices=(0, 1))
-    parser.add(
-        "skip_data_check", 0, "1: go on with a table that is not the published one", type=int, choices=(0, 1)
-    )
 
 
 def set_threads(threads: int) -> None:

@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from . import results
+from .config import note_default_config
 from .dataset import Dataset
 from .errors import UserError
 from .training import Fitting, side_by_side
@@ -24,24 +25,35 @@ Start: TypeAlias = Callable[[int, Path, str | None], Fitting[None]]
 
 
 def run_restarts(
-    args: argparse.Namespace, folder: Path, settings: Mapping[str, object], start: Start, size: int
+    args: argparse.Namespace,
+    folder: Path,
+    settings: Mapping[str, object],
+    dataset: Dataset,
+    device: torch.device,
+    start: Start,
 ) -> list[int]:
     """Makes the runs `run_id` ... `run_id + restarts - 1`, those that are finished already left out.
 
     A run whose training diverges is named on stderr and does not stop the others.
 
     Args:
-        args: `run_id`, `restarts`, `overwrite` and, where there is one, `record_points`, as of the
-            command line.
+        args: as of `cli.add_experiment_arguments`, and `record_points` where there is one.
         folder: the experiment's.
-        settings: on which `results.agree_on_settings` has agreed.
+        settings: what all runs there must have in common.
+        dataset: of any of the runs, to know how much memory one takes.
+        device: where the runs work.
         start: one run, from its own seeds alone.
-        size: runs side by side.
 
     Returns:
         The ids of those that are finished now, ascending; `folder` holds their collected files.
+
+    Raises:
+        UserError: there are runs of other settings.
     """
     run_ids = range(args.run_id, args.run_id + args.restarts)
+    results.agree_on_settings(folder, settings, run_ids, bool(args.overwrite))
+    note_default_config(str(settings["dataset"]), str(settings["config"]))
+    size = group_size(args, dataset, device)
     finished = []
     for first in range(0, len(run_ids), size):
         group = run_ids[first : first + size]

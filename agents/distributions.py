@@ -174,7 +174,7 @@ class BALSAKLDiff(BALSA):
     folder = "BALSA_KL_Diff"
 
     def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        return scores.kl_diff(self.log_prob(self.passes(classifier, x)))
+        return scores.kl_diff(self.log_prob(self.passes(classifier, x)), self.protocol.log_space)
 
 
 @AGENTS.register("balsa_kl_anomaly")
@@ -187,7 +187,7 @@ class BALSAKLAnomaly(BALSA):
     def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
         samples = self.passes(classifier, x).draw(SAMPLES, self.generator)[0]
         log_d = self.passes(classifier, x).log_prob(samples)
-        return scores.kl_anomaly(log_d.movedim(0, -1))
+        return scores.kl_anomaly(log_d.movedim(0, -1), self.protocol.log_space)
 
 
 @AGENTS.register("balsa_entropy")

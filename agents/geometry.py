@@ -15,7 +15,10 @@ from torch import Tensor
 from core.agent import AGENTS, Agent
 from core.state import State
 
-__all__ = ["k_center_greedy", "nearest_distance"]
+__all__ = ["k_center_greedy", "k_means_plus_plus", "nearest_distance"]
+
+#: Starts of every k-means.
+STARTS = 10
 
 
 def nearest_distance(x: Tensor, centers: Tensor) -> Tensor:
@@ -57,6 +60,36 @@ class CoresetGreedy(Agent):
             return super().select(state, x, count)
         encode = state.classifier.encode
         return k_center_greedy(encode(x), encode(state.x_labeled), count).cpu().numpy()
+
+
+def k_means_plus_plus(x: np.ndarray, count: int, starts: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions of `count` rows of x [N, h] to be centers: those of least inertia of several starts.
+
+    Greedy k-means++ (Arthur & Vassilvitskii, *k-means++: The Advantages of Careful Seeding*, 2007) as
+    scikit-learn does it: each center is the best of 2 + log(count) rows that are drawn in proportion to
+    their squared distances from the centers before it. All starts go together, in float32: their
+    distances are one product, and ten starts take a seventh of scikit-learn's time.
+    """
+    x = np.asarray(x - x.mean(0), dtype=np.float32)  # squares lose digits far from the origin
+    norms, transposed = np.einsum("nh,nh->n", x, x), np.ascontiguousarray(x.T)
+
+    def squared_distances(rows: np.ndarray) -> np.ndarray:
+        return np.maximum(norms[rows, None] + norms - 2 * (x[rows] @ transposed), 0)
+
+    trials, each = 2 + int(np.log(count)), np.arange(starts)
+    centers = np.empty((starts, count), dtype=np.int64)
+    centers[:, 0] = rng.integers(len(x), size=starts)
+    nearest = squared_distances(centers[:, 0])  # [starts, N], to the centers so far
+    for k in range(1, count):
+        shares = nearest.cumsum(1, dtype=np.float64)
+        draws = rng.uniform(size=(starts, trials)) * shares[:, -1:]
+        rows = np.stack([np.searchsorted(*pair) for pair in zip(shares, draws, strict=True)])
+        rows = rows.clip(max=len(x) - 1)
+        distances = squared_distances(rows.ravel()).reshape(starts, trials, -1)
+        np.minimum(distances, nearest[:, None], out=distances)
+        best = distances.sum(-1).argmin(1)
+        nearest, centers[:, k] = distances[each, best], rows[each, best]
+    return centers[nearest.sum(1).argmin()]
 
 
 def most_typical(features: np.ndarray) -> int:
@@ -113,12 +146,10 @@ class TypiClust(Agent):
         """The cluster of each row of features [N + L, h]."""
         seed = int(self.rng.integers(2**31))
         if clusters <= 50:
-            k_means = KMeans(clusters, n_init=10, random_state=seed)
+            k_means = KMeans(clusters, n_init=STARTS, random_state=seed)
         else:
-            # k-means++ on all points would take nine tenths of the time of all ten starts.
-            k_means = MiniBatchKMeans(
-                clusters, batch_size=5000, n_init=10, init_size=3 * clusters, random_state=seed
-            )
+            centers = features[k_means_plus_plus(features, clusters, STARTS, self.rng)]
+            k_means = MiniBatchKMeans(clusters, init=centers, n_init=1, batch_size=5000, random_state=seed)
         with warnings.catch_warnings():
             # Equal points make fewer clusters than asked for; empty ones are left out above.
             warnings.simplefilter("ignore", ConvergenceWarning)

@@ -5,8 +5,8 @@ The sums are those of SPEC.md section 3; the paper is Werner & Schmidt-Thieme, *
 Learning By Distribution Disagreement*, 2025, arXiv 2501.01248.
 
 `log_space` says how densities are multiplied with logarithms. False is as published: float32
-densities, where 0 log(0/q) is NaN and p log(p/0) is infinite. True stays with the logarithms,
-where 0 log 0 = 0 and every score is finite.
+densities, where 0 log(0/q) is NaN (in `kl_diff` 0) and p log(p/0) is infinite. True stays with the
+logarithms, where 0 log 0 = 0 and every score is finite.
 """
 
 import math
@@ -99,20 +99,38 @@ def kl_pairs(log_p: Tensor, log_space: bool) -> Tensor:
     return _kl(log_p[:-1], log_p[1:], log_space).sum(0)
 
 
-def kl_diff(log_p: Tensor) -> Tensor:
-    """sum over t = 1..T-1 of KL(p_t, p_{t+1}) - KL(p_t, pbar); log_p [T, N, G]."""
-    log_mean = _log_mean_exp(log_p.clamp(min=_FLOOR))
-    return (_kl(log_p[:-1], log_p[1:], True) - _kl(log_p[:-1], log_mean, True)).sum(0)
+def kl_diff(log_p: Tensor, log_space: bool) -> Tensor:
+    """sum over t = 1..T-1 of KL(p_t, p_{t+1}) - KL(p_t, pbar); log_p [T, N, G].
+
+    As published, terms are those of scipy's `rel_entr` on float32 densities: 0 log(0/q) = 0,
+    p log(p/0) is infinite.
+    """
+    if log_space:
+        log_mean = _log_mean_exp(log_p.clamp(min=_FLOOR))
+        return (_kl(log_p[:-1], log_p[1:], True) - _kl(log_p[:-1], log_mean, True)).sum(0)
+    p = log_p.exp()
+    return (_relative_entropy(p[:-1], p[1:]) - _relative_entropy(p[:-1], p.mean(0))).sum(0)
 
 
-def kl_anomaly(log_d: Tensor) -> Tensor:
+def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:
+    """sum_g p log(p / q) over the last axis, 0 log(0/q) = 0: [..., G] -> [...]."""
+    return torch.where(p > 0, p * (p / q).log(), 0).sum(-1)
+
+
+def kl_anomaly(log_d: Tensor, log_space: bool) -> Tensor:
     """-sum_t sum_j log(d_tj / mean_t d_tj).
+
+    As published, a density d_tj that float32 takes for zero makes the score infinite (NaN, if it is
+    zero in all passes).
 
     Args:
         log_d: log-densities [T, N, M], under one mask, of samples drawn under another.
     """
-    log_d = log_d.clamp(min=_FLOOR)
-    return (_log_mean_exp(log_d) - log_d).sum((0, -1))
+    if log_space:
+        log_d = log_d.clamp(min=_FLOOR)
+        return (_log_mean_exp(log_d) - log_d).sum((0, -1))
+    d = log_d.exp()
+    return -(d / d.mean(0)).log().sum((0, -1))
 
 
 def entropy_difference(log_p: Tensor, spacing: float) -> Tensor:

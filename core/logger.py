@@ -185,9 +185,10 @@ class EnvironmentLogger:
         }
 
     def _log(self, info: dict[str, Any]) -> None:
-        for name, (index, values) in self._curves.items():
-            index.append(info[self.env.index_name])
-            values.append(info[name])
+        if self.env.index_name in info:  # the epoch that ends an upper bound's training is not tested
+            for name, (index, values) in self._curves.items():
+                index.append(info[self.env.index_name])
+                values.append(info[name])
         self._epochs += info["epochs"]
         self._finished = self.env.finished
 

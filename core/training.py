@@ -224,8 +224,10 @@ def side_by_side(fittings: Sequence[Fitting[T]]) -> Generator[tuple[int, T | Exc
 
 
 def _shape(fit: Fit) -> tuple[object, ...]:
-    """Fits of one shape can be stacked."""
-    return fit.x.shape, fit.x_val.shape, fit.x.device, fit.trainer.model.dropout
+    """Fits of one shape can be stacked: all that a stack takes from the first of them is the same."""
+    trainer = fit.trainer
+    settings = trainer.config, trainer.protocol, trainer.drop_last, trainer.model.dropout
+    return type(trainer.model), settings, fit.x.shape, fit.x_val.shape, fit.x.device
 
 
 @dataclass

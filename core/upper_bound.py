@@ -20,8 +20,9 @@ class UpperBound(Environment):
     """Training on the whole train part (SPEC.md section 4); a step is an epoch.
 
     Every minibatch counts, the last incomplete one too. The episode terminates after more than 25
-    epochs in a row without a new minimum of the MAE on the validation part, or at the epoch limit;
-    the last weights stay. There is nothing to choose: an action is empty.
+    epochs in a row without a new minimum of the MAE on the validation part, or at the epoch limit.
+    The epoch that says stop is not tested, as in the published code: the last metrics are those of
+    the epoch before it. There is nothing to choose: an action is empty.
 
     Args:
         dataset: the data; its seeds are the run's. Seed set and budget play no part.
@@ -87,16 +88,19 @@ class UpperBound(Environment):
         return self.state, info
 
     def stepping(self, action: Action = ()) -> Fitting[Outcome]:
-        """Trains for one more epoch; the five values of `Environment.step`."""
+        """Trains for one more epoch; the five values of `Environment.step`.
+
+        The info of an epoch that is not tested has no metrics.
+        """
         info = yield from self._train()
-        reward, self._mae = self._mae - info["mae"], info["mae"]
-        return self.state, reward, self.finished, False, info
+        before, self._mae = self._mae, info.get("mae", self._mae)
+        return self.state, before - self._mae, self.finished, False, info
 
     def _train(self) -> Fitting[dict[str, Any]]:
         fit = yield from self._fitting()
-        metrics = self._evaluate()
-        self.stopping.stop(evaluate(self.classifier, *self._validation, self._validating).mae)
-        return self._info(fit, metrics)
+        if self.stopping.stop(evaluate(self.classifier, *self._validation, self._validating).mae):
+            return {"epochs": fit.epochs}
+        return self._info(fit, self._evaluate())
 
     def _info(self, fit: FitResult, metrics: Metrics) -> dict[str, Any]:
         return {"epoch": self.epoch, **super()._info(fit, metrics)}

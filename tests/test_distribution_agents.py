@@ -74,7 +74,7 @@ def nflows_out(classifier: Classifier, x: Tensor, generator: torch.Generator, pr
 def kl_anomaly(classifier: Classifier, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
     y = classifier.passes(x, 25, generator).draw(64, generator)[0]
     judge = classifier.passes(x, 25, generator)
-    return scores.kl_anomaly(torch.stack([judge.log_prob(one) for one in y], -1))
+    return scores.kl_anomaly(torch.stack([judge.log_prob(one) for one in y], -1), protocol.log_space)
 
 
 def nf_conf(classifier: Classifier, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
@@ -107,7 +107,7 @@ SCORES: dict[str, Scoring] = {
     "balsa_kl_pairs": from_grid(lambda log_p, dx, log_space: scores.kl_pairs(log_p, log_space)),
     "balsa_emd": from_samples(lambda s, absolute: scores.emd_pairs(s)),
     "balsa_kl_grid_norm": from_grid(lambda log_p, dx, log_space: scores.kl_grid(log_p, log_space, dx)),
-    "balsa_kl_diff": from_grid(lambda log_p, dx, log_space: scores.kl_diff(log_p)),
+    "balsa_kl_diff": from_grid(lambda log_p, dx, log_space: scores.kl_diff(log_p, log_space)),
     "balsa_kl_anomaly": kl_anomaly,
     "balsa_entropy": from_grid(lambda log_p, dx, log_space: scores.entropy_difference(log_p, dx)),
     "balsa_emd_full": from_samples(lambda s, absolute: scores.emd_full(s)),

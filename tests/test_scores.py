@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.special import logsumexp
+from scipy.special import logsumexp, rel_entr
 from scipy.stats import wasserstein_distance
 from torch import Tensor
 
@@ -71,12 +71,7 @@ def kl_diff(log_p: np.ndarray) -> float:
 
 
 def kl_anomaly(log_d: np.ndarray) -> float:
-    passes, count = log_d.shape
-    total = 0.0
-    for j in range(count):
-        mean = sum(math.exp(log_d[t, j]) for t in range(passes)) / passes
-        total -= sum(math.log(math.exp(log_d[t, j]) / mean) for t in range(passes))
-    return total
+    return -sum(sum(one - log_mean(log_d)) for one in log_d)  # log(d / mean)
 
 
 def entropy_difference(log_p: np.ndarray) -> float:
@@ -112,8 +107,10 @@ OF_DENSITIES: dict[str, tuple[Score, Reference]] = {
     "kl_grid_norm corrected": (partial(scores.kl_grid, log_space=True, spacing=SPACING), kl_grid_norm),
     "kl_pairs published": (partial(scores.kl_pairs, log_space=False), kl_pairs),
     "kl_pairs corrected": (partial(scores.kl_pairs, log_space=True), kl_pairs),
-    "kl_diff": (scores.kl_diff, kl_diff),
-    "kl_anomaly": (scores.kl_anomaly, kl_anomaly),
+    "kl_diff published": (partial(scores.kl_diff, log_space=False), kl_diff),
+    "kl_diff corrected": (partial(scores.kl_diff, log_space=True), kl_diff),
+    "kl_anomaly published": (partial(scores.kl_anomaly, log_space=False), kl_anomaly),
+    "kl_anomaly corrected": (partial(scores.kl_anomaly, log_space=True), kl_anomaly),
     "entropy_difference": (partial(scores.entropy_difference, spacing=SPACING), entropy_difference),
     "dist_entropy published": (
         partial(scores.dist_entropy, spacing=SPACING, log_space=False),
@@ -223,13 +220,19 @@ def test_published_kl_of_zero_densities(log_p: Tensor, expected: float) -> None:
     np.testing.assert_allclose(scores.kl_pairs(log_p, log_space=False), [expected], rtol=1e-6)
 
 
+#: Where a zero density beside others makes +inf, not NaN.
+INFINITE = ("kl_diff published", "kl_anomaly published")
+
+
 @pytest.mark.parametrize("name", HARSH)
 def test_published_scores_of_narrow_densities_are_not_finite(name: str) -> None:
     score, _ = OF_DENSITIES[name]
     fine, one_zero, all_zero = [0.0, 1.0, 0.5], [0.0, ZERO, 0.5], [ZERO] * 3
     assert score(float32(fine, fine, fine)).isfinite().all()
-    assert score(float32(fine, one_zero, fine)).isnan().all()
-    assert score(float32(all_zero, all_zero, all_zero)).isnan().all()
+    result = score(float32(fine, one_zero, fine))
+    assert (result.isposinf() if name in INFINITE else result.isnan()).all()
+    result = score(float32(all_zero, all_zero, all_zero))
+    assert (result == 0 if name == "kl_diff published" else result.isnan()).all()
 
 
 def narrow() -> Tensor:
@@ -271,7 +274,7 @@ def test_a_point_without_density_adds_nothing_in_log_space() -> None:
     wider = torch.cat([torch.full((2, 1, 1), -math.inf), log_p], -1)
     for score in (scores.kl_grid, scores.kl_pairs):
         torch.testing.assert_close(score(wider, log_space=True), score(log_p, log_space=True))
-    torch.testing.assert_close(scores.kl_diff(wider), scores.kl_diff(log_p))
+    torch.testing.assert_close(scores.kl_diff(wider, log_space=True), scores.kl_diff(log_p, log_space=True))
 
 
 # --- properties ----------------------------------------------------------------------------
@@ -282,13 +285,19 @@ def test_a_point_without_density_adds_nothing_in_log_space() -> None:
 def test_signs_and_zeros(log_p: np.ndarray) -> None:
     x = torch.from_numpy(log_p)
     assert (scores.kl_grid(x, True) >= -1e-9).all()
-    assert (scores.kl_anomaly(x) >= -1e-9).all()
+    assert (scores.kl_anomaly(x, True) >= -1e-9).all()
     assert (scores.kl_pairs(x.log_softmax(-1), True) >= -1e-9).all()
     of_area_one = x - scores.log_trapezoid(x, SPACING)[..., None]
     assert (scores.dist_entropy(of_area_one, SPACING, True) >= -1e-9).all()
 
     agreed = x[:1].expand_as(x)
-    for name in ("kl_grid corrected", "kl_pairs corrected", "kl_diff", "kl_anomaly", "entropy_difference"):
+    for name in (
+        "kl_grid corrected",
+        "kl_pairs corrected",
+        "kl_diff corrected",
+        "kl_anomaly corrected",
+        "entropy_difference",
+    ):
         score, _ = OF_DENSITIES[name]
         np.testing.assert_allclose(score(agreed), 0, atol=1e-9)
 
@@ -297,10 +306,12 @@ def test_signs_and_zeros(log_p: np.ndarray) -> None:
 @given(log_p=log_densities, shift=st.floats(-3, 3))
 def test_scaling_all_densities(log_p: np.ndarray, shift: float) -> None:
     x = torch.from_numpy(log_p)
-    for name in ("kl_grid published", "kl_grid corrected", "kl_pairs corrected", "kl_diff"):
+    for name in ("kl_grid published", "kl_grid corrected", "kl_pairs corrected", "kl_diff corrected"):
         score, _ = OF_DENSITIES[name]
         torch.testing.assert_close(score(x + shift), score(x) * math.exp(shift), rtol=1e-8, atol=1e-8)
-    torch.testing.assert_close(scores.kl_anomaly(x + shift), scores.kl_anomaly(x), rtol=1e-8, atol=1e-8)
+    for log_space in (True, False):
+        moved, still = (scores.kl_anomaly(log_d, log_space) for log_d in (x + shift, x))
+        torch.testing.assert_close(moved, still, rtol=1e-8, atol=1e-8)
 
 
 @quick
@@ -382,3 +393,21 @@ def test_top(values: list[float], count: int) -> None:
     ranks = [math.inf if math.isnan(value) else value for value in values]
     expected = sorted(range(len(values)), key=lambda i: (-ranks[i], i))[:count]
     assert top(torch.tensor(values), count).tolist() == expected
+
+
+def test_densities_of_zero_as_published() -> None:
+    """Those of float32: exp(-200) is zero. Terms of `kl_diff` are scipy's on float32 arrays."""
+    log_p = torch.tensor([[[-1.0, -200.0, 0.5]], [[0.5, -1.0, -200.0]], [[-2.0, -0.5, 1.0]]])  # [3, 1, 3]
+    p = log_p.exp().numpy()
+    for last in (2, 3):
+        some = p[:last]
+        terms = [rel_entr(some[t], some[t + 1]) - rel_entr(some[t], some.mean(0)) for t in range(last - 1)]
+        result = scores.kl_diff(log_p[:last], log_space=False)
+        np.testing.assert_allclose(result, np.sum(terms, axis=(0, 2)), rtol=1e-5)
+    assert scores.kl_diff(log_p, log_space=True).isfinite()
+    zero_first = torch.stack([log_p[1], log_p[2]])  # 0 log(0/q) alone
+    assert scores.kl_diff(zero_first, log_space=False).isfinite()
+
+    assert scores.kl_anomaly(log_p, log_space=False).tolist() == [math.inf]
+    assert scores.kl_anomaly(torch.full((3, 1, 3), -200.0), log_space=False).isnan()
+    assert scores.kl_anomaly(torch.full((3, 1, 3), -200.0), log_space=True).tolist() == [0]

@@ -67,6 +67,35 @@ def test_fits_are_the_same_bits_alone_and_in_a_stack(variation: str, protocol: P
     assert len(stopped) > 1  # else nobody has left a stack
 
 
+@pytest.mark.parametrize("what", ["config", "protocol", "drop_last", "variation", "dropout"])
+def test_unlike_fits_do_not_share_a_stack(what: str) -> None:
+    """Each as alone: of a stack, the first one's settings train all."""
+
+    def trainers() -> list[Trainer]:
+        one, other = (make_trainer(i, "nf", lr=0.01, first_epochs=30) for i in range(2))
+        if what == "config":
+            other = make_trainer(1, "nf", lr=0.0, first_epochs=30)
+        elif what == "protocol":
+            other = make_trainer(1, "nf", CORRECTED, lr=0.01, first_epochs=30)
+        elif what == "variation":
+            other = make_trainer(1, "gauss", lr=0.01, first_epochs=30)
+        elif what == "dropout":
+            other.model.dropout = 0.3
+        else:
+            other.drop_last = False
+        return [one, other]
+
+    alone, together = trainers(), trainers()
+    for i, trainer in enumerate(alone):
+        trainer.fit(*make_data(i, 40))
+    running = [trainer.fitting(*make_data(i, 40)) for i, trainer in enumerate(together)]
+    assert sorted(i for i, _ in side_by_side(running)) == [0, 1]
+    for a, b in zip(alone, together, strict=True):
+        assert torch.equal(a.model.theta, b.model.theta)
+    if what == "config":
+        assert torch.equal(together[1].model.theta, make_trainer(1, "nf", lr=0.0).model.theta)
+
+
 @pytest.mark.parametrize("features", [21, 26, 61, 81])
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("variation", SINGLE)

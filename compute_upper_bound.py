@@ -19,12 +19,14 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 import torch
 
 import core
-from core import results, util
+from core import util
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
 from core.config import load_config
-from core.provenance import RESULTS_VERSION, provenance
-from core.restarts import run_restarts
-from core.training import Fitting
+from core.runs.collecting import read_curves
+from core.runs.groups import run_restarts
+from core.runs.layout import check_writable, upper_bound_folder
+from core.runs.provenance import RESULTS_VERSION, provenance
+from core.training.lockstep import Fitting
 from core.upper_bound import UpperBound
 from core.util import tqdm
 from datasets import DATASETS
@@ -92,7 +94,7 @@ def summarise(folder: Path, run_ids: Sequence[int]) -> None:
     columns = [f"run_{run_id}" for run_id in run_ids]
     parts = []
     for name, file in (("MAE", "accuracies.csv"), ("NLL", "likelihoods.csv"), ("CRPS", "crps.csv")):
-        last = results.read_curves(folder / file)[columns].ffill().iloc[-1]
+        last = read_curves(folder / file)[columns].ffill().iloc[-1]
         spread = f" +- {last.std():.4f}" if len(columns) > 1 else ""
         parts.append(f"{name} {last.mean():.4f}{spread}")
     print(f"upper bound over {len(columns)} run{'s' * (len(columns) > 1)}: {', '.join(parts)}")
@@ -104,11 +106,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args.dataset = DATASETS.name(args.dataset)
     set_threads(args.threads)
     device = pick_device(args.device)
-    folder = results.upper_bound_folder(
+    folder = upper_bound_folder(
         args.runs_folder, DATASETS[args.dataset].folder, args.variation, args.protocol
     )
     settings = make_settings(args)
-    results.check_writable(folder)
+    check_writable(folder)
     dataset = make_environment(args, args.run_id, device).dataset
     finished = run_restarts(args, folder, settings, dataset, device, partial(running, args, device))
     if finished:

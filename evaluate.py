@@ -21,12 +21,14 @@ import torch
 
 import core
 from agents import AGENTS
-from core import results, util
+from core import util
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
 from core.config import Config, load_config
-from core.provenance import RESULTS_VERSION, provenance
-from core.restarts import run_restarts
-from core.training import Fitting
+from core.runs.collecting import auc, read_curves
+from core.runs.groups import run_restarts
+from core.runs.layout import FILES, check_writable, experiment_folder
+from core.runs.provenance import RESULTS_VERSION, provenance
+from core.training.lockstep import Fitting
 from core.util import tqdm
 from datasets import DATASETS
 
@@ -88,10 +90,10 @@ def prepare(args: argparse.Namespace) -> tuple[Path, dict[str, object], core.Dat
     if args.query_size > settings["budget"]:
         budget = settings["budget"]
         raise core.UserError(f"--query_size {args.query_size} is more than the budget of {budget} points")
-    folder = results.experiment_folder(
+    folder = experiment_folder(
         args.runs_folder, dataset.folder, args.query_size, agent.folder, args.variation, args.protocol
     )
-    results.check_writable(folder)
+    check_writable(folder)
     data = make_dataset(args, core.Seeds())
     core.Environment(data, config, budget=args.budget)
     return folder, settings, data
@@ -141,8 +143,8 @@ def running(
 def summarise(folder: Path, run_ids: list[int]) -> None:
     """One line a run, then the AUC over the runs: mean and standard deviation."""
     columns = [f"run_{run_id}" for run_id in run_ids]
-    curves = {file: results.read_curves(folder / file)[columns] for file in results.FILES}
-    auc = {file: results.auc(table) for file, table in curves.items()}
+    curves = {file: read_curves(folder / file)[columns] for file in FILES}
+    auc = {file: auc(table) for file, table in curves.items()}
     mae, nll = curves["accuracies.csv"], curves["likelihoods.csv"]
     for run in columns:
         areas = f"AUC of MAE {auc['accuracies.csv'][run]:.4f}, of NLL {auc['likelihoods.csv'][run]:.3f}"

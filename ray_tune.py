@@ -19,13 +19,15 @@ import pandas as pd
 import yaml
 
 import datasets  # noqa: F401 (registers them)
-from core import DATASETS, UserError, cluster, remote, results, util
+from core import DATASETS, UserError, util
 from core.cli import ArgumentParser, add_data_arguments, at_least, run_script
 from core.config import load_config
 from core.files import write_file
 from core.protocol import PROTOCOLS
-from core.provenance import provenance
-from core.tuning import SUBSETS, make_subsets
+from core.runs.layout import check_writable
+from core.runs.provenance import provenance
+from core.sweep import driver, task
+from core.training.tuning import SUBSETS, make_subsets
 
 #: What is searched: lowest and highest value, and whether evenly on a logarithmic scale.
 RANGES = {"lr": (1e-6, 1e-3, True), "weight_decay": (1e-6, 1e-2, True), "dropout": (0.0, 0.3, False)}
@@ -44,7 +46,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("epochs", 100, "most epochs of a trial", type=at_least(1))
     parser.add("seed", 1, "seed of the search", type=at_least(0))
     parser.add("out", Path("tuned"), "folder for the table and the configuration", type=Path)
-    cluster.add_arguments(parser)
+    driver.add_arguments(parser)
     args = parser.parse_args(arguments)
     if not args.dataset:
         parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
@@ -71,9 +73,9 @@ def search(ray: Any, args: argparse.Namespace, config: dict[str, Any], subsets: 
         def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
             self.bar.close()
 
-    ray.cloudpickle.register_pickle_by_value(remote)
+    ray.cloudpickle.register_pickle_by_value(task)
     job = {
-        "root": str(cluster.ROOT),
+        "root": str(driver.ROOT),
         "state": provenance()["code"],
         "config": config,
         "protocol": args.protocol,
@@ -81,8 +83,8 @@ def search(ray: Any, args: argparse.Namespace, config: dict[str, Any], subsets: 
         "threads": args.cpus,
         "epochs": args.epochs,
     }
-    code = remote.code_files(cluster.ROOT)
-    trial = tune.with_parameters(remote.run_trial, job=job, code=code, subsets=subsets)
+    code = task.code_files(driver.ROOT)
+    trial = tune.with_parameters(task.run_trial, job=job, code=code, subsets=subsets)
     space = {name: (tune.loguniform if log else tune.uniform)(*ends) for name, (*ends, log) in RANGES.items()}
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
@@ -146,14 +148,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Not wanted: Tune's way with Ctrl-C, the files that it writes for other tools, what it prints.
     os.environ |= {"TUNE_DISABLE_SIGINT_HANDLER": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-    cluster.load_ray("optuna", "ray.tune")
+    driver.load_ray("optuna", "ray.tune")
     if (args.address or "").startswith("ray://"):
         raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
-    results.check_writable(args.out, "--out")
+    check_writable(args.out, "--out")
     config = asdict(load_config(args.dataset, args.variation)[0])
     subsets = make_subsets(args.dataset, args.data_folder, bool(args.skip_data_check))
     util.tqdm.unattended = util.is_cluster
-    with cluster.connected(args.address) as ray:
+    with driver.connected(args.address) as ray:
         table = make_table(search(ray, args, config, subsets))
     path = write(args, config, table)
     best = ", ".join(f"{name} {table[name][0]:.3g}" for name in RANGES)

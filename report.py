@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 import agents  # noqa: F401 (their names and what they can score)
 from core.cli import ArgumentParser, run_script
 from core.errors import UserError
-from core.figures import FIGURES, TABLES, Figures
 from core.files import write_file
-from core.loading import Results, load_results
+from core.report.reader import Results, load_results
+from core.report.sections import FIGURES, TABLES, Figures
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1250px; margin: auto; padding: 0 1em; color: #222 }

@@ -1,4 +1,4 @@
-"""Runs many experiments with Ray, on this machine or on a cluster.
+"""Runs many experiments with Ray, on this machine or on a driver.
 
     python sweep.py configs/study_small.yaml
     python sweep.py --datasets diabetes --agents random balsa_emd --query_sizes 5 --run_ids 1-10
@@ -18,12 +18,15 @@ import yaml
 
 import agents  # noqa: F401 (registers them)
 import datasets  # noqa: F401
-from core import UserError, cluster, plan, results, util
+from core import UserError, util
 from core.cli import ArgumentParser, at_least, auto_or_count, run_script
 from core.config import VARIATIONS
-from core.cost import Costs
-from core.plan import Experiment, Group
 from core.protocol import PROTOCOLS
+from core.runs.collecting import aggregate
+from core.runs.layout import FILES, finished_runs
+from core.sweep import driver, plan
+from core.sweep.cost import Costs
+from core.sweep.plan import Experiment, Group
 
 
 def make_parser() -> ArgumentParser:
@@ -43,7 +46,7 @@ def make_parser() -> ArgumentParser:
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("skip_data_check", 0, "1: go on with tables that are not published", type=int, choices=(0, 1))
     parser.add("side_by_side", "auto", "most runs trained as one stack, in one task", type=auto_or_count)
-    cluster.add_arguments(parser)
+    driver.add_arguments(parser)
     parser.add(
         "retries", 3, "how often a task whose process or machine died is begun again", type=at_least(0)
     )
@@ -143,9 +146,9 @@ def collect(args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]
     """Mends the collected files of experiments whose last process died before it had written them."""
     for experiment, ids in left:
         folder = experiment.folder(args.runs_folder)
-        finished = [run.name for run in results.finished_runs(folder)]
-        if not ids and any(columns(folder / file) != finished for file in results.FILES):
-            results.aggregate(folder)
+        finished = [run.name for run in finished_runs(folder)]
+        if not ids and any(columns(folder / file) != finished for file in FILES):
+            aggregate(folder)
 
 
 def columns(path: Path) -> list[str]:
@@ -156,7 +159,7 @@ def columns(path: Path) -> list[str]:
         return file.readline().strip().split(",")[1:]
 
 
-def report(failures: Sequence[cluster.Failure], groups: int) -> None:
+def report(failures: Sequence[driver.Failure], groups: int) -> None:
     if failures:
         print(f"groups that have failed: {len(failures)} of {groups}", file=sys.stderr)
     for failure in failures:
@@ -173,15 +176,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         slots = max(1, joblib.cpu_count() // args.cpus)
         print_plan(left, make_groups(args, left, slots), slots)
         return 0
-    cluster.load_ray()
+    driver.load_ray()
     collect(args, left)
     runs = sum(len(ids) for _, ids in left)
     if not runs:
         print("all runs are finished")
         return 0
     util.tqdm.unattended = util.is_cluster
-    with cluster.connected(args.address) as ray:
-        slots = cluster.slots(ray, args.cpus, args.gpus)
+    with driver.connected(args.address) as ray:
+        slots = driver.slots(ray, args.cpus, args.gpus)
         if not slots:
             wanted = f"no machine has the {args.cpus} cores and {args.gpus:g} GPUs that a task asks for"
             if args.address is None:
@@ -189,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"note: {wanted}, yet", file=sys.stderr)  # a cluster may grow
         groups = make_groups(args, left, max(1, slots))
         print(f"runs: {runs}, in groups: {len(groups)}, at a time: {slots}", file=sys.stderr)
-        failures = cluster.run_groups(
+        failures = driver.run_groups(
             ray,
             groups,
             args.runs_folder,

@@ -16,6 +16,7 @@ from tasks import make_environment, make_task_parser
 
 from core.cli import at_least, run_script, set_threads
 from core.metrics import evaluate
+from core.training.lockstep import fit
 
 EPOCHS = 11
 COLUMNS = ("dataset", "labelled", "part", "seconds", "MB", "baseline seconds", "baseline MB", "ratio")
@@ -48,7 +49,7 @@ def main():
         optimizer = torch.optim.NAdam(plain.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         ways = {
             "refit": {
-                "ours": lambda: env.trainer.fit(x, y, x_val, y_val),
+                "ours": lambda: fit(env.trainer, x, y, x_val, y_val),
                 "baseline": lambda: baseline.fit(plain, optimizer, x, y, x_val, y_val, EPOCHS),
             },
             "test": {

@@ -23,8 +23,8 @@ from agents import AGENTS
 from core import Environment, Seeds, models
 from core.cli import at_least, run_script, set_threads
 from core.config import load_config
-from core.models import DensityModel
-from core.training import side_by_side
+from core.models.networks import DensityModel
+from core.training.lockstep import side_by_side
 
 GROUPS = (1, 5, 10, 25, 50)
 QUERY_SIZE = 50

@@ -20,13 +20,14 @@ from measure import compare, digits, write_table
 from tasks import make_table, make_task_parser
 
 from core import PUBLISHED, Seeds
-from core.classifier import Classifier
 from core.cli import run_script, set_threads
 from core.config import load_config
-from core.cost import LABELLED, SIDE_BY_SIDE, Costs
 from core.metrics import evaluate
-from core.models import build_model
-from core.training import Trainer, fit_side_by_side
+from core.models.networks import build_model
+from core.models.predictor import Predictor
+from core.sweep.cost import LABELLED, SIDE_BY_SIDE, Costs
+from core.training.lockstep import fit_side_by_side
+from core.training.trainer import Trainer
 
 EPOCHS, RUNS = 11, 30
 QUERY_SIZES = (1, 50, 200)
@@ -53,13 +54,13 @@ def measure(data_folder, repeats, dataset, variation):
 
     def refit(runs, labelled):
         fits = [
-            next(trainer.fitting(x[:labelled], y[:labelled], *validation))
+            trainer.begin(x[:labelled], y[:labelled], *validation)
             for trainer, (x, y, *validation) in zip(trainers[:runs], tables, strict=False)
         ]
         fit_side_by_side(fits)
 
     generator = table.seeds.torch("evaluation")
-    calls = {("test", 0): lambda: evaluate(Classifier(trainers[0].model), *test, generator)}
+    calls = {("test", 0): lambda: evaluate(Predictor(trainers[0].model), *test, generator)}
     for case in product(SIDE_BY_SIDE, LABELLED):
         calls[case] = lambda case=case: refit(*case)
     costs = compare(calls, repeats)

@@ -24,7 +24,7 @@ from agents import AGENTS
 from core import PROTOCOLS
 from core.cli import ArgumentParser, at_least, run_script
 from core.config import VARIATIONS
-from core.tables import Table
+from core.data.tables import Table
 from datasets import DATASETS
 
 AGENTS_OF_THE_SEED_DOCUMENT = (

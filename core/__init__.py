@@ -5,8 +5,8 @@ from .agent import AGENTS, Agent
 from .dataset import DATASETS, Dataset
 from .environment import Environment
 from .errors import UserError
-from .logger import EnvironmentLogger
 from .protocol import CORRECTED, PROTOCOLS, PUBLISHED, Protocol
+from .runs.logger import EnvironmentLogger
 from .seeds import Seeds
 from .state import State
 

@@ -23,7 +23,7 @@ class Dataset(ABC):
     """A regression task: its rows, their split, and the seed set of one run.
 
     A subclass names its result folder, the size of its seed set and its budget, and gives its
-    rows in `rows`. Files that must be found, checked or fetched are `core.tables.Table`'s business.
+    rows in `rows`. Files that must be found, checked or fetched are `core.data.tables.Table`'s business.
 
     After `reset()`, which the constructor calls, float32 arrays hold the run's data, features
     [n, d] and targets [n], min-max scaled to [0, 1] on the train part (validation included):

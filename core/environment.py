@@ -9,16 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .classifier import Classifier
 from .config import Config
 from .dataset import Dataset
 from .errors import UserError
 from .metrics import Metrics, evaluate
-from .models import build_model
+from .models.networks import build_model
+from .models.predictor import Predictor
 from .protocol import PUBLISHED, Protocol
 from .seeds import Seeds
 from .state import State
-from .training import FitResult, Fitting, Trainer, alone
+from .training.lockstep import Fitting, alone
+from .training.trainer import Fit, FitResult, Trainer
 
 __all__ = ["Action", "Environment"]
 
@@ -36,7 +37,7 @@ class Environment(gym.Env[State, Action]):
     added or the pool is empty; it is never truncated.
 
     `resetting` and `stepping` are `reset` and `step` for runs side by side: generators that ask
-    for their fits (`core.training.side_by_side`).
+    for their fits (`core.training.lockstep.side_by_side`).
 
     The state holds a model and a shrinking pool, which no Gymnasium space describes:
     `observation_space` and `action_space` are not set.
@@ -94,7 +95,7 @@ class Environment(gym.Env[State, Action]):
         init = [self.seeds.torch("init", member=member) for member in range(self.config.members)]
         model = build_model(self.config, self._x.shape[1], self.protocol.encoder_relu, init)
         model = model.to(self.device)
-        self.classifier = Classifier(model)
+        self.classifier = Predictor(model)
         self.trainer = Trainer(model, self.config, self.protocol, self.seeds)
         self._evaluation = self.seeds.torch("evaluation", self.device)
 
@@ -114,7 +115,7 @@ class Environment(gym.Env[State, Action]):
     def resetting(self) -> Fitting[tuple[State, dict[str, Any]]]:
         """`reset`, for runs side by side."""
         self._start()
-        fit = yield from self._fitting()
+        fit = yield self._next_fit()
         metrics = self._evaluate()
         self._initial_mae = self._mae = metrics.mae
         return self.state, self._info(fit, metrics)
@@ -181,7 +182,7 @@ class Environment(gym.Env[State, Action]):
         epochs = 0
         for group in np.split(chosen, len(chosen) if one_by_one else 1):
             self._labeled += self._pool[group].tolist()
-            fit = yield from self._fitting()
+            fit = yield self._next_fit()
             epochs += fit.epochs
         self._pool = np.delete(self._pool, chosen)
         metrics = self._evaluate()
@@ -242,9 +243,9 @@ class Environment(gym.Env[State, Action]):
             raise ValueError(f"{len(indices)} points are more than the {left} left to add")
         return indices
 
-    def _fitting(self) -> Fitting[FitResult]:
+    def _next_fit(self) -> Fit:
         rows = torch.tensor(self._labeled).to(self.device)
-        return self.trainer.fitting(self._x[rows], self._y[rows], *self._validation)
+        return self.trainer.begin(self._x[rows], self._y[rows], *self._validation)
 
     def _evaluate(self) -> Metrics:
         return evaluate(self.classifier, *self._test, self._evaluation)

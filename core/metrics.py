@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .classifier import SAMPLES, Classifier, most_likely
+from .models.predictor import SAMPLES, Predictor, most_likely
 
 __all__ = ["PIT_BINS", "Metrics", "calibration_error", "crps", "evaluate"]
 
@@ -60,7 +60,7 @@ def crps(samples: Tensor, y: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(classifier: Classifier, x: Tensor, y: Tensor, generator: torch.Generator) -> Metrics:
+def evaluate(predictor: Predictor, x: Tensor, y: Tensor, generator: torch.Generator) -> Metrics:
     """The metrics of a model on rows x [N, d] with targets y [N]; dropout off.
 
     Args:
@@ -70,7 +70,7 @@ def evaluate(classifier: Classifier, x: Tensor, y: Tensor, generator: torch.Gene
     pit = torch.zeros(PIT_BINS, dtype=torch.int64, device=x.device)
     levels = torch.arange(1, PIT_BINS, dtype=torch.float64, device=x.device) / PIT_BINS
     for rows, targets in zip(x.split(_PIECE), y.split(_PIECE), strict=True):
-        density = classifier(rows)
+        density = predictor(rows)
         samples, log_prob = density.draw(SAMPLES, generator)
         errors = (most_likely(samples, log_prob) - targets).abs()
         parts = (errors, -density.log_prob(targets), crps(samples, targets))

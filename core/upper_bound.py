@@ -11,7 +11,8 @@ from .environment import Action, Environment, Outcome
 from .metrics import Metrics, evaluate
 from .protocol import PUBLISHED, Protocol
 from .state import State
-from .training import EarlyStopping, FitResult, Fitting
+from .training.lockstep import Fitting
+from .training.trainer import EarlyStopping, FitResult
 
 __all__ = ["UpperBound"]
 
@@ -97,7 +98,7 @@ class UpperBound(Environment):
         return self.state, before - self._mae, self.finished, False, info
 
     def _train(self) -> Fitting[dict[str, Any]]:
-        fit = yield from self._fitting()
+        fit = yield self._next_fit()
         if self.stopping.stop(evaluate(self.classifier, *self._validation, self._validating).mae):
             return {"epochs": fit.epochs}
         return self._info(fit, self._evaluate())

@@ -5,8 +5,8 @@ Source: Wickham, *ggplot2: Elegant Graphics for Data Analysis*, Springer 2016.
 
 from typing import ClassVar
 
+from core.data.tables import Categories, Table
 from core.dataset import DATASETS
-from core.tables import Categories, Table
 
 
 @DATASETS.register("diamonds")

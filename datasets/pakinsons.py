@@ -6,8 +6,8 @@ Noninvasive Speech Tests*, IEEE Transactions on Biomedical Engineering 2010.
 
 from typing import ClassVar
 
+from core.data.tables import Categories, Table
 from core.dataset import DATASETS
-from core.tables import Categories, Table
 
 
 @DATASETS.register("pakinsons")

@@ -6,8 +6,8 @@ Source: Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Pres
 Vijayakumar, D'Souza, Schaal.
 """
 
+from core.data.tables import Table
 from core.dataset import DATASETS
-from core.tables import Table
 
 
 @DATASETS.register("sarcos")

@@ -4,8 +4,8 @@ Source: Hamidieh, *A Data-Driven Statistical Model for Predicting the Critical T
 Superconductor*, Computational Materials Science 2018.
 """
 
+from core.data.tables import Table
 from core.dataset import DATASETS
-from core.tables import Table
 
 _PROPERTIES = (
     *("atomic_mass", "fie", "atomic_radius", "Density"),

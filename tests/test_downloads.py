@@ -1,4 +1,4 @@
-"""core.downloads and the download path of core.tables, against a real server on this machine."""
+"""core.data.downloads and the download path of core.data.tables, against a real server on this machine."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import downloads, tables
-from core.downloads import DownloadError, fetch, is_writable, writing_alone
+from core.data import downloads, tables
+from core.data.downloads import DownloadError, fetch, is_writable, writing_alone
 from core.errors import UserError
 from core.files import beside
 from tests.mini_table import FRAME, Mini, csv, expected_x, put, zipped
@@ -298,7 +298,7 @@ def test_is_writable(tmp_path: Path) -> None:
 TURNED = """
 import runpy, sys, pooch.core
 sys.path.insert(0, {root!r})
-from core.tables import Table
+from core.data.tables import Table
 from datasets import DATASETS
 pooch.core.time.sleep = lambda seconds: None
 for name, cls in DATASETS.classes.items():

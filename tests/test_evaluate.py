@@ -1,5 +1,6 @@
 """evaluate.py as a user meets it: results, summary, and what it says of wrong input."""
 
+import math
 import shutil
 import subprocess
 import sys
@@ -12,16 +13,21 @@ import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
+from torch import Tensor
 
 import core
 import evaluate
 from agents import AGENTS
-from core import EnvironmentLogger, results
+from core import EnvironmentLogger
 from core.cli import run_script, set_threads
-from core.training import FitResult, Fitting, Trainer
+from core.runs.collecting import aggregate, read_curves
+from core.runs.layout import FILES, discard
+from core.runs.settings import agree_on_settings, write_meta
+from core.training.lockstep import Fitting
+from core.training.trainer import Fit, Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = tuple(results.FILES)
+FILES = tuple(FILES)
 TRIAL = ("--agent", "random", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
 
 
@@ -195,7 +201,7 @@ def test_processes_take_turns_at_the_aggregated_files(tmp_path: Path) -> None:
     assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 0
     experiment = tmp_path / "Diabetes/2/RandomAgent"
     (experiment / "accuracies.csv").unlink()
-    worker = threading.Thread(target=results.aggregate, args=(experiment,))
+    worker = threading.Thread(target=aggregate, args=(experiment,))
     with FileLock(experiment / ".lock"):
         worker.start()
         worker.join(0.5)
@@ -218,7 +224,7 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
     assert "run_1 was made with budget 4, not 6" in capsys.readouterr().err
     assert run(*trial, "--budget", "6", "--overwrite", "1") == 0  # nothing is left of the other
     folder = tmp_path / "Diabetes/2/RandomAgent"
-    assert len(results.read_curves(folder / "accuracies.csv")) == 7
+    assert len(read_curves(folder / "accuracies.csv")) == 7
     assert not (folder / "run_1/selected_points.pt").exists()
 
 
@@ -236,7 +242,7 @@ def test_replaced_runs_of_other_settings_do_not_count(
 
     monkeypatch.setattr(evaluate, "running", interrupted)
     assert run(*trial, "--budget", "6", "--overwrite", "1") == 130
-    table = results.read_curves(tmp_path / "Diabetes/2/RandomAgent/accuracies.csv")
+    table = read_curves(tmp_path / "Diabetes/2/RandomAgent/accuracies.csv")
     assert list(table.columns) == ["run_1"]
     assert len(table) == 7
 
@@ -255,34 +261,33 @@ def test_damaged_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_diverged_run_is_named_and_the_others_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitting = Trainer.fitting
+    begin = Trainer.begin
 
-    def diverge(self: Trainer, *args: Any) -> Fitting[FitResult]:
-        if diverge.runs == 0:
-            diverge.runs += 1
-            raise FloatingPointError("training diverged: the validation NLL is not a number")
-        return fitting(self, *args)
+    def diverge(self: Trainer, x: Tensor, *rest: Tensor) -> Fit:
+        if self.batches[0].initial_seed() == of_run_1:
+            x = x * math.nan
+        return begin(self, x, *rest)
 
-    diverge.runs = 0  # type: ignore[attr-defined]
-    monkeypatch.setattr(Trainer, "fitting", diverge)
+    of_run_1 = core.Seeds(1).torch("batches").initial_seed()
+    monkeypatch.setattr(Trainer, "begin", diverge)
     assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 1
     printed = capsys.readouterr()
     assert "run_1: training diverged" in printed.err
     assert "AUC over 1 run:" in printed.out
     folder = tmp_path / "Diabetes/2/RandomAgent"
-    assert list(results.read_curves(folder / "accuracies.csv").columns) == ["run_2"]
+    assert list(read_curves(folder / "accuracies.csv").columns) == ["run_2"]
 
 
 def test_settings_changed_by_others_before_the_first_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agree = results.agree_on_settings
+    agree = agree_on_settings
 
     def agree_and_lose(folder: Path, settings: Mapping[str, object], *rest: Any) -> None:
         agree(folder, settings, *rest)
-        results.write_meta(folder / "settings.txt", {**settings, "agent_seed": 9})
+        write_meta(folder / "settings.txt", {**settings, "agent_seed": 9})
 
-    monkeypatch.setattr(results, "agree_on_settings", agree_and_lose)
+    monkeypatch.setattr("core.runs.groups.agree_on_settings", agree_and_lose)
     assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 2
     assert "was made with agent_seed 9, not 1" in capsys.readouterr().err
     assert not list(tmp_path.rglob("meta.txt"))
@@ -291,14 +296,12 @@ def test_settings_changed_by_others_before_the_first_run(
 def test_a_run_made_anew_by_another_process_is_not_summarised(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aggregate = results.aggregate
-
     def discard_and_aggregate(folder: Path) -> list[int]:
         if (folder / "run_2/meta.txt").exists():
-            results.discard(folder / "run_1")
+            discard(folder / "run_1")
         return aggregate(folder)
 
-    monkeypatch.setattr(results, "aggregate", discard_and_aggregate)
+    monkeypatch.setattr("core.runs.groups.aggregate", discard_and_aggregate)
     assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 1
     assert "AUC over 1 run:" in capsys.readouterr().out
 

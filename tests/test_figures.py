@@ -15,11 +15,12 @@ from nbclient import NotebookClient
 import agents
 import evaluate
 import report
-from core import UserError, figures, plots
-from core.analysis import areas, blocks, compare, relative_areas, select
+from core import UserError
 from core.cli import run_script
-from core.labels import agent_label, task_label
-from core.loading import Results, load_results
+from core.report import plots, sections
+from core.report.analysis import areas, blocks, compare, relative_areas, select
+from core.report.labels import agent_label, task_label
+from core.report.reader import Results, load_results
 from tests.synthetic_runs import write_experiment, write_upper_bound
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,9 +69,9 @@ CORRECTED = {
 }
 
 
-@pytest.mark.parametrize("heading", figures.FIGURES)
+@pytest.mark.parametrize("heading", sections.FIGURES)
 def test_every_section_has_its_figures(found: Results, heading: str, tmp_path: Path) -> None:
-    drawn = dict(figures.FIGURES[heading](found))
+    drawn = dict(sections.FIGURES[heading](found))
     assert sorted(drawn) == sorted(NAMES[heading] + CORRECTED.get(heading, []))
     for name, figure in drawn.items():
         plots.save(figure, tmp_path / f"{name}.pdf")
@@ -78,7 +79,7 @@ def test_every_section_has_its_figures(found: Results, heading: str, tmp_path: P
 
 
 def only(section: str, found: Results, name: str) -> Figure:
-    return dict(figures.FIGURES[section](found))[name]
+    return dict(sections.FIGURES[section](found))[name]
 
 
 def test_learning_curves_are_the_means(found: Results) -> None:
@@ -104,7 +105,7 @@ def test_learning_curves_are_the_means(found: Results) -> None:
 def test_an_agent_looks_the_same_everywhere(found: Results) -> None:
     seen: dict[str, set[tuple[str, str]]] = {}
     for section in ("Learning curves", "Query sizes", "Dual ablation", "Calibration"):
-        for _, figure in figures.FIGURES[section](found):
+        for _, figure in sections.FIGURES[section](found):
             for panel in figure.axes:
                 for line in panel.get_lines():
                     label = re.sub(r" \(\d+\)$", "", str(line.get_label()))
@@ -140,16 +141,16 @@ def test_critical_differences_tell_who_differs(found: Results) -> None:
         assert {f"{name} ({rank:.2f})", f"({rank:.2f}) {name}"} & shown
     assert len(shown) == len(AGENTS)
     assert "9 blocks, Friedman p = " in figure.axes[0].get_title()
-    table = figures.rank_table(found)
+    table = sections.rank_table(found)
     assert set(table.index) == {*AGENTS, "gauss_std", "(blocks)"}
-    p_values = figures.difference_table(found)
+    p_values = sections.difference_table(found)
     assert list(p_values.loc["published"].index) == sorted(AGENTS)
     assert list(p_values.loc["corrected"].index) == ["coreset", "random"]
     assert "without a run in some task: Gauss std" in figure.axes[0].get_title()
 
 
 def test_tables(found: Results) -> None:
-    tables = {heading: make(found) for heading, make in figures.TABLES.items()}
+    tables = {heading: make(found) for heading, make in sections.TABLES.items()}
     area = tables["Areas under the curves"].loc[("diabetes", "nf", "published", 4, "random", 3)]
     task = {"variation": "nf", "protocol": "published", "query_size": 4}
     values = select(areas(found.curves), task | {"agent": "random", "metric": "mae"})["area"]
@@ -209,7 +210,7 @@ def test_notebook_on_real_half_finished_runs(real: Path, tmp_path: Path) -> None
 
 def test_notebook_on_nothing(tmp_path: Path) -> None:
     text = notebook(tmp_path / "runs", tmp_path / "figures")
-    assert text.count("no finished runs in") == len(figures.FIGURES)
+    assert text.count("no finished runs in") == len(sections.FIGURES)
 
 
 class Page(HTMLParser):
@@ -240,12 +241,12 @@ def make_report(folder: Path, out: Path) -> str:
 def test_report_holds_every_figure_and_table(runs: Path, found: Results, tmp_path: Path) -> None:
     text = make_report(runs, tmp_path / "report.html")
     page = Page(text)
-    assert page.figures == [name for make in figures.FIGURES.values() for name, _ in make(found)]
+    assert page.figures == [name for make in sections.FIGURES.values() for name, _ in make(found)]
     assert page.svgs == len(page.figures)
     assert page.scripts == 0
     assert not page.fetched
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
-    assert headings == [*(name for name in figures.TABLES if name != "Problems"), *figures.FIGURES]
+    assert headings == [*(name for name in sections.TABLES if name != "Problems"), *sections.FIGURES]
     assert "Not here, as the runs give none of it: Problems." in text
     assert "45 finished runs" in text
     # Clip paths and markers of one figure must not be those of another.
@@ -268,7 +269,7 @@ def test_report_in_a_browser(runs: Path, found: Results, tmp_path: Path) -> None
     )
     assert "CONSOLE" not in done.stderr
     shown = Page(done.stdout)
-    assert shown.figures == [name for make in figures.FIGURES.values() for name, _ in make(found)]
+    assert shown.figures == [name for make in sections.FIGURES.values() for name, _ in make(found)]
     assert shown.svgs == len(shown.figures)
 
 

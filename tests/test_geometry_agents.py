@@ -13,9 +13,9 @@ from torch import Tensor
 
 from agents import coregcn, geometry
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
-from core.dropout import dropout
+from core.models.masks import dropout
 from tests.builders import (
-    FixedClassifier,
+    FixedPredictor,
     choose,
     fixed_state,
     make_state,
@@ -43,7 +43,7 @@ def k_center_by_loops(x: np.ndarray, centers: np.ndarray, count: int) -> list[in
 
 def embedded(pool: int, labelled: int, seed: int, width: int = 4) -> tuple[State, np.ndarray]:
     embedding = torch.randn(pool + labelled, width, generator=torch_rng(seed))
-    return fixed_state(FixedClassifier(embedding=embedding), pool, labelled), embedding.double().numpy()
+    return fixed_state(FixedPredictor(embedding=embedding), pool, labelled), embedding.double().numpy()
 
 
 @quick
@@ -59,7 +59,7 @@ def test_coreset(pool: int, labelled: int, count: int, seed: int) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_coreset_among_equal_points(protocol: Protocol) -> None:
-    state = fixed_state(FixedClassifier(embedding=torch.ones(7, 3)), 6)
+    state = fixed_state(FixedPredictor(embedding=torch.ones(7, 3)), 6)
     assert choose("coreset", state, protocol).tolist() == [0, 1, 2, 3, 4]
 
 
@@ -83,7 +83,7 @@ def test_geometry_looks_at_the_encoders_output(name: str, protocol: Protocol) ->
     state = make_state("nf", protocol, pool=30)
     encode = state.classifier.encode
     embedding = torch.cat([encode(state.x_unlabeled), encode(state.x_labeled)])
-    known = fixed_state(FixedClassifier(embedding=embedding), 30, 8)
+    known = fixed_state(FixedPredictor(embedding=embedding), 30, 8)
     assert choose(name, known, protocol).tolist() == choose(name, state, protocol).tolist()
 
 
@@ -157,7 +157,7 @@ def test_typiclust(pool: int, labelled: int, clusters: int, count: int, seed: in
     clusters = min(clusters, labelled + 1)
     Labelled.labels = np.random.default_rng(seed).integers(0, clusters, pool + labelled)
     count = min(count, pool)
-    state = fixed_state(FixedClassifier(embedding=torch.from_numpy(points).float()), pool, labelled)
+    state = fixed_state(FixedPredictor(embedding=torch.from_numpy(points).float()), pool, labelled)
     for protocol, rotate in ((PUBLISHED, False), (CORRECTED, True)):
         chosen = Labelled(count, Seeds(), protocol).predict(state).tolist()
         assert chosen == typiclust_by_loops(points, pool, Labelled.labels, count, rotate)
@@ -166,7 +166,7 @@ def test_typiclust(pool: int, labelled: int, clusters: int, count: int, seed: in
 def told_clusters(labels: list[int], pool: int) -> State:
     Labelled.labels = np.array(labels)
     embedding = torch.randn(len(labels), 3, generator=torch_rng())
-    return fixed_state(FixedClassifier(embedding=embedding), pool, len(labels) - pool)
+    return fixed_state(FixedPredictor(embedding=embedding), pool, len(labels) - pool)
 
 
 def test_typiclust_ranks_clusters() -> None:

@@ -10,10 +10,11 @@ import torch
 from tqdm import tqdm as plain_tqdm
 
 import datasets
-from core import EnvironmentLogger, Seeds, UserError, results
+from core import EnvironmentLogger, Seeds, UserError
 from core.config import load_config
 from core.environment import Environment
 from core.files import write_file
+from core.runs.collecting import auc, read_curves
 from core.util import tqdm
 
 EXPERIMENT = Path("runs/Diabetes/3/Mine")
@@ -86,9 +87,9 @@ def test_files_of_a_run(tmp_path: Path) -> None:
 def test_runs_are_collected_in_order_of_their_ids(tmp_path: Path) -> None:
     for run_id in (10, 2, 1):
         play(EnvironmentLogger(scripted(run_id), tmp_path / EXPERIMENT / f"run_{run_id}"))
-    table = results.read_curves(tmp_path / EXPERIMENT / "accuracies.csv")
+    table = read_curves(tmp_path / EXPERIMENT / "accuracies.csv")
     assert list(table.columns) == ["run_1", "run_2", "run_10"]
-    np.testing.assert_allclose(results.auc(table), (1 + 1 / 4 + 1 / 7 + 1 / 8) / 4)
+    np.testing.assert_allclose(auc(table), (1 + 1 / 4 + 1 / 7 + 1 / 8) / 4)
 
 
 def test_chosen_points_in_the_order_of_choice(tmp_path: Path) -> None:

@@ -47,16 +47,16 @@ def test_crps_of_a_gaussian() -> None:
 @pytest.mark.parametrize("variation", VARIATIONS)
 def test_evaluate(variation: str, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "_PIECE", piece)
-    classifier = make_classifier(variation)
+    predictor = make_classifier(variation)
     x = 3 * torch.rand(20, 5, generator=torch_rng(1))
     y = torch.rand(20, generator=torch_rng(2))
 
     generator, errors, nll, scores, u = torch_rng(3), [], [], [], []
     for start in range(0, 20, piece):
         part = x[start : start + piece]
-        samples, _ = classifier(part).draw(64, generator)
+        samples, _ = predictor(part).draw(64, generator)
         for n in range(len(part)):
-            density, target = classifier(part[n : n + 1]), y[start + n].item()
+            density, target = predictor(part[n : n + 1]), y[start + n].item()
             column = samples[:, n].tolist()
             log_p = density.log_prob(samples[:, n, None])[:, 0].tolist()
             errors.append(abs(column[log_p.index(max(log_p))] - target))
@@ -65,7 +65,7 @@ def test_evaluate(variation: str, piece: int, monkeypatch: pytest.MonkeyPatch) -
             spread = sum(abs(a - b) for a in column for b in column) / 64**2
             scores.append(sum(abs(a - target) for a in column) / 64 - spread / 2)
 
-    result = evaluate(classifier, x, y, torch_rng(3))
+    result = evaluate(predictor, x, y, torch_rng(3))
     expected = [sum(values) / 20 for values in (errors, nll, scores)]
     np.testing.assert_allclose([result.mae, result.nll, result.crps], expected, rtol=1e-5)
     assert all(isinstance(value, float) and math.isfinite(value) for value in result[:-1])
@@ -114,16 +114,16 @@ def test_calibration_of_a_right_and_of_a_wrong_model() -> None:
 
 
 def test_evaluate_depends_on_its_arguments_alone() -> None:
-    classifier = make_classifier(dropout=0.5)
+    predictor = make_classifier(dropout=0.5)
     x, y = torch.rand(20, 5, generator=torch_rng(1)), torch.rand(20, generator=torch_rng(2))
-    before = classifier.model.theta.clone()
+    before = predictor.model.theta.clone()
     with no_global_randomness():
-        one = evaluate(classifier, x, y, torch_rng(3))
-        other = evaluate(classifier, x, y, torch_rng(4))
-    assert one == evaluate(classifier, x, y, torch_rng(3))
+        one = evaluate(predictor, x, y, torch_rng(3))
+        other = evaluate(predictor, x, y, torch_rng(4))
+    assert one == evaluate(predictor, x, y, torch_rng(3))
     # Another generator: other samples, the same densities.
     assert one.nll == other.nll
     assert one.mae != other.mae
     assert one.crps != other.crps
-    assert classifier.dropout == 0.5
-    assert torch.equal(classifier.model.theta, before)
+    assert predictor.dropout == 0.5
+    assert torch.equal(predictor.model.theta, before)

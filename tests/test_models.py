@@ -1,4 +1,4 @@
-"""Flow, Gaussian and encoder against slow references; what the `Classifier` view promises."""
+"""Flow, Gaussian and encoder against slow references; what the `Predictor` view promises."""
 
 import copy
 import math
@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from torch import Tensor
 
-from core.classifier import SAMPLES, Classifier, most_likely
-from core.models import (
+from core.models.networks import (
     DensityModel,
     FlowDensity,
     GaussDensity,
@@ -21,6 +20,7 @@ from core.models import (
     build_model,
     dropout,
 )
+from core.models.predictor import SAMPLES, Predictor, most_likely
 from tests.builders import (
     FEATURES,
     SINGLE,
@@ -295,7 +295,7 @@ def test_forward_pass(variation: str, relu: bool) -> None:
 def test_encoder_is_linear_without_relu(relu: bool) -> None:
     model = make_model("nf", features=FEATURES, relu=relu).double()
     a, b = rows(20).double(), -3 * rows(20).double().flip(0)
-    encode = Classifier(model).encode
+    encode = Predictor(model).encode
     bend = encode(a) + encode(b) - encode(a + b) - encode(torch.zeros_like(a))
     assert (bend.abs().max() < 1e-12) == (not relu)
 

@@ -17,8 +17,10 @@ import psutil
 import pytest
 
 import datasets  # noqa: F401 (registers them)
-from core import PUBLISHED, checkpoint, tuning
+from core import PUBLISHED
 from core.config import Config, load_config
+from core.runs import checkpoint
+from core.training import tuning
 from tests.reliability.worker import files, finish, start, wait_for
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

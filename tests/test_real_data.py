@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import tables
+from core.data import tables
+from core.data.tables import Table
 from core.errors import UserError
 from core.seeds import Seeds
-from core.tables import Table
 from datasets import DATASETS
 from tests.shared_data import SHARED_DATA, shared_file
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import tables
+from core.data import tables
 from core.seeds import Seeds
 from datasets import DATASETS
 from tests.mini_table import Mini, N

@@ -1,4 +1,4 @@
-"""core.tables and core.rawfiles: where a table comes from, what is checked, what is cached."""
+"""core.data.tables and core.data.rawfiles: where a table comes from, what is checked, what is cached."""
 
 import io
 import os
@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from scipy.io import arff as scipy_arff
 
-from core import tables
+from core.data import tables
+from core.data.rawfiles import read_raw
 from core.errors import UserError
-from core.rawfiles import read_raw
 from core.seeds import Seeds
 from tests.mini_table import FRAME, Mini, MiniMat, N, arff, csv, expected_x, mat, put, zipped
 

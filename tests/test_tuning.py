@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import ray_tune
-from core import DATASETS, PUBLISHED, Seeds, tuning
+from core import DATASETS, PUBLISHED, Seeds
 from core.cli import run_script
 from core.config import load_config
+from core.training import tuning
 
 
 def test_subsets_are_of_the_train_part_and_no_test_row_is_there() -> None:

@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import compute_upper_bound
-from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds, results
+from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds
 from core.cli import run_script
 from core.config import load_config
 from core.metrics import Metrics
-from core.training import EarlyStopping, FitResult, Trainer, fit_side_by_side
+from core.runs.collecting import read_curves
+from core.runs.layout import FILES
+from core.training.lockstep import fit, fit_side_by_side
+from core.training.trainer import EarlyStopping, FitResult, Trainer
 from core.upper_bound import UpperBound
 from datasets import DATASETS
 from tests.builders import make_config, no_global_randomness, quick, specified_layers
@@ -99,7 +102,7 @@ def test_without_drop_last_every_point_counts(sizes: list[int]) -> None:
     model, data = Scripted(), make_data(sum(sizes))
     trainer = train_scripted(model, data, first_epochs=1)
     trainer.drop_last = False
-    trainer.fit(*data)
+    fit(trainer, *data)
     assert [len(batch) for batch in model.batches] == sizes
     assert sorted(chain(*model.batches)) == sorted(data[0][:, 0].tolist())
 
@@ -153,7 +156,9 @@ def test_stops_after_more_than_25_epochs_without_a_new_minimum(
 
     monkeypatch.setattr("core.upper_bound.evaluate", scripted)
     monkeypatch.setattr("core.environment.evaluate", scripted)
-    monkeypatch.setattr("core.training.fit_side_by_side", lambda fits: [FitResult(1, 0.0)] * len(fits))
+    monkeypatch.setattr(
+        "core.training.lockstep.fit_side_by_side", lambda fits: [FitResult(1, 0.0)] * len(fits)
+    )
     for _ in range(2):  # reset begins to count anew
         infos = play(env)
         assert [info["epoch"] for info in infos] == list(range(1, epochs + 1))
@@ -209,7 +214,7 @@ def test_same_bytes_alone_in_a_group_and_broken_off(
     assert files(one) == files(two)
 
     with monkeypatch.context() as patch:  # killed in the second epoch: the first one's checkpoint is left
-        patch.setattr("core.logger.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+        patch.setattr("core.runs.logger.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
         patch.setattr(EnvironmentLogger, "__exit__", lambda *_: None)
         patch.setattr(UpperBound, "stepping", broken_off(UpperBound.stepping))
         assert run(*trial, tmp_path / "parts/runs") == 130
@@ -218,7 +223,7 @@ def test_same_bytes_alone_in_a_group_and_broken_off(
     with monkeypatch.context() as patch:  # Ctrl-C after the second epoch of run_1, before that of run_2
         patch.setattr(EnvironmentLogger, "stepping", broken_off(EnvironmentLogger.stepping))
         assert run(*trial, tmp_path / "parts/runs") == 130
-    assert [len(results.read_curves(parts / name / "crps.csv")) for name in ("run_1", "run_2")] == [2, 1]
+    assert [len(read_curves(parts / name / "crps.csv")) for name in ("run_1", "run_2")] == [2, 1]
     assert run(*trial, tmp_path / "parts/runs") == 0
     assert files(parts) == files(two)
     assert not list(parts.rglob("checkpoint.pt"))
@@ -228,9 +233,9 @@ def test_runs_of_different_length(tmp_path: Path, capsys: pytest.CaptureFixture[
     folder, said = tmp_path / FOLDER, []
     assert run(*WHOLE, "--runs_folder", tmp_path / "runs") == 0
     printed = capsys.readouterr().out.splitlines()
-    for file in results.FILES:
-        table = results.read_curves(folder / file)
-        runs = [results.read_curves(folder / f"run_{i}" / file)[f"run_{i}"] for i in (1, 2)]
+    for file in FILES:
+        table = read_curves(folder / file)
+        runs = [read_curves(folder / f"run_{i}" / file)[f"run_{i}"] for i in (1, 2)]
         shorter, longer = sorted(map(len, runs))
         assert 27 <= shorter < longer == len(table) < 1000
         assert (table.index.name, table.index[0], list(table.columns)) == ("epoch", 1, ["run_1", "run_2"])
@@ -248,8 +253,8 @@ def test_files_of_a_run(epochs: int, tmp_path: Path) -> None:
     trial = (*WHOLE, "--run_id", "4", "--epoch_limit", str(epochs))
     assert run(*trial, "--runs_folder", tmp_path / "runs") == 0
     folder = tmp_path / FOLDER / "run_4"
-    assert {path.name for path in folder.iterdir()} == {*results.FILES, "pit.csv", "meta.txt", ".lock"}
-    for file in (*results.FILES, "pit.csv"):
+    assert {path.name for path in folder.iterdir()} == {*FILES, "pit.csv", "meta.txt", ".lock"}
+    for file in (*FILES, "pit.csv"):
         rows = (folder / file).read_text().splitlines()
         assert [row.split(",")[0] for row in rows] == ["epoch", *"123"[:epochs]]
     wanted = f"dataset: diabetes|run_id: 4|epochs: {epochs}|epoch_limit: {epochs}|config: diabetes_gauss.yaml"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import checkpoint
-from core.logger import KEYS
+from core.runs import checkpoint
+from core.runs.logger import KEYS
 from tests.reliability.worker import FILES, files, finish, start, wait_for
 
 RUN = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "16")

@@ -1,9 +1,9 @@
 """How the study's figures are drawn: each function makes one matplotlib figure from tidy tables.
 
-The tables are those of `core.loading` and `core.analysis`. An agent has the same colour and line in every
-figure.
+The tables are those of `core.report.reader` and `core.report.analysis`. An agent has the same colour and
+line in every figure.
 
-    python -m core.plots --dataset diabetes --query_size 5 --out learning_curve.png
+    python -m core.report.plots --dataset diabetes --query_size 5 --out learning_curve.png
 
 draws the learning curves of all agents on one task.
 """
@@ -20,13 +20,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
+from ..cli import ArgumentParser, at_least, run_script
+from ..config import VARIATIONS
+from ..errors import UserError
+from ..protocol import PROTOCOLS
 from .analysis import Blocks, Comparison, interval, select
-from .cli import ArgumentParser, at_least, run_script
-from .config import VARIATIONS
-from .errors import UserError
 from .labels import METRICS, agent_label, task_label
-from .loading import TASK, load_results
-from .protocol import PROTOCOLS
+from .reader import TASK, load_results
 
 __all__ = [
     "calibration",
@@ -236,7 +236,7 @@ def heat_map(relative: pd.DataFrame, metric: str, title: str = "") -> Figure:
     In per cent of random's; for the NLL, which has no zero, the difference itself.
 
     Args:
-        relative: as of `core.analysis.relative_areas`.
+        relative: as of `core.report.analysis.relative_areas`.
     """
     per_cent = metric not in ("nll", "validation_nll")
     values = 100 * (relative["ratio"] - 1) if per_cent else relative["difference"]
@@ -336,7 +336,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def main() -> None:
-    parser = ArgumentParser(prog="core.plots", description="Draws the learning curves of one task.")
+    parser = ArgumentParser(prog="core.report.plots", description="Draws the learning curves of one task.")
     parser.add("dataset", None, "name of the dataset", required=True)
     parser.add("query_size", 50, "its query size", type=at_least(1))
     parser.add("variation", "nf", "its model", choices=VARIATIONS)

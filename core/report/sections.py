@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from . import plots
 from .analysis import areas, blocks, compare, ranks, relative_areas, select, summary, wins
 from .labels import METRICS, task_label
-from .loading import EXPERIMENT, TASK, Results, find_missing_runs
+from .reader import EXPERIMENT, TASK, Results, find_missing_runs
 
 __all__ = ["FIGURES", "TABLES"]
 

@@ -13,13 +13,14 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from .config import Config
-from .dataset import DATASETS
-from .errors import UserError
-from .models import build_model
-from .protocol import Protocol
-from .seeds import Seeds
-from .training import Fit, Trainer, fit_side_by_side
+from ..config import Config
+from ..dataset import DATASETS
+from ..errors import UserError
+from ..models.networks import build_model
+from ..protocol import Protocol
+from ..seeds import Seeds
+from .lockstep import fit_side_by_side
+from .trainer import Fit, Trainer
 
 __all__ = ["SUBSETS", "Subset", "make_subsets", "validation_nll"]
 

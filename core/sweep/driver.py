@@ -16,18 +16,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import remote, results, util
-from .agent import AGENTS
-from .cli import ArgumentParser, at_least
-from .dataset import DATASETS
-from .errors import UserError
-from .files import write_file
+from .. import util
+from ..agent import AGENTS
+from ..cli import ArgumentParser, at_least
+from ..dataset import DATASETS
+from ..errors import UserError
+from ..files import write_file
+from ..runs.collecting import aggregate
+from ..runs.layout import FILES, PIT_FILE, claimed, is_finished, runs_root
+from ..runs.provenance import provenance
+from ..runs.settings import agree_on_settings, read_meta
+from . import task
 from .plan import Experiment, Group, makespan
-from .provenance import provenance
 
 __all__ = ["ROOT", "Failure", "add_arguments", "connected", "load_ray", "run_groups", "slots"]
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 #: Between two looks at which tasks have ended.
 _SECONDS_TO_LOOK = 0.2
 #: What tasks may take to write their checkpoints when a sweep is interrupted.
@@ -147,7 +151,7 @@ def _tokens(roots: Sequence[Path]) -> Iterator[dict[Path, Path]]:
 
 
 def _place(experiment: Experiment) -> tuple[Any, ...]:
-    """What `results.experiment_folder` takes besides the runs folder."""
+    """What `experiment_folder` takes besides the runs folder."""
     e = experiment
     return DATASETS[e.dataset].folder, e.query_size, AGENTS[e.agent].folder, e.variation, e.protocol
 
@@ -159,7 +163,7 @@ def _log(group: Group) -> str:
 def _job(
     group: Group, runs_folder: Path, token: Path, code: str, state: str, arguments: Sequence[str]
 ) -> dict[str, Any]:
-    """What `remote.run_group` takes; `code` is a digest of it."""
+    """What `task.run_group` takes; `code` is a digest of it."""
     e, ids = group.experiment, group.run_ids
     own = ["--dataset", e.dataset, "--agent", e.agent, "--query_size", e.query_size]
     own += ["--variation", e.variation, "--protocol", e.protocol, "--run_id", ids[0], "--restarts", len(ids)]
@@ -173,7 +177,7 @@ def _job(
         "place": _place(e),
         "token": str(token),
         "name": "runs-" + hashlib.sha256(whose.encode()).hexdigest()[:16],
-        "settings": results.read_meta(agreed) if agreed.exists() else None,
+        "settings": read_meta(agreed) if agreed.exists() else None,
         "run_ids": list(ids),
         "arguments": [*map(str, own), *arguments],
         "log": _log(group),
@@ -200,13 +204,13 @@ def run_groups(
     Returns:
         What failed for good. When interrupted, the tasks write checkpoints first.
     """
-    ray.cloudpickle.register_pickle_by_value(remote)
+    ray.cloudpickle.register_pickle_by_value(task)
     # A process makes few groups, one where it holds memory of a GPU: what libraries keep does not pile up.
     options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": retries, "max_calls": 1 if gpus else 10}
-    task = ray.remote(**options)(remote.run_group)
-    files, state = remote.code_files(ROOT), provenance()["code"]
-    code, digest = ray.put(files), remote.digest(files)
-    roots = {g.experiment: results.runs_root(runs_folder, *_place(g.experiment)[3:]) for g in groups}
+    run_group = ray.remote(**options)(task.run_group)
+    files, state = task.code_files(ROOT), provenance()["code"]
+    code, digest = ray.put(files), task.digest(files)
+    roots = {g.experiment: runs_root(runs_folder, *_place(g.experiment)[3:]) for g in groups}
     failures: list[Failure] = []
     left: dict[Any, Group] = {}
     with _tokens(sorted(set(roots.values()))) as tokens:
@@ -214,7 +218,7 @@ def run_groups(
         try:
             for group in groups:
                 job = _job(group, runs_folder, tokens[roots[group.experiment]], digest, state, arguments)
-                left[task.remote(job, code)] = group
+                left[run_group.remote(job, code)] = group
             while left:
                 bar.show(slots(ray, cpus, gpus))
                 time.sleep(_SECONDS_TO_LOOK)  # here, as Ray's own waiting forgets which signal ended it
@@ -292,15 +296,15 @@ def _store(folder: Path, group: Group, result: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / _log(group), lambda path: path.write_bytes(result["log"]))
     if result["files"]:  # what has failed must not decide on the settings
-        results.agree_on_settings(folder, result["settings"], group.run_ids, False)
+        agree_on_settings(folder, result["settings"], group.run_ids, False)
     for run_id in group.run_ids:
         files = result["files"].get(run_id)
-        with results.claimed(folder / f"run_{run_id}") as mine:
-            if files is None or not mine or results.is_finished(folder / f"run_{run_id}"):
+        with claimed(folder / f"run_{run_id}") as mine:
+            if files is None or not mine or is_finished(folder / f"run_{run_id}"):
                 continue  # another process has it
-            for name in (*results.FILES, results.PIT_FILE, "meta.txt"):  # meta.txt says that it is finished
+            for name in (*FILES, PIT_FILE, "meta.txt"):  # meta.txt says that it is finished
                 write_file(folder / f"run_{run_id}" / name, partial(_write, files[name]))
-    results.aggregate(folder)
+    aggregate(folder)
 
 
 def _write(data: bytes, path: Path) -> None:

@@ -1,6 +1,6 @@
 """What the results say: areas under the curves, ranks and tests.
 
-The tables are those of `core.loading`; each function takes what the one before it gives.
+The tables are those of `core.report.reader`; each function takes what the one before it gives.
 """
 
 from itertools import combinations
@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from .loading import EXPERIMENT, TASK
+from .reader import EXPERIMENT, TASK
 
 __all__ = [
     "Blocks",

@@ -66,7 +66,7 @@ def run_group(job: dict[str, Any], code: dict[str, bytes]) -> dict[str, Any]:
 
     Args:
         job: `root`, where the sweep found its code, and `state`, what git says of it; `runs_folder`;
-            `place`, what else `results.experiment_folder` takes; `token`, a file that is there
+            `place`, what else `experiment_folder` takes; `token`, a file that is there
             where the runs folder is the sweep's own, and `name`, of a folder to use elsewhere;
             `settings`, those that the experiment's folder has agreed on, or None; `run_ids`;
             `arguments` of evaluate.py, all but `--runs_folder`; `log`, the name of a file.
@@ -80,16 +80,17 @@ def run_group(job: dict[str, Any], code: dict[str, bytes]) -> dict[str, Any]:
     started = time.monotonic()
     sys.path.insert(0, str(find_code(Path(job["root"]), code)))
     os.environ["BENCHMARK_CODE"] = job["state"]  # a copy has no .git that could be asked
-    from core import results
+    from core.runs.layout import experiment_folder, is_finished
+    from core.runs.settings import read_meta, write_meta
 
     runs_folder = Path(job["runs_folder"])
     shared = Path(job["token"]).exists()
     if not shared:
         runs_folder = _cache() / job["name"] / runs_folder.name
-    folder = results.experiment_folder(runs_folder, *job["place"])
+    folder = experiment_folder(runs_folder, *job["place"])
     folder.mkdir(parents=True, exist_ok=True)
     if not shared and job["settings"]:
-        results.write_meta(folder / "settings.txt", job["settings"])
+        write_meta(folder / "settings.txt", job["settings"])
 
     log = folder / job["log"]
     with log.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as file:
@@ -97,12 +98,12 @@ def run_group(job: dict[str, Any], code: dict[str, bytes]) -> dict[str, Any]:
         with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
             failed = _evaluate([*job["arguments"], "--runs_folder", str(runs_folder)])
     said = log.read_bytes()[begun:].decode("utf-8", "replace")
-    unfinished = [i for i in job["run_ids"] if not results.is_finished(folder / f"run_{i}")]
+    unfinished = [i for i in job["run_ids"] if not is_finished(folder / f"run_{i}")]
     result: dict[str, Any] = {"reason": _reason(said, unfinished) if failed else None}
     if not shared:
         result |= {"files": _take(folder, job["run_ids"]), "log": log.read_bytes(), "settings": {}}
         if (folder / "settings.txt").exists():
-            result["settings"] = results.read_meta(folder / "settings.txt")
+            result["settings"] = read_meta(folder / "settings.txt")
     return result | {"seconds": time.monotonic() - started}
 
 
@@ -135,13 +136,13 @@ def _reason(said: str, unfinished: list[int]) -> str:
 
 def _take(folder: Path, run_ids: list[int]) -> dict[int, dict[str, bytes]]:
     """The files of the finished runs. They stay here, too: the sweep may end before it has stored them."""
-    from core import results
+    from core.runs.layout import FILES, PIT_FILE, is_finished
 
     taken = {}
     for run_id in run_ids:
         run = folder / f"run_{run_id}"
-        if results.is_finished(run):
-            names = (*results.FILES, results.PIT_FILE, "meta.txt")
+        if is_finished(run):
+            names = (*FILES, PIT_FILE, "meta.txt")
             taken[run_id] = {name: (run / name).read_bytes() for name in names}
     return taken
 
@@ -164,7 +165,7 @@ def run_trial(
     from core.cli import set_threads
     from core.config import Config
     from core.protocol import PROTOCOLS
-    from core.tuning import validation_nll
+    from core.training.tuning import validation_nll
 
     set_threads(job["threads"])
     config = Config(**job["config"] | values)

@@ -17,10 +17,10 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from . import results
-from .agent import AGENTS
-from .dataset import DATASETS
-from .errors import UserError
+from ..agent import AGENTS
+from ..dataset import DATASETS
+from ..errors import UserError
+from ..runs.layout import experiment_folder, is_finished
 
 __all__ = [
     "Experiment",
@@ -58,9 +58,7 @@ class Experiment:
     def folder(self, runs_folder: Path) -> Path:
         """Where its results go."""
         dataset, agent = DATASETS[self.dataset].folder, AGENTS[self.agent].folder
-        return results.experiment_folder(
-            runs_folder, dataset, self.query_size, agent, self.variation, self.protocol
-        )
+        return experiment_folder(runs_folder, dataset, self.query_size, agent, self.variation, self.protocol)
 
 
 class Group(NamedTuple):
@@ -128,7 +126,7 @@ def experiments(
 def to_do(experiment: Experiment, ids: Iterable[int], runs_folder: Path) -> list[int]:
     """The runs that are not finished."""
     folder = experiment.folder(runs_folder)
-    return [run_id for run_id in ids if not results.is_finished(folder / f"run_{run_id}")]
+    return [run_id for run_id in ids if not is_finished(folder / f"run_{run_id}")]
 
 
 def consecutive(ids: Sequence[int]) -> Iterator[range]:

@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from .config import load_config
-from .dataset import DATASETS
-from .protocol import PROTOCOLS
+from ..config import load_config
+from ..dataset import DATASETS
+from ..protocol import PROTOCOLS
 
 __all__ = ["LABELLED", "SIDE_BY_SIDE", "Costs", "Seconds"]
 
-_MEASURED = Path(__file__).resolve().parent.parent / "docs" / "performance"
+_MEASURED = Path(__file__).resolve().parents[2] / "docs" / "performance"
 #: Labelled points of the refits, and sizes of the groups, that benchmarks/study.py measures.
 LABELLED, SIDE_BY_SIDE = (250, 1000), (1, 25)
 

@@ -1,7 +1,14 @@
-"""Fitting models to labelled points (SPEC.md sections 2 and 5).
+"""Runs side by side: what their environments ask to be fitted at one time is fitted as one stack.
 
-A fit works on a stack of models: those of one run or, side by side, of many. Each model has its
-own data, minibatches, masks and early stopping, and leaves the stack when it stops.
+A run is a generator. It yields a `Fit` whenever its model must be trained, is sent the `FitResult`, and
+returns when it is over; `side_by_side` drives several of them in lockstep:
+
+    run 1   choose - yield Fit ----.                  .-- FitResult - test, choose - yield Fit ...
+    run 2   choose - yield Fit ----+- one stack [3] --+-- FitResult - test, choose - yield Fit ...
+    run 3   choose - yield Fit ----'   is trained     '-- FitResult - test, choose - yield Fit ...
+
+`alone` drives a single one, in a stack of one. Each model has its own data, minibatches, masks and early
+stopping, and leaves the stack when it stops: it is trained as it would be alone, bit for bit.
 
 Shapes: S models in the stack, n labelled points, m validation points, d features.
 """
@@ -11,174 +18,21 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
-from .config import Config
-from .models import DensityModel
 from .nadam import NAdam
-from .protocol import Protocol
-from .seeds import Seeds
+from .trainer import EarlyStopping, Fit, FitResult, Trainer
 
-__all__ = [
-    "EarlyStopping",
-    "Fit",
-    "FitResult",
-    "Fitting",
-    "Trainer",
-    "alone",
-    "fit_side_by_side",
-    "side_by_side",
-]
+__all__ = ["Fitting", "alone", "fit", "fit_side_by_side", "side_by_side"]
 
 T = TypeVar("T")
 
 #: Validation rows, of one model or of several, that are scored at once. On the CPU more of them leave the
 #: cache and take longer.
 _ROWS = 8192
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a fit did.
-
-    Attributes:
-        epochs: epochs run; of an ensemble, those of the member that ran longest.
-        validation_nll: mean validation NLL after the last epoch; of an ensemble, the members' mean.
-        seconds: the fit's share of the time that it and those side by side with it took.
-    """
-
-    epochs: int
-    validation_nll: float
-    seconds: float = 0.0
-
-
-class EarlyStopping:
-    """Says stop after more than `patience` epochs in a row without a new minimum."""
-
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
-        self.reset()
-
-    def reset(self) -> None:
-        """As before the first epoch."""
-        self.minimum = math.inf
-        self.waited = 0
-
-    def stop(self, value: float) -> bool:
-        """Takes the watched value of one more epoch."""
-        if value < self.minimum:
-            self.minimum, self.waited = value, 0
-        else:
-            self.waited += 1
-        return self.stopped
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it has said stop."""
-        return self.waited > self.patience
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that changes from epoch to epoch."""
-        return {"minimum": self.minimum, "waited": self.waited}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave."""
-        self.minimum, self.waited = state["minimum"], state["waited"]
-
-
-class Trainer:
-    """What the training of one run keeps from fit to fit: model, optimiser and generators.
-
-    Args:
-        model: the run's model, or its ensemble's members as a stack, on its device.
-        config: model and training of the experiment.
-        protocol: which quantity early stopping watches.
-        seeds: the streams `batches` and `dropout` are used, of each member its own.
-
-    Attributes:
-        drop_last: an incomplete last minibatch is dropped where there are more points than one holds.
-    """
-
-    def __init__(self, model: DensityModel, config: Config, protocol: Protocol, seeds: Seeds) -> None:
-        self.model = model
-        self.config = config
-        self.protocol = protocol
-        device, members = model.theta.device, range(len(model.theta))
-        self.batches = [seeds.torch("batches", member=member) for member in members]
-        self.masks = [seeds.torch("dropout", device, member) for member in members]
-        self.fits = 0
-        self.drop_last = True
-        self._initial = model.theta.detach().clone()
-        self.optimizer = self._new_optimizer()
-
-    def _new_optimizer(self) -> NAdam:
-        return NAdam([self.model.theta], self.config.lr, self.config.weight_decay)
-
-    def rows(self) -> dict[str, Tensor]:
-        """Weights and optimiser state by name, a row for each member."""
-        theta = self.model.theta
-        return {"theta": theta.detach(), **self.optimizer.state[theta]}
-
-    def state_dict(self) -> dict[str, Any]:
-        """A copy of all that changes from fit to fit."""
-        return {
-            "fits": self.fits,
-            "rows": {name: tensor.clone() for name, tensor in self.rows().items()},
-            "batches": [generator.get_state() for generator in self.batches],
-            "masks": [generator.get_state() for generator in self.masks],
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave."""
-        self.fits = state["fits"]
-        for name, tensor in self.rows().items():
-            tensor.copy_(state["rows"][name])
-        for generators, states in ((self.batches, state["batches"]), (self.masks, state["masks"])):
-            for generator, one in zip(generators, states, strict=True):
-                generator.set_state(one)
-
-    def fit(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> FitResult:
-        """Trains until early stopping or the epoch limit; the last weights stay.
-
-        Args:
-            x, y: labelled points [n, d], [n].
-            x_val, y_val: validation part [m, d], [m].
-
-        Raises:
-            FloatingPointError: the validation NLL is not a number.
-        """
-        return alone(self.fitting(x, y, x_val, y_val))
-
-    def fitting(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> "Fitting[FitResult]":
-        """`fit`, for `side_by_side`."""
-        if self.config.fitting == "from_scratch" and self.fits > 0:
-            with torch.no_grad():
-                self.model.theta.copy_(self._initial)
-            self.optimizer = self._new_optimizer()
-        limit = self.config.first_epochs if self.fits == 0 else self.config.later_epochs
-        self.fits += 1
-        result = yield Fit(self, limit, x, y, x_val, y_val)
-        if math.isnan(result.validation_nll):
-            raise FloatingPointError(
-                "training diverged: the validation NLL is not a number "
-                f"(epoch {result.epochs}, {len(x)} points)"
-            )
-        return result
-
-
-class Fit(NamedTuple):
-    """A fit that a run asks for: at most `limit` epochs on data as of `Trainer.fit`."""
-
-    trainer: Trainer
-    limit: int
-    x: Tensor
-    y: Tensor
-    x_val: Tensor
-    y_val: Tensor
-
 
 #: A generator that asks for fits, is sent their results, and returns a T.
 Fitting: TypeAlias = Generator[Fit, FitResult, T]
@@ -189,9 +43,38 @@ def alone(fitting: Fitting[T]) -> T:
     try:
         fit = next(fitting)
         while True:
-            fit = fitting.send(fit_side_by_side([fit])[0])
+            fit = _hand(fitting, fit_side_by_side([fit])[0])
     except StopIteration as stop:
         return stop.value
+
+
+def fit(trainer: Trainer, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> FitResult:
+    """One fit of one run, now; arguments as of `Trainer.begin`.
+
+    Raises:
+        FloatingPointError: the validation NLL is not a number.
+    """
+
+    def asking() -> Fitting[FitResult]:
+        result = yield trainer.begin(x, y, x_val, y_val)
+        return result
+
+    return alone(asking())
+
+
+def _hand(fitting: Fitting[T], result: FitResult) -> Fit:
+    """Hands a result to the run that asked for it, and takes the next fit that it asks for.
+
+    A run whose training diverged gets a FloatingPointError instead.
+    """
+    if math.isnan(result.validation_nll):
+        return fitting.throw(
+            FloatingPointError(
+                "training diverged: the validation NLL is not a number "
+                f"(epoch {result.epochs}, {result.points} points)"
+            )
+        )
+    return fitting.send(result)
 
 
 def side_by_side(fittings: Sequence[Fitting[T]]) -> Generator[tuple[int, T | Exception], None, None]:
@@ -207,7 +90,7 @@ def side_by_side(fittings: Sequence[Fitting[T]]) -> Generator[tuple[int, T | Exc
         while results:
             for i, result in results.items():
                 try:
-                    waiting[i] = next(fittings[i]) if result is None else fittings[i].send(result)
+                    waiting[i] = next(fittings[i]) if result is None else _hand(fittings[i], result)
                 except StopIteration as stop:
                     yield i, stop.value
                 except Exception as error:
@@ -250,8 +133,13 @@ def fit_side_by_side(fits: Sequence[Fit]) -> list[FitResult]:
         stack.validate()
     share = (time.perf_counter() - start) / len(fits)
     return [
-        FitResult(max(slot.epochs for slot in slots), sum(slot.nll for slot in slots) / len(slots), share)
-        for slots in stack.slots_of_fits
+        FitResult(
+            epochs=max(slot.epochs for slot in slots),
+            validation_nll=sum(slot.nll for slot in slots) / len(slots),
+            seconds=share,
+            points=len(fit.x),
+        )
+        for fit, slots in zip(fits, stack.slots_of_fits, strict=True)
     ]
 
 

@@ -14,10 +14,10 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 import pandas as pd
 
-from .dataset import Dataset
+from ..dataset import Dataset
+from ..errors import UserError
+from ..files import beside, write_file
 from .downloads import DownloadError, fetch, is_writable, writing_alone
-from .errors import UserError
-from .files import beside, write_file
 from .rawfiles import UnusableError, one_line, read_raw
 
 __all__ = ["Categories", "LoadedTable", "Table"]

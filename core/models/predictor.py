@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from .densities import Density, MixtureDensity
-from .models import DensityModel
+from .networks import DensityModel
 
-__all__ = ["SAMPLES", "Classifier", "most_likely"]
+__all__ = ["SAMPLES", "Predictor", "most_likely"]
 
 #: Samples of the predictive distribution behind point prediction and CRPS.
 SAMPLES = 64
@@ -21,7 +21,7 @@ def most_likely(samples: Tensor, log_prob: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Classifier:
+class Predictor:
     """A run's model as functions of rows x [N, d]; the name is the published interface's.
 
     Nothing here changes the model, needs its mode to be set, or keeps gradients. Whatever is

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .config import Config
+from ..config import Config
 from .densities import SPLINE_PARAMETERS, Density, FlowDensity, GaussDensity
-from .dropout import dropout
+from .masks import dropout
 
 __all__ = [
     "DensityModel",

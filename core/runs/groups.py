@@ -12,11 +12,13 @@ import joblib
 import psutil
 import torch
 
-from . import results
-from .config import note_default_config
-from .dataset import Dataset
-from .errors import UserError
-from .training import Fitting, side_by_side
+from ..config import note_default_config
+from ..dataset import Dataset
+from ..errors import UserError
+from ..training.lockstep import Fitting, side_by_side
+from .collecting import aggregate
+from .layout import claimed, discard, is_finished
+from .settings import agree_on_settings, check_settings
 
 __all__ = ["Start", "group_size", "run_restarts"]
 
@@ -51,7 +53,7 @@ def run_restarts(
         UserError: there are runs of other settings.
     """
     run_ids = range(args.run_id, args.run_id + args.restarts)
-    results.agree_on_settings(folder, settings, run_ids, bool(args.overwrite))
+    agree_on_settings(folder, settings, run_ids, bool(args.overwrite))
     note_default_config(str(settings["dataset"]), str(settings["config"]))
     size = group_size(args, dataset, device)
     finished = []
@@ -74,7 +76,7 @@ def run_restarts(
         return []
     # A process may have died between a run's last file and the collected ones; another one may be making a
     # run anew that this one has finished.
-    return [run_id for run_id in results.aggregate(folder) if run_id in finished]
+    return [run_id for run_id in aggregate(folder) if run_id in finished]
 
 
 def _claiming(
@@ -87,15 +89,15 @@ def _claiming(
 ) -> Fitting[bool]:
     """One run; whether it is finished, now or before. False if another process is at it."""
     log_path = folder / f"run_{run_id}"
-    with results.claimed(log_path, wait=0.2) as mine:  # others look whether it is claimed, by claiming it
+    with claimed(log_path, wait=0.2) as mine:  # others look whether it is claimed, by claiming it
         if not mine:
             print(f"{log_path.name}: another process is at it", file=sys.stderr)
             return False
         # They may have been changed by --overwrite since they were agreed on; from now on they cannot.
-        results.check_settings(folder, settings)
+        check_settings(folder, settings)
         if args.overwrite:
-            results.discard(log_path)
-        if results.is_finished(log_path):
+            discard(log_path)
+        if is_finished(log_path):
             if getattr(args, "record_points", 0) and not (log_path / "selected_points.pt").exists():
                 raise UserError(f"{log_path} was made without --record_points 1: --overwrite 1 makes it anew")
             print(f"{log_path.name}: finished already (--overwrite 1 makes it anew)", file=sys.stderr)

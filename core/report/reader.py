@@ -12,10 +12,12 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from . import results
-from .agent import AGENTS
-from .config import VARIATIONS
-from .protocol import PROTOCOLS
+from ..agent import AGENTS
+from ..config import VARIATIONS
+from ..protocol import PROTOCOLS
+from ..runs.collecting import read_curves
+from ..runs.layout import FILES, PIT_FILE, finished_runs, id_of, is_finished, run_folders, runs_root
+from ..runs.settings import read_meta
 
 __all__ = ["EXPERIMENT", "TASK", "Results", "find_missing_runs", "load_results", "spans"]
 
@@ -29,7 +31,7 @@ class Results(NamedTuple):
 
     Attributes:
         curves: one row a measurement: the columns of `EXPERIMENT`, `run`, `labelled` (seed set and
-            points added), `metric` (as in `core.results.FILES`), `value`.
+            points added), `metric` (as in `core.runs.layout.FILES`), `value`.
         pit: the PIT histogram after each run's last round, one row a bin: `EXPERIMENT`, `run`,
             `labelled`, `bin` (where it begins), `count`.
         runs: one row a run: `EXPERIMENT`, `run`, `status` (finished, unfinished or damaged), `rounds`,
@@ -54,7 +56,7 @@ def load_results(runs_folder: str | Path = "runs") -> Results:
     """
     reader = _Reader()
     for variation, protocol in product(VARIATIONS, PROTOCOLS):
-        root = results.runs_root(Path(runs_folder), variation, protocol)
+        root = runs_root(Path(runs_folder), variation, protocol)
         for experiment in sorted(root.glob("*/*/*")):
             reader.read_experiment(experiment)
         for experiment in sorted(root.glob("*/UpperBound")):
@@ -94,14 +96,14 @@ class _Reader:
     def read_experiment(self, experiment: Path) -> None:
         """All runs of an experiment, if it is one."""
         keys = self._keys(experiment, EXPERIMENT)
-        for folder in results.run_folders(experiment) if keys else []:
-            run = (*keys, results.id_of(folder))
+        for folder in run_folders(experiment) if keys else []:
+            run = (*keys, id_of(folder))
             if run in self.runs:
                 self._problem(folder, f"the same run as {self.folders[run]}")
                 continue
             self.folders[run] = folder
             self.runs[run] = ("unfinished", *_NO_NUMBERS)
-            if results.is_finished(folder):
+            if is_finished(folder):
                 try:
                     self.runs[run] = ("finished", *self._read_run(folder, run))
                 except (OSError, ValueError) as error:  # UserErrors are ValueErrors
@@ -110,8 +112,8 @@ class _Reader:
     def read_upper_bound(self, experiment: Path) -> None:
         """All finished runs of an upper bound."""
         keys = self._keys(experiment, TASK[:3])
-        for folder in results.finished_runs(experiment) if keys else []:
-            run = (*keys, results.id_of(folder))
+        for folder in finished_runs(experiment) if keys else []:
+            run = (*keys, id_of(folder))
             try:
                 self.upper_bounds[run] = _read_metrics(folder)
             except (OSError, ValueError) as error:
@@ -135,10 +137,10 @@ class _Reader:
 
     def _keys(self, experiment: Path, names: Sequence[str]) -> _Key:
         """What the settings of an experiment say; nothing if it has none, or they are damaged."""
-        metas = [run / "meta.txt" for run in results.finished_runs(experiment)]
+        metas = [run / "meta.txt" for run in finished_runs(experiment)]
         for path in filter(Path.is_file, (experiment / "settings.txt", *metas)):
             try:
-                settings = results.read_meta(path)
+                settings = read_meta(path)
                 keys = [
                     settings[name].encode("utf-8", "replace").decode() for name in names if name in settings
                 ]
@@ -153,13 +155,13 @@ class _Reader:
 
     def _read_run(self, folder: Path, run: _Key) -> tuple[float, ...]:
         """Adds the tables of a finished run; its rounds and seconds."""
-        meta = results.read_meta(folder / "meta.txt")
+        meta = read_meta(folder / "meta.txt")
         names = ("seed_set", "seconds_choosing", "seconds_in_step")
         if lacking := [name for name in names if name not in meta]:
             raise ValueError(f"meta.txt does not say {', '.join(lacking)}")
         seed_set, choosing, in_step = (float(meta[name]) for name in names)
         measured = _read_metrics(folder)
-        pit = results.read_curves(folder / results.PIT_FILE).dropna().rename(columns=float).iloc[[-1]]
+        pit = read_curves(folder / PIT_FILE).dropna().rename(columns=float).iloc[[-1]]
         self.curves[run] = measured.set_index(measured.index + int(seed_set))
         self.pit[run] = pit.set_index(pit.index + int(seed_set))
         return len(measured) - 1, choosing, in_step
@@ -171,7 +173,7 @@ def _read_metrics(folder: Path) -> pd.DataFrame:
     Raises:
         ValueError: a file is damaged, or they do not hold the same rows.
     """
-    files = {metric: results.read_curves(folder / file).iloc[:, 0] for file, metric in results.FILES.items()}
+    files = {metric: read_curves(folder / file).iloc[:, 0] for file, metric in FILES.items()}
     table = pd.DataFrame(files).dropna(how="all")
     if table.empty or table.isna().any(axis=None):
         raise ValueError("its files lack values that others of its files have")

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from core import kernels
-from core.densities import FlowDensity
+from core.models import splines
+from core.models.densities import FlowDensity
 from tests.builders import quick, torch_rng
 
 
@@ -34,7 +34,7 @@ def test_forward_is_zukos(seed: int, spread: float, rows: int, shared: bool, cou
     p = parameters(rows, spread, seed)
     y = 14 * torch.rand((1 if shared else rows, count), generator=torch_rng(seed)) - 7
     y = y.sort(-1).values  # some lie outside of the splines' bound
-    z, jacobian = kernels.forward(p.numpy(), y.numpy())
+    z, jacobian = splines.forward(p.numpy(), y.numpy())
     density = FlowDensity(p.double()[:, None])
     expected, ladj = density.transform.call_and_ladj(y.double())
     np.testing.assert_allclose(z, expected, rtol=1e-4, atol=1e-3)
@@ -47,7 +47,7 @@ def test_inverse_is_zukos(seed: int, spread: float, count: int) -> None:
     p = parameters(3, spread, seed)
     z = 14 * torch.rand((3, count), generator=torch_rng(seed)) - 7
     before = z.clone()
-    y, jacobian = kernels.inverse(p.numpy(), z.numpy())
+    y, jacobian = splines.inverse(p.numpy(), z.numpy())
     assert torch.equal(z, before)
     expected, ladj = FlowDensity(p.double()[:, None]).transform.inv.call_and_ladj(z.double())
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=2e-3)
@@ -128,9 +128,9 @@ def test_targets_of_rows() -> None:
     """Row r of the parameters takes row r mod Q of the targets."""
     p = parameters(6, 1.0)
     y = torch.rand((3, 9), generator=torch_rng()).sort(-1).values.numpy()
-    z, jacobian = kernels.forward(p.numpy(), y)
+    z, jacobian = splines.forward(p.numpy(), y)
     for r in range(6):
-        one = kernels.forward(p[r : r + 1].numpy(), y[r % 3 : r % 3 + 1])
+        one = splines.forward(p[r : r + 1].numpy(), y[r % 3 : r % 3 + 1])
         np.testing.assert_array_equal(np.stack([z[r], jacobian[r]]), np.stack(one)[:, 0])
 
 
@@ -189,15 +189,15 @@ def test_second_derivatives_are_refused() -> None:
 DIGESTS = """
 import hashlib, sys
 import numpy as np
-from core import kernels
+from core.models import splines
 
 rng = np.random.default_rng(0)
 p, y = (rng.normal(0, 2, (300, n)).astype(np.float32) for n in (46, 40))
 calls = {
-    "forward": lambda: kernels.forward(p, np.sort(y)),
-    "inverse": lambda: kernels.inverse(p, y),
-    "log_prob": lambda: [kernels.log_prob(p, y)],
-    "gradients": lambda: kernels.log_prob_gradients(p, y, y[::-1]),
+    "forward": lambda: splines.forward(p, np.sort(y)),
+    "inverse": lambda: splines.inverse(p, y),
+    "log_prob": lambda: [splines.log_prob(p, y)],
+    "gradients": lambda: splines.log_prob_gradients(p, y, y[::-1]),
 }
 order = list(calls) if sys.argv[1] == "forwards" else list(calls)[::-1]
 digests = {name: hashlib.sha256(np.concatenate(calls[name](), None).tobytes()).hexdigest() for name in order}

@@ -12,12 +12,16 @@ from typing import Any, Protocol, TypeAlias
 import pandas as pd
 import torch
 
-from . import checkpoint, results, util
-from .environment import Action, Environment, Outcome
-from .errors import UserError
-from .files import write_file
-from .state import State
-from .training import Fitting, T, alone
+from .. import util
+from ..environment import Action, Environment, Outcome
+from ..errors import UserError
+from ..files import write_file
+from ..state import State
+from ..training.lockstep import Fitting, T, alone
+from . import checkpoint
+from .collecting import aggregate, histograms, series
+from .layout import FILES, PIT_FILE
+from .settings import write_meta
 
 __all__ = ["EnvironmentLogger"]
 
@@ -235,10 +239,10 @@ class EnvironmentLogger:
 
     def _write_curves(self, curves: Mapping[str, Sequence[Any]]) -> None:
         index = pd.Index(curves["mae"][0], name=self.env.index_name)
-        for file, name in results.FILES.items():
-            table = results.series(index, curves[name][1], self.env.seeds.run_id)
+        for file, name in FILES.items():
+            table = series(index, curves[name][1], self.env.seeds.run_id)
             write_file(self.log_path / file, table.to_csv)
-        write_file(self.log_path / results.PIT_FILE, results.histograms(index, curves["pit"][1]).to_csv)
+        write_file(self.log_path / PIT_FILE, histograms(index, curves["pit"][1]).to_csv)
 
     def _write(self) -> None:
         if self.decider is None:  # else the folder was there before, and must not have been lost
@@ -260,5 +264,5 @@ class EnvironmentLogger:
             "seconds_choosing": round(self._choosing, 3),
             "seconds_in_step": round(self._in_step, 3),
         }
-        results.write_meta(self.log_path / "meta.txt", self.settings | measured)
-        results.aggregate(self.log_path.parent)
+        write_meta(self.log_path / "meta.txt", self.settings | measured)
+        aggregate(self.log_path.parent)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from .files import write_file
+from ..files import write_file
 
 __all__ = ["FILE", "check", "read", "write"]
 

@@ -14,8 +14,8 @@ from torch.distributions import Categorical, Distribution, MixtureSameFamily, No
 from torch.types import _size
 from zuko.transforms import ComposedTransform, MonotonicRQSTransform
 
-from . import kernels
-from .kernels import BINS, BOUND, SLOPE
+from . import splines
+from .splines import BINS, BOUND, SLOPE
 
 __all__ = ["SPLINE_PARAMETERS", "Density", "FlowDensity", "GaussDensity", "MixtureDensity"]
 
@@ -34,13 +34,13 @@ class _CompiledLogProb(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, parameters: Tensor, y: Tensor) -> Tensor:
         ctx.save_for_backward(parameters, y)
-        return torch.from_numpy(kernels.log_prob(parameters.numpy(), y.numpy()))
+        return torch.from_numpy(splines.log_prob(parameters.numpy(), y.numpy()))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, weight: Tensor) -> tuple[Tensor, ...]:
         parameters, y = ctx.saved_tensors
-        gradients = kernels.log_prob_gradients(parameters.numpy(), y.numpy(), weight.numpy())
+        gradients = splines.log_prob_gradients(parameters.numpy(), y.numpy(), weight.numpy())
         return tuple(map(torch.from_numpy, gradients))
 
 
@@ -48,7 +48,7 @@ class FlowDensity(Distribution):
     """The flow's p(y|x): two splines (first one, then the other) map y to z ~ N(0, 1).
 
     Neural Spline Flows (Durkan et al., 2019), arXiv 1906.04032. In float32 on the CPU the splines
-    are those of `core.kernels`; elsewhere, and wherever gradients of anything but `log_prob` are
+    are those of `core.models.splines`; elsewhere, and wherever gradients of anything but `log_prob` are
     wanted, they are zuko's.
 
     Args:
@@ -103,7 +103,7 @@ class FlowDensity(Distribution):
             values = y.movedim(-1, 0)
             return self.log_prob(values.reshape(len(values), *lead, *values.shape[1:])).movedim(0, -1)
         rows = self.parameters.reshape(-1, 2 * SPLINE_PARAMETERS).numpy()
-        z, jacobian = map(torch.from_numpy, kernels.forward(rows, y.reshape(-1, y.shape[-1]).numpy()))
+        z, jacobian = map(torch.from_numpy, splines.forward(rows, y.reshape(-1, y.shape[-1]).numpy()))
         log_p = jacobian.log_().sub_(z.square_().mul_(0.5)).sub_(_LOG_SQRT_2PI)
         return log_p.view(*self.batch_shape, -1)
 
@@ -115,7 +115,7 @@ class FlowDensity(Distribution):
             y, ladj = self.transform.inv.call_and_ladj(z)
             return y, _normal_log_prob(z) - ladj
         rows = self.parameters.reshape(-1, 2 * SPLINE_PARAMETERS).numpy()
-        y, jacobian = map(torch.from_numpy, kernels.inverse(rows, z.view(-1, n).numpy()))
+        y, jacobian = map(torch.from_numpy, splines.inverse(rows, z.view(-1, n).numpy()))
         log_p = jacobian.log_().view(z.shape).add_(_normal_log_prob(z))
         return y.view(z.shape).movedim(-1, 0), log_p.movedim(-1, 0)
 
@@ -125,7 +125,7 @@ class FlowDensity(Distribution):
             return torch.special.ndtr(self.transform(value))
         shape = torch.broadcast_shapes(value.shape, self.batch_shape)
         rows = self.parameters.expand(*shape, -1).reshape(-1, 2 * SPLINE_PARAMETERS)
-        z, _ = kernels.forward(rows.numpy(), value.expand(shape).reshape(-1, 1).numpy())
+        z, _ = splines.forward(rows.numpy(), value.expand(shape).reshape(-1, 1).numpy())
         return torch.special.ndtr(torch.from_numpy(z).view(shape))
 
 

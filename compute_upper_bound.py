@@ -21,7 +21,7 @@ import torch
 import core
 from core import util
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
-from core.config import load_config
+from core.models.variations import load_config
 from core.runs.collecting import read_curves
 from core.runs.groups import run_restarts
 from core.runs.layout import check_writable, upper_bound_folder

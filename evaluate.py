@@ -23,7 +23,8 @@ import core
 from agents import AGENTS
 from core import util
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
-from core.config import Config, load_config
+from core.config import Config
+from core.models.variations import load_config
 from core.runs.collecting import auc, read_curves
 from core.runs.groups import run_restarts
 from core.runs.layout import FILES, check_writable, experiment_folder

@@ -22,8 +22,8 @@ from tasks import make_table, make_task_parser
 from agents import AGENTS
 from core import Environment, Seeds, models
 from core.cli import at_least, run_script, set_threads
-from core.config import load_config
 from core.models.networks import DensityModel
+from core.models.variations import load_config
 from core.training.lockstep import side_by_side
 
 GROUPS = (1, 5, 10, 25, 50)

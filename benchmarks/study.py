@@ -21,10 +21,9 @@ from tasks import make_table, make_task_parser
 
 from core import PUBLISHED, Seeds
 from core.cli import run_script, set_threads
-from core.config import load_config
 from core.metrics import evaluate
-from core.models.networks import build_model
 from core.models.predictor import Predictor
+from core.models.variations import build_model, load_config
 from core.sweep.cost import LABELLED, SIDE_BY_SIDE, Costs
 from core.training.lockstep import fit_side_by_side
 from core.training.trainer import Trainer

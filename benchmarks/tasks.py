@@ -8,9 +8,9 @@ from measure import make_parser
 from agents import AGENTS
 from core import Seeds
 from core.cli import ArgumentParser
-from core.config import load_config
 from core.dataset import Dataset
 from core.environment import Environment
+from core.models.variations import load_config
 from core.protocol import PUBLISHED, Protocol
 from datasets import DATASETS
 

@@ -16,13 +16,14 @@ from agents import AGENTS
 from core import PUBLISHED, Environment, Protocol, Seeds, State
 from core.config import Config
 from core.models.densities import GaussDensity
-from core.models.networks import DensityModel, build_model
+from core.models.networks import DensityModel
 from core.models.predictor import Predictor
+from core.models.variations import VARIATIONS, build_model
 from datasets import DATASETS
 
 FEATURES = 5
 
-#: Variations of one model; the others are their ensembles.
+#: The study's models, whose layers and fits SPEC.md says; tests/test_model_contract.py tests all there are.
 SINGLE = ("nf", "gauss")
 
 #: Few examples: most of these tests compare with python loops.
@@ -44,9 +45,8 @@ _CONFIG = Config(
 
 def make_config(variation: str = "nf", **changes: Any) -> Config:
     """The hyper-parameters of `diabetes`, but one epoch a fit."""
-    model = "gauss" if "gauss" in variation else "nsf"
-    members = 3 if "ensemble" in variation else 1
-    return replace(_CONFIG, **{"model": model, "members": members} | changes)
+    kind = VARIATIONS[variation]
+    return replace(_CONFIG, **{"model": kind.model, "members": 3 if kind.ensemble else 1} | changes)
 
 
 def torch_rng(seed: int = 0) -> torch.Generator:

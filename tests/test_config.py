@@ -7,7 +7,8 @@ import yaml
 
 import datasets  # noqa: F401 (registers them)
 from core import DATASETS, UserError
-from core.config import CONFIGS, VARIATIONS, load_config
+from core.config import CONFIGS
+from core.models.variations import VARIATIONS, load_config
 
 # SPEC.md section 2: learning rate, weight decay, dropout.
 PUBLISHED = {

@@ -11,9 +11,9 @@ from tqdm import tqdm as plain_tqdm
 
 import datasets
 from core import EnvironmentLogger, Seeds, UserError
-from core.config import load_config
 from core.environment import Environment
 from core.files import write_file
+from core.models.variations import load_config
 from core.runs.collecting import auc, read_curves
 from core.util import tqdm
 

@@ -15,8 +15,7 @@ from torch import Tensor
 
 import evaluate
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
-from core.config import VARIATIONS, load_config
-from core.models.networks import build_model
+from core.models.variations import VARIATIONS, build_model, load_config
 from core.runs.groups import group_size
 from core.runs.layout import FILES, PIT_FILE
 from core.training.lockstep import Fitting, fit, fit_side_by_side, side_by_side

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 import compute_upper_bound
 from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds
 from core.cli import run_script
-from core.config import load_config
 from core.metrics import Metrics
+from core.models.variations import load_config
 from core.runs.collecting import read_curves
 from core.runs.layout import FILES
 from core.training.lockstep import fit, fit_side_by_side

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ..models.variations import VARIATIONS
+
 __all__ = ["METRICS", "agent_label", "task_label"]
 
 METRICS = {
@@ -22,12 +24,6 @@ _WORDS = {
     "bimodalsin": "bimodal sine",
     **{word: word.upper() for word in ("bald", "balsa", "kl", "emd", "nf")},
 }
-_VARIATIONS = {
-    "nf": "normalizing flow",
-    "gauss": "Gaussian",
-    "ensemble": "ensemble of flows",
-    "gauss_ensemble": "ensemble of Gaussians",
-}
 
 
 def agent_label(name: str) -> str:
@@ -44,7 +40,8 @@ def task_label(task: dict[str, Any]) -> str:
     if "dataset" in task:
         parts.append(agent_label(task["dataset"]))
     if "variation" in task:
-        parts.append(_VARIATIONS.get(task["variation"], task["variation"]))
+        name = task["variation"]  # stored results may be of a model that is not here
+        parts.append(VARIATIONS[name].label if name in VARIATIONS else name)
     if "query_size" in task:
         parts.append(f"query size {task['query_size']}")
     if task.get("protocol", "published") != "published":

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..agent import AGENTS
-from ..config import VARIATIONS
+from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
 from ..runs.collecting import read_curves
 from ..runs.layout import FILES, PIT_FILE, finished_runs, id_of, is_finished, run_folders, runs_root

@@ -12,9 +12,9 @@ import joblib
 import psutil
 import torch
 
-from ..config import note_default_config
 from ..dataset import Dataset
 from ..errors import UserError
+from ..models.variations import note_default_config
 from ..training.lockstep import Fitting, side_by_side
 from .collecting import aggregate
 from .layout import claimed, discard, is_finished
@@ -54,7 +54,7 @@ def run_restarts(
     """
     run_ids = range(args.run_id, args.run_id + args.restarts)
     agree_on_settings(folder, settings, run_ids, bool(args.overwrite))
-    note_default_config(str(settings["dataset"]), str(settings["config"]))
+    note_default_config(*(str(settings[name]) for name in ("dataset", "variation", "config")))
     size = group_size(args, dataset, device)
     finished = []
     for first in range(0, len(run_ids), size):

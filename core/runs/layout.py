@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import UserError
 from ..files import remove_parts
+from ..models.variations import VARIATIONS
 from . import checkpoint
 
 __all__ = [
@@ -58,7 +59,7 @@ def runs_root(runs_folder: Path, variation: str, protocol: str) -> Path:
     Raises:
         UserError: `runs_folder` is the root of a file system.
     """
-    suffix = "" if variation == "nf" else f"_{variation}"
+    suffix = VARIATIONS[variation].suffix
     suffix += "" if protocol == "published" else f"_{protocol}"
     if suffix:
         named = runs_folder.resolve() if runs_folder.name in ("", "..") else runs_folder

@@ -32,10 +32,24 @@ __all__ = [
 SPLINE_PARAMETERS = 3 * BINS - 1
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
-#: P(|z| > 5) and E[z^2; |z| > 5] of z ~ N(0, 1).
-_TAIL = math.erfc(BOUND / math.sqrt(2))
-_TAIL_MOMENT = _TAIL + 2 * BOUND * math.exp(-0.5 * BOUND**2 - _LOG_SQRT_2PI)
-_GAUSS_LEGENDRE = np.polynomial.legendre.leggauss(8)
+#: 4 P(Z > z) z, integrated over z from 5 on, for Z ~ N(0, 1): the part of a flow's second moment that lies
+#: where both splines are the identity.
+_BEYOND = (1 - BOUND**2) * math.erfc(BOUND / math.sqrt(2)) + 2 * BOUND * math.exp(
+    -0.5 * BOUND**2 - _LOG_SQRT_2PI
+)
+
+
+def _rule(count: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights for an integral from 0 to 1: Gauss-Legendre's for u of t = u^3 (10 - 15 u + 6 u^2).
+
+    Near a knot a spline may be steep without end; the substitution puts many nodes there.
+    """
+    u, weights = np.polynomial.legendre.leggauss(count)
+    u = (u + 1) / 2
+    return u**3 * (10 - 15 * u + 6 * u * u), 15 * weights * (u * (1 - u)) ** 2
+
+
+_RULE = _rule()
 
 
 def _normal_log_prob(z: Tensor) -> Tensor:
@@ -191,34 +205,43 @@ class FlowDensity(Density):
 
     @property
     def mean(self) -> Tensor:
-        """E[y|x], [*batch], by the rule of `_nodes`."""
-        y, weights = self._nodes()
-        return (weights * y).sum(-1)  # beyond the nodes y = z, which is as often above 5 as below -5
+        """E[y|x], [*batch]; accuracy as of `_moments`."""
+        return self._moments()[0]
 
     @property
     def variance(self) -> Tensor:
-        """Var[y|x], [*batch], by the rule of `_nodes`."""
-        y, weights = self._nodes()
-        mean = (weights * y).sum(-1)
-        return (weights * (y - mean[..., None]).square()).sum(-1) + _TAIL_MOMENT + _TAIL * mean.square()
+        """Var[y|x], [*batch]; accuracy as of `_moments`."""
+        return self._moments()[1]
 
-    def _nodes(self) -> tuple[Tensor, Tensor]:
-        """y and its weights [*batch, J] of a quadrature rule for E[g(y)] over |z| <= 5.
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance, [*batch] each, by numerical integration.
 
-        E[g(y)] is the integral of g(y(z)) phi(z) over z. y(z) is smooth between the images of both splines'
-        knots: Gauss-Legendre's rule with 8 nodes is used from each of them to the next, integers in between
-        too, for phi.
+        With the median c, and S(y) = P(Y > y) above c and -P(Y < y) below it, mean - c is the integral of
+        S(y) and E[(Y - c)^2] that of 2 (y - c) S(y). S is smooth between the knots of both splines, so each
+        of these pieces gets a rule of its own; integers of z cut them further, for the normal's cdf. In
+        float64 the errors of mean and standard deviation are below 1e-4 however steep the splines are, and
+        below 1e-7 where all parameters are between -1 and 1; float32 adds the rounding of its splines.
         """
-        with torch.no_grad():  # the integral does not depend on where it is cut
-            first, second = FlowDensity(self.parameters[..., None, :]).transform.transforms
+        wide = FlowDensity(self.parameters[..., None, :])
+        with torch.no_grad():  # an integral does not depend on where it is cut
+            first, second = wide.transform.transforms
             knots = torch.cat([second(first.vertical.squeeze(-2)), second.vertical.squeeze(-2)], -1)
             whole = torch.arange(-BOUND, BOUND + 1).to(knots).expand(*self.batch_shape, -1)
-            ends = torch.cat([knots, whole], -1).clamp(-BOUND, BOUND).sort(-1).values
-            nodes, weights = (torch.from_numpy(part).to(ends) for part in _GAUSS_LEGENDRE)
-            half, middle = ends.diff() / 2, (ends[..., 1:] + ends[..., :-1]) / 2
-            z = (middle[..., None] + half[..., None] * nodes).flatten(-2)
-            weights = (half[..., None] * weights).flatten(-2) * _normal_log_prob(z).exp()
-        return self._inverse(z), weights
+            ends = self._inverse(torch.cat([knots, whole], -1).clamp(-BOUND, BOUND).sort(-1).values)
+            median = self._inverse(torch.zeros_like(ends[..., :1]))
+            nodes, weights = (torch.from_numpy(part).to(ends) for part in _RULE)
+            widths = ends.diff()[..., None]
+            y, weights = (ends[..., :-1, None] + widths * nodes).flatten(-2), (widths * weights).flatten(-2)
+        if self.parameters.requires_grad or not self._compiled:
+            z = wide.transform(y)
+        else:
+            rows = self.parameters.reshape(-1, 2 * SPLINE_PARAMETERS).numpy()
+            z, _ = splines.forward(rows, y.view(len(rows), -1).numpy())
+            z = torch.from_numpy(z).view(y.shape)
+        parts = weights * torch.special.ndtr(-z.abs()) * (y - median).sign()
+        above_median = parts.sum(-1)
+        around_median = 2 * (parts * (y - median)).sum(-1) + _BEYOND
+        return median.squeeze(-1) + above_median, around_median - above_median.square()
 
 
 class GaussDensity(Density, Normal):

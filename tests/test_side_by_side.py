@@ -20,7 +20,7 @@ from core.runs.groups import group_size
 from core.runs.layout import FILES, PIT_FILE
 from core.training.lockstep import Fitting, fit, fit_side_by_side, side_by_side
 from core.training.trainer import Fit, FitResult, Trainer
-from tests.builders import FEATURES, SINGLE, make_config, torch_rng
+from tests.builders import FEATURES, make_config, torch_rng
 
 TRIAL = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
 CURVES = (*FILES, PIT_FILE)
@@ -102,7 +102,7 @@ def test_unlike_fits_do_not_share_a_stack(what: str) -> None:
 
 @pytest.mark.parametrize("features", [21, 26, 61, 81])
 @pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("variation", SINGLE)
+@pytest.mark.parametrize("variation", [v.name for v in VARIATIONS.values() if not v.ensemble])
 def test_networks_of_real_size_give_the_same_bits_in_any_stack(
     variation: str, relu: bool, features: int
 ) -> None:

@@ -280,13 +280,14 @@ class Mixture(Density, MixtureSameFamily):
 
     def __init__(self, weights: Categorical, components: Density) -> None:
         MixtureSameFamily.__init__(self, weights, components, validate_args=False)
+        self.components = components
 
     def icdf(self, value: Tensor) -> Tensor:
         """The quantiles of values that broadcast against the batch, by bisection on the cdf.
 
         A mixture's quantile lies between the least and the greatest of its components'.
         """
-        ends = self.component_distribution.icdf(value[..., None])
+        ends = self.components.icdf(value[..., None])
         return _bisect(self.cdf, value, ends.amin(-1), ends.amax(-1))
 
 

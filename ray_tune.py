@@ -74,17 +74,17 @@ def search(ray: Any, args: argparse.Namespace, config: dict[str, Any], subsets: 
             self.bar.close()
 
     ray.cloudpickle.register_pickle_by_value(task)
-    job = {
-        "root": str(driver.ROOT),
-        "state": provenance()["code"],
-        "config": config,
-        "protocol": args.protocol,
-        "device": "cuda" if args.gpus else "cpu",
-        "threads": args.cpus,
-        "epochs": args.epochs,
-    }
+    common = task.Search(
+        root=str(driver.ROOT),
+        state=provenance()["code"],
+        config=config,
+        protocol=args.protocol,
+        device="cuda" if args.gpus else "cpu",
+        threads=args.cpus,
+        epochs=args.epochs,
+    )
     code = task.code_files(driver.ROOT)
-    trial = tune.with_parameters(task.run_trial, job=job, code=code, subsets=subsets)
+    trial = tune.with_parameters(task.run_trial, search=common, code=code, subsets=subsets)
     space = {name: (tune.loguniform if log else tune.uniform)(*ends) for name, (*ends, log) in RANGES.items()}
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(

@@ -91,6 +91,21 @@ def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
     parser.add("overwrite", 0, "1: make runs anew that are there", type=int, choices=(0, 1))
 
 
+#: What the scripts' options can do about a `UserError`, by its `remedy`.
+REMEDIES = {
+    "list": "evaluate.py --list shows all",
+    "overwrite": "--overwrite 1 makes it anew",
+    "runs_folder": "choose another --runs_folder",
+    "settings": "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1",
+    "skip_data_check": "--skip_data_check 1 goes on with it",
+}
+
+
+def told(error: UserError) -> str:
+    """What a script says of a user's error."""
+    return f"{error}: {REMEDIES[error.remedy]}" if error.remedy else str(error)
+
+
 def set_threads(threads: int) -> None:
     """Limits this process to so many threads: torch, BLAS, and the OpenMP of sklearn and faiss."""
     torch.set_num_threads(threads)
@@ -154,7 +169,7 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     try:
         code = main()
     except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {told(error)}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt as stopped:
         number = stopped.args[0] if isinstance(stopped, Stopped) else signal.SIGINT

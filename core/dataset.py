@@ -3,6 +3,7 @@
 Shapes: n rows, d features.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
@@ -60,6 +61,12 @@ class Dataset(ABC):
             rng: the run's split generator, for data that are drawn anew for each run; data
                 that are read leave it untouched.
         """
+
+    def digest(self) -> str:
+        """Of the rows, to know by whether they have changed."""
+        x, y = self.rows(self.seeds.numpy("split"))
+        arrays = (np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64))
+        return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:12]
 
     def reset(self) -> None:
         """Restores the run's split and seed set; they are drawn again, the same."""

@@ -14,7 +14,9 @@ from .state import State
 from .training.lockstep import Fitting
 from .training.trainer import EarlyStopping, FitResult
 
-__all__ = ["UpperBound"]
+__all__ = ["EPOCH_LIMIT", "UpperBound"]
+
+EPOCH_LIMIT = 1000
 
 
 class UpperBound(Environment):
@@ -42,7 +44,7 @@ class UpperBound(Environment):
         protocol: Protocol = PUBLISHED,
         *,
         device: torch.device | str = "cpu",
-        epoch_limit: int = 1000,
+        epoch_limit: int = EPOCH_LIMIT,
     ) -> None:
         config = replace(config, fitting="finetuning", first_epochs=1, later_epochs=1)
         super().__init__(dataset, config, protocol, device=device, budget=0)

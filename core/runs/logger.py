@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import pandas as pd
 import torch
@@ -68,6 +68,9 @@ class EnvironmentLogger:
         resume: the agent, whose state belongs to a checkpoint, or another that decides how the run
             goes on; None for a run without checkpoints.
     """
+
+    #: What a run may write besides, by the argument that asks for it: the file.
+    RECORDS: ClassVar[dict[str, str]] = {"record_points": "selected_points.pt"}
 
     def __init__(
         self,

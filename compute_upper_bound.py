@@ -35,6 +35,19 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+def make_experiment(args: argparse.Namespace) -> core.UpperBoundExperiment:
+    return core.UpperBoundExperiment(
+        dataset=args.dataset,
+        variation=args.variation,
+        protocol=args.protocol,
+        pool_seed=args.pool_seed,
+        model_seed=args.model_seed,
+        epoch_limit=args.epoch_limit,
+        skip_data_check=bool(args.skip_data_check),
+        data_folder=args.data_folder,
+    )
+
+
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
     """The metrics after the last epoch: mean and standard deviation over the runs."""
     columns = [f"run_{run_id}" for run_id in run_ids]
@@ -51,16 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
     set_threads(args.threads)
     device = pick_device(args.device)
-    experiment = core.UpperBoundExperiment(
-        args.dataset,
-        args.variation,
-        args.protocol,
-        args.pool_seed,
-        args.model_seed,
-        args.epoch_limit,
-        bool(args.skip_data_check),
-        args.data_folder,
-    )
+    experiment = make_experiment(args)
     finished = experiment.run(
         range(args.run_id, args.run_id + args.restarts),
         args.runs_folder,

@@ -54,6 +54,22 @@ def list_names() -> None:
             print(f"  {names:28}{(cls.__doc__ or '').splitlines()[0]}")
 
 
+def make_experiment(args: argparse.Namespace) -> core.Experiment:
+    return core.Experiment(
+        dataset=args.dataset,
+        agent=args.agent,
+        variation=args.variation,
+        protocol=args.protocol,
+        query_size=args.query_size,
+        budget=args.budget,
+        agent_seed=args.agent_seed,
+        pool_seed=args.pool_seed,
+        model_seed=args.model_seed,
+        skip_data_check=bool(args.skip_data_check),
+        data_folder=args.data_folder,
+    )
+
+
 def loop(env: core.EnvironmentLogger, agent: core.Agent, title: str | None) -> Fitting[None]:
     """One run: the published loop, as a generator for runs side by side.
 
@@ -90,9 +106,8 @@ def summarise(folder: Path, run_ids: list[int]) -> None:
     mae, nll = curves["accuracies.csv"], curves["likelihoods.csv"]
     for run in columns:
         of_mae, of_nll = areas["accuracies.csv"][run], areas["likelihoods.csv"][run]
-        print(
-            f"{run}: AUC of MAE {of_mae:.4f}, of NLL {of_nll:.3f}; final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}"
-        )
+        final = f"final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}"
+        print(f"{run}: AUC of MAE {of_mae:.4f}, of NLL {of_nll:.3f}; {final}")
     parts = []
     for name, file in (("MAE", "accuracies.csv"), ("NLL", "likelihoods.csv"), ("CRPS", "crps.csv")):
         spread = f" +- {areas[file].std():.4f}" if len(columns) > 1 else ""
@@ -108,19 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     set_threads(args.threads)
     device = pick_device(args.device)
-    experiment = core.Experiment(
-        args.dataset,
-        args.agent,
-        args.variation,
-        args.protocol,
-        args.query_size,
-        args.budget,
-        args.agent_seed,
-        args.pool_seed,
-        args.model_seed,
-        bool(args.skip_data_check),
-        args.data_folder,
-    )
+    experiment = make_experiment(args)
     finished = experiment.run(
         range(args.run_id, args.run_id + args.restarts),
         args.runs_folder,

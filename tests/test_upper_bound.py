@@ -267,7 +267,7 @@ def test_finished_runs_are_skipped_and_other_settings_refused(
     trial = (*TRIAL, "--runs_folder", tmp_path / "runs")
     assert run(*trial) == 0
     made, said = files(tmp_path), capsys.readouterr().out
-    monkeypatch.delattr(Trainer, "fitting")  # nothing can be trained
+    monkeypatch.delattr(Trainer, "begin")  # nothing can be trained
     assert run(*trial) == 0
     printed = capsys.readouterr()
     assert (printed.err.count("finished already"), printed.out) == (2, said)
@@ -301,6 +301,6 @@ def test_wrong_input_is_one_line_and_code_2(
 def test_defaults_and_what_reaches_the_environment() -> None:
     asked = "--dataset diabetes --protocol corrected --pool_seed 5 --model_seed 6"
     args = compute_upper_bound.parse_arguments(asked.split())
-    env = compute_upper_bound.make_environment(args, 3, torch.device("cpu"))
+    env = compute_upper_bound.make_experiment(args).environment(3)
     assert (env.protocol, env.seeds) == (CORRECTED, Seeds(3, pool_seed=5, model_seed=6))
     assert (args.variation, args.restarts, env.epoch_limit) == ("nf", 15, 1000)

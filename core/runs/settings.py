@@ -18,9 +18,9 @@ __all__ = ["agree_on_settings", "check_settings", "plain", "read_meta", "write_m
 
 #: Settings that nobody sets: what a difference in them means.
 _DIGESTS = {
-    "agent_code": "code of its agent (agent_code)",
-    "dataset_code": "code of its dataset (dataset_code)",
-    "data": "data (digest)",
+    "agent_code": "other code of the agent: digest",
+    "dataset_code": "other code of the dataset: digest",
+    "data": "other data: digest",
 }
 
 
@@ -77,12 +77,8 @@ def _difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any
     """The first setting that differs, in words; nothing if none does."""
     for name, value in wanted.items():
         if found.get(name) != value:
-            return f"{folder} was made with {_in_words(name, found.get(name))}, not {_in_words(name, value)}"
+            return f"{folder} was made with {_DIGESTS.get(name, name)} {found.get(name)}, not {value}"
     return ""
-
-
-def _in_words(name: str, value: Any) -> str:
-    return f"{_DIGESTS[name]} {value}" if name in _DIGESTS else f"{name} {value}"
 
 
 def _begun(experiment: Path) -> list[Path]:

@@ -160,10 +160,7 @@ def _job(group: Group, runs_folder: Path, token: Path, code: str, options: Mappi
     experiment = group.experiment
     agreed = experiment.folder(runs_folder) / "settings.txt"
     # What a machine keeps for itself must not meet a sweep of other settings.
-    common = replace(
-        experiment, dataset="diabetes", agent="random", variation="nf", query_size=1, budget=None
-    )
-    whose = f"{socket.gethostname()} {runs_folder} {code} {common} {options}"
+    whose = f"{socket.gethostname()} {runs_folder} {code} {experiment!r} {options}"
     return task.Job(
         root=str(ROOT),
         state=provenance()["code"],

@@ -12,7 +12,7 @@ from torch import Tensor
 from .config import Config
 from .dataset import Dataset
 from .errors import UserError
-from .metrics import Metrics, evaluate
+from .metrics import Evaluation, evaluate, measure, pit_histogram
 from .models.networks import build_model
 from .models.predictor import Predictor
 from .protocol import PUBLISHED, Protocol
@@ -116,9 +116,9 @@ class Environment(gym.Env[State, Action]):
         """`reset`, for runs side by side."""
         self._start()
         fit = yield self._next_fit()
-        metrics = self._evaluate()
-        self._initial_mae = self._mae = metrics.mae
-        return self.state, self._info(fit, metrics)
+        info = self._info(fit, self._evaluate())
+        self._initial_mae = self._mae = info["mae"]
+        return self.state, info
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that changes from step to step."""
@@ -167,8 +167,8 @@ class Environment(gym.Env[State, Action]):
 
         Returns:
             state, reward (MAE before - MAE after), terminated, truncated (False), and info with
-            `added`, `mae`, `nll`, `crps`, `calibration`, `pit` (see `Metrics`), `validation_nll`
-            (of the last epoch) and `epochs`.
+            `added`, the metrics by their names in `core.metrics.METRICS`, `pit` (the PIT histogram)
+            and `epochs`.
 
         Raises:
             ValueError: indices repeat, are out of range, or are more than the budget leaves.
@@ -185,9 +185,8 @@ class Environment(gym.Env[State, Action]):
             fit = yield self._next_fit()
             epochs += fit.epochs
         self._pool = np.delete(self._pool, chosen)
-        metrics = self._evaluate()
-        reward, self._mae = self._mae - metrics.mae, metrics.mae
-        info = self._info(FitResult(epochs, fit.validation_nll), metrics)
+        info = self._info(FitResult(epochs, fit.validation_nll), self._evaluate())
+        reward, self._mae = self._mae - info["mae"], info["mae"]
         return self.state, reward, self.finished, False, info
 
     @property
@@ -247,9 +246,9 @@ class Environment(gym.Env[State, Action]):
         rows = torch.tensor(self._labeled).to(self.device)
         return self.trainer.begin(self._x[rows], self._y[rows], *self._validation)
 
-    def _evaluate(self) -> Metrics:
+    def _evaluate(self) -> Evaluation:
         return evaluate(self.classifier, *self._test, self._evaluation)
 
-    def _info(self, fit: FitResult, metrics: Metrics) -> dict[str, Any]:
-        measured = {"validation_nll": fit.validation_nll, "epochs": fit.epochs}
-        return {"added": self.added, **metrics._asdict(), **measured}
+    def _info(self, fit: FitResult, evaluation: Evaluation) -> dict[str, Any]:
+        measured = measure(evaluation) | {"pit": pit_histogram(evaluation.pit).tolist()}
+        return {"added": self.added, **measured, "validation_nll": fit.validation_nll, "epochs": fit.epochs}

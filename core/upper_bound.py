@@ -8,7 +8,7 @@ import torch
 from .config import Config
 from .dataset import Dataset
 from .environment import Action, Environment, Outcome
-from .metrics import Metrics, evaluate
+from .metrics import Evaluation, evaluate, measure
 from .protocol import PUBLISHED, Protocol
 from .state import State
 from .training.lockstep import Fitting
@@ -99,9 +99,10 @@ class UpperBound(Environment):
 
     def _train(self) -> Fitting[dict[str, Any]]:
         fit = yield self._next_fit()
-        if self.stopping.stop(evaluate(self.classifier, *self._validation, self._validating).mae):
+        validated = evaluate(self.classifier, *self._validation, self._validating)
+        if self.stopping.stop(measure(validated)["mae"]):
             return {"epochs": fit.epochs}
         return self._info(fit, self._evaluate())
 
-    def _info(self, fit: FitResult, metrics: Metrics) -> dict[str, Any]:
-        return {"epoch": self.epoch, **super()._info(fit, metrics)}
+    def _info(self, fit: FitResult, evaluation: Evaluation) -> dict[str, Any]:
+        return {"epoch": self.epoch, **super()._info(fit, evaluation)}

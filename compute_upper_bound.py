@@ -16,7 +16,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 import core
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
-from core.runs.collecting import read_curves
+from core.runs.tables import read_curves
 from core.upper_bound import EPOCH_LIMIT
 from datasets import DATASETS
 

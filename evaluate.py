@@ -10,6 +10,7 @@ import math
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 # Ctrl-C while the modules below are loaded, which takes seconds, ends without a traceback.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -18,8 +19,9 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 import core
 from agents import AGENTS
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
-from core.runs.collecting import auc, read_curves
-from core.runs.layout import FILES
+from core.metrics import METRICS
+from core.runs.collecting import auc
+from core.runs.tables import read_curves
 from core.training.lockstep import Fitting
 from core.util import tqdm
 from datasets import DATASETS
@@ -35,6 +37,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("agent_seed", 1, "seed of the agent and its candidates", type=at_least(0))
     parser.add(
         "record_points", 0, "1: keep the chosen points in selected_points.pt", type=int, choices=(0, 1)
+    )
+    parser.add(
+        "record_predictions",
+        0,
+        "1: keep what the last round's model says of each test row in predictions.npz",
+        type=int,
+        choices=(0, 1),
     )
     parser.add(
         "budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1)
@@ -76,11 +85,12 @@ def loop(env: core.EnvironmentLogger, agent: core.Agent, title: str | None) -> F
     Args:
         title: what its progress bar says; None for no bar.
     """
+    run: Any = env.env
     done = False
-    env.env.dataset.reset()
+    run.dataset.reset()
     state = yield from env.resetting()
-    iterations = math.ceil(env.env.budget / agent.query_size)
-    first = math.ceil(env.env.added / agent.query_size)  # a run that goes on has some behind it
+    iterations = math.ceil(run.budget / agent.query_size)
+    first = math.ceil(run.added / agent.query_size)  # a run that goes on has some behind it
     iterator = tqdm(
         range(first, iterations),
         miniters=2,
@@ -101,17 +111,18 @@ def loop(env: core.EnvironmentLogger, agent: core.Agent, title: str | None) -> F
 def summarise(folder: Path, run_ids: list[int]) -> None:
     """One line a run, then the AUC over the runs: mean and standard deviation."""
     columns = [f"run_{run_id}" for run_id in run_ids]
-    curves = {file: read_curves(folder / file)[columns] for file in FILES}
-    areas = {file: auc(table) for file, table in curves.items()}
-    mae, nll = curves["accuracies.csv"], curves["likelihoods.csv"]
+    shown = [METRICS[name] for name in ("mae", "nll", "crps")]
+    curves = {metric.name: read_curves(folder / metric.file)[columns] for metric in shown}
+    areas_of = {name: auc(table) for name, table in curves.items()}
+    mae, nll = curves["mae"], curves["nll"]
     for run in columns:
-        of_mae, of_nll = areas["accuracies.csv"][run], areas["likelihoods.csv"][run]
-        final = f"final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}"
-        print(f"{run}: AUC of MAE {of_mae:.4f}, of NLL {of_nll:.3f}; {final}")
+        areas = f"AUC of MAE {areas_of['mae'][run]:.4f}, of NLL {areas_of['nll'][run]:.3f}"
+        print(f"{run}: {areas}; final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}")
     parts = []
-    for name, file in (("MAE", "accuracies.csv"), ("NLL", "likelihoods.csv"), ("CRPS", "crps.csv")):
-        spread = f" +- {areas[file].std():.4f}" if len(columns) > 1 else ""
-        parts.append(f"{name} {areas[file].mean():.4f}{spread}")
+    for metric in shown:
+        area = areas_of[metric.name]
+        spread = f" +- {area.std():.4f}" if len(columns) > 1 else ""
+        parts.append(f"{metric.label} {area.mean():.4f}{spread}")
     print(f"AUC over {len(columns)} run{'s' * (len(columns) > 1)}: {', '.join(parts)}")
     print(f"results: {folder}")
 
@@ -132,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         overwrite=bool(args.overwrite),
         loop=loop,
         record_points=bool(args.record_points),
+        record_predictions=bool(args.record_predictions),
     )
     if finished:
         summarise(experiment.folder(args.runs_folder), finished)

@@ -14,8 +14,8 @@ import torch
 from measure import compare, digits, write_table
 from tasks import make_environment, make_task_parser
 
+from core import metrics
 from core.cli import at_least, run_script, set_threads
-from core.metrics import evaluate
 from core.training.lockstep import fit
 
 EPOCHS = 11
@@ -53,7 +53,7 @@ def main():
                 "baseline": lambda: baseline.fit(plain, optimizer, x, y, x_val, y_val, EPOCHS),
             },
             "test": {
-                "ours": lambda: evaluate(env.classifier, x_test, y_test, generator),
+                "ours": lambda: metrics.measure(metrics.evaluate(env.classifier, x_test, y_test, generator)),
                 "baseline": lambda: baseline.test(plain, x_test, y_test),
             },
         }

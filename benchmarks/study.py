@@ -19,10 +19,9 @@ import torch
 from measure import compare, digits, write_table
 from tasks import make_table, make_task_parser
 
-from core import PUBLISHED, Seeds
+from core import PUBLISHED, Seeds, metrics
 from core.cli import run_script, set_threads
 from core.config import load_config
-from core.metrics import evaluate
 from core.models.networks import build_model
 from core.models.predictor import Predictor
 from core.sweep.cost import LABELLED, SIDE_BY_SIDE, Costs
@@ -60,7 +59,9 @@ def measure(data_folder, repeats, dataset, variation):
         fit_side_by_side(fits)
 
     generator = table.seeds.torch("evaluation")
-    calls = {("test", 0): lambda: evaluate(Predictor(trainers[0].model), *test, generator)}
+    calls = {
+        ("test", 0): lambda: metrics.measure(metrics.evaluate(Predictor(trainers[0].model), *test, generator))
+    }
     for case in product(SIDE_BY_SIDE, LABELLED):
         calls[case] = lambda case=case: refit(*case)
     costs = compare(calls, repeats)

@@ -1,4 +1,4 @@
-"""The one exception that means 'the user gave something we cannot use'."""
+"""The exceptions that mean 'the user gave something we cannot use'."""
 
 __all__ = ["UserError"]
 

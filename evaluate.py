@@ -144,15 +144,15 @@ def summarise(folder: Path, run_ids: list[int]) -> None:
     """One line a run, then the AUC over the runs: mean and standard deviation."""
     columns = [f"run_{run_id}" for run_id in run_ids]
     curves = {file: read_curves(folder / file)[columns] for file in FILES}
-    auc = {file: auc(table) for file, table in curves.items()}
+    areas = {file: auc(table) for file, table in curves.items()}
     mae, nll = curves["accuracies.csv"], curves["likelihoods.csv"]
     for run in columns:
-        areas = f"AUC of MAE {auc['accuracies.csv'][run]:.4f}, of NLL {auc['likelihoods.csv'][run]:.3f}"
-        print(f"{run}: {areas}; final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}")
+        both = f"AUC of MAE {areas['accuracies.csv'][run]:.4f}, of NLL {areas['likelihoods.csv'][run]:.3f}"
+        print(f"{run}: {both}; final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}")
     parts = []
     for name, file in (("MAE", "accuracies.csv"), ("NLL", "likelihoods.csv"), ("CRPS", "crps.csv")):
-        spread = f" +- {auc[file].std():.4f}" if len(columns) > 1 else ""
-        parts.append(f"{name} {auc[file].mean():.4f}{spread}")
+        spread = f" +- {areas[file].std():.4f}" if len(columns) > 1 else ""
+        parts.append(f"{name} {areas[file].mean():.4f}{spread}")
     print(f"AUC over {len(columns)} run{'s' * (len(columns) > 1)}: {', '.join(parts)}")
     print(f"results: {folder}")
 

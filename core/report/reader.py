@@ -14,9 +14,10 @@ import pandas as pd
 
 from ..agent import AGENTS
 from ..config import VARIATIONS
+from ..metrics import METRICS
 from ..protocol import PROTOCOLS
 from ..runs.collecting import read_curves
-from ..runs.layout import FILES, PIT_FILE, finished_runs, id_of, is_finished, run_folders, runs_root
+from ..runs.layout import PIT_FILE, finished_runs, id_of, is_finished, run_folders, runs_root
 from ..runs.settings import read_meta
 
 __all__ = ["EXPERIMENT", "TASK", "Results", "find_missing_runs", "load_results", "spans"]
@@ -31,7 +32,7 @@ class Results(NamedTuple):
 
     Attributes:
         curves: one row a measurement: the columns of `EXPERIMENT`, `run`, `labelled` (seed set and
-            points added), `metric` (as in `core.runs.layout.FILES`), `value`.
+            points added), `metric` (a key of `core.metrics.METRICS`), `value`.
         pit: the PIT histogram after each run's last round, one row a bin: `EXPERIMENT`, `run`,
             `labelled`, `bin` (where it begins), `count`.
         runs: one row a run: `EXPERIMENT`, `run`, `status` (finished, unfinished or damaged), `rounds`,
@@ -50,6 +51,8 @@ class Results(NamedTuple):
 
 def load_results(runs_folder: str | Path = "runs") -> Results:
     """Reads all runs in a folder and its sisters (`runs_gauss`, `runs_corrected`, ...).
+
+    A metric whose file a run lacks, as one older than the metric does, is missing there and nowhere else.
 
     Runs that are unfinished or damaged are listed in `Results.runs` and left out elsewhere. So are
     those of another budget or seed set than most runs of their task, which count as damaged.
@@ -168,13 +171,16 @@ class _Reader:
 
 
 def _read_metrics(folder: Path) -> pd.DataFrame:
-    """The curves of a run: a column for each metric, a row for each measurement.
+    """The curves of a run: a column for each metric whose file is there, a row for each measurement.
 
     Raises:
-        ValueError: a file is damaged, or they do not hold the same rows.
+        ValueError: there is no file, one is damaged, or they do not hold the same rows.
     """
-    files = {metric: read_curves(folder / file).iloc[:, 0] for file, metric in FILES.items()}
-    table = pd.DataFrame(files).dropna(how="all")
+    files = {name: folder / metric.file for name, metric in METRICS.items()}
+    curves = {name: read_curves(file).iloc[:, 0] for name, file in files.items() if file.exists()}
+    if not curves:
+        raise ValueError("no metric's file is there")
+    table = pd.DataFrame(curves).dropna(how="all")
     if table.empty or table.isna().any(axis=None):
         raise ValueError("its files lack values that others of its files have")
     return table
@@ -203,7 +209,7 @@ def find_missing_runs(
     query_sizes: Sequence[int] | None = None,
     agents: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """What is not there of all combinations; of what is not named, all that occurs is wanted.
+    """What is not there of all combinations; of what is not named, all that was begun anywhere is wanted.
 
     An agent is not missed where it cannot score the variation's model.
 

@@ -60,8 +60,8 @@ _PANEL_HEIGHT, _ROW = 3.8, 0.28
 _COLOUR_BAR = 2.0
 #: Points.
 _NOTE, _CELL = 10, 8
-_LINE, _THIN = 1.3, 0.5
-_FAINT, _BAND = 0.5, 0.15
+_LINE, _THIN = 1.3, 0.6
+_FAINT, _BAND = 0.6, 0.15
 #: Width that the agents' markers of one query size take, where 1 is the distance to the next.
 _SIDE_BY_SIDE = 0.5
 #: Share of the colour map's limit from which black text would not be seen.
@@ -131,14 +131,9 @@ def _draw_all(panel: Axes, draw: Callable[[Axes], None]) -> None:
     above.locator_params(axis="y", nbins=3)
     above.tick_params(axis="x", bottom=False, labelbottom=False)
     above.spines[["top", "right", "bottom"]].set_visible(False)
-    slash: dict[str, Any] = {
-        "marker": [(-1, -0.5), (1, 0.5)],
-        "markersize": 9,
-        "color": "black",
-        "clip_on": False,
-    }
-    panel.plot(0, 1, transform=panel.transAxes, **slash)
-    above.plot(0, 0, transform=above.transAxes, **slash)
+    for part, end in ((panel, 1), (above, 0)):
+        slash = [(-1, -0.5), (1, 0.5)]
+        part.plot(0, end, transform=part.transAxes, marker=slash, markersize=9, color="black", clip_on=False)
 
 
 def learning_curves(
@@ -171,7 +166,14 @@ def learning_curves(
         panel.set(xlabel="labelled points", ylabel=f"{METRICS[metric].label} (scaled target)")
     figure.suptitle(title)
     _legend(figure, panels)
+    _settle(figure)
     return figure
+
+
+def _settle(figure: Figure) -> None:
+    """Lays out a figure with broken axes: they change heights, those the ticks, and those the widths."""
+    if any(panel.child_axes for panel in figure.axes):
+        figure.draw_without_rendering()
 
 
 def _last_epochs(upper_bounds: pd.DataFrame) -> pd.Series:
@@ -202,6 +204,7 @@ def upper_bound_curves(upper_bounds: pd.DataFrame, title: str = "") -> Figure:
             said = f"last epoch: {last.mean():.4f} (mean of {len(last)})"
             panel.set_title(said, fontsize=_NOTE, y=1 + _GAP + _ABOVE if panel.child_axes else 1)
     figure.suptitle(title)
+    _settle(figure)
     return figure
 
 
@@ -332,12 +335,13 @@ def calibration(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "") -> Fig
     middle.plot([0, 1], [0, 1], label="calibrated", **_REFERENCE)
     right.axhline(1 / PIT_BINS, **_REFERENCE)
     shown = f", first {_HISTOGRAMS} agents" if len(agents) > _HISTOGRAMS else ""
-    middle.set(xlabel="level", ylabel="share of targets below the quantile")
+    middle.set(xlabel="level", ylabel="share below the quantile")
     right.set(xlabel="P(Y ≤ y | x)", ylabel="share of test points", ylim=(0, None))
     middle.set_title(f"at {pit['labelled'].max()} labelled points, runs pooled", fontsize=_NOTE)
     right.set_title(f"the same as a histogram{shown}", fontsize=_NOTE)
     figure.suptitle(title)
     _legend(figure, [middle])
+    _settle(figure)
     return figure
 
 

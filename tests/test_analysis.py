@@ -2,15 +2,16 @@
 
 import math
 import shutil
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import scikit_posthocs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests  # scikit-posthocs brings it
 
 import agents  # noqa: F401 (what they can score)
 from core.metrics import METRICS
@@ -72,7 +73,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> None:
     folder = write_experiment(tmp_path / "runs", run_ids=range(1, 10))
     (folder / "run_2/meta.txt").unlink()
-    (folder / "run_3/crps.csv").unlink()
+    (folder / "run_3/pit.csv").unlink()
     (folder / "run_4/likelihoods.csv").write_text("added,run_4\n0,much\n")
     (folder / "run_5/meta.txt").write_text("seed_set: many\n")
     (folder / "run_6/meta.txt").unlink()
@@ -88,11 +89,29 @@ def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> 
     assert status == ["finished", "unfinished", *["damaged"] * 6, "finished"]
     problems = [Path(name).name for name in found.problems["folder"]]
     assert problems == [f"run_{i}" for i in range(3, 9)]
-    assert "crps.csv cannot be read" in found.problems["problem"][0]
+    assert "pit.csv cannot be read" in found.problems["problem"][0]
     assert "meta.txt does not say seconds_choosing" in found.problems["problem"][2]
     assert set(found.curves["run"]) == set(found.pit["run"]) == {1, 9}
     missing = find_missing_runs(found)
     assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-8"]]
+
+
+def test_a_metric_whose_file_lacks_is_missing_there_alone(tmp_path: Path) -> None:
+    folder = write_experiment(tmp_path / "runs", run_ids=(1, 2, 3))
+    (folder / "run_1/crps.csv").unlink()
+    for path in folder.glob("run_3/*.csv"):
+        if path.name != "pit.csv":
+            path.unlink()
+    write_upper_bound(tmp_path / "runs")
+    (tmp_path / "runs/Diabetes/UpperBound/run_2/calibration.csv").unlink()
+    found = load_results(tmp_path / "runs")
+    assert found.runs["status"].tolist() == ["finished", "finished", "damaged"]
+    assert found.problems["problem"].tolist() == ["no metric's file is there"]
+    of = {run: set(table["metric"]) for run, table in found.curves.groupby("run")}
+    assert of == {1: set(METRICS) - {"crps"}, 2: set(METRICS)}
+    bounds = {run: set(table["metric"]) for run, table in found.upper_bounds.groupby("run")}
+    assert bounds == {1: set(METRICS), 2: set(METRICS) - {"calibration"}}
+    assert len(areas(found.curves)) == 2 * len(METRICS) - 1
 
 
 @pytest.mark.parametrize("settings", [b"agent: x\xff\n", b"query_size: four\n", b"\xff\xfe\0", b""])
@@ -233,22 +252,38 @@ def test_comparison_is_scipys_and_holms(data: st.DataObject, count: int, runs: i
         assert math.isclose(found.p_values.loc[f"a{j}", f"a{i}"], highest, rel_tol=1e-9)
 
 
-def test_comparison_is_scikit_posthocs() -> None:
-    rng = np.random.default_rng(1)
-    table = pd.DataFrame(rng.normal(size=(20, 5)) + np.arange(5) / 3, columns=list("abcde"))
-    long = table.melt(var_name="agent", value_name="area")
-    expected = scikit_posthocs.posthoc_wilcoxon(
-        long, val_col="area", group_col="agent", zero_method="pratt", p_adjust="holm"
-    )
-    np.testing.assert_allclose(compare(table).p_values, expected)
-    assert compare(table).friedman == stats.friedmanchisquare(*table.to_numpy().T).pvalue
+def holm(table: pd.DataFrame) -> pd.DataFrame:
+    """Wilcoxon's test of all pairs, identical agents p = 1, and Holm's correction by statsmodels."""
+    pairs = list(combinations(table.columns, 2))
+    raw = []
+    for a, b in pairs:
+        alike = (table[a] == table[b]).all()
+        raw.append(1.0 if alike else stats.wilcoxon(table[a], table[b], zero_method="pratt").pvalue)
+    expected = pd.DataFrame(1.0, table.columns, table.columns)
+    for (a, b), p in zip(pairs, multipletests(raw, method="holm")[1], strict=True):
+        expected.loc[a, b] = expected.loc[b, a] = p
+    return expected
+
+
+@pytest.mark.parametrize("runs", [1, 2, 5, 13, 14, 40])  # scipy's exact test, and its approximation
+@pytest.mark.parametrize("values", [2, 9, 10**6])  # many ties, few, none
+def test_all_pairs(runs: int, values: int) -> None:
+    """Beside the same one by one; with agents that are alike, of which scikit-posthocs says NaN."""
+    rng = np.random.default_rng([runs, values])
+    table = pd.DataFrame(rng.integers(values, size=(runs, 5)) + np.arange(5) / 3, columns=list("dbcae"))
+    table["alike"], table["b"], table["also"] = table["c"], table["b"].round(), table["c"]
+    found = compare(table)
+    pd.testing.assert_frame_equal(found.p_values, holm(table), rtol=1e-12, check_names=False)
+    if runs > 1:
+        assert found.friedman == stats.friedmanchisquare(*table.to_numpy().T).pvalue
 
 
 def test_agents_that_are_all_alike() -> None:
-    found = compare(blocks(area_rows({name: [1.0, 2.0, 3.0] for name in "abc"}), "mae").table)
-    assert math.isnan(found.friedman)
-    assert (found.p_values == 1).all(axis=None)
-    assert found.mean_ranks.tolist() == [2, 2, 2]
+    for values in ([1.0, 2.0, 3.0], [1.0], [float(i) for i in range(30)]):
+        found = compare(blocks(area_rows({name: values for name in "abc"}), "mae").table)
+        assert math.isnan(found.friedman)
+        assert (found.p_values == 1).all(axis=None)
+        assert found.mean_ranks.tolist() == [2, 2, 2]
 
 
 def test_beside_random() -> None:

@@ -2,15 +2,10 @@
 
 from typing import Any
 
-__all__ = ["METRICS", "agent_label", "task_label"]
+from ..agent import AGENTS
 
-METRICS = {
-    "mae": "MAE",
-    "nll": "NLL",
-    "crps": "CRPS",
-    "calibration": "calibration error",
-    "validation_nll": "validation NLL",
-}
+__all__ = ["agent_label", "dataset_label", "task_label"]
+
 _WORDS = {
     "coreset": "CoreSet",
     "typiclust": "TypiClust",
@@ -31,7 +26,18 @@ _VARIATIONS = {
 
 
 def agent_label(name: str) -> str:
-    """An agent's name for people: `BALSA EMD` for `balsa_emd`."""
+    """An agent's name for people: its class's own `label`, or `BALSA EMD` for `balsa_emd`."""
+    cls = AGENTS.classes.get(name)
+    # Not an inherited one: two agents of one label could not be told apart.
+    return (vars(cls).get("label") if cls else "") or _in_words(name)
+
+
+def dataset_label(name: str) -> str:
+    """A dataset's name for people: `Parkinsons` for `pakinsons`."""
+    return _in_words(name)
+
+
+def _in_words(name: str) -> str:
     if name in _WORDS:
         return _WORDS[name]
     text = " ".join(_WORDS.get(word, word) for word in name.split("_"))
@@ -42,7 +48,7 @@ def task_label(task: dict[str, Any]) -> str:
     """What is the same for all of a figure, for people: its data set, model, protocol, query size."""
     parts = []
     if "dataset" in task:
-        parts.append(agent_label(task["dataset"]))
+        parts.append(dataset_label(task["dataset"]))
     if "variation" in task:
         parts.append(_VARIATIONS.get(task["variation"], task["variation"]))
     if "query_size" in task:

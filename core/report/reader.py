@@ -59,6 +59,8 @@ class Results(NamedTuple):
 def load_results(runs_folder: str | Path = "runs") -> Results:
     """Reads all runs in a folder and its sisters (`runs_gauss`, `runs_corrected`, ...).
 
+    A metric whose file a run lacks, as one older than the metric does, is missing there and nowhere else.
+
     Runs that are unfinished or damaged are listed in `Results.runs` and left out elsewhere. So are
     those of another budget or seed set than most runs of their task, which count as damaged.
     """
@@ -150,7 +152,9 @@ class _Reader:
             try:
                 settings = read_meta(path)
                 keys = [
-                    settings[name].encode("utf-8", "replace").decode() for name in names if name in settings
+                    str(settings[name]).encode("utf-8", "replace").decode()
+                    for name in names
+                    if name in settings
                 ]
                 if len(keys) == len(names):
                     return tuple(int(v) if k == "query_size" else v for k, v in zip(names, keys, strict=True))
@@ -198,7 +202,7 @@ def find_missing_runs(
     query_sizes: Sequence[int] | None = None,
     agents: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """What is not there of all combinations; of what is not named, all that occurs is wanted.
+    """What is not there of all combinations; of what is not named, all that was begun anywhere is wanted.
 
     An agent is not missed where it cannot score the variation's model.
 

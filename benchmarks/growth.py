@@ -59,6 +59,7 @@ def changed(agent_class, axis, value):
 
 def main():
     args = parse_arguments()
+    agents = AGENTS.classes  # before threads are limited: that reaches libraries that are loaded
     set_threads(1)
 
     @cache
@@ -70,7 +71,7 @@ def main():
         calls = {}
         for value in AXES[axis][1]:
             env = environment(value if axis in ("pool", "candidates") else 10_000)
-            state, agent = env.state, changed(AGENTS[name], axis, value)(1, env.seeds)
+            state, agent = env.state, changed(agents[name], axis, value)(1, env.seeds)
             if axis == "candidates":
                 agent.candidates = value
             calls[value] = lambda agent=agent, state=state: agent.predict(state)

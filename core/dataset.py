@@ -16,7 +16,7 @@ from .seeds import Seeds
 
 __all__ = ["DATASETS", "Dataset"]
 
-DATASETS: Registry["Dataset"] = Registry("dataset")
+DATASETS: Registry["Dataset"] = Registry("dataset", package="datasets")
 
 
 class Dataset(ABC):

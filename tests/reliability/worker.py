@@ -19,6 +19,10 @@ from core.cli import run_script
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.reliability.worker"])
 
+# Imported here, once, instead of in each process.
+assert core.AGENTS.classes
+assert core.DATASETS.classes
+
 FILES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv", "calibration.csv")
 
 

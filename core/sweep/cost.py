@@ -46,7 +46,8 @@ class Costs:
             for row in csv.DictReader(file):
                 of, seconds = (row["dataset"], row["name"]), float(row["seconds"])
                 if row["part"] == "refit":
-                    self._refits[(*of, int(row["side_by_side"]), int(row["labelled"]))] = seconds
+                    size, labelled = int(row["side_by_side"]), int(row["labelled"])
+                    self._refits[row["dataset"], row["name"], size, labelled] = seconds
                 else:
                     (self._tests if row["part"] == "test" else self._choices)[of] = seconds
         self.run = cache(self._run)

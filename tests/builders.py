@@ -46,7 +46,8 @@ def make_config(variation: str = "nf", **changes: Any) -> Config:
     """The hyper-parameters of `diabetes`, but one epoch a fit."""
     model = "gauss" if "gauss" in variation else "nsf"
     members = 3 if "ensemble" in variation else 1
-    return replace(_CONFIG, **{"model": model, "members": members} | changes)
+    settings: dict[str, Any] = {"model": model, "members": members}
+    return replace(_CONFIG, **settings | changes)
 
 
 def torch_rng(seed: int = 0) -> torch.Generator:

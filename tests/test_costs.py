@@ -26,11 +26,11 @@ def test_the_measurements_are_those_of_the_documentation() -> None:
     }
     expected = {}
     for row in read(ROOT / "docs/performance/study.csv"):
-        case = row["dataset"], row["variation"], row["runs side by side"]
+        of, name, size = row["dataset"], row["variation"], row["runs side by side"]
         for n in LABELLED:
-            expected[("refit", *case, str(n))] = row[f"refit at {n}"]
-        if case[-1] == "1":
-            expected[("test", *case, "")] = row["test"]
+            expected["refit", of, name, size, str(n)] = row[f"refit at {n}"]
+        if size == "1":
+            expected["test", of, name, size, ""] = row["test"]
     for row in read(ROOT / "docs/performance/acquisition.csv"):
         expected["choose", row["dataset"], row["agent"], "1", ""] = row["seconds"]
     assert known == expected

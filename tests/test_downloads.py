@@ -98,8 +98,8 @@ def files_of(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def mini(*urls: str) -> type[Mini]:
-    return type("Mini", (Mini,), {"urls": urls})
+def mini(*urls: str, **declared: object) -> type[Mini]:
+    return type("Mini", (Mini,), {"urls": urls} | declared)
 
 
 # --- fetch ---------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_a_download_of_another_hash_is_refused(tmp_path: Path, server: Server) -
     good = hashlib.sha256(csv()).hexdigest()
     other = csv().replace(b"\n", b"\r\n")
     first, second = server.answer("/first", whole(zipped(other))), server.answer("/second", (404, b"", 0))
-    cls = type("Mini", (Mini,), {"urls": (first, second), "sha256": {"table.csv": good}})
+    cls = mini(first, second, sha256={"table.csv": good})
     for skip in (False, True):
         with pytest.raises(UserError) as info:
             cls.load(tmp_path, skip_data_check=skip)
@@ -216,9 +216,9 @@ def test_a_download_of_another_hash_is_refused(tmp_path: Path, server: Server) -
 
 def test_a_hash_of_a_file_that_is_no_archive(tmp_path: Path, server: Server) -> None:
     good = hashlib.sha256(csv()).hexdigest()
-    changes = {"download": "mini.csv", "sha256": {"mini.csv": good}}
     for body, fits in ((csv().replace(b"\n", b"\r\n"), False), (csv(), True)):
-        cls = type("Mini", (Mini,), {"urls": (server.answer("/mini.csv", whole(body)),)} | changes)
+        url = server.answer("/mini.csv", whole(body))
+        cls = mini(url, download="mini.csv", sha256={"mini.csv": good})
         if fits:
             assert cls.load(tmp_path).source == tmp_path / "mini.csv"
         else:
@@ -230,7 +230,7 @@ def test_a_file_that_lies_there_may_have_another_hash(tmp_path: Path) -> None:
     """Other line ends, or packed anew: the check of the table decides."""
     good = hashlib.sha256(csv()).hexdigest()
     put(tmp_path, "mini.zip", zipped(csv().replace(b"\n", b"\r\n")))
-    cls = type("Mini", (Mini,), {"sha256": {"table.csv": good}})
+    cls = mini(sha256={"table.csv": good})
     assert cls.load(tmp_path).data_check == "passed"
 
 

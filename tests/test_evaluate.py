@@ -20,14 +20,15 @@ import evaluate
 from agents import AGENTS
 from core import EnvironmentLogger
 from core.cli import run_script, set_threads
+from core.runs import layout
 from core.runs.collecting import aggregate, read_curves
-from core.runs.layout import FILES, discard
+from core.runs.layout import discard
 from core.runs.settings import agree_on_settings, write_meta
 from core.training.lockstep import Fitting
 from core.training.trainer import Fit, Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = tuple(FILES)
+FILES = tuple(layout.FILES)
 TRIAL = ("--agent", "random", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
 
 

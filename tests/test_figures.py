@@ -90,16 +90,16 @@ def test_learning_curves_are_the_means(found: Results) -> None:
         of_task = "variation == 'nf' and protocol == 'published' and query_size == 4"
         curves = found.curves.query(f"{of_task} and metric == '{metric}' and agent == 'coreset'")
         (line,) = [line for line in panel.get_lines() if line.get_label() == "CoreSet (3)"]
-        assert list(line.get_xdata()) == [50, 54, 58, 62]
-        np.testing.assert_allclose(line.get_ydata(), curves.groupby("labelled")["value"].mean())
-        band = panel.collections[2].get_paths()[0].vertices
+        assert np.asarray(line.get_xdata()).tolist() == [50, 54, 58, 62]
+        np.testing.assert_allclose(np.asarray(line.get_ydata()), curves.groupby("labelled")["value"].mean())
+        band = np.asarray(panel.collections[2].get_paths()[0].vertices)
         values = curves[curves["labelled"] == 54]["value"]
         half = 4.302652729911275 * values.std() / 3**0.5  # t of 97.5 % with two degrees of freedom
         at = band[band[:, 0] == 54, 1]
         np.testing.assert_allclose([at.min(), at.max()], [values.mean() - half, values.mean() + half])
         bound = found.upper_bounds.query(f"metric == '{metric}'").sort_values("epoch")
         (line,) = [line for line in panel.get_lines() if line.get_label() == "full data set"]
-        np.testing.assert_allclose(line.get_ydata(), bound.groupby("run")["value"].last().mean())
+        np.testing.assert_allclose(np.asarray(line.get_ydata()), bound.groupby("run")["value"].last().mean())
 
 
 def test_an_agent_looks_the_same_everywhere(found: Results) -> None:
@@ -151,14 +151,14 @@ def test_critical_differences_tell_who_differs(found: Results) -> None:
 
 def test_tables(found: Results) -> None:
     tables = {heading: make(found) for heading, make in sections.TABLES.items()}
-    area = tables["Areas under the curves"].loc[("diabetes", "nf", "published", 4, "random", 3)]
+    area = tables["Areas under the curves"].xs(("diabetes", "nf", "published", 4, "random", 3))
     task = {"variation": "nf", "protocol": "published", "query_size": 4}
     values = select(areas(found.curves), task | {"agent": "random", "metric": "mae"})["area"]
     assert area["MAE"].startswith(f"{values.mean():.4f} ± {values.std():.4f} [")
     assert (
         tables["Wins against random"].loc["coreset", ("diabetes", "nf", "published", 4, "MAE")] == "3 / 0 / 0"
     )
-    upper = tables["Upper bounds, last epoch"].loc[("diabetes", "nf", "published")]
+    upper = tables["Upper bounds, last epoch"].xs(("diabetes", "nf", "published"))
     assert upper["restarts"] == 2
     missing = tables["What is missing"].set_index(["variation", "query_size", "agent", "protocol"])
     assert missing.loc[("nf", 4, "coreset", "published"), "unfinished"] == "4"

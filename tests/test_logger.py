@@ -23,7 +23,7 @@ EXPERIMENT = Path("runs/Diabetes/3/Mine")
 class Scripted(Environment):
     """An environment whose measurements are known; nothing is trained."""
 
-    def _info(self, *args: Any) -> dict[str, Any]:  # type: ignore[override]
+    def _info(self, *args: Any) -> dict[str, Any]:
         n = self.added
         measured = {"mae": 1 / (n + 1), "nll": -float(n), "crps": n / 7, "validation_nll": 0.1 * n}
         return {"added": n, **measured, "calibration": n / 100, "pit": [n] * 20, "epochs": 2}

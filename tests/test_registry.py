@@ -37,7 +37,7 @@ def test_a_folder_that_is_none_is_refused_in_one_line(birds: Registry[Bird], fol
 
 def test_a_folder_that_an_ancestor_has_is_refused(birds: Registry[Bird]) -> None:
     """Also of an ancestor that is not registered: what inherits from it would write to the same place."""
-    base = type("Base", (Bird,), {"folder": "Base"})
+    base: type[Bird] = type("Base", (Bird,), {"folder": "Base"})
     for parent in (base, birds["tit"]):
         with pytest.raises(UserError, match="bird 'wren': Wren needs a class attribute folder"):
             birds.register("wren")(type("Wren", (parent,), {}))

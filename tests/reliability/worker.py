@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-import core.files
 import core.runs.logger
 import evaluate
 from core.cli import run_script
@@ -56,7 +55,7 @@ def _work(arguments: list[str], said: Path, checkpoints_every: float, die_at_ren
             os.kill(os.getpid(), signal.SIGKILL)
         rename(part, target)
 
-    core.files.os.replace = replace  # type: ignore[attr-defined]
+    os.replace = replace  # type: ignore[assignment]  # replaced for good: this process is the run's own
     sys.argv = ["evaluate.py", *arguments]
     file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for standard in (1, 2):

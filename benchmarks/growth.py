@@ -40,9 +40,11 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def changed(agent_class: type[Agent], axis: str, value: int) -> type[Agent]:
-    """The agent with another grid or number of passes."""
-    if axis not in ("grid", "passes"):
+    """The agent with another grid, or number of passes or candidates."""
+    if axis == "pool":
         return agent_class
+    if axis == "candidates":
+        return type("OtherCandidates", (agent_class,), {"candidates": value})
     assert issubclass(agent_class, DistributionAgent)
     if axis == "grid":
         densities = agent_class.densities // GRID * value
@@ -74,8 +76,6 @@ def main() -> None:
         for value in AXES[axis][1]:
             env = environment(value if axis in ("pool", "candidates") else 10_000)
             state, agent = env.state, changed(agents[name], axis, value)(1, env.seeds)
-            if axis == "candidates":
-                agent.candidates = value
             calls[value] = partial(agent.predict, state)
         for value, cost in compare(calls, args.repeats).items():
             yield axis, name, value, digits(cost.seconds), digits(cost.megabytes)

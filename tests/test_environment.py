@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import datasets
-from core import CORRECTED, PUBLISHED, Environment, Protocol, Seeds, State, training
+from core import CORRECTED, PUBLISHED, Environment, Protocol, Seeds, State
 from core.config import load_config
 from core.training.trainer import Fit, FitResult
 
@@ -146,7 +146,9 @@ def test_rollouts_repeat_bit_for_bit() -> None:
 @given(st.data())
 def test_no_point_is_lost_or_labelled_twice(data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "fit_side_by_side", lambda fits: [FitResult(1, 0.0) for _ in fits])
+        patch.setattr(
+            "core.training.lockstep.fit_side_by_side", lambda fits: [FitResult(1, 0.0) for _ in fits]
+        )
         env = environment()
         state, _ = env.reset()
         everything = sorted(map(tuple, env.dataset.x_train.tolist()))

@@ -166,7 +166,7 @@ def choose(name: str, state: State, protocol: Protocol, query_size: int = 5, see
 
 
 def specified_layers(model: DensityModel) -> list[tuple[Tensor, Tensor]]:
-    """Weights [S, in, out] and biases [S, 1, out] of SPEC.md's layers: the encoder, then each head.
+    """Weights [S, in, out] and biases [S, 1, out] as SPEC.md section 2 lists them: encoder, heads.
 
     The first layers of both heads are one in the model.
     """

@@ -16,7 +16,7 @@ from .state import State
 
 __all__ = ["AGENTS", "Agent", "top"]
 
-AGENTS: Registry["Agent"] = Registry("agent")
+AGENTS: Registry["Agent"] = Registry("agent", package="agents")
 
 
 def top(scores: Tensor, count: int) -> Tensor:

@@ -46,7 +46,8 @@ def make_config(variation: str = "nf", **changes: Any) -> Config:
     """The hyper-parameters of `diabetes`, but one epoch a fit."""
     model = "gauss" if "gauss" in variation else "nsf"
     members = 3 if "ensemble" in variation else 1
-    return replace(_CONFIG, **{"model": model, "members": members} | changes)
+    settings: dict[str, Any] = {"model": model, "members": members}
+    return replace(_CONFIG, **settings | changes)
 
 
 def torch_rng(seed: int = 0) -> torch.Generator:
@@ -165,7 +166,7 @@ def choose(name: str, state: State, protocol: Protocol, query_size: int = 5, see
 
 
 def specified_layers(model: DensityModel) -> list[tuple[Tensor, Tensor]]:
-    """Weights [S, in, out] and biases [S, 1, out] of SPEC.md's layers: the encoder, then each head.
+    """Weights [S, in, out] and biases [S, 1, out] as SPEC.md section 2 lists them: encoder, heads.
 
     The first layers of both heads are one in the model.
     """

@@ -29,7 +29,12 @@ def write_experiment(
 ) -> Path:
     """The finished runs of one experiment: curves that fall to `level`; returns its folder."""
     folder = experiment_folder(runs_folder, dataset.title(), query_size, agent.title(), variation, protocol)
-    settings = {"agent": agent, "dataset": dataset, "variation": variation, "protocol": protocol}
+    settings: dict[str, object] = {
+        "agent": agent,
+        "dataset": dataset,
+        "variation": variation,
+        "protocol": protocol,
+    }
     agree_on_settings(folder, settings | {"query_size": query_size}, [], False)
     index = pd.RangeIndex(0, BUDGET + 1, query_size, name="added")
     for run_id in run_ids:

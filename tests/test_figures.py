@@ -137,7 +137,7 @@ def test_learning_curves_are_the_means(found: Results) -> None:
         assert not panel.collections
         bound = found.upper_bounds.query(f"metric == '{metric}'").sort_values("epoch")
         (line,) = [line for line in panel.get_lines() if line.get_label() == "full data set"]
-        np.testing.assert_allclose(line.get_ydata(), bound.groupby("run")["value"].last().mean())
+        np.testing.assert_allclose(np.asarray(line.get_ydata()), bound.groupby("run")["value"].last().mean())
 
 
 def test_a_band_is_the_confidence_interval_of_the_mean(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_typiclust_clusters(labelled: int, clusters: int, monkeypatch: pytest.Mo
         else:
             assert set(settings) == {"init", "n_init", "batch_size", "random_state"}
             assert (settings["n_init"], settings["batch_size"]) == (1, 5000)
-            assert len(np.unique(settings["init"], axis=0)) == clusters  # the best of ten starts
+            assert len(np.unique(np.asarray(settings["init"]), axis=0)) == clusters  # the best of ten starts
         assert isinstance(settings["random_state"], int)
     assert asked[0][2]["random_state"] != asked[1][2]["random_state"]
 

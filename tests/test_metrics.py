@@ -95,7 +95,11 @@ class Uniform:
 
 @quick
 @given(
-    u=arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1) | st.sampled_from(np.arange(21) / 20))
+    u=arrays(
+        np.float64,
+        st.integers(1, 60),
+        elements=st.floats(0, 1) | st.sampled_from([i / 20 for i in range(21)]),
+    )
 )
 def test_calibration_of_any_pit(u: np.ndarray) -> None:
     y = torch.from_numpy(u)

@@ -170,6 +170,9 @@ def test_stops_after_more_than_25_epochs_without_a_new_minimum(
 
 def test_test_part_reaches_nothing_but_the_metrics() -> None:
     class Swapped(Diabetes):
+        x_test: np.ndarray
+        y_test: np.ndarray
+
         def reset(self) -> None:
             super().reset()
             self.x_test, self.y_test = 1 - self.x_test, self.y_test + 0.5

@@ -21,8 +21,8 @@ import yaml
 import datasets  # noqa: F401 (registers them)
 from core import DATASETS, UserError, util
 from core.cli import ArgumentParser, add_data_arguments, at_least, run_script
-from core.config import load_config
 from core.files import write_file
+from core.models.variations import DEFAULT, VARIATIONS, load_config
 from core.protocol import PROTOCOLS
 from core.runs.layout import check_writable
 from core.runs.provenance import provenance
@@ -40,7 +40,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="ray_tune.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_data_arguments(parser)
-    parser.add("variation", "nf", "the model", choices=("nf", "gauss"))
+    single = [name for name, variation in VARIATIONS.items() if not variation.ensemble]
+    parser.add("variation", DEFAULT, "the model", choices=single)
     parser.add("protocol", "published", "whether its encoder has a ReLU", choices=list(PROTOCOLS))
     parser.add("trials", 50, "values to try", type=at_least(1))
     parser.add("epochs", 100, "most epochs of a trial", type=at_least(1))
@@ -133,7 +134,7 @@ def make_table(grid: Any) -> pd.DataFrame:
 def write(args: argparse.Namespace, config: dict[str, Any], table: pd.DataFrame) -> Path:
     """Writes the table and, beside it, the configuration, whose path it returns."""
     args.out.mkdir(parents=True, exist_ok=True)
-    name = args.dataset + ("" if args.variation == "nf" else f"_{args.variation}")
+    name = args.dataset + VARIATIONS[args.variation].suffix
     write_file(args.out / f"{name}_trials.csv", lambda path: table.to_csv(path, index=False))
     best = {key: float(table[key][0]) for key in RANGES}
     keys = {key: value for key, value in (config | best).items() if key not in ("model", "members")}

@@ -20,8 +20,8 @@ import agents  # noqa: F401 (registers them)
 import datasets  # noqa: F401
 from core import UserError, util
 from core.cli import ArgumentParser, at_least, auto_or_count, run_script
-from core.config import VARIATIONS
 from core.experiment import Experiment
+from core.models.variations import DEFAULT, VARIATIONS
 from core.protocol import PROTOCOLS
 from core.runs.collecting import aggregate, is_collected
 from core.sweep import driver, plan
@@ -37,7 +37,7 @@ def make_parser() -> ArgumentParser:
     several = {"nargs": "+", "metavar": "NAME"}
     parser.add("datasets", None, "names of datasets", **several)
     parser.add("agents", None, "names of agents", **several)
-    parser.add("variations", ["nf"], "the models", nargs="+", choices=VARIATIONS)
+    parser.add("variations", [DEFAULT], "the models", nargs="+", choices=VARIATIONS)
     parser.add("protocols", ["published"], "the protocols", nargs="+", choices=list(PROTOCOLS))
     parser.add("query_sizes", [50], "points chosen in each round", nargs="+", type=at_least(1), metavar="N")
     parser.add("run_ids", ["1-30"], "ids, and ranges of ids, of the runs", nargs="+", metavar="IDS")

@@ -65,7 +65,7 @@ class NFSampleStd(DistributionAgent):
 class _GaussAgent(Agent):
     """Scores the Gaussian in closed form."""
 
-    variations = ("gauss",)
+    density = GaussDensity
 
     @staticmethod
     def score_density(density: GaussDensity) -> Tensor:

@@ -1,6 +1,6 @@
 """The straightforward way to choose and to train, to divide the benchmark's own times by.
 
-Written from SPEC.md without a thought of speed: candidates in batches of 256, one `log_prob` of
+Written from docs/METHOD.md without a thought of speed: candidates in batches of 256, one `log_prob` of
 the whole grid (or one `sample((64,))`) of zuko's flow for each pass and batch, likelihoods in one
 [25, N, 200] tensor, scipy's `wasserstein_distance` row by row, a dense adjacency, a DataLoader
 over a TensorDataset, the test set in batches of 64 with the most likely sample picked in a loop.

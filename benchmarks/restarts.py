@@ -25,9 +25,9 @@ from torch import Tensor
 from agents import AGENTS
 from core import Environment, Seeds
 from core.cli import at_least, run_script, set_threads
-from core.config import load_config
 from core.models import networks
 from core.models.networks import DensityModel
+from core.models.variations import load_config
 from core.training.lockstep import Fitting, side_by_side
 
 GROUPS = (1, 5, 10, 25, 50)

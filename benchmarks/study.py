@@ -12,7 +12,7 @@ measured again. `benchmarks/costs.py` hands new measurements to the sweep's esti
 
 import csv
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -26,9 +26,8 @@ from tasks import make_table, make_task_parser
 
 from core import PUBLISHED, Seeds, metrics
 from core.cli import run_script, set_threads
-from core.config import load_config
-from core.models.networks import build_model
 from core.models.predictor import Predictor
+from core.models.variations import build_model, load_config
 from core.sweep.cost import LABELLED, SIDE_BY_SIDE, Costs
 from core.training.lockstep import fit_side_by_side
 from core.training.trainer import Trainer

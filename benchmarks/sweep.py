@@ -25,8 +25,8 @@ import evaluate
 from agents import AGENTS
 from core import PROTOCOLS
 from core.cli import ArgumentParser, at_least, run_script
-from core.config import VARIATIONS
 from core.data.tables import Table
+from core.models.variations import VARIATIONS
 from datasets import DATASETS
 
 AGENTS_OF_THE_SEED_DOCUMENT = (

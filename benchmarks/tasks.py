@@ -10,15 +10,15 @@ from measure import make_parser
 from agents import AGENTS
 from core import Seeds
 from core.cli import ArgumentParser
-from core.config import load_config
 from core.dataset import Dataset
 from core.environment import Environment
+from core.models.variations import load_config
 from core.protocol import PUBLISHED, Protocol
 from datasets import DATASETS
 
 __all__ = ["SIZES", "RandomTable", "make_environment", "make_table", "make_task_parser"]
 
-#: Rows and features (SPEC.md section 1).
+#: Rows and features (docs/METHOD.md, section 1).
 SIZES = {
     "pakinsons": (5_875, 61),
     "superconductors": (21_263, 81),

@@ -15,8 +15,8 @@ from typing import NoReturn
 import threadpoolctl
 import torch
 
-from .config import VARIATIONS
 from .errors import UserError
+from .models.variations import DEFAULT, VARIATIONS
 from .protocol import PROTOCOLS
 
 __all__ = [
@@ -84,7 +84,7 @@ def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
     parser.add("side_by_side", "auto", "runs trained as one stack, in one process", type=auto_or_count)
     parser.add("pool_seed", 1, "seed of validation part and seed set", type=at_least(0))
     parser.add("model_seed", 1, "seed of initial weights, dropout and evaluation", type=at_least(0))
-    parser.add("variation", "nf", "the model", choices=VARIATIONS)
+    parser.add("variation", DEFAULT, "the model", choices=VARIATIONS)
     parser.add("protocol", "published", "as the published code does, or its method", choices=list(PROTOCOLS))
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))

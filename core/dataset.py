@@ -38,7 +38,7 @@ class Dataset(ABC):
     the numbers of these rows in the whole table, from 0.
 
     Which rows are the test part is the same for every run. Validation part and seed set are the
-    run's own (SPEC.md section 1).
+    run's own (docs/METHOD.md, section 1).
 
     Args:
         data_folder: where the files of datasets that have files lie.

@@ -13,8 +13,8 @@ from .config import Config
 from .dataset import Dataset
 from .errors import UserError
 from .metrics import Evaluation, evaluate, measure, pit_histogram
-from .models.networks import build_model
 from .models.predictor import Predictor
+from .models.variations import build_model
 from .protocol import PUBLISHED, Protocol
 from .seeds import Seeds
 from .state import State

@@ -17,10 +17,11 @@ import torch
 
 from . import util
 from .agent import AGENTS, Agent
-from .config import Config, load_config, note_default_config
+from .config import Config
 from .dataset import DATASETS, Dataset
 from .environment import Environment
 from .errors import UserError
+from .models.variations import load_config, note_default_config
 from .protocol import PROTOCOLS
 from .runs.groups import SideBySide, group_size, run_all
 from .runs.layout import check_writable, experiment_folder, upper_bound_folder
@@ -137,7 +138,7 @@ class Repeated(ABC):
         check_writable(folder)
         dataset = self.environment(run_ids[0]).dataset  # what cannot be made is said before a file is written
         settings = self.settings()
-        note_default_config(self.dataset, str(settings["config"]))
+        note_default_config(self.dataset, self.variation, str(settings["config"]))
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
         made_by = place | provenance()
 

@@ -120,7 +120,7 @@ def calibration_error(counts: Tensor) -> float:
     """Mean over the levels 0.05, 0.10 ... 0.95 of |share of u below the level - level|.
 
     Kuleshov, Fenner, Ermon, *Accurate Uncertainties for Deep Learning Using Calibrated Regression*,
-    2018, arXiv 1807.00263, with the absolute difference (SPEC.md section 4).
+    2018, arXiv 1807.00263, with the absolute difference (docs/METHOD.md, section 4).
 
     Args:
         counts: as of `pit_histogram`.

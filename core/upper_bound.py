@@ -20,7 +20,7 @@ EPOCH_LIMIT = 1000
 
 
 class UpperBound(Environment):
-    """Training on the whole train part (SPEC.md section 4); a step is an epoch.
+    """Training on the whole train part (docs/METHOD.md, section 4); a step is an epoch.
 
     Every minibatch counts, the last incomplete one too. The episode terminates after more than 25
     epochs in a row without a new minimum of the MAE on the validation part, or at the epoch limit.

@@ -1,4 +1,4 @@
-"""Diamonds: OpenML 42225, the table of ggplot2 (SPEC.md section 1).
+"""Diamonds: OpenML 42225, the table of ggplot2 (docs/METHOD.md, section 1).
 
 Source: Wickham, *ggplot2: Elegant Graphics for Data Analysis*, Springer 2016.
 """

@@ -1,4 +1,4 @@
-"""Superconductivty Data: UCI 464, doi 10.24432/C53P47 (SPEC.md section 1).
+"""Superconductivty Data: UCI 464, doi 10.24432/C53P47 (docs/METHOD.md, section 1).
 
 Source: Hamidieh, *A Data-Driven Statistical Model for Predicting the Critical Temperature of a
 Superconductor*, Computational Materials Science 2018.

@@ -16,13 +16,14 @@ from agents import AGENTS
 from core import PUBLISHED, Environment, Protocol, Seeds, State
 from core.config import Config
 from core.models.densities import GaussDensity
-from core.models.networks import DensityModel, build_model
+from core.models.networks import DensityModel
 from core.models.predictor import Predictor
+from core.models.variations import VARIATIONS, build_model
 from datasets import DATASETS
 
 FEATURES = 5
 
-#: Variations of one model; the others are their ensembles.
+#: The study's models, whose layers and fits docs/METHOD.md says; tests/test_model_contract.py tests all there are.
 SINGLE = ("nf", "gauss")
 
 #: Few examples: most of these tests compare with python loops.
@@ -44,10 +45,8 @@ _CONFIG = Config(
 
 def make_config(variation: str = "nf", **changes: Any) -> Config:
     """The hyper-parameters of `diabetes`, but one epoch a fit."""
-    model = "gauss" if "gauss" in variation else "nsf"
-    members = 3 if "ensemble" in variation else 1
-    settings: dict[str, Any] = {"model": model, "members": members}
-    return replace(_CONFIG, **settings | changes)
+    kind = VARIATIONS[variation]
+    return replace(_CONFIG, **{"model": kind.model, "members": 3 if kind.ensemble else 1} | changes)
 
 
 def torch_rng(seed: int = 0) -> torch.Generator:
@@ -166,7 +165,7 @@ def choose(name: str, state: State, protocol: Protocol, query_size: int = 5, see
 
 
 def specified_layers(model: DensityModel) -> list[tuple[Tensor, Tensor]]:
-    """Weights [S, in, out] and biases [S, 1, out] as SPEC.md section 2 lists them: encoder, heads.
+    """Weights [S, in, out] and biases [S, 1, out] as docs/METHOD.md, section 2 lists them: encoder, heads.
 
     The first layers of both heads are one in the model.
     """

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import datasets
 from core import CORRECTED, PUBLISHED, Environment, Protocol, Seeds, State
-from core.config import load_config
+from core.models.variations import load_config
 from core.training.trainer import Fit, FitResult
 
 

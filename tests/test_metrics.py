@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
 from core import metrics
-from core.config import VARIATIONS
 from core.metrics import crps, evaluate, measure, pit_histogram
+from core.models.variations import VARIATIONS
 from tests.builders import make_classifier, no_global_randomness, quick, torch_rng
 
 numbers = st.floats(-5, 5)

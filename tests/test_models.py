@@ -11,17 +11,13 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from torch import Tensor
 
-from core.models.densities import Density
-from core.models.networks import (
-    DensityModel,
-    FlowDensity,
-    GaussDensity,
-    GaussianModel,
-    NeuralSplineFlow,
-    build_model,
-    dropout,
-)
+from core.models.densities import Density, FlowDensity, GaussDensity
+from core.models.gauss import GaussianModel
+from core.models.masks import dropout
+from core.models.networks import DensityModel
+from core.models.nf import NeuralSplineFlow
 from core.models.predictor import SAMPLES, Predictor, most_likely
+from core.models.variations import build_model
 from tests.builders import (
     FEATURES,
     SINGLE,

@@ -1,4 +1,4 @@
-"""The rows of SPEC.md section 5, end to end: each test fails when the two protocols are swapped."""
+"""The rows of docs/METHOD.md, section 5, end to end: each test fails when the two protocols are swapped."""
 
 import math
 from dataclasses import fields

@@ -18,7 +18,8 @@ import pytest
 
 import datasets  # noqa: F401 (registers them)
 from core import PUBLISHED
-from core.config import Config, load_config
+from core.config import Config
+from core.models.variations import load_config
 from core.runs import checkpoint
 from core.training import tuning
 from tests.reliability.worker import files, finish, start, wait_for

@@ -15,7 +15,8 @@ from torch.nn.functional import softplus
 
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.models.densities import FlowDensity
-from core.models.networks import DensityModel, build_model
+from core.models.networks import DensityModel
+from core.models.variations import build_model
 from core.training.lockstep import fit
 from core.training.trainer import EarlyStopping, Trainer
 from tests.builders import (

@@ -12,7 +12,7 @@ import pytest
 import ray_tune
 from core import DATASETS, PUBLISHED, Seeds
 from core.cli import run_script
-from core.config import load_config
+from core.models.variations import load_config
 from core.training import tuning
 
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 import compute_upper_bound
 from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds
 from core.cli import run_script
-from core.config import load_config
 from core.metrics import METRICS, Evaluation
+from core.models.variations import load_config
 from core.runs.tables import read_curves
 from core.training.lockstep import fit, fit_side_by_side
 from core.training.trainer import EarlyStopping, FitResult, Trainer

@@ -1,4 +1,6 @@
-"""The conditional densities p(y|x): a neural spline flow and a Gaussian, as stacks of models.
+"""What all models share: stacks of linear layers, an encoder, and the registry of the models.
+
+A model is one file of this folder (docs/ADD_A_MODEL.md); `variations.py` finds them.
 
 Shapes: S models in the stack, N rows, d features, h width of the embedding, K parameters of the
 density of one row. Every layer maps [S, N, in] to [S, N, out], each model of the stack with its
@@ -8,24 +10,21 @@ otherwise; there is no training mode to forget.
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..config import Config
-from .densities import SPLINE_PARAMETERS, Density, FlowDensity, GaussDensity
+from ..registry import Registry
+from .densities import Density
 from .masks import dropout
 
-__all__ = [
-    "DensityModel",
-    "GaussianModel",
-    "Layer",
-    "NeuralSplineFlow",
-    "build_model",
-]
+__all__ = ["MODELS", "DensityModel", "Layer"]
+
+#: The models by the name that a run's settings have for them.
+MODELS: Registry["DensityModel"] = Registry("model")
 
 
 class Layer(NamedTuple):
@@ -44,6 +43,9 @@ class DensityModel(nn.Module):
     All weights of a model are one row of the single parameter `theta`, which the layers are views
     of: the optimiser then works on one tensor instead of on twenty small ones.
 
+    A subclass registers itself in `MODELS`, names itself for people, says its density, and implements
+    `head_shapes` and `apply_head`.
+
     Args:
         stack: number of models S.
         features: number of features d.
@@ -52,7 +54,16 @@ class DensityModel(nn.Module):
         relu: ReLU after each linear layer of the encoder (protocol `corrected`).
     """
 
-    density: type[FlowDensity] | type[GaussDensity]
+    #: Its name for people, and that of several: "Gaussian", "Gaussians".
+    label: ClassVar[str]
+    plural: ClassVar[str]
+    #: What its parameters are the parameters of.
+    density: ClassVar[type[Density]]
+    #: What `--variation` calls it, where that is not the name it is registered by.
+    variation: ClassVar[str | None] = None
+    #: Its configuration where configs/ has neither a file for the dataset nor a default one: such a file's
+    #: keys, those of one model.
+    default: ClassVar[Mapping[str, Any]] = {}
     #: Layers of the head with nothing but linear ones between them and the embedding.
     linear_head_layers = 0
 
@@ -137,51 +148,3 @@ def _composed(layers: Sequence[Layer]) -> Layer:
         bias = nn.functional.pad(layer.bias, (0, 0, rows.shape[1] - 1, 0))
         rows = torch.baddbmm(bias, rows, layer.weight)
     return Layer(rows[:, :-1], rows[:, -1:])
-
-
-class NeuralSplineFlow(DensityModel):
-    """Two rational-quadratic splines on y, each with its own MLP h-64-64-23 (SPEC.md section 2)."""
-
-    density = FlowDensity
-    linear_head_layers = 1
-
-    @staticmethod
-    def head_shapes(width: int) -> list[tuple[int, int]]:
-        # The first layers of both MLPs, whose input is the same, are one.
-        return [(width, 2 * 64), *2 * [(64, 64), (64, SPLINE_PARAMETERS)]]
-
-    @staticmethod
-    def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
-        one, two = x.relu_().split(64, -1)
-        splines = [
-            last(second(hidden).relu_()) for hidden, second, last in ((one, *head[:2]), (two, *head[2:]))
-        ]
-        return torch.cat(splines, -1)
-
-
-class GaussianModel(DensityModel):
-    """Two heads on the embedding: ReLU-Linear for the mean, ReLU-Linear-Softplus for the scale."""
-
-    density = GaussDensity
-
-    @staticmethod
-    def head_shapes(width: int) -> list[tuple[int, int]]:
-        # One layer for both: products of a single column are not the same bits in a stack as alone.
-        return [(width, 2)]
-
-    @staticmethod
-    def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
-        mean, scale = head[0](x.relu()).split(1, -1)
-        return torch.cat([mean, nn.functional.softplus(scale)], -1)
-
-
-_MODELS: dict[str, type[DensityModel]] = {"nsf": NeuralSplineFlow, "gauss": GaussianModel}
-
-
-def build_model(
-    config: Config, features: int, relu: bool, generators: Sequence[torch.Generator]
-) -> DensityModel:
-    """A freshly initialised stack of models on the CPU, one for each generator."""
-    model = _MODELS[config.model](len(generators), features, config.hidden, config.dropout, relu)
-    model.reset(generators)
-    return model

@@ -35,7 +35,7 @@ def select(table: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
 
 
 def areas(curves: pd.DataFrame) -> pd.DataFrame:
-    """The area under each run's learning curve: the mean of its rows (SPEC.md section 4).
+    """The area under each run's learning curve: the mean of its rows (docs/METHOD.md, section 4).
 
     Returns:
         One row a run and metric: `EXPERIMENT`, `run`, `metric`, `area`; lower is better.
@@ -88,7 +88,7 @@ class Blocks(NamedTuple):
 
 
 def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
-    """The blocks in which every agent has a run (SPEC.md section 4).
+    """The blocks in which every agent has a run (docs/METHOD.md, section 4).
 
     Tasks that a single agent has tried do not count.
     """

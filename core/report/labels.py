@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..agent import AGENTS
+from ..models.variations import VARIATIONS
 
 __all__ = ["agent_label", "dataset_label", "task_label"]
 
@@ -16,12 +17,6 @@ _WORDS = {
     "pakinsons": "Parkinsons",
     "bimodalsin": "bimodal sine",
     **{word: word.upper() for word in ("bald", "balsa", "kl", "emd", "nf")},
-}
-_VARIATIONS = {
-    "nf": "normalizing flow",
-    "gauss": "Gaussian",
-    "ensemble": "ensemble of flows",
-    "gauss_ensemble": "ensemble of Gaussians",
 }
 
 
@@ -50,7 +45,8 @@ def task_label(task: dict[str, Any]) -> str:
     if "dataset" in task:
         parts.append(dataset_label(task["dataset"]))
     if "variation" in task:
-        parts.append(_VARIATIONS.get(task["variation"], task["variation"]))
+        name = task["variation"]  # stored results may be of a model that is not here
+        parts.append(VARIATIONS[name].label if name in VARIATIONS else name)
     if "query_size" in task:
         parts.append(f"query size {task['query_size']}")
     if task.get("protocol", "published") != "published":

@@ -21,9 +21,9 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from ..cli import ArgumentParser, at_least, run_script
-from ..config import VARIATIONS
 from ..errors import UserError
 from ..metrics import METRICS, PIT_BINS
+from ..models.variations import DEFAULT, VARIATIONS
 from ..protocol import PROTOCOLS
 from .analysis import Blocks, Comparison, interval, select
 from .labels import agent_label, dataset_label, task_label
@@ -382,7 +382,7 @@ def main() -> None:
     parser = ArgumentParser(prog="core.report.plots", description="Draws the learning curves of one task.")
     parser.add("dataset", None, "name of the dataset", required=True)
     parser.add("query_size", 50, "its query size", type=at_least(1))
-    parser.add("variation", "nf", "its model", choices=VARIATIONS)
+    parser.add("variation", DEFAULT, "its model", choices=VARIATIONS)
     parser.add("protocol", "published", "its protocol", choices=list(PROTOCOLS))
     parser.add("runs_folder", Path("runs"), "where the results are", type=Path)
     parser.add("out", Path("learning_curves.png"), "PNG, PDF or SVG", type=Path)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..agent import AGENTS
-from ..config import VARIATIONS
+from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
 from ..runs.layout import (
     META,

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from ..errors import UserError
 from ..files import remove_parts, write_file
 from ..metrics import METRICS, Metric
+from ..models.variations import VARIATIONS
 from . import checkpoint
 from .record import Record
 from .tables import histograms, read_curves, series
@@ -206,7 +207,7 @@ def runs_root(runs_folder: Path, variation: str, protocol: str) -> Path:
     Raises:
         UserError: `runs_folder` is the root of a file system.
     """
-    suffix = "" if variation == "nf" else f"_{variation}"
+    suffix = VARIATIONS[variation].suffix
     suffix += "" if protocol == "published" else f"_{protocol}"
     if suffix:
         named = runs_folder.resolve() if runs_folder.name in ("", "..") else runs_folder

@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import load_config
 from ..dataset import DATASETS
+from ..models.variations import DEFAULT, VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 
 __all__ = ["LABELLED", "SIDE_BY_SIDE", "Costs", "Seconds"]
@@ -29,8 +29,9 @@ class Costs:
     """Estimates from a table of measurements; what is not in it takes the nearest that is.
 
     A dataset that was not measured takes pakinsons, the smallest; an agent measured on one of the large
-    datasets only, that one; an agent not measured at all, the mean of the others; an ensemble, so
-    many of its single models side by side. Choices were measured under the protocol published alone.
+    datasets only, that one; an agent not measured at all, the mean of the others; a model not measured, the
+    flow; an ensemble, so many of its single models side by side. Choices were measured under the protocol
+    published alone.
 
     Args:
         path: a table made by `benchmarks/costs.py`. `part` is `refit` (of 11 epochs), `test` or
@@ -56,7 +57,7 @@ class Costs:
         self,
         dataset: str,
         agent: str,
-        variation: str = "nf",
+        variation: str = DEFAULT,
         protocol: str = "published",
         query_size: int = 50,
         budget: int | None = None,
@@ -70,8 +71,9 @@ class Costs:
         fits = 1 + (budget if one_by_one else rounds)
         at_middle = DATASETS[dataset].seed_set + budget / 2  # a refit's cost is linear in the points
 
-        measured = dataset if (dataset, "nf") in self._tests else "pakinsons"
-        single = "gauss" if "gauss" in variation else "nf"
+        measured = dataset if (dataset, DEFAULT) in self._tests else "pakinsons"
+        single = VARIATIONS[variation].single
+        single = single if (measured, single) in self._tests else DEFAULT
         alone, many = (self._refit(measured, single, size, at_middle) for size in SIDE_BY_SIDE)
         # What a step costs besides its arithmetic is shared by all that are side by side.
         size = min(side_by_side * members, SIDE_BY_SIDE[1])

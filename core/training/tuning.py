@@ -16,7 +16,7 @@ import torch
 from ..config import Config
 from ..dataset import DATASETS
 from ..errors import UserError
-from ..models.networks import build_model
+from ..models.variations import build_model
 from ..protocol import Protocol
 from ..seeds import Seeds
 from .lockstep import fit_side_by_side

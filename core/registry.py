@@ -17,12 +17,13 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """A mapping from name to class, filled by a decorator.
 
-    Each class declares `folder`, the name of its own result folder.
+    Each class declares `folder`, the name of its own result folder, unless they have none.
 
     Args:
         kind: what the classes are, for messages.
         package: the package whose modules register them. They are imported at the first look-up,
             so that a file in its folder is found by itself; what it raises is raised there.
+        folders: each class must declare a result folder.
 
     Example:
         >>> birds = Registry("bird")
@@ -36,8 +37,9 @@ class Registry(Generic[T]):
         core.errors.UserError: unknown bird 'tot'; did you mean tit? (evaluate.py --list shows all)
     """
 
-    def __init__(self, kind: str, package: str = "") -> None:
+    def __init__(self, kind: str, package: str = "", *, folders: bool = True) -> None:
         self.kind = kind
+        self._folders = folders
         self._package = package  # until it has been imported
         self._classes: dict[str, type[T]] = {}
         self._aliases: dict[str, str] = {}
@@ -54,7 +56,8 @@ class Registry(Generic[T]):
                 if new in self._classes or new in self._aliases:
                     known = self._classes[self._aliases.get(new, new)]
                     raise UserError(f"{self.kind} '{new}' is there already: {_place(known)}, {_place(cls)}")
-            self._check_folder(name, cls)
+            if self._folders:
+                self._check_folder(name, cls)
             self._classes[name] = cls
             self._aliases.update(dict.fromkeys(aliases, name))
             return cls

@@ -23,7 +23,7 @@ from datasets import DATASETS
 
 FEATURES = 5
 
-#: The study's models, whose layers and fits docs/METHOD.md says; tests/test_model_contract.py tests all there are.
+#: The study's models, whose layers and fits docs/METHOD.md says; tests/test_model_contract.py tests all.
 SINGLE = ("nf", "gauss")
 
 #: Few examples: most of these tests compare with python loops.

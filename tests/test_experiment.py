@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_what_cannot_be_run_is_refused(change: dict[str, Any], message: str) -> 
     with pytest.raises(UserError) as refused:
         replace(TRIAL, **change)
     assert str(refused.value).startswith(message)
-    assert "--" not in str(refused.value)  # options are the scripts'
+    assert "--" not in str(refused.value).replace("evaluate.py --list", "")  # options are the scripts'
 
 
 def test_ten_lines_in_a_notebook(tmp_path: Path) -> None:
@@ -70,7 +71,8 @@ def test_object_and_script_make_the_same_bytes(tmp_path: Path) -> None:
     assert evaluate.main([*typed.split(), "--record_points", "1", "--runs_folder", f"{tmp_path}/b"]) == 0
     made, other = files(tmp_path / "a_gauss"), files(tmp_path / "b_gauss")
     assert made == other
-    assert any("selected_points" in str(name) for name in made)
+    for folder in ("a_gauss", "b_gauss"):
+        assert (tmp_path / folder / "Diabetes/2/RandomAgent/run_2/selected_points.pt").exists()
     curves = load_results(tmp_path / "a").curves
     assert curves.groupby("run", observed=True)["labelled"].max().tolist() == [54, 54]
 
@@ -214,7 +216,8 @@ def test_indentation_is_part_of_the_code(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_class_without_a_file_has_a_digest() -> None:
-    assert code_digest(type("Typed", (), {"__module__": "__main__"})) == "unknown"
+    sys.modules["typed_in"] = ModuleType("typed_in")
+    assert code_digest(type("Typed", (), {"__module__": "typed_in"})) == "unknown"
 
 
 def test_an_experiment_that_cannot_be_run_leaves_nothing(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
         (["--device", "cuda:77"], "--device cuda:77 is not there"),
         (["--device", "gpu"], "--device gpu is not there"),
         (["--device", "mps"], "--device mps: only cpu and cuda are supported"),
-        (["--runs_folder", "/", "--variation", "gauss"], "--runs_folder / has no name that '_gauss'"),
+        (["--runs_folder", "/", "--variation", "gauss"], "the runs folder / has no name that '_gauss'"),
         (["--variation", "made"], "argument --variation: invalid choice: 'made'"),
         (["--agent", "gauss_std"], "agent 'gauss_std' does not score variation nf, but gauss"),
         (["--dataset", "pakinsons", "--data_folder", "/dev/null/x"], "/dev/null/x"),

@@ -212,7 +212,7 @@ def runs_root(runs_folder: Path, variation: str, protocol: str) -> Path:
     if suffix:
         named = runs_folder.resolve() if runs_folder.name in ("", "..") else runs_folder
         if not named.name:
-            raise UserError(f"--runs_folder {runs_folder} has no name that '{suffix}' could be added to")
+            raise UserError(f"the runs folder {runs_folder} has no name that '{suffix}' could be added to")
         runs_folder = named.with_name(named.name + suffix)
     return runs_folder
 
@@ -268,12 +268,8 @@ def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
         lock.release()
 
 
-def check_writable(folder: Path, option: str = "--runs_folder") -> None:
-    """Raises a UserError unless files can be made in a folder, or in a new one of that name.
-
-    Args:
-        option: what names it on the command line.
-    """
+def check_writable(folder: Path) -> None:
+    """Raises a UserError unless files can be made in a folder, or in a new one of that name."""
     there = folder
     while not there.exists():
         there = there.parent
@@ -282,4 +278,4 @@ def check_writable(folder: Path, option: str = "--runs_folder") -> None:
             pass
     except OSError as error:
         reason = f"cannot write to {folder}: {error.strerror}"
-        raise UserError(f"{reason}; choose another {option}") from error
+        raise UserError(f"{reason}; choose another folder") from error

@@ -269,13 +269,13 @@ def holm(table: pd.DataFrame) -> pd.DataFrame:
     return expected
 
 
-@pytest.mark.parametrize("runs", [1, 2, 5, 13, 14, 40])  # scipy's exact test, and its approximation
-@pytest.mark.parametrize("values", [2, 9, 10**6])  # many ties, few, none
+@pytest.mark.parametrize("runs", [1, 2, 8, 10, 14, 40])  # up to 13 with ties scipy tries all signs
+@pytest.mark.parametrize("values", [2, 10**6])  # many ties, none
 def test_all_pairs(runs: int, values: int) -> None:
     """Beside the same one by one; with agents that are alike, of which scikit-posthocs says NaN."""
     rng = np.random.default_rng([runs, values])
-    table = pd.DataFrame(rng.integers(values, size=(runs, 5)) + np.arange(5) / 3, columns=list("dbcae"))
-    table["alike"], table["b"], table["also"] = table["c"], table["b"].round(), table["c"]
+    table = pd.DataFrame(rng.integers(values, size=(runs, 3)) + [0, 1, 0], columns=list("cba"))
+    table["alike"] = table["c"]
     found = compare(table)
     pd.testing.assert_frame_equal(found.p_values, holm(table), rtol=1e-12, check_names=False)
     if runs > 1:

@@ -41,7 +41,8 @@ lint: .venv/.installed-dev
 	$(PY) -m ruff format --check
 
 types: .venv/.installed-dev
-	$(PY) -m mypy core agents
+	$(PY) -m mypy core agents datasets tests *.py
+	MYPYPATH=benchmarks $(PY) -m mypy benchmarks
 
 format: .venv/.installed-dev  ## format the code and sort its imports
 	$(PY) -m ruff check --fix-only --quiet

@@ -75,17 +75,17 @@ def search(ray: Any, args: argparse.Namespace, config: dict[str, Any], subsets: 
             self.bar.close()
 
     ray.cloudpickle.register_pickle_by_value(task)
-    job = {
-        "root": str(driver.ROOT),
-        "state": provenance()["code"],
-        "config": config,
-        "protocol": args.protocol,
-        "device": "cuda" if args.gpus else "cpu",
-        "threads": args.cpus,
-        "epochs": args.epochs,
-    }
+    common = task.Search(
+        root=str(driver.ROOT),
+        state=provenance()["code"],
+        config=config,
+        protocol=args.protocol,
+        device="cuda" if args.gpus else "cpu",
+        threads=args.cpus,
+        epochs=args.epochs,
+    )
     code = task.code_files(driver.ROOT)
-    trial = tune.with_parameters(task.run_trial, job=job, code=code, subsets=subsets)
+    trial = tune.with_parameters(task.run_trial, search=common, code=code, subsets=subsets)
     space = {name: (tune.loguniform if log else tune.uniform)(*ends) for name, (*ends, log) in RANGES.items()}
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
@@ -152,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     driver.load_ray("optuna", "ray.tune")
     if (args.address or "").startswith("ray://"):
         raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
-    check_writable(args.out, "--out")
+    check_writable(args.out)
     config = asdict(load_config(args.dataset, args.variation)[0])
     subsets = make_subsets(args.dataset, args.data_folder, bool(args.skip_data_check))
     util.tqdm.unattended = util.is_cluster

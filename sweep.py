@@ -20,13 +20,13 @@ import agents  # noqa: F401 (registers them)
 import datasets  # noqa: F401
 from core import UserError, util
 from core.cli import ArgumentParser, at_least, auto_or_count, run_script
+from core.experiment import Experiment
 from core.models.variations import DEFAULT, VARIATIONS
 from core.protocol import PROTOCOLS
-from core.runs.collecting import aggregate
-from core.runs.layout import FILES, finished_runs
+from core.runs.collecting import aggregate, is_collected
 from core.sweep import driver, plan
 from core.sweep.cost import Costs
-from core.sweep.plan import Experiment, Group
+from core.sweep.plan import Group
 
 
 def make_parser() -> ArgumentParser:
@@ -97,7 +97,14 @@ def left_to_do(args: argparse.Namespace) -> list[tuple[Experiment, list[int]]]:
     """The sweep's experiments, with their runs that are not finished; says what is left out."""
     ids = plan.run_ids(args.run_ids)
     found, notes = plan.experiments(
-        args.datasets, args.agents, args.variations, args.protocols, args.query_sizes, args.budget
+        args.datasets,
+        args.agents,
+        args.variations,
+        args.protocols,
+        args.query_sizes,
+        budget=args.budget,
+        skip_data_check=bool(args.skip_data_check),
+        data_folder=args.data_folder,
     )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
@@ -111,7 +118,7 @@ def make_groups(
 
     def cost(experiment: Experiment, size: int) -> float:
         e = experiment
-        return sum(costs.run(e.dataset, e.agent, e.variation, e.protocol, e.query_size, args.budget, size))
+        return sum(costs.run(e.dataset, e.agent, e.variation, e.protocol, e.query_size, e.budget, size))
 
     most = None if args.side_by_side == "auto" else args.side_by_side
     return plan.pack(left, cost, most, slots)
@@ -128,35 +135,12 @@ def print_plan(left: Sequence[tuple[Experiment, list[int]]], groups: Sequence[Gr
     print(f"about {plan.makespan(seconds, slots) / 3600:.1f} hours for {slots} tasks at a time")
 
 
-def evaluate_arguments(args: argparse.Namespace) -> list[str]:
-    """The options of evaluate.py that all groups have in common."""
-    options = {
-        "data_folder": args.data_folder,
-        "side_by_side": args.side_by_side,
-        "threads": args.cpus,
-        "device": "cuda" if args.gpus else "cpu",
-        "skip_data_check": args.skip_data_check,
-    }
-    if args.budget:
-        options["budget"] = args.budget
-    return [text for name, value in options.items() for text in (f"--{name}", str(value))]
-
-
 def collect(args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]]]) -> None:
     """Mends the collected files of experiments whose last process died before it had written them."""
     for experiment, ids in left:
         folder = experiment.folder(args.runs_folder)
-        finished = [run.name for run in finished_runs(folder)]
-        if not ids and any(columns(folder / file) != finished for file in FILES):
+        if not ids and not is_collected(folder):
             aggregate(folder)
-
-
-def columns(path: Path) -> list[str]:
-    """The names of a table's columns; none if it is not there."""
-    if not path.exists():
-        return []
-    with path.open() as file:
-        return file.readline().strip().split(",")[1:]
 
 
 def report(failures: Sequence[driver.Failure], groups: int) -> None:
@@ -196,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ray,
             groups,
             args.runs_folder,
-            evaluate_arguments(args),
+            side_by_side=args.side_by_side,
             cpus=args.cpus,
             gpus=args.gpus,
             retries=args.retries,

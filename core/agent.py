@@ -18,7 +18,7 @@ from .state import State
 
 __all__ = ["AGENTS", "Agent", "top"]
 
-AGENTS: Registry["Agent"] = Registry("agent")
+AGENTS: Registry["Agent"] = Registry("agent", package="agents")
 
 
 def top(scores: Tensor, count: int) -> Tensor:
@@ -44,6 +44,8 @@ class Agent:
 
     #: Name of the folder of its results.
     folder: ClassVar[str]
+    #: Its name in figures, a subclass's own; without one the registered name, spelled for people.
+    label: ClassVar[str] = ""
     #: Size of the pool's subsample that is scored (a larger batch takes a larger one).
     candidates: ClassVar[int] = 10_000
     #: The model's dropout rate is raised to this, for training too; None leaves it.

@@ -8,17 +8,19 @@ import torch
 from .config import Config
 from .dataset import Dataset
 from .environment import Action, Environment, Outcome
-from .metrics import Metrics, evaluate
+from .metrics import Evaluation, evaluate, measure
 from .protocol import PUBLISHED, Protocol
 from .state import State
-from .training.lockstep import Fitting
+from .training.lockstep import Fitting, own_seconds
 from .training.trainer import EarlyStopping, FitResult
 
-__all__ = ["UpperBound"]
+__all__ = ["EPOCH_LIMIT", "UpperBound"]
+
+EPOCH_LIMIT = 1000
 
 
 class UpperBound(Environment):
-    """Training on the whole train part (SPEC.md section 4); a step is an epoch.
+    """Training on the whole train part (docs/METHOD.md, section 4); a step is an epoch.
 
     Every minibatch counts, the last incomplete one too. The episode terminates after more than 25
     epochs in a row without a new minimum of the MAE on the validation part, or at the epoch limit.
@@ -42,7 +44,7 @@ class UpperBound(Environment):
         protocol: Protocol = PUBLISHED,
         *,
         device: torch.device | str = "cpu",
-        epoch_limit: int = 1000,
+        epoch_limit: int = EPOCH_LIMIT,
     ) -> None:
         config = replace(config, fitting="finetuning", first_epochs=1, later_epochs=1)
         super().__init__(dataset, config, protocol, device=device, budget=0)
@@ -81,6 +83,7 @@ class UpperBound(Environment):
         """How far the run has got, in words."""
         return f"{self.epoch} epochs"
 
+    @own_seconds
     def resetting(self) -> Fitting[tuple[State, dict[str, Any]]]:
         """Starts the run and trains for one epoch."""
         self._start()
@@ -88,6 +91,7 @@ class UpperBound(Environment):
         self._initial_mae = self._mae = info["mae"]
         return self.state, info
 
+    @own_seconds
     def stepping(self, action: Action = ()) -> Fitting[Outcome]:
         """Trains for one more epoch; the five values of `Environment.step`.
 
@@ -99,9 +103,10 @@ class UpperBound(Environment):
 
     def _train(self) -> Fitting[dict[str, Any]]:
         fit = yield self._next_fit()
-        if self.stopping.stop(evaluate(self.classifier, *self._validation, self._validating).mae):
+        validated = evaluate(self.classifier, *self._validation, self._validating)
+        if self.stopping.stop(measure(validated)["mae"]):
             return {"epochs": fit.epochs}
         return self._info(fit, self._evaluate())
 
-    def _info(self, fit: FitResult, metrics: Metrics) -> dict[str, Any]:
-        return {"epoch": self.epoch, **super()._info(fit, metrics)}
+    def _info(self, fit: FitResult, evaluation: Evaluation) -> dict[str, Any]:
+        return {"epoch": self.epoch, **super()._info(fit, evaluation)}

@@ -1,4 +1,4 @@
-"""SARCOS: OpenML 43873, the 44,484 training rows `sarcos_inv.mat` (SPEC.md section 1).
+"""SARCOS: OpenML 43873, the 44,484 training rows `sarcos_inv.mat` (docs/METHOD.md, section 1).
 
 The test rows, `sarcos_inv_test.mat`, are no part of it: they repeat every tenth training row.
 

@@ -23,7 +23,7 @@ from datasets import DATASETS
 
 FEATURES = 5
 
-#: The study's models, whose layers and fits SPEC.md says; tests/test_model_contract.py tests all there are.
+#: The study's models, whose layers and fits docs/METHOD.md says; tests/test_model_contract.py tests all.
 SINGLE = ("nf", "gauss")
 
 #: Few examples: most of these tests compare with python loops.
@@ -165,7 +165,7 @@ def choose(name: str, state: State, protocol: Protocol, query_size: int = 5, see
 
 
 def specified_layers(model: DensityModel) -> list[tuple[Tensor, Tensor]]:
-    """Weights [S, in, out] and biases [S, 1, out] of SPEC.md's layers: the encoder, then each head.
+    """Weights [S, in, out] and biases [S, 1, out] as docs/METHOD.md, section 2 lists them: encoder, heads.
 
     The first layers of both heads are one in the model.
     """

@@ -1,4 +1,4 @@
-"""Agents that score the predictive distribution draw and score as SPEC.md section 3 says."""
+"""Agents that score the predictive distribution draw and score as docs/METHOD.md, section 3 says."""
 
 import math
 from collections.abc import Callable
@@ -26,7 +26,7 @@ Scoring = Callable[[Predictor, Tensor, torch.Generator, Protocol], Tensor]
 
 
 def on_grid(density: Density, protocol: Protocol, points: int = 200) -> tuple[Tensor, float]:
-    """Log-densities with the grid last, and the spacing: the numbers of SPEC.md section 5."""
+    """Log-densities with the grid last, and the spacing: the numbers of docs/METHOD.md, section 5."""
     first, last, intervals = {PUBLISHED: (0.1, 0.9, points), CORRECTED: (0.0, 1.0, points - 1)}[protocol]
     grid = torch.linspace(first, last, points)
     log_p = torch.stack([density.log_prob(y.expand(density.batch_shape)) for y in grid], -1)

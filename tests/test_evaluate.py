@@ -20,14 +20,16 @@ import evaluate
 from agents import AGENTS
 from core import EnvironmentLogger
 from core.cli import run_script, set_threads
-from core.runs.collecting import aggregate, read_curves
-from core.runs.layout import FILES, discard
+from core.metrics import METRICS
+from core.runs.collecting import aggregate
+from core.runs.layout import discard
 from core.runs.settings import agree_on_settings, write_meta
+from core.runs.tables import read_curves
 from core.training.lockstep import Fitting
 from core.training.trainer import Fit, Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = tuple(FILES)
+FILES = tuple(metric.file for metric in METRICS.values())
 TRIAL = ("--agent", "random", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
 
 
@@ -76,7 +78,7 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
     folder = tmp_path / root / "Diabetes/2/RandomAgent/run_1"
     assert {path.name for path in folder.iterdir()} == {
         *(*FILES, "pit.csv"),
-        *("meta.txt", "selected_points.pt", ".lock"),
+        *("meta.txt", "selected_points.pt", "selected_rows.csv", ".lock"),
     }
     meta = (folder / "meta.txt").read_text()
     for line in (
@@ -85,7 +87,7 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
         "budget: 4",
         "query_size: 2",
         "threads: 1",
-        "hidden: (32, 64, 128)",
+        "hidden: [32, 64, 128]",
     ):
         assert f"{line}\n" in meta
 
@@ -97,7 +99,7 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
         (["--agent", "zzz"], "unknown agent 'zzz'; one of"),
         (["--dataset", "sarkos"], "unknown dataset 'sarkos'; did you mean sarcos?"),
         (["--query_size", "0"], "argument --query_size: must be at least 1, got 0"),
-        (["--query_size", "5"], "--query_size 5 is more than the budget of 4 points"),
+        (["--query_size", "5"], "diabetes: a query size of 5 is more than the budget of 4 points"),
         (["--query_size", "many"], "argument --query_size: an integer is wanted, got 'many'"),
         (["--pool_seed", "-1"], "argument --pool_seed: must be at least 0, got -1"),
         (["--run_id", "-1"], "argument --run_id: must be at least 0, got -1"),
@@ -108,9 +110,9 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
         (["--device", "cuda:77"], "--device cuda:77 is not there"),
         (["--device", "gpu"], "--device gpu is not there"),
         (["--device", "mps"], "--device mps: only cpu and cuda are supported"),
-        (["--runs_folder", "/", "--variation", "gauss"], "--runs_folder / has no name that '_gauss'"),
+        (["--runs_folder", "/", "--variation", "gauss"], "the runs folder / has no name that '_gauss'"),
         (["--variation", "made"], "argument --variation: invalid choice: 'made'"),
-        (["--agent", "gauss_std"], "agent 'gauss_std' needs --variation gauss"),
+        (["--agent", "gauss_std"], "agent 'gauss_std' does not score variation nf, but gauss"),
         (["--dataset", "pakinsons", "--data_folder", "/dev/null/x"], "/dev/null/x"),
         (["--runs_folder", "/dev/null/x"], "cannot write to /dev/null/x/Diabetes/2/RandomAgent"),
         (["--quer", "3"], "unrecognized arguments: --quer 3"),
@@ -169,7 +171,7 @@ def test_what_was_asked_for_reaches_agent_and_environment(
         original(self, *args, **kwargs)
 
     monkeypatch.setattr(AGENTS["balsa_emd"], "__init__", watch)
-    monkeypatch.setattr(core, "Environment", Recorder)
+    monkeypatch.setattr("core.experiment.Environment", Recorder)
     monkeypatch.setattr(EnvironmentLogger, "__enter__", no_loop)
     options = "--run_id 3 --agent_seed 4 --pool_seed 5 --model_seed 6 --restarts 1 --threads 2"
     asked = [*options.split(), "--protocol", "corrected", "--skip_data_check", "1", "--budget", "9"]
@@ -216,7 +218,7 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
     for option, value, said in (
         ("--budget", "6", "budget 4, not 6"),
         ("--model_seed", "7", "model_seed 1, not 7"),
-        ("--skip_data_check", "1", "skip_data_check 0, not 1"),
+        ("--skip_data_check", "1", "skip_data_check False, not True"),
     ):
         assert run(*trial, "--run_id", "2", option, value) == 2
         assert f"run_1 was made with {said}" in capsys.readouterr().err
@@ -233,14 +235,14 @@ def test_replaced_runs_of_other_settings_do_not_count(
 ) -> None:
     trial = (*TRIAL, "--restarts", "2", "--side_by_side", "1", "--runs_folder", tmp_path)
     assert run(*trial) == 0
-    whole = evaluate.running
+    whole = evaluate.loop
 
-    def interrupted(args: Any, device: torch.device, run_id: int, *rest: Any) -> Fitting[None]:
-        if run_id == 2:
+    def interrupted(env: EnvironmentLogger, *rest: Any) -> Fitting[None]:
+        if env.env.seeds.run_id == 2:
             raise KeyboardInterrupt
-        return whole(args, device, run_id, *rest)
+        return whole(env, *rest)
 
-    monkeypatch.setattr(evaluate, "running", interrupted)
+    monkeypatch.setattr(evaluate, "loop", interrupted)
     assert run(*trial, "--budget", "6", "--overwrite", "1") == 130
     table = read_curves(tmp_path / "Diabetes/2/RandomAgent/accuracies.csv")
     assert list(table.columns) == ["run_1"]

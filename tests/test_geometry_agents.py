@@ -1,4 +1,4 @@
-"""CoreSet, TypiClust and CoreGCN against slow, obvious references (SPEC.md section 3)."""
+"""CoreSet, TypiClust and CoreGCN against slow, obvious references (docs/METHOD.md, section 3)."""
 
 import math
 from collections.abc import Iterator
@@ -114,7 +114,7 @@ def most_typical_by_loops(members: list[int], points: np.ndarray) -> int:
 def typiclust_by_loops(
     points: np.ndarray, pool: int, labels: np.ndarray, count: int, rotate: bool
 ) -> list[int]:
-    """The text of SPEC.md section 3 (rotate: of section 5)."""
+    """The text of docs/METHOD.md, section 3 (rotate: of section 5)."""
     rng = Seeds().numpy("agent")
     clusters = sorted(set(labels.tolist()))
     sizes = {c: sum(label == c for label in labels) for c in clusters}
@@ -262,7 +262,7 @@ def test_typiclust_clusters(labelled: int, clusters: int, monkeypatch: pytest.Mo
         else:
             assert set(settings) == {"init", "n_init", "batch_size", "random_state"}
             assert (settings["n_init"], settings["batch_size"]) == (1, 5000)
-            assert len(np.unique(settings["init"], axis=0)) == clusters  # the best of ten starts
+            assert len(np.unique(np.asarray(settings["init"]), axis=0)) == clusters  # the best of ten starts
         assert isinstance(settings["random_state"], int)
     assert asked[0][2]["random_state"] != asked[1][2]["random_state"]
 
@@ -297,7 +297,7 @@ def test_adjacency_without_its_matrix() -> None:
 
 
 def train_densely(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:
-    """The graph network of SPEC.md with A as a matrix."""
+    """The graph network of docs/METHOD.md with A as a matrix."""
     x = torch.stack([row / math.sqrt(sum(row**2)) for row in x])
     a = dense_adjacency(x)
 

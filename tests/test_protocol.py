@@ -1,4 +1,4 @@
-"""The rows of SPEC.md section 5, end to end: each test fails when the two protocols are swapped."""
+"""The rows of docs/METHOD.md, section 5, end to end: each test fails when the two protocols are swapped."""
 
 import math
 from dataclasses import fields
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from agents import AGENTS
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
+from core.training.trainer import Fit
 from tests.builders import SINGLE, FixedPredictor, fixed_state, make_environment, make_state, torch_rng
 
 both = pytest.mark.parametrize("protocol", [PUBLISHED, CORRECTED], ids=PROTOCOLS)
@@ -55,18 +56,18 @@ def test_early_stopping(variation: str) -> None:
 
 @pytest.mark.parametrize("fitting", ["finetuning", "from_scratch"])
 @both
-def test_refits_within_a_round(protocol: Protocol, fitting: str) -> None:
+def test_refits_within_a_round(protocol: Protocol, fitting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labelled points of each fit of a round of three, and the one set of metrics after it."""
     env = make_environment("gauss", protocol, fitting=fitting)
     state, _ = env.reset()
     sizes: list[list[float]] = []
-    plain = env.trainer.fitting
+    plain = env.trainer.begin
 
-    def watch(x: Tensor, *rest: Tensor) -> object:
+    def watch(x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> Fit:
         sizes.append(x[50:].tolist())
-        return plain(x, *rest)
+        return plain(x, y, x_val, y_val)
 
-    env.trainer.fitting = watch  # type: ignore[assignment, method-assign]
+    monkeypatch.setattr(env.trainer, "begin", watch)
     _, _, _, _, info = env.step([4, 9, 2])
     added = [state.x_unlabeled[i].tolist() for i in (9, 4, 2)]
     if protocol is PUBLISHED and fitting == "finetuning":

@@ -1,10 +1,10 @@
 """Early stopping, minibatches, optimiser and seeds of the training loop."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -54,7 +54,7 @@ class Scripted(nn.Module):
         super().__init__()
         self.theta = nn.Parameter(torch.zeros(1, 1))
         self.dropout = 0.0
-        self.told = iter(())
+        self.told: Iterator[Tensor] = iter(())
         self.batches: list[list[float]] = []
         self.tell(script)
 
@@ -170,6 +170,8 @@ def test_rows_stay_with_their_targets() -> None:
     seen: list[tuple[float, float]] = []
 
     class Pairs(Scripted):
+        validated: ClassVar[Tensor]
+
         def forward(self, x: Tensor, generators: Sequence[torch.Generator]) -> Any:
             return self.watched(super().forward(x, generators), x[0])
 

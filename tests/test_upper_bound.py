@@ -17,10 +17,9 @@ from torch import Tensor, nn
 import compute_upper_bound
 from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds
 from core.cli import run_script
-from core.metrics import Metrics
+from core.metrics import METRICS, Evaluation
 from core.models.variations import load_config
-from core.runs.collecting import read_curves
-from core.runs.layout import FILES
+from core.runs.tables import read_curves
 from core.training.lockstep import fit, fit_side_by_side
 from core.training.trainer import EarlyStopping, FitResult, Trainer
 from core.upper_bound import UpperBound
@@ -30,6 +29,7 @@ from tests.reliability.worker import files
 from tests.shared_data import shared_file
 from tests.test_training import Scripted, forward_separately, make_data, separate_layers, train_scripted
 
+FILES = [metric.file for metric in METRICS.values()]
 WHOLE = ("--dataset", "diabetes", "--variation", "gauss", "--restarts", "2")
 TRIAL = (*WHOLE, "--epoch_limit", "3")
 FOLDER = "runs_gauss/Diabetes/UpperBound"
@@ -50,7 +50,8 @@ def play(env: UpperBound) -> list[dict[str, Any]]:
         assert (terminated, truncated) == (env.finished, False)
         assert ("mae" in info) != env.stopping.stopped
         infos.append(info)
-    return [info for info in infos if "mae" in info]
+    tested = [info for info in infos if "mae" in info]
+    return [{name: value for name, value in info.items() if name != "seconds"} for info in tested]
 
 
 @pytest.mark.parametrize("fitting", ["finetuning", "from_scratch"])
@@ -148,11 +149,13 @@ def test_stops_after_more_than_25_epochs_without_a_new_minimum(
     """Of the validation part's MAE; the test part's has a new minimum in every epoch."""
     env = upper_bound(epoch_limit=100)
 
-    def scripted(_: Any, x: Tensor, *rest: Any) -> Metrics:
+    def scripted(_: Any, x: Tensor, y: Tensor, *rest: Any) -> Evaluation:
+        """A model whose point predictions are all as far from the targets as its MAE is to be."""
         falling = 1 / env.epoch
         of_val = torch.equal(x, torch.from_numpy(env.dataset.x_val))
-        mae = -sum(epoch <= env.epoch for epoch in minima) if of_val else falling
-        return Metrics(mae, falling, falling, falling, [0] * 20)
+        mae = 200 - sum(epoch <= env.epoch for epoch in minima) if of_val else falling
+        zeros = torch.zeros(len(y), dtype=torch.float64)
+        return Evaluation(zeros, zeros + mae, zeros, zeros, [torch.zeros(64, len(y))], [])
 
     monkeypatch.setattr("core.upper_bound.evaluate", scripted)
     monkeypatch.setattr("core.environment.evaluate", scripted)
@@ -162,11 +165,14 @@ def test_stops_after_more_than_25_epochs_without_a_new_minimum(
     for _ in range(2):  # reset begins to count anew
         infos = play(env)
         assert [info["epoch"] for info in infos] == list(range(1, epochs + 1))
-        assert infos[-1]["mae"] == 1 / epochs
+        assert infos[-1]["mae"] == pytest.approx(1 / epochs, rel=1e-12)
 
 
 def test_test_part_reaches_nothing_but_the_metrics() -> None:
     class Swapped(Diabetes):
+        x_test: np.ndarray
+        y_test: np.ndarray
+
         def reset(self) -> None:
             super().reset()
             self.x_test, self.y_test = 1 - self.x_test, self.y_test + 0.5
@@ -214,7 +220,7 @@ def test_same_bytes_alone_in_a_group_and_broken_off(
     assert files(one) == files(two)
 
     with monkeypatch.context() as patch:  # killed in the second epoch: the first one's checkpoint is left
-        patch.setattr("core.runs.logger.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+        patch.setattr("core.runs.checkpoint.SECONDS_BETWEEN_WRITES", 0.0)
         patch.setattr(EnvironmentLogger, "__exit__", lambda *_: None)
         patch.setattr(UpperBound, "stepping", broken_off(UpperBound.stepping))
         assert run(*trial, tmp_path / "parts/runs") == 130
@@ -267,7 +273,7 @@ def test_finished_runs_are_skipped_and_other_settings_refused(
     trial = (*TRIAL, "--runs_folder", tmp_path / "runs")
     assert run(*trial) == 0
     made, said = files(tmp_path), capsys.readouterr().out
-    monkeypatch.delattr(Trainer, "fitting")  # nothing can be trained
+    monkeypatch.delattr(Trainer, "begin")  # nothing can be trained
     assert run(*trial) == 0
     printed = capsys.readouterr()
     assert (printed.err.count("finished already"), printed.out) == (2, said)
@@ -301,6 +307,6 @@ def test_wrong_input_is_one_line_and_code_2(
 def test_defaults_and_what_reaches_the_environment() -> None:
     asked = "--dataset diabetes --protocol corrected --pool_seed 5 --model_seed 6"
     args = compute_upper_bound.parse_arguments(asked.split())
-    env = compute_upper_bound.make_environment(args, 3, torch.device("cpu"))
+    env = compute_upper_bound.make_experiment(args).environment(3)
     assert (env.protocol, env.seeds) == (CORRECTED, Seeds(3, pool_seed=5, model_seed=6))
     assert (args.variation, args.restarts, env.epoch_limit) == ("nf", 15, 1000)

@@ -5,28 +5,27 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import sleep
 
-import pooch
 import requests
 from filelock import FileLock
 from tqdm import tqdm
 
+from ..files import beside
 from .rawfiles import one_line
 
 __all__ = ["DownloadError", "fetch", "is_writable", "writing_alone"]
 
-#: How often a download that broke off is tried again; pooch waits 1, 2, 3 seconds before.
+#: How often a download that broke off is tried again, after 1, 2, 3 seconds.
 RETRIES = 3
 #: Seconds to wait for a connection, and for the next bytes.
 TIMEOUT = (10, 30)
+#: Answers of a server that may pass, beside those from 500.
+PASSING = (408, 425, 429)
 
 
 class DownloadError(Exception):
     """An address did not give its file; the text says why, on one line."""
-
-
-class _RefusedError(OSError):
-    """The server has answered for good; no RequestException, so that pooch does not try again."""
 
 
 def is_writable(folder: Path) -> bool:
@@ -60,33 +59,37 @@ def fetch(url: str, target: Path) -> None:
         DownloadError: the address does not answer, refuses, or gives no whole file; no file is left.
     """
     print(f"downloading {url}", file=sys.stderr)
-    pooch.get_logger().setLevel("ERROR")  # its log names the temporary file only
-    store = pooch.create(
-        path=target.parent,
-        base_url="",
-        registry={target.name: None},
-        urls={target.name: url},
-        retry_if_failed=RETRIES,
-    )
-    try:
-        store.fetch(target.name, downloader=_download)
-        target.chmod(0o644)  # pooch leaves it readable by its owner alone
-    except (OSError, ValueError) as error:  # requests' own errors are OSErrors
-        raise DownloadError(_reason(error)) from error
-
-
-def _download(url: str, output_file: str, store: object) -> None:
-    """One attempt, for pooch."""
-    # total=1: pooch asks for the truth value of the bar, which a bar without a total has not.
-    with tqdm(total=1, unit="B", unit_scale=True, leave=False, disable=None) as bar:
-        http = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)
+    for attempt in range(RETRIES + 1):
         try:
-            http(url, output_file, store)
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            if 400 <= status < 500 and status not in (408, 425, 429):  # these three may pass
-                raise _RefusedError(f"HTTP status {status}") from error
-            raise
+            with beside(target) as part:
+                _download(url, part)
+                os.replace(part, target)
+            return
+        except OSError as error:  # requests' own errors are OSErrors
+            if attempt == RETRIES or not _may_pass(error):
+                raise DownloadError(_reason(error)) from error
+        sleep(attempt + 1)
+
+
+def _download(url: str, target: Path) -> None:
+    with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
+        answer.raise_for_status()
+        size = int(answer.headers.get("Content-Length", 0)) or None
+        with (
+            target.open("wb") as file,
+            tqdm(total=size, unit="B", unit_scale=True, leave=False, disable=None) as bar,
+        ):
+            for piece in answer.iter_content(1 << 16):
+                file.write(piece)
+                bar.update(len(piece))
+
+
+def _may_pass(error: OSError) -> bool:
+    """Whether another attempt may succeed: not if the server has answered for good, or the disk is full."""
+    if isinstance(error, requests.HTTPError):
+        return error.response.status_code >= 500 or error.response.status_code in PASSING
+    lost = requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError
+    return isinstance(error, lost)
 
 
 def _reason(error: Exception) -> str:

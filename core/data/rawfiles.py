@@ -4,6 +4,7 @@ Everything is read in place, in memory: nothing is unpacked on disk (the largest
 """
 
 import gzip
+import hashlib
 import io
 import re
 import warnings
@@ -31,7 +32,9 @@ def one_line(error: object, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def read_raw(path: Path, columns: Sequence[str], *, member: str = "", variable: str = "") -> pd.DataFrame:
+def read_raw(
+    path: Path, columns: Sequence[str], *, member: str = "", variable: str = "", sha256: str | None = None
+) -> pd.DataFrame:
     """Reads a raw table; the kind of file is told by its name (no suffix: ARFF, as OpenML names it).
 
     Args:
@@ -41,12 +44,14 @@ def read_raw(path: Path, columns: Sequence[str], *, member: str = "", variable: 
             columns get these names, in this order.
         member: the file inside a zip archive, found by its last name in whatever folder.
         variable: the matrix inside a MATLAB file.
+        sha256: of the file as it is unpacked (of the member of an archive); None takes any.
 
     Returns:
         The table as it stands in the file: nothing about its values is checked.
 
     Raises:
-        UnusableError: the file is damaged, of another kind, or has another number of columns.
+        UnusableError: the file is damaged, of another kind, or has another number of columns, or
+            another hash.
     """
     try:
         name, content = path.name.removesuffix(".gz"), path.read_bytes()
@@ -54,6 +59,8 @@ def read_raw(path: Path, columns: Sequence[str], *, member: str = "", variable: 
             content = gzip.decompress(content)
         if name.endswith(".zip"):
             name, content = member, _zip_member(content, member)
+        if sha256 and (found := hashlib.sha256(content).hexdigest()) != sha256:
+            raise UnusableError(f"SHA-256 {found} instead of {sha256}")
         with warnings.catch_warnings():
             # What pandas only warns of (rows longer than the header) is a damaged file here.
             warnings.simplefilter("error", pd.errors.ParserWarning)

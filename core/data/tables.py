@@ -14,7 +14,7 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 import pandas as pd
 
-from ..dataset import Dataset
+from ..dataset import TRAIN_SHARE, VALIDATION_SHARE, Dataset
 from ..errors import UserError
 from ..files import beside, write_file
 from .downloads import DownloadError, fetch, is_writable, writing_alone
@@ -60,7 +60,8 @@ class Table(Dataset, ABC):
     """A dataset read from a published table, which a subclass declares by its class attributes.
 
     In the data folder the following are looked for, in this order: the cache `<name>.npz`; each of
-    `files`, also with `.gz`; else the table is downloaded from the first of `urls` that gives it.
+    `files`, also with `.gz`; else the table is downloaded from the first of `urls` that gives it, if
+    it declares any.
     The first raw file found must pass the check: its columns, rows and the mean of its target, and
     a finite number (or a known category) in every cell that is used. What has passed is cached where the
     folder can be written to. With `skip_data_check`, other rows and another mean are told on stderr and
@@ -77,10 +78,14 @@ class Table(Dataset, ABC):
     name: ClassVar[str]
     #: Raw files that may lie in the data folder: the names that say most first.
     files: ClassVar[tuple[str, ...]]
+    #: Addresses of the raw file, the first to be tried first; none: only the user has it.
+    urls: ClassVar[tuple[str, ...]] = ()
     #: The name under which a download is stored; one of `files`.
-    download: ClassVar[str]
-    #: Addresses of that file, the first to be tried first.
-    urls: ClassVar[tuple[str, ...]]
+    download: ClassVar[str] = ""
+    #: SHA-256 of raw files as they are unpacked, where it is known: of an archive's member, since no
+    #: archive's own is, nor that of OpenML's ARFF files. Only a download must have it: a file that lies
+    #: there may have other line ends, and what it holds is checked in any case.
+    sha256: ClassVar[Mapping[str, str]] = {}
     #: The file inside a zip archive, and the matrix inside a MATLAB file, where there is such a file.
     member: ClassVar[str] = ""
     variable: ClassVar[str] = ""
@@ -186,14 +191,19 @@ class Table(Dataset, ABC):
                 try:
                     table = cls._read(path, skip_data_check)
                 except UnusableError as error:
-                    raise UserError(
-                        f"{cls.name}: {path}: {error}; remove it and fetch {cls.urls[0]}, "
-                        f"by hand as {folder / cls.download} or by download_all_datasets.py"
-                    ) from error
+                    raise UserError(f"{cls.name}: {path}: {error}{cls._another_file(folder)}") from error
                 if table.data_check == PASSED:
                     cls._store(folder, table)
                 return table
         return None
+
+    @classmethod
+    def _another_file(cls, folder: Path) -> str:
+        """What to do about a raw file that cannot be used; nothing where it is the user's only one."""
+        if not cls.urls:
+            return ""
+        by_hand = f"by hand as {folder / cls.download} or by download_all_datasets.py"
+        return f"; remove it and fetch {cls.urls[0]}, {by_hand}"
 
     @classmethod
     def _raw_files(cls, folder: Path) -> Iterator[Path]:
@@ -203,13 +213,13 @@ class Table(Dataset, ABC):
 
     @classmethod
     def _from_network(cls, folder: Path, skip_data_check: bool) -> LoadedTable:
+        absent = f"{cls.name}: none of {', '.join(cls.files)} is in {folder}"
+        if not cls.urls:
+            raise UserError(f"{absent}; put the file there, or name its folder with --data_folder")
         target = folder / cls.download
         by_hand = f"fetch {cls.urls[0]} by hand and save it as {target}"
         if not is_writable(folder):
-            raise UserError(
-                f"{cls.name}: none of {', '.join(cls.files)} is in {folder}, "
-                f"and nothing can be written there; {by_hand}"
-            )
+            raise UserError(f"{absent}, and nothing can be written there; {by_hand}")
         with writing_alone(target):
             # Another process may have fetched it while this one waited.
             table = cls._from_folder(folder, skip_data_check)
@@ -228,7 +238,8 @@ class Table(Dataset, ABC):
         """Fetches and reads the table; a file that fails the check never bears its final name."""
         with beside(target) as part:
             fetch(url, part)
-            table = cls._read(part, skip_data_check)
+            unpacked = cls.member if cls.download.endswith(".zip") else cls.download
+            table = cls._read(part, skip_data_check, cls.sha256.get(unpacked))
             table = LoadedTable(table.x, table.y, target, table.data_check)
             if table.data_check == PASSED:
                 os.replace(part, target)
@@ -238,13 +249,13 @@ class Table(Dataset, ABC):
     # --- the check -------------------------------------------------------------------------
 
     @classmethod
-    def _read(cls, path: Path, skip_data_check: bool) -> LoadedTable:
-        """Reads and checks a raw file.
+    def _read(cls, path: Path, skip_data_check: bool, sha256: str | None = None) -> LoadedTable:
+        """Reads and checks a raw file; its hash too, if one is given, whatever `skip_data_check` says.
 
         Raises:
             UnusableError: nothing can be trained on it, or it differs and the check is on.
         """
-        frame = read_raw(path, cls.columns, member=cls.member, variable=cls.variable)
+        frame = read_raw(path, cls.columns, member=cls.member, variable=cls.variable, sha256=sha256)
         missing = [column for column in cls.columns if column not in frame]
         if missing:
             names = one_line(", ".join(missing))
@@ -259,8 +270,9 @@ class Table(Dataset, ABC):
 
     @classmethod
     def _fills_seed_set(cls, n: int) -> bool:
-        train = int(0.8 * n)
-        return train - int(0.2 * train) >= cls.seed_set and int(0.2 * train) > 0
+        train = int(TRAIN_SHARE * n)
+        validation = int(VALIDATION_SHARE * train)
+        return train - validation > cls.seed_set and validation > 0
 
     @classmethod
     def _shape_difference(cls, frame: pd.DataFrame) -> str:

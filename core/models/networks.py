@@ -24,7 +24,7 @@ from .masks import dropout
 __all__ = ["MODELS", "DensityModel", "Layer"]
 
 #: The models by the name that a run's settings have for them.
-MODELS: Registry["DensityModel"] = Registry("model")
+MODELS: Registry["DensityModel"] = Registry("model", folders=False)
 
 
 class Layer(NamedTuple):

@@ -13,7 +13,7 @@ __all__ = ["NeuralSplineFlow"]
 
 @MODELS.register("nsf")
 class NeuralSplineFlow(DensityModel):
-    """Two rational-quadratic splines on y, each with its own MLP h-64-64-23 (SPEC.md section 2)."""
+    """Two rational-quadratic splines on y, each with its own MLP h-64-64-23 (docs/METHOD.md, section 2)."""
 
     variation = "nf"
     label, plural = "normalizing flow", "flows"

@@ -3,13 +3,12 @@
 The tables are those of `core.report.reader`; each function takes what the one before it gives.
 """
 
-from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import scikit_posthocs
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from .reader import EXPERIMENT, TASK
 
@@ -36,7 +35,7 @@ def select(table: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
 
 
 def areas(curves: pd.DataFrame) -> pd.DataFrame:
-    """The area under each run's learning curve: the mean of its rows (SPEC.md section 4).
+    """The area under each run's learning curve: the mean of its rows (docs/METHOD.md, section 4).
 
     Returns:
         One row a run and metric: `EXPERIMENT`, `run`, `metric`, `area`; lower is better.
@@ -89,7 +88,7 @@ class Blocks(NamedTuple):
 
 
 def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
-    """The blocks in which every agent has a run (SPEC.md section 4).
+    """The blocks in which every agent has a run (docs/METHOD.md, section 4).
 
     Tasks that a single agent has tried do not count.
     """
@@ -131,22 +130,29 @@ def compare(table: pd.DataFrame) -> Comparison:
     Args:
         table: as `Blocks.table`, with at least two agents and one block.
     """
-    agents = list(table.columns)
+    agents = [str(agent) for agent in table.columns]
     friedman = np.nan
     if len(agents) > 2 and table.nunique(axis=1).max() > 1:
-        friedman = float(stats.friedmanchisquare(*(table[agent] for agent in agents)).pvalue)
-    pairs = list(combinations(agents, 2))
-    raw = [_wilcoxon(table[a], table[b]) for a, b in pairs]
-    p_values = pd.DataFrame(1.0, agents, agents)
-    for (a, b), p in zip(pairs, multipletests(raw, method="holm")[1], strict=True):
-        p_values.loc[a, b] = p_values.loc[b, a] = p
-    return Comparison(ranks(table).mean().sort_values(), friedman, p_values)
+        friedman = float(stats.friedmanchisquare(*table.to_numpy().T).pvalue)
+    return Comparison(ranks(table).mean().sort_values(), friedman, _pairs(table.set_axis(agents, axis=1)))
 
 
-def _wilcoxon(a: pd.Series, b: pd.Series) -> float:
-    if (a == b).all():  # two agents that always choose alike: scipy divides by zero
-        return 1.0
-    return float(stats.wilcoxon(a, b, zero_method="pratt").pvalue)
+def _pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """Holm-corrected p-values of Wilcoxon's test for all pairs of columns."""
+    areas = table.to_numpy()
+    p_values = pd.DataFrame(1.0, table.columns, table.columns)
+    if len(table) > 1:  # with one block nothing differs, and scipy refuses a tie
+        with np.errstate(invalid="ignore"):
+            p_values = scikit_posthocs.posthoc_wilcoxon(
+                table.melt(var_name="agent", value_name="area"),
+                val_col="area",
+                group_col="agent",
+                zero_method="pratt",
+                p_adjust="holm",
+            )
+    # Two agents that always choose alike: scipy divides zero by zero, which Holm counts as the highest p.
+    alike = (areas[:, :, None] == areas[:, None, :]).all(axis=0)
+    return p_values.mask(alike, 1.0)
 
 
 def wins(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.DataFrame:

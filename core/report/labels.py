@@ -2,17 +2,11 @@
 
 from typing import Any
 
+from ..agent import AGENTS
 from ..models.variations import VARIATIONS
 
-__all__ = ["METRICS", "agent_label", "task_label"]
+__all__ = ["agent_label", "dataset_label", "task_label"]
 
-METRICS = {
-    "mae": "MAE",
-    "nll": "NLL",
-    "crps": "CRPS",
-    "calibration": "calibration error",
-    "validation_nll": "validation NLL",
-}
 _WORDS = {
     "coreset": "CoreSet",
     "typiclust": "TypiClust",
@@ -27,7 +21,18 @@ _WORDS = {
 
 
 def agent_label(name: str) -> str:
-    """An agent's name for people: `BALSA EMD` for `balsa_emd`."""
+    """An agent's name for people: its class's own `label`, or `BALSA EMD` for `balsa_emd`."""
+    cls = AGENTS.classes.get(name)
+    # Not an inherited one: two agents of one label could not be told apart.
+    return (vars(cls).get("label") if cls else "") or _in_words(name)
+
+
+def dataset_label(name: str) -> str:
+    """A dataset's name for people: `Parkinsons` for `pakinsons`."""
+    return _in_words(name)
+
+
+def _in_words(name: str) -> str:
     if name in _WORDS:
         return _WORDS[name]
     text = " ".join(_WORDS.get(word, word) for word in name.split("_"))
@@ -38,7 +43,7 @@ def task_label(task: dict[str, Any]) -> str:
     """What is the same for all of a figure, for people: its data set, model, protocol, query size."""
     parts = []
     if "dataset" in task:
-        parts.append(agent_label(task["dataset"]))
+        parts.append(dataset_label(task["dataset"]))
     if "variation" in task:
         name = task["variation"]  # stored results may be of a model that is not here
         parts.append(VARIATIONS[name].label if name in VARIATIONS else name)

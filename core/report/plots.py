@@ -9,7 +9,7 @@ draws the learning curves of all agents on one task.
 """
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,13 @@ from scipy import stats
 
 from ..cli import ArgumentParser, at_least, run_script
 from ..errors import UserError
+from ..metrics import METRICS, PIT_BINS
 from ..models.variations import DEFAULT, VARIATIONS
 from ..protocol import PROTOCOLS
 from .analysis import Blocks, Comparison, interval, select
-from .labels import METRICS, agent_label, task_label
+from .labels import agent_label, dataset_label, task_label
 from .reader import TASK, load_results
+from .styles import COLOURS, ordered, style
 
 __all__ = [
     "calibration",
@@ -39,40 +41,31 @@ __all__ = [
     "upper_bound_curves",
 ]
 
+#: Lines for the upper bound, the calibrated model: what agents are held against.
+_REFERENCE: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 2))}
+_CONFIDENCE = 0.95
+#: With fewer runs each is drawn by itself: an interval of so few says little.
+_INTERVAL_RUNS = 5
+#: More histograms than these could not be told apart.
 _HISTOGRAMS = 7
-# Okabe & Ito without their yellow, which is too pale on paper: told apart by the colour-blind as well.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
-_LINES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
-# Fixed, so that an agent looks the same whoever else is there. Who is most often compared comes first, and
-# differs from the others there in colour, not in line alone.
-_AGENTS = (
-    *("balsa_emd", "balsa_kl_pairs", "balsa_kl_grid", "coreset", "bald", "typiclust", "coregcn"),
-    *("bald_dist_entropy", "bald_dist_std", "nflows_out", "balsa_entropy", "nf_conf", "nf_entropy", "nf_std"),
-    *(
-        "balsa_emd_dual",
-        "balsa_kl_pairs_dual",
-        "balsa_kl_grid_dual",
-        "gauss_std",
-        "gauss_entropy",
-        "gauss_lc",
-    ),
-    *("balsa_emd_full", "balsa_kl_grid_norm", "balsa_kl_diff", "balsa_kl_anomaly", "nf_sample_std"),
-)
-
-
-def _style(agent: str) -> dict[str, Any]:
-    """The agent's colour and line, whoever else is in the figure."""
-    if agent == "random":
-        return {"color": "black", "linestyle": "-"}
-    # An agent of one's own gets a style by its name, the same each time.
-    i = _AGENTS.index(agent) if agent in _AGENTS else len(_AGENTS) + sum(agent.encode())
-    return {"color": _COLOURS[i % len(_COLOURS)], "linestyle": _LINES[i // len(_COLOURS) % len(_LINES)]}
-
-
-def _ordered(agents: Iterable[str]) -> list[str]:
-    """Random first, then as in `_AGENTS`, then by name."""
-    rank = {name: i for i, name in enumerate(("random", *_AGENTS))}
-    return sorted(set(agents), key=lambda agent: (rank.get(agent, len(rank)), agent))
+#: The y axis breaks where the first tenth of the curves is above the rest by more than half the rest's span.
+_BEGINNING, _FAR_ABOVE = 0.1, 0.5
+#: Space above and below the curves, as a share of what they span.
+_MARGIN = 0.05
+#: Height of the part above a break, and the gap, as shares of the part below.
+_ABOVE, _GAP = 0.28, 0.04
+#: Inches: of a figure with panels, and of a row for an agent.
+_PANEL_HEIGHT, _ROW = 3.8, 0.28
+#: Inches that the label of a colour bar needs.
+_COLOUR_BAR = 2.0
+#: Points.
+_NOTE, _CELL = 10, 8
+_LINE, _THIN = 1.3, 0.6
+_FAINT, _BAND = 0.6, 0.15
+#: Width that the agents' markers of one query size take, where 1 is the distance to the next.
+_SIDE_BY_SIDE = 0.5
+#: Share of the colour map's limit from which black text would not be seen.
+_DARK = 0.65
 
 
 def _figure(width: float, height: float, columns: int = 1, **kwargs: Any) -> tuple[Figure, list[Axes]]:
@@ -84,24 +77,63 @@ def _figure(width: float, height: float, columns: int = 1, **kwargs: Any) -> tup
     return figure, list(axes)
 
 
-def _legend(figure: Figure, panel: Axes) -> None:
+def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
     """One legend for all panels, beside them."""
-    handles, labels = panel.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", frameon=False, handlelength=3)
+    shown: dict[str, Any] = {}
+    for panel in panels:
+        handles, labels = panel.get_legend_handles_labels()
+        shown = dict(zip(labels, handles, strict=True)) | shown
+    figure.legend(list(shown.values()), list(shown), loc="outside right upper", frameon=False, handlelength=3)
 
 
-def _draw_curves(panel: Axes, curves: pd.DataFrame, bands: bool = True) -> None:
-    """Mean over the runs of each agent, in a band: the 95 % confidence interval of the mean."""
-    for agent in _ordered(curves["agent"]):
+def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True) -> None:
+    """Mean over the runs of each agent, and how they spread: as a band, or, of few runs, line by line."""
+    for agent in ordered(curves["agent"]):
         table = curves[curves["agent"] == agent].pivot(index="labelled", columns="run", values="value")
-        mean, count, style = table.mean(axis=1), table.count(axis=1), _style(agent)
-        label = agent_label(agent) + (f" ({table.shape[1]})" if bands else "")
-        panel.plot(mean.index, mean, label=label, linewidth=1.3, **style)
-        if bands and table.shape[1] > 1:
-            half = stats.t.ppf(0.975, (count - 1).clip(lower=1)) * table.sem(axis=1)
+        mean, count, look = table.mean(axis=1), table.count(axis=1), style(agent)
+        label = agent_label(agent) + (f" ({table.shape[1]})" if spread else "")
+        panel.plot(mean.index, mean, label=label, linewidth=_LINE, **look)
+        if spread and table.shape[1] >= _INTERVAL_RUNS:
+            quantile = stats.t.ppf((1 + _CONFIDENCE) / 2, (count - 1).clip(lower=1))
+            half = quantile * table.sem(axis=1)
             panel.fill_between(
-                mean.index, mean - half, mean + half, color=style["color"], alpha=0.15, linewidth=0
+                mean.index, mean - half, mean + half, color=look["color"], alpha=_BAND, linewidth=0
             )
+        elif spread and table.shape[1] > 1:
+            panel.plot(table.index, table, linewidth=_THIN, alpha=_FAINT, **look)
+
+
+def _draw_all(panel: Axes, draw: Callable[[Axes], None]) -> None:
+    """Draws lines, and breaks the y axis where their beginning is far above the rest.
+
+    The part above the break is a panel of its own, a child of this one; nothing that is finite is cut off but
+    the edges of bands.
+    """
+    draw(panel)
+    points = np.concatenate([np.empty((0, 2)), *(line.get_xydata() for line in panel.get_lines())])
+    x, y = points[np.isfinite(points).all(axis=1)].T
+    if not len(y):
+        return
+    rest = y[x >= x.min() + _BEGINNING * np.ptp(x)]
+    low, high, top = y.min(), rest.max(), y.max()
+    if low == top:
+        return
+    if not top - high > _FAR_ABOVE * (high - rest.min()) > 0:
+        margin = _MARGIN * (top - low)
+        panel.set_ylim(low - margin, top + margin)
+        return
+    high += _MARGIN * (high - low)
+    panel.set_ylim(low - _MARGIN * (high - low), high)
+    above = panel.inset_axes((0, 1 + _GAP, 1, _ABOVE), sharex=panel)
+    draw(above)
+    above.set_ylim(high, top + _MARGIN * (top - high))
+    above.grid(alpha=0.3)
+    above.locator_params(axis="y", nbins=3)
+    above.tick_params(axis="x", bottom=False, labelbottom=False)
+    above.spines[["top", "right", "bottom"]].set_visible(False)
+    for part, end in ((panel, 1), (above, 0)):
+        slash = [(-1, -0.5), (1, 0.5)]
+        part.plot(0, end, transform=part.transAxes, marker=slash, markersize=9, color="black", clip_on=False)
 
 
 def learning_curves(
@@ -110,38 +142,38 @@ def learning_curves(
     """MAE, NLL and CRPS over the labelled points, for all agents of one task.
 
     A line is the mean over an agent's runs (their number is in the legend), the band around it the
-    95 % confidence interval of the mean by Student's t. Where the beginning is far above the rest,
-    the y axis leaves it out.
+    95 % confidence interval of the mean by Student's t; of fewer than five runs each has a thin line
+    instead. Where the beginning is far above the rest, the y axis is broken.
 
     Args:
         curves: of one task, as of `Results.curves`.
         upper_bounds: as of `Results.upper_bounds`, of the same dataset, variation and protocol.
     """
-    figure, panels = _figure(13, 3.8, 3, sharex=True)
+    figure, panels = _figure(13, _PANEL_HEIGHT, 3, sharex=True)
     for panel, metric in zip(panels, ("mae", "nll", "crps"), strict=True):
         of_metric = curves[curves["metric"] == metric]
-        _draw_curves(panel, of_metric)
-        if upper_bounds is not None and len(upper_bounds):
+        bound = np.nan
+        if upper_bounds is not None:
             bound = _last_epochs(upper_bounds[upper_bounds["metric"] == metric]).mean()
-            ends = [of_metric["labelled"].min(), of_metric["labelled"].max()]
-            panel.plot(ends, [bound] * 2, color="#555555", linestyle=(0, (1, 2)), label="full data set")
-        panel.set(xlabel="labelled points", ylabel=f"{METRICS[metric]} (scaled target)")
-        _limit_to_means(panel, of_metric)
+
+        def draw(panel: Axes, of_metric: pd.DataFrame = of_metric, bound: float = bound) -> None:
+            _draw_curves(panel, of_metric)
+            if not np.isnan(bound) and len(of_metric):
+                ends = [of_metric["labelled"].min(), of_metric["labelled"].max()]
+                panel.plot(ends, [bound] * 2, label="full data set", **_REFERENCE)
+
+        _draw_all(panel, draw)
+        panel.set(xlabel="labelled points", ylabel=f"{METRICS[metric].label} (scaled target)")
     figure.suptitle(title)
-    _legend(figure, panels[0])
+    _legend(figure, panels)
+    _settle(figure)
     return figure
 
 
-def _limit_to_means(panel: Axes, curves: pd.DataFrame) -> None:
-    """Limits the y axis by the mean curves: wide bands and the first points would squeeze them flat."""
-    means = curves.groupby(["agent", "labelled"], observed=True)["value"].mean()
-    labelled = means.index.get_level_values("labelled")
-    later = means[labelled >= labelled.min() + (labelled.max() - labelled.min()) / 10]
-    drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in panel.get_lines()])
-    means, later, drawn = (values[np.isfinite(values)] for values in (means, later, drawn))
-    if len(later) and (span := later.max() - later.min()) > 0:
-        low, high = drawn.min(), min(means.max() + 0.1 * span, later.max() + 0.5 * span)
-        panel.set_ylim(low - 0.15 * span, max(high, drawn[drawn <= later.max()].max()))
+def _settle(figure: Figure) -> None:
+    """Lays out a figure with broken axes: they change heights, those the ticks, and those the widths."""
+    if any(panel.child_axes for panel in figure.axes):
+        figure.draw_without_rendering()
 
 
 def _last_epochs(upper_bounds: pd.DataFrame) -> pd.Series:
@@ -150,25 +182,29 @@ def _last_epochs(upper_bounds: pd.DataFrame) -> pd.Series:
 
 
 def upper_bound_curves(upper_bounds: pd.DataFrame, title: str = "") -> Figure:
-    """MAE, NLL and CRPS over the epochs of training on the whole train part: a line a run."""
-    figure, panels = _figure(12, 3.6, 3, sharex=True)
+    """MAE, NLL and CRPS over the epochs of training on the whole train part: a line a run.
+
+    A dot is a run's last epoch. Where the beginning is far above the rest, the y axis is broken.
+    """
+    figure, panels = _figure(12, _PANEL_HEIGHT, 3, sharex=True)
     for panel, metric in zip(panels, ("mae", "nll", "crps"), strict=True):
-        of_metric = upper_bounds[upper_bounds["metric"] == metric]
-        pale = max(0.3, of_metric["run"].nunique() ** -0.5)
-        for _, run in of_metric.groupby("run"):
-            panel.plot(run["epoch"], run["value"], color=_COLOURS[0], linewidth=0.6, alpha=pale)
-            panel.plot(
-                run["epoch"].iloc[-1], run["value"].iloc[-1], "o", color=_COLOURS[1], markersize=4, zorder=3
-            )
+        of_metric = upper_bounds[upper_bounds["metric"] == metric].sort_values("epoch")
+        pale = max(0.3, max(of_metric["run"].nunique(), 1) ** -0.5)
+
+        def draw(panel: Axes, of_metric: pd.DataFrame = of_metric, pale: float = pale) -> None:
+            for _, run in of_metric.groupby("run"):
+                panel.plot(run["epoch"], run["value"], color=COLOURS[0], linewidth=_THIN, alpha=pale)
+                end = run.iloc[-1]
+                panel.plot(end["epoch"], end["value"], "o", color=COLOURS[1], markersize=4, zorder=3)
+
+        _draw_all(panel, draw)
         last = _last_epochs(of_metric)
-        panel.set_title(f"last epoch: {last.mean():.4f} (mean of {len(last)})", fontsize=10)
-        panel.set(xlabel="epochs", ylabel=f"{METRICS[metric]} (scaled target)")
-        # The first epochs are far above all others.
-        values = of_metric[np.isfinite(of_metric["value"])]
-        low, high = values["value"].min(), values.loc[values["epoch"] > 3, "value"].quantile(0.98)
-        if high > low:
-            panel.set_ylim(low - 0.05 * (high - low), high + 0.3 * (high - low))
+        panel.set(xlabel="epochs", ylabel=f"{METRICS[metric].label} (scaled target)")
+        if len(last):
+            said = f"last epoch: {last.mean():.4f} (mean of {len(last)})"
+            panel.set_title(said, fontsize=_NOTE, y=1 + _GAP + _ABOVE if panel.child_axes else 1)
     figure.suptitle(title)
+    _settle(figure)
     return figure
 
 
@@ -176,8 +212,8 @@ def critical_differences(found: Blocks, compared: Comparison, title: str = "") -
     """Mean ranks of the agents; a bar joins those, dotted on it, that do not differ at 5 % (Demšar, 2006)."""
     mean_ranks = compared.mean_ranks.rename(agent_label)
     p_values = compared.p_values.rename(index=agent_label, columns=agent_label)
-    colours = {agent_label(agent): _style(agent)["color"] for agent in compared.mean_ranks.index}
-    figure = Figure(figsize=(8, 1.8 + 0.22 * len(mean_ranks)), layout="constrained")
+    colours = {agent_label(agent): style(agent)["color"] for agent in compared.mean_ranks.index}
+    figure = Figure(figsize=(8, 1.8 + _ROW * len(mean_ranks)), layout="constrained")
     panel = figure.subplots()
     drawn = scikit_posthocs.critical_difference_diagram(
         mean_ranks,
@@ -186,7 +222,7 @@ def critical_differences(found: Blocks, compared: Comparison, title: str = "") -
         label_fmt_left="{label} ({rank:.2f})",
         label_fmt_right="({rank:.2f}) {label}",
         color_palette=colours,
-        label_props={"fontsize": 9},
+        label_props={"fontsize": _NOTE},
         crossbar_props={"linewidth": 2.5, "marker": "o", "markersize": 5},
     )
     for i, bar in enumerate(line for lines in drawn["crossbars"] for line in np.atleast_1d(lines)):
@@ -198,35 +234,44 @@ def critical_differences(found: Blocks, compared: Comparison, title: str = "") -
         said.append(f"{found.incomplete} more blocks lack runs")
     if found.left_out:
         said.append("without a run in some task: " + ", ".join(map(agent_label, found.left_out)))
-    panel.set_title("\n".join(textwrap.fill(line, 90) for line in said), fontsize=10)
+    panel.set_title("\n".join(textwrap.fill(line, 90) for line in said), fontsize=_NOTE)
     return figure
 
 
 def query_sizes(areas: pd.DataFrame, title: str = "") -> Figure:
     """Areas under the curves of MAE and NLL over the query size, for all agents of one dataset.
 
-    A marker is the mean over the runs, its line the 95 % bootstrap confidence interval.
+    A marker is the mean over the runs, its line the 95 % bootstrap confidence interval; of fewer than
+    five runs each has a dot instead.
     """
-    figure, panels = _figure(11, 3.8, 2)
+    figure, panels = _figure(11, _PANEL_HEIGHT, 2)
     sizes = sorted(areas["query_size"].unique())
-    agents = _ordered(areas["agent"])
+    agents = ordered(areas["agent"])
     for panel, metric in zip(panels, ("mae", "nll"), strict=True):
         of_metric = areas[areas["metric"] == metric]
         for i, agent in enumerate(agents):
             of_agent = of_metric[of_metric["agent"] == agent].groupby("query_size")["area"]
             if not of_agent.ngroups:
                 continue
+            look = style(agent)
+            shift = _SIDE_BY_SIDE * ((i + 0.5) / len(agents) - 0.5)
+            for size, values in of_agent:
+                at = sizes.index(size) + shift
+                if len(values) >= _INTERVAL_RUNS:
+                    panel.vlines(at, *interval(values, _CONFIDENCE), color=look["color"], linewidth=1)
+                else:
+                    panel.plot(
+                        [at] * len(values), values, ".", color=look["color"], alpha=_FAINT, markersize=4
+                    )
             mean = of_agent.mean()
-            shift = 0.5 * ((i + 0.5) / len(agents) - 0.5)  # side by side, not on top of each other
-            at = [sizes.index(size) + shift for size in mean.index]
-            ends = np.array([interval(values) for _, values in of_agent]).T
-            style = _style(agent)
-            panel.vlines(at, *ends, color=style["color"], linewidth=1)
-            panel.plot(at, mean, marker="o", markersize=4, linewidth=1, label=agent_label(agent), **style)
+            at_means = [sizes.index(size) + shift for size in mean.index]
+            panel.plot(
+                at_means, mean, marker="o", markersize=4, linewidth=1, label=agent_label(agent), **look
+            )
         panel.set_xticks(range(len(sizes)), [str(size) for size in sizes])
-        panel.set(xlabel="query size", ylabel=f"area under the curve of {METRICS[metric]}")
+        panel.set(xlabel="query size", ylabel=f"area under the curve of {METRICS[metric].label}")
     figure.suptitle(title)
-    _legend(figure, panels[0])
+    _legend(figure, panels)
     return figure
 
 
@@ -242,26 +287,26 @@ def heat_map(relative: pd.DataFrame, metric: str, title: str = "") -> Figure:
     values = 100 * (relative["ratio"] - 1) if per_cent else relative["difference"]
     columns = ["dataset", "variation", "query_size"]
     table = relative.assign(value=values).pivot(index="agent", columns=columns, values="value")
-    table = table.sort_index(axis=1).loc[_ordered(table.index)]
-    figure = Figure(figsize=(3.2 + 0.75 * table.shape[1], 1.8 + 0.28 * len(table)), layout="constrained")
+    table = table.sort_index(axis=1).loc[ordered(table.index)]
+    # Room for the label of the colour bar, however few agents there are.
+    size = (3.2 + 0.75 * table.shape[1], 1.8 + max(_ROW * len(table), _COLOUR_BAR))
+    figure = Figure(figsize=size, layout="constrained")
     panel = figure.subplots()
     limit = np.nanquantile(np.abs(table), 0.95) or 1.0
     image = panel.imshow(table, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
     for (row, column), value in np.ndenumerate(table.to_numpy(dtype=float)):
         if not np.isnan(value):
-            dark = abs(value) > 0.65 * limit
+            colour = "white" if abs(value) > _DARK * limit else "black"
             text = f"{value:+.1f}" if per_cent else f"{value:+.2f}"
-            panel.text(
-                column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black"
-            )
-    names = [f"{agent_label(data)}\n{variation}, {size}" for data, variation, size in table.columns]
+            panel.text(column, row, text, ha="center", va="center", fontsize=_CELL, color=colour)
+    names = [f"{dataset_label(data)}\n{variation}, {size}" for data, variation, size in table.columns]
     panel.set_xticks(
-        range(table.shape[1]), names, fontsize=8, rotation=45, ha="right", rotation_mode="anchor"
+        range(table.shape[1]), names, fontsize=_CELL, rotation=45, ha="right", rotation_mode="anchor"
     )
-    panel.set_yticks(range(len(table)), [agent_label(agent) for agent in table.index], fontsize=9)
+    panel.set_yticks(range(len(table)), [agent_label(agent) for agent in table.index], fontsize=_NOTE)
     unit = "%" if per_cent else "difference"
-    figure.colorbar(image, label=f"{METRICS[metric]} beside random ({unit})")
-    panel.set_title(title, fontsize=10)
+    figure.colorbar(image).set_label(f"{METRICS[metric].label}\nbeside random ({unit})", fontsize=_NOTE)
+    panel.set_title(title, fontsize=_NOTE)
     return figure
 
 
@@ -276,29 +321,27 @@ def calibration(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "") -> Fig
     Args:
         curves, pit: of one task, as of `Results`.
     """
-    figure, (left, middle, right) = _figure(13, 3.8, 3)
+    figure, (left, middle, right) = _figure(13, _PANEL_HEIGHT, 3)
     errors = curves[curves["metric"] == "calibration"]
-    _draw_curves(left, errors, bands=False)  # they would fill the panel
-    _limit_to_means(left, errors)
-    left.set(xlabel="labelled points", ylabel="calibration error")
-    agents = _ordered(pit["agent"])
+    _draw_all(left, lambda panel: _draw_curves(panel, errors, spread=False))  # it would fill the panel
+    left.set(xlabel="labelled points", ylabel=METRICS["calibration"].label)
+    agents = ordered(pit["agent"])
     for i, agent in enumerate(agents):
         counts = pit[pit["agent"] == agent].groupby("bin")["count"].sum()
         shares, levels = counts / counts.sum(), [*counts.index, 1.0]
-        middle.plot(levels, [0, *shares.cumsum()], linewidth=1.3, **_style(agent))
+        middle.plot(levels, [0, *shares.cumsum()], linewidth=_LINE, label=agent_label(agent), **style(agent))
         if i < _HISTOGRAMS:
-            right.stairs(shares, levels, **_style(agent))
-    calibrated: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 2))}
-    middle.plot([0, 1], [0, 1], **calibrated)
-    right.axhline(0.05, **calibrated)
-    left.plot([], [], label="calibrated", **calibrated)  # for the legend
+            right.stairs(shares, levels, **style(agent))
+    middle.plot([0, 1], [0, 1], label="calibrated", **_REFERENCE)
+    right.axhline(1 / PIT_BINS, **_REFERENCE)
     shown = f", first {_HISTOGRAMS} agents" if len(agents) > _HISTOGRAMS else ""
-    middle.set(xlabel="level", ylabel="share of targets below the quantile")
+    middle.set(xlabel="level", ylabel="share below the quantile")
     right.set(xlabel="P(Y ≤ y | x)", ylabel="share of test points", ylim=(0, None))
-    middle.set_title(f"at {pit['labelled'].max()} labelled points, runs pooled", fontsize=10)
-    right.set_title(f"the same as a histogram{shown}", fontsize=10)
+    middle.set_title(f"at {pit['labelled'].max()} labelled points, runs pooled", fontsize=_NOTE)
+    right.set_title(f"the same as a histogram{shown}", fontsize=_NOTE)
     figure.suptitle(title)
-    _legend(figure, left)
+    _legend(figure, [middle])
+    _settle(figure)
     return figure
 
 
@@ -312,14 +355,14 @@ def times(runs: pd.DataFrame, title: str = "") -> Figure:
         choosing=runs["seconds_choosing"] / runs["rounds"], training=runs["seconds_in_step"] / runs["rounds"]
     )
     means = per_round.groupby("agent", observed=True)[["choosing", "training"]].mean()
-    means = means.loc[_ordered(means.index)[::-1]]
-    figure, (panel,) = _figure(8, 1.4 + 0.25 * len(means))
+    means = means.loc[ordered(means.index)[::-1]]
+    figure, (panel,) = _figure(8, 1.4 + _ROW * len(means))
     names = [agent_label(agent) for agent in means.index]
-    panel.barh(names, means["choosing"], color=_COLOURS[1], label="choosing")
-    panel.barh(names, means["training"], left=means["choosing"], color=_COLOURS[5], label="training, testing")
+    panel.barh(names, means["choosing"], color=COLOURS[1], label="choosing")
+    panel.barh(names, means["training"], left=means["choosing"], color=COLOURS[5], label="training, testing")
     panel.set(xlabel="seconds a round")
     figure.suptitle(title)
-    _legend(figure, panel)
+    _legend(figure, [panel])
     return figure
 
 

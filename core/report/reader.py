@@ -15,8 +15,16 @@ import pandas as pd
 from ..agent import AGENTS
 from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
-from ..runs.collecting import read_curves
-from ..runs.layout import FILES, PIT_FILE, finished_runs, id_of, is_finished, run_folders, runs_root
+from ..runs.layout import (
+    META,
+    finished_runs,
+    id_of,
+    is_finished,
+    read_metrics,
+    read_pit,
+    run_folders,
+    runs_root,
+)
 from ..runs.settings import read_meta
 
 __all__ = ["EXPERIMENT", "TASK", "Results", "find_missing_runs", "load_results", "spans"]
@@ -31,7 +39,7 @@ class Results(NamedTuple):
 
     Attributes:
         curves: one row a measurement: the columns of `EXPERIMENT`, `run`, `labelled` (seed set and
-            points added), `metric` (as in `core.runs.layout.FILES`), `value`.
+            points added), `metric` (as in `core.metrics.METRICS`), `value`.
         pit: the PIT histogram after each run's last round, one row a bin: `EXPERIMENT`, `run`,
             `labelled`, `bin` (where it begins), `count`.
         runs: one row a run: `EXPERIMENT`, `run`, `status` (finished, unfinished or damaged), `rounds`,
@@ -50,6 +58,8 @@ class Results(NamedTuple):
 
 def load_results(runs_folder: str | Path = "runs") -> Results:
     """Reads all runs in a folder and its sisters (`runs_gauss`, `runs_corrected`, ...).
+
+    A metric whose file a run lacks, as one older than the metric does, is missing there and nowhere else.
 
     Runs that are unfinished or damaged are listed in `Results.runs` and left out elsewhere. So are
     those of another budget or seed set than most runs of their task, which count as damaged.
@@ -115,7 +125,7 @@ class _Reader:
         for folder in finished_runs(experiment) if keys else []:
             run = (*keys, id_of(folder))
             try:
-                self.upper_bounds[run] = _read_metrics(folder)
+                self.upper_bounds[run] = read_metrics(folder)
             except (OSError, ValueError) as error:
                 self._problem(folder, error)
 
@@ -137,12 +147,14 @@ class _Reader:
 
     def _keys(self, experiment: Path, names: Sequence[str]) -> _Key:
         """What the settings of an experiment say; nothing if it has none, or they are damaged."""
-        metas = [run / "meta.txt" for run in finished_runs(experiment)]
+        metas = [run / META for run in finished_runs(experiment)]
         for path in filter(Path.is_file, (experiment / "settings.txt", *metas)):
             try:
                 settings = read_meta(path)
                 keys = [
-                    settings[name].encode("utf-8", "replace").decode() for name in names if name in settings
+                    str(settings[name]).encode("utf-8", "replace").decode()
+                    for name in names
+                    if name in settings
                 ]
                 if len(keys) == len(names):
                     return tuple(int(v) if k == "query_size" else v for k, v in zip(names, keys, strict=True))
@@ -155,29 +167,16 @@ class _Reader:
 
     def _read_run(self, folder: Path, run: _Key) -> tuple[float, ...]:
         """Adds the tables of a finished run; its rounds and seconds."""
-        meta = read_meta(folder / "meta.txt")
+        meta = read_meta(folder / META)
         names = ("seed_set", "seconds_choosing", "seconds_in_step")
         if lacking := [name for name in names if name not in meta]:
             raise ValueError(f"meta.txt does not say {', '.join(lacking)}")
         seed_set, choosing, in_step = (float(meta[name]) for name in names)
-        measured = _read_metrics(folder)
-        pit = read_curves(folder / PIT_FILE).dropna().rename(columns=float).iloc[[-1]]
+        measured = read_metrics(folder)
+        pit = read_pit(folder).iloc[[-1]]
         self.curves[run] = measured.set_index(measured.index + int(seed_set))
         self.pit[run] = pit.set_index(pit.index + int(seed_set))
         return len(measured) - 1, choosing, in_step
-
-
-def _read_metrics(folder: Path) -> pd.DataFrame:
-    """The curves of a run: a column for each metric, a row for each measurement.
-
-    Raises:
-        ValueError: a file is damaged, or they do not hold the same rows.
-    """
-    files = {metric: read_curves(folder / file).iloc[:, 0] for file, metric in FILES.items()}
-    table = pd.DataFrame(files).dropna(how="all")
-    if table.empty or table.isna().any(axis=None):
-        raise ValueError("its files lack values that others of its files have")
-    return table
 
 
 def _tidy(
@@ -203,7 +202,7 @@ def find_missing_runs(
     query_sizes: Sequence[int] | None = None,
     agents: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """What is not there of all combinations; of what is not named, all that occurs is wanted.
+    """What is not there of all combinations; of what is not named, all that was begun anywhere is wanted.
 
     An agent is not missed where it cannot score the variation's model.
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
+import yaml
 from filelock import FileLock
 
 from ..errors import UserError
@@ -12,7 +14,14 @@ from . import checkpoint
 from .collecting import collect
 from .layout import claimed, discard, finished_runs, id_of, is_finished, run_folders
 
-__all__ = ["agree_on_settings", "check_settings", "read_meta", "write_meta"]
+__all__ = ["agree_on_settings", "check_settings", "plain", "read_meta", "write_meta"]
+
+#: Settings that nobody sets: what a difference in them means.
+_DIGESTS = {
+    "agent_code": "other code of the agent: digest",
+    "dataset_code": "other code of the dataset: digest",
+    "data": "other data: digest",
+}
 
 
 def agree_on_settings(
@@ -30,7 +39,7 @@ def agree_on_settings(
     Raises:
         UserError: a run that stays was made, or begun, with other settings.
     """
-    wanted = {name: str(value) for name, value in settings.items()}
+    wanted = plain(settings)
     experiment.mkdir(parents=True, exist_ok=True)
     with FileLock(experiment / ".lock"):
         path = experiment / "settings.txt"
@@ -47,10 +56,10 @@ def agree_on_settings(
         if differing:
             runs = _begun(experiment) if overwrite else []
             if not overwrite or any(id_of(folder) not in run_ids for folder in runs):
-                raise UserError(differing[0] + _ADVICE)
+                raise UserError(differing[0], "settings")
             with ExitStack() as claims:
                 if not all([claims.enter_context(claimed(folder)) for folder in runs]):
-                    raise UserError(f"{differing[0]}another process is at a run")
+                    raise UserError(f"{differing[0]}, and another process is at a run")
                 for folder in runs:
                     discard(folder)
             collect(experiment)
@@ -58,21 +67,17 @@ def agree_on_settings(
             write_meta(path, wanted)
 
 
-_ADVICE = "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1"
-
-
 def check_settings(experiment: Path, settings: Mapping[str, object]) -> None:
     """Raises a UserError if others than these have been agreed on."""
-    found = read_meta(experiment / "settings.txt")
-    if difference := _difference(experiment, found, {name: str(value) for name, value in settings.items()}):
-        raise UserError(difference + _ADVICE)
+    if difference := _difference(experiment, read_meta(experiment / "settings.txt"), plain(settings)):
+        raise UserError(difference, "settings")
 
 
-def _difference(folder: Path, found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+def _difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """The first setting that differs, in words; nothing if none does."""
     for name, value in wanted.items():
         if found.get(name) != value:
-            return f"{folder} was made with {name} {found.get(name)}, not {value}: "
+            return f"{folder} was made with {_DIGESTS.get(name, name)} {found.get(name)}, not {value}"
     return ""
 
 
@@ -89,14 +94,37 @@ def _begun(experiment: Path) -> list[Path]:
     return begun
 
 
+def plain(settings: Mapping[str, object]) -> dict[str, Any]:
+    """The settings as they are read again: numbers, texts, None, and lists of them."""
+    return {name: _plain(value) for name, value in settings.items()}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    for kind in (bool, int, float):  # those of numpy are no YAML
+        if isinstance(value, kind):
+            return kind(value)
+    return None if value is None else str(value)
+
+
 def write_meta(path: Path, settings: Mapping[str, object]) -> None:
-    """Writes `meta.txt` or `settings.txt`: a line `name: value` for each setting."""
-    text = "".join(f"{name}: {value}\n" for name, value in settings.items())
-    # Paths may hold bytes that are no text.
-    write_file(path, lambda beside: beside.write_text(text, encoding="utf-8", errors="surrogateescape"))
+    """Writes `meta.txt` or `settings.txt`: YAML, a line `name: value` for each setting."""
+    text = yaml.safe_dump(plain(settings), sort_keys=False, default_flow_style=None, width=10_000)
+    write_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
-def read_meta(path: Path) -> dict[str, str]:
-    """The settings in a file that `write_meta` wrote."""
-    lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    return dict(line.split(": ", 1) for line in lines if ": " in line)
+def read_meta(path: Path) -> dict[str, Any]:
+    """The settings in a file that `write_meta` wrote.
+
+    Raises:
+        UserError: it is no YAML mapping.
+        OSError: it cannot be read.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is damaged: it holds no 'name: value' lines")
+    return found

@@ -1,4 +1,4 @@
-"""What an experiment costs on a CPU, estimated from the measurements in docs/performance/."""
+"""What an experiment costs on a CPU, estimated from the measurements in `costs.csv` beside this file."""
 
 import csv
 import math
@@ -12,8 +12,8 @@ from ..protocol import PROTOCOLS
 
 __all__ = ["LABELLED", "SIDE_BY_SIDE", "Costs", "Seconds"]
 
-_MEASURED = Path(__file__).resolve().parents[2] / "docs" / "performance"
-#: Labelled points of the refits, and sizes of the groups, that benchmarks/study.py measures.
+_MEASURED = Path(__file__).with_name("costs.csv")
+#: Labelled points of the refits, and sizes of the groups, that are measured.
 LABELLED, SIDE_BY_SIDE = (250, 1000), (1, 25)
 
 
@@ -26,7 +26,7 @@ class Seconds(NamedTuple):
 
 
 class Costs:
-    """Estimates from two tables; what is not in them takes the nearest that is.
+    """Estimates from a table of measurements; what is not in it takes the nearest that is.
 
     A dataset that was not measured takes pakinsons, the smallest; an agent measured on one of the large
     datasets only, that one; an agent not measured at all, the mean of the others; a model not measured, the
@@ -34,22 +34,23 @@ class Costs:
     published alone.
 
     Args:
-        study: the table of `benchmarks/study.py`: refits of 11 epochs, and tests.
-        acquisition: the table of `benchmarks/acquisition.py`: choices.
+        path: a table made by `benchmarks/costs.py`. `part` is `refit` (of 11 epochs), `test` or
+            `choose`; `name` the variation, of a choice the agent; `seconds` those of one thread, of
+            each of the `side_by_side` runs.
     """
 
-    def __init__(
-        self, study: Path = _MEASURED / "study.csv", acquisition: Path = _MEASURED / "acquisition.csv"
-    ) -> None:
-        with study.open(newline="") as file:
-            self._fits = {
-                (row["dataset"], row["variation"], int(row["runs side by side"])): row
-                for row in csv.DictReader(file)
-            }
-        with acquisition.open(newline="") as file:
-            self._choices = {
-                (row["dataset"], row["agent"]): float(row["seconds"]) for row in csv.DictReader(file)
-            }
+    def __init__(self, path: Path = _MEASURED) -> None:
+        self._refits: dict[tuple[str, str, int, int], float] = {}
+        self._tests: dict[tuple[str, str], float] = {}
+        self._choices: dict[tuple[str, str], float] = {}
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                of, seconds = (row["dataset"], row["name"]), float(row["seconds"])
+                if row["part"] == "refit":
+                    size, labelled = int(row["side_by_side"]), int(row["labelled"])
+                    self._refits[row["dataset"], row["name"], size, labelled] = seconds
+                else:
+                    (self._tests if row["part"] == "test" else self._choices)[of] = seconds
         self.run = cache(self._run)
 
     def _run(
@@ -70,15 +71,15 @@ class Costs:
         fits = 1 + (budget if one_by_one else rounds)
         at_middle = DATASETS[dataset].seed_set + budget / 2  # a refit's cost is linear in the points
 
-        measured = dataset if (dataset, DEFAULT, 1) in self._fits else "pakinsons"
+        measured = dataset if (dataset, DEFAULT) in self._tests else "pakinsons"
         single = VARIATIONS[variation].single
-        single = single if (measured, single, 1) in self._fits else DEFAULT
-        alone, many = (self._fits[measured, single, size] for size in SIDE_BY_SIDE)
+        single = single if (measured, single) in self._tests else DEFAULT
+        alone, many = (self._refit(measured, single, size, at_middle) for size in SIDE_BY_SIDE)
         # What a step costs besides its arithmetic is shared by all that are side by side.
         size = min(side_by_side * members, SIDE_BY_SIDE[1])
         share = (1 / size - 1 / SIDE_BY_SIDE[1]) / (1 - 1 / SIDE_BY_SIDE[1])
-        refit = share * _refit(alone, at_middle) + (1 - share) * _refit(many, at_middle)
-        test = float(alone["test"])
+        refit = share * alone + (1 - share) * many
+        test = self._tests[measured, single]
         choice = self._choice(measured, agent)
         return Seconds(rounds * choice, fits * members * refit, (rounds + 1) * members * test)
 
@@ -89,9 +90,8 @@ class Costs:
         others = [seconds for (of, _), seconds in self._choices.items() if of == dataset]
         return sum(others) / len(others)
 
-
-def _refit(row: dict[str, str], points: float) -> float:
-    """Seconds of a refit at so many labelled points, on the line through the two that were measured."""
-    low, high = (float(row[f"refit at {n}"]) for n in LABELLED)
-    slope = (high - low) / (LABELLED[1] - LABELLED[0])
-    return max(low / 10, low + slope * (points - LABELLED[0]))
+    def _refit(self, dataset: str, variation: str, size: int, points: float) -> float:
+        """Seconds of a refit at so many labelled points, on the line through the two that were measured."""
+        low, high = (self._refits[dataset, variation, size, n] for n in LABELLED)
+        slope = (high - low) / (LABELLED[1] - LABELLED[0])
+        return max(low / 10, low + slope * (points - LABELLED[0]))

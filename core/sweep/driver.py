@@ -9,25 +9,25 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import util
-from ..agent import AGENTS
 from ..cli import ArgumentParser, at_least
-from ..dataset import DATASETS
 from ..errors import UserError
+from ..experiment import Experiment
 from ..files import write_file
 from ..runs.collecting import aggregate
-from ..runs.layout import FILES, PIT_FILE, claimed, is_finished, runs_root
+from ..runs.groups import SideBySide
+from ..runs.layout import claimed, is_finished, put, runs_root
 from ..runs.provenance import provenance
-from ..runs.settings import agree_on_settings, read_meta
+from ..runs.settings import agree_on_settings, plain, read_meta
 from . import task
-from .plan import Experiment, Group, makespan
+from .plan import Group, makespan
 
 __all__ = ["ROOT", "Failure", "add_arguments", "connected", "load_ray", "run_groups", "slots"]
 
@@ -150,46 +150,36 @@ def _tokens(roots: Sequence[Path]) -> Iterator[dict[Path, Path]]:
             token.unlink(missing_ok=True)
 
 
-def _place(experiment: Experiment) -> tuple[Any, ...]:
-    """What `experiment_folder` takes besides the runs folder."""
-    e = experiment
-    return DATASETS[e.dataset].folder, e.query_size, AGENTS[e.agent].folder, e.variation, e.protocol
-
-
 def _log(group: Group) -> str:
     return f"sweep_{group.run_ids[0]}-{group.run_ids[-1]}.log"
 
 
-def _job(
-    group: Group, runs_folder: Path, token: Path, code: str, state: str, arguments: Sequence[str]
-) -> dict[str, Any]:
+def _job(group: Group, runs_folder: Path, token: Path, code: str, options: Mapping[str, object]) -> task.Job:
     """What `task.run_group` takes; `code` is a digest of it."""
-    e, ids = group.experiment, group.run_ids
-    own = ["--dataset", e.dataset, "--agent", e.agent, "--query_size", e.query_size]
-    own += ["--variation", e.variation, "--protocol", e.protocol, "--run_id", ids[0], "--restarts", len(ids)]
-    agreed = e.folder(runs_folder) / "settings.txt"
+    experiment = group.experiment
+    agreed = experiment.folder(runs_folder) / "settings.txt"
     # What a machine keeps for itself must not meet a sweep of other settings.
-    whose = f"{socket.gethostname()} {runs_folder} {code} {' '.join(arguments)}"
-    return {
-        "root": str(ROOT),
-        "state": state,
-        "runs_folder": str(runs_folder),
-        "place": _place(e),
-        "token": str(token),
-        "name": "runs-" + hashlib.sha256(whose.encode()).hexdigest()[:16],
-        "settings": read_meta(agreed) if agreed.exists() else None,
-        "run_ids": list(ids),
-        "arguments": [*map(str, own), *arguments],
-        "log": _log(group),
-    }
+    whose = f"{socket.gethostname()} {runs_folder} {code} {experiment!r} {options}"
+    return task.Job(
+        root=str(ROOT),
+        state=provenance()["code"],
+        runs_folder=str(runs_folder),
+        experiment=plain(asdict(experiment)),
+        options=plain(options),
+        token=str(token),
+        name="runs-" + hashlib.sha256(whose.encode()).hexdigest()[:16],
+        settings=read_meta(agreed) if agreed.exists() else None,
+        run_ids=list(group.run_ids),
+        log=_log(group),
+    )
 
 
 def run_groups(
     ray: Any,
     groups: Sequence[Group],
     runs_folder: Path,
-    arguments: Sequence[str],
     *,
+    side_by_side: SideBySide,
     cpus: int,
     gpus: float,
     retries: int,
@@ -197,7 +187,7 @@ def run_groups(
     """Runs the groups as tasks, in their order; a bar shows how far they are.
 
     Args:
-        arguments: options of evaluate.py that all have in common.
+        side_by_side: runs of a group that are trained as one stack.
         cpus, gpus: what a task asks for.
         retries: how often a task whose process or machine died is begun again.
 
@@ -206,18 +196,19 @@ def run_groups(
     """
     ray.cloudpickle.register_pickle_by_value(task)
     # A process makes few groups, one where it holds memory of a GPU: what libraries keep does not pile up.
-    options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": retries, "max_calls": 1 if gpus else 10}
-    run_group = ray.remote(**options)(task.run_group)
-    files, state = task.code_files(ROOT), provenance()["code"]
+    settings = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": retries, "max_calls": 1 if gpus else 10}
+    run_group = ray.remote(**settings)(task.run_group)
+    files = task.code_files(ROOT)
     code, digest = ray.put(files), task.digest(files)
-    roots = {g.experiment: runs_root(runs_folder, *_place(g.experiment)[3:]) for g in groups}
+    options = {"side_by_side": side_by_side, "threads": cpus, "device": "cuda" if gpus else "cpu"}
+    roots = {g.experiment: _root(g.experiment, runs_folder) for g in groups}
     failures: list[Failure] = []
     left: dict[Any, Group] = {}
     with _tokens(sorted(set(roots.values()))) as tokens:
         bar = _Bar(groups)
         try:
             for group in groups:
-                job = _job(group, runs_folder, tokens[roots[group.experiment]], digest, state, arguments)
+                job = _job(group, runs_folder, tokens[roots[group.experiment]], digest, options)
                 left[run_group.remote(job, code)] = group
             while left:
                 bar.show(slots(ray, cpus, gpus))
@@ -237,6 +228,10 @@ def run_groups(
         finally:
             bar.close()
     return failures
+
+
+def _root(experiment: Experiment, runs_folder: Path) -> Path:
+    return runs_root(runs_folder, experiment.variation, experiment.protocol)
 
 
 class _Bar:
@@ -278,37 +273,32 @@ def _end(ray: Any, ref: Any, folder: Path, group: Group) -> tuple[str | None, fl
         return str(error).strip().splitlines()[-1], 0.0
     except ray.exceptions.RayError as error:
         return str(error).strip().splitlines()[0], 0.0
-    reason = result["reason"]
-    if "files" in result:
+    reason = result.reason
+    if result.brought is not None:
         try:
-            _store(folder, group, result)
+            _store(folder, group, result.brought)
         except UserError as error:
             reason = str(error)
-    return reason, result["seconds"]
+    return reason, result.seconds
 
 
-def _store(folder: Path, group: Group, result: dict[str, Any]) -> None:
+def _store(folder: Path, group: Group, brought: task.Brought) -> None:
     """Writes the files of a group that was made in another folder. Their names are ours, not the task's.
 
     Raises:
         UserError: the runs that are there have other settings, or a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / _log(group), lambda path: path.write_bytes(result["log"]))
-    if result["files"]:  # what has failed must not decide on the settings
-        agree_on_settings(folder, result["settings"], group.run_ids, False)
+    write_file(folder / _log(group), lambda path: path.write_bytes(brought.log))
+    if brought.files:  # what has failed must not decide on the settings
+        agree_on_settings(folder, brought.settings, group.run_ids, False)
     for run_id in group.run_ids:
-        files = result["files"].get(run_id)
+        files = brought.files.get(run_id)
         with claimed(folder / f"run_{run_id}") as mine:
             if files is None or not mine or is_finished(folder / f"run_{run_id}"):
                 continue  # another process has it
-            for name in (*FILES, PIT_FILE, "meta.txt"):  # meta.txt says that it is finished
-                write_file(folder / f"run_{run_id}" / name, partial(_write, files[name]))
+            put(folder / f"run_{run_id}", files)
     aggregate(folder)
-
-
-def _write(data: bytes, path: Path) -> None:
-    path.write_bytes(data)
 
 
 def _cancel(ray: Any, refs: Sequence[Any]) -> None:

@@ -12,18 +12,18 @@ import heapq
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..agent import AGENTS
 from ..dataset import DATASETS
 from ..errors import UserError
-from ..runs.layout import experiment_folder, is_finished
+from ..experiment import Experiment
+from ..runs.groups import MOST
+from ..runs.layout import is_finished
 
 __all__ = [
-    "Experiment",
     "Group",
     "consecutive",
     "experiments",
@@ -34,31 +34,10 @@ __all__ = [
     "to_do",
 ]
 
-#: Runs side by side at the most, unless the user says otherwise: by 25 nearly all is gained.
-MOST = 25
 #: Seconds that a task takes before its first run: a process, its imports.
 STARTING = 5.0
 #: More, and smaller, groups must end a sweep so much earlier: they cost more core time.
 _EARLIER = 0.95
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """An agent on a dataset; the names of the command line."""
-
-    dataset: str
-    agent: str
-    variation: str
-    protocol: str
-    query_size: int
-
-    def __str__(self) -> str:
-        return f"{self.dataset} {self.query_size} {self.agent} {self.variation} {self.protocol}"
-
-    def folder(self, runs_folder: Path) -> Path:
-        """Where its results go."""
-        dataset, agent = DATASETS[self.dataset].folder, AGENTS[self.agent].folder
-        return experiment_folder(runs_folder, dataset, self.query_size, agent, self.variation, self.protocol)
 
 
 class Group(NamedTuple):
@@ -99,9 +78,12 @@ def experiments(
     variations: Iterable[str],
     protocols: Iterable[str],
     query_sizes: Iterable[int],
-    budget: int | None = None,
+    **common: Any,
 ) -> tuple[list[Experiment], list[str]]:
     """All combinations that can be run, and a note for each kind of those that cannot.
+
+    Args:
+        common: what else the experiments have in common: other fields of `Experiment`.
 
     Raises:
         UserError: an unknown name.
@@ -109,17 +91,10 @@ def experiments(
     named = [DATASETS.name(name) for name in datasets], [AGENTS.name(name) for name in agents]
     found, notes = [], []
     for names in product(*named, variations, protocols, query_sizes):
-        experiment = Experiment(*names)
-        points = budget or DATASETS[experiment.dataset].budget
-        if experiment.variation not in AGENTS[experiment.agent].variations:
-            notes.append(f"left out: {experiment.agent} does not score {experiment.variation}")
-        elif experiment.query_size > points:
-            notes.append(
-                f"left out: {experiment.dataset} with query size {experiment.query_size}, "
-                f"more than its budget of {points} points"
-            )
-        else:
-            found.append(experiment)
+        try:
+            found.append(Experiment(*names, **common))
+        except UserError as error:
+            notes.append(f"left out: {error}")
     return list(dict.fromkeys(found)), list(dict.fromkeys(notes))
 
 

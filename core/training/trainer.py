@@ -1,4 +1,4 @@
-"""What the training of a run keeps from fit to fit (SPEC.md sections 2 and 5).
+"""What the training of a run keeps from fit to fit (docs/METHOD.md, sections 2 and 5).
 
 Shapes: n labelled points, m validation points, d features.
 """

@@ -136,7 +136,7 @@ def test_a_finished_run_is_skipped_and_overwrite_makes_it_anew(
     assert finish(start(arguments)) == 0
     before = meta.stat().st_mtime_ns
     assert finish(start(arguments, said)) == 0
-    assert "run_1: finished already (--overwrite 1 makes it anew)" in said.read_text()
+    assert "run_1: finished already" in said.read_text()
     assert meta.stat().st_mtime_ns == before
     assert finish(start([*arguments, "--overwrite", "1"])) == 0
     assert meta.stat().st_mtime_ns > before
@@ -187,7 +187,7 @@ def test_other_settings_beside_a_run_that_has_no_checkpoint_yet(
     wait_for((tmp_path / "runs" / FOLDER / "run_1/.lock").exists)
     for more, reason in (
         (["--run_id", "2"], "model_seed 1, not 7: take another"),
-        (["--overwrite", "1"], "model_seed 1, not 7: another process is at a run"),
+        (["--overwrite", "1"], "model_seed 1, not 7, and another process is at a run"),
     ):
         assert finish(start([*arguments, "--model_seed", "7", *more], said)) == 2
         assert reason in said.read_text().splitlines()[-1]
@@ -223,6 +223,7 @@ def test_checkpoint_of_another_run_device_or_table(tmp_path: Path, name: str) ->
     assert finish(start([*ONE, "--runs_folder", tmp_path], said)) == 2
     line = said.read_text().splitlines()[-1]
     assert f"run_1: its checkpoint belongs to {name} other, not " in line
+    assert line.endswith("; --overwrite 1 begins it anew")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "bomb", "tensor", "other"])

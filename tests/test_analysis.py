@@ -271,7 +271,7 @@ def holm(table: pd.DataFrame) -> pd.DataFrame:
 def test_all_pairs(runs: int, values: int) -> None:
     """Beside the same one by one; with agents that are alike, of which scikit-posthocs says NaN."""
     rng = np.random.default_rng([runs, values])
-    table = pd.DataFrame(rng.integers(values, size=(runs, 3)) + [0, 1, 0], columns=list("cba"))
+    table = pd.DataFrame(rng.integers(values, size=(runs, 3)) + np.eye(3)[1], columns=list("cba"))
     table["alike"] = table["c"]
     found = compare(table)
     pd.testing.assert_frame_equal(found.p_values, holm(table), rtol=1e-12, check_names=False)

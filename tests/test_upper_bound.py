@@ -270,7 +270,7 @@ def test_finished_runs_are_skipped_and_other_settings_refused(
     trial = (*TRIAL, "--runs_folder", tmp_path / "runs")
     assert run(*trial) == 0
     made, said = files(tmp_path), capsys.readouterr().out
-    monkeypatch.delattr(Trainer, "fitting")  # nothing can be trained
+    monkeypatch.delattr(Trainer, "begin")  # nothing can be trained
     assert run(*trial) == 0
     printed = capsys.readouterr()
     assert (printed.err.count("finished already"), printed.out) == (2, said)

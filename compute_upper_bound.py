@@ -22,10 +22,10 @@ import core
 from core import util
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
 from core.config import load_config
-from core.runs.collecting import read_curves
 from core.runs.groups import run_restarts
 from core.runs.layout import check_writable, upper_bound_folder
 from core.runs.provenance import RESULTS_VERSION, provenance
+from core.runs.tables import read_curves
 from core.training.lockstep import Fitting
 from core.upper_bound import UpperBound
 from core.util import tqdm

@@ -24,10 +24,12 @@ from agents import AGENTS
 from core import util
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
 from core.config import Config, load_config
-from core.runs.collecting import auc, read_curves
+from core.metrics import METRICS
+from core.runs.collecting import auc
 from core.runs.groups import run_restarts
-from core.runs.layout import FILES, check_writable, experiment_folder
+from core.runs.layout import check_writable, experiment_folder
 from core.runs.provenance import RESULTS_VERSION, provenance
+from core.runs.tables import read_curves
 from core.training.lockstep import Fitting
 from core.util import tqdm
 from datasets import DATASETS
@@ -43,6 +45,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("agent_seed", 1, "seed of the agent and its candidates", type=at_least(0))
     parser.add(
         "record_points", 0, "1: keep the chosen points in selected_points.pt", type=int, choices=(0, 1)
+    )
+    parser.add(
+        "record_predictions",
+        0,
+        "1: keep what the last round's model says of each test row in predictions.npz",
+        type=int,
+        choices=(0, 1),
     )
     parser.add(
         "budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1)
@@ -114,9 +123,14 @@ def running(
     settings |= {"run_id": run_id, "data_folder": args.data_folder, "device": device, "threads": args.threads}
     dataset = make_dataset(args, seeds)
     env = core.Environment(dataset, config, protocol, device=device, budget=args.budget)
-    points = bool(args.record_points)
     with core.EnvironmentLogger(
-        env, log_path, util.is_cluster, record_points=points, settings=settings | provenance(), resume=agent
+        env,
+        log_path,
+        util.is_cluster,
+        record_points=bool(args.record_points),
+        record_predictions=bool(args.record_predictions),
+        settings=settings | provenance(),
+        resume=agent,
     ) as env:
         done = False
         dataset.reset()
@@ -143,16 +157,18 @@ def running(
 def summarise(folder: Path, run_ids: list[int]) -> None:
     """One line a run, then the AUC over the runs: mean and standard deviation."""
     columns = [f"run_{run_id}" for run_id in run_ids]
-    curves = {file: read_curves(folder / file)[columns] for file in FILES}
-    areas = {file: auc(table) for file, table in curves.items()}
-    mae, nll = curves["accuracies.csv"], curves["likelihoods.csv"]
+    shown = [METRICS[name] for name in ("mae", "nll", "crps")]
+    curves = {metric.name: read_curves(folder / metric.file)[columns] for metric in shown}
+    areas_of = {name: auc(table) for name, table in curves.items()}
+    mae, nll = curves["mae"], curves["nll"]
     for run in columns:
-        both = f"AUC of MAE {areas['accuracies.csv'][run]:.4f}, of NLL {areas['likelihoods.csv'][run]:.3f}"
-        print(f"{run}: {both}; final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}")
+        areas = f"AUC of MAE {areas_of['mae'][run]:.4f}, of NLL {areas_of['nll'][run]:.3f}"
+        print(f"{run}: {areas}; final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}")
     parts = []
-    for name, file in (("MAE", "accuracies.csv"), ("NLL", "likelihoods.csv"), ("CRPS", "crps.csv")):
-        spread = f" +- {areas[file].std():.4f}" if len(columns) > 1 else ""
-        parts.append(f"{name} {areas[file].mean():.4f}{spread}")
+    for metric in shown:
+        area = areas_of[metric.name]
+        spread = f" +- {area.std():.4f}" if len(columns) > 1 else ""
+        parts.append(f"{metric.label} {area.mean():.4f}{spread}")
     print(f"AUC over {len(columns)} run{'s' * (len(columns) > 1)}: {', '.join(parts)}")
     print(f"results: {folder}")
 

@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     driver.load_ray("optuna", "ray.tune")
     if (args.address or "").startswith("ray://"):
         raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
-    check_writable(args.out, "--out")
+    check_writable(args.out)
     config = asdict(load_config(args.dataset, args.variation)[0])
     subsets = make_subsets(args.dataset, args.data_folder, bool(args.skip_data_check))
     util.tqdm.unattended = util.is_cluster

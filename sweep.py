@@ -22,8 +22,7 @@ from core import UserError, util
 from core.cli import ArgumentParser, at_least, auto_or_count, run_script
 from core.config import VARIATIONS
 from core.protocol import PROTOCOLS
-from core.runs.collecting import aggregate
-from core.runs.layout import FILES, finished_runs
+from core.runs.collecting import aggregate, is_collected
 from core.sweep import driver, plan
 from core.sweep.cost import Costs
 from core.sweep.plan import Experiment, Group
@@ -146,17 +145,8 @@ def collect(args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]
     """Mends the collected files of experiments whose last process died before it had written them."""
     for experiment, ids in left:
         folder = experiment.folder(args.runs_folder)
-        finished = [run.name for run in finished_runs(folder)]
-        if not ids and any(columns(folder / file) != finished for file in FILES):
+        if not ids and not is_collected(folder):
             aggregate(folder)
-
-
-def columns(path: Path) -> list[str]:
-    """The names of a table's columns; none if it is not there."""
-    if not path.exists():
-        return []
-    with path.open() as file:
-        return file.readline().strip().split(",")[1:]
 
 
 def report(failures: Sequence[driver.Failure], groups: int) -> None:

@@ -15,7 +15,7 @@ import threadpoolctl
 import torch
 
 from .config import VARIATIONS
-from .errors import UserError
+from .errors import CannotGoOnError, UserError
 from .protocol import PROTOCOLS
 
 __all__ = [
@@ -154,7 +154,8 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     try:
         code = main()
     except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        advice = "; --overwrite 1 begins it anew" * isinstance(error, CannotGoOnError)
+        print(f"{name}: {error}{advice}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt as stopped:
         number = stopped.args[0] if isinstance(stopped, Stopped) else signal.SIGINT

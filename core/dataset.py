@@ -75,6 +75,7 @@ class Dataset(ABC):
         y = y_scaler.transform(y[:, None])[:, 0].astype(np.float32)
 
         val, train = np.split(rng.permutation(train), [int(0.2 * len(train))])
+        self.rows_train = train
         self.x_train, self.y_train = x[train], y[train]
         self.x_val, self.y_val = x[val], y[val]
         self.x_test, self.y_test = x[test], y[test]

@@ -11,24 +11,24 @@ from torch import Tensor
 
 from .config import Config
 from .dataset import Dataset
-from .errors import UserError
+from .errors import CannotGoOnError, UserError
 from .metrics import Evaluation, evaluate, measure, pit_histogram
 from .models.networks import build_model
 from .models.predictor import Predictor
 from .protocol import PUBLISHED, Protocol
 from .seeds import Seeds
 from .state import State
-from .training.lockstep import Fitting, alone
+from .training.lockstep import Fitting, Standalone, own_seconds
 from .training.trainer import Fit, FitResult, Trainer
 
-__all__ = ["Action", "Environment"]
-
+__all__ = ["Action", "Beginning", "Environment", "Outcome"]
 
 Action: TypeAlias = Sequence[int] | np.ndarray | Tensor
+Beginning: TypeAlias = tuple[State, dict[str, Any]]
 Outcome: TypeAlias = tuple[State, float, bool, bool, dict[str, Any]]
 
 
-class Environment(gym.Env[State, Action]):
+class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]):
     """One run: a dataset, a model, and the points labelled so far.
 
     The action of a step is a list of distinct indices into `x_unlabeled`. The points are added in
@@ -37,7 +37,7 @@ class Environment(gym.Env[State, Action]):
     added or the pool is empty; it is never truncated.
 
     `resetting` and `stepping` are `reset` and `step` for runs side by side: generators that ask
-    for their fits (`core.training.lockstep.side_by_side`).
+    for their fits (`core.training.lockstep.side_by_side`). They document what the two return.
 
     The state holds a model and a shrinking pool, which no Gymnasium space describes:
     `observation_space` and `action_space` are not set.
@@ -48,6 +48,9 @@ class Environment(gym.Env[State, Action]):
         protocol: `PUBLISHED` or `CORRECTED`.
         device: where data and model live.
         budget: points to add; the dataset's own if None.
+
+    Attributes:
+        tested: what the model said of the test set when it was tested last; None before.
 
     Raises:
         UserError: seed set and budget need more points than the train part has.
@@ -98,22 +101,15 @@ class Environment(gym.Env[State, Action]):
         self.classifier = Predictor(model)
         self.trainer = Trainer(model, self.config, self.protocol, self.seeds)
         self._evaluation = self.seeds.torch("evaluation", self.device)
+        self.tested: Evaluation | None = None
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[State, dict[str, Any]]:
-        """Starts the run again: its split, seed set, initial weights and first fit.
+    @own_seconds
+    def resetting(self) -> Fitting[Beginning]:
+        """Starts the run: its split, seed set, initial weights and first fit.
 
-        Args:
-            seed: must be None; a run's randomness comes from its dataset's `Seeds`.
-            options: not used.
+        Returns:
+            state, and info as of `stepping`.
         """
-        if seed is not None:
-            raise ValueError("reset(seed=...) is not possible: a run's seeds are those of its dataset")
-        return alone(self.resetting())
-
-    def resetting(self) -> Fitting[tuple[State, dict[str, Any]]]:
-        """`reset`, for runs side by side."""
         self._start()
         fit = yield self._next_fit()
         info = self._info(fit, self._evaluate())
@@ -143,14 +139,14 @@ class Environment(gym.Env[State, Action]):
         """Instead of `reset`: goes on from what `state_dict` gave, of a run of the same settings.
 
         Raises:
-            UserError: that was another run, or on another kind of device, or on other data.
+            CannotGoOnError: that was another run, or on another kind of device, or on other data.
         """
         self._start()
         for name, value in self._origin().items():
             if state["origin"][name] != value:
-                raise UserError(
+                raise CannotGoOnError(
                     f"{self.dataset.folder}, run_{self.seeds.run_id}: its checkpoint belongs to {name} "
-                    f"{state['origin'][name]}, not {value}: --overwrite 1 begins the run anew"
+                    f"{state['origin'][name]}, not {value}"
                 )
         self._labeled = list(state["labeled"])
         self._pool = np.setdiff1d(self._pool, self._labeled)
@@ -159,7 +155,8 @@ class Environment(gym.Env[State, Action]):
         self.trainer.load_state_dict(state["trainer"])
         return self.state
 
-    def step(self, action: Action) -> Outcome:
+    @own_seconds
+    def stepping(self, action: Action) -> Fitting[Outcome]:
         """Labels points of the pool and trains on them.
 
         Args:
@@ -167,16 +164,12 @@ class Environment(gym.Env[State, Action]):
 
         Returns:
             state, reward (MAE before - MAE after), terminated, truncated (False), and info with
-            `added`, the metrics by their names in `core.metrics.METRICS`, `pit` (the PIT histogram)
-            and `epochs`.
+            `added`, the metrics by their names in `core.metrics.METRICS`, `pit` (counts of the PIT
+            histogram), `epochs`, and the `seconds` that were this run's own.
 
         Raises:
             ValueError: indices repeat, are out of range, or are more than the budget leaves.
         """
-        return alone(self.stepping(action))
-
-    def stepping(self, action: Action) -> Fitting[Outcome]:
-        """`step`, for runs side by side."""
         chosen = np.sort(self._checked(action))[::-1]
         one_by_one = self.protocol.refit_every_point and self.config.fitting == "finetuning"
         epochs = 0
@@ -226,6 +219,10 @@ class Environment(gym.Env[State, Action]):
         rows = torch.from_numpy(self._pool[self._checked(action)]).to(self.device)
         return torch.cat([self._x[rows], self._y[rows, None]], 1).cpu()
 
+    def rows(self, action: Action) -> np.ndarray:
+        """Where those points lie in the whole table of the dataset: numbers of rows [k]."""
+        return self.dataset.rows_train[self._pool[self._checked(action)]]
+
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
 
@@ -247,7 +244,8 @@ class Environment(gym.Env[State, Action]):
         return self.trainer.begin(self._x[rows], self._y[rows], *self._validation)
 
     def _evaluate(self) -> Evaluation:
-        return evaluate(self.classifier, *self._test, self._evaluation)
+        self.tested = evaluate(self.classifier, *self._test, self._evaluation)
+        return self.tested
 
     def _info(self, fit: FitResult, evaluation: Evaluation) -> dict[str, Any]:
         measured = measure(evaluation) | {"pit": pit_histogram(evaluation.pit).tolist()}

@@ -62,12 +62,15 @@ class Metric:
         label: its name for people.
         function: of the evaluation of the test set; None if it comes from training. It leaves the
             evaluation as it is, and draws from nothing but a generator of its own.
+        in_every_run: no run is without it, so that a missing file is damage. False for a metric that was
+            added when there were runs already: those lack it.
     """
 
     name: str
     file: str
     label: str
     function: Callable[[Evaluation], float] | None = None
+    in_every_run: bool = False
 
 
 def _mean(values: Tensor) -> float:
@@ -98,11 +101,11 @@ def _calibration(evaluation: Evaluation) -> float:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("mae", "accuracies.csv", "MAE", _mae),
-        Metric("nll", "likelihoods.csv", "NLL", _nll),
-        Metric("crps", "crps.csv", "CRPS", _crps),
-        Metric("calibration", "calibration.csv", "calibration error", _calibration),
-        Metric("validation_nll", "losses.csv", "validation NLL"),
+        Metric("mae", "accuracies.csv", "MAE", _mae, in_every_run=True),
+        Metric("nll", "likelihoods.csv", "NLL", _nll, in_every_run=True),
+        Metric("crps", "crps.csv", "CRPS", _crps, in_every_run=True),
+        Metric("calibration", "calibration.csv", "calibration error", _calibration, in_every_run=True),
+        Metric("validation_nll", "losses.csv", "validation NLL", in_every_run=True),
     )
 }
 

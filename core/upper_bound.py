@@ -11,7 +11,7 @@ from .environment import Action, Environment, Outcome
 from .metrics import Evaluation, evaluate, measure
 from .protocol import PUBLISHED, Protocol
 from .state import State
-from .training.lockstep import Fitting
+from .training.lockstep import Fitting, own_seconds
 from .training.trainer import EarlyStopping, FitResult
 
 __all__ = ["UpperBound"]
@@ -81,6 +81,7 @@ class UpperBound(Environment):
         """How far the run has got, in words."""
         return f"{self.epoch} epochs"
 
+    @own_seconds
     def resetting(self) -> Fitting[tuple[State, dict[str, Any]]]:
         """Starts the run and trains for one epoch."""
         self._start()
@@ -88,6 +89,7 @@ class UpperBound(Environment):
         self._initial_mae = self._mae = info["mae"]
         return self.state, info
 
+    @own_seconds
     def stepping(self, action: Action = ()) -> Fitting[Outcome]:
         """Trains for one more epoch; the five values of `Environment.step`.
 

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 
 from core.files import write_file
-from core.runs.collecting import aggregate, histograms, series
-from core.runs.layout import FILES, PIT_FILE, experiment_folder, upper_bound_folder
+from core.metrics import METRICS
+from core.runs.collecting import aggregate
+from core.runs.layout import experiment_folder, upper_bound_folder
 from core.runs.settings import agree_on_settings, write_meta
+from core.runs.tables import histograms, series
 
 BUDGET = 12
 
@@ -63,7 +65,7 @@ def write_curves(run: Path, run_id: int, index: pd.Index, mae: np.ndarray, rng: 
     """The CSV files of a run, all metrics of the MAE's shape."""
     of_metric = {"mae": mae, "nll": 20 * mae - 5, "crps": 0.7 * mae, "validation_nll": 19 * mae - 5}
     of_metric["calibration"] = 0.3 * mae
-    for file, metric in FILES.items():
-        write_file(run / file, series(index, list(of_metric[metric]), run_id).to_csv)
+    for metric in METRICS.values():
+        write_file(run / metric.file, series(index, list(of_metric[metric.name]), run_id).to_csv)
     pit = rng.multinomial(89, np.full(20, 1 / 20), size=len(index))
-    write_file(run / PIT_FILE, histograms(index, pit.tolist()).to_csv)
+    write_file(run / "pit.csv", histograms(index, pit.tolist()).to_csv)

@@ -18,7 +18,6 @@ from core.metrics import METRICS
 from core.report import analysis
 from core.report.analysis import areas, blocks, compare
 from core.report.reader import EXPERIMENT, find_missing_runs, load_results
-from core.runs.layout import FILES
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
 
@@ -51,10 +50,10 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert len(found.curves) == 5 * (3 * 4 + 1 * 3)
     for run in (1, 2, 10):
         folder = tmp_path / f"runs/Diabetes/4/Random/run_{run}"
-        for file, metric in FILES.items():
+        for metric in METRICS:
             one = found.curves.query(f"agent == 'random' and run == {run} and metric == '{metric}'")
             assert one["labelled"].tolist() == [50, 54, 58, 62]
-            written = pd.read_csv(folder / file, index_col=0).dropna()[f"run_{run}"]
+            written = pd.read_csv(folder / METRICS[metric].file, index_col=0).dropna()[f"run_{run}"]
             assert one["value"].tolist() == written.tolist()
         counts = found.pit.query(f"agent == 'random' and run == {run}").sort_values("bin")
         assert counts["labelled"].unique().tolist() == [62]  # the last round's alone
@@ -107,7 +106,7 @@ def test_a_metric_whose_file_lacks_is_missing_there_alone(tmp_path: Path) -> Non
     (tmp_path / "runs/Diabetes/UpperBound/run_2/calibration.csv").unlink()
     found = load_results(tmp_path / "runs")
     assert found.runs["status"].tolist() == ["finished", "finished", "damaged"]
-    assert found.problems["problem"].tolist() == ["no metric's file is there"]
+    assert found.problems["folder"].tolist() == [str(folder / "run_3")]
     of = {run: set(table["metric"]) for run, table in found.curves.groupby("run")}
     assert of == {1: set(METRICS) - {"crps"}, 2: set(METRICS)}
     bounds = {run: set(table["metric"]) for run, table in found.upper_bounds.groupby("run")}
@@ -173,8 +172,8 @@ def test_without_any_runs(tmp_path: Path) -> None:
 def test_area_is_the_mean_of_the_rows(tmp_path: Path) -> None:
     folder = write_experiment(tmp_path / "runs", run_ids=(3,))
     table = areas(load_results(tmp_path / "runs").curves).set_index("metric")["area"]
-    for file, metric in FILES.items():
-        lines = (folder / "run_3" / file).read_text().splitlines()[1:]
+    for metric in METRICS:
+        lines = (folder / "run_3" / METRICS[metric].file).read_text().splitlines()[1:]
         values = [float(line.split(",")[1]) for line in lines if not line.endswith(",")]
         assert len(values) == BUDGET / 4 + 1
         assert math.isclose(table[metric], sum(values) / len(values))

@@ -20,14 +20,16 @@ import evaluate
 from agents import AGENTS
 from core import EnvironmentLogger
 from core.cli import run_script, set_threads
-from core.runs.collecting import aggregate, read_curves
-from core.runs.layout import FILES, discard
+from core.metrics import METRICS
+from core.runs.collecting import aggregate
+from core.runs.layout import discard
 from core.runs.settings import agree_on_settings, write_meta
+from core.runs.tables import read_curves
 from core.training.lockstep import Fitting
 from core.training.trainer import Fit, Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = tuple(FILES)
+FILES = tuple(metric.file for metric in METRICS.values())
 TRIAL = ("--agent", "random", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
 
 
@@ -76,7 +78,7 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
     folder = tmp_path / root / "Diabetes/2/RandomAgent/run_1"
     assert {path.name for path in folder.iterdir()} == {
         *(*FILES, "pit.csv"),
-        *("meta.txt", "selected_points.pt", ".lock"),
+        *("meta.txt", "selected_points.pt", "selected_rows.csv", ".lock"),
     }
     meta = (folder / "meta.txt").read_text()
     for line in (
@@ -108,7 +110,7 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
         (["--device", "cuda:77"], "--device cuda:77 is not there"),
         (["--device", "gpu"], "--device gpu is not there"),
         (["--device", "mps"], "--device mps: only cpu and cuda are supported"),
-        (["--runs_folder", "/", "--variation", "gauss"], "--runs_folder / has no name that '_gauss'"),
+        (["--runs_folder", "/", "--variation", "gauss"], "the runs folder / has no name that '_gauss'"),
         (["--variation", "made"], "argument --variation: invalid choice: 'made'"),
         (["--agent", "gauss_std"], "agent 'gauss_std' needs --variation gauss"),
         (["--dataset", "pakinsons", "--data_folder", "/dev/null/x"], "/dev/null/x"),

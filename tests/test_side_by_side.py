@@ -16,15 +16,15 @@ from torch import Tensor
 import evaluate
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.config import VARIATIONS, load_config
+from core.metrics import METRICS
 from core.models.networks import build_model
 from core.runs.groups import group_size
-from core.runs.layout import FILES, PIT_FILE
 from core.training.lockstep import Fitting, fit, fit_side_by_side, side_by_side
 from core.training.trainer import Fit, FitResult, Trainer
 from tests.builders import FEATURES, SINGLE, make_config, torch_rng
 
 TRIAL = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
-CURVES = (*FILES, PIT_FILE)
+CURVES = (*(metric.file for metric in METRICS.values()), "pit.csv")
 
 
 @pytest.fixture(autouse=True)

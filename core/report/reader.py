@@ -14,10 +14,17 @@ import pandas as pd
 
 from ..agent import AGENTS
 from ..config import VARIATIONS
-from ..metrics import METRICS
 from ..protocol import PROTOCOLS
-from ..runs.collecting import read_curves
-from ..runs.layout import PIT_FILE, finished_runs, id_of, is_finished, run_folders, runs_root
+from ..runs.layout import (
+    META,
+    finished_runs,
+    id_of,
+    is_finished,
+    read_metrics,
+    read_pit,
+    run_folders,
+    runs_root,
+)
 from ..runs.settings import read_meta
 
 __all__ = ["EXPERIMENT", "TASK", "Results", "find_missing_runs", "load_results", "spans"]
@@ -32,7 +39,7 @@ class Results(NamedTuple):
 
     Attributes:
         curves: one row a measurement: the columns of `EXPERIMENT`, `run`, `labelled` (seed set and
-            points added), `metric` (a key of `core.metrics.METRICS`), `value`.
+            points added), `metric` (as in `core.metrics.METRICS`), `value`.
         pit: the PIT histogram after each run's last round, one row a bin: `EXPERIMENT`, `run`,
             `labelled`, `bin` (where it begins), `count`.
         runs: one row a run: `EXPERIMENT`, `run`, `status` (finished, unfinished or damaged), `rounds`,
@@ -118,7 +125,7 @@ class _Reader:
         for folder in finished_runs(experiment) if keys else []:
             run = (*keys, id_of(folder))
             try:
-                self.upper_bounds[run] = _read_metrics(folder)
+                self.upper_bounds[run] = read_metrics(folder)
             except (OSError, ValueError) as error:
                 self._problem(folder, error)
 
@@ -140,7 +147,7 @@ class _Reader:
 
     def _keys(self, experiment: Path, names: Sequence[str]) -> _Key:
         """What the settings of an experiment say; nothing if it has none, or they are damaged."""
-        metas = [run / "meta.txt" for run in finished_runs(experiment)]
+        metas = [run / META for run in finished_runs(experiment)]
         for path in filter(Path.is_file, (experiment / "settings.txt", *metas)):
             try:
                 settings = read_meta(path)
@@ -158,32 +165,16 @@ class _Reader:
 
     def _read_run(self, folder: Path, run: _Key) -> tuple[float, ...]:
         """Adds the tables of a finished run; its rounds and seconds."""
-        meta = read_meta(folder / "meta.txt")
+        meta = read_meta(folder / META)
         names = ("seed_set", "seconds_choosing", "seconds_in_step")
         if lacking := [name for name in names if name not in meta]:
             raise ValueError(f"meta.txt does not say {', '.join(lacking)}")
         seed_set, choosing, in_step = (float(meta[name]) for name in names)
-        measured = _read_metrics(folder)
-        pit = read_curves(folder / PIT_FILE).dropna().rename(columns=float).iloc[[-1]]
+        measured = read_metrics(folder)
+        pit = read_pit(folder).iloc[[-1]]
         self.curves[run] = measured.set_index(measured.index + int(seed_set))
         self.pit[run] = pit.set_index(pit.index + int(seed_set))
         return len(measured) - 1, choosing, in_step
-
-
-def _read_metrics(folder: Path) -> pd.DataFrame:
-    """The curves of a run: a column for each metric whose file is there, a row for each measurement.
-
-    Raises:
-        ValueError: there is no file, one is damaged, or they do not hold the same rows.
-    """
-    files = {name: folder / metric.file for name, metric in METRICS.items()}
-    curves = {name: read_curves(file).iloc[:, 0] for name, file in files.items() if file.exists()}
-    if not curves:
-        raise ValueError("no metric's file is there")
-    table = pd.DataFrame(curves).dropna(how="all")
-    if table.empty or table.isna().any(axis=None):
-        raise ValueError("its files lack values that others of its files have")
-    return table
 
 
 def _tidy(

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import sys
+import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,59 @@ import torch
 
 from ..files import write_file
 
-__all__ = ["FILE", "check", "read", "write"]
+__all__ = ["FILE", "Checkpoint", "read", "write"]
 
 #: Name of the checkpoint in a run's folder.
 FILE = "checkpoint.pt"
+
+#: A run that is killed loses no more than this, and the round it was in.
+SECONDS_BETWEEN_WRITES = 60.0
+
+
+class Checkpoint:
+    """The checkpoint of one run: kept in memory after each round, and written now and then.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        content: what was kept last; None before.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.content: dict[str, Any] | None = None
+        self._written = time.monotonic()
+
+    def keep(self, content: dict[str, Any]) -> None:
+        """Keeps tensors and plain values; writes them if the file is old.
+
+        Raises:
+            UnpicklingError: there is something else among them.
+        """
+        if self.content is None:
+            _check(content)
+        self.content = content
+        if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
+            self.write()
+
+    def write(self) -> None:
+        """Writes what was kept last, if there is anything."""
+        if self.content is not None:
+            write(self.path, self.content)
+            self._written = time.monotonic()
+
+    def remove(self) -> None:
+        """Removes the file."""
+        self.path.unlink(missing_ok=True)
+
+
+def _check(content: dict[str, Any]) -> None:
+    """Raises an UnpicklingError unless `read` will be able to read this."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    buffer.seek(0)
+    torch.load(buffer, map_location="cpu", weights_only=True)
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
@@ -24,14 +74,6 @@ def write(path: Path, content: dict[str, Any]) -> None:
     torch.save(content, buffer)
     payload = buffer.getvalue()
     write_file(path, lambda beside: beside.write_bytes(hashlib.sha256(payload).digest() + payload))
-
-
-def check(content: dict[str, Any]) -> None:
-    """Raises an UnpicklingError unless `read` will be able to read this."""
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    buffer.seek(0)
-    torch.load(buffer, map_location="cpu", weights_only=True)
 
 
 def read(path: Path, keys: Collection[str]) -> dict[str, Any] | None:

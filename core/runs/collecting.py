@@ -1,66 +1,22 @@
-"""The tables of a run, and those that collect the runs of an experiment."""
+"""The files that collect the runs of an experiment, one column a run."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock
 
-from ..errors import UserError
 from ..files import remove_parts, write_file
-from ..metrics import PIT_BINS
-from .layout import FILES, finished_runs, id_of
+from ..metrics import METRICS
+from .layout import finished_runs, id_of, read_metric
 
-__all__ = ["aggregate", "auc", "collect", "histograms", "read_curves", "series"]
-
-
-def series(index: pd.Index, values: Sequence[float], run_id: int) -> pd.DataFrame:
-    """One metric of a run as a table, with empty rows where nothing was measured.
-
-    Args:
-        index: when it was measured: points added (named `added`), or epochs (`epoch`), ascending.
-        values: what was measured then.
-    """
-    return _every_row(pd.DataFrame({f"run_{run_id}": values}, index=index, dtype="float64"))
-
-
-def histograms(index: pd.Index, counts: Sequence[Sequence[int]]) -> pd.DataFrame:
-    """The PIT histograms of a run as a table: a column for each bin, named by where it begins.
-
-    Args:
-        index: as of `series`.
-        counts: rows in each of the 20 bins, for each measurement.
-    """
-    bins = [f"{k / PIT_BINS:.2f}" for k in range(PIT_BINS)]
-    return _every_row(pd.DataFrame(counts, index=index, columns=bins, dtype="Int64"))
-
-
-def _every_row(table: pd.DataFrame) -> pd.DataFrame:
-    return table.reindex(pd.RangeIndex(table.index[0], table.index[-1] + 1, name=table.index.name))
-
-
-def read_curves(path: Path) -> pd.DataFrame:
-    """A table as `series`, `histograms` or `aggregate` wrote it.
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
-    try:
-        # By way of texts: pandas before 3.0 reads most floats an ulp off.
-        table = pd.read_csv(path, dtype=str, index_col=0).astype("float64")
-        if table.empty:
-            raise ValueError("no rows")
-        table.index = table.index.astype("int64")
-        return table
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read ({reason}): remove its folder and run it again") from error
+__all__ = ["aggregate", "auc", "collect", "is_collected"]
 
 
 def aggregate(experiment: Path) -> list[int]:
     """Collects the finished runs of an experiment into its files, one column a run; their ids.
 
-    Safe beside other processes that do the same: it works under a lock, from the runs' own files.
+    A run that was made before there was a metric has no column in that metric's file. Safe beside
+    other processes that do the same: it works under a lock, from the runs' own files.
     """
     with FileLock(experiment / ".lock"):
         remove_parts(experiment)
@@ -68,14 +24,35 @@ def aggregate(experiment: Path) -> list[int]:
 
 
 def collect(experiment: Path) -> list[int]:
+    """`aggregate`, for who holds the lock."""
     folders = finished_runs(experiment)
-    for file in FILES:
-        if folders:
-            table = pd.concat([read_curves(folder / file) for folder in folders], axis=1)
-            write_file(experiment / file, table.to_csv)
+    for metric in METRICS.values():
+        found = [read_metric(folder, metric) for folder in folders]
+        curves = [curve for curve in found if curve is not None]
+        if curves:
+            table = pd.concat(curves, axis=1)
+            write_file(experiment / metric.file, table.to_csv)
         else:
-            (experiment / file).unlink(missing_ok=True)
+            (experiment / metric.file).unlink(missing_ok=True)
     return [id_of(folder) for folder in folders]
+
+
+def is_collected(experiment: Path) -> bool:
+    """Whether the collected files hold all that the finished runs have, and nothing else."""
+    folders = finished_runs(experiment)
+    for metric in METRICS.values():
+        wanted = [folder.name for folder in folders if (folder / metric.file).exists()]
+        if _columns(experiment / metric.file) != wanted:
+            return False
+    return True
+
+
+def _columns(path: Path) -> list[str]:
+    """The names of a table's columns; none if it is not there."""
+    if not path.exists():
+        return []
+    with path.open() as file:
+        return file.readline().strip().split(",")[1:]
 
 
 def auc(curves: pd.DataFrame) -> pd.Series:

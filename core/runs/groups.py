@@ -17,7 +17,7 @@ from ..dataset import Dataset
 from ..errors import UserError
 from ..training.lockstep import Fitting, side_by_side
 from .collecting import aggregate
-from .layout import claimed, discard, is_finished
+from .layout import POINTS, PREDICTIONS, claimed, discard, is_finished
 from .settings import agree_on_settings, check_settings
 
 __all__ = ["Start", "group_size", "run_restarts"]
@@ -98,8 +98,9 @@ def _claiming(
         if args.overwrite:
             discard(log_path)
         if is_finished(log_path):
-            if getattr(args, "record_points", 0) and not (log_path / "selected_points.pt").exists():
-                raise UserError(f"{log_path} was made without --record_points 1: --overwrite 1 makes it anew")
+            for option, file in (("record_points", POINTS), ("record_predictions", PREDICTIONS)):
+                if getattr(args, option, 0) and not (log_path / file).exists():
+                    raise UserError(f"{log_path} was made without --{option} 1: --overwrite 1 makes it anew")
             print(f"{log_path.name}: finished already (--overwrite 1 makes it anew)", file=sys.stderr)
             return True
         yield from start(run_id, log_path, title)

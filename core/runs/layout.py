@@ -1,20 +1,32 @@
 """The folders of experiments and runs: where they lie, and how far a run is."""
 
+import io
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
+import torch
 from filelock import FileLock, Timeout
 
 from ..errors import UserError
-from ..files import remove_parts
+from ..files import remove_parts, write_file
+from ..metrics import METRICS, Metric
 from . import checkpoint
+from .record import Record
+from .tables import histograms, read_curves, series
 
 __all__ = [
-    "FILES",
-    "PIT_FILE",
+    "META",
+    "POINTS",
+    "PREDICTIONS",
+    "ResultFile",
     "check_writable",
     "claimed",
     "discard",
@@ -22,22 +34,158 @@ __all__ = [
     "finished_runs",
     "id_of",
     "is_finished",
+    "put",
+    "read_metric",
+    "read_metrics",
+    "read_pit",
+    "result_files",
     "run_folders",
     "runs_root",
+    "take",
     "upper_bound_folder",
+    "write_results",
 ]
 
-#: File name -> what it holds. One row for each point added, one column for each run.
-FILES = {
-    "accuracies.csv": "mae",
-    "likelihoods.csv": "nll",
-    "crps.csv": "crps",
-    "losses.csv": "validation_nll",
-    "calibration.csv": "calibration",
-}
+#: The last file of a run, which says that it is finished: its settings, and what was noted of it.
+META = "meta.txt"
 
-#: A run's own: one row for each point added, one column for each bin of the PIT histogram.
-PIT_FILE = "pit.csv"
+POINTS, PREDICTIONS = "selected_points.pt", "predictions.npz"
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A file of a run's folder that holds results.
+
+    Attributes:
+        name: its name.
+        content: what a run's record puts into it; None if the run does not have it.
+    """
+
+    name: str
+    content: Callable[[Record], bytes | None]
+
+
+def result_files() -> list[ResultFile]:
+    """All of them, in the order in which they are written; one entry here is all that one more needs.
+
+    `meta.txt` comes after them, and the checkpoint of a run that goes on is no result.
+    """
+    return [
+        *(ResultFile(metric.file, partial(_curve, metric.name)) for metric in METRICS.values()),
+        ResultFile("pit.csv", _pit),
+        ResultFile(POINTS, _points),
+        ResultFile("selected_rows.csv", _rows),
+        ResultFile(PREDICTIONS, _predictions),
+    ]
+
+
+def _index(record: Record) -> pd.Index:
+    return pd.Index(record.index, name=record.index_name)
+
+
+def _curve(name: str, record: Record) -> bytes | None:
+    """One row for each point added, one column: the run's."""
+    if name not in record.curves:
+        return None
+    return series(_index(record), record.curves[name], record.run_id).to_csv().encode()
+
+
+def _pit(record: Record) -> bytes:
+    """One row for each point added, one column for each bin of the PIT histogram."""
+    return histograms(_index(record), record.pit).to_csv().encode()
+
+
+def _points(record: Record) -> bytes | None:
+    """x and y of the chosen points, a tensor [budget, d + 1], in the order they were chosen."""
+    if not (record.keeps_points and record.points):
+        return None
+    buffer = io.BytesIO()
+    torch.save(torch.cat(record.points), buffer)
+    return buffer.getvalue()
+
+
+def _rows(record: Record) -> bytes | None:
+    """Their row numbers in the whole table, in the same order; `added` counts them from 1."""
+    if not (record.keeps_points and record.rows):
+        return None
+    added = pd.RangeIndex(1, len(record.rows) + 1, name="added")
+    return pd.DataFrame({"row": record.rows}, index=added).to_csv().encode()
+
+
+def _predictions(record: Record) -> bytes | None:
+    """Arrays as of `predictions.predictions`; `np.load` reads them, and executes nothing."""
+    if not (record.keeps_predictions and record.predictions):
+        return None
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {name: array.numpy() for name, array in record.predictions.items()}
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def write_results(run_folder: Path, record: Record) -> None:
+    """Writes the result files of a run as far as it has got; it counts as finished once `meta.txt` is there.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    (run_folder / META).unlink(missing_ok=True)
+    for file in result_files():
+        _store(run_folder / file.name, file.content(record))
+
+
+def _store(path: Path, content: bytes | None) -> None:
+    """Makes a file hold this, or removes it."""
+    if content is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_file(path, lambda beside: beside.write_bytes(content))
+
+
+def take(run_folder: Path) -> dict[str, bytes]:
+    """The files of a finished run, to be stored elsewhere."""
+    paths = [run_folder / name for name in (*(file.name for file in result_files()), META)]
+    return {path.name: path.read_bytes() for path in paths if path.exists()}
+
+
+def put(run_folder: Path, files: Mapping[str, bytes]) -> None:
+    """Stores what `take` took. Other names than ours are left out.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    for name in (*(file.name for file in result_files()), META):  # META last: it says finished
+        _store(run_folder / name, files.get(name))
+
+
+def read_metric(run_folder: Path, metric: Metric) -> pd.Series | None:
+    """The curve of a finished run; None if it was made before there was that metric.
+
+    Raises:
+        UserError: the file is damaged, or is missing though every run has it.
+    """
+    path = run_folder / metric.file
+    if not (metric.in_every_run or path.exists()):
+        return None
+    return read_curves(path).iloc[:, 0]
+
+
+def read_metrics(run_folder: Path) -> pd.DataFrame:
+    """The curves of a finished run: a column for each metric that it has, a row for each measurement.
+
+    Raises:
+        ValueError: a file is damaged, or they do not hold the same rows.
+    """
+    found = {name: read_metric(run_folder, metric) for name, metric in METRICS.items()}
+    curves = {name: curve for name, curve in found.items() if curve is not None}
+    table = pd.DataFrame(curves).dropna(how="all")
+    if table.empty or table.isna().any(axis=None):
+        raise ValueError("its files lack values that others of its files have")
+    return table
+
+
+def read_pit(run_folder: Path) -> pd.DataFrame:
+    """The PIT histograms of a finished run: a row for each measurement, a column for each bin."""
+    return read_curves(run_folder / "pit.csv").dropna().rename(columns=float)
 
 
 def experiment_folder(
@@ -63,7 +211,7 @@ def runs_root(runs_folder: Path, variation: str, protocol: str) -> Path:
     if suffix:
         named = runs_folder.resolve() if runs_folder.name in ("", "..") else runs_folder
         if not named.name:
-            raise UserError(f"--runs_folder {runs_folder} has no name that '{suffix}' could be added to")
+            raise UserError(f"the runs folder {runs_folder} has no name that '{suffix}' could be added to")
         runs_folder = named.with_name(named.name + suffix)
     return runs_folder
 
@@ -82,7 +230,7 @@ def run_folders(experiment: Path) -> list[Path]:
 
 def is_finished(run_folder: Path) -> bool:
     """Whether the run there is finished: `meta.txt` is written last."""
-    return (run_folder / "meta.txt").exists()
+    return (run_folder / META).exists()
 
 
 def finished_runs(experiment: Path) -> list[Path]:
@@ -92,7 +240,7 @@ def finished_runs(experiment: Path) -> list[Path]:
 
 def discard(run_folder: Path) -> None:
     """Makes a run count as never begun."""
-    for file in ("meta.txt", checkpoint.FILE):
+    for file in (META, checkpoint.FILE):
         (run_folder / file).unlink(missing_ok=True)
 
 
@@ -119,12 +267,8 @@ def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
         lock.release()
 
 
-def check_writable(folder: Path, option: str = "--runs_folder") -> None:
-    """Raises a UserError unless files can be made in a folder, or in a new one of that name.
-
-    Args:
-        option: what names it on the command line.
-    """
+def check_writable(folder: Path) -> None:
+    """Raises a UserError unless files can be made in a folder, or in a new one of that name."""
     there = folder
     while not there.exists():
         there = there.parent
@@ -133,4 +277,4 @@ def check_writable(folder: Path, option: str = "--runs_folder") -> None:
             pass
     except OSError as error:
         reason = f"cannot write to {folder}: {error.strerror}"
-        raise UserError(f"{reason}; choose another {option}") from error
+        raise UserError(f"{reason}; choose another folder") from error

@@ -1,37 +1,69 @@
 """The context manager that collects what an environment measures into files."""
 
-import io
 import pickle
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeAlias
-
-import pandas as pd
-import torch
+from typing import Any, Protocol, TypeAlias, cast
 
 from .. import util
-from ..environment import Action, Environment, Outcome
-from ..errors import UserError
-from ..files import write_file
+from ..dataset import Dataset
+from ..environment import Action, Beginning, Environment, Outcome
+from ..errors import CannotGoOnError
+from ..seeds import Seeds
 from ..state import State
-from ..training.lockstep import Fitting, T, alone
+from ..training.lockstep import Fitting, Standalone
 from . import checkpoint
-from .collecting import aggregate, histograms, series
-from .layout import FILES, PIT_FILE
+from .clock import Clock
+from .collecting import aggregate
+from .layout import META, write_results
+from .predictions import predictions
+from .record import Record
 from .settings import write_meta
 
-__all__ = ["EnvironmentLogger"]
-
-#: A run that is killed loses no more than this, and the round it was in.
-SECONDS_BETWEEN_CHECKPOINTS = 60.0
+__all__ = ["EnvironmentLogger", "Episode"]
 
 #: What a checkpoint holds.
-KEYS = ("env", "decider", "curves", "record_points", "points", "epochs", "finished", "seconds")
+KEYS = ("env", "decider", "record", "seconds")
 
+#: The counts at which something was measured, and what was measured then.
 Curve: TypeAlias = tuple[list[int], list[Any]]
+
+
+class Episode(Protocol):
+    """What the logger uses of an environment: `Environment` and `UpperBound` have it.
+
+    The info of `resetting` and `stepping` has `epochs` and `seconds` (the run's own), and, when something
+    was measured, what `index_name` says, each metric of `METRICS` by its name, and `pit`.
+
+    Attributes:
+        index_name: what the rows of a run's files count.
+        dataset: its data.
+        seeds: the run's seeds.
+        progress: how far the run has got, in words.
+        finished: whether the episode has terminated.
+    """
+
+    index_name: str
+    dataset: Dataset
+
+    @property
+    def seeds(self) -> Seeds: ...
+
+    @property
+    def progress(self) -> str: ...
+
+    @property
+    def finished(self) -> bool: ...
+
+    def resetting(self) -> Fitting[Beginning]: ...
+
+    def stepping(self, action: Action) -> Fitting[Outcome]: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def resume(self, state: dict[str, Any]) -> State: ...
 
 
 class Stateful(Protocol):
@@ -42,61 +74,97 @@ class Stateful(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-class EnvironmentLogger:
+class EnvironmentLogger(Standalone[Action, State, Outcome]):
     """Wraps a run's environment and writes its files when the run is finished.
 
     On a regular exit of a finished episode it writes `accuracies.csv` (MAE), `likelihoods.csv`
-    (NLL), `crps.csv`, `losses.csv` (validation NLL), `calibration.csv`, `pit.csv` (PIT histograms)
-    and `meta.txt` into `log_path`, then collects all finished runs beside it into the files of the
-    folder above, `pit.csv` left out. A run that ends early, by an exception or otherwise, writes
-    no `meta.txt` and does not count.
+    (NLL) and the files of the other metrics, `pit.csv` (PIT histograms) and `meta.txt` into
+    `log_path`, then collects all finished runs beside it into the files of the folder above,
+    `pit.csv` left out. A run that ends early, by an exception or otherwise, writes no `meta.txt`
+    and does not count.
 
     With an agent to resume, the run goes on where it was broken off: a checkpoint is written at
     the end of a round, if the last one is a minute old, and when the run ends early, then with the
-    CSV files as far as they go; `reset` takes a checkpoint up.
+    result files as far as they go; `reset` takes a checkpoint up.
 
     While a run goes on, `accuracies`, `likelihoods`, `crps`, `losses`, `calibration` and `pit` are
-    pairs of lists: points added, and values.
+    pairs of lists: points added, and values. `record.curves` has all metrics by their names.
+
+    `reset` and `step` have the twins `resetting` and `stepping`, for runs side by side.
 
     Args:
         env: the environment.
         log_path: the run's folder, `.../run_<id>`.
         unattended: nobody watches the terminal: progress bars print few lines.
         record_points: also write `selected_points.pt`, x and y of the chosen points
-            [budget, d + 1] in the order they were chosen.
+            [budget, d + 1] in the order they were chosen, and `selected_rows.csv`, their row numbers
+            in the dataset's whole table.
+        record_predictions: also write `predictions.npz`, what the model of the last round says of
+            each test row (`core.runs.predictions`).
         settings: what else `meta.txt` should say.
         resume: the agent, whose state belongs to a checkpoint, or another that decides how the run
             goes on; None for a run without checkpoints.
+
+    Raises:
+        TypeError: an environment that is no `Environment` has neither points nor predictions to keep.
     """
 
     def __init__(
         self,
-        env: Environment,
+        env: Episode,
         log_path: str | Path,
         unattended: bool = False,
         *,
         record_points: bool = False,
+        record_predictions: bool = False,
         settings: Mapping[str, object] | None = None,
         resume: Stateful | None = None,
     ) -> None:
+        if (record_points or record_predictions) and not isinstance(env, Environment):
+            raise TypeError(f"{type(env).__name__} has neither points nor predictions that could be recorded")
         self.env = env
         self.log_path = Path(log_path)
         self.unattended = unattended
-        self.record_points = record_points
         self.settings = dict(settings or {})
         self.decider = resume
-        self.accuracies: Curve = ([], [])
-        self.likelihoods: Curve = ([], [])
-        self.crps: Curve = ([], [])
-        self.losses: Curve = ([], [])
-        self.calibration: Curve = ([], [])
-        self.pit: Curve = ([], [])
-        self._points: list[torch.Tensor] = []
-        self._epochs = 0
-        self._finished = False
-        self._starting = self._choosing = self._in_step = self._left = 0.0
-        self._snapshot: dict[str, Any] = {}
-        self._saved = time.monotonic()
+        self.record = Record(
+            env.index_name,
+            env.seeds.run_id,
+            keeps_points=record_points,
+            keeps_predictions=record_predictions,
+        )
+        self.clock = Clock()
+        self.checkpoint = checkpoint.Checkpoint(self.log_path / checkpoint.FILE)
+
+    @property
+    def accuracies(self) -> Curve:
+        """The MAE so far: points added, and values."""
+        return self.record.index, self.record.curves["mae"]
+
+    @property
+    def likelihoods(self) -> Curve:
+        """The NLL so far, as of `accuracies`."""
+        return self.record.index, self.record.curves["nll"]
+
+    @property
+    def crps(self) -> Curve:
+        """The CRPS so far, as of `accuracies`."""
+        return self.record.index, self.record.curves["crps"]
+
+    @property
+    def losses(self) -> Curve:
+        """The validation NLL so far, as of `accuracies`."""
+        return self.record.index, self.record.curves["validation_nll"]
+
+    @property
+    def calibration(self) -> Curve:
+        """The calibration error so far, as of `accuracies`."""
+        return self.record.index, self.record.curves["calibration"]
+
+    @property
+    def pit(self) -> Curve:
+        """The PIT histograms so far, as of `accuracies`."""
+        return self.record.index, self.record.pit
 
     def __enter__(self) -> "EnvironmentLogger":
         util.tqdm.unattended = self.unattended
@@ -105,164 +173,98 @@ class EnvironmentLogger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None and self._finished:
+        if kind is None and self.record.finished:
             try:
-                self._write()
+                self._finish()
             except BaseException:
-                self._save()
+                self.checkpoint.write()
                 raise
-            (self.log_path / checkpoint.FILE).unlink(missing_ok=True)
-        elif self._snapshot:
-            self._save()
-            self._write_curves(self._snapshot["curves"])  # a signal may have come between two lists
-        elif kind is None and self.accuracies[0]:
+            self.checkpoint.remove()
+        elif self.checkpoint.content is not None:
+            self.checkpoint.write()
+            # From the checkpoint, as a signal may have come while something was recorded.
+            self.record.load_state_dict(self.checkpoint.content["record"])
+            write_results(self.log_path, self.record)
+        elif kind is None and self.record.index:
             print(f"{self.log_path.name}: left after {self.env.progress}, not written", file=sys.stderr)
 
-    def reset(self) -> State:
-        """Resets the environment; the state alone."""
-        return alone(self.resetting())
-
     def resetting(self) -> Fitting[State]:
-        """`reset`, for runs side by side."""
-        for curve in self._curves.values():
-            curve[0].clear()
-            curve[1].clear()
-        self._points.clear()
-        self._epochs = 0
-        self._finished = False
-        self._starting = self._choosing = self._in_step = 0.0
-        self._left = time.perf_counter()
-        if self.decider is not None and (saved := checkpoint.read(self.log_path / checkpoint.FILE, KEYS)):
+        """Resets the environment, or takes its checkpoint up; the state alone."""
+        self.record.clear()
+        self.clock.begin()
+        if self.decider is not None and (saved := checkpoint.read(self.checkpoint.path, KEYS)):
             return self._restore(saved, self.decider)
-        state, info = yield from self._timed(self.env.resetting())
-        self._starting, self._choosing, self._in_step = self._choosing + self._in_step, 0.0, 0.0
-        self._log(info)
-        self._take_snapshot()
-        if self._snapshot:
-            try:
-                checkpoint.check(self._snapshot)
-            except pickle.UnpicklingError as error:
-                raise TypeError(
-                    f"{type(self.decider).__name__}.state_dict must return tensors and plain values alone"
-                ) from error
+        self.clock.enter()
+        state, info = yield from self.env.resetting()
+        self.clock.leave(info["seconds"])
+        self.clock.started()
+        self._take(info)
         return state
 
-    def step(self, action: Action) -> Outcome:
-        """Steps the environment; its five values."""
-        return alone(self.stepping(action))
-
     def stepping(self, action: Action) -> Fitting[Outcome]:
-        """`step`, for runs side by side."""
-        if self.record_points:
-            self._points.append(self.env.points(action))
-        state, reward, terminated, truncated, info = yield from self._timed(self.env.stepping(action))
-        self._log(info)
-        self._take_snapshot()
-        return state, reward, terminated, truncated, info
+        """Steps the environment; its five values."""
+        if self.record.keeps_points:
+            env = cast(Environment, self.env)
+            self.record.add_points(env.points(action), env.rows(action).tolist())
+        self.clock.enter()
+        outcome = yield from self.env.stepping(action)
+        self.clock.leave(outcome[-1]["seconds"])
+        self._take(outcome[-1])
+        return outcome
 
-    def _timed(self, fitting: Fitting[T]) -> Fitting[T]:
-        """Adds up the seconds in the environment, and before it was called; of fits, this run's share."""
-        started = time.perf_counter()
-        self._choosing += started - self._left
-        result = None
-        try:
-            while True:
-                fit = fitting.send(result)  # type: ignore[arg-type]
-                self._in_step += time.perf_counter() - started
-                result = yield fit
-                self._in_step += result.seconds
-                started = time.perf_counter()
-        except StopIteration as stop:
-            self._left = time.perf_counter()
-            self._in_step += self._left - started
-            return stop.value
-
-    @property
-    def _curves(self) -> dict[str, Curve]:
-        return {
-            "mae": self.accuracies,
-            "nll": self.likelihoods,
-            "crps": self.crps,
-            "validation_nll": self.losses,
-            "calibration": self.calibration,
-            "pit": self.pit,
-        }
-
-    def _log(self, info: dict[str, Any]) -> None:
-        if self.env.index_name in info:  # the epoch that ends an upper bound's training is not tested
-            for name, (index, values) in self._curves.items():
-                index.append(info[self.env.index_name])
-                values.append(info[name])
-        self._epochs += info["epochs"]
-        self._finished = self.env.finished
-
-    def _take_snapshot(self) -> None:
-        """Keeps what a checkpoint needs, and writes it if the last one is old."""
+    def _take(self, info: Mapping[str, Any]) -> None:
+        """Takes what was measured in a round, into the record and into the checkpoint."""
+        self.record.add(info, self.env.finished)
+        if self.record.keeps_predictions and self.record.finished:
+            tested = cast(Environment, self.env).tested
+            assert tested is not None
+            self.record.predictions = predictions(tested)
         if self.decider is None:
             return
-        self._snapshot = {
+        content = {
             "env": self.env.state_dict(),
             "decider": self.decider.state_dict(),
-            "curves": {name: [list(part) for part in curve] for name, curve in self._curves.items()},
-            "record_points": self.record_points,
-            "points": list(self._points),
-            "epochs": self._epochs,
-            "finished": self._finished,
-            "seconds": [self._starting, self._choosing, self._in_step],
+            "record": self.record.state_dict(),
+            "seconds": self.clock.state_dict(),
         }
-        if time.monotonic() - self._saved >= SECONDS_BETWEEN_CHECKPOINTS:
-            self._save()
-
-    def _save(self) -> None:
-        if self._snapshot:
-            checkpoint.write(self.log_path / checkpoint.FILE, self._snapshot)
-            self._saved = time.monotonic()
+        try:
+            self.checkpoint.keep(content)
+        except pickle.UnpicklingError as error:
+            raise TypeError(
+                f"{type(self.decider).__name__}.state_dict must return tensors and plain values alone"
+            ) from error
 
     def _restore(self, saved: dict[str, Any], decider: Stateful) -> State:
-        if self.record_points and not saved["record_points"]:
-            raise UserError(
-                f"{self.log_path} was begun without --record_points 1: --overwrite 1 begins it anew"
-            )
+        """Goes on from a checkpoint.
+
+        Raises:
+            CannotGoOnError: it does not hold what is to be kept, or belongs to another run.
+        """
+        record = saved["record"]
+        if self.record.keeps_points and not record["keeps_points"]:
+            raise CannotGoOnError(f"{self.log_path} was begun without keeping the chosen points")
+        if self.record.keeps_predictions and record["finished"] and not record["predictions"]:
+            raise CannotGoOnError(f"{self.log_path} has come to its end without keeping the predictions")
         state = self.env.resume(saved["env"])
         decider.load_state_dict(saved["decider"])
-        for name, curve in self._curves.items():
-            added, values = saved["curves"][name]
-            curve[0].extend(added)
-            curve[1].extend(values)
-        self._points.extend(saved["points"])
-        self._epochs, self._finished = saved["epochs"], saved["finished"]
-        self._starting, self._choosing, self._in_step = saved["seconds"]
-        self._left = time.perf_counter()
-        self._snapshot = saved
+        self.record.load_state_dict(record)
+        self.clock.load_state_dict(saved["seconds"])
+        self.checkpoint.content = saved
         print(f"{self.log_path.name}: goes on after {self.env.progress}", file=sys.stderr)
         return state
 
-    def _write_curves(self, curves: Mapping[str, Sequence[Any]]) -> None:
-        index = pd.Index(curves["mae"][0], name=self.env.index_name)
-        for file, name in FILES.items():
-            table = series(index, curves[name][1], self.env.seeds.run_id)
-            write_file(self.log_path / file, table.to_csv)
-        write_file(self.log_path / PIT_FILE, histograms(index, curves["pit"][1]).to_csv)
-
-    def _write(self) -> None:
+    def _finish(self) -> None:
+        """Writes the files of a finished run, `meta.txt` last, and those that collect the runs."""
         if self.decider is None:  # else the folder was there before, and must not have been lost
             self.log_path.mkdir(parents=True, exist_ok=True)
-        # meta.txt says that a run is finished: gone first, written last.
-        for file in ("meta.txt", "selected_points.pt"):
-            (self.log_path / file).unlink(missing_ok=True)
-        self._write_curves(self._curves)
-        if self.record_points:
-            buffer = io.BytesIO()  # torch.save on a full disk raises no OSError
-            torch.save(torch.cat(self._points), buffer)
-            write_file(self.log_path / "selected_points.pt", lambda path: path.write_bytes(buffer.getvalue()))
-        seconds = self._starting + self._choosing + self._in_step + time.perf_counter() - self._left
+        write_results(self.log_path, self.record)
         measured = {
             "seed_set": self.env.dataset.seed_set,
             "data_check": self.env.dataset.data_check,
-            "epochs": self._epochs,
-            "seconds": round(seconds, 1),
-            "seconds_choosing": round(self._choosing, 3),
-            "seconds_in_step": round(self._in_step, 3),
+            "epochs": self.record.epochs,
+            "seconds": round(self.clock.total, 1),
+            "seconds_choosing": round(self.clock.choosing, 3),
+            "seconds_in_step": round(self.clock.in_step, 3),
         }
-        write_meta(self.log_path / "meta.txt", self.settings | measured)
+        write_meta(self.log_path / META, self.settings | measured)
         aggregate(self.log_path.parent)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +22,7 @@ from ..dataset import DATASETS
 from ..errors import UserError
 from ..files import write_file
 from ..runs.collecting import aggregate
-from ..runs.layout import FILES, PIT_FILE, claimed, is_finished, runs_root
+from ..runs.layout import claimed, is_finished, put, runs_root
 from ..runs.provenance import provenance
 from ..runs.settings import agree_on_settings, read_meta
 from . import task
@@ -302,13 +301,8 @@ def _store(folder: Path, group: Group, result: dict[str, Any]) -> None:
         with claimed(folder / f"run_{run_id}") as mine:
             if files is None or not mine or is_finished(folder / f"run_{run_id}"):
                 continue  # another process has it
-            for name in (*FILES, PIT_FILE, "meta.txt"):  # meta.txt says that it is finished
-                write_file(folder / f"run_{run_id}" / name, partial(_write, files[name]))
+            put(folder / f"run_{run_id}", files)
     aggregate(folder)
-
-
-def _write(data: bytes, path: Path) -> None:
-    path.write_bytes(data)
 
 
 def _cancel(ray: Any, refs: Sequence[Any]) -> None:

@@ -136,15 +136,10 @@ def _reason(said: str, unfinished: list[int]) -> str:
 
 def _take(folder: Path, run_ids: list[int]) -> dict[int, dict[str, bytes]]:
     """The files of the finished runs. They stay here, too: the sweep may end before it has stored them."""
-    from core.runs.layout import FILES, PIT_FILE, is_finished
+    from core.runs.layout import is_finished, take
 
-    taken = {}
-    for run_id in run_ids:
-        run = folder / f"run_{run_id}"
-        if is_finished(run):
-            names = (*FILES, PIT_FILE, "meta.txt")
-            taken[run_id] = {name: (run / name).read_bytes() for name in names}
-    return taken
+    runs = {run_id: folder / f"run_{run_id}" for run_id in run_ids}
+    return {run_id: take(run) for run_id, run in runs.items() if is_finished(run)}
 
 
 def run_trial(

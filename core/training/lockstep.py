@@ -15,10 +15,11 @@ Shapes: S models in the stack, n labelled points, m validation points, d feature
 
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from functools import partial, wraps
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,9 +27,13 @@ from torch import Tensor
 from .nadam import NAdam
 from .trainer import EarlyStopping, Fit, FitResult, Trainer
 
-__all__ = ["Fitting", "alone", "fit", "fit_side_by_side", "side_by_side"]
+__all__ = ["Fitting", "Standalone", "alone", "fit", "fit_side_by_side", "own_seconds", "side_by_side"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
+ActionT = TypeVar("ActionT")
+BeginningT = TypeVar("BeginningT")
+OutcomeT = TypeVar("OutcomeT")
 
 #: Validation rows, of one model or of several, that are scored at once. On the CPU more of them leave the
 #: cache and take longer.
@@ -60,6 +65,72 @@ def fit(trainer: Trainer, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) ->
         return result
 
     return alone(asking())
+
+
+class Standalone(Generic[ActionT, BeginningT, OutcomeT]):
+    """`reset` and `step` of an environment, made of their twins `resetting` and `stepping`.
+
+    The twins are what a subclass writes: generators that ask for their fits, so that a driver may fit
+    what several runs ask for at one time. `reset` and `step` drive them alone, to the same results.
+    """
+
+    def resetting(self) -> Fitting[BeginningT]:
+        """`reset`, for runs side by side."""
+        raise NotImplementedError
+
+    def stepping(self, action: ActionT) -> Fitting[OutcomeT]:
+        """`step`, for runs side by side."""
+        raise NotImplementedError
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> BeginningT:
+        """Begins the run, again if it has begun; what `resetting` returns.
+
+        Args:
+            seed: must be None; a run's randomness comes from its dataset's `Seeds`.
+            options: not used.
+
+        Raises:
+            ValueError: a seed was given.
+            FloatingPointError: training diverged.
+        """
+        if seed is not None:
+            raise ValueError("reset(seed=...) is not possible: a run's seeds are those of its dataset")
+        return alone(self.resetting())
+
+    def step(self, action: ActionT) -> OutcomeT:
+        """One step; takes and returns what `stepping` does.
+
+        Raises:
+            FloatingPointError: training diverged.
+        """
+        return alone(self.stepping(action))
+
+
+def own_seconds(fitting: Callable[P, Fitting[T]]) -> Callable[P, Fitting[T]]:
+    """For `resetting` and `stepping` of an environment: their info gets the key `seconds`.
+
+    These are the run's own: its work and its share of the fits, without the time in which it waits for
+    runs beside it. The info is the last of what they return.
+    """
+
+    @wraps(fitting)
+    def timed(*args: P.args, **kwargs: P.kwargs) -> Fitting[T]:
+        seconds = 0.0
+        with closing(fitting(*args, **kwargs)) as running:
+            take = running.__next__
+            while True:
+                started = time.perf_counter()
+                try:
+                    fit = take()
+                except StopIteration as stop:
+                    stop.value[-1]["seconds"] = seconds + time.perf_counter() - started
+                    return stop.value
+                seconds += time.perf_counter() - started
+                result = yield fit
+                seconds += result.seconds
+                take = partial(running.send, result)
+
+    return timed
 
 
 def _hand(fitting: Fitting[T], result: FitResult) -> Fit:

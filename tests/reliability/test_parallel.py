@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.runs.collecting import read_curves
+from core.runs.tables import read_curves
 from tests.reliability.worker import FILES, start
 
 PROCESSES = 8

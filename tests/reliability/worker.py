@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 import core.files
-import core.runs.logger
+import core.runs.checkpoint
 import evaluate
 from core.cli import run_script
 
@@ -44,7 +44,7 @@ def start(
 
 def _work(arguments: list[str], said: Path, checkpoints_every: float, die_at_rename_of: str) -> None:
     torch.set_num_threads(1)
-    core.runs.logger.SECONDS_BETWEEN_CHECKPOINTS = checkpoints_every
+    core.runs.checkpoint.SECONDS_BETWEEN_WRITES = checkpoints_every
     rename = os.replace
 
     def replace(part: Path | str, target: Path | str) -> None:

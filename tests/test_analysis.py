@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> None:
     folder = write_experiment(tmp_path / "runs", run_ids=range(1, 10))
     (folder / "run_2/meta.txt").unlink()
-    (folder / "run_3/pit.csv").unlink()
+    (folder / "run_3/crps.csv").unlink()
     (folder / "run_4/likelihoods.csv").write_text("added,run_4\n0,much\n")
     (folder / "run_5/meta.txt").write_text("seed_set: many\n")
     (folder / "run_6/meta.txt").unlink()
@@ -89,19 +90,19 @@ def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> 
     assert status == ["finished", "unfinished", *["damaged"] * 6, "finished"]
     problems = [Path(name).name for name in found.problems["folder"]]
     assert problems == [f"run_{i}" for i in range(3, 9)]
-    assert "pit.csv cannot be read" in found.problems["problem"][0]
+    assert "crps.csv cannot be read" in found.problems["problem"][0]
     assert "meta.txt does not say seconds_choosing" in found.problems["problem"][2]
     assert set(found.curves["run"]) == set(found.pit["run"]) == {1, 9}
     missing = find_missing_runs(found)
     assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-8"]]
 
 
-def test_a_metric_whose_file_lacks_is_missing_there_alone(tmp_path: Path) -> None:
+def test_a_later_metric_lacks_in_older_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for metric in ("crps", "calibration"):
+        monkeypatch.setitem(METRICS, metric, replace(METRICS[metric], in_every_run=False))
     folder = write_experiment(tmp_path / "runs", run_ids=(1, 2, 3))
     (folder / "run_1/crps.csv").unlink()
-    for path in folder.glob("run_3/*.csv"):
-        if path.name != "pit.csv":
-            path.unlink()
+    (folder / "run_3/accuracies.csv").unlink()  # every run has it: this one is damaged
     write_upper_bound(tmp_path / "runs")
     (tmp_path / "runs/Diabetes/UpperBound/run_2/calibration.csv").unlink()
     found = load_results(tmp_path / "runs")

@@ -59,7 +59,7 @@ class Results(NamedTuple):
 def load_results(runs_folder: str | Path = "runs") -> Results:
     """Reads all runs in a folder and its sisters (`runs_gauss`, `runs_corrected`, ...).
 
-    A metric whose file a run lacks, as one older than the metric does, is missing there and nowhere else.
+    A metric that a run is older than (`Metric.in_every_run`) is missing there and nowhere else.
 
     Runs that are unfinished or damaged are listed in `Results.runs` and left out elsewhere. So are
     those of another budget or seed set than most runs of their task, which count as damaged.

@@ -52,11 +52,13 @@ def main() -> None:
         optimizer = torch.optim.NAdam(plain.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         ways: dict[str, dict[str, Callable[[], object]]] = {
             "refit": {
-                "ours": lambda: fit(env.trainer, x, y, x_val, y_val),
+                "ours": lambda: fit(env.learner.trainer, x, y, x_val, y_val),
                 "baseline": lambda: baseline.fit(plain, optimizer, x, y, x_val, y_val, EPOCHS),
             },
             "test": {
-                "ours": lambda: metrics.measure(metrics.evaluate(env.classifier, x_test, y_test, generator)),
+                "ours": lambda: metrics.measure(
+                    metrics.evaluate(env.learner.predictor, x_test, y_test, generator)
+                ),
                 "baseline": lambda: baseline.test(plain, x_test, y_test),
             },
         }

@@ -136,7 +136,7 @@ def rollout(env: Environment, actions: list[list[int]]) -> list[object]:
     for action in actions:
         state, reward, terminated, _, info = env.step(action)
         seen += [reward, terminated, measured(info)]
-    return [*seen, state.x_labeled.tolist(), env.classifier.model.theta.tolist()]
+    return [*seen, state.x_labeled.tolist(), env.learner.predictor.model.theta.tolist()]
 
 
 def test_rollouts_repeat_bit_for_bit() -> None:

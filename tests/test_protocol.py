@@ -61,13 +61,13 @@ def test_refits_within_a_round(protocol: Protocol, fitting: str, monkeypatch: py
     env = make_environment("gauss", protocol, fitting=fitting)
     state, _ = env.reset()
     sizes: list[list[float]] = []
-    plain = env.trainer.begin
+    plain = env.learner.trainer.begin
 
     def watch(x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> Fit:
         sizes.append(x[50:].tolist())
         return plain(x, y, x_val, y_val)
 
-    monkeypatch.setattr(env.trainer, "begin", watch)
+    monkeypatch.setattr(env.learner.trainer, "begin", watch)
     _, _, _, _, info = env.step([4, 9, 2])
     added = [state.x_unlabeled[i].tolist() for i in (9, 4, 2)]
     if protocol is PUBLISHED and fitting == "finetuning":
@@ -78,7 +78,7 @@ def test_refits_within_a_round(protocol: Protocol, fitting: str, monkeypatch: py
         assert info["epochs"] == 1
     assert env.state.x_labeled[50:].tolist() == added
     x, y = torch.from_numpy(env.dataset.x_test), torch.from_numpy(env.dataset.y_test)
-    assert -env.classifier(x).log_prob(y).mean().item() == pytest.approx(info["nll"])
+    assert -env.learner.predictor(x).log_prob(y).mean().item() == pytest.approx(info["nll"])
 
 
 @pytest.mark.parametrize("variation", SINGLE)
@@ -281,14 +281,14 @@ def test_dropout_after_a_round_of_a_dual_agent(name: str, protocol: Protocol) ->
     env = make_environment("gauss", protocol)
     state, _ = env.reset()
     agent = AGENTS[name](2, Seeds(), protocol)
-    assert env.trainer.model.dropout == 0.02
+    assert env.learner.trainer.model.dropout == 0.02
     left = 0.05 if protocol is PUBLISHED and name != "balsa_emd_dual" else 0.02
     for _ in range(2):
         state, *_ = env.step(agent.predict(state).tolist())
-        assert env.trainer.model.dropout == left
+        assert env.learner.trainer.model.dropout == left
     # A new episode starts with the configured rate.
     env.reset()
-    assert env.trainer.model.dropout == 0.02
+    assert env.learner.trainer.model.dropout == 0.02
 
 
 # --- what does not differ ------------------------------------------------------------------

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 import compute_upper_bound
 from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds
 from core.cli import run_script
-from core.metrics import METRICS, Evaluation
+from core.learner import Learner
+from core.metrics import METRICS, Evaluation, measure
 from core.models.variations import load_config
 from core.runs.tables import read_curves
 from core.training.lockstep import fit, fit_side_by_side
@@ -35,6 +36,15 @@ TRIAL = (*WHOLE, "--epoch_limit", "3")
 FOLDER = "runs_gauss/Diabetes/UpperBound"
 PARTS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
 Diabetes: Any = DATASETS["diabetes"]
+
+
+class Exact(Diabetes):
+    """Arrays of float64, so that models are compared to its rounding."""
+
+    def reset(self) -> None:
+        super().reset()
+        for part in PARTS:
+            setattr(self, part, getattr(self, part).astype(np.float64))
 
 
 def upper_bound(dataset: Any = Diabetes, variation: str = "gauss", epoch_limit: int = 3) -> UpperBound:
@@ -63,11 +73,10 @@ def test_two_epochs_are_a_plain_loop(
     """Weights and losses as those of a loop written with PyTorch's layers and optimiser."""
     init = Trainer.__init__
     monkeypatch.setattr(Trainer, "__init__", lambda self, model, *rest: init(self, model.double(), *rest))
-    monkeypatch.setattr(UpperBound, "_tensor", lambda self, array: torch.from_numpy(array).double())
     config = replace(load_config("diabetes", variation)[0], dropout=0.0, weight_decay=0.1, fitting=fitting)
-    env = UpperBound(Diabetes("nowhere", Seeds()), config, protocol, epoch_limit=2)
-    env._start()  # the initial weights
-    layers = separate_layers(env.trainer.model)
+    dataset = Exact("nowhere", Seeds())
+    env = UpperBound(dataset, config, protocol, epoch_limit=2)
+    layers = separate_layers(Learner(dataset, config, protocol).trainer.model)  # the initial weights
     relus = [nn.Sequential(layer, nn.ReLU()) for layer in layers[:4]]
     network = nn.ModuleList([*relus, *layers[4:]]) if protocol.encoder_relu else layers
     optimizer = torch.optim.NAdam(layers.parameters(), lr=0.001, weight_decay=0.1)
@@ -88,11 +97,11 @@ def test_two_epochs_are_a_plain_loop(
         state, *rest, info = env.reset() if epoch == 1 else env.step(())
         assert rest == ([] if epoch == 1 else [mae_before - info["mae"], True, False])
         assert (info["epoch"], info["epochs"], *map(len, state[:2])) == (epoch, 1, 0, 283)
-        for (weight, bias), layer in zip(specified_layers(env.trainer.model), layers, strict=True):
+        for (weight, bias), layer in zip(specified_layers(env.learner.trainer.model), layers, strict=True):
             torch.testing.assert_close(weight[0], layer.weight.T, rtol=1e-7, atol=1e-9)
             torch.testing.assert_close(bias[0, 0], layer.bias, rtol=1e-7, atol=1e-9)
-        mae = (env.classifier.predict(x_test, samples) - y_test).abs().mean().item()
-        watched.append((env.classifier.predict(x_val, validating) - y_val).abs().mean().item())
+        mae = (env.learner.predictor.predict(x_test, samples) - y_test).abs().mean().item()
+        watched.append((env.learner.predictor.predict(x_val, validating) - y_val).abs().mean().item())
         measured = [info["nll"], info["validation_nll"], info["mae"], env.stopping.minimum]
         np.testing.assert_allclose(measured, [nll, validation_nll, mae, min(watched)], rtol=1e-7)
         mae_before = info["mae"]
@@ -125,8 +134,8 @@ def test_all_3760_rows_of_pakinsons_are_seen_once_an_epoch(tmp_path: Path) -> No
 def test_each_member_of_an_ensemble_is_a_model_of_its_own() -> None:
     single, ensemble = upper_bound(), upper_bound(variation="gauss_ensemble")
     assert play(single) != play(ensemble)
-    assert torch.equal(single.trainer.model.theta[0], ensemble.trainer.model.theta[0])
-    assert len(ensemble.trainer.model.theta.unique(dim=0)) == 3
+    assert torch.equal(single.learner.trainer.model.theta[0], ensemble.learner.trainer.model.theta[0])
+    assert len(ensemble.learner.trainer.model.theta.unique(dim=0)) == 3
 
 
 @quick
@@ -137,6 +146,12 @@ def test_early_stopping_goes_on_from_its_state(values: list[float], cut: int) ->
     expected, said = [whole.stop(value) for value in values], [first.stop(value) for value in values[:cut]]
     second.load_state_dict(first.state_dict())
     assert said + [second.stop(value) for value in values[cut:]] == expected
+
+
+def off_by(mae: float, y: Tensor) -> Evaluation:
+    """Of a model whose point predictions are all this far from the targets."""
+    zeros = torch.zeros(len(y), dtype=torch.float64)
+    return Evaluation(zeros, zeros + mae, zeros, zeros, [torch.zeros(64, len(y))], [])
 
 
 @pytest.mark.parametrize(
@@ -150,22 +165,19 @@ def test_stops_after_more_than_25_epochs_without_a_new_minimum(
     env = upper_bound(epoch_limit=100)
 
     def scripted(_: Any, x: Tensor, y: Tensor, *rest: Any) -> Evaluation:
-        """A model whose point predictions are all as far from the targets as its MAE is to be."""
-        falling = 1 / env.epoch
-        of_val = torch.equal(x, torch.from_numpy(env.dataset.x_val))
-        mae = 200 - sum(epoch <= env.epoch for epoch in minima) if of_val else falling
-        zeros = torch.zeros(len(y), dtype=torch.float64)
-        return Evaluation(zeros, zeros + mae, zeros, zeros, [torch.zeros(64, len(y))], [])
+        if torch.equal(x, env.learner.validation[0]):
+            return off_by(200 - sum(epoch <= env.epoch for epoch in minima), y)
+        return off_by(1 / env.epoch, y)
 
     monkeypatch.setattr("core.upper_bound.evaluate", scripted)
-    monkeypatch.setattr("core.environment.evaluate", scripted)
+    monkeypatch.setattr("core.learner.evaluate", scripted)
     monkeypatch.setattr(
         "core.training.lockstep.fit_side_by_side", lambda fits: [FitResult(1, 0.0)] * len(fits)
     )
     for _ in range(2):  # reset begins to count anew
         infos = play(env)
         assert [info["epoch"] for info in infos] == list(range(1, epochs + 1))
-        assert infos[-1]["mae"] == pytest.approx(1 / epochs, rel=1e-12)
+        assert infos[-1]["mae"] == measure(off_by(1 / epochs, env.learner.test[1]))["mae"]
 
 
 def test_test_part_reaches_nothing_but_the_metrics() -> None:
@@ -182,7 +194,7 @@ def test_test_part_reaches_nothing_but_the_metrics() -> None:
         infos = play(one)
     assert play(one) == infos  # bit for bit
     assert all(a["mae"] != b["mae"] for a, b in zip(infos, play(other), strict=True))
-    assert torch.equal(one.trainer.model.theta, other.trainer.model.theta)
+    assert torch.equal(one.learner.trainer.model.theta, other.learner.trainer.model.theta)
     assert one.stopping.state_dict() == other.stopping.state_dict()
 
 

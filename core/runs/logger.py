@@ -219,7 +219,7 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         """Takes what was measured in a round, into the record and into the checkpoint."""
         self.record.add(info, self.env.finished)
         if self.record.keeps_predictions and self.record.finished:
-            tested = cast(Environment, self.env).tested
+            tested = cast(Environment, self.env).learner.tested
             assert tested is not None
             self.record.predictions = predictions(tested)
         if self.decider is None:

@@ -110,7 +110,12 @@ def _plain(value: object) -> Any:
 
 def write_meta(path: Path, settings: Mapping[str, object]) -> None:
     """Writes `meta.txt` or `settings.txt`: YAML, a line `name: value` for each setting."""
-    text = yaml.safe_dump(plain(settings), sort_keys=False, default_flow_style=None, width=10_000)
+    text = "".join(
+        yaml.safe_dump(
+            {name: value}, default_flow_style=None if isinstance(value, list) else False, width=10_000
+        )
+        for name, value in plain(settings).items()
+    )
     write_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 

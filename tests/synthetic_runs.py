@@ -14,6 +14,8 @@ from core.runs.settings import agree_on_settings, write_meta
 from core.runs.tables import histograms, series
 
 BUDGET = 12
+#: Of the runs of every kind.
+AGENTS = ("random", "balsa_emd", "balsa_emd_dual", "coreset")
 
 
 def write_experiment(
@@ -74,3 +76,17 @@ def write_curves(run: Path, run_id: int, index: pd.Index, mae: np.ndarray, rng: 
         write_file(run / metric.file, series(index, list(of_metric[metric.name]), run_id).to_csv)
     pit = rng.multinomial(89, np.full(20, 1 / 20), size=len(index))
     write_file(run / "pit.csv", histograms(index, pit.tolist()).to_csv)
+
+
+def write_every_kind(folder: Path) -> Path:
+    """Results of every kind, one run of them unfinished; the folder."""
+    for i, agent in enumerate(AGENTS):
+        for query_size in (4, 6):
+            write_experiment(folder, agent, query_size=query_size, level=0.1 - 0.01 * i)
+        write_experiment(folder, agent, variation="gauss", level=0.1 - 0.01 * i)
+    write_experiment(folder, "gauss_std", variation="gauss")
+    write_experiment(folder, "random", protocol="corrected")
+    write_experiment(folder, "coreset", protocol="corrected", level=0.09)
+    write_upper_bound(folder)
+    (folder / "Diabetes/4/Coreset/run_4").mkdir()
+    return folder

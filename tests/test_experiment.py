@@ -23,7 +23,7 @@ TRIAL = Experiment("diabetes", "random", variation="gauss", query_size=2, budget
 
 
 def test_names_are_settled() -> None:
-    experiment = Experiment("diabetes", "bald_point", query_size=5, data_folder="elsewhere")
+    experiment = Experiment("diabetes", "bald_point", query_size=5, data_folder=Path("elsewhere"))
     assert (experiment.agent, experiment.budget) == ("bald", 100)
     assert experiment.folder("here") == Path("here/Diabetes/5/BALD_Point")
     # Where the data lie makes no other experiment; anything else does.

@@ -20,6 +20,7 @@ from core.models.variations import VARIATIONS, build_model, load_config
 from core.runs.groups import group_size
 from core.training.lockstep import Fitting, fit, fit_side_by_side, side_by_side
 from core.training.trainer import Fit, FitResult, Trainer
+from datasets import DATASETS
 from tests.builders import FEATURES, make_config, torch_rng
 
 TRIAL = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
@@ -237,9 +238,9 @@ def test_auto_looks_at_restarts_cores_and_memory(
     free = SimpleNamespace(available=megabytes * 2**20)
     monkeypatch.setattr("joblib.cpu_count", lambda: cores)
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
-    args = evaluate.parse_arguments([*TRIAL, "--restarts", str(restarts), "--threads", str(threads)])
-    dataset = evaluate.make_dataset(args, Seeds())
-    assert group_size(args, dataset, torch.device("cpu")) == size
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    dataset = DATASETS["diabetes"]("nowhere", Seeds())
+    assert group_size(restarts, "auto", dataset, torch.device("cpu")) == size
     said = capsys.readouterr().err
     if restarts == 1:
         assert not said

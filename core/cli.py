@@ -94,6 +94,7 @@ def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
 
 #: What the scripts' options can do about a `UserError`, by its `remedy`.
 REMEDIES = {
+    "data_folder": "put it there, or name its folder with --data_folder",
     "list": "evaluate.py --list shows all",
     "overwrite": "--overwrite 1 makes it anew",
     "runs_folder": "choose another --runs_folder",
@@ -104,7 +105,9 @@ REMEDIES = {
 
 def told(error: UserError) -> str:
     """What a script says of a user's error."""
-    return f"{error}: {REMEDIES[error.remedy]}" if error.remedy else str(error)
+    if not error.remedy:
+        return str(error)
+    return f"{error}{' ' if str(error).endswith('?') else ': '}{REMEDIES[error.remedy]}"
 
 
 def set_threads(threads: int) -> None:

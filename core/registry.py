@@ -34,7 +34,7 @@ class Registry(Generic[T]):
         'Tit'
         >>> birds["tot"]
         Traceback (most recent call last):
-        core.errors.UserError: unknown bird 'tot'; did you mean tit? (evaluate.py --list shows all)
+        core.errors.UserError: unknown bird 'tot'; did you mean tit?
     """
 
     def __init__(self, kind: str, package: str = "", *, folders: bool = True) -> None:
@@ -113,7 +113,7 @@ class Registry(Generic[T]):
         known = [*self.classes, *self._aliases]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else "one of " + ", ".join(self.classes)
-        raise UserError(f"unknown {self.kind} '{name}'; {hint} (evaluate.py --list shows all)")
+        raise UserError(f"unknown {self.kind} '{name}'; {hint}", "list")
 
     def __getitem__(self, name: str) -> type[T]:
         return self.classes[self.name(name)]

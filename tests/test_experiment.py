@@ -38,7 +38,7 @@ def test_names_are_settled() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dataset": "diabets"}, "unknown dataset 'diabets'; did you mean diabetes?"),
+        ({"dataset": "diabets"}, "unknown dataset 'diabets'; did you mean diabetes"),
         ({"agent": "randm"}, "unknown agent 'randm'; did you mean random?"),
         (
             {"agent": "gauss_std", "variation": "nf"},

@@ -114,7 +114,7 @@ def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, cache: 
     case = f"--datasets diabetes --agents {' '.join(AGENTS)} --query_sizes 2 4 --run_ids 1-2 --budget 4"
     wrong = tmp_path / "runs/Diabetes/4/RandomAgent/settings.txt"
     wrong.parent.mkdir(parents=True)
-    wrong.write_text("agent: nobody\n")
+    wrong.write_text("dataset: nothing\n")
     process = script("sweep.py", tmp_path, *case.split(), "--side_by_side", 2, "--address", nodes.address)
     task_of(*nodes.worker_nodes).kill()
     for agent in AGENTS:
@@ -128,7 +128,7 @@ def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, cache: 
         "groups that have failed: 1 of 14\ndiabetes 4 random nf published, run_1 to run_2: evaluate.py: "
         in said
     )
-    assert "was made with agent nobody, not random: " in said
+    assert "was made with dataset nothing, not diabetes: " in said
     assert f"{wrong.parent}/sweep_1-2.log\n" in said
     assert "groups finished: 13 of 14" in said
     made = files(tmp_path / "runs")
@@ -144,17 +144,17 @@ def test_files_come_back_where_no_runs_folder_is_shared(nodes: Any, cache: Path,
     case += f" --side_by_side 2 --runs_folder /proc/self/cwd/runs --address {nodes.address}"
     wrong = tmp_path / "runs/Diabetes/2/NF_Std/settings.txt"
     wrong.parent.mkdir(parents=True)
-    wrong.write_text("agent: nobody\n")
+    wrong.write_text("dataset: nothing\n")
     process = script("sweep.py", tmp_path, *case.split())
     options = "--agent random --dataset diabetes --query_size 2 --budget 4"
     alone(tmp_path / "alone", 3, 2, *options.split())
     assert process.wait(100) == 1
     said = (tmp_path / "said").read_text()
-    assert said.count("was made with agent nobody, not nf_std: ") == 2
+    assert said.count("was made with dataset nothing, not diabetes: ") == 2
     assert files(tmp_path / "runs") == files(tmp_path / "alone")
     made = tmp_path / "runs/Diabetes/2/RandomAgent"
     assert "AUC over 2 runs" in (made / "sweep_1-2.log").read_text()
-    assert "was made with agent nobody" in (wrong.parent / "sweep_3-3.log").read_text()
+    assert "was made with dataset nothing" in (wrong.parent / "sweep_3-3.log").read_text()
     assert (made / "settings.txt").exists()
     assert list(cache.glob("*/runs-*/runs/Diabetes/2/RandomAgent"))
 

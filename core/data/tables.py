@@ -215,7 +215,7 @@ class Table(Dataset, ABC):
     def _from_network(cls, folder: Path, skip_data_check: bool) -> LoadedTable:
         absent = f"{cls.name}: none of {', '.join(cls.files)} is in {folder}"
         if not cls.urls:
-            raise UserError(f"{absent}; put the file there, or name its folder with --data_folder")
+            raise UserError(absent, "data_folder")
         target = folder / cls.download
         by_hand = f"fetch {cls.urls[0]} by hand and save it as {target}"
         if not is_writable(folder):

@@ -218,12 +218,12 @@ def test_checkpoint_of_another_run_device_or_table(tmp_path: Path, name: str) ->
     path, said = begun(tmp_path), tmp_path / "said"
     content = checkpoint.read(path, KEYS)
     assert content is not None
-    content["env"]["origin"][name] = "other"
+    content["env"]["learner"]["origin"][name] = "other"
     checkpoint.write(path, content)
     assert finish(start([*ONE, "--runs_folder", tmp_path], said)) == 2
     line = said.read_text().splitlines()[-1]
     assert f"run_1: its checkpoint belongs to {name} other, not " in line
-    assert line.endswith("; --overwrite 1 begins it anew")
+    assert line.endswith(": --overwrite 1 makes it anew")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "bomb", "tensor", "other"])

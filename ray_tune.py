@@ -18,7 +18,6 @@ from typing import Any
 import pandas as pd
 import yaml
 
-import datasets  # noqa: F401 (registers them)
 from core import DATASETS, UserError, util
 from core.cli import ArgumentParser, add_data_arguments, at_least, run_script
 from core.files import write_file

@@ -15,7 +15,6 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-import agents  # noqa: F401 (their names and what they can score)
 from core.cli import ArgumentParser, run_script
 from core.errors import UserError
 from core.files import write_file

@@ -16,8 +16,6 @@ from pathlib import Path
 import joblib
 import yaml
 
-import agents  # noqa: F401 (registers them)
-import datasets  # noqa: F401
 from core import UserError, util
 from core.cli import ArgumentParser, at_least, auto_or_count, run_script
 from core.experiment import Experiment

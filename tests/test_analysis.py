@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests  # scikit-posthocs brings it
 
-import agents  # noqa: F401 (what they can score)
 from core.metrics import METRICS
 from core.report import analysis
 from core.report.analysis import areas, blocks, compare

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import datasets  # noqa: F401 (registers them)
 from core import DATASETS, UserError
 from core.config import CONFIGS
 from core.models.variations import VARIATIONS, load_config

@@ -16,7 +16,6 @@ import pandas as pd
 import psutil
 import pytest
 
-import datasets  # noqa: F401 (registers them)
 from core import PUBLISHED
 from core.config import Config
 from core.models.variations import load_config

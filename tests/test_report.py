@@ -169,6 +169,18 @@ def test_one_function_adds_a_section_to_report_and_notebook(
     assert text.index("## Learning curves") < text.index("## A table of our own")
 
 
+def test_the_section_that_contributing_shows(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sections, "SECTIONS", {})
+    monkeypatch.setattr(report, "SECTIONS", sections.SECTIONS)
+    (code,) = re.findall(r"```python\n(@section.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    exec(code, vars(sections))
+    assert headings(make_report(runs, tmp_path / "report.html")) == ["Final MAE"]
+    table = table_of("Final MAE", load_results(runs))
+    assert table.loc[("diabetes", "nf", "published", 4, "coreset"), "count"] == 3
+
+
 def test_a_section_without_a_text_or_with_anothers_heading_is_refused() -> None:
     def silent(found: Results) -> pd.DataFrame:
         return pd.DataFrame()

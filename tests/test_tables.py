@@ -202,9 +202,9 @@ def test_its_messages_name_no_address_and_remove_nothing(
     assert str(tmp_path) in message
     for word in ("remove", "fetch", "http", "download"):
         assert word not in message
-    assert refused(Local, tmp_path / "missing").endswith(
-        "put the file there, or name its folder with --data_folder"
-    )
+    with pytest.raises(UserError) as absent:
+        Local.load(tmp_path / "missing")
+    assert absent.value.remedy == "data_folder"
 
 
 # --- the check -----------------------------------------------------------------------------

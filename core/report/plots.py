@@ -1,7 +1,6 @@
 """How the study's figures are drawn: each function makes one matplotlib figure from tidy tables.
 
-The tables are those of `core.report.reader` and `core.report.analysis`. An agent has the same colour and
-line in every figure.
+Tables as of `core.report.reader` and `core.report.analysis`. An agent looks the same in every figure.
 
     python -m core.report.plots --dataset diabetes --query_size 5 --out learning_curve.png
 

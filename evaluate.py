@@ -22,6 +22,7 @@ from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_de
 from core.metrics import METRICS
 from core.runs.collecting import auc
 from core.runs.tables import read_curves
+from core.stochastic import SUFFIXES
 from core.training.lockstep import Fitting
 from core.util import tqdm
 from datasets import DATASETS
@@ -61,6 +62,9 @@ def list_names() -> None:
         for name, cls in registry.classes.items():
             names = ", ".join([name, *registry.aliases(name)])
             print(f"  {names:28}{(cls.__doc__ or '').splitlines()[0]}")
+        if registry is AGENTS:
+            ends = "; ".join(f"+{suffix}: {formula}" for suffix, formula in SUFFIXES.items())
+            print(f"  <agent>+<suffix>: the top of an agent's scores s with noise G ~ Gumbel(0, 1). {ends}")
 
 
 def make_experiment(args: argparse.Namespace) -> core.Experiment:

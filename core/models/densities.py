@@ -229,10 +229,15 @@ class FlowDensity(Density):
         float64 the errors of mean and standard deviation are below 1e-4 however steep the splines are, and
         below 1e-7 where all parameters are between -1 and 1; float32 adds the rounding of its splines.
         """
-        # A few hundred numbers for each row: in pieces, for the memory.
-        pieces = self.parameters.reshape(-1, 2 * SPLINE_PARAMETERS).split(_ROWS)
-        both = zip(*(FlowDensity(piece)._moments() for piece in pieces), strict=True)
-        mean, variance = (torch.cat(parts).view(self.batch_shape) for parts in both)
+        if self.parameters.requires_grad:
+            return self._moments()
+        # Hundreds of numbers for each row: in pieces, for the memory. They go into one tensor, for many small
+        # ones would lie between the pieces' large ones, and keep their memory from the next piece.
+        rows = self.parameters.reshape(-1, 2 * SPLINE_PARAMETERS)
+        both = rows.new_empty(2, len(rows))
+        for piece, moments in zip(rows.split(_ROWS), both.split(_ROWS, 1), strict=True):
+            moments[0], moments[1] = FlowDensity(piece)._moments()
+        mean, variance = both.view(2, *self.batch_shape)
         return mean, variance
 
     def _moments(self) -> tuple[Tensor, Tensor]:

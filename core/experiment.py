@@ -285,12 +285,8 @@ class Experiment(Repeated):
         names = ("dataset", "agent", "variation", "protocol", "query_size", "budget", "skip_data_check")
         asked = {name: getattr(self, name) for name in (*names, "agent_seed", "pool_seed", "model_seed")}
         config = {"config": load_config(self.dataset, self.variation)[1].name, **asdict(self.config)}
-        return (
-            asked
-            | {"agent_code": code_digest(AGENTS[self.agent.partition("+")[0]])}
-            | self._of_data()
-            | config
-        )
+        code = code_digest(AGENTS[self.agent.partition("+")[0]])  # a suffix's code is core's
+        return asked | {"agent_code": code} | self._of_data() | config
 
 
 @dataclass(frozen=True)

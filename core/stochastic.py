@@ -1,8 +1,8 @@
 """Stochastic batches: any agent's scores with noise, so that a batch is not its best points alone.
 
-Kirsch, Farquhar, Atighehchian, Jesson, Branchaud-Charron, Gal, *Stochastic Batch Acquisition: A Simple Baseline
-for Deep Active Learning*, 2023, arXiv 2106.12059, with its coldness beta = 1. A batch is the top of the perturbed
-scores; G are independent draws from Gumbel(0, 1).
+Kirsch et al., *Stochastic Batch Acquisition: A Simple Baseline for Deep Active Learning*, 2023, arXiv
+2106.12059, with its coldness beta = 1. A batch is the top of the perturbed scores; G are independent draws
+from Gumbel(0, 1).
 """
 
 import torch

@@ -22,10 +22,22 @@ from tests.builders import (
 
 KL_DUALS = {"balsa_kl_grid_dual", "balsa_kl_pairs_dual"}
 DUALS = KL_DUALS | {"balsa_emd_dual"}
-NO_RANDOMNESS = {"coreset", "nf_entropy", "gauss_std", "gauss_entropy", "gauss_lc"}
+NO_RANDOMNESS = {
+    "coreset",
+    "nf_entropy",
+    "gauss_std",
+    "gauss_entropy",
+    "gauss_lc",
+    "gsx",
+    "gsy",
+    "igs",
+    "bait",
+}
+#: Agents of the field that look at the passes.
+COMMITTEES = {"lcmd_pred", "batchbald", "epig", "paide", "paide_bhatt", "qbc"}
 # Those that draw masks and nothing else: with an ensemble they draw nothing.
 MASKS_ONLY = KL_DUALS | {"balsa_kl_grid", "balsa_kl_grid_norm", "balsa_kl_pairs", "balsa_kl_diff"}
-MASKS_ONLY |= {"balsa_entropy", "bald_dist_entropy"}
+MASKS_ONLY |= {"balsa_entropy", "bald_dist_entropy"} | COMMITTEES  # all of a small pool are epig's targets
 
 # --- names ---------------------------------------------------------------------------------
 
@@ -56,7 +68,21 @@ FOLDERS = {
     "gauss_std": "GaussStd",
     "gauss_entropy": "GaussEntropy",
     "gauss_lc": "GaussLC",
+    "gsx": "GSx",
+    "gsy": "GSy",
+    "igs": "iGS",
+    "lcmd": "LCMD",
+    "lcmd_pred": "LCMD_Pred",
+    "badge": "BADGE",
+    "bait": "BAIT",
+    "batchbald": "BatchBALD",
+    "epig": "EPIG",
+    "paide": "PaiDE",
+    "paide_bhatt": "PaiDE_Bhatt",
+    "qbc": "QBC",
 }
+#: One of each kind; tests/test_stochastic.py has what they choose.
+STOCHASTIC = ("balsa_kl_pairs+power", "coreset+softmax", "epig+softrank", "gauss_std+power")
 
 
 def test_names_folders_and_aliases_of_the_specification() -> None:
@@ -73,6 +99,7 @@ def test_declarations(name: str) -> None:
     assert cls.variations == (("gauss",) if name.startswith("gauss_") else tuple(VARIATIONS))
 
     with_dropout = name.startswith(("bald", "balsa_", "nflows_out")) and name not in DUALS
+    with_dropout = with_dropout or name in COMMITTEES
     for dropout in (0.0, 0.02, 0.05, 0.3):
         config = make_config(dropout=dropout)
         raised = make_config(dropout=max(dropout, 0.05))
@@ -84,8 +111,8 @@ def test_declarations(name: str) -> None:
 
 CASES = [
     pytest.param(name, variation, protocol, id=f"{name}-{variation}-{protocol.name}")
-    for name, cls in AGENTS.classes.items()
-    for variation in cls.variations
+    for name in (*AGENTS.classes, *STOCHASTIC)
+    for variation in AGENTS[name].variations
     for protocol in PROTOCOLS.values()
 ]
 

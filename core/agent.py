@@ -48,7 +48,8 @@ class _Agents(Registry["Agent"]):
 
     def __getitem__(self, name: str) -> "type[Agent]":
         agent, _, suffix = self.name(name).partition("+")
-        return _stochastic(self.classes[agent], suffix) if suffix else self.classes[agent]
+        cls = self.classes[agent]
+        return _stochastic(cls, suffix) if suffix else cls  # type: ignore[arg-type]
 
 
 AGENTS = _Agents("agent", package="agents")

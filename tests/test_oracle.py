@@ -40,7 +40,8 @@ def test_rounds_are_the_best_of_plain_environments(variation: str, protocol: Pro
     oracle, trials = make(Oracle, variation, protocol, fitting=fitting), Trials(Seeds(), 4)
     with no_global_randomness():
         state, first = oracle.reset()
-    before, chosen = first["mae"], []
+    before = first["mae"]
+    chosen: list[int] = []
     for round_ in range(3):
         tried = trials.draw(len(state.x_unlabeled))
         assert len(set(tried.tolist())) == 4

@@ -77,7 +77,8 @@ def log_determinant(phi: Tensor, batch: list[int]) -> float:
 @quick
 @given(pool=st.integers(1, 15), width=st.integers(1, 6), count=st.integers(1, 9), seed=seeds)
 def test_determinant_is_greedy(pool: int, width: int, count: int, seed: int) -> None:
-    phi, batch = points(pool, width, seed), []
+    phi = points(pool, width, seed)
+    batch: list[int] = []
     for pick in selections.determinant(phi, min(count, pool), SIGMA).tolist():
         gains = {i: log_determinant(phi, [*batch, i]) for i in range(pool) if i not in batch}
         assert gains[pick] == pytest.approx(max(gains.values()), abs=1e-6)

@@ -8,6 +8,7 @@ The results lie in runs/<Dataset>/<query_size>/<Agent>/; README.md describes the
 import argparse
 import math
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def list_names() -> None:
     for registry in (AGENTS, DATASETS):
         print(f"{registry.kind}s")
+        family = ""
         for name, cls in registry.classes.items():
+            if registry is AGENTS and cls.__module__ != family:  # a file holds a family
+                family = cls.__module__
+                print(f" {(sys.modules[family].__doc__ or family).splitlines()[0]}")
             names = ", ".join([name, *registry.aliases(name)])
             print(f"  {names:28}{(cls.__doc__ or '').splitlines()[0]}")
         if registry is AGENTS:

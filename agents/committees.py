@@ -1,4 +1,4 @@
-"""Agents that score how the passes, or an ensemble's members, disagree about distributions as a whole.
+"""Agents that score a committee: how far the passes, or an ensemble's members, disagree.
 
 The formulas are in docs/AGENTS.md; both protocols do the same. Shapes: K passes, N candidates, G grid points,
 Q targets.

@@ -8,6 +8,7 @@ The results lie in runs/<Dataset>/<query_size>/<Agent>/; README.md describes the
 import argparse
 import math
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_de
 from core.metrics import METRICS
 from core.runs.collecting import auc
 from core.runs.tables import read_curves
+from core.stochastic import SUFFIXES
 from core.training.lockstep import Fitting
 from core.util import tqdm
 from datasets import DATASETS
@@ -58,9 +60,16 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def list_names() -> None:
     for registry in (AGENTS, DATASETS):
         print(f"{registry.kind}s")
+        family = ""
         for name, cls in registry.classes.items():
+            if registry is AGENTS and cls.__module__ != family:  # a file holds a family
+                family = cls.__module__
+                print(f" {(sys.modules[family].__doc__ or family).splitlines()[0]}")
             names = ", ".join([name, *registry.aliases(name)])
             print(f"  {names:28}{(cls.__doc__ or '').splitlines()[0]}")
+        if registry is AGENTS:
+            ends = "; ".join(f"+{suffix}: {formula}" for suffix, formula in SUFFIXES.items())
+            print(f"  <agent>+<suffix>: the top of an agent's scores s with noise G ~ Gumbel(0, 1). {ends}")
 
 
 def make_experiment(args: argparse.Namespace) -> core.Experiment:

@@ -15,7 +15,7 @@ from core.agent import AGENTS, Agent
 from core.models.masks import dropout
 from core.state import State
 
-from .geometry import k_center_greedy
+from .selections import k_center_greedy
 
 __all__ = ["Adjacency", "GraphNetwork", "train"]
 

@@ -15,34 +15,12 @@ from torch import Tensor
 from core.agent import AGENTS, Agent
 from core.state import State
 
-__all__ = ["k_center_greedy", "k_means_plus_plus", "nearest_distance"]
+from .selections import k_center_greedy, nearest_distance
+
+__all__ = ["k_means_plus_plus"]
 
 #: Starts of every k-means.
 STARTS = 10
-
-
-def nearest_distance(x: Tensor, centers: Tensor) -> Tensor:
-    """Euclidean distance of each row of x [N, h] to the nearest of the centers [L, h]; [N]."""
-    # Distances come from |a|^2 + |b|^2 - 2ab, which loses digits far from the origin: move it.
-    origin = centers.mean(0)
-    pieces = (x - origin).split(2048)
-    return torch.cat([torch.cdist(piece, centers - origin).min(1).values for piece in pieces])
-
-
-def k_center_greedy(x: Tensor, centers: Tensor, count: int) -> Tensor:
-    """Picks `count` rows of x [N, h], each the farthest from all centers and earlier picks.
-
-    Sener & Savarese, *Active Learning for Convolutional Neural Networks: A Core-Set Approach*,
-    2018, arXiv 1708.00489, algorithm 1.
-    """
-    distance = nearest_distance(x, centers)
-    picks = []
-    for _ in range(count):
-        pick = distance.argmax()
-        picks.append(pick)
-        distance = torch.minimum(distance, (x - x[pick]).norm(dim=1))
-        distance[pick] = -1.0  # never again, also among equal points
-    return torch.stack(picks)
 
 
 @AGENTS.register("coreset")

@@ -1,10 +1,11 @@
-"""Times every agent's choice of one point, beside the straightforward way, early in a run.
+"""Times every agent's choice, of one point or a batch, beside the straightforward way, early in a run.
 
     python benchmarks/acquisition.py --data_folder ../datasets --out acquisition.csv
 
 Without a data folder the tables have random content of the real size. CPU seconds are those of
 one thread. The table in `--out` grows by a line an agent and dataset; what is in it already is not
-measured again. The straightforward way is the published protocol's; not every agent has one.
+measured again, so another `--query_size` wants another table. The straightforward way is the published
+protocol's, of one point; not every agent has one.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from tasks import make_environment, make_task_parser
 
 from agents import AGENTS
 from core import PROTOCOLS, PUBLISHED
-from core.cli import run_script, set_threads
+from core.cli import at_least, run_script, set_threads
 from core.environment import Environment
 
 COLUMNS = (
@@ -32,6 +33,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = make_task_parser(__doc__, "acquisition.csv")
     parser.add_argument("--agents", nargs="+", choices=AGENTS.classes, default=list(AGENTS.classes))
     parser.add_argument("--protocol", choices=PROTOCOLS, default=PUBLISHED.name)
+    parser.add_argument("--query_size", type=at_least(1), default=1, help="points of a batch (default: 1)")
     return parser.parse_args()
 
 
@@ -49,10 +51,10 @@ def main() -> None:
         agent_class = AGENTS[name]
         env = environment(dataset, agent_class.variations[0])
         state = env.state
-        agent = agent_class(1, env.seeds, env.protocol)
+        agent = agent_class(args.query_size, env.seeds, env.protocol)
         candidates = min(agent.candidates, len(state.x_unlabeled))
         calls: dict[str, Callable[[], object]] = {"ours": lambda: agent.predict(state)}
-        if env.protocol is PUBLISHED and hasattr(baseline, name):
+        if args.query_size == 1 and env.protocol is PUBLISHED and hasattr(baseline, name):
             plain = baseline.Model(state.x_unlabeled.shape[1], 0.05)
             x, labelled = state.x_unlabeled[:candidates], state.x_labeled
             calls["baseline"] = lambda: getattr(baseline, name)(plain, x, labelled)

@@ -5,7 +5,7 @@ from .agent import AGENTS, Agent
 from .dataset import DATASETS, Dataset
 from .environment import Environment
 from .errors import UserError
-from .experiment import Experiment, UpperBoundExperiment
+from .experiment import Experiment, OracleExperiment, UpperBoundExperiment
 from .protocol import CORRECTED, PROTOCOLS, PUBLISHED, Protocol
 from .report.reader import load_results
 from .runs.logger import EnvironmentLogger
@@ -23,6 +23,7 @@ __all__ = [
     "Environment",
     "EnvironmentLogger",
     "Experiment",
+    "OracleExperiment",
     "Protocol",
     "Seeds",
     "State",

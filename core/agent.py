@@ -1,7 +1,9 @@
 """The base of all agents: subsample the pool, score the candidates, take the top."""
 
 import json
+import types
 from dataclasses import replace
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,16 +11,48 @@ import torch
 from torch import Tensor
 
 from .config import Config
+from .errors import UserError
 from .models.densities import Density
 from .models.variations import VARIATIONS
 from .protocol import PUBLISHED, Protocol
 from .registry import Registry
 from .seeds import Seeds
 from .state import State
+from .stochastic import SUFFIXES, perturbed
 
 __all__ = ["AGENTS", "Agent", "top"]
 
-AGENTS: Registry["Agent"] = Registry("agent", package="agents")
+
+class _Agents(Registry["Agent"]):
+    """The agents by name; one that scores has its stochastic batches beside it, as `<name>+<suffix>`.
+
+    `classes` are those that were registered. `core.stochastic.SUFFIXES` are the suffixes.
+    """
+
+    def name(self, name: str) -> str:
+        """As of `Registry`; a suffix stays behind what the name stands for.
+
+        Raises:
+            UserError: nothing has that name, there is no such suffix, or the agent does not score.
+        """
+        agent, plus, suffix = name.partition("+")
+        agent = super().name(agent)
+        if not plus:
+            return agent
+        if suffix not in SUFFIXES:
+            known = ", ".join(f"+{one}" for one in SUFFIXES)
+            raise UserError(f"agent '{name}': there is no suffix '+{suffix}', but {known}")
+        if self.classes[agent].score is Agent.score:
+            raise UserError(f"agent '{name}': {agent} has no scores that +{suffix} could perturb")
+        return f"{agent}+{suffix}"
+
+    def __getitem__(self, name: str) -> "type[Agent]":
+        agent, _, suffix = self.name(name).partition("+")
+        cls = self.classes[agent]
+        return _stochastic(cls, suffix) if suffix else cls  # type: ignore[arg-type]
+
+
+AGENTS = _Agents("agent", package="agents")
 
 
 def top(scores: Tensor, count: int) -> Tensor:
@@ -133,3 +167,18 @@ class Agent:
     def score(self, state: State, x: Tensor) -> Tensor:
         """How much each candidate of x [N, d] is wanted, [N]; the highest scores are chosen."""
         raise NotImplementedError(f"{type(self).__name__} implements neither score nor select")
+
+
+@cache
+def _stochastic(cls: type[Agent], suffix: str) -> type[Agent]:
+    """An agent whose batch is the top of its scores with noise (`core.stochastic`)."""
+
+    def select(self: Agent, state: State, x: Tensor, count: int) -> np.ndarray:
+        noisy = perturbed(self.score(state, x), suffix, self.generator)
+        return top(noisy, count).cpu().numpy()
+
+    def fill(body: dict[str, Any]) -> None:
+        # Its code is the agent's: of that module is the digest in its runs' settings.
+        body |= {"__module__": cls.__module__, "select": select, "folder": f"{cls.folder}+{suffix}"}
+
+    return types.new_class(f"{cls.__name__}_{suffix}", (cls,), exec_body=fill)

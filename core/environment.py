@@ -192,6 +192,14 @@ class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]
         return self.dataset.rows_train[self._pool[self._checked(action)]]
 
     def _checked(self, action: Action) -> np.ndarray:
+        """An action that the budget leaves room for, as an array."""
+        indices, left = self._positions(action), self.budget - self.added
+        if len(indices) > left:
+            raise ValueError(f"{len(indices)} points are more than the {left} left to add")
+        return indices
+
+    def _positions(self, action: Action) -> np.ndarray:
+        """Distinct positions in the pool, as an array."""
         indices = np.asarray(action.cpu() if isinstance(action, Tensor) else action)
         if indices.ndim != 1 or not len(indices) or indices.dtype.kind not in "iu":
             raise ValueError(f"an action is a list of one or more integers, got {action!r}")
@@ -199,9 +207,6 @@ class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]
             raise ValueError(f"the indices of an action must be distinct, got {indices.tolist()}")
         if indices.min() < 0 or indices.max() >= len(self._pool):
             raise ValueError(f"the pool has the indices 0 to {len(self._pool) - 1}, got {indices.tolist()}")
-        left = self.budget - self.added
-        if len(indices) > left:
-            raise ValueError(f"{len(indices)} points are more than the {left} left to add")
         return indices
 
     def _info(self, fit: FitResult) -> dict[str, Any]:

@@ -22,9 +22,10 @@ from .dataset import DATASETS, Dataset
 from .environment import Environment
 from .errors import UserError
 from .models.variations import load_config, note_default_config
+from .oracle import TRIED, Oracle, Trials
 from .protocol import PROTOCOLS
 from .runs.groups import SideBySide, group_size, run_all
-from .runs.layout import check_writable, experiment_folder, upper_bound_folder
+from .runs.layout import check_writable, experiment_folder, oracle_folder, upper_bound_folder
 from .runs.logger import EnvironmentLogger
 from .runs.provenance import RESULTS_VERSION, provenance
 from .runs.sources import code_digest
@@ -33,7 +34,16 @@ from .training.lockstep import Fitting
 from .training.trainer import EarlyStopping
 from .upper_bound import EPOCH_LIMIT, UpperBound
 
-__all__ = ["Experiment", "Loop", "Repeated", "UpperBoundExperiment", "play", "train"]
+__all__ = [
+    "Experiment",
+    "Loop",
+    "OracleExperiment",
+    "Repeated",
+    "UpperBoundExperiment",
+    "play",
+    "seek",
+    "train",
+]
 
 #: Plays an episode to its end: the logged environment, what decides how it goes on (an agent, the early
 #: stopping of an upper bound), and what a progress bar says (None for no bar). A generator, for runs side by
@@ -57,6 +67,19 @@ def train(env: EnvironmentLogger, stopping: EarlyStopping, title: str | None = N
     ) as bar:
         while not bound.finished:
             yield from env.stepping(())
+            bar.set_postfix({"MAE": env.accuracies[1][-1]})
+            bar.update()
+
+
+def seek(env: EnvironmentLogger, trials: Trials, title: str | None = None) -> Fitting[None]:
+    """The rounds of an oracle."""
+    state = yield from env.resetting()
+    oracle: Any = env.env
+    with util.tqdm(
+        desc=title, disable=title is None, total=oracle.budget, initial=oracle.added, miniters=2
+    ) as bar:
+        while not oracle.finished:
+            state, *_ = yield from env.stepping(trials.draw(len(state.x_unlabeled)))
             bar.set_postfix({"MAE": env.accuracies[1][-1]})
             bar.update()
 
@@ -262,7 +285,8 @@ class Experiment(Repeated):
         names = ("dataset", "agent", "variation", "protocol", "query_size", "budget", "skip_data_check")
         asked = {name: getattr(self, name) for name in (*names, "agent_seed", "pool_seed", "model_seed")}
         config = {"config": load_config(self.dataset, self.variation)[1].name, **asdict(self.config)}
-        return asked | {"agent_code": code_digest(AGENTS[self.agent])} | self._of_data() | config
+        code = code_digest(AGENTS[self.agent.partition("+")[0]])  # a suffix's code is core's
+        return asked | {"agent_code": code} | self._of_data() | config
 
 
 @dataclass(frozen=True)
@@ -315,3 +339,59 @@ class UpperBoundExperiment(Repeated):
         unused = ("fitting", "first_epochs", "later_epochs", "patience")
         model = {name: value for name, value in asdict(config).items() if name not in unused}
         return asked | self._of_data() | {"config": file.name} | model
+
+
+@dataclass(frozen=True)
+class OracleExperiment(Repeated):
+    """A greedy choice that sees the test set, as a bound for agents, which do not; see `core.oracle`.
+
+    Attributes:
+        dataset: name in `DATASETS`.
+        variation, protocol, budget, agent_seed, pool_seed, model_seed, skip_data_check, data_folder: as of
+            `Experiment`.
+        tried: points that are tried in each round.
+
+    Raises:
+        UserError: an unknown name.
+    """
+
+    dataset: str
+    variation: str = "nf"
+    protocol: str = "published"
+    budget: int | None = None
+    tried: int = TRIED
+    agent_seed: int = 1
+    pool_seed: int = 1
+    model_seed: int = 1
+    skip_data_check: bool = False
+    data_folder: Path = field(default=Path("../datasets"), compare=False)
+
+    def __post_init__(self) -> None:
+        dataset = DATASETS.name(self.dataset)
+        object.__setattr__(self, "dataset", dataset)
+        object.__setattr__(self, "budget", DATASETS[dataset].budget if self.budget is None else self.budget)
+        object.__setattr__(self, "data_folder", Path(self.data_folder))
+
+    def folder(self, runs_folder: str | Path = "runs") -> Path:
+        return oracle_folder(Path(runs_folder), DATASETS[self.dataset].folder, self.variation, self.protocol)
+
+    def seeds(self, run_id: int) -> Seeds:
+        return Seeds(run_id, self.agent_seed, self.pool_seed, self.model_seed)
+
+    def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> Oracle:
+        config, _ = load_config(self.dataset, self.variation)
+        dataset, protocol = self.make_dataset(run_id), PROTOCOLS[self.protocol]
+        return Oracle(dataset, config, protocol, device=device, budget=self.budget)
+
+    def decider(self, env: Oracle, run_id: int) -> Trials:
+        return Trials(self.seeds(run_id), self.tried)
+
+    @property
+    def loop(self) -> Loop:
+        return seek
+
+    def settings(self) -> dict[str, object]:
+        names = ("dataset", "variation", "protocol", "budget", "tried", "skip_data_check")
+        asked = {name: getattr(self, name) for name in (*names, "agent_seed", "pool_seed", "model_seed")}
+        config, file = load_config(self.dataset, self.variation)
+        return asked | {"sees_test_set": True} | self._of_data() | {"config": file.name} | asdict(config)

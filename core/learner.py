@@ -5,6 +5,7 @@
 Shapes: n points of the train part, d features.
 """
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -81,6 +82,15 @@ class Learner:
         self.tested = evaluate(self.predictor, *self.test, self._evaluation)
         measured = measure(self.tested) | {"pit": pit_histogram(self.tested.pit).tolist()}
         return {**measured, "validation_nll": fit.validation_nll, "epochs": fit.epochs}
+
+    def copy(self) -> "Learner":
+        """One that goes on by itself from where this one is; they share the data."""
+        twin = copy.copy(self)
+        twin.trainer = self.trainer.copy()
+        twin.predictor = Predictor(twin.trainer.model)
+        twin._evaluation = torch.Generator(self._evaluation.device)
+        twin._evaluation.set_state(self._evaluation.get_state())
+        return twin
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that changes, and of what a run cannot go on without."""

@@ -121,7 +121,13 @@ class FixedPredictor:
         return self.embedding[x[:, 0].long()]
 
     def passes(
-        self, x: Tensor, passes: int, generator: torch.Generator, rate: float | None = None
+        self,
+        x: Tensor,
+        passes: int,
+        generator: torch.Generator,
+        rate: float | None = None,
+        *,
+        shared: bool = False,
     ) -> GaussDensity:
         assert passes == len(self.parameters)
         return self._watched(self.parameters[:, x[:, 0].long()])

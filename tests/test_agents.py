@@ -2,7 +2,9 @@
 
 import copy
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,10 +24,22 @@ from tests.builders import (
 
 KL_DUALS = {"balsa_kl_grid_dual", "balsa_kl_pairs_dual"}
 DUALS = KL_DUALS | {"balsa_emd_dual"}
-NO_RANDOMNESS = {"coreset", "nf_entropy", "gauss_std", "gauss_entropy", "gauss_lc"}
+NO_RANDOMNESS = {
+    "coreset",
+    "nf_entropy",
+    "gauss_std",
+    "gauss_entropy",
+    "gauss_lc",
+    "gsx",
+    "gsy",
+    "igs",
+    "bait",
+}
+#: Agents of the field that look at the passes.
+COMMITTEES = {"lcmd_pred", "batchbald", "epig", "paide", "paide_bhatt", "qbc"}
 # Those that draw masks and nothing else: with an ensemble they draw nothing.
 MASKS_ONLY = KL_DUALS | {"balsa_kl_grid", "balsa_kl_grid_norm", "balsa_kl_pairs", "balsa_kl_diff"}
-MASKS_ONLY |= {"balsa_entropy", "bald_dist_entropy"}
+MASKS_ONLY |= {"balsa_entropy", "bald_dist_entropy"} | COMMITTEES  # all of a small pool are epig's targets
 
 # --- names ---------------------------------------------------------------------------------
 
@@ -56,7 +70,21 @@ FOLDERS = {
     "gauss_std": "GaussStd",
     "gauss_entropy": "GaussEntropy",
     "gauss_lc": "GaussLC",
+    "gsx": "GSx",
+    "gsy": "GSy",
+    "igs": "iGS",
+    "lcmd": "LCMD",
+    "lcmd_pred": "LCMD_Pred",
+    "badge": "BADGE",
+    "bait": "BAIT",
+    "batchbald": "BatchBALD",
+    "epig": "EPIG",
+    "paide": "PaiDE",
+    "paide_bhatt": "PaiDE_Bhatt",
+    "qbc": "QBC",
 }
+#: One of each kind; tests/test_stochastic.py has what they choose.
+STOCHASTIC = ("balsa_kl_pairs+power", "coreset+softmax", "epig+softrank", "gauss_std+power")
 
 
 def test_names_folders_and_aliases_of_the_specification() -> None:
@@ -66,6 +94,14 @@ def test_names_folders_and_aliases_of_the_specification() -> None:
     assert AGENTS.name("balsa_full") == "balsa_emd_full"
 
 
+def test_the_page_of_agents_names_them_and_their_folders() -> None:
+    page = (Path(__file__).parent.parent / "docs/AGENTS.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE)
+    field = list(FOLDERS)[list(FOLDERS).index("gsx") :]
+    assert dict(rows) == {name: FOLDERS[name] for name in field}
+    assert len(rows) == len(field)
+
+
 @pytest.mark.parametrize("name", FOLDERS)
 def test_declarations(name: str) -> None:
     cls = AGENTS[name]
@@ -73,6 +109,7 @@ def test_declarations(name: str) -> None:
     assert cls.variations == (("gauss",) if name.startswith("gauss_") else tuple(VARIATIONS))
 
     with_dropout = name.startswith(("bald", "balsa_", "nflows_out")) and name not in DUALS
+    with_dropout = with_dropout or name in COMMITTEES
     for dropout in (0.0, 0.02, 0.05, 0.3):
         config = make_config(dropout=dropout)
         raised = make_config(dropout=max(dropout, 0.05))
@@ -84,8 +121,8 @@ def test_declarations(name: str) -> None:
 
 CASES = [
     pytest.param(name, variation, protocol, id=f"{name}-{variation}-{protocol.name}")
-    for name, cls in AGENTS.classes.items()
-    for variation in cls.variations
+    for name in (*AGENTS.classes, *STOCHASTIC)
+    for variation in AGENTS[name].variations
     for protocol in PROTOCOLS.values()
 ]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.cluster import kmeans_plusplus
 from torch import Tensor
 
-from agents import coregcn, geometry
+from agents import coregcn, geometry, selections
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
 from core.models.masks import dropout
 from tests.builders import (
@@ -67,13 +67,13 @@ def test_nearest_distance_far_from_the_origin() -> None:
     generator = torch_rng()
     x, centers = torch.rand(60, 3, generator=generator) + 1000, torch.rand(40, 3, generator=generator) + 1000
     expected = distances(x.double().numpy(), centers.double().numpy())
-    np.testing.assert_allclose(geometry.nearest_distance(x, centers), expected, atol=1e-4)
+    np.testing.assert_allclose(selections.nearest_distance(x, centers), expected, atol=1e-4)
 
 
 def test_nearest_distance_in_pieces() -> None:
     x, centers = torch.rand(2100, 2, generator=torch_rng()), torch.rand(3, 2, generator=torch_rng(1))
     expected = (x[:, None] - centers).norm(dim=-1).min(1).values
-    torch.testing.assert_close(geometry.nearest_distance(x, centers), expected)
+    torch.testing.assert_close(selections.nearest_distance(x, centers), expected)
 
 
 @pytest.mark.parametrize("name", ["coreset", "typiclust", "coregcn"])

@@ -21,7 +21,7 @@ from ..registry import Registry
 from .densities import Density
 from .masks import dropout
 
-__all__ = ["MODELS", "DensityModel", "Layer"]
+__all__ = ["MODELS", "DensityModel", "Layer", "TracedLayer"]
 
 #: The models by the name that a run's settings have for them.
 MODELS: Registry["DensityModel"] = Registry("model", folders=False)
@@ -35,6 +35,17 @@ class Layer(NamedTuple):
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, x, self.weight)
+
+
+class TracedLayer(Layer):
+    """Layers that keep what went in and what came out, for gradients with respect to the output."""
+
+    input: Tensor
+    output: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.input, self.output = x, super().__call__(x).requires_grad_()
+        return self.output.clone()  # what follows may work in place
 
 
 class DensityModel(nn.Module):
@@ -66,6 +77,8 @@ class DensityModel(nn.Module):
     default: ClassVar[Mapping[str, Any]] = {}
     #: Layers of the head with nothing but linear ones between them and the embedding.
     linear_head_layers = 0
+    #: The head's last layers, by their places in `shapes`: they give the density's parameters.
+    last_layers: ClassVar[tuple[int, ...]] = (-1,)
 
     def __init__(self, stack: int, features: int, hidden: Sequence[int], dropout: float, relu: bool) -> None:
         super().__init__()
@@ -111,29 +124,59 @@ class DensityModel(nn.Module):
         """The embedding [S, N, h] of rows [S, N, d]; with dropout if generators are given."""
         return self._linear_part(self.layers()[: self._encoder_layers], x, generators)
 
-    def density_parameters(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Tensor:
-        """The parameters [S, N, K] of the densities of rows [S, N, d]; dropout as in `encode`."""
+    def density_parameters(
+        self, x: Tensor, generators: Sequence[torch.Generator] | None = None, shared: bool = False
+    ) -> Tensor:
+        """The parameters [S, N, K] of the densities of rows [S, N, d]; dropout as in `encode`.
+
+        Args:
+            shared: all rows of a model have one dropout mask.
+        """
         layers = self.layers()
         linear = self._encoder_layers + self.linear_head_layers
-        return self.apply_head(layers[linear:], self._linear_part(layers[:linear], x, generators))
+        return self.apply_head(layers[linear:], self._linear_part(layers[:linear], x, generators, shared))
+
+    def traced(self, x: Tensor) -> tuple[Tensor, list[TracedLayer]]:
+        """The parameters [S, N, K] of the densities of rows [S, N, d], and the layers that gave them.
+
+        Dropout is off. What is made of the parameters can be differentiated with respect to the layers'
+        outputs, not to weights. Rows do not mix: one backward pass through the sum over all rows gives
+        the derivatives of each.
+        """
+        layers = [TracedLayer(weight.detach(), bias.detach()) for weight, bias in self.layers()]
+        linear = self._encoder_layers + self.linear_head_layers
+        return self.apply_head(layers[linear:], self._one_by_one(layers[:linear], x)), layers
 
     def forward(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Density:
         """The densities p(y|x) of rows [S, N, d], batch shape [S, N]."""
         return self.density(self.density_parameters(x, generators))
 
     def _linear_part(
-        self, layers: Sequence[Layer], x: Tensor, generators: Sequence[torch.Generator] | None
+        self,
+        layers: Sequence[Layer],
+        x: Tensor,
+        generators: Sequence[torch.Generator] | None,
+        shared: bool = False,
     ) -> Tensor:
         """The encoder's layers, and those of the head that are linear in the embedding."""
         if generators is None and not self.relu:
             return _composed(layers)(x)
+        return self._one_by_one(layers, x, generators, shared)
+
+    def _one_by_one(
+        self,
+        layers: Sequence[Layer],
+        x: Tensor,
+        generators: Sequence[torch.Generator] | None = None,
+        shared: bool = False,
+    ) -> Tensor:
         for i, layer in enumerate(layers):
             x = layer(x)
             if i < self._encoder_layers:
                 if self.relu:
                     x = x.relu_()
                 if i > 0 and generators is not None and self.dropout > 0:
-                    x = dropout(x, self.dropout, generators)
+                    x = dropout(x, self.dropout, generators, shared)
         return x
 
 

@@ -19,6 +19,7 @@ class NeuralSplineFlow(DensityModel):
     label, plural = "normalizing flow", "flows"
     density = FlowDensity
     linear_head_layers = 1
+    last_layers = (-3, -1)  # of either spline
 
     @staticmethod
     def head_shapes(width: int) -> list[tuple[int, int]]:

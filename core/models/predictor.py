@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .densities import Density, MixtureDensity
 from .networks import DensityModel
@@ -36,7 +36,10 @@ class Predictor:
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Density:
         """The predictive densities of rows x [N, d], batch shape [N]; dropout off."""
-        parameters = self.model.density_parameters(x.expand(self.members, -1, -1))
+        return self._density(self.model.density_parameters(x.expand(self.members, -1, -1)))
+
+    def _density(self, parameters: Tensor) -> Density:
+        """What the members' parameters [S, N, K] are together, batch shape [N]."""
         if self.members > 1:
             return MixtureDensity(parameters, self.model.density)
         return self.model.density(parameters[0])
@@ -54,7 +57,13 @@ class Predictor:
 
     @torch.no_grad()
     def passes(
-        self, x: Tensor, passes: int, generator: torch.Generator, rate: float | None = None
+        self,
+        x: Tensor,
+        passes: int,
+        generator: torch.Generator,
+        rate: float | None = None,
+        *,
+        shared: bool = False,
     ) -> Density:
         """The densities of T stochastic passes over rows x [N, d], batch shape [T, N].
 
@@ -64,16 +73,42 @@ class Predictor:
         Args:
             passes: number of passes T.
             rate: dropout rate; the model's own if None.
+            shared: one mask for all rows of a pass, which then is one model. Only so do two rows vary
+                together over the passes.
         """
         if self.members > 1:
             return self.model.density(self.model.density_parameters(x.expand(self.members, -1, -1)))
         before = self.model.dropout
         self.model.dropout = before if rate is None else rate
         try:
+            if shared:
+                each = [
+                    self.model.density_parameters(x[None], [generator], shared=True) for _ in range(passes)
+                ]
+                return self.model.density(torch.cat(each))
             parameters = self.model.density_parameters(x.repeat(passes, 1)[None], [generator])
         finally:
             self.model.dropout = before
         return self.model.density(parameters.view(passes, len(x), -1))
+
+    def gradients(self, x: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
+        """Gradients of log p(y|x), y drawn from p(y|x) once for each row of x [N, d]; dropout off.
+
+        Those of a row with respect to a layer's weights and bias are the outer product of what went into
+        the layer, with a 1 for the bias, and the derivative with respect to what came out of it. All rows
+        are done in one backward pass, and no product is formed.
+
+        Returns:
+            Of each layer, in the order of the model's `shapes`, both factors: [S, N, in + 1] and
+            [S, N, out], S the members.
+        """
+        with torch.enable_grad():
+            parameters, layers = self.model.traced(x.expand(self.members, -1, -1))
+            y = self._density(parameters.detach()).draw(1, generator)[0].squeeze(0)
+            log_prob = self._density(parameters).log_prob(y)
+            by_output = torch.autograd.grad(log_prob.sum(), [layer.output for layer in layers])
+        inputs = [nn.functional.pad(layer.input.detach(), (0, 1), value=1.0) for layer in layers]
+        return list(zip(inputs, by_output, strict=True))
 
     @property
     def members(self) -> int:

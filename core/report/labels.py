@@ -21,10 +21,15 @@ _WORDS = {
 
 
 def agent_label(name: str) -> str:
-    """An agent's name for people: its class's own `label`, or `BALSA EMD` for `balsa_emd`."""
-    cls = AGENTS.classes.get(name)
+    """An agent's name for people: its class's own `label`, or `BALSA EMD` for `balsa_emd`.
+
+    A suffix of stochastic batches stays as it is: `BALSA EMD +power`.
+    """
+    agent, plus, suffix = name.partition("+")
+    cls = AGENTS.classes.get(agent)
     # Not an inherited one: two agents of one label could not be told apart.
-    return (vars(cls).get("label") if cls else "") or _in_words(name)
+    label = (vars(cls).get("label") if cls else "") or _in_words(agent)
+    return f"{label} +{suffix}" if plus else label
 
 
 def dataset_label(name: str) -> str:

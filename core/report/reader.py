@@ -222,7 +222,8 @@ def find_missing_runs(
     lines = []
     for keys in pd.MultiIndex.from_product(axes):
         _, variation, _, _, agent = keys
-        if agent in AGENTS.classes and variation not in AGENTS[agent].variations:
+        cls = AGENTS.classes.get(agent.partition("+")[0])
+        if cls and variation not in cls.variations:
             continue
         of = {run: status.get((*keys, run), "missing") for run in wanted}
         lacking = [

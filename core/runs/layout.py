@@ -35,6 +35,7 @@ __all__ = [
     "finished_runs",
     "id_of",
     "is_finished",
+    "oracle_folder",
     "put",
     "read_metric",
     "read_metrics",
@@ -199,6 +200,11 @@ def experiment_folder(
 def upper_bound_folder(runs_folder: Path, dataset: str, variation: str, protocol: str) -> Path:
     """`runs[_<variation>][_corrected]/<dataset>/UpperBound`."""
     return runs_root(runs_folder, variation, protocol) / dataset / "UpperBound"
+
+
+def oracle_folder(runs_folder: Path, dataset: str, variation: str, protocol: str) -> Path:
+    """`runs[_<variation>][_corrected]/<dataset>/Oracle`."""
+    return runs_root(runs_folder, variation, protocol) / dataset / "Oracle"
 
 
 def runs_root(runs_folder: Path, variation: str, protocol: str) -> Path:

@@ -84,6 +84,7 @@ class Costs:
         return Seconds(rounds * choice, fits * members * refit, (rounds + 1) * members * test)
 
     def _choice(self, dataset: str, agent: str) -> float:
+        agent, _, _ = agent.partition("+")  # the noise of a stochastic batch costs nothing
         for known in (dataset, "sarcos"):
             if (known, agent) in self._choices:
                 return self._choices[known, agent]

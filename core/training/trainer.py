@@ -87,6 +87,7 @@ class Trainer:
         self.model = model
         self.config = config
         self.protocol = protocol
+        self.seeds = seeds
         device, members = model.theta.device, range(len(model.theta))
         self.batches = [seeds.torch("batches", member=member) for member in members]
         self.masks = [seeds.torch("dropout", device, member) for member in members]
@@ -120,6 +121,14 @@ class Trainer:
         for generators, states in ((self.batches, state["batches"]), (self.masks, state["masks"])):
             for generator, one in zip(generators, states, strict=True):
                 generator.set_state(one)
+
+    def copy(self) -> "Trainer":
+        """A trainer, and a model, of its own that would do next what this one would."""
+        model = self.model.with_theta(self._initial.clone())
+        other = Trainer(model, self.config, self.protocol, self.seeds)
+        other.drop_last = self.drop_last
+        other.load_state_dict(self.state_dict())
+        return other
 
     def begin(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> "Fit":
         """The next fit: training until early stopping or the epoch limit; the last weights stay.

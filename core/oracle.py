@@ -1,0 +1,80 @@
+"""The greedy oracle: what could be had by a choice that sees the test set."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from .environment import Action, Environment, Outcome
+from .seeds import Seeds
+from .training.lockstep import Fitting, fit_side_by_side, own_seconds
+
+__all__ = ["TRIED", "Oracle", "Trials"]
+
+#: Candidates that are tried in each round.
+TRIED = 20
+
+
+class Trials:
+    """Which points of the pool a round tries: drawn at random, in random order.
+
+    Args:
+        seeds: the run's seeds; the stream `candidates` is used.
+        count: points of a round.
+    """
+
+    def __init__(self, seeds: Seeds, count: int = TRIED) -> None:
+        self.rng = seeds.numpy("candidates")
+        self.count = count
+
+    def draw(self, pool: int) -> np.ndarray:
+        """Positions in a pool of so many points; all of them if they are fewer."""
+        return self.rng.choice(pool, min(self.count, pool), replace=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes from round to round."""
+        return {"rng": json.dumps(self.rng.bit_generator.state)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave."""
+        self.rng.bit_generator.state = json.loads(state["rng"])
+
+
+class Oracle(Environment):
+    """Adds, of a few points, the one after which the error on the TEST SET is lowest; a bound, no agent.
+
+    The action of a step is the points to try. Each is added to a copy of the run as it is, trained and
+    tested, all of them side by side as one stack; the run goes on as the copy of lowest MAE. Where none is
+    below the MAE before, it goes on with the first point of the action: a random one, if the action is in
+    random order. Training and testing of each copy are what `Environment` would do.
+    """
+
+    @own_seconds
+    def stepping(self, action: Action) -> Fitting[Outcome]:
+        """Labels one of the points that an action names; arguments and values as of `Environment.stepping`.
+
+        Raises:
+            FloatingPointError: training diverged, whichever point was added.
+        """
+        yield from ()  # the trials are a stack of their own: nothing is asked of the runs beside this one
+        positions = self._positions(action)
+        learners = [self.learner.copy() for _ in positions]
+        tried = [[*self._labeled, int(point)] for point in self._pool[positions]]
+        results = fit_side_by_side([of.fit(rows) for of, rows in zip(learners, tried, strict=True)])
+        measured = [
+            {"mae": math.inf} if math.isnan(result.validation_nll) else of.measured(result)
+            for of, result in zip(learners, results, strict=True)
+        ]
+        errors = [of["mae"] for of in measured]
+        finite = np.flatnonzero(np.isfinite(errors))
+        if not len(finite):
+            raise FloatingPointError("training diverged, whichever of the points tried was added")
+        best = int(np.argmin(errors))
+        if not errors[best] < self._mae:
+            best = int(finite[0])
+
+        self.learner, self._labeled = learners[best], tried[best]
+        self._pool = np.delete(self._pool, positions[best])
+        reward, self._mae = self._mae - errors[best], errors[best]
+        return self.state, reward, self.finished, False, {"added": self.added, **measured[best]}

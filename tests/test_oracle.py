@@ -1,0 +1,173 @@
+"""The oracle: each round is the best of plain environments that try a point each, and the script works."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import evaluate_oracle
+from core import CORRECTED, PROTOCOLS, Environment, OracleExperiment, Protocol, Seeds, load_results
+from core.cli import run_script
+from core.experiment import seek
+from core.oracle import Oracle, Trials
+from core.runs.layout import result_files
+from core.training.lockstep import Fitting, fit_side_by_side
+from core.training.trainer import FitResult
+from datasets import DATASETS
+from tests.builders import make_config, no_global_randomness
+
+MEASURED = ("mae", "nll", "crps", "calibration", "validation_nll", "epochs", "pit", "added")
+
+
+def make(cls: type[Environment], variation: str, protocol: Protocol, **changes: Any) -> Any:
+    torch.set_num_threads(1)
+    config = make_config(variation, **{"later_epochs": 3} | changes)
+    return cls(DATASETS["diabetes"]("nowhere", Seeds()), config, protocol, budget=3)
+
+
+def measured(info: dict[str, Any]) -> dict[str, Any]:
+    return {name: info[name] for name in MEASURED}
+
+
+@pytest.mark.parametrize("fitting", ["finetuning", "from_scratch"])
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize("variation", ["nf", "gauss_ensemble"])
+def test_rounds_are_the_best_of_plain_environments(variation: str, protocol: Protocol, fitting: str) -> None:
+    oracle, trials = make(Oracle, variation, protocol, fitting=fitting), Trials(Seeds(), 4)
+    with no_global_randomness():
+        state, first = oracle.reset()
+    before = first["mae"]
+    chosen: list[int] = []
+    for round_ in range(3):
+        tried = trials.draw(len(state.x_unlabeled))
+        assert len(set(tried.tolist())) == 4
+        infos = []
+        for position in tried:
+            plain = make(Environment, variation, protocol, fitting=fitting)
+            plain.reset()
+            for earlier in chosen:
+                plain.step([earlier])
+            infos.append(plain.step([position])[-1])
+        errors = [info["mae"] for info in infos]
+        best = int(np.argmin(errors)) if min(errors) < before else 0
+        with no_global_randomness():
+            state, reward, done, truncated, info = oracle.step(tried)
+        assert measured(info) == measured(infos[best])  # the same bits
+        assert (reward, done, truncated) == (before - info["mae"], round_ == 2, False)
+        assert len(state.x_labeled) == 50 + round_ + 1
+        chosen.append(tried[best])
+        before = info["mae"]
+
+
+def test_without_help_the_first_point_is_taken() -> None:
+    oracle = make(Oracle, "gauss", CORRECTED)
+    state, _ = oracle.reset()
+    oracle._mae = 0.0
+    state = oracle.step([7, 3, 5])[0]
+    assert torch.equal(state.x_labeled[-1], torch.from_numpy(oracle.dataset.x_train)[oracle._labeled[-1]])
+    assert oracle._labeled[-1] == np.setdiff1d(np.arange(len(oracle._x)), oracle._labeled[:-1])[7]
+
+
+def test_points_with_which_training_diverges(monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverging(which: set[int]) -> Any:
+        def fit(fits: list[Any]) -> list[FitResult]:
+            results = enumerate(fit_side_by_side(fits))
+            return [replace(one, validation_nll=math.nan) if i in which else one for i, one in results]
+
+        return fit
+
+    for which in ({0}, {0, 1, 2}):
+        oracle = make(Oracle, "gauss", CORRECTED)
+        oracle.reset()
+        oracle._mae = 0.0
+        pool = oracle._pool
+        monkeypatch.setattr("core.oracle.fit_side_by_side", diverging(which))
+        if len(which) == 3:
+            with pytest.raises(FloatingPointError, match="whichever of the points"):
+                oracle.step([7, 3, 5])
+        else:
+            oracle.step([7, 3, 5])
+            assert oracle._labeled[-1] == pool[3]
+        monkeypatch.undo()
+
+
+def test_small_pools_and_order() -> None:
+    assert sorted(Trials(Seeds()).draw(3).tolist()) == [0, 1, 2]
+    first = [int(Trials(Seeds(agent_seed=seed)).draw(100)[0]) for seed in range(40)]
+    assert 20 < np.mean(first) < 80  # not in ascending order: the first is a random one
+    oracle = make(Oracle, "gauss", CORRECTED)
+    oracle.reset()
+    with pytest.raises(ValueError, match="distinct"):
+        oracle.step([1, 1])
+
+
+# --- the experiment and the script -----------------------------------------------------------
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    names = [file.name for file in result_files()]
+    return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
+
+
+def test_a_run_broken_off_goes_on_to_the_same_files(tmp_path: Path) -> None:
+    experiment = OracleExperiment("diabetes", "gauss", "corrected", budget=4, tried=3)
+    assert experiment.run([1, 2], tmp_path / "whole") == [1, 2]
+
+    def breaking(env: Any, trials: Any, title: str | None) -> Fitting[None]:
+        state = yield from env.resetting()
+        for _ in range(2):
+            state, *_ = yield from env.stepping(trials.draw(len(state.x_unlabeled)))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run([1], tmp_path / "broken", loop=breaking)
+    assert experiment.run([1], tmp_path / "broken", loop=seek) == [1]
+    whole, broken = (experiment.folder(tmp_path / name) / "run_1" for name in ("whole", "broken"))
+    assert contents(whole) == contents(broken)
+    assert "accuracies.csv" in contents(whole)
+
+
+def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typed = f"--dataset diabetes --budget 2 --tried 2 --variation gauss --runs_folder {tmp_path}/runs"
+    with pytest.raises(SystemExit) as done:
+        run_script(lambda: evaluate_oracle.main([*typed.split(), "--restarts", "2"]))
+    assert done.value.code == 0
+    said = capsys.readouterr().out
+    assert said.endswith("the oracle sees the test set: a bound, not an agent\n")
+    folder = tmp_path / "runs_gauss/Diabetes/Oracle"
+    lines = (folder / "accuracies.csv").read_text().splitlines()
+    assert lines[0] == "added,run_1,run_2"
+    assert [line.split(",")[0] for line in lines[1:]] == ["0", "1", "2"]
+    assert {"sees_test_set: true", "tried: 2", "budget: 2"} <= set(
+        (folder / "run_1/meta.txt").read_text().splitlines()
+    )
+
+
+def test_the_report_leaves_it_out(tmp_path: Path) -> None:
+    OracleExperiment("diabetes", "gauss", budget=2, tried=2).run([1], tmp_path / "runs")
+    found = load_results(tmp_path / "runs")
+    assert found.runs.empty
+    assert found.problems.empty
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("", "evaluate_oracle.py: --dataset is needed, one of "),
+        ("--dataset nowhere", "unknown dataset 'nowhere'"),
+        ("--dataset diabetes --budget 5000", "a budget of 5000 points need more"),
+        ("--dataset diabetes --tried 0", "must be at least 1"),
+    ],
+)
+def test_wrong_input(typed: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        run_script(lambda: evaluate_oracle.main([*typed.split(), "--runs_folder", str(tmp_path / "runs")]))
+    assert done.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,336 @@
+"""Selections and features of the agents that choose batches, against loops written from their formulas."""
+
+import math
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from agents import features, selections
+from core import CORRECTED, PROTOCOLS, Protocol, Seeds
+from core.models.variations import VARIATIONS
+from tests.builders import choose, make_classifier, make_state, quick, torch_rng
+
+SIGMA = 0.1
+seeds = st.integers(0, 999)
+
+
+def points(count: int, width: int, seed: int) -> Tensor:
+    return torch.randn(count, width, generator=torch_rng(seed), dtype=torch.float64)
+
+
+# --- selections ------------------------------------------------------------------------------
+
+
+def largest_cluster_by_loops(x: np.ndarray, centers: np.ndarray, count: int) -> list[int]:
+    picks: list[int] = []
+    for _ in range(count):
+        all_centers = [*centers, *x[picks]]
+        squared = [[float(((one - center) ** 2).sum()) for center in all_centers] for one in x]
+        members: dict[int, list[int]] = {}
+        for i, row in enumerate(squared):
+            if i not in picks:
+                members.setdefault(int(np.argmin(row)), []).append(i)
+        largest = max(sorted(members), key=lambda c: sum(min(squared[i]) for i in members[c]))
+        picks.append(max(members[largest], key=lambda i: min(squared[i])))
+    return picks
+
+
+@quick
+@given(pool=st.integers(1, 25), labelled=st.integers(1, 5), count=st.integers(1, 9), seed=seeds)
+def test_largest_cluster(pool: int, labelled: int, count: int, seed: int) -> None:
+    x, centers, count = points(pool, 3, seed), points(labelled, 3, seed + 1), min(count, pool)
+    expected = largest_cluster_by_loops(x.numpy(), centers.numpy(), count)
+    assert selections.largest_cluster(x, centers, count).tolist() == expected
+
+
+def seeding_by_loops(x: np.ndarray, count: int, generator: torch.Generator) -> list[int]:
+    picks = [int(np.argmax((x**2).sum(1)))]
+    while len(picks) < count:
+        squared = [min(float(((one - x[j]) ** 2).sum()) for j in picks) for one in x]
+        level = float(torch.rand((), generator=generator, dtype=torch.float64)) * sum(squared)
+        pick = 0
+        while sum(squared[: pick + 1]) <= level:
+            pick += 1
+        picks.append(pick)
+    return picks
+
+
+@quick
+@given(pool=st.integers(1, 25), count=st.integers(1, 9), seed=seeds)
+def test_k_means_seeding(pool: int, count: int, seed: int) -> None:
+    x, count = points(pool, 3, seed), min(count, pool)
+    got = selections.k_means_seeding(x.square().sum(1), lambda i: x @ x[i], count, torch_rng(seed))
+    assert got.tolist() == seeding_by_loops(x.numpy(), count, torch_rng(seed))
+
+
+def log_determinant(phi: Tensor, batch: list[int]) -> float:
+    of_batch = phi[batch]
+    return float(torch.linalg.slogdet(of_batch @ of_batch.T / SIGMA**2 + torch.eye(len(batch))).logabsdet)
+
+
+@quick
+@given(pool=st.integers(1, 15), width=st.integers(1, 6), count=st.integers(1, 9), seed=seeds)
+def test_determinant_is_greedy(pool: int, width: int, count: int, seed: int) -> None:
+    phi = points(pool, width, seed)
+    batch: list[int] = []
+    for pick in selections.determinant(phi, min(count, pool), SIGMA).tolist():
+        gains = {i: log_determinant(phi, [*batch, i]) for i in range(pool) if i not in batch}
+        assert gains[pick] == pytest.approx(max(gains.values()), abs=1e-6)
+        batch.append(pick)
+
+
+@quick
+@given(seed=seeds)
+def test_determinant_beside_the_best_of_all_pairs(seed: int) -> None:
+    phi = points(8, 3, seed)
+    best = max(log_determinant(phi, [i, j]) for i, j in combinations(range(8), 2))
+    greedy = log_determinant(phi, selections.determinant(phi, 2, SIGMA).tolist())
+    # Nemhauser, Wolsey, Fisher, 1978: the logarithm is monotone and submodular.
+    assert (1 - 1 / math.e) * best <= greedy <= best + 1e-9
+
+
+def summed_variance(phi: Tensor, total: Tensor, batch: list[int]) -> float:
+    of_batch = phi[batch]
+    eye = torch.eye(phi.shape[1], dtype=phi.dtype)
+    return float(torch.trace(total @ torch.linalg.inv(eye + of_batch.T @ of_batch / SIGMA**2)))
+
+
+def forward_backward_by_inverses(phi: Tensor, total: Tensor, count: int) -> list[int]:
+    batch: list[int] = []
+    others = range(len(phi))
+    for _ in range(min(2 * count, len(phi))):
+        left = [i for i in others if i not in batch]
+        batch.append(min(left, key=lambda i: summed_variance(phi, total, [*batch, i])))
+    while len(batch) > count:
+        batch.remove(min(batch, key=lambda i: summed_variance(phi, total, [j for j in batch if j != i])))
+    return batch
+
+
+@quick
+@given(pool=st.integers(1, 14), width=st.integers(1, 5), count=st.integers(1, 6), seed=seeds)
+def test_forward_backward(pool: int, width: int, count: int, seed: int) -> None:
+    phi, count = points(pool, width, seed), min(count, pool)
+    total = phi.T @ phi + torch.eye(width, dtype=phi.dtype)
+    got = selections.forward_backward(phi, total, count, SIGMA).tolist()
+    assert got == forward_backward_by_inverses(phi, total, count)
+
+
+Selection = Callable[[Tensor, Tensor, int], Tensor]
+#: Those that draw nothing.
+SELECTIONS: dict[str, Selection] = {
+    "k_center_greedy": selections.k_center_greedy,
+    "largest_cluster": selections.largest_cluster,
+    "determinant": lambda x, centers, count: selections.determinant(x, count, SIGMA),
+    "forward_backward": lambda x, centers, count: selections.forward_backward(x, x.T @ x, count, SIGMA),
+}
+
+
+def seeding(x: Tensor, centers: Tensor, count: int) -> Tensor:
+    return selections.k_means_seeding(x.square().sum(1), lambda i: x @ x[i], count, torch_rng())
+
+
+@pytest.mark.parametrize("select", SELECTIONS.values(), ids=SELECTIONS)
+@quick
+@given(pool=st.integers(2, 20), count=st.integers(1, 6), seed=seeds)
+def test_order_of_candidates_does_not_matter(select: Selection, pool: int, count: int, seed: int) -> None:
+    x, centers, count = points(pool, 4, seed), points(3, 4, seed + 1), min(count, pool)
+    order = torch.randperm(pool, generator=torch_rng(seed))
+    assert order[select(x[order], centers, count)].tolist() == select(x, centers, count).tolist()
+
+
+@pytest.mark.parametrize("select", [*SELECTIONS.values(), seeding], ids=[*SELECTIONS, "k_means_seeding"])
+@quick
+@given(pool=st.integers(1, 12), seed=seeds)
+def test_batches_hold_no_point_twice(select: Selection, pool: int, seed: int) -> None:
+    """Also where points repeat, and where all of them are wanted."""
+    x = torch.randint(-1, 2, (pool, 2), generator=torch_rng(seed)).double()
+    centers = torch.tensor([[5.0, 5.0]], dtype=torch.float64)
+    for count in range(1, pool + 1):
+        assert len(set(select(x, centers, count).tolist())) == count
+    assert sorted(select(torch.ones(pool, 2).double(), centers, pool).tolist()) == list(range(pool))
+
+
+DIVERSE = {"k_center_greedy": selections.k_center_greedy, "largest_cluster": selections.largest_cluster}
+
+
+@pytest.mark.parametrize("select", [*DIVERSE.values(), seeding], ids=[*DIVERSE, "k_means_seeding"])
+@quick
+@given(pool=st.integers(2, 12), seed=seeds)
+def test_a_candidates_twin_is_not_chosen_too(select: Selection, pool: int, seed: int) -> None:
+    x, centers = points(pool, 3, seed).repeat(2, 1), points(2, 3, seed + 1) + 20
+    chosen = select(x, centers, pool) % pool
+    assert sorted(chosen.tolist()) == list(range(pool))
+
+
+# --- features --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_are_those_of_each_row_alone(variation: str, relu: bool, dtype: torch.dtype) -> None:
+    """float32 has the compiled splines, float64 zuko's."""
+    predictor = make_classifier(variation, relu=relu)
+    model = predictor.model.to(dtype)
+    x = torch.rand(4, 5, generator=torch_rng(1)).to(dtype)
+    layers = predictor.gradients(x, torch_rng(2))
+    y = predictor(x).draw(1, torch_rng(2))[0][0].detach()
+    for n in range(len(x)):
+        parameters = model.density_parameters(x[n].expand(predictor.members, 1, -1))
+        log_prob = predictor._density(parameters).log_prob(y[n : n + 1])
+        (expected,) = torch.autograd.grad(log_prob.sum(), model.theta)
+        parts = []
+        for a, b in layers:
+            product = a[:, n, :, None] * b[:, n, None, :]  # [S, in + 1, out]: weights, then bias
+            parts.append(product.flatten(1))
+        scale = float(expected.abs().max())
+        tolerance = scale * (1e-3 if dtype == torch.float32 else 1e-9)
+        torch.testing.assert_close(torch.cat(parts, 1), expected, rtol=0, atol=tolerance)
+    assert model.theta.grad is None
+
+
+def test_outer_products_are_as_if_formed() -> None:
+    factors = [(points(7, 3, i), points(7, 4, i + 10)) for i in range(3)]
+    formed = torch.cat([(a[:, :, None] * b[:, None]).flatten(1) for a, b in factors], 1)
+    got = features.OuterProducts(factors)
+    torch.testing.assert_close(got.squared_norms(), formed.square().sum(1))
+    torch.testing.assert_close(got.inner(torch.tensor(2)), formed @ formed[2])
+
+
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_last_layers_give_the_parameters(variation: str) -> None:
+    """Nothing follows the layers that BADGE looks at but what makes their output parameters."""
+    predictor = make_classifier(variation)
+    x = torch.rand(6, 5, generator=torch_rng(1))
+    got = features.last_layer_gradients(predictor, x, torch_rng(2))
+    layers = predictor.gradients(x, torch_rng(2))
+    chosen = [layers[i] for i in predictor.model.last_layers]
+    assert sum(b.shape[-1] for _, b in chosen) == {"nf": 46, "gauss": 2}[VARIATIONS[variation].single]
+    expected = torch.stack([(a.square().sum(-1) * b.square().sum(-1)).sum(0) for a, b in chosen]).sum(0)
+    torch.testing.assert_close(got.squared_norms(), expected.double(), rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("variation", ["nf", "gauss_ensemble"])
+def test_sketches_are_the_projections_of_each_layer(variation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor, x = make_classifier(variation), torch.rand(5, 5, generator=torch_rng(1))
+    p, generator = 512, torch_rng(3)
+    projections = [
+        [torch.randn(predictor.members, width, p, generator=generator) / math.sqrt(p) for width in (n + 1, m)]
+        for n, m in predictor.model.shapes
+    ]
+    expected = torch.zeros(5, p, dtype=torch.float64)
+    layers = predictor.gradients(x, generator)
+    for (a, b), (of_a, of_b) in zip(layers, projections, strict=True):
+        for member in range(predictor.members):
+            for n in range(5):
+                left, right = a[member, n] @ of_a[member], b[member, n] @ of_b[member]
+                expected[n] += math.sqrt(p) * (left * right).double()
+    got = features.sketched_gradients(predictor, x, torch_rng(3))
+    torch.testing.assert_close(got.double(), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+
+
+def test_sketches_estimate_inner_products() -> None:
+    """Over many sketches of the same gradients the mean is the kernel of the gradients."""
+    predictor, x = make_classifier("gauss"), torch.rand(3, 5, generator=torch_rng(1))
+    layers = predictor.gradients(x, torch_rng(0))
+    kernel = sum((a[0] @ a[0].T) * (b[0] @ b[0].T) for a, b in layers)
+    assert isinstance(kernel, Tensor)
+    estimates = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(predictor), "gradients", lambda self, rows, generator: layers)
+        for seed in range(200):
+            phi = features.sketched_gradients(predictor, x, torch_rng(seed))
+            estimates.append(phi @ phi.T)
+    got = torch.stack(estimates)
+    error = got.std(0) / math.sqrt(len(got))
+    assert ((got.mean(0) - kernel).abs() < 5 * error).all()
+
+
+@quick
+@given(seed=seeds, labelled=st.integers(1, 6))
+def test_posterior_is_that_of_a_gaussian_process(seed: int, labelled: int) -> None:
+    phi = points(9 + labelled, 4, seed)
+    got = features.posterior(phi, labelled, SIGMA)
+    scaled = phi / phi[9:].square().sum(1).mean().sqrt()
+    kernel = scaled @ scaled.T
+    known = kernel[9:, 9:] + SIGMA**2 * torch.eye(labelled, dtype=phi.dtype)
+    expected = kernel - kernel[:, 9:] @ torch.linalg.inv(known) @ kernel[9:]
+    torch.testing.assert_close(got @ got.T, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_passes_of_one_mask_vary_together() -> None:
+    """The covariance of two points is that of their models; with a mask for each point it is zero."""
+    predictor, x = make_classifier("gauss", dropout=0.3), torch.rand(2, 5, generator=torch_rng(1))
+    correlation = {}
+    for shared in (True, False):
+        means = predictor.passes(x, 4000, torch_rng(2), shared=shared).mean
+        correlation[shared] = float(np.corrcoef(means.numpy().T)[0, 1])
+    assert correlation[True] > 0.5
+    assert abs(correlation[False]) < 5 / math.sqrt(4000)
+
+
+@pytest.mark.parametrize("variation", ["nf", "gauss"])
+def test_equal_rows_of_a_pass_are_equal(variation: str) -> None:
+    predictor = make_classifier(variation)
+    x = torch.rand(1, 5, generator=torch_rng(1)).expand(3, -1)
+    mean = predictor.passes(x, 4, torch_rng(2), 0.3, shared=True).mean
+    torch.testing.assert_close(mean, mean[:, :1].expand(-1, 3))
+    assert len(mean[:, 0].unique()) == 4
+    assert predictor.dropout == 0.02
+
+
+# --- agents: their pairs ---------------------------------------------------------------------
+
+
+def greedy_by_loops(name: str, state: object, count: int) -> list[int]:
+    x, x_known, y_known = state.x_unlabeled, state.x_labeled, state.y_labeled  # type: ignore[attr-defined]
+    predicted = state.classifier(x).mean  # type: ignore[attr-defined]
+    known = [(a.double().numpy(), float(b)) for a, b in zip(x_known, y_known, strict=True)]
+    own = [(a.double().numpy(), float(b)) for a, b in zip(x, predicted, strict=True)]
+
+    def distance(one: tuple[np.ndarray, float], other: tuple[np.ndarray, float]) -> float:
+        d_x, d_y = math.dist(one[0], other[0]), abs(one[1] - other[1])
+        return {"gsx": d_x, "gsy": d_y, "igs": d_x * d_y}[name]
+
+    picks: list[int] = []
+    for _ in range(count):
+        centers = [*known, *(own[i] for i in picks)]
+        left = [i for i in range(len(own)) if i not in picks]
+        picks.append(max(left, key=lambda i: min(distance(own[i], center) for center in centers)))
+    return picks
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("name", ["gsx", "gsy", "igs"])
+def test_greedy_sampling(name: str, variation: str, protocol: Protocol) -> None:
+    state = make_state(variation, protocol, pool=30)
+    assert choose(name, state, protocol, 12).tolist() == greedy_by_loops(name, state, 12)
+
+
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_agents_name_their_features_and_selection(variation: str) -> None:
+    state = make_state(variation, CORRECTED, pool=20)
+    x, points_, generator = state.x_unlabeled, torch.cat([state.x_unlabeled, state.x_labeled]), Seeds().torch
+    predictor = state.classifier
+    sketch = features.sketched_gradients(predictor, points_, generator("agent"))
+    assert choose("lcmd", state, CORRECTED).tolist() == largest_cluster_by_loops(
+        sketch[:20].double().numpy(), sketch[20:].double().numpy(), 5
+    )
+    drawing = generator("agent")
+    passes = features.spread(features.pass_moments(predictor, points_, drawing)[0])
+    assert choose("lcmd_pred", state, CORRECTED).tolist() == largest_cluster_by_loops(
+        passes[:20].numpy(), passes[20:].numpy(), 5
+    )
+    of_x = features.spread(features.pass_moments(predictor, x, generator("agent"))[0])
+    covariance = of_x @ of_x.T
+    means = predictor.passes(x, 25, generator("agent"), shared=True).mean.double().numpy()
+    np.testing.assert_allclose(covariance, np.cov(means.T, bias=True), rtol=1e-9, atol=1e-15)
+    expected = selections.determinant(of_x, 5, 1e-3).tolist()
+    assert choose("batchbald", state, CORRECTED).tolist() == expected

@@ -69,7 +69,7 @@ def test_without_help_the_first_point_is_taken() -> None:
     oracle._mae = 0.0
     state = oracle.step([7, 3, 5])[0]
     assert torch.equal(state.x_labeled[-1], torch.from_numpy(oracle.dataset.x_train)[oracle._labeled[-1]])
-    assert oracle._labeled[-1] == np.setdiff1d(np.arange(len(oracle._x)), oracle._labeled[:-1])[7]
+    assert oracle._labeled[-1] == np.setdiff1d(np.arange(len(oracle.learner.x)), oracle._labeled[:-1])[7]
 
 
 def test_points_with_which_training_diverges(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,15 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 import core
 from agents import AGENTS
-from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
+from core.cli import (
+    ArgumentParser,
+    add_experiment_arguments,
+    at_least,
+    data_options,
+    pick_device,
+    run_script,
+    set_threads,
+)
 from core.metrics import METRICS
 from core.runs.collecting import auc
 from core.runs.tables import read_curves
@@ -60,7 +68,8 @@ def list_names() -> None:
         print(f"{registry.kind}s")
         for name, cls in registry.classes.items():
             names = ", ".join([name, *registry.aliases(name)])
-            print(f"  {names:28}{(cls.__doc__ or '').splitlines()[0]}")
+            unverified = "" if getattr(cls, "verified", True) else " (unverified)"
+            print(f"  {names:28}{(cls.__doc__ or '').splitlines()[0]}{unverified}")
 
 
 def make_experiment(args: argparse.Namespace) -> core.Experiment:
@@ -74,8 +83,7 @@ def make_experiment(args: argparse.Namespace) -> core.Experiment:
         agent_seed=args.agent_seed,
         pool_seed=args.pool_seed,
         model_seed=args.model_seed,
-        skip_data_check=bool(args.skip_data_check),
-        data_folder=args.data_folder,
+        **data_options(args),
     )
 
 

@@ -18,6 +18,7 @@ import torch
 from . import util
 from .agent import AGENTS, Agent
 from .config import Config
+from .data.own import find_dataset, is_own
 from .dataset import DATASETS, Dataset
 from .environment import Environment
 from .errors import UserError
@@ -69,8 +70,20 @@ class Repeated(ABC):
     protocol: str
     pool_seed: int
     model_seed: int
+    target: str | None
+    seed_set: int | None
     skip_data_check: bool
     data_folder: Path
+
+    @property
+    def dataset_class(self) -> type[Dataset]:
+        """The class of the data."""
+        return find_dataset(self.dataset, self.target, self.seed_set, self.data_folder)
+
+    @property
+    def dataset_name(self) -> str:
+        """The data's name in settings, configurations and reports: of a table, that of its file."""
+        return self.dataset_class.folder if is_own(self.dataset) else self.dataset
 
     @abstractmethod
     def folder(self, runs_folder: str | Path = "runs") -> Path:
@@ -103,7 +116,7 @@ class Repeated(ABC):
 
     def make_dataset(self, run_id: int = 1) -> Dataset:
         """The data of a run: its split and its seed set."""
-        make, seeds = DATASETS[self.dataset], self.seeds(run_id)
+        make, seeds = self.dataset_class, self.seeds(run_id)
         return make(self.data_folder, seeds, skip_data_check=self.skip_data_check)
 
     def run(
@@ -138,7 +151,7 @@ class Repeated(ABC):
         check_writable(folder)
         dataset = self.environment(run_ids[0]).dataset  # what cannot be made is said before a file is written
         settings = self.settings()
-        note_default_config(self.dataset, self.variation, str(settings["config"]))
+        note_default_config(self.dataset_name, self.variation, str(settings["config"]))
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
         made_by = place | provenance()
 
@@ -164,10 +177,16 @@ class Repeated(ABC):
     def _of_data(self) -> dict[str, object]:
         """The settings that say which data, and which code."""
         return {
-            "dataset_code": code_digest(DATASETS[self.dataset]),
+            **self.dataset_class.more_settings,
+            "dataset_code": code_digest(self.dataset_class),
             "data": self.make_dataset().digest(),
             "results_version": RESULTS_VERSION,
         }
+
+
+def _name(dataset: str) -> str:
+    """A registered name for an alias; a table is called as it is."""
+    return dataset if is_own(dataset) else DATASETS.name(dataset)
 
 
 @dataclass(frozen=True)
@@ -177,18 +196,20 @@ class Experiment(Repeated):
     Two experiments are equal if their runs are; where the data lie plays no part in that.
 
     Attributes:
-        dataset, agent: names, or aliases, in `DATASETS` and `AGENTS`.
+        dataset: a name, or alias, in `DATASETS`, the path of a table, or `openml:<id>`.
+        agent: a name, or alias, in `AGENTS`.
         variation: the model.
         protocol: `published` or `corrected`.
         query_size: points chosen in each round.
         budget: points to add; None for the dataset's own number.
         agent_seed, pool_seed, model_seed: see `Seeds`.
+        target, seed_set: of a table, as of `core.data.own.find_dataset`.
         skip_data_check: go on with a table that is not the published one.
         data_folder: where dataset files lie, or are downloaded to.
 
     Raises:
-        UserError: an unknown name, an agent that does not score the variation's model, or a query
-            size above the budget.
+        UserError: an unknown name, a table that cannot be used, an agent that does not score the
+            variation's model, or a query size above the budget.
 
     Example:
         >>> Experiment("diabetes", "bald_point", query_size=10).folder("runs").as_posix()
@@ -204,12 +225,14 @@ class Experiment(Repeated):
     agent_seed: int = 1
     pool_seed: int = 1
     model_seed: int = 1
+    target: str | None = None
+    seed_set: int | None = None
     skip_data_check: bool = False
     data_folder: Path = field(default=Path("../datasets"), compare=False)
 
     def __post_init__(self) -> None:
-        dataset, agent = DATASETS.name(self.dataset), AGENTS.name(self.agent)
-        budget = DATASETS[dataset].budget if self.budget is None else self.budget
+        dataset, agent = _name(self.dataset), AGENTS.name(self.agent)
+        budget = self.dataset_class.budget if self.budget is None else self.budget
         if self.variation not in AGENTS[agent].variations:
             scored = " or ".join(AGENTS[agent].variations)
             raise UserError(f"agent '{agent}' does not score variation {self.variation}, but {scored}")
@@ -227,10 +250,10 @@ class Experiment(Repeated):
             object.__setattr__(self, name, value)
 
     def __str__(self) -> str:
-        return f"{self.dataset} {self.query_size} {self.agent} {self.variation} {self.protocol}"
+        return f"{self.dataset_name} {self.query_size} {self.agent} {self.variation} {self.protocol}"
 
     def folder(self, runs_folder: str | Path = "runs") -> Path:
-        dataset, agent = DATASETS[self.dataset].folder, AGENTS[self.agent].folder
+        dataset, agent = self.dataset_class.folder, AGENTS[self.agent].folder
         return experiment_folder(
             Path(runs_folder), dataset, self.query_size, agent, self.variation, self.protocol
         )
@@ -241,7 +264,7 @@ class Experiment(Repeated):
     @property
     def config(self) -> Config:
         """Model and training, as the agent needs them."""
-        return AGENTS[self.agent].inject_config(load_config(self.dataset, self.variation)[0])
+        return AGENTS[self.agent].inject_config(load_config(self.dataset_name, self.variation)[0])
 
     def make_agent(self, run_id: int = 1) -> Agent:
         """The agent of a run."""
@@ -259,9 +282,10 @@ class Experiment(Repeated):
         return play
 
     def settings(self) -> dict[str, object]:
-        names = ("dataset", "agent", "variation", "protocol", "query_size", "budget", "skip_data_check")
+        names = ("agent", "variation", "protocol", "query_size", "budget", "skip_data_check")
         asked = {name: getattr(self, name) for name in (*names, "agent_seed", "pool_seed", "model_seed")}
-        config = {"config": load_config(self.dataset, self.variation)[1].name, **asdict(self.config)}
+        asked = {"dataset": self.dataset_name} | asked
+        config = {"config": load_config(self.dataset_name, self.variation)[1].name, **asdict(self.config)}
         return asked | {"agent_code": code_digest(AGENTS[self.agent])} | self._of_data() | config
 
 
@@ -270,9 +294,9 @@ class UpperBoundExperiment(Repeated):
     """The 'full dataset' line of the study's figures; see `UpperBound`.
 
     Attributes:
-        dataset: name in `DATASETS`.
-        variation, protocol, pool_seed, model_seed, skip_data_check, data_folder: as of `Experiment`.
+        dataset, variation, protocol, pool_seed, model_seed: as of `Experiment`.
         epoch_limit: most epochs.
+        target, seed_set, skip_data_check, data_folder: as of `Experiment`.
     """
 
     dataset: str
@@ -281,23 +305,23 @@ class UpperBoundExperiment(Repeated):
     pool_seed: int = 1
     model_seed: int = 1
     epoch_limit: int = EPOCH_LIMIT
+    target: str | None = None
+    seed_set: int | None = None
     skip_data_check: bool = False
     data_folder: Path = field(default=Path("../datasets"), compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dataset", DATASETS.name(self.dataset))
+        object.__setattr__(self, "dataset", _name(self.dataset))
         object.__setattr__(self, "data_folder", Path(self.data_folder))
 
     def folder(self, runs_folder: str | Path = "runs") -> Path:
-        return upper_bound_folder(
-            Path(runs_folder), DATASETS[self.dataset].folder, self.variation, self.protocol
-        )
+        return upper_bound_folder(Path(runs_folder), self.dataset_class.folder, self.variation, self.protocol)
 
     def seeds(self, run_id: int) -> Seeds:
         return Seeds(run_id, pool_seed=self.pool_seed, model_seed=self.model_seed)
 
     def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> UpperBound:
-        config, _ = load_config(self.dataset, self.variation)
+        config, _ = load_config(self.dataset_name, self.variation)
         dataset, protocol = self.make_dataset(run_id), PROTOCOLS[self.protocol]
         return UpperBound(dataset, config, protocol, device=device, epoch_limit=self.epoch_limit)
 
@@ -309,9 +333,9 @@ class UpperBoundExperiment(Repeated):
         return train
 
     def settings(self) -> dict[str, object]:
-        names = ("dataset", "variation", "protocol", "skip_data_check", "pool_seed", "model_seed")
-        asked = {name: getattr(self, name) for name in (*names, "epoch_limit")}
-        config, file = load_config(self.dataset, self.variation)
+        names = ("variation", "protocol", "skip_data_check", "pool_seed", "model_seed", "epoch_limit")
+        asked = {"dataset": self.dataset_name} | {name: getattr(self, name) for name in names}
+        config, file = load_config(self.dataset_name, self.variation)
         unused = ("fitting", "first_epochs", "later_epochs", "patience")
         model = {name: value for name, value in asdict(config).items() if name not in unused}
         return asked | self._of_data() | {"config": file.name} | model

@@ -17,7 +17,7 @@ FLOORS = (
     ("metrics", "state", "agent"),
     ("environment", "upper_bound"),
     ("runs", "cli"),
-    ("experiment", "report"),
+    ("experiment", "suggestion", "report"),
     ("sweep",),
 )
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}

@@ -62,9 +62,12 @@ def sort_columns(raw: RawFrame, target: str, rows: np.ndarray) -> Columns:
     Raises:
         UnusableError: no feature is left, or a column has cells that are neither.
     """
-    numeric, categorical, constant, ids = [], [], [], []
+    numeric: list[str] = []
+    categorical: list[str] = []
+    constant: list[str] = []
+    ids: list[str] = []
     seen = raw.frame.iloc[rows]
-    for name in (name for name in raw.frame if name != target):
+    for name in (name for name in raw.names if name != target):
         column, looked_at = raw.frame[name], seen[name]
         if looked_at.nunique(dropna=False) <= 1:
             constant.append(name)
@@ -103,11 +106,8 @@ def _is_numeric(column: pd.Series, name: str) -> bool:
 def _bad_cells(bad: pd.Series, wanted: str) -> str:
     """Of the cells that are wrong, with the numbers of the rows as index, from 0."""
     count = f"{len(bad)} cells are" if len(bad) > 1 else "a cell is"
-    return f"{count} wrong: {wanted} is expected, found {one_line(repr(str(bad.iloc[0])), 60)} in data row {_row(bad)}"
-
-
-def _row(bad: pd.Series) -> int:
-    return int(bad.index[0]) + 1
+    found = f"found {one_line(repr(str(bad.iloc[0])), 60)} in data row {bad.index[0] + 1}"
+    return f"{count} wrong: {wanted} is expected, {found}"
 
 
 def _check_finite(column: pd.Series, name: str) -> None:
@@ -136,8 +136,8 @@ def target_values(raw: RawFrame, target: str) -> np.ndarray:
         UnusableError: it is not.
     """
     if target not in raw.frame:
-        near = difflib.get_close_matches(target, list(raw.frame), n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {one_line(', '.join(raw.frame))}"
+        near = difflib.get_close_matches(target, raw.names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {one_line(', '.join(raw.names))}"
         raise UnusableError(f"there is no column {target!r}; {hint}")
     column = raw.frame[target]
     if missing := int(column.isna().sum()):

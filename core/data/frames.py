@@ -41,6 +41,11 @@ class RawFrame:
     nominal: frozenset[str]
     sha256: str
 
+    @property
+    def names(self) -> list[str]:
+        """Of the columns, in their order."""
+        return [str(name) for name in self.frame.columns]
+
 
 def read_frame(path: Path) -> RawFrame:
     """Reads a table; the kind of file is told by its name.

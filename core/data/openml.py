@@ -1,7 +1,7 @@
 """Tables of OpenML (openml.org) by their ids, with the target and the types that their metadata say.
 
-Not by scikit-learn's `fetch_openml`: this way downloads show a bar, are tried again, end in one line and lie in
-the data folder, where they can also be put by hand.
+Not by scikit-learn's `fetch_openml`: this way downloads show a bar, are tried again, end in one line and lie
+in the data folder, where they can also be put by hand.
 """
 
 import hashlib
@@ -76,7 +76,8 @@ def _download(data_id: int, meta: Path, table: Path) -> None:
     folder = meta.parent
     if not is_writable(folder):
         raise UserError(
-            f"openml:{data_id}: {meta.name} and {table.name} are not both in {folder}, and nothing can be written there"
+            f"openml:{data_id}: {meta.name} and {table.name} are not both in {folder}, "
+            "and nothing can be written there"
         )
     with writing_alone(meta):
         try:

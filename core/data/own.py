@@ -193,7 +193,7 @@ def load_file(path: Path, target: str | None) -> Prepared:
     def make() -> Prepared:
         raw = read_frame(path)
         if target is None:
-            columns = one_line(", ".join(raw.frame))
+            columns = one_line(", ".join(raw.names))
             raise UserError(f"{path}: which column is the target? It has {columns}", "target")
         return _prepare(str(path), raw, target)
 

@@ -92,7 +92,7 @@ def experiments(
     """
     named = [name if is_own(name) else DATASETS.name(name) for name in datasets]
     of_tables = {name: common.pop(name, None) for name in ("target", "seed_set")}
-    more = {name: of_tables if is_own(name) else {} for name in named}
+    more: dict[str, dict[str, Any]] = {name: of_tables if is_own(name) else {} for name in named}
     if any(value is not None for value in of_tables.values()) and not any(more.values()):
         raise UserError(
             f"target and seed_set are for tables; of these there is none among {', '.join(named)}"
@@ -103,7 +103,7 @@ def experiments(
     agents = [AGENTS.name(name) for name in agents]
     for names in product(named, agents, variations, protocols, query_sizes):
         try:
-            found.append(Experiment(*names, **more[names[0]], **common))
+            found.append(Experiment(*names, **{**more[names[0]], **common}))
         except UserError as error:
             notes.append(f"left out: {error}")
     return list(dict.fromkeys(found)), list(dict.fromkeys(notes))

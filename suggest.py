@@ -2,8 +2,8 @@
 
     python suggest.py --labelled done.csv --pool candidates.csv --target y --agent balsa_kl_pairs --count 20
 
---out gets the chosen rows in order, with score, predicted median, 50 % and 90 % interval; beside it lies a
-picture of them. Add what you have measured to the labelled rows and type it again. docs/OWN_DATA.md says more.
+--out gets the chosen rows in order, with score, predicted median, 50 % and 90 % interval; a picture lies
+beside it. Add what you have measured to the labelled rows and type it again. docs/OWN_DATA.md says more.
 """
 
 import argparse

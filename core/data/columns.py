@@ -150,9 +150,7 @@ def target_values(raw: RawFrame, target: str) -> np.ndarray:
     if len(bad):
         raise UnusableError(f"the target {target!r} must hold numbers: {_bad_cells(bad, 'one')}")
     if values.nunique() == 1:
-        raise UnusableError(
-            f"the target {target!r} is {values.iloc[0]:g} in all rows: there is nothing to learn"
-        )
+        raise UnusableError(f"the target {target!r} is {values.iloc[0]:g} in all rows: nothing to learn")
     return values.to_numpy()
 
 

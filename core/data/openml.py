@@ -111,6 +111,4 @@ def _json(url: str, target: Path) -> Any:
 def _check_md5(data_id: int, path: Path, wanted: str | None) -> None:
     found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
     if wanted and found != wanted:
-        raise UserError(
-            f"openml:{data_id}: the table's MD5 is {found}, not {wanted}: the download is damaged"
-        )
+        raise UserError(f"openml:{data_id}: the table is damaged: its MD5 is {found}, not {wanted}")

@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 __all__ = ["chosen_rows"]
 
 #: More intervals of others, points of the pool, numbers at points than these would hide each other.
-_OTHERS, _POINTS, _NUMBERS = 200, 5000, 30
+_OTHERS, _POINTS, _NUMBERS = 80, 5000, 30
 _CHOSEN, _LABELLED, _OTHER = "#d62728", "#1f4e79", "#b0b0b0"
 
 
@@ -30,7 +30,7 @@ def chosen_rows(
     _map(right, chosen, labelled, pool)
     for panel in (left, right):
         panel.spines[["top", "right"]].set_visible(False)
-        panel.legend(frameon=False, loc="best")
+        panel.legend(frameon=False, loc="best" if panel is right else "upper left")
     return figure
 
 
@@ -49,7 +49,7 @@ def _intervals(panel: Axes, predicted: pd.DataFrame, chosen: np.ndarray, target:
         panel.vlines(x, table["low_90"], table["high_90"], color=colour, linewidth=0.8)
         panel.vlines(x, table["low_50"], table["high_50"], color=colour, linewidth=2.2)
         panel.plot(x, table["median"], "o", color=colour, markersize=3, label=label)
-    panel.set(xlabel="rows of the pool, by predicted median", ylabel=target)
+    panel.set(xlabel="rows of the pool, by predicted median", ylabel=target, xticks=[])
     panel.set_title("predicted: median, 50 % and 90 % interval", fontsize="medium")
 
 

@@ -116,9 +116,9 @@ def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
     found = [name for name in pool.names if name != target]
     try:
         y = target_values(labelled, target)
-        for these, those, where in ((wanted, found, "pool"), (found, wanted, "labelled rows")):
+        for these, those, where in ((wanted, found, "pool has"), (found, wanted, "labelled rows have")):
             if lacking := [name for name in these if name not in those]:
-                raise UnusableError(f"the {where} have no column {one_line(', '.join(map(repr, lacking)))}")
+                raise UnusableError(f"the {where} no column {one_line(', '.join(map(repr, lacking)))}")
         if len(y) < LEAST_LABELLED:
             raise UnusableError(f"{len(y)} labelled rows are too few: at least {LEAST_LABELLED} are needed")
         both = pd.concat([labelled.frame[wanted], pool.frame[wanted]], ignore_index=True)

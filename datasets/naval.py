@@ -1,7 +1,8 @@
 """Condition Based Maintenance of Naval Propulsion Plants: OpenML 44969.
 
 Source: Coraddu, Oneto, Ghio, Savio, Anguita, Figari, *Machine Learning Approaches for Improving
-Condition-Based Maintenance of Naval Propulsion Plants*, Journal of Engineering for the Maritime Environment 2016.
+Condition-Based Maintenance of Naval Propulsion Plants*, Journal of Engineering for the Maritime
+Environment 2016.
 """
 
 from core.data.own import OpenMLTable

@@ -50,7 +50,7 @@ def make_frame() -> pd.DataFrame:
 
 
 def expected(frame: pd.DataFrame) -> np.ndarray:
-    """Features row by row: a and b, missing as the train part's median; whether a is missing; one-hot kinds."""
+    """Row by row: a (or the train part's median), b, whether a is missing, one-hot kinds."""
     train, _ = train_and_test(len(frame))
     median = np.nanmedian(frame["a"].to_numpy()[train])
     kinds = sorted({kind for kind in frame["kind"].iloc[train] if isinstance(kind, str)})
@@ -63,7 +63,7 @@ def expected(frame: pd.DataFrame) -> np.ndarray:
 
 def arff(frame: pd.DataFrame) -> bytes:
     kinds = {"kind": "{red, 'dark blue', green}", "name": "STRING"}
-    header = [f"@ATTRIBUTE {name} {kinds.get(name, 'NUMERIC')}" for name in frame]
+    header = [f"@ATTRIBUTE {name} {kinds.get(str(name), 'NUMERIC')}" for name in frame]
     text = frame.to_csv(index=False, header=False, na_rep="?", quotechar="'")
     return "\n".join(["@RELATION t", *header, "@DATA", text]).encode()
 

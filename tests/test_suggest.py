@@ -1,4 +1,4 @@
-"""suggest.py as a user meets it: the files it writes, the same choice again, and what it says of wrong tables."""
+"""suggest.py as a user meets it: its files, the same choice again, and what it says of wrong tables."""
 
 from pathlib import Path
 from typing import Any

@@ -15,7 +15,15 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import core
-from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
+from core.cli import (
+    ArgumentParser,
+    add_experiment_arguments,
+    at_least,
+    data_options,
+    pick_device,
+    run_script,
+    set_threads,
+)
 from core.runs.tables import read_curves
 from core.upper_bound import EPOCH_LIMIT
 from datasets import DATASETS
@@ -43,8 +51,7 @@ def make_experiment(args: argparse.Namespace) -> core.UpperBoundExperiment:
         pool_seed=args.pool_seed,
         model_seed=args.model_seed,
         epoch_limit=args.epoch_limit,
-        skip_data_check=bool(args.skip_data_check),
-        data_folder=args.data_folder,
+        **data_options(args),
     )
 
 

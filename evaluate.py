@@ -19,7 +19,15 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 import core
 from agents import AGENTS
-from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
+from core.cli import (
+    ArgumentParser,
+    add_experiment_arguments,
+    at_least,
+    data_options,
+    pick_device,
+    run_script,
+    set_threads,
+)
 from core.metrics import METRICS
 from core.runs.collecting import auc
 from core.runs.tables import read_curves
@@ -66,7 +74,8 @@ def list_names() -> None:
                 family = cls.__module__
                 print(f" {(sys.modules[family].__doc__ or family).splitlines()[0]}")
             names = ", ".join([name, *registry.aliases(name)])
-            print(f"  {names:28}{(cls.__doc__ or '').splitlines()[0]}")
+            unverified = "" if getattr(cls, "verified", True) else " (unverified)"
+            print(f"  {names:28}{(cls.__doc__ or '').splitlines()[0]}{unverified}")
         if registry is AGENTS:
             ends = "; ".join(f"+{suffix}: {formula}" for suffix, formula in SUFFIXES.items())
             print(f"  <agent>+<suffix>: the top of an agent's scores s with noise G ~ Gumbel(0, 1). {ends}")
@@ -83,8 +92,7 @@ def make_experiment(args: argparse.Namespace) -> core.Experiment:
         agent_seed=args.agent_seed,
         pool_seed=args.pool_seed,
         model_seed=args.model_seed,
-        skip_data_check=bool(args.skip_data_check),
-        data_folder=args.data_folder,
+        **data_options(args),
     )
 
 

@@ -15,7 +15,15 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import core
-from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
+from core.cli import (
+    ArgumentParser,
+    add_experiment_arguments,
+    at_least,
+    data_options,
+    pick_device,
+    run_script,
+    set_threads,
+)
 from core.oracle import TRIED
 from datasets import DATASETS
 from evaluate import summarise
@@ -49,8 +57,7 @@ def make_experiment(args: argparse.Namespace) -> core.OracleExperiment:
         agent_seed=args.agent_seed,
         pool_seed=args.pool_seed,
         model_seed=args.model_seed,
-        skip_data_check=bool(args.skip_data_check),
-        data_folder=args.data_folder,
+        **data_options(args),
     )
 
 

@@ -20,6 +20,7 @@ import yaml
 
 from core import DATASETS, UserError, util
 from core.cli import ArgumentParser, add_data_arguments, at_least, run_script
+from core.data.own import find_dataset, is_own
 from core.files import write_file
 from core.models.variations import DEFAULT, VARIATIONS, load_config
 from core.protocol import PROTOCOLS
@@ -144,7 +145,8 @@ def write(args: argparse.Namespace, config: dict[str, Any], table: pd.DataFrame)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
-    args.dataset = DATASETS.name(args.dataset)
+    data = find_dataset(args.dataset, args.target, args.seed_set, args.data_folder)
+    args.dataset = data.folder if is_own(args.dataset) else DATASETS.name(args.dataset)
     # Not wanted: Tune's way with Ctrl-C, the files that it writes for other tools, what it prints.
     os.environ |= {"TUNE_DISABLE_SIGINT_HANDLER": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
@@ -153,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
     check_writable(args.out)
     config = asdict(load_config(args.dataset, args.variation)[0])
-    subsets = make_subsets(args.dataset, args.data_folder, bool(args.skip_data_check))
+    subsets = make_subsets(data, args.data_folder, bool(args.skip_data_check))
     util.tqdm.unattended = util.is_cluster
     with driver.connected(args.address) as ray:
         table = make_table(search(ray, args, config, subsets))

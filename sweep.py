@@ -17,7 +17,8 @@ import joblib
 import yaml
 
 from core import UserError, util
-from core.cli import ArgumentParser, at_least, auto_or_count, run_script
+from core.cli import ArgumentParser, add_data_arguments, at_least, auto_or_count, data_options, run_script
+from core.data.own import is_own
 from core.experiment import Experiment
 from core.models.variations import DEFAULT, VARIATIONS
 from core.protocol import PROTOCOLS
@@ -33,16 +34,14 @@ def make_parser() -> ArgumentParser:
     )
     parser.add_argument("file", nargs="?", type=Path, help="a YAML file of these options")
     several = {"nargs": "+", "metavar": "NAME"}
-    parser.add("datasets", None, "names of datasets", **several)
+    add_data_arguments(parser, several=True)
     parser.add("agents", None, "names of agents", **several)
     parser.add("variations", [DEFAULT], "the models", nargs="+", choices=VARIATIONS)
     parser.add("protocols", ["published"], "the protocols", nargs="+", choices=list(PROTOCOLS))
     parser.add("query_sizes", [50], "points chosen in each round", nargs="+", type=at_least(1), metavar="N")
     parser.add("run_ids", ["1-30"], "ids, and ranges of ids, of the runs", nargs="+", metavar="IDS")
     parser.add("budget", None, "points to add instead of a dataset's own number", type=at_least(1))
-    parser.add("data_folder", Path("../datasets"), "where dataset files lie, on every machine", type=Path)
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
-    parser.add("skip_data_check", 0, "1: go on with tables that are not published", type=int, choices=(0, 1))
     parser.add("side_by_side", "auto", "most runs trained as one stack, in one task", type=auto_or_count)
     driver.add_arguments(parser)
     parser.add(
@@ -101,8 +100,7 @@ def left_to_do(args: argparse.Namespace) -> list[tuple[Experiment, list[int]]]:
         args.protocols,
         args.query_sizes,
         budget=args.budget,
-        skip_data_check=bool(args.skip_data_check),
-        data_folder=args.data_folder,
+        **data_options(args),
     )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
@@ -116,7 +114,8 @@ def make_groups(
 
     def cost(experiment: Experiment, size: int) -> float:
         e = experiment
-        return sum(costs.run(e.dataset, e.agent, e.variation, e.protocol, e.query_size, e.budget, size))
+        names = (e.dataset_name, e.agent, e.variation, e.protocol)
+        return sum(costs.run(*names, e.query_size, e.budget, size, e.dataset_class.seed_set))
 
     most = None if args.side_by_side == "auto" else args.side_by_side
     return plan.pack(left, cost, most, slots)
@@ -153,6 +152,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
     # What a task is told must mean the same in another folder.
     args.data_folder, args.runs_folder = args.data_folder.absolute(), args.runs_folder.absolute()
+    tables = [is_own(name) and not name.startswith("openml:") for name in args.datasets]
+    args.datasets = [
+        str(Path(name).absolute()) if table else name
+        for name, table in zip(args.datasets, tables, strict=True)
+    ]
     left = left_to_do(args)
     if args.dry_run:
         slots = max(1, joblib.cpu_count() // args.cpus)

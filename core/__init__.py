@@ -5,7 +5,8 @@ from .agent import AGENTS, Agent
 from .dataset import DATASETS, Dataset
 from .environment import Environment
 from .errors import UserError
-from .experiment import Experiment, OracleExperiment, UpperBoundExperiment
+from .bounds import OracleExperiment, UpperBoundExperiment
+from .experiment import Experiment
 from .protocol import CORRECTED, PROTOCOLS, PUBLISHED, Protocol
 from .report.reader import load_results
 from .runs.logger import EnvironmentLogger

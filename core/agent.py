@@ -74,6 +74,7 @@ class Agent:
 
     Attributes:
         rng, generator: the agent's own randomness, for numpy and for torch (on the state's device).
+        scores: of the points chosen last [k], in their order; None where an agent has none.
     """
 
     #: Name of the folder of its results.
@@ -107,6 +108,7 @@ class Agent:
         self.protocol = protocol
         self.rng = seeds.numpy("agent")
         self.generator = seeds.torch("agent")
+        self.scores: Tensor | None = None
         self._seeds = seeds
         self._candidates = seeds.numpy("candidates")
 
@@ -162,7 +164,10 @@ class Agent:
 
     def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
         """Positions in x [N, d], the candidates, of `count` points, in the order they are chosen."""
-        return top(self.score(state, x), count).cpu().numpy()
+        scores = self.score(state, x)
+        chosen = top(scores, count)
+        self.scores = scores[chosen]
+        return chosen.cpu().numpy()
 
     def score(self, state: State, x: Tensor) -> Tensor:
         """How much each candidate of x [N, d] is wanted, [N]; the highest scores are chosen."""

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import threadpoolctl
 import torch
@@ -24,6 +24,7 @@ __all__ = [
     "add_data_arguments",
     "add_experiment_arguments",
     "at_least",
+    "data_options",
     "pick_device",
     "run_script",
     "set_threads",
@@ -67,13 +68,29 @@ def auto_or_count(text: str) -> int | str:
     return text if text == "auto" else at_least(1)(text)
 
 
-def add_data_arguments(parser: ArgumentParser) -> None:
-    """Where the data of one dataset are, and whether they must be the published ones."""
-    parser.add("dataset", None, "name of a dataset")
+def add_data_arguments(parser: ArgumentParser, several: bool = False) -> None:
+    """Which data, where they are, and whether they must be the published ones.
+
+    Args:
+        several: `--datasets` takes many names.
+    """
+    kinds = "a name, the path of a table (.csv, .parquet, .arff, also .gz), or openml:<id>"
+    if several:
+        parser.add("datasets", None, f"datasets, each {kinds}", nargs="+", metavar="NAME")
+    else:
+        parser.add("dataset", None, kinds)
+    parser.add("target", None, "of a table: the column to predict")
+    parser.add("seed_set", None, "of a table: points labelled at the beginning", type=at_least(2))
     parser.add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
     parser.add(
         "skip_data_check", 0, "1: go on with a table that is not the published one", type=int, choices=(0, 1)
     )
+
+
+def data_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_data_arguments` asked for beside the dataset's name, as fields of an `Experiment`."""
+    names = ("target", "seed_set", "data_folder")
+    return {name: getattr(args, name) for name in names} | {"skip_data_check": bool(args.skip_data_check)}
 
 
 def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
@@ -99,6 +116,7 @@ REMEDIES = {
     "overwrite": "--overwrite 1 makes it anew",
     "runs_folder": "choose another --runs_folder",
     "settings": "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1",
+    "target": "name it with --target",
     "skip_data_check": "--skip_data_check 1 goes on with it",
 }
 

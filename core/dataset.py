@@ -5,6 +5,7 @@ Shapes: n rows, d features.
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from .errors import UserError
 from .registry import Registry
 from .seeds import Seeds
 
-__all__ = ["DATASETS", "SPLIT_SEED", "TRAIN_SHARE", "VALIDATION_SHARE", "Dataset"]
+__all__ = ["DATASETS", "SPLIT_SEED", "TRAIN_SHARE", "VALIDATION_SHARE", "Dataset", "train_and_test"]
 
 DATASETS: Registry["Dataset"] = Registry("dataset", package="datasets")
 
@@ -23,6 +24,13 @@ DATASETS: Registry["Dataset"] = Registry("dataset", package="datasets")
 TRAIN_SHARE, VALIDATION_SHARE = 0.8, 0.2
 #: Seed of the shuffle that sets the test part aside, the same for every run.
 SPLIT_SEED = 1
+
+
+def train_and_test(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the train part, validation included, and of the test part, of n rows: for all runs."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(n)
+    train, test = np.split(order, [int(TRAIN_SHARE * n)])
+    return train, test
 
 
 class Dataset(ABC):
@@ -53,6 +61,10 @@ class Dataset(ABC):
     seed_set: ClassVar[int]
     budget: ClassVar[int]
 
+    #: Whether its table has been held against the published one.
+    verified: ClassVar[bool] = True
+    #: Settings of its runs that other datasets have not.
+    more_settings: ClassVar[Mapping[str, object]] = {}
     #: What the check of the raw data said, for meta.txt.
     data_check = "not needed"
 
@@ -86,8 +98,7 @@ class Dataset(ABC):
         """Restores the run's split and seed set; they are drawn again, the same."""
         rng = self.seeds.numpy("split")
         x, y = self._checked(*self.rows(rng))
-        order = np.random.default_rng(SPLIT_SEED).permutation(len(x))
-        train, test = np.split(order, [int(TRAIN_SHARE * len(x))])
+        train, test = train_and_test(len(x))
 
         self._x_scaler, self._y_scaler = MinMaxScaler().fit(x[train]), MinMaxScaler().fit(y[train, None])
         x = self._x_scaler.transform(x).astype(np.float32)

@@ -26,6 +26,7 @@ class Diamonds(Table):
         "https://www.openml.org/data/download/21792853/dataset",
         "http://old.openml.org/data/download/21792853/dataset",
     )
+    packaged = ("plotnine", "data/diamonds.csv")
     sha256: ClassVar[Mapping[str, str]] = {
         "diamonds.csv": "9574730b03aba241d899c4a97511c5061b19358fab89510774fb6c24168345c4",
     }

@@ -344,7 +344,7 @@ from datasets import DATASETS
 downloads.sleep = lambda seconds: None
 for name, cls in DATASETS.classes.items():
     if issubclass(cls, Table):
-        cls.urls = ({base!r} + name,)
+        cls.urls, cls.packaged = ({base!r} + name,), None
 sys.argv = ["download_all_datasets.py", *sys.argv[1:]]
 runpy.run_path({script!r}, run_name="__main__")
 """

@@ -18,6 +18,7 @@ import pytest
 
 from core import PUBLISHED
 from core.config import Config
+from core.dataset import DATASETS
 from core.models.variations import load_config
 from core.runs import checkpoint
 from core.training import tuning
@@ -189,7 +190,7 @@ def test_the_search_beats_a_bad_default_and_writes_what_it_found(nodes: Any, tmp
     epochs = 30
     case = f"--dataset diabetes --trials 8 --epochs {epochs} --address {nodes.address}"
     process = script("ray_tune.py", tmp_path, *case.split())
-    subsets = tuning.make_subsets("diabetes", Path("nowhere"), False)
+    subsets = tuning.make_subsets(DATASETS["diabetes"], Path("nowhere"), False)
 
     def lowest(config: Config) -> float:
         return min(islice(tuning.validation_nll(subsets, config, PUBLISHED), epochs))

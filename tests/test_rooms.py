@@ -19,7 +19,8 @@ FLOORS = (
     ("environment",),
     ("upper_bound", "oracle"),
     ("runs", "cli"),
-    ("experiment", "report"),
+    ("repeated",),
+    ("experiment", "bounds", "suggestion", "report"),
     ("sweep",),
 )
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}

@@ -59,7 +59,7 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("agent: random", "unknown key 'agent'; did you mean agents?"),
-        ("zzz: 1", "unknown key 'zzz'; known are datasets, agents,"),
+        ("zzz: 1", "unknown key 'zzz'; known are datasets, target,"),
         ("dry_run: 1", "unknown key 'dry_run'"),
         ("- agents", "a mapping is wanted"),
         ("agents: [", "cannot read"),

@@ -17,7 +17,7 @@ from core.training import tuning
 
 
 def test_subsets_are_of_the_train_part_and_no_test_row_is_there() -> None:
-    subsets = tuning.make_subsets("diabetes", Path("nowhere"), False)
+    subsets = tuning.make_subsets(DATASETS["diabetes"], Path("nowhere"), False)
     assert [run_id for run_id, *_ in subsets] == [1, 2, 3, 4]
     for run_id, x, y, x_val, y_val in subsets:
         data = DATASETS["diabetes"]("nowhere", Seeds(run_id))
@@ -31,7 +31,7 @@ def test_subsets_are_of_the_train_part_and_no_test_row_is_there() -> None:
 
 @pytest.mark.parametrize("dataset", ["diabetes", "bimodalsin"])  # finetuning, from_scratch
 def test_the_validation_nll_falls_from_epoch_to_epoch(dataset: str) -> None:
-    subsets = tuning.make_subsets(dataset, Path("nowhere"), False)
+    subsets = tuning.make_subsets(DATASETS[dataset], Path("nowhere"), False)
     config, _ = load_config(dataset, "gauss")
     curve = list(islice(tuning.validation_nll(subsets, config, PUBLISHED), 8))
     assert curve[-1] < curve[3] < curve[0]
@@ -42,7 +42,7 @@ def test_the_validation_nll_falls_from_epoch_to_epoch(dataset: str) -> None:
 
 
 def test_a_diverged_model_is_worse_than_any() -> None:
-    subsets = tuning.make_subsets("diabetes", Path("nowhere"), False)
+    subsets = tuning.make_subsets(DATASETS["diabetes"], Path("nowhere"), False)
     config = replace(load_config("diabetes", "nf")[0], lr=1e12)
     assert max(islice(tuning.validation_nll(subsets, config, PUBLISHED), 3)) == math.inf
 

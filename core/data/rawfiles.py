@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
-__all__ = ["UnusableError", "one_line", "read_raw"]
+__all__ = ["UnusableError", "arff_parts", "one_line", "read_arff_data", "read_csv", "read_raw"]
 
 _ATTRIBUTE = re.compile(r"""@attribute\s+('[^']*'|"[^"]*"|[^\s{]+)""", re.IGNORECASE)
 
@@ -78,7 +78,7 @@ def _parse(name: str, content: bytes, columns: Sequence[str], variable: str) -> 
         return _with_names(_read_mat(content, variable), columns)
     if suffix in ("", ".arff"):
         return _with_names(_read_arff(content), columns)
-    return _read_csv(io.StringIO(content.decode("utf-8-sig")))
+    return read_csv(io.StringIO(content.decode("utf-8-sig")))
 
 
 def _zip_member(content: bytes, member: str) -> bytes:
@@ -94,7 +94,8 @@ def _zip_member(content: bytes, member: str) -> bytes:
 _EXACT: dict[str, Any] = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
 
 
-def _read_csv(text: io.StringIO, **options: Any) -> pd.DataFrame:
+def read_csv(text: io.StringIO, **options: Any) -> pd.DataFrame:
+    """A CSV text as a table; every option of pandas' function may be given."""
     # index_col=False: rows with one cell too many must not turn the first column into an index.
     frame: pd.DataFrame = pd.read_csv(
         text, low_memory=False, index_col=False, skipinitialspace=True, **_EXACT, **options
@@ -104,21 +105,33 @@ def _read_csv(text: io.StringIO, **options: Any) -> pd.DataFrame:
 
 
 def _read_arff(content: bytes) -> pd.DataFrame:
-    """A dense ARFF file.
+    attributes, data = arff_parts(content.decode("utf-8-sig"))
+    return read_arff_data([name for name, _ in attributes], data)
 
-    Not by scipy's reader: it fails where quotes stand around some values only (`Fair, 'Very Good'`) or
-    texts are declared as strings, and takes seconds for SARCOS.
+
+def arff_parts(text: str) -> tuple[list[tuple[str, str]], str]:
+    """Names and types of the attributes of an ARFF file, and what comes behind its @DATA line.
+
+    Raises:
+        UnusableError: it has no such line.
     """
-    text = content.decode("utf-8-sig")
     parts = re.split(r"^\s*@data\b.*$", text, maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)
     if len(parts) != 2:
         raise UnusableError("cannot be read (expected an ARFF file, found no @DATA line)")
     header, data = parts
-    attributes = [_ATTRIBUTE.match(line.strip()) for line in header.splitlines()]
-    names = [found[1].strip("'\"") for found in attributes if found]
+    lines = [line.strip() for line in header.splitlines()]
+    attributes = [(found, line[found.end() :].strip()) for line in lines if (found := _ATTRIBUTE.match(line))]
     # Writers quote values either way; pandas knows one quote a file.
-    data = data.replace('"', "'")
-    return _read_csv(io.StringIO(data), names=names, quotechar="'", comment="%", na_values=["?"])
+    return [(found[1].strip("'\""), kind) for found, kind in attributes], data.replace('"', "'")
+
+
+def read_arff_data(names: Sequence[str], data: str) -> pd.DataFrame:
+    """A dense ARFF file, from its parts.
+
+    Not by scipy's reader: it fails where quotes stand around some values only (`Fair, 'Very Good'`) or
+    texts are declared as strings, and takes seconds for SARCOS.
+    """
+    return read_csv(io.StringIO(data), names=names, quotechar="'", comment="%", na_values=["?"])
 
 
 def _read_mat(content: bytes, variable: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import sys
 from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
@@ -60,8 +61,8 @@ class Table(Dataset, ABC):
     """A dataset read from a published table, which a subclass declares by its class attributes.
 
     In the data folder the following are looked for, in this order: the cache `<name>.npz`; each of
-    `files`, also with `.gz`; else the table is downloaded from the first of `urls` that gives it, if
-    it declares any.
+    `files`, also with `.gz`; else it is the file of an installed package, if that is there; else the table
+    is downloaded from the first of `urls` that gives it, if it declares any.
     The first raw file found must pass the check: its columns, rows and the mean of its target, and
     a finite number (or a known category) in every cell that is used. What has passed is cached where the
     folder can be written to. With `skip_data_check`, other rows and another mean are told on stderr and
@@ -82,6 +83,8 @@ class Table(Dataset, ABC):
     urls: ClassVar[tuple[str, ...]] = ()
     #: The name under which a download is stored; one of `files`.
     download: ClassVar[str] = ""
+    #: A package and the file in it that is the table, too: for who has no network.
+    packaged: ClassVar[tuple[str, str] | None] = None
     #: SHA-256 of raw files as they are unpacked, where it is known: of an archive's member, since no
     #: archive's own is, nor that of OpenML's ARFF files. Only a download must have it: a file that lies
     #: there may have other line ends, and what it holds is checked in any case.
@@ -122,6 +125,7 @@ class Table(Dataset, ABC):
                 table = (
                     cls._from_cache(folder)
                     or cls._from_folder(folder, skip_data_check)
+                    or cls._from_package(skip_data_check)
                     or cls._from_network(folder, skip_data_check)
                 )
             except OSError as error:
@@ -196,6 +200,19 @@ class Table(Dataset, ABC):
                     cls._store(folder, table)
                 return table
         return None
+
+    @classmethod
+    def _from_package(cls, skip_data_check: bool) -> LoadedTable | None:
+        """The file of an installed package, which is not imported; it needs no cache."""
+        package, file = cls.packaged or ("", "")
+        spec = find_spec(package) if package else None
+        path = Path(spec.origin).parent / file if spec and spec.origin else None
+        if path is None or not path.is_file():
+            return None
+        try:
+            return cls._read(path, skip_data_check)
+        except UnusableError as error:
+            raise UserError(f"{cls.name}: {path}: {error}; put the table into the data folder") from error
 
     @classmethod
     def _another_file(cls, folder: Path) -> str:

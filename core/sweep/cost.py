@@ -62,14 +62,19 @@ class Costs:
         query_size: int = 50,
         budget: int | None = None,
         side_by_side: int = 1,
+        seed_set: int | None = None,
     ) -> Seconds:
-        """One run of so many side by side; its arguments are those of `evaluate.py`."""
+        """One run of so many side by side; its arguments are those of `evaluate.py`.
+
+        A table's budget and seed set must be said.
+        """
         config, _ = load_config(dataset, variation)
         budget, members = budget or DATASETS[dataset].budget, config.members
+        seed_set = seed_set or DATASETS[dataset].seed_set
         rounds = math.ceil(budget / query_size)
         one_by_one = PROTOCOLS[protocol].refit_every_point and config.fitting == "finetuning"
         fits = 1 + (budget if one_by_one else rounds)
-        at_middle = DATASETS[dataset].seed_set + budget / 2  # a refit's cost is linear in the points
+        at_middle = seed_set + budget / 2  # a refit's cost is linear in the points
 
         measured = dataset if (dataset, DEFAULT) in self._tests else "pakinsons"
         single = VARIATIONS[variation].single

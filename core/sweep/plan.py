@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..agent import AGENTS
+from ..data.own import find_dataset, is_own
 from ..dataset import DATASETS
 from ..errors import UserError
 from ..experiment import Experiment
@@ -83,16 +84,26 @@ def experiments(
     """All combinations that can be run, and a note for each kind of those that cannot.
 
     Args:
-        common: what else the experiments have in common: other fields of `Experiment`.
+        common: what else the experiments have in common: other fields of `Experiment`; `target` and
+            `seed_set` those of tables alone.
 
     Raises:
-        UserError: an unknown name.
+        UserError: an unknown name, or a table that cannot be used.
     """
-    named = [DATASETS.name(name) for name in datasets], [AGENTS.name(name) for name in agents]
+    named = [name if is_own(name) else DATASETS.name(name) for name in datasets]
+    of_tables = {name: common.pop(name, None) for name in ("target", "seed_set")}
+    more: dict[str, dict[str, Any]] = {name: of_tables if is_own(name) else {} for name in named}
+    if any(value is not None for value in of_tables.values()) and not any(more.values()):
+        raise UserError(
+            f"target and seed_set are for tables; of these there is none among {', '.join(named)}"
+        )
+    for name in named:
+        find_dataset(name, **more[name], data_folder=common.get("data_folder", "../datasets"))
     found, notes = [], []
-    for names in product(*named, variations, protocols, query_sizes):
+    agents = [AGENTS.name(name) for name in agents]
+    for names in product(named, agents, variations, protocols, query_sizes):
         try:
-            found.append(Experiment(*names, **common))
+            found.append(Experiment(*names, **{**more[names[0]], **common}))
         except UserError as error:
             notes.append(f"left out: {error}")
     return list(dict.fromkeys(found)), list(dict.fromkeys(notes))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..config import Config
-from ..dataset import DATASETS
+from ..dataset import Dataset
 from ..errors import UserError
 from ..models.variations import build_model
 from ..protocol import Protocol
@@ -32,7 +32,7 @@ SUBSETS = 4
 Subset: TypeAlias = tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def make_subsets(dataset: str, data_folder: Path, skip_data_check: bool) -> list[Subset]:
+def make_subsets(dataset: type[Dataset], data_folder: Path, skip_data_check: bool) -> list[Subset]:
     """Of the runs 1 to 4: seed set and budget together, drawn at random from the train part.
 
     Raises:
@@ -41,11 +41,11 @@ def make_subsets(dataset: str, data_folder: Path, skip_data_check: bool) -> list
     subsets = []
     for run_id in range(1, SUBSETS + 1):
         seeds = Seeds(run_id)
-        data = DATASETS[dataset](data_folder, seeds, skip_data_check=skip_data_check)
+        data = dataset(data_folder, seeds, skip_data_check=skip_data_check)
         size = data.seed_set + data.budget
         if size > len(data.x_train):
             raise UserError(
-                f"{dataset}: {size} points are more than the {len(data.x_train)} of the train part"
+                f"{dataset.folder}: {size} points are more than the {len(data.x_train)} of the train part"
             )
         rows = seeds.numpy("agent").choice(len(data.x_train), size, replace=False)
         subsets.append((run_id, data.x_train[rows], data.y_train[rows], data.x_val, data.y_val))

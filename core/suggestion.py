@@ -1,0 +1,225 @@
+"""The next measurements: which rows of a pool to label, given the rows that are labelled.
+
+A model is trained on the labelled rows in the corrected protocol, and an agent chooses. Nothing is kept: who
+has measured the chosen rows adds them to the labelled ones and asks again.
+
+Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.preprocessing import MinMaxScaler
+from torch import Tensor
+
+from .agent import AGENTS
+from .config import Config
+from .data.columns import Features, sort_columns, target_values
+from .data.frames import RawFrame
+from .data.rawfiles import UnusableError, one_line
+from .errors import UserError
+from .metrics import calibration_error, pit_histogram
+from .models.predictor import Predictor
+from .models.variations import build_model, load_config
+from .protocol import CORRECTED
+from .seeds import Seeds
+from .state import State
+from .training.lockstep import fit
+from .training.trainer import Trainer
+
+__all__ = [
+    "LEAST_LABELLED",
+    "LEVELS",
+    "Problem",
+    "Quality",
+    "Trained",
+    "choose",
+    "make_problem",
+    "quantiles",
+    "train",
+]
+
+#: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
+LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_90": 0.95}
+#: With fewer labelled rows the held-out ones are too few to stop by.
+LEAST_LABELLED = 20
+#: Share of the labelled rows that training does not see.
+_HELD_OUT = 0.2
+#: Training goes on until the NLL of the held-out rows has had no new minimum for so many epochs.
+_PATIENCE, _MOST_EPOCHS = 40, 1000
+#: An epoch has at least so many steps, where there are so many rows.
+_STEPS = 8
+_PIECE = 2048
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Labelled rows and pool as arrays, scaled to [0, 1] on both together; the target on the labelled ones.
+
+    Attributes:
+        x, y: labelled rows [n, d] and targets [n], float32.
+        pool: rows [N, d], float32.
+        rows: where they stand in the pool's file [N]: a row that is labelled already is left out.
+        note: which columns are not used; empty if all are.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    pool: np.ndarray
+    rows: np.ndarray
+    note: str
+    scaler: MinMaxScaler
+
+    def to_raw(self, y: Tensor) -> np.ndarray:
+        """Scaled targets [N] in the target's own units."""
+        values = y.cpu().double().numpy().reshape(-1, 1)
+        return self.scaler.inverse_transform(values)[:, 0]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good a model is on the held-out rows; they also said when training ended.
+
+    Attributes:
+        rows: how many.
+        r2: of the predicted mean: 1 - its squared error / that of the mean of the training rows' targets.
+        calibration: as of `core.metrics.calibration_error`.
+    """
+
+    rows: int
+    r2: float
+    calibration: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, what it is worth, and the labelled rows as tensors."""
+
+    predictor: Predictor
+    trainer: Trainer
+    quality: Quality
+    x: Tensor
+    y: Tensor
+
+
+def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
+    """Two tables as one problem; a column of the pool that is called as the target is not looked at.
+
+    Raises:
+        UserError: their columns differ, or they cannot be trained on.
+    """
+    wanted = [name for name in labelled.names if name != target]
+    found = [name for name in pool.names if name != target]
+    try:
+        y = target_values(labelled, target)
+        for these, those, where in ((wanted, found, "pool has"), (found, wanted, "labelled rows have")):
+            if lacking := [name for name in these if name not in those]:
+                raise UnusableError(f"the {where} no column {one_line(', '.join(map(repr, lacking)))}")
+        if len(y) < LEAST_LABELLED:
+            raise UnusableError(f"{len(y)} labelled rows are too few: at least {LEAST_LABELLED} are needed")
+        both = pd.concat([labelled.frame[wanted], pool.frame[wanted]], ignore_index=True)
+        raw = RawFrame(both, labelled.nominal | pool.nominal, "")
+        every = np.arange(len(both))
+        columns = sort_columns(raw, target, every)
+        x = Features(raw, columns, every)(both)
+    except UnusableError as error:
+        raise UserError(str(error)) from error
+    x = MinMaxScaler().fit_transform(x).astype(np.float32)
+    scaler = MinMaxScaler().fit(y[:, None])
+    done = {row.tobytes() for row in x[: len(y)]}
+    rows = np.array([i for i, row in enumerate(x[len(y) :]) if row.tobytes() not in done], dtype=np.int64)
+    scaled = scaler.transform(y[:, None])[:, 0].astype(np.float32)
+    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, columns.note, scaler)
+
+
+def train(
+    problem: Problem,
+    agent: str,
+    variation: str,
+    seeds: Seeds,
+    device: torch.device,
+    tell: Callable[[int, float], None],
+) -> Trained:
+    """Trains on four fifths of the labelled rows; the weights that suit the last fifth best are kept.
+
+    Args:
+        agent: name in `AGENTS`: it may want dropout.
+        tell: is told each epoch and its held-out NLL.
+
+    Raises:
+        FloatingPointError: training diverged.
+    """
+    order = seeds.numpy("split").permutation(len(problem.y))
+    held, kept = np.split(order, [math.ceil(_HELD_OUT * len(order))])
+    config = _config(agent, variation, len(kept))
+    generators = [seeds.torch("init", member=member) for member in range(config.members)]
+    model = build_model(config, problem.x.shape[1], CORRECTED.encoder_relu, generators).to(device)
+    trainer = Trainer(model, config, CORRECTED, seeds)
+    x, y = torch.from_numpy(problem.x).to(device), torch.from_numpy(problem.y).to(device)
+    data = x[kept], y[kept], x[held], y[held]
+    best, lowest, waited = model.theta.detach().clone(), math.inf, 0
+    for epoch in range(1, _MOST_EPOCHS + 1):
+        nll = fit(trainer, *data).validation_nll
+        waited += 1
+        if nll < lowest:
+            best, lowest, waited = model.theta.detach().clone(), nll, 0
+        tell(epoch, nll)
+        if waited > _PATIENCE:
+            break
+    with torch.no_grad():
+        model.theta.copy_(best)
+    predictor = Predictor(model)
+    return Trained(predictor, trainer, _quality(predictor, *data), x, y)
+
+
+def _config(agent: str, variation: str, rows: int) -> Config:
+    """The default configuration, for fits of one epoch each, and minibatches that suit so many rows."""
+    config = AGENTS[agent].inject_config(load_config("default", variation)[0])
+    size = max(1, min(config.batch_size, rows // _STEPS))
+    return replace(config, fitting="finetuning", first_epochs=1, later_epochs=1, batch_size=size)
+
+
+def _quality(predictor: Predictor, x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor) -> Quality:
+    density = predictor(x_held)
+    squared = (density.mean - y_held).square().mean()
+    of_mean = (y.mean() - y_held).square().mean()
+    pit = pit_histogram(density.cdf(y_held).double())
+    return Quality(len(y_held), float(1 - squared / of_mean), calibration_error(pit))
+
+
+def quantiles(predictor: Predictor, problem: Problem, device: torch.device) -> pd.DataFrame:
+    """Of each row of the pool, in the target's own units: the columns of `LEVELS`, N rows."""
+    pieces: dict[str, list[np.ndarray]] = {name: [] for name in LEVELS}
+    for rows in torch.from_numpy(problem.pool).split(_PIECE):
+        density = predictor(rows.to(device))
+        for name, level in LEVELS.items():
+            value = torch.tensor(level, dtype=rows.dtype, device=device)
+            pieces[name].append(problem.to_raw(density.icdf(value.expand(len(rows)))))
+    return pd.DataFrame({name: np.concatenate(parts) for name, parts in pieces.items()})
+
+
+def choose(
+    problem: Problem, trained: Trained, agent: str, count: int, seeds: Seeds
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions in `problem.pool` [k], in the order of choice, and their scores [k], NaN where none are."""
+    chooser = AGENTS[agent](count, seeds, CORRECTED)
+    state = State(
+        x_unlabeled=torch.from_numpy(problem.pool).to(trained.x.device),
+        x_labeled=trained.x,
+        y_labeled=trained.y,
+        per_class_instances={},
+        budget=count,
+        added_images=0,
+        initial_test_acc=math.nan,
+        current_test_acc=math.nan,
+        classifier=trained.predictor,
+        optimizer=trained.trainer.optimizer,
+    )
+    chosen = chooser.predict(state)
+    if chooser.scores is None:
+        return chosen, np.full(len(chosen), np.nan)
+    return chosen, chooser.scores.cpu().double().numpy()

@@ -1,0 +1,128 @@
+"""Says which rows of a pool to measure next, given the rows that are measured.
+
+    python suggest.py --labelled done.csv --pool candidates.csv --target y --agent balsa_kl_pairs --count 20
+
+--out gets the chosen rows in order, with score, predicted median, 50 % and 90 % interval; a picture lies
+beside it. Add what you have measured to the labelled rows and type it again. docs/OWN_DATA.md says more.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from agents import AGENTS
+from core import Seeds, UserError, suggestion, util
+from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
+from core.data.frames import RawFrame, read_frame
+from core.files import write_file
+from core.models.variations import DEFAULT, VARIATIONS
+from core.report.chosen import chosen_rows
+from core.report.plots import save
+from core.runs.layout import check_writable
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = ArgumentParser(
+        prog="suggest.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    kinds = ".csv, .parquet, .arff, also .gz"
+    parser.add("labelled", None, f"table of measured rows ({kinds})", type=Path, required=True)
+    parser.add("pool", None, "table of candidates, with the same columns", type=Path, required=True)
+    parser.add("target", None, "column that is measured; the pool may lack it", required=True)
+    parser.add("agent", "balsa_kl_pairs", "name of the agent that chooses")
+    parser.add("count", 20, "rows to choose", type=at_least(1))
+    parser.add("variation", DEFAULT, "the model", choices=VARIATIONS)
+    parser.add("out", Path("next.csv"), "the chosen rows; a picture lies beside them", type=Path)
+    parser.add("seed", 1, "the same seed makes the same choice", type=at_least(0))
+    parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
+    parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
+    args = parser.parse_args(arguments)
+    if args.out.suffix != ".csv":
+        parser.error(f"argument --out: its name must end in .csv, got '{args.out}'")
+    return args
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raises a UserError if the agent is unknown, or does not score the model."""
+    scored = AGENTS[args.agent].variations
+    if args.variation not in scored:
+        others = " or ".join(scored)
+        raise UserError(f"agent '{args.agent}' does not score variation {args.variation}, but {others}")
+
+
+def tell(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -> None:
+    """What the user should know of the tables."""
+    if problem.note:
+        print(f"note: {problem.note}")
+    if left_out:
+        print(f"note: {left_out} rows of the pool are labelled already: they are not chosen again")
+    most = max(AGENTS[args.agent].candidates, args.count)
+    if len(problem.pool) > most:
+        print(f"note: {most:,} of the {len(problem.pool):,} rows of the pool, drawn at random, are scored")
+
+
+def train(args: argparse.Namespace, problem: suggestion.Problem, seeds: Seeds) -> suggestion.Trained:
+    device = pick_device(args.device)
+    # How long early stopping takes, nobody knows: the bar counts epochs.
+    with util.tqdm(desc="training", unit=" epochs") as bar:
+
+        def told(epoch: int, nll: float) -> None:
+            bar.update()
+            bar.set_postfix({"held-out NLL": f"{nll:.3f}"}, refresh=False)
+
+        try:
+            trained = suggestion.train(problem, args.agent, args.variation, seeds, device, told)
+        except FloatingPointError as error:
+            raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
+    good = trained.quality
+    print(f"{good.rows} held-out rows: R2 {good.r2:.3f}, calibration error {good.calibration:.3f}")
+    if not good.r2 > 0:
+        print(
+            "warning: the model is no better than predicting the mean, "
+            "and the choice hardly better than a random one"
+        )
+    return trained
+
+
+def table(
+    pool: RawFrame,
+    problem: suggestion.Problem,
+    chosen: np.ndarray,
+    scores: np.ndarray,
+    predicted: pd.DataFrame,
+) -> pd.DataFrame:
+    """The chosen rows in order: rank, number of the pool's data row, score, quantiles, the row itself."""
+    rows = problem.rows[chosen]
+    said = predicted.iloc[chosen].reset_index(drop=True)
+    heads = pd.DataFrame({"rank": np.arange(1, len(rows) + 1), "pool_row": rows + 1, "score": scores})
+    own = pool.frame.iloc[rows].reset_index(drop=True)
+    own = own.rename(columns=lambda name: f"{name}_" if name in {*heads, *said} else name)
+    return pd.concat([heads, said, own], axis=1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_arguments(arguments)
+    set_threads(args.threads)
+    check(args)
+    check_writable(args.out.absolute().parent)
+    labelled, pool = read_frame(args.labelled), read_frame(args.pool)
+    problem = suggestion.make_problem(labelled, pool, args.target)
+    tell(args, problem, len(pool.frame) - len(problem.pool))
+    if len(problem.pool) < args.count:
+        raise UserError(f"{args.pool}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
+    seeds = Seeds(1, args.seed, args.seed, args.seed)
+    trained = train(args, problem, seeds)
+    chosen, scores = suggestion.choose(problem, trained, args.agent, args.count, seeds)
+    predicted = suggestion.quantiles(trained.predictor, problem, trained.x.device)
+    made = table(pool, problem, chosen, scores, predicted)
+    write_file(args.out, lambda path: made.to_csv(path, index=False))
+    picture = args.out.with_suffix(".png")
+    save(chosen_rows(predicted, chosen, problem.x, problem.pool, args.target), picture)
+    print(f"{len(made)} rows to measure next: {args.out}\npicture: {picture}")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,349 @@
+"""core.data.own: any table as a dataset, from files and from OpenML, whose server stands on this machine."""
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import compute_upper_bound
+import evaluate
+import sweep
+from core import Experiment, Seeds, UserError
+from core.cli import run_script
+from core.data import downloads, openml, own
+from core.data.own import OpenMLTable, default_sizes, find_dataset
+from core.dataset import train_and_test
+from core.runs.settings import read_meta
+from datasets import DATASETS
+from tests.shared_data import shared_file
+from tests.test_downloads import Server, server, whole  # noqa: F401 (a fixture)
+
+N = 90
+
+
+@pytest.fixture(autouse=True)
+def nothing_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "_made", {})
+
+
+def make_frame() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(
+        {
+            "no": np.arange(7, N + 7),
+            "a": rng.normal(5, 2, N).round(3),
+            "kind": rng.choice(["red", "dark blue", "green"], N),
+            "same": 4,
+            "b": rng.integers(0, 50, N),
+            "name": [f"sample {i}" for i in range(N)],
+        }
+    )
+    frame["y"] = (frame["a"] * 2 + rng.normal(size=N)).round(3)
+    frame.loc[::8, "a"] = np.nan
+    frame.loc[3::11, "kind"] = np.nan
+    return frame
+
+
+def expected(frame: pd.DataFrame) -> np.ndarray:
+    """Row by row: a (or the train part's median), b, whether a is missing, one-hot kinds."""
+    train, _ = train_and_test(len(frame))
+    median = np.nanmedian(frame["a"].to_numpy()[train])
+    kinds = sorted({kind for kind in frame["kind"].iloc[train] if isinstance(kind, str)})
+    rows = []
+    for a, b, kind in zip(frame["a"], frame["b"], frame["kind"], strict=True):
+        one_hot = [float(kind == one) for one in kinds] + [float(not isinstance(kind, str))]
+        rows.append([median if np.isnan(a) else a, float(b), float(np.isnan(a)), *one_hot])
+    return np.array(rows)
+
+
+def arff(frame: pd.DataFrame) -> bytes:
+    kinds = {"kind": "{red, 'dark blue', green}", "name": "STRING"}
+    header = [f"@ATTRIBUTE {name} {kinds.get(str(name), 'NUMERIC')}" for name in frame]
+    text = frame.to_csv(index=False, header=False, na_rep="?", quotechar="'")
+    return "\n".join(["@RELATION t", *header, "@DATA", text]).encode()
+
+
+def write(folder: Path, name: str, frame: pd.DataFrame) -> Path:
+    path = folder / name
+    if ".parquet" in name:
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(path)
+    else:
+        separator = {".tsv": "\t", ".txt": ";"}.get(Path(name).suffix, ",")
+        content = arff(frame) if ".arff" in name else frame.to_csv(index=False, sep=separator).encode()
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.tsv", "t.txt", "t.parquet", "t.arff", "t.arff.gz"])
+def test_features_of_every_kind_of_file(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = make_frame()
+    path = write(tmp_path, name, frame)
+    data = find_dataset(str(path), "y")(tmp_path, Seeds())
+    x, y = data.rows(np.random.default_rng())
+    np.testing.assert_allclose(x, expected(frame), rtol=1e-14)
+    np.testing.assert_array_equal(y, frame["y"])
+    note = f"note: {path}: not used as features: same (constant); no, name (one value a row)\n"
+    assert capsys.readouterr().err == note
+    assert type(data).folder == name.removesuffix(".gz")
+    assert (data.seed_set, data.budget) == default_sizes(N) == (9, 19)
+    unpacked = gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes()
+    assert data.more_settings["sha256"] == hashlib.sha256(unpacked).hexdigest()
+
+
+def test_test_rows_teach_nothing(tmp_path: Path) -> None:
+    """A category and a number of the test part alone change neither categories nor medians."""
+    frame = make_frame()
+    _, test = train_and_test(N)
+    frame.loc[test[0], "kind"] = "only here"
+    frame.loc[test[1:], "a"] = 1e6
+    x, _ = find_dataset(str(write(tmp_path, "t.csv", frame)), "y")(tmp_path, Seeds()).rows(
+        np.random.default_rng()
+    )
+    np.testing.assert_allclose(x, expected(frame), rtol=1e-14)
+    assert not x[test[0], 3:].any()
+
+
+def changed(**columns: Any) -> pd.DataFrame:
+    return make_frame().assign(**columns)
+
+
+def text(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False).encode()
+
+
+GOOD = text(make_frame())
+LINES = GOOD.decode().splitlines(keepends=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "target", "message"),
+    [
+        (GOOD, "yy", "there is no column 'yy'; did you mean 'y'?"),
+        (text(changed(y="high")), "y", "the target 'y' must hold numbers: 90 cells are wrong"),
+        (text(make_frame()[["kind", "name"]]), "name", "the target 'name' must hold numbers"),
+        ("".join([*LINES[:5], "1,2,3\n", *LINES[5:]]).encode(), "y", "line 6 has 3 fields instead of 7"),
+        ("".join([*LINES[:5], LINES[5].strip() + ",9\n"]).encode(), "y", "line 6 has 8 fields instead of 7"),
+        (text(changed(y=3.5)), "y", "the target 'y' is 3.5 in all rows: nothing to learn"),
+        (GOOD.replace(b"same", b"a", 1), "y", "2 columns are called 'a'; names must differ"),
+        ("".join(LINES[:4]).encode(), "y", "3 rows are too few: at least 50 are needed"),
+        (text(changed(y=[np.nan, *make_frame()["y"][1:]])), "y", "1 of 90 row has no target 'y'"),
+        (text(make_frame()[["same", "no", "y"]]), "y", "no feature is left: not used"),
+        (GOOD.decode().encode("utf-16"), "y", "it is no UTF-8 text (invalid start byte at byte 0)"),
+        (GOOD.decode().encode("utf-16-le"), "y", "it is no UTF-8 text (zero bytes)"),
+        (text(changed(b=[*make_frame()["b"][:-1], "?!"])), "y", "is expected, found '?!' in data row 90"),
+        (text(changed(b=[np.inf, *make_frame()["b"][1:]])), "y", "a cell is wrong: a finite number"),
+        (b"", "y", "it cannot be read"),
+        (LINES[0].encode(), "y", "it has no rows"),
+    ],
+)  # fmt: skip
+def test_a_wrong_table_is_told_in_one_line(
+    content: bytes, target: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    typed = ["--agent", "random", "--dataset", str(path), "--target", target]
+    with pytest.raises(SystemExit) as ended:
+        run_script(lambda: evaluate.main([*typed, "--runs_folder", str(tmp_path / "runs")]))
+    said = capsys.readouterr().err
+    assert (ended.value.code, len(said.splitlines())) == (2, 1)
+    assert f"{path}: " in said
+    assert message in said
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("nowhere/t.csv", {"target": "y"}, "nowhere/t.csv: there is no such file"),
+        ("t.xlsx", {"target": "y"}, "t.xlsx: a table's name ends in .csv"),
+        ("openml:two", {}, "'openml:two': a number is wanted behind openml:"),
+        ("diabetes", {"target": "y"}, "dataset 'diabetes' has a target and a seed set of its own"),
+        ("diabets", {}, "did you mean diabetes"),
+    ],
+)
+def test_what_is_no_table(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=r"^[^\n]*$") as info:
+        Experiment(name, "random", **options)
+    assert message in str(info.value)
+
+
+def test_runs_of_a_table_go_on_and_those_of_another_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, "t.csv", make_frame())
+    typed = ["--dataset", str(path), "--target", "y", "--runs_folder", str(tmp_path / "runs")]
+    trial = [*typed, "--agent", "random", "--query_size", "4", "--budget", "8", "--restarts", "1"]
+    assert evaluate.main(trial) == 0
+    folder = tmp_path / "runs/t.csv/4/RandomAgent"
+    agreed = read_meta(folder / "settings.txt")
+    assert (agreed["dataset"], agreed["target"], agreed["seed_set"]) == ("t.csv", "y", 9)
+    assert agreed["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert pd.read_csv(folder / "accuracies.csv")["added"].tolist() == list(range(9))
+    for more, setting in ((["--target", "b"], "target"), (["--seed_set", "12"], "seed_set")):
+        with pytest.raises(UserError, match=f"was made with {setting}"):
+            evaluate.main([*trial, *more])
+    assert compute_upper_bound.main([*typed, "--restarts", "1", "--epoch_limit", "2"]) == 0
+    plan = ["--datasets", str(path), "diabetes", "--target", "y", "--agents", "random", "--query_sizes", "4"]
+    capsys.readouterr()
+    assert sweep.main([*plan, "--run_ids", "1-3", "--budget", "8", "--dry_run", *typed[4:]]) == 0
+    assert "t.csv 4 random nf published" in capsys.readouterr().out
+    with pytest.raises(UserError, match="there is none among diabetes"):
+        sweep.main(["--datasets", "diabetes", "--target", "y", "--agents", "random", "--dry_run"])
+    # The same name, another content.
+    path.write_bytes(text(changed(b=1.5 * make_frame()["b"])))
+    with pytest.raises(UserError, match="was made with sha256"):
+        evaluate.main(trial)
+
+
+def test_a_real_table_has_the_features_of_the_registered_one() -> None:
+    path = shared_file("diamonds.csv")
+    made = find_dataset(str(path), "price")(".", Seeds())
+    named = DATASETS["diamonds"](path.parent, Seeds())
+    x, y = made.rows(np.random.default_rng())
+    wanted_x, wanted_y = named.rows(np.random.default_rng())
+    np.testing.assert_array_equal(y, wanted_y)
+    np.testing.assert_array_equal(made.rows_test, named.rows_test)
+    names, wanted = made.feature_names(), [name.replace("=", "_") for name in named.feature_names()]
+    assert sorted(names) == sorted(wanted)
+    np.testing.assert_array_equal(x[:, [names.index(name) for name in wanted]], wanted_x)
+    assert default_sizes(len(y)) == (200, 800)
+
+
+def test_the_packaged_diamonds_are_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("plotnine.options")  # a part that imports little
+    cls: Any = DATASETS["diamonds"]
+    packaged = cls._from_package(False)
+    assert packaged.source.parts[-3:] == ("plotnine", "data", "diamonds.csv")
+    shared = pd.read_csv(shared_file("diamonds.csv"))
+    pd.testing.assert_frame_equal(pd.read_csv(packaged.source), shared)
+    table = cls.load(tmp_path)
+    assert (table.source, table.data_check) == (packaged.source, "passed")
+    assert not list(tmp_path.iterdir())
+
+
+# --- OpenML --------------------------------------------------------------------------------
+
+# Name, type, and what else the metadata say of it.
+COLUMNS = (
+    ("no", "numeric", "is_row_identifier"),
+    ("a", "numeric", ""),
+    ("kind", "nominal", ""),
+    ("same", "numeric", "is_ignore"),
+    ("b", "nominal", ""),
+    ("name", "string", "is_ignore"),
+    ("y", "numeric", "is_target"),
+)
+SAID = ("is_target", "is_ignore", "is_row_identifier")
+FEATURES = [
+    {"name": name, "data_type": kind, **{one: str(one == what).lower() for one in SAID}}
+    for name, kind, what in COLUMNS
+]
+
+
+@pytest.fixture
+def site(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:  # noqa: F811
+    """A server that has the table 77 as OpenML has its tables."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(downloads, "sleep", lambda seconds: None)
+    monkeypatch.setattr(openml, "API", server.url("/api"))
+    offer(server)
+    return server
+
+
+def offer(server: Server, table: bytes | None = None, **changes: Any) -> None:  # noqa: F811
+    table = arff(make_frame()) if table is None else table
+    url = server.answer("/file", whole(table))
+    description = {
+        "id": "77",
+        "format": "ARFF",
+        "url": url,
+        "default_target_attribute": "y",
+        "md5_checksum": hashlib.md5(table).hexdigest(),
+    }
+    said = {"data_set_description": description | changes}
+    server.answer("/api/data/77", whole(json.dumps(said).encode()))
+    server.answer(
+        "/api/data/features/77", whole(json.dumps({"data_features": {"feature": FEATURES}}).encode())
+    )
+
+
+def test_openml_gives_target_and_types(site: Server, tmp_path: Path) -> None:
+    cls = find_dataset("openml:77", data_folder=tmp_path)
+    assert cls.folder == "openml-77"
+    data = cls(tmp_path, Seeds())
+    frame = make_frame()
+    train, _ = train_and_test(N)
+    codes = sorted({str(b) for b in frame["b"].iloc[train]})
+    assert [name for name in data.feature_names() if name.startswith("b_")] == [f"b_{code}" for code in codes]
+    assert data.more_settings["target"] == "y"
+    assert {path.name for path in tmp_path.iterdir()} == {"openml-77.json", "openml-77.arff"}
+    asked = len(site.requests)
+    assert asked == 3
+    own._made.clear()
+    assert find_dataset("openml:77", "y", data_folder=tmp_path).feature_names() == data.feature_names()
+    assert len(site.requests) == asked
+
+
+def test_an_openml_experiment_is_run(site: Server, tmp_path: Path) -> None:
+    typed = ["--agent", "coreset", "--dataset", "openml:77", "--data_folder", str(tmp_path / "data")]
+    more = ["--query_size", "4", "--budget", "8", "--restarts", "1", "--runs_folder", str(tmp_path / "runs")]
+    assert evaluate.main([*typed, *more]) == 0
+    assert read_meta(tmp_path / "runs/openml-77/4/Coreset_Greedy/settings.txt")["dataset"] == "openml-77"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"md5_checksum": "0" * 32}, "the table is damaged: its MD5 is"),
+        ({"format": "Sparse_ARFF"}, "its format is Sparse_ARFF; only ARFF is read"),
+        ({"url": "http://127.0.0.1:9/no"}, "cannot be downloaded"),
+        ({"default_target_attribute": None}, "its metadata name no target"),
+        ({"table": b"<html>"}, "expected an ARFF file, found no @DATA line"),
+        ({"table": b"@DATA\n{0 1}"}, "sparse ARFF"),
+    ],
+)
+def test_what_openml_cannot_give_is_told_in_one_line(
+    changes: dict[str, Any], message: str, site: Server, tmp_path: Path
+) -> None:
+    offer(site, **changes)
+    with pytest.raises(UserError, match=r"^[^\n]*$") as info:
+        find_dataset("openml:77", data_folder=tmp_path)
+    assert message in str(info.value)
+    with pytest.raises(UserError, match=r"openml:78: cannot be downloaded \(HTTP status 404"):
+        find_dataset("openml:78", data_folder=tmp_path)
+
+
+class Named(OpenMLTable):
+    folder, seed_set, budget, data_id = "Named", 9, 19, 77
+
+
+class Known(Named):
+    folder, n_rows, target_mean = "Known", N, float(make_frame()["y"].mean())
+
+
+class Other(Named):
+    folder, n_rows, target_mean = "Other", N, 1e3
+
+
+def test_named_tables_of_openml_are_checked_where_figures_are_known(site: Server, tmp_path: Path) -> None:
+    assert [cls.verified for cls in (Named, Known, Other)] == [False, True, True]
+    assert Named(tmp_path, Seeds()).data_check.startswith("unverified: 90 rows, target y")
+    assert Known(tmp_path, Seeds()).data_check == "passed"
+    with pytest.raises(UserError, match="instead of 90 rows, mean 1000"):
+        Other(tmp_path, Seeds())
+    assert Other(tmp_path, Seeds(), skip_data_check=True).data_check.startswith("skipped")
+
+
+def test_list_says_what_is_unverified(capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate.main(["--list"])
+    marked = {line.split()[0] for line in capsys.readouterr().out.splitlines() if "(unverified)" in line}
+    assert marked == {"airfoil", "concrete", "wine", "houses", "protein", "kin8nm", "naval"}

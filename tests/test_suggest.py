@@ -1,0 +1,180 @@
+"""suggest.py as a user meets it: its files, the same choice again, and what it says of wrong tables."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import suggest
+from core import Seeds, suggestion
+from core.cli import run_script
+from core.data.frames import read_frame
+from core.files import write_file
+from tests.shared_data import shared_file
+
+KINDS = ("red", "green", "blue")
+
+
+def make_frame(n: int, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"a": rng.uniform(-3, 3, n), "b": rng.normal(size=n), "kind": rng.choice(KINDS, n)})
+    frame["y"] = 100 * frame["a"] + 50 * (frame["kind"] == "red") + rng.normal(0, 5, n)
+    return frame
+
+
+def write(folder: Path, labelled: pd.DataFrame, pool: pd.DataFrame) -> list[str]:
+    """The tables as files, and the options that name them."""
+    labelled.to_csv(folder / "done.csv", index=False)
+    pool.to_csv(folder / "pool.csv", index=False)
+    named = ["--labelled", folder / "done.csv", "--pool", folder / "pool.csv", "--target", "y"]
+    return [*map(str, named), "--count", "6", "--out", str(folder / "next.csv")]
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> list[str]:
+    return write(tmp_path, make_frame(60), make_frame(120, 1).drop(columns="y"))
+
+
+def refused(typed: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The line that a wrong input gets."""
+    with pytest.raises(SystemExit) as ended:
+        run_script(lambda: suggest.main(typed))
+    said = capsys.readouterr().err
+    assert (ended.value.code, len(said.splitlines())) == (2, 1)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("agent", "variation"), [("balsa_kl_pairs", "nf"), ("coreset", "gauss"), ("random", "mdn_ensemble")]
+)
+def test_the_chosen_rows_are_rows_of_the_pool(
+    agent: str, variation: str, typed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--agent", agent, "--variation", variation]
+    suggest.main([*typed, *more])
+    said = capsys.readouterr().out
+    assert "12 held-out rows: R2 0." in said
+    assert "warning" not in said
+    assert said.endswith(
+        f"6 rows to measure next: {tmp_path / 'next.csv'}\npicture: {tmp_path / 'next.png'}\n"
+    )
+    assert (tmp_path / "next.png").read_bytes().startswith(b"\x89PNG")
+    made, pool = pd.read_csv(tmp_path / "next.csv"), pd.read_csv(tmp_path / "pool.csv")
+    assert made["rank"].tolist() == list(range(1, 7))
+    assert made["pool_row"].is_unique
+    chosen = pool.iloc[made["pool_row"] - 1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(made[list(pool)], chosen)
+    ends = made[["low_90", "low_50", "median", "high_50", "high_90"]].to_numpy()
+    assert (np.diff(ends, axis=1) > 0).all()
+    # In the target's own units, and near what the rows would be measured to be.
+    truth = 100 * made["a"] + 50 * (made["kind"] == "red")
+    assert (made["median"] - truth).abs().median() < 100
+    if agent == "balsa_kl_pairs":
+        assert made["score"].is_monotonic_decreasing
+    if agent == "coreset":
+        assert made["score"].isna().all()
+
+
+def test_the_same_seed_makes_the_same_choice(typed: list[str], tmp_path: Path) -> None:
+    made = []
+    for seed in ("1", "1", "2"):
+        suggest.main([*typed, "--seed", seed])
+        made.append((tmp_path / "next.csv").read_bytes())
+    assert made[0] == made[1] != made[2]
+
+
+def test_measured_rows_are_not_chosen_again(
+    typed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who has measured adds the rows to the labelled ones, and may leave them in the pool."""
+    suggest.main(typed)
+    first = pd.read_csv(tmp_path / "next.csv")
+    measured = make_frame(120, 1).iloc[first["pool_row"] - 1]
+    both = pd.concat([pd.read_csv(tmp_path / "done.csv"), measured])
+    typed = write(tmp_path, both, make_frame(120, 1))
+    suggest.main(typed)
+    assert "note: 6 rows of the pool are labelled already" in capsys.readouterr().out
+    assert not set(pd.read_csv(tmp_path / "next.csv")["pool_row"]) & set(first["pool_row"])
+
+
+def test_a_model_that_knows_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labelled = make_frame(60).assign(y=np.random.default_rng(2).normal(size=60))
+    suggest.main([*write(tmp_path, labelled, make_frame(50, 1)), "--agent", "random"])
+    assert "no better than predicting the mean" in capsys.readouterr().out
+
+
+def test_quality_is_that_of_the_held_out_fifth(tmp_path: Path) -> None:
+    write(tmp_path, make_frame(60), make_frame(40, 1))
+    problem = suggestion.make_problem(
+        read_frame(tmp_path / "done.csv"), read_frame(tmp_path / "pool.csv"), "y"
+    )
+    seeds, epochs = Seeds(), []
+    trained = suggestion.train(
+        problem, "random", "gauss", seeds, torch.device("cpu"), lambda epoch, nll: epochs.append(nll)
+    )
+    order = seeds.numpy("split").permutation(60)
+    held, kept = order[:12], order[12:]
+    density = trained.predictor(trained.x[held])
+    error = ((density.mean - trained.y[held]) ** 2).sum()
+    around = ((trained.y[held] - trained.y[kept].mean()) ** 2).sum()
+    assert trained.quality.r2 == pytest.approx(float(1 - error / around), abs=1e-6)
+    # The best weights, not the last ones.
+    assert -float(density.log_prob(trained.y[held]).mean()) == pytest.approx(min(epochs), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("labelled", "pool", "message"),
+    [
+        ({"drop": "b"}, {}, "the labelled rows have no column 'b'"),
+        ({}, {"drop": "kind"}, "the pool has no column 'kind'"),
+        ({"rows": 12}, {}, "12 labelled rows are too few: at least 20 are needed"),
+        ({}, {"rows": 5}, "6 rows are to be chosen, and 5 are left"),
+        ({"drop": "y"}, {}, "there is no column 'y'"),
+    ],
+)
+def test_wrong_tables_are_told_in_one_line(
+    labelled: dict[str, Any],
+    pool: dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    frames = []
+    for seed, change in enumerate((labelled, pool)):
+        frame = make_frame(change.get("rows", 60), seed)
+        frames.append(frame.drop(columns=[change["drop"]] if "drop" in change else []))
+    assert message in refused(write(tmp_path, *frames), capsys)
+    assert not (tmp_path / "next.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--agent", "balsa_em"], "unknown agent 'balsa_em'; did you mean balsa_emd"),
+        (["--agent", "gauss_std"], "agent 'gauss_std' does not score variation nf, but gauss"),
+        (["--out", "next.xlsx"], "its name must end in .csv"),
+        (["--pool", "nowhere.csv"], "nowhere.csv: there is no such file"),
+        (["--device", "gpu"], "--device gpu is not there"),
+    ],
+)
+def test_wrong_options_are_told_in_one_line(
+    more: list[str], message: str, typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refused([*typed, *more], capsys)
+
+
+def test_real_measurements(tmp_path: Path) -> None:
+    """Superconductors, 60 of them known: better than the mean on rows that nobody has seen."""
+    path = shared_file("superconductivity_train.csv.gz")
+    frame = read_frame(path).frame.sample(1000, random_state=3)
+    target = "critical_temp"
+    frame[:60].to_csv(tmp_path / "done.csv", index=False)
+    write_file(tmp_path / "pool.csv", lambda part: frame[60:].to_csv(part, index=False))
+    named = ["--labelled", tmp_path / "done.csv", "--pool", tmp_path / "pool.csv", "--target", target]
+    suggest.main([*map(str, named), "--count", "300", "--out", str(tmp_path / "next.csv")])
+    made = pd.read_csv(tmp_path / "next.csv")
+    truth = made[target]
+    assert (made["median"] - truth).abs().mean() < 0.8 * (truth - frame[target][:60].median()).abs().mean()

@@ -2,10 +2,10 @@
 
 from . import agent, dataset, environment, util
 from .agent import AGENTS, Agent
+from .bounds import OracleExperiment, UpperBoundExperiment
 from .dataset import DATASETS, Dataset
 from .environment import Environment
 from .errors import UserError
-from .bounds import OracleExperiment, UpperBoundExperiment
 from .experiment import Experiment
 from .protocol import CORRECTED, PROTOCOLS, PUBLISHED, Protocol
 from .report.reader import load_results

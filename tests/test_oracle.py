@@ -11,8 +11,8 @@ import torch
 
 import evaluate_oracle
 from core import CORRECTED, PROTOCOLS, Environment, OracleExperiment, Protocol, Seeds, load_results
-from core.cli import run_script
 from core.bounds import seek
+from core.cli import run_script
 from core.oracle import Oracle, Trials
 from core.runs.layout import result_files
 from core.training.lockstep import Fitting, fit_side_by_side

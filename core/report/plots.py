@@ -9,7 +9,7 @@ draws the learning curves of all agents on one task.
 """
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from ..metrics import METRICS, PIT_BINS
 from ..models.variations import DEFAULT, VARIATIONS
 from ..protocol import PROTOCOLS
 from .analysis import Blocks, Comparison, interval, select
+from .axes import draw_broken, settle, top
 from .labels import agent_label, dataset_label, task_label
 from .reader import TASK, load_results
 from .styles import COLOURS, ordered, style
@@ -48,12 +49,6 @@ _CONFIDENCE = 0.95
 _INTERVAL_RUNS = 5
 #: More histograms than these could not be told apart.
 _HISTOGRAMS = 7
-#: The y axis breaks where the first tenth of the curves is above the rest by more than half the rest's span.
-_BEGINNING, _FAR_ABOVE = 0.1, 0.5
-#: Space above and below the curves, as a share of what they span.
-_MARGIN = 0.05
-#: Height of the part above a break, and the gap, as shares of the part below.
-_ABOVE, _GAP = 0.28, 0.04
 #: Inches: of a figure with panels, and of a row for an agent.
 _PANEL_HEIGHT, _ROW = 3.8, 0.28
 #: Inches that the label of a colour bar needs.
@@ -103,39 +98,6 @@ def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True) -> None
             panel.plot(table.index, table, linewidth=_THIN, alpha=_FAINT, **look)
 
 
-def _draw_all(panel: Axes, draw: Callable[[Axes], None]) -> None:
-    """Draws lines, and breaks the y axis where their beginning is far above the rest.
-
-    The part above the break is a panel of its own, a child of this one; nothing that is finite is cut off but
-    the edges of bands.
-    """
-    draw(panel)
-    points = np.concatenate([np.empty((0, 2)), *(line.get_xydata() for line in panel.get_lines())])
-    x, y = points[np.isfinite(points).all(axis=1)].T
-    if not len(y):
-        return
-    rest = y[x >= x.min() + _BEGINNING * np.ptp(x)]
-    low, high, top = y.min(), rest.max(), y.max()
-    if low == top:
-        return
-    if not top - high > _FAR_ABOVE * (high - rest.min()) > 0:
-        margin = _MARGIN * (top - low)
-        panel.set_ylim(low - margin, top + margin)
-        return
-    high += _MARGIN * (high - low)
-    panel.set_ylim(low - _MARGIN * (high - low), high)
-    above = panel.inset_axes((0, 1 + _GAP, 1, _ABOVE), sharex=panel)
-    draw(above)
-    above.set_ylim(high, top + _MARGIN * (top - high))
-    above.grid(alpha=0.3)
-    above.locator_params(axis="y", nbins=3)
-    above.tick_params(axis="x", bottom=False, labelbottom=False)
-    above.spines[["top", "right", "bottom"]].set_visible(False)
-    for part, end in ((panel, 1), (above, 0)):
-        slash = [(-1, -0.5), (1, 0.5)]
-        part.plot(0, end, transform=part.transAxes, marker=slash, markersize=9, color="black", clip_on=False)
-
-
 def learning_curves(
     curves: pd.DataFrame, upper_bounds: pd.DataFrame | None = None, title: str = ""
 ) -> Figure:
@@ -162,18 +124,12 @@ def learning_curves(
                 ends = [of_metric["labelled"].min(), of_metric["labelled"].max()]
                 panel.plot(ends, [bound] * 2, label="full data set", **_REFERENCE)
 
-        _draw_all(panel, draw)
+        draw_broken(panel, draw)
         panel.set(xlabel="labelled points", ylabel=f"{METRICS[metric].label} (scaled target)")
     figure.suptitle(title)
     _legend(figure, panels)
-    _settle(figure)
+    settle(figure)
     return figure
-
-
-def _settle(figure: Figure) -> None:
-    """Lays out a figure with broken axes: they change heights, those the ticks, and those the widths."""
-    if any(panel.child_axes for panel in figure.axes):
-        figure.draw_without_rendering()
 
 
 def _last_epochs(upper_bounds: pd.DataFrame) -> pd.Series:
@@ -197,14 +153,14 @@ def upper_bound_curves(upper_bounds: pd.DataFrame, title: str = "") -> Figure:
                 end = run.iloc[-1]
                 panel.plot(end["epoch"], end["value"], "o", color=COLOURS[1], markersize=4, zorder=3)
 
-        _draw_all(panel, draw)
+        draw_broken(panel, draw)
         last = _last_epochs(of_metric)
         panel.set(xlabel="epochs", ylabel=f"{METRICS[metric].label} (scaled target)")
         if len(last):
             said = f"last epoch: {last.mean():.4f} (mean of {len(last)})"
-            panel.set_title(said, fontsize=_NOTE, y=1 + _GAP + _ABOVE if panel.child_axes else 1)
+            panel.set_title(said, fontsize=_NOTE, y=top(panel))
     figure.suptitle(title)
-    _settle(figure)
+    settle(figure)
     return figure
 
 
@@ -323,7 +279,7 @@ def calibration(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "") -> Fig
     """
     figure, (left, middle, right) = _figure(13, _PANEL_HEIGHT, 3)
     errors = curves[curves["metric"] == "calibration"]
-    _draw_all(left, lambda panel: _draw_curves(panel, errors, spread=False))  # it would fill the panel
+    draw_broken(left, lambda panel: _draw_curves(panel, errors, spread=False))  # it would fill the panel
     left.set(xlabel="labelled points", ylabel=METRICS["calibration"].label)
     agents = ordered(pit["agent"])
     for i, agent in enumerate(agents):
@@ -341,7 +297,7 @@ def calibration(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "") -> Fig
     right.set_title(f"the same as a histogram{shown}", fontsize=_NOTE)
     figure.suptitle(title)
     _legend(figure, [middle])
-    _settle(figure)
+    settle(figure)
     return figure
 
 

@@ -247,9 +247,8 @@ def upper_bound_table(found: Results) -> pd.DataFrame:
 
 @section("What is missing")
 def missing_table(found: Results) -> pd.DataFrame:
-    """Only what was begun is looked at: every combination of the datasets, models, protocols, query sizes,
-    agents and run ids that occur anywhere in these runs. An agent or a run id that occurs nowhere is not
-    missed here.
+    """Only what was begun is looked at: in each task (dataset, model, protocol, query size) that has a run,
+    the agents and run ids that occur anywhere in these runs. What occurs nowhere is not missed here.
     """
     return find_missing_runs(found)
 

@@ -146,10 +146,11 @@ class Folders:
             if own in self._stored or stored not in self._stored:
                 continue
             runs = [run for run in self.runs if run[:-1] == own]
+            twins = [(run, (*stored, run[-1])) for run in runs]
             both = [
-                (self.curves[run], self.curves[(*stored, run[-1])])
-                for run in runs
-                if run in self.curves and (*stored, run[-1]) in self.curves
+                (self.curves[run], self.curves[twin])
+                for run, twin in twins
+                if run in self.curves and twin in self.curves
             ]
             if both and all(one.equals(other) for one, other in both):
                 del self.settings[own]

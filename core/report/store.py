@@ -61,7 +61,7 @@ class Stored:
 
 
 def in_todays_form(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as they are written now; older runs have `hidden` as a tuple's text, numbers for yes and no."""
+    """Settings as they are written now; older runs have `hidden` as a text, numbers for yes and no."""
     today = dict(settings)
     if isinstance(hidden := today.get("hidden"), str):
         today["hidden"] = list(ast.literal_eval(hidden))
@@ -160,10 +160,13 @@ def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
     )
     metrics = [name for name in METRICS if name in table or METRICS[name].in_every_run]
     if list(table) != [*_INDEX, *metrics]:
-        raise ValueError(f"its columns are {', '.join(table)}, not {', '.join([*_INDEX, *metrics])}")
+        raise ValueError(
+            f"its columns are {', '.join(map(str, table))}, not {', '.join([*_INDEX, *metrics])}"
+        )
     of = {key[3:]: stored for key, stored in found.items()}
-    for (query_size, agent, run), rows in table.groupby(_INDEX[:3], sort=False):
-        stored = of.get((int(query_size), str(agent)))
+    groups: Any = table.groupby(_INDEX[:3], sort=False)
+    for (query_size, agent, run), rows in groups:
+        stored = of.get((query_size, agent))
         name = f"run {run} of {agent}, query size {query_size}"
         if stored is None or run not in stored.notes:
             raise ValueError(f"{path.stem.removesuffix('.csv')}.jsonl does not have {name}")

@@ -23,6 +23,7 @@ from ..metrics import METRICS
 from . import plots
 from .analysis import areas, blocks, compare, ranks, relative_areas, select, summary, wins
 from .labels import task_label
+from .leaderboard import groups
 from .reader import EXPERIMENT, TASK, Results, find_missing_runs
 
 __all__ = ["SECTIONS", "Figures", "Section", "file_name", "groups", "section"]
@@ -66,12 +67,6 @@ def section(heading: str) -> Callable[[Make], Make]:
         return make
 
     return add
-
-
-def groups(table: pd.DataFrame, names: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """The parts of a table that have the same values in some columns, and these values."""
-    for values, part in table.groupby(names, observed=True):
-        yield dict(zip(names, values, strict=True)), part
 
 
 def file_name(kind: str, keys: dict[str, Any], *more: str) -> str:

@@ -153,11 +153,11 @@ def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
     kinds = {"agent": "str", **dict.fromkeys(_INTEGERS, "int64"), **dict.fromkeys(METRICS, "float64")}
     table = pd.read_csv(
         io.BytesIO(gzip.decompress(path.read_bytes())),
-        dtype=kinds,
-        float_precision="round_trip",  # else pandas before 3.0 reads most floats an ulp off
+        dtype=str,  # by way of texts: pandas before 3.0 reads most floats an ulp off
         keep_default_na=False,
         na_values=[""],
     )
+    table = table.astype({name: kind for name, kind in kinds.items() if name in table})
     metrics = [name for name in METRICS if name in table or METRICS[name].in_every_run]
     if list(table) != [*_INDEX, *metrics]:
         raise ValueError(

@@ -20,6 +20,7 @@ __all__ = [
     "beside_reference",
     "improvability",
     "interquartile_mean",
+    "paired_differences",
     "probability_of_improvement",
     "task_blocks",
 ]
@@ -60,6 +61,25 @@ def beside_reference(
     beside = of_metric.merge(of_reference.rename("reference").reset_index(), on=TASK)
     score = beside["area"] / beside["reference"] if ratio else beside["area"] - beside["reference"]
     return beside.drop(columns="reference").assign(area=score)
+
+
+def paired_differences(
+    areas: pd.DataFrame, metric: str, reference: str = "random", *, share: bool
+) -> pd.DataFrame:
+    """Areas less that of the reference's run of the same id, which has the same data and seed set.
+
+    Args:
+        areas: of one task.
+        share: divided by the reference's mean.
+
+    Returns:
+        As `areas`, without the reference.
+    """
+    of_metric = areas[areas["metric"] == metric]
+    of_reference = of_metric[of_metric["agent"] == reference].set_index("run")["area"]
+    others = of_metric[of_metric["agent"] != reference]
+    difference = others["area"] - others["run"].map(of_reference)
+    return others.assign(area=difference / (of_reference.mean() if share else 1)).dropna()
 
 
 def interquartile_mean(scores: pd.DataFrame) -> Estimate:

@@ -5,7 +5,10 @@ from typing import Any
 from ..agent import AGENTS
 from ..models.variations import VARIATIONS
 
-__all__ = ["agent_label", "dataset_label", "task_label"]
+__all__ = ["OWN", "agent_label", "dataset_label", "task_label"]
+
+#: Behind the name of an agent whose runs in a folder stand beside those in the store.
+OWN = " (own)"
 
 _WORDS = {
     "coreset": "CoreSet",
@@ -21,7 +24,12 @@ _WORDS = {
 
 
 def agent_label(name: str) -> str:
-    """An agent's name for people: its class's own `label`, or `BALSA EMD` for `balsa_emd`."""
+    """An agent's name for people: its class's own `label`, or `BALSA EMD` for `balsa_emd`.
+
+    Own runs of a stored agent, `<agent> (own)`, keep that ending.
+    """
+    if name.endswith(OWN):
+        return agent_label(name.removesuffix(OWN)) + OWN
     cls = AGENTS.classes.get(name)
     # Not an inherited one: two agents of one label could not be told apart.
     return (vars(cls).get("label") if cls else "") or _in_words(name)

@@ -16,6 +16,7 @@ from .aggregates import (
     beside_reference,
     improvability,
     interquartile_mean,
+    paired_differences,
     probability_of_improvement,
     task_blocks,
 )
@@ -46,8 +47,8 @@ def leaderboard(areas: pd.DataFrame) -> pd.DataFrame:
         areas: of one task, as of `core.report.analysis.areas`.
 
     Returns:
-        One row an agent: finished runs; for each main metric the mean rank over the runs that all agents have,
-        the mean area with its 95 % interval, and runs won / tied / lost against random of the same id.
+        One row an agent: finished runs; for each main metric the mean rank over the runs that all agents
+        have, the mean area with its 95 % interval, and runs won / tied / lost against random of the same id.
     """
     columns: dict[str, pd.Series] = {"runs": areas.groupby("agent", observed=True)["run"].nunique()}
     for metric, name in _NAMES.items():
@@ -96,10 +97,10 @@ def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
     """The agents that are in every task, over all of these, the best mean rank of the NLL over runs first.
 
     Returns:
-        One row an agent; for each main metric the mean rank over runs (the published way: a block is a run of a
-        task), that over tasks (runs averaged first), the interquartile mean of the areas beside random's mean,
-        and the probability that a run is better than one of random, both with their 95 % intervals; for MAE the
-        improvability.
+        One row an agent; for each main metric the mean rank over runs (the published way: a block is a run of
+        a task), that over tasks (runs averaged first), the interquartile mean of the areas beside random's
+        mean, and the probability that a run is better than one of random, both with their 95 % intervals;
+        for MAE the improvability.
     """
     columns: dict[str, Any] = {}
     by_task = {metric: task_blocks(areas, metric).table for metric in MAIN}
@@ -150,7 +151,8 @@ def _text(estimate: Estimate, digits: int) -> str:
 
 
 def picture(areas: pd.DataFrame, title: str = "") -> Figure:
-    """Mean areas beside random's, a dot for each task with its 95 % bootstrap interval, for NLL and MAE.
+    """How far the areas lie from those of random's run of the same id, for NLL and MAE: a dot for the mean of
+    each task, with its 95 % bootstrap interval.
 
     Agents are ordered by their mean rank over tasks by NLL; those that lack a task come last, paler.
 
@@ -163,27 +165,18 @@ def picture(areas: pd.DataFrame, title: str = "") -> Figure:
     panels = figure.subplots(1, 2, sharey=True)
     tasks = list(groups(areas, TASK))
     for panel, metric in zip(panels, MAIN, strict=True):
-        for i, (task, _) in enumerate(tasks):
-            scores = beside_reference(areas, metric, ratio=_RATIO[metric])
-            for name, value in task.items():
-                scores = scores[scores[name] == value]
-            lines = summary(scores).set_index("agent").rename(index=str)
-            lines = lines.loc[[agent for agent in order if agent in lines.index]]
+        for i, (task, of_task) in enumerate(tasks):
+            lines = summary(paired_differences(of_task, metric, share=_RATIO[metric]))
+            lines = lines.set_index("agent").rename(index=str)
             shift = 0.6 * ((i + 0.5) / len(tasks) - 0.5)
-            at = np.array([order.index(agent) + shift for agent in lines.index])
-            numbers = lines[["mean", "low", "high"]].to_numpy()
-            if _RATIO[metric]:
-                numbers = 100 * (numbers - 1)
-            colour = COLOURS[i % len(COLOURS)]
-            panel.hlines(at, numbers[:, 1], numbers[:, 2], color=colour, linewidth=1.2)
+            at = [order.index(agent) + shift for agent in lines.index]
+            factor = 100 if _RATIO[metric] else 1
+            colour, marker = COLOURS[i % len(COLOURS)], "os^Dv"[i // len(COLOURS) % 5]
+            panel.hlines(at, factor * lines["low"], factor * lines["high"], color=colour, linewidth=1.2)
             label = task_label({name: task[name] for name in ("dataset", "query_size")})
-            panel.plot(
-                numbers[:, 0], at, "os^Dv"[i // len(COLOURS) % 5], color=colour, markersize=4, label=label
-            )
-        unit = "% of random's" if _RATIO[metric] else "difference to random's"
-        panel.set_xlabel(
-            f"area under the curve of {METRICS[metric].label}, {unit} (left is better)", fontsize=9
-        )
+            panel.plot(factor * lines["mean"], at, marker, color=colour, markersize=4, label=label)
+        unit = "% of random's" if _RATIO[metric] else "less random's"
+        panel.set_xlabel(f"AUC of {METRICS[metric].label}, {unit} (left is better)", fontsize=9)
         panel.axvline(0, color="black", linewidth=0.8)
         panel.grid(alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)

@@ -9,7 +9,7 @@ draws the learning curves of all agents on one task.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,10 @@ _PANEL_HEIGHT, _ROW = 3.8, 0.28
 _COLOUR_BAR = 2.0
 #: Points.
 _NOTE, _CELL = 10, 8
-_LINE, _THIN = 1.3, 0.6
+_LINE, _THIN, _FRONT = 1.3, 0.6, 2.2
 _FAINT, _BAND = 0.6, 0.15
+#: How strong the agents behind one's own are.
+_PALE, _PALE_RANDOM = 0.35, 0.6
 #: Width that the agents' markers of one query size take, where 1 is the distance to the next.
 _SIDE_BY_SIDE = 0.5
 #: Share of the colour map's limit from which black text would not be seen.
@@ -81,13 +83,20 @@ def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
     figure.legend(list(shown.values()), list(shown), loc="outside right upper", frameon=False, handlelength=3)
 
 
-def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True) -> None:
-    """Mean over the runs of each agent, and how they spread: as a band, or, of few runs, line by line."""
-    for agent in ordered(curves["agent"]):
+def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True, front: Collection[str] = ()) -> None:
+    """Mean over the runs of each agent, and how they spread: as a band, or, of few runs, line by line.
+
+    Where some are in front, the others are pale, and their spread is left out.
+    """
+    for agent in sorted(ordered(curves["agent"]), key=lambda agent: agent not in front):
         table = curves[curves["agent"] == agent].pivot(index="labelled", columns="run", values="value")
         mean, count, look = table.mean(axis=1), table.count(axis=1), style(agent)
         label = agent_label(agent) + (f" ({table.shape[1]})" if spread else "")
-        panel.plot(mean.index, mean, label=label, linewidth=_LINE, **look)
+        if front and agent not in front:
+            pale = _PALE_RANDOM if agent == "random" else _PALE
+            panel.plot(mean.index, mean, label=label, linewidth=_LINE, alpha=pale, zorder=1.5, **look)
+            continue
+        panel.plot(mean.index, mean, label=label, linewidth=_FRONT if front else _LINE, **look)
         if spread and table.shape[1] >= _INTERVAL_RUNS:
             quantile = stats.t.ppf((1 + _CONFIDENCE) / 2, (count - 1).clip(lower=1))
             half = quantile * table.sem(axis=1)
@@ -99,7 +108,10 @@ def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True) -> None
 
 
 def learning_curves(
-    curves: pd.DataFrame, upper_bounds: pd.DataFrame | None = None, title: str = ""
+    curves: pd.DataFrame,
+    upper_bounds: pd.DataFrame | None = None,
+    title: str = "",
+    front: Collection[str] = (),
 ) -> Figure:
     """MAE, NLL and CRPS over the labelled points, for all agents of one task.
 
@@ -110,6 +122,7 @@ def learning_curves(
     Args:
         curves: of one task, as of `Results.curves`.
         upper_bounds: as of `Results.upper_bounds`, of the same dataset, variation and protocol.
+        front: agents to draw in front of the others, which are pale.
     """
     figure, panels = _figure(13, _PANEL_HEIGHT, 3, sharex=True)
     for panel, metric in zip(panels, ("mae", "nll", "crps"), strict=True):
@@ -119,7 +132,7 @@ def learning_curves(
             bound = _last_epochs(upper_bounds[upper_bounds["metric"] == metric]).mean()
 
         def draw(panel: Axes, of_metric: pd.DataFrame = of_metric, bound: float = bound) -> None:
-            _draw_curves(panel, of_metric)
+            _draw_curves(panel, of_metric, front=front)
             if not np.isnan(bound) and len(of_metric):
                 ends = [of_metric["labelled"].min(), of_metric["labelled"].max()]
                 panel.plot(ends, [bound] * 2, label="full data set", **_REFERENCE)

@@ -27,15 +27,14 @@ from ..runs.layout import (
     runs_root,
 )
 from ..runs.settings import read_meta
+from .labels import OWN
 from .store import Stored, in_todays_form, read_store
 
-__all__ = ["EXPERIMENT", "OWN", "TASK", "Folders", "Results", "find_missing_runs", "load_results", "spans"]
+__all__ = ["EXPERIMENT", "TASK", "Folders", "Results", "find_missing_runs", "load_results", "spans"]
 
 #: What all runs of different agents must share to be compared.
 TASK = ["dataset", "variation", "protocol", "query_size"]
 EXPERIMENT = [*TASK, "agent"]
-#: Behind the name of an agent whose runs in a folder stand beside those in the store.
-OWN = " (own)"
 
 
 class Results(NamedTuple):

@@ -93,7 +93,9 @@ def learning_curves(found: Results) -> Figures:
     """
     for task, curves in groups(found.curves, TASK):
         bounds = select(found.upper_bounds, {name: task[name] for name in _SETTING})
-        yield file_name("curves", task), plots.learning_curves(curves, bounds, task_label(task))
+        runs = select(found.runs, task)
+        own = list(runs.loc[~runs["stored"].astype(bool), "agent"].unique()) if runs["stored"].any() else []
+        yield file_name("curves", task), plots.learning_curves(curves, bounds, task_label(task), own)
 
 
 @section("Areas under the curves")
@@ -212,7 +214,8 @@ def calibration(found: Results) -> Figures:
     """Calibration error of each task over the labelled points, and the PIT of the last round."""
     for task, curves in groups(found.curves, TASK):
         pit = select(found.pit, task)
-        yield file_name("calibration", task), plots.calibration(curves, pit, task_label(task))
+        if len(pit):  # some stored runs are older than the histograms
+            yield file_name("calibration", task), plots.calibration(curves, pit, task_label(task))
 
 
 @section("Time")

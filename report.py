@@ -58,13 +58,9 @@ def page(found: Results, runs_folder: Path) -> str:
     contents = {section.heading: content_of(section, found) for section in SECTIONS.values()}
     parts = [(heading, content) for heading, content in contents.items() if content]
     lacking = ", ".join(heading for heading, content in contents.items() if not content)
-    end = (
-        f'<p class="note">Not here, as the runs give none of it: {html.escape(lacking)}.</p>'
-        if lacking
-        else ""
-    )
+    end = f"Not here, as the runs give none of it: {html.escape(lacking)}." if lacking else ""
     said = f"{overview(found, runs_folder)}. All metrics are on the scaled target; lower is better."
-    return document("Results", said, parts, end)
+    return document("Results", said, parts, end and f'<p class="note">{end}</p>')
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

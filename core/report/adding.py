@@ -12,10 +12,10 @@ from ..runs.settings import read_meta
 from .reader import EXPERIMENT, TASK, Folders, spans
 from .store import Key, Stored, differences, in_todays_form, read_store, write_part
 
-__all__ = ["OF_AN_AGENT", "Added", "add_runs", "unlike"]
+__all__ = ["Added", "add_runs", "unlike"]
 
-#: Settings in which agents that are compared may differ: their own, and those of the code.
-OF_AN_AGENT = ("agent", "agent_code", "dataset_code", "config", "dropout", "results_version")
+#: Settings in which the stored agents of a task may differ: their own, and those of the code.
+_OF_AN_AGENT = ("agent", "agent_code", "dataset_code", "config", "dropout", "results_version")
 
 #: Of a run's meta.txt: what the store has elsewhere, and what says nothing to others.
 _LEFT_OUT = ("run_id", "data_folder")
@@ -93,7 +93,7 @@ def _check_task(key: Key, there: Mapping[Key, Stored]) -> None:
     """What is to be ranked must have been measured alike."""
     for other, stored in there.items():
         if other[: len(TASK)] == key[: len(TASK)] and (
-            differing := unlike(there[key].settings, stored.settings, OF_AN_AGENT)
+            differing := unlike(there[key].settings, stored.settings, _OF_AN_AGENT)
         ):
             name = ", ".join(f"{part}" for part in key)
             raise UserError(f"{name} has {differing} as {other[len(EXPERIMENT) - 1]} has there", "store")

@@ -9,6 +9,7 @@ import argparse
 import html
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -22,21 +23,19 @@ from core.report.analysis import areas, select
 from core.report.comparing import comparable, lacking, own_agents, reference, unlike_settings
 from core.report.html import document, figures_html, table_html
 from core.report.labels import agent_label, task_label
-from core.report.leaderboard import beats, groups, leaderboard, over_tasks, probabilities
+from core.report.leaderboard import (
+    BEATS_NOTE,
+    BOARD_NOTE,
+    OVER_NOTE,
+    PROBABILITY_NOTE,
+    beats,
+    groups,
+    leaderboard,
+    over_tasks,
+    probabilities,
+)
 from core.report.reader import TASK, Results, load_results
 from core.report.sections import file_name
-
-#: What stands under the tables, once.
-NOTES = {
-    "leaderboard": "Ranks are means over the runs that all agents here have; AUC: area under the curve, mean with "
-    "its 95 % bootstrap interval; against random: runs won / tied / lost, by run id. Lower is better.",
-    "beats": "Runs of the own agent with a lower area than the run of the same id of each other agent.",
-    "over": "Rank (runs): a block is a run of a task, the published way; rank (tasks): runs averaged first, a block "
-    "is a task. IQM: interquartile mean of all runs' areas beside random's mean. P: probability that a run is better "
-    "than one of random, mean over the tasks. Intervals: stratified bootstrap, 95 %. Improvability: 1 - best / own.",
-    "probabilities": "Probability that a run of the own agent has a lower area than one of the other, mean over the "
-    "tasks that both have, with its 95 % interval of the stratified bootstrap.",
-}
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -61,51 +60,44 @@ def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, o
     for task, part in groups(areas(here.curves), TASK):
         own, name = own_agents(found, task), task_label(task)
         board = leaderboard(part)
-        yield name, NOTES["leaderboard"], marked(board, own), task
+        yield name, BOARD_NOTE, marked(board, own), task
         won = beats(part, own)
         won = won.loc[[agent for agent in board.index if agent in won.index]]
-        yield f"{name}: how often each is beaten", NOTES["beats"], marked(won, own), {}
+        yield f"{name}: how often each is beaten", BEATS_NOTE, marked(won, own), {}
     for keys, part in groups(areas(here.curves), ["protocol"]):
         own = own_agents(found, keys)
         board = over_tasks(part)
         number = part[TASK].drop_duplicates().shape[0]
         name = f"{keys['protocol']} protocol, {number} task{'s' * (number > 1)}"
-        yield f"Over all: {name}", NOTES["over"], marked(board, own), {}
-        yield (
-            f"Probability of improvement: {name}",
-            NOTES["probabilities"],
-            marked(probabilities(part, own), own),
-            {},
-        )
+        yield f"Over all: {name}", OVER_NOTE, marked(board, own), {}
+        better = marked(probabilities(part, own), own)
+        yield f"Probability of improvement: {name}", PROBABILITY_NOTE, better, {}
 
 
 def remarks(found: Results) -> Iterator[tuple[str, list[str]]]:
     """Headings and lines: what differs, what lacks, what was left out."""
     yield "Settings that differ", unlike_settings(found)
     able = {name: cls.variations for name, cls in AGENTS.classes.items()}
+    lines: list[dict[str, Any]] = lacking(found, able).to_dict("records")  # type: ignore[assignment]
     yield (
         "To be ranked in every task of the store",
         [
-            f"{agent_label(line.agent)} lacks runs {line.runs} of {task_label({n: getattr(line, n) for n in TASK})}: "
-            f"{line.command}"
-            for line in lacking(found, able).itertuples(index=False)
+            f"{agent_label(line['agent'])} lacks runs {line['runs']} of {task_label(line)}: {line['command']}"
+            for line in lines
         ],
     )
     runs = found.runs[~found.runs["stored"].astype(bool)]
-    there = set(reference(found)[TASK].itertuples(index=False, name=None))
-    others = [
-        task for task in dict.fromkeys(runs[TASK].itertuples(index=False, name=None)) if task not in there
-    ]
-    unfinished = [f"{n} unfinished runs" for n in [(runs["status"] == "unfinished").sum()] if n]
+    stored = set(reference(found)[TASK].itertuples(index=False, name=None))
+    tasks = dict.fromkeys(runs[TASK].itertuples(index=False, name=None))
+    names = [task_label(dict(zip(TASK, task, strict=True))) for task in tasks if task not in stored]
+    unfinished = (runs["status"] == "unfinished").sum()
+    problems = found.problems.itertuples(index=False, name=None)
     yield (
         "Left out",
         [
-            *(
-                f"{task_label(dict(zip(TASK, task, strict=True)))}: the store has no runs of it"
-                for task in others
-            ),
-            *unfinished,
-            *(f"{line.folder}: {line.problem}" for line in found.problems.itertuples(index=False)),
+            *(f"{name}: the store has no runs of it" for name in names),
+            *([f"unfinished runs: {unfinished}"] if unfinished else []),
+            *(f"{folder}: {problem}" for folder, problem in problems),
         ],
     )
 
@@ -133,9 +125,8 @@ def page(found: Results, runs_folder: Path) -> str:
         parts.append((heading, content))
     for heading, lines in remarks(found):
         if lines:
-            parts.append(
-                (heading, "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>")
-            )
+            items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+            parts.append((heading, f"<ul>{items}</ul>"))
     own = ", ".join(map(agent_label, own_agents(found)))
     return document("Comparison", f"{own} of {runs_folder} (>) beside the stored reference runs.", parts)
 
@@ -146,18 +137,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.list_reference:
         print(reference(found).to_string(index=False, max_colwidth=60))
         return
-    own = found.runs[~found.runs["stored"].astype(bool)]
     if not own_agents(found):
-        if (own["status"] == "finished").any():
+        runs = found.runs[~found.runs["stored"].astype(bool)]
+        if (runs["status"] == "finished").any():
             raise UserError(
-                f"no run in {args.runs_folder} is of a task in the store: --list_reference shows them"
+                f"{args.runs_folder} has runs of no task in the store: --list_reference shows them"
             )
-        said = (
-            "that the store does not have"
-            if args.runs_folder.is_dir()
-            else "there, nor in any of its sisters"
-        )
-        raise UserError(f"--runs_folder {args.runs_folder} has no finished run {said}")
+        there = "none but stored ones" if args.runs_folder.is_dir() else "it is not there, nor its sisters"
+        raise UserError(f"--runs_folder {args.runs_folder} has no finished runs: {there}")
     say(found)
     if args.out is not None:
         text = page(found, args.runs_folder)

@@ -3,8 +3,8 @@
     python store.py --runs_folder runs      # adds finished runs; what is there stays as it is
     python store.py                         # only makes results/README.md and its pictures
 
-Runs that are there already are left out, so the command can be given again. Nothing is added if a run was made
-with other settings than the stored ones of its agent, or of its task.
+Runs that are there already are left out, so the command can be given again. Nothing is added if a run was
+made with other settings than the stored ones of its agent, or of its task.
 """
 
 import argparse
@@ -53,9 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_file(args.store / name, lambda path, figure=figure: save(figure, path))  # type: ignore[misc]
     text = readme(found, stored)
     write_file(args.store / "README.md", lambda path: path.write_text(text, encoding="utf-8"))
-    print(
-        f"{sum(len(experiment.curves) for experiment in stored.values())} runs in {args.store}; README.md is new"
-    )
+    runs = sum(len(experiment.curves) for experiment in stored.values())
+    print(f"{runs} runs in {args.store}; README.md and its pictures are new")
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .analysis import Blocks
+from .analysis import Blocks, blocks
 from .reader import TASK
 
 __all__ = [
     "Estimate",
     "beside_reference",
+    "common_runs",
     "improvability",
     "interquartile_mean",
     "paired_differences",
@@ -38,15 +39,19 @@ class Estimate(NamedTuple):
 
 
 def task_blocks(areas: pd.DataFrame, metric: str) -> Blocks:
-    """As `blocks`, but one block a task: of each agent the mean over all of its runs there.
+    """As `blocks`, but one block a task: of each agent the mean over the runs that all agents have there.
 
-    Runs of one task share its data and are no independent blocks; tasks are.
+    Runs of one task share its test set, and are no independent blocks; tasks are.
     """
-    of_metric = areas[areas["metric"] == metric]
-    means = of_metric.groupby([*TASK, "agent"], observed=True)["area"].mean().unstack("agent")
-    means = means[means.count(axis=1) > 1]
-    everywhere = means.notna().all()
-    return Blocks(means.loc[:, everywhere], [str(agent) for agent in everywhere.index[~everywhere]], 0)
+    found = blocks(areas, metric)
+    return found._replace(table=found.table.groupby(level=TASK, observed=True).mean())
+
+
+def common_runs(areas: pd.DataFrame) -> pd.DataFrame:
+    """The rows of those runs that every agent of their task has: nobody's are of easier seeds."""
+    agents = areas.groupby([*TASK, "metric"], observed=True)["agent"].transform("nunique")
+    have = areas.groupby([*TASK, "run", "metric"], observed=True)["agent"].transform("nunique")
+    return areas[have == agents]
 
 
 def beside_reference(
@@ -98,20 +103,19 @@ def interquartile_mean(scores: pd.DataFrame) -> Estimate:
 def probability_of_improvement(areas: pd.DataFrame, agent: str, other: str) -> Estimate:
     """How probably a run of one agent has a lower area than a run of the other: mean over the tasks of both.
 
-    P(X < Y) + P(X = Y) / 2 in each task, of all pairs of runs (Mann and Whitney's U); runs of the same id are
-    not paired, as in the source. NaN without a task that both have.
+    P(X < Y) + P(X = Y) / 2 in each task, of all pairs of runs (Mann and Whitney's U): runs of the same id are
+    not paired, as in the source, but only ids that both have count. NaN without any.
 
     Args:
         areas: of one metric.
     """
     rng = np.random.default_rng(1)
     values, drawn, runs = [], [], []
-    by_task = {
-        name: dict(list(areas[areas["agent"] == name].groupby(TASK, observed=True)["area"]))
-        for name in (agent, other)
-    }
-    for task in [task for task in by_task[agent] if task in by_task[other]]:
-        x, y = (by_task[name][task].to_numpy() for name in (agent, other))
+    pair = common_runs(areas[areas["agent"].isin([agent, other])])
+    for _, of_task in pair.groupby(TASK, observed=True):
+        if of_task["agent"].nunique() < 2:
+            continue
+        x, y = (of_task.loc[of_task["agent"] == name, "area"].to_numpy() for name in (agent, other))
         better = (x[:, None] < y) + 0.5 * (x[:, None] == y)
         values.append(better.mean())
         # How often each run is drawn says as much as the draws themselves.

@@ -26,11 +26,11 @@ def own_agents(found: Results, task: dict[str, object] | None = None) -> list[st
 def comparable(found: Results) -> Results:
     """Only the tasks that the store and the folder have."""
     finished = found.runs[found.runs["status"] == "finished"]
-    of = [
-        set(finished.loc[finished["stored"] == stored, TASK].itertuples(index=False))
-        for stored in (True, False)
-    ]
-    both = {tuple(task) for task in of[0] & of[1]}
+    stored = finished["stored"].astype(bool)
+    of_store, own = (
+        set(finished.loc[of, TASK].itertuples(index=False, name=None)) for of in (stored, ~stored)
+    )
+    both = of_store & own
 
     def in_both(table: pd.DataFrame) -> pd.DataFrame:
         return table[[task in both for task in table[TASK].itertuples(index=False, name=None)]]

@@ -14,6 +14,7 @@ from ..metrics import METRICS
 from .aggregates import (
     Estimate,
     beside_reference,
+    common_runs,
     improvability,
     interquartile_mean,
     paired_differences,
@@ -25,10 +26,39 @@ from .labels import agent_label, task_label
 from .reader import TASK
 from .styles import COLOURS
 
-__all__ = ["MAIN", "beats", "groups", "leaderboard", "over_tasks", "picture", "probabilities"]
+__all__ = [
+    "BEATS_NOTE",
+    "BOARD_NOTE",
+    "MAIN",
+    "OVER_NOTE",
+    "PROBABILITY_NOTE",
+    "beats",
+    "groups",
+    "leaderboard",
+    "over_tasks",
+    "picture",
+    "probabilities",
+]
 
 #: The metric that ranks first.
 MAIN = ("nll", "mae")
+#: What stands under the tables of `leaderboard`, `beats`, `over_tasks`, `probabilities`.
+BOARD_NOTE = (
+    "Rank and AUC (area under the curve, with its 95 % bootstrap interval) are means over the runs that all "
+    "agents here have. Against random: runs won / tied / lost, by run id. Lower is better; the best NLL rank "
+    "comes first."
+)
+BEATS_NOTE = "Own runs with a lower area than the run of the same id of each other agent."
+OVER_NOTE = (
+    "Only agents that are in every task, and runs that all of them have. Rank (runs): a block is a run of a "
+    "task, the published way; rank (tasks): runs averaged first, a block is a task. IQM: interquartile mean "
+    "of all runs' areas beside random's mean. P: probability that a run is better than one of random, over "
+    "the tasks. Intervals: stratified bootstrap, 95 %. Improvability: 1 - best / own, mean over the tasks."
+)
+PROBABILITY_NOTE = (
+    "Probability that an own run has a lower area than one of the other agent, mean over the tasks that both "
+    "have, with its 95 % interval of the stratified bootstrap."
+)
 #: Metrics that have a zero: areas may be divided.
 _RATIO = {"nll": False, "mae": True}
 _NAMES = {metric: METRICS[metric].label for metric in MAIN}
@@ -47,12 +77,15 @@ def leaderboard(areas: pd.DataFrame) -> pd.DataFrame:
         areas: of one task, as of `core.report.analysis.areas`.
 
     Returns:
-        One row an agent: finished runs; for each main metric the mean rank over the runs that all agents
-        have, the mean area with its 95 % interval, and runs won / tied / lost against random of the same id.
+        One row an agent: finished runs; for each main metric the mean rank and the mean area with its 95 %
+        interval over the runs that all agents have (the area over all, where they have none in common), and
+        runs won / tied / lost against random of the same id.
     """
     columns: dict[str, pd.Series] = {"runs": areas.groupby("agent", observed=True)["run"].nunique()}
+    shared = common_runs(areas)
+    shared = shared if len(shared) else areas
     for metric, name in _NAMES.items():
-        of_metric = areas[areas["metric"] == metric]
+        of_metric = shared[shared["metric"] == metric]
         columns[f"rank {name}"] = ranks(blocks(areas, metric).table).mean()
         lines = summary(of_metric).set_index("agent")
         columns[f"AUC {name}"] = lines["mean"]
@@ -105,7 +138,7 @@ def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     by_task = {metric: task_blocks(areas, metric).table for metric in MAIN}
     agents = [str(agent) for agent in by_task["nll"].columns if agent in by_task["mae"].columns]
-    there = areas[areas["agent"].isin(agents)]
+    there = common_runs(areas[areas["agent"].isin(agents)])
     for metric, name in _NAMES.items():
         columns[f"rank {name} (runs)"] = ranks(blocks(there, metric).table).mean().rename(index=str)
         columns[f"rank {name} (tasks)"] = ranks(by_task[metric][agents]).mean().rename(index=str)

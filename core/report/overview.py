@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from .analysis import areas
 from .labels import agent_label, dataset_label, task_label
-from .leaderboard import groups, leaderboard, over_tasks, picture
+from .leaderboard import BOARD_NOTE, OVER_NOTE, groups, leaderboard, over_tasks, picture
 from .reader import TASK, Results, spans
 from .store import SCHEMA, Key, Stored
 
@@ -17,25 +17,15 @@ _SETTING = ["variation", "protocol"]
 
 _HEAD = f"""# Reference runs
 
-Made by `python store.py` from the files beside it; do not edit. `python compare.py --runs_folder runs` puts agents of
-one's own among these, without running any of them.
+Made by `python store.py` from the files beside it; do not edit. `python compare.py --runs_folder runs` puts
+agents of one's own among these, without running any of them.
 
-`<dataset>_<variation>_<protocol>.csv.gz` holds the curves: a row for each measurement of each run, a column for each
-metric on the scaled target, with all digits of the run's own files. `.jsonl` holds the settings of each experiment,
-and of each run commit, versions, machine, seconds and, but for the oldest, the PIT histogram of its last round
-(`core/report/store.py`, schema {SCHEMA}). `python store.py --runs_folder runs` adds runs.
+`<dataset>_<variation>_<protocol>.csv.gz` holds the curves: a row for each measurement of each run, a column
+for each metric on the scaled target, with all digits of the run's own files. `.jsonl` holds the settings of
+each experiment, and of each run commit, versions, machine, seconds and, but for the oldest, the PIT histogram
+of its last round (`core/report/store.py`, schema {SCHEMA}). `python store.py --runs_folder runs` adds runs.
 
 `sarcos` has no reference: only 14,213 of its 44,484 rows could be had.
-"""
-
-_BOARDS = """Rank: mean over the runs that all agents of the task have. AUC: area under the curve, mean with its 95 %
-bootstrap interval. Against random: runs won / tied / lost, by run id. Lower is better; the best NLL rank comes first.
-"""
-
-_OVER = """Rank (runs): a block is a run of a task, the published way; rank (tasks): runs averaged first, a block is a
-task. IQM: interquartile mean of all runs' areas beside random's mean. P: probability that a run is better than one of
-random, mean over the tasks. Intervals: stratified bootstrap, 95 %. Improvability: 1 - best / own. Only agents that are
-in every task stand here.
 """
 
 
@@ -67,11 +57,11 @@ def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
             parts += [f"![{_title(keys)}: {said}]({name})", f"{said}; grey: an agent that lacks a task."]
         number = part[TASK].drop_duplicates().shape[0]
         if number > 1:
-            parts += [f"### Over all {number} tasks", _OVER, _markdown(_named(over_tasks(part)))]
+            parts += [f"### Over all {number} tasks", OVER_NOTE, _markdown(_named(over_tasks(part)))]
         for i, (task, of_task) in enumerate(groups(part, TASK)):
             size = f"query size {task['query_size']}"
             parts.append(f"### {dataset_label(str(task['dataset']))}, {size}")
-            parts += [_BOARDS] * (i == 0) + [_markdown(_named(leaderboard(of_task)))]
+            parts += [BOARD_NOTE] * (i == 0) + [_markdown(_named(leaderboard(of_task)))]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

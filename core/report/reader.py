@@ -61,8 +61,10 @@ class Results(NamedTuple):
     settings: dict[tuple[Any, ...], dict[str, Any]]
 
 
-def load_results(runs_folder: str | Path = "runs", store: str | Path | None = None) -> Results:
+def load_results(runs_folder: str | Path | None = "runs", store: str | Path | None = None) -> Results:
     """Reads all runs in a folder and its sisters (`runs_gauss`, `runs_corrected`, ...), and those of a store.
+
+    Either may be None.
 
     A metric whose file a run lacks, as one older than the metric does, is missing there and nowhere else.
 
@@ -107,7 +109,7 @@ class Folders:
         settings: of each experiment.
     """
 
-    def __init__(self, runs_folder: str | Path, stored: Mapping[_Key, Stored] | None = None) -> None:
+    def __init__(self, runs_folder: str | Path | None, stored: Mapping[_Key, Stored] | None = None) -> None:
         self.curves: dict[_Key, pd.DataFrame] = {}
         self.pit: dict[_Key, pd.DataFrame] = {}
         self.upper_bounds: dict[_Key, pd.DataFrame] = {}
@@ -118,8 +120,12 @@ class Folders:
         self._stored = stored or {}
         for keys, experiment in self._stored.items():
             self._take_stored(keys, experiment)
-        for variation, protocol in product(VARIATIONS, PROTOCOLS):
-            root = runs_root(Path(runs_folder), variation, protocol)
+        roots = (
+            []
+            if runs_folder is None
+            else [runs_root(Path(runs_folder), *names) for names in product(VARIATIONS, PROTOCOLS)]
+        )
+        for root in roots:
             for folder in sorted(root.glob("*/*/*")):
                 self._read_experiment(folder)
             for folder in sorted(root.glob("*/UpperBound")):

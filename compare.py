@@ -19,6 +19,7 @@ from core.cli import ArgumentParser, run_script
 from core.errors import UserError
 from core.files import write_file
 from core.report import plots
+from core.report.aggregates import common_runs
 from core.report.analysis import areas, select
 from core.report.comparing import comparable, lacking, own_agents, reference, unlike_settings
 from core.report.html import document, figures_html, table_html
@@ -118,7 +119,9 @@ def page(found: Results, runs_folder: Path) -> str:
     for heading, note, table, task in tables(found):
         content = f'<p class="note">{html.escape(note)}</p>\n{table_html(table)}'
         if task:
-            curves = select(found.curves, task)
+            curves = common_runs(select(found.curves, task))
+            if curves.empty:
+                curves = select(found.curves, task)
             bounds = select(found.upper_bounds, {name: task[name] for name in TASK[:3]})
             figure = plots.learning_curves(curves, bounds, task_label(task), own_agents(found, task))
             content += figures_html([(file_name("curves", task), figure)])

@@ -8,6 +8,7 @@ line in every figure.
 draws the learning curves of all agents on one task.
 """
 
+import math
 import textwrap
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -53,6 +54,8 @@ _HISTOGRAMS = 7
 _PANEL_HEIGHT, _ROW = 3.8, 0.28
 #: Inches that the label of a colour bar needs.
 _COLOUR_BAR = 2.0
+#: Lines of a legend that fit beside a panel.
+_LEGEND_ROWS = 22
 #: Points.
 _NOTE, _CELL = 10, 8
 _LINE, _THIN, _FRONT = 1.3, 0.6, 2.2
@@ -80,7 +83,15 @@ def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
     for panel in panels:
         handles, labels = panel.get_legend_handles_labels()
         shown = dict(zip(labels, handles, strict=True)) | shown
-    figure.legend(list(shown.values()), list(shown), loc="outside right upper", frameon=False, handlelength=3)
+    figure.legend(
+        list(shown.values()),
+        list(shown),
+        loc="outside right upper",
+        ncols=math.ceil(len(shown) / _LEGEND_ROWS),
+        fontsize=_CELL if len(shown) > _LEGEND_ROWS / 2 else None,
+        frameon=False,
+        handlelength=3,
+    )
 
 
 def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True, front: Collection[str] = ()) -> None:

@@ -21,9 +21,10 @@ from matplotlib.figure import Figure
 
 from ..metrics import METRICS
 from . import plots
-from .analysis import areas, blocks, compare, ranks, relative_areas, select, summary, wins
+from .aggregates import task_blocks
+from .analysis import Blocks, areas, blocks, compare, ranks, relative_areas, select, summary, wins
 from .labels import task_label
-from .leaderboard import groups
+from .leaderboard import OVER_NOTE, groups, over_tasks
 from .reader import EXPERIMENT, TASK, Results, find_missing_runs
 
 __all__ = ["SECTIONS", "Figures", "Section", "file_name", "groups", "section"]
@@ -52,11 +53,11 @@ class Section:
 SECTIONS: dict[str, Section] = {}
 
 
-def section(heading: str) -> Callable[[Make], Make]:
-    """Decorator that makes a function a section, and its docstring the text under the heading."""
+def section(heading: str, said: str = "") -> Callable[[Make], Make]:
+    """Decorator that makes a function a section, and `said`, else its docstring, the text under the heading."""
 
     def add(make: Make) -> Make:
-        text = " ".join((inspect.getdoc(make) or "").split())
+        text = said or " ".join((inspect.getdoc(make) or "").split())
         if not text:
             raise ValueError(
                 f"section '{heading}': {make.__name__} needs a docstring, which is shown under it"
@@ -154,18 +155,41 @@ def win_table(found: Results) -> pd.DataFrame:
 
 @section("Critical differences")
 def critical_differences(found: Results) -> Figures:
-    """Mean ranks over all blocks (dataset, query size, variation, run) in which every agent has a run, and
-    over those of one variation where there are several. A bar joins the agents that have dots on it: between
-    them Wilcoxon's signed-rank test with Holm's correction finds no difference at 5 %.
+    """The published way: mean ranks over all blocks (dataset, query size, variation, run) in which every agent
+    has a run, and over those of one variation where there are several. A bar joins the agents that have dots
+    on it: between them Wilcoxon's signed-rank test with Holm's correction finds no difference at 5 %.
     """
+    yield from _ranked(found, blocks, "critical_differences", "")
+
+
+@section("Critical differences, runs averaged first")
+def critical_differences_of_tasks(found: Results) -> Figures:
+    """The same, but a block is a task (dataset, query size, variation), where there are several: runs of one
+    task share its test set, and are no independent blocks. Of few tasks the test finds no difference.
+    """
+    yield from _ranked(found, task_blocks, "critical_differences_tasks", "runs averaged first")
+
+
+def _ranked(
+    found: Results, made: Callable[[pd.DataFrame, str], Blocks], kind: str, how: str
+) -> Iterator[tuple[str, Figure]]:
+    """Diagrams of each protocol, of all its variations and of each where there are several."""
     for keys, part in groups(areas(found.curves), ["protocol"]):
         variations = [{}, *({"variation": name} for name in part["variation"].unique())]
         for of, metric in product(variations if len(variations) > 2 else [{}], _MAIN_METRICS):
-            ranked = blocks(select(part, of), metric)
-            if len(ranked.table) and ranked.table.shape[1] > 1:
-                title = ", ".join(filter(None, [_LABELS[metric], task_label(keys | of)]))
+            ranked = made(select(part, of), metric)
+            if len(ranked.table) > bool(how) and ranked.table.shape[1] > 1:
+                title = ", ".join(filter(None, [_LABELS[metric], task_label(keys | of), how]))
                 figure = plots.critical_differences(ranked, compare(ranked.table), title)
-                yield file_name("critical_differences", keys | of, metric), figure
+                yield file_name(kind, keys | of, metric), figure
+
+
+@section("Over all tasks", OVER_NOTE)
+def task_table(found: Results) -> pd.DataFrame:
+    """As of `over_tasks`, for each protocol with two agents in all of its tasks."""
+    parts = groups(areas(found.curves), ["protocol"])
+    tables = {keys["protocol"]: over_tasks(part) for keys, part in parts if part["agent"].nunique() > 1}
+    return pd.concat(tables, names=["protocol", "agent"]) if tables else pd.DataFrame()
 
 
 @section("Mean ranks")
@@ -220,7 +244,9 @@ def calibration(found: Results) -> Figures:
 
 @section("Time")
 def times(found: Results) -> Figures:
-    """Seconds a round; of runs trained side by side, training is a run's share."""
+    """Seconds a round; of runs trained side by side, training is a run's share. Stored runs were timed where
+    they were made.
+    """
     finished = found.runs[found.runs["status"] == "finished"]
     for task, runs in groups(finished, TASK):
         yield file_name("times", task), plots.times(runs, task_label(task))

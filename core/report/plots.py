@@ -45,6 +45,11 @@ __all__ = [
 
 #: Lines for the upper bound, the calibrated model: what agents are held against.
 _REFERENCE: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 2))}
+#: Why a curve may pass below that of the upper bound.
+_BELOW = (
+    "Curves pass below 'full data set': its training ends once the validation MAE stalls, "
+    "a run's goes on from fit to fit."
+)
 _CONFIDENCE = 0.95
 #: With fewer runs each is drawn by itself: an interval of so few says little.
 _INTERVAL_RUNS = 5
@@ -136,6 +141,7 @@ def learning_curves(
         front: agents to draw in front of the others, which are pale.
     """
     figure, panels = _figure(13, _PANEL_HEIGHT, 3, sharex=True)
+    below = False
     for panel, metric in zip(panels, ("mae", "nll", "crps"), strict=True):
         of_metric = curves[curves["metric"] == metric]
         bound = np.nan
@@ -150,6 +156,9 @@ def learning_curves(
 
         draw_broken(panel, draw)
         panel.set(xlabel="labelled points", ylabel=f"{METRICS[metric].label} (scaled target)")
+        below |= bool((of_metric.groupby(["agent", "labelled"], observed=True)["value"].mean() < bound).any())
+    if below:
+        figure.supxlabel(_BELOW, fontsize=_CELL)
     figure.suptitle(title)
     _legend(figure, panels)
     settle(figure)

@@ -115,6 +115,7 @@ REMEDIES = {
     "list": "evaluate.py --list shows all",
     "overwrite": "--overwrite 1 makes it anew",
     "runs_folder": "choose another --runs_folder",
+    "store": "nothing was added; such runs cannot be in one store",
     "settings": "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1",
     "target": "name it with --target",
     "skip_data_check": "--skip_data_check 1 goes on with it",

@@ -40,6 +40,9 @@ NAMES = {
     "Critical differences": [
         f"critical_differences{of}_{m}" for of in ("", "_gauss", "_nf") for m in ("nll", "mae")
     ],
+    "Critical differences, runs averaged first": [
+        f"critical_differences_tasks{of}_{m}" for of in ("", "_nf") for m in ("nll", "mae")
+    ],
     "Dual ablation": ["dual_diabetes_gauss_q4", "dual_diabetes_nf_q4", "dual_diabetes_nf_q6"],
     "Calibration": [f"calibration_diabetes_{task}" for task in ("gauss_q4", "nf_q4", "nf_q6")],
     "Time": ["times_diabetes_gauss_q4", "times_diabetes_nf_q4", "times_diabetes_nf_q6"],
@@ -56,7 +59,13 @@ CORRECTED = {
 
 TABLES = [
     *("Finished runs", "Areas under the curves", "Wins against random", "Mean ranks"),
-    *("Differences between agents", "Upper bounds, last epoch", "What is missing", "Fewer runs than others"),
+    *(
+        "Over all tasks",
+        "Differences between agents",
+        "Upper bounds, last epoch",
+        "What is missing",
+        "Fewer runs than others",
+    ),
 ]
 
 

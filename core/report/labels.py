@@ -5,7 +5,10 @@ from typing import Any
 from ..agent import AGENTS
 from ..models.variations import VARIATIONS
 
-__all__ = ["agent_label", "dataset_label", "task_label"]
+__all__ = ["OWN", "agent_label", "dataset_label", "task_label"]
+
+#: Behind the name of an agent whose runs in a folder stand beside those in the store.
+OWN = " (own)"
 
 _WORDS = {
     "coreset": "CoreSet",
@@ -23,8 +26,11 @@ _WORDS = {
 def agent_label(name: str) -> str:
     """An agent's name for people: its class's own `label`, or `BALSA EMD` for `balsa_emd`.
 
-    A suffix of stochastic batches stays as it is: `BALSA EMD +power`.
+    A suffix of stochastic batches, `BALSA EMD +power`, and the ending of own runs of a stored agent,
+    `BALSA EMD (own)`, stay as they are.
     """
+    if name.endswith(OWN):
+        return agent_label(name.removesuffix(OWN)) + OWN
     agent, plus, suffix = name.partition("+")
     cls = AGENTS.classes.get(agent)
     # Not an inherited one: two agents of one label could not be told apart.

@@ -7,8 +7,9 @@ Tables as of `core.report.reader` and `core.report.analysis`. An agent looks the
 draws the learning curves of all agents on one task.
 """
 
+import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ..metrics import METRICS, PIT_BINS
 from ..models.variations import DEFAULT, VARIATIONS
 from ..protocol import PROTOCOLS
 from .analysis import Blocks, Comparison, interval, select
+from .axes import draw_broken, settle, top
 from .labels import agent_label, dataset_label, task_label
 from .reader import TASK, load_results
 from .styles import COLOURS, ordered, style
@@ -42,25 +44,28 @@ __all__ = [
 
 #: Lines for the upper bound, the calibrated model: what agents are held against.
 _REFERENCE: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 2))}
+#: Why a curve may pass below that of the upper bound.
+_BELOW = (
+    "Curves pass below 'full data set': its training ends once the validation MAE stalls, "
+    "a run's goes on from fit to fit."
+)
 _CONFIDENCE = 0.95
 #: With fewer runs each is drawn by itself: an interval of so few says little.
 _INTERVAL_RUNS = 5
 #: More histograms than these could not be told apart.
 _HISTOGRAMS = 7
-#: The y axis breaks where the first tenth of the curves is above the rest by more than half the rest's span.
-_BEGINNING, _FAR_ABOVE = 0.1, 0.5
-#: Space above and below the curves, as a share of what they span.
-_MARGIN = 0.05
-#: Height of the part above a break, and the gap, as shares of the part below.
-_ABOVE, _GAP = 0.28, 0.04
 #: Inches: of a figure with panels, and of a row for an agent.
 _PANEL_HEIGHT, _ROW = 3.8, 0.28
 #: Inches that the label of a colour bar needs.
 _COLOUR_BAR = 2.0
+#: Lines of a legend that fit beside a panel.
+_LEGEND_ROWS = 22
 #: Points.
 _NOTE, _CELL = 10, 8
-_LINE, _THIN = 1.3, 0.6
+_LINE, _THIN, _FRONT = 1.3, 0.6, 2.2
 _FAINT, _BAND = 0.6, 0.15
+#: How strong the agents behind one's own are.
+_PALE, _PALE_RANDOM = 0.35, 0.6
 #: Width that the agents' markers of one query size take, where 1 is the distance to the next.
 _SIDE_BY_SIDE = 0.5
 #: Share of the colour map's limit from which black text would not be seen.
@@ -82,16 +87,31 @@ def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
     for panel in panels:
         handles, labels = panel.get_legend_handles_labels()
         shown = dict(zip(labels, handles, strict=True)) | shown
-    figure.legend(list(shown.values()), list(shown), loc="outside right upper", frameon=False, handlelength=3)
+    figure.legend(
+        list(shown.values()),
+        list(shown),
+        loc="outside right upper",
+        ncols=math.ceil(len(shown) / _LEGEND_ROWS),
+        fontsize=_CELL if len(shown) > _LEGEND_ROWS / 2 else None,
+        frameon=False,
+        handlelength=3,
+    )
 
 
-def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True) -> None:
-    """Mean over the runs of each agent, and how they spread: as a band, or, of few runs, line by line."""
-    for agent in ordered(curves["agent"]):
+def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True, front: Collection[str] = ()) -> None:
+    """Mean over the runs of each agent, and how they spread: as a band, or, of few runs, line by line.
+
+    Where some are in front, the others are pale, and their spread is left out.
+    """
+    for agent in sorted(ordered(curves["agent"]), key=lambda agent: agent not in front):
         table = curves[curves["agent"] == agent].pivot(index="labelled", columns="run", values="value")
         mean, count, look = table.mean(axis=1), table.count(axis=1), style(agent)
         label = agent_label(agent) + (f" ({table.shape[1]})" if spread else "")
-        panel.plot(mean.index, mean, label=label, linewidth=_LINE, **look)
+        if front and agent not in front:
+            pale = _PALE_RANDOM if agent == "random" else _PALE
+            panel.plot(mean.index, mean, label=label, linewidth=_LINE, alpha=pale, zorder=1.5, **look)
+            continue
+        panel.plot(mean.index, mean, label=label, linewidth=_FRONT if front else _LINE, **look)
         if spread and table.shape[1] >= _INTERVAL_RUNS:
             quantile = stats.t.ppf((1 + _CONFIDENCE) / 2, (count - 1).clip(lower=1))
             half = quantile * table.sem(axis=1)
@@ -102,41 +122,11 @@ def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True) -> None
             panel.plot(table.index, table, linewidth=_THIN, alpha=_FAINT, **look)
 
 
-def _draw_all(panel: Axes, draw: Callable[[Axes], None]) -> None:
-    """Draws lines, and breaks the y axis where their beginning is far above the rest.
-
-    The part above the break is a panel of its own, a child of this one; nothing that is finite is cut off but
-    the edges of bands.
-    """
-    draw(panel)
-    points = np.concatenate([np.empty((0, 2)), *(line.get_xydata() for line in panel.get_lines())])
-    x, y = points[np.isfinite(points).all(axis=1)].T
-    if not len(y):
-        return
-    rest = y[x >= x.min() + _BEGINNING * np.ptp(x)]
-    low, high, top = y.min(), rest.max(), y.max()
-    if low == top:
-        return
-    if not top - high > _FAR_ABOVE * (high - rest.min()) > 0:
-        margin = _MARGIN * (top - low)
-        panel.set_ylim(low - margin, top + margin)
-        return
-    high += _MARGIN * (high - low)
-    panel.set_ylim(low - _MARGIN * (high - low), high)
-    above = panel.inset_axes((0, 1 + _GAP, 1, _ABOVE), sharex=panel)
-    draw(above)
-    above.set_ylim(high, top + _MARGIN * (top - high))
-    above.grid(alpha=0.3)
-    above.locator_params(axis="y", nbins=3)
-    above.tick_params(axis="x", bottom=False, labelbottom=False)
-    above.spines[["top", "right", "bottom"]].set_visible(False)
-    for part, end in ((panel, 1), (above, 0)):
-        slash = [(-1, -0.5), (1, 0.5)]
-        part.plot(0, end, transform=part.transAxes, marker=slash, markersize=9, color="black", clip_on=False)
-
-
 def learning_curves(
-    curves: pd.DataFrame, upper_bounds: pd.DataFrame | None = None, title: str = ""
+    curves: pd.DataFrame,
+    upper_bounds: pd.DataFrame | None = None,
+    title: str = "",
+    front: Collection[str] = (),
 ) -> Figure:
     """MAE, NLL and CRPS over the labelled points, for all agents of one task.
 
@@ -147,8 +137,10 @@ def learning_curves(
     Args:
         curves: of one task, as of `Results.curves`.
         upper_bounds: as of `Results.upper_bounds`, of the same dataset, variation and protocol.
+        front: agents to draw in front of the others, which are pale.
     """
     figure, panels = _figure(13, _PANEL_HEIGHT, 3, sharex=True)
+    below = False
     for panel, metric in zip(panels, ("mae", "nll", "crps"), strict=True):
         of_metric = curves[curves["metric"] == metric]
         bound = np.nan
@@ -156,23 +148,20 @@ def learning_curves(
             bound = _last_epochs(upper_bounds[upper_bounds["metric"] == metric]).mean()
 
         def draw(panel: Axes, of_metric: pd.DataFrame = of_metric, bound: float = bound) -> None:
-            _draw_curves(panel, of_metric)
+            _draw_curves(panel, of_metric, front=front)
             if not np.isnan(bound) and len(of_metric):
                 ends = [of_metric["labelled"].min(), of_metric["labelled"].max()]
                 panel.plot(ends, [bound] * 2, label="full data set", **_REFERENCE)
 
-        _draw_all(panel, draw)
+        draw_broken(panel, draw)
         panel.set(xlabel="labelled points", ylabel=f"{METRICS[metric].label} (scaled target)")
+        below |= bool((of_metric.groupby(["agent", "labelled"], observed=True)["value"].mean() < bound).any())
+    if below:
+        figure.supxlabel(_BELOW, fontsize=_CELL)
     figure.suptitle(title)
     _legend(figure, panels)
-    _settle(figure)
+    settle(figure)
     return figure
-
-
-def _settle(figure: Figure) -> None:
-    """Lays out a figure with broken axes: they change heights, those the ticks, and those the widths."""
-    if any(panel.child_axes for panel in figure.axes):
-        figure.draw_without_rendering()
 
 
 def _last_epochs(upper_bounds: pd.DataFrame) -> pd.Series:
@@ -196,14 +185,14 @@ def upper_bound_curves(upper_bounds: pd.DataFrame, title: str = "") -> Figure:
                 end = run.iloc[-1]
                 panel.plot(end["epoch"], end["value"], "o", color=COLOURS[1], markersize=4, zorder=3)
 
-        _draw_all(panel, draw)
+        draw_broken(panel, draw)
         last = _last_epochs(of_metric)
         panel.set(xlabel="epochs", ylabel=f"{METRICS[metric].label} (scaled target)")
         if len(last):
             said = f"last epoch: {last.mean():.4f} (mean of {len(last)})"
-            panel.set_title(said, fontsize=_NOTE, y=1 + _GAP + _ABOVE if panel.child_axes else 1)
+            panel.set_title(said, fontsize=_NOTE, y=top(panel))
     figure.suptitle(title)
-    _settle(figure)
+    settle(figure)
     return figure
 
 
@@ -322,7 +311,7 @@ def calibration(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "") -> Fig
     """
     figure, (left, middle, right) = _figure(13, _PANEL_HEIGHT, 3)
     errors = curves[curves["metric"] == "calibration"]
-    _draw_all(left, lambda panel: _draw_curves(panel, errors, spread=False))  # it would fill the panel
+    draw_broken(left, lambda panel: _draw_curves(panel, errors, spread=False))  # it would fill the panel
     left.set(xlabel="labelled points", ylabel=METRICS["calibration"].label)
     agents = ordered(pit["agent"])
     for i, agent in enumerate(agents):
@@ -340,7 +329,7 @@ def calibration(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "") -> Fig
     right.set_title(f"the same as a histogram{shown}", fontsize=_NOTE)
     figure.suptitle(title)
     _legend(figure, [middle])
-    _settle(figure)
+    settle(figure)
     return figure
 
 

@@ -1,10 +1,10 @@
-"""All results in the runs folders as tidy tables, and what is missing of them.
+"""All results, of runs folders and of a store, as tidy tables, and what is missing of them.
 
 An experiment is one (dataset, variation, protocol, query size, agent); its runs are repetitions.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..agent import AGENTS
+from ..metrics import PIT_BINS
 from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
 from ..runs.layout import (
@@ -26,8 +27,10 @@ from ..runs.layout import (
     runs_root,
 )
 from ..runs.settings import read_meta
+from .labels import OWN
+from .store import Stored, in_todays_form, read_store
 
-__all__ = ["EXPERIMENT", "TASK", "Results", "find_missing_runs", "load_results", "spans"]
+__all__ = ["EXPERIMENT", "TASK", "Folders", "Results", "find_missing_runs", "load_results", "spans"]
 
 #: What all runs of different agents must share to be compared.
 TASK = ["dataset", "variation", "protocol", "query_size"]
@@ -35,7 +38,7 @@ EXPERIMENT = [*TASK, "agent"]
 
 
 class Results(NamedTuple):
-    """All that lies in a runs folder and its sisters, as tidy tables.
+    """All that lies in a runs folder and its sisters, and in a store, as tidy tables.
 
     Attributes:
         curves: one row a measurement: the columns of `EXPERIMENT`, `run`, `labelled` (seed set and
@@ -43,10 +46,11 @@ class Results(NamedTuple):
         pit: the PIT histogram after each run's last round, one row a bin: `EXPERIMENT`, `run`,
             `labelled`, `bin` (where it begins), `count`.
         runs: one row a run: `EXPERIMENT`, `run`, `status` (finished, unfinished or damaged), `rounds`,
-            `seconds_choosing`, `seconds_in_step`.
+            `seconds_choosing`, `seconds_in_step`, `stored` (it comes from the store).
         upper_bounds: one row an epoch: `dataset`, `variation`, `protocol`, `run`, `epoch`, `metric`,
             `value`.
         problems: one row a folder that is damaged or does not fit: `folder`, `problem`.
+        settings: of each experiment, by the values of `EXPERIMENT`, what its runs have in common.
     """
 
     curves: pd.DataFrame
@@ -54,33 +58,36 @@ class Results(NamedTuple):
     runs: pd.DataFrame
     upper_bounds: pd.DataFrame
     problems: pd.DataFrame
+    settings: dict[tuple[Any, ...], dict[str, Any]]
 
 
-def load_results(runs_folder: str | Path = "runs") -> Results:
-    """Reads all runs in a folder and its sisters (`runs_gauss`, `runs_corrected`, ...).
+def load_results(runs_folder: str | Path | None = "runs", store: str | Path | None = None) -> Results:
+    """Reads all runs in a folder and its sisters (`runs_gauss`, `runs_corrected`, ...), and those of a store.
+
+    Either may be None.
 
     A metric whose file a run lacks, as one older than the metric does, is missing there and nowhere else.
 
     Runs that are unfinished or damaged are listed in `Results.runs` and left out elsewhere. So are
     those of another budget or seed set than most runs of their task, which count as damaged.
+
+    An agent of the folder that the store has for the same task is called `<agent> (own)`. If the runs that
+    both have are equal, it is left out: they are the stored ones.
+
+    Raises:
+        UserError: the store cannot be used.
     """
-    reader = _Reader()
-    for variation, protocol in product(VARIATIONS, PROTOCOLS):
-        root = runs_root(Path(runs_folder), variation, protocol)
-        for experiment in sorted(root.glob("*/*/*")):
-            reader.read_experiment(experiment)
-        for experiment in sorted(root.glob("*/UpperBound")):
-            reader.read_upper_bound(experiment)
-    reader.drop_other_lengths()
+    reader = Folders(runs_folder, {} if store is None else read_store(Path(store)))
     of_run = [*EXPERIMENT, "run", "labelled"]
-    runs = [(*run, *values) for run, values in reader.runs.items()]
     numbers = ["rounds", "seconds_choosing", "seconds_in_step"]
+    runs = [(*run, *values, run not in reader.folders) for run, values in reader.runs.items()]
     return Results(
         _tidy(reader.curves, of_run, "metric", "value"),
         _tidy(reader.pit, of_run, "bin", "count"),
-        pd.DataFrame(runs, columns=[*EXPERIMENT, "run", "status", *numbers]),
+        pd.DataFrame(runs, columns=[*EXPERIMENT, "run", "status", *numbers, "stored"]),
         _tidy(reader.upper_bounds, [*TASK[:3], "run", "epoch"], "metric", "value"),
         pd.DataFrame(reader.problems, columns=["folder", "problem"]),
+        reader.settings,
     )
 
 
@@ -89,24 +96,83 @@ _Key: TypeAlias = tuple[Any, ...]
 _NO_NUMBERS = (np.nan, np.nan, np.nan)
 
 
-class _Reader:
-    """Collects what lies in folders; what cannot be read becomes a problem, not an error."""
+class Folders:
+    """What lies in a runs folder and its sisters; what cannot be read becomes a problem, not an error.
 
-    def __init__(self) -> None:
+    Args:
+        stored: the experiments of a store, beside which the folder's are put.
+
+    Attributes:
+        curves, pit: of each finished run its table, by labelled points.
+        runs: status and numbers of each run.
+        folders: where it lies, if not in the store.
+        settings: of each experiment.
+    """
+
+    def __init__(self, runs_folder: str | Path | None, stored: Mapping[_Key, Stored] | None = None) -> None:
         self.curves: dict[_Key, pd.DataFrame] = {}
         self.pit: dict[_Key, pd.DataFrame] = {}
         self.upper_bounds: dict[_Key, pd.DataFrame] = {}
         self.runs: dict[_Key, tuple[Any, ...]] = {}
         self.folders: dict[_Key, Path] = {}
         self.problems: list[tuple[str, str]] = []
+        self.settings: dict[_Key, dict[str, Any]] = {}
+        self._stored = stored or {}
+        for keys, experiment in self._stored.items():
+            self._take_stored(keys, experiment)
+        roots = (
+            []
+            if runs_folder is None
+            else [runs_root(Path(runs_folder), *names) for names in product(VARIATIONS, PROTOCOLS)]
+        )
+        for root in roots:
+            for folder in sorted(root.glob("*/*/*")):
+                self._read_experiment(folder)
+            for folder in sorted(root.glob("*/UpperBound")):
+                self._read_upper_bound(folder)
+        self._drop_stored_ones()
+        self._drop_other_lengths()
+
+    def _take_stored(self, keys: _Key, experiment: Stored) -> None:
+        self.settings[keys] = experiment.settings
+        for run_id, curves in experiment.curves.items():
+            run, notes = (*keys, run_id), experiment.notes[run_id]
+            seconds = (float(notes[name]) for name in ("seconds_choosing", "seconds_in_step"))
+            self.curves[run] = curves
+            self.runs[run] = ("finished", len(curves) - 1, *seconds)
+            if "pit" in notes:
+                bins = [k / PIT_BINS for k in range(PIT_BINS)]
+                self.pit[run] = pd.DataFrame([notes["pit"]], curves.index[[-1]], bins)
+
+    def _drop_stored_ones(self) -> None:
+        """Leaves out an agent's own runs where those that the store has as well are equal."""
+        for own in list(self.settings):
+            stored = (*own[:-1], own[-1].removesuffix(OWN))
+            if own in self._stored or stored not in self._stored:
+                continue
+            runs = [run for run in self.runs if run[:-1] == own]
+            twins = [(run, (*stored, run[-1])) for run in runs]
+            both = [
+                (self.curves[run], self.curves[twin])
+                for run, twin in twins
+                if run in self.curves and twin in self.curves
+            ]
+            if both and all(one.equals(other) for one, other in both):
+                del self.settings[own]
+                for run in runs:
+                    for table in (self.runs, self.curves, self.pit, self.folders):
+                        table.pop(run, None)
 
     def _problem(self, folder: Path, problem: object) -> None:
         self.problems.append((str(folder), " ".join(str(problem).split())))
 
-    def read_experiment(self, experiment: Path) -> None:
+    def _read_experiment(self, experiment: Path) -> None:
         """All runs of an experiment, if it is one."""
-        keys = self._keys(experiment, EXPERIMENT)
+        keys, settings = self._keys(experiment, EXPERIMENT)
+        if keys in self._stored:
+            keys = (*keys[:-1], keys[-1] + OWN)
         for folder in run_folders(experiment) if keys else []:
+            self.settings.setdefault(keys, settings)
             run = (*keys, id_of(folder))
             if run in self.runs:
                 self._problem(folder, f"the same run as {self.folders[run]}")
@@ -119,9 +185,9 @@ class _Reader:
                 except (OSError, ValueError) as error:  # UserErrors are ValueErrors
                     self._damaged(run, error)
 
-    def read_upper_bound(self, experiment: Path) -> None:
+    def _read_upper_bound(self, experiment: Path) -> None:
         """All finished runs of an upper bound."""
-        keys = self._keys(experiment, TASK[:3])
+        keys, _ = self._keys(experiment, TASK[:3])
         for folder in finished_runs(experiment) if keys else []:
             run = (*keys, id_of(folder))
             try:
@@ -129,24 +195,25 @@ class _Reader:
             except (OSError, ValueError) as error:
                 self._problem(folder, error)
 
-    def drop_other_lengths(self) -> None:
-        """Leaves out runs that do not begin and end where most runs of their task do."""
+    def _drop_other_lengths(self) -> None:
+        """Leaves out runs that do not begin and end where the stored ones, or most runs of their task do."""
         ends = {run: (table.index[0], table.index[-1]) for run, table in self.curves.items()}
         of_task: dict[_Key, Counter[tuple[int, int]]] = {}
         for run, span in ends.items():
-            of_task.setdefault(run[: len(TASK)], Counter())[span] += 1
+            of_task.setdefault(run[: len(TASK)], Counter())[span] += 1 if run in self.folders else len(ends)
         for run, span in ends.items():
             (usual, _), *_ = of_task[run[: len(TASK)]].most_common(1)
             if span != usual:
                 self._damaged(run, f"{span[0]} to {span[1]} labelled points, not {usual[0]} to {usual[1]}")
-                del self.curves[run], self.pit[run]
+                del self.curves[run]
+                self.pit.pop(run, None)
 
     def _damaged(self, run: _Key, problem: object) -> None:
         self.runs[run] = ("damaged", *_NO_NUMBERS)
         self._problem(self.folders[run], problem)
 
-    def _keys(self, experiment: Path, names: Sequence[str]) -> _Key:
-        """What the settings of an experiment say; nothing if it has none, or they are damaged."""
+    def _keys(self, experiment: Path, names: Sequence[str]) -> tuple[_Key, dict[str, Any]]:
+        """What the settings of an experiment say, and all of them; nothing if there are none."""
         metas = [run / META for run in finished_runs(experiment)]
         for path in filter(Path.is_file, (experiment / "settings.txt", *metas)):
             try:
@@ -157,13 +224,14 @@ class _Reader:
                     if name in settings
                 ]
                 if len(keys) == len(names):
-                    return tuple(int(v) if k == "query_size" else v for k, v in zip(names, keys, strict=True))
+                    values = (int(v) if k == "query_size" else v for k, v in zip(names, keys, strict=True))
+                    return tuple(values), in_todays_form(settings)
                 self._problem(
                     path, "it does not say " + ", ".join(name for name in names if name not in settings)
                 )
             except (OSError, ValueError) as error:
                 self._problem(path, error)
-        return ()
+        return (), {}
 
     def _read_run(self, folder: Path, run: _Key) -> tuple[float, ...]:
         """Adds the tables of a finished run; its rounds and seconds."""
@@ -202,7 +270,9 @@ def find_missing_runs(
     query_sizes: Sequence[int] | None = None,
     agents: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """What is not there of all combinations; of what is not named, all that was begun anywhere is wanted.
+    """What is not there: in every task that was begun, the agents and run ids that were begun anywhere.
+
+    Where a part of the task is named, in all combinations of what is named and, else, was begun.
 
     An agent is not missed where it cannot score the variation's model.
 
@@ -211,16 +281,21 @@ def find_missing_runs(
         ids such as `2, 5-30`.
     """
     runs = found.runs
-    names = (datasets, variations, protocols, query_sizes, agents)
-    axes = [
-        list(dict.fromkeys(runs[key])) if given is None else list(given)
-        for key, given in zip(EXPERIMENT, names, strict=True)
-    ]
+    names = (datasets, variations, protocols, query_sizes)
+    if any(given is not None for given in names):
+        axes = [
+            list(dict.fromkeys(runs[key])) if given is None else list(given)
+            for key, given in zip(TASK, names, strict=True)
+        ]
+        tasks = list(product(*axes))
+    else:
+        tasks = list(dict.fromkeys(runs[TASK].itertuples(index=False, name=None)))
+    wanted_agents = dict.fromkeys(runs["agent"] if agents is None else agents)
     wanted = set(runs["run"] if run_ids is None else run_ids)
     of_run = runs[[*EXPERIMENT, "run"]].itertuples(index=False, name=None)
     status = dict(zip(of_run, runs["status"], strict=True))
     lines = []
-    for keys in pd.MultiIndex.from_product(axes):
+    for keys in ((*task, agent) for task in tasks for agent in wanted_agents):
         _, variation, _, _, agent = keys
         cls = AGENTS.classes.get(agent.partition("+")[0])
         if cls and variation not in cls.variations:

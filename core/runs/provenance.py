@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import faiss
+import torch
 
 __all__ = ["RESULTS_VERSION", "provenance"]
 
@@ -18,7 +19,7 @@ _PACKAGES = ("torch", "zuko", "numba", "numpy", "scikit-learn")
 
 
 def provenance() -> dict[str, str]:
-    """The git state of this code, and the versions of Python and of the packages behind the numbers.
+    """The git state of this code, the versions behind the numbers, and the kind of machine.
 
     A copy without git takes the state from the environment variable BENCHMARK_CODE.
     """
@@ -30,4 +31,6 @@ def provenance() -> dict[str, str]:
         code = described.stdout.strip() or code
     # faiss comes as faiss-cpu, faiss-gpu or conda's faiss.
     versions = {name: version(name) for name in _PACKAGES} | {"faiss": faiss.__version__}
-    return {"code": code, "python": platform.python_version()} | versions
+    instructions = torch.backends.cpu.get_cpu_capability()  # floats may hang on them
+    machine = f"{platform.system()} {platform.machine()}, {instructions}, {os.cpu_count()} cores"
+    return {"code": code, "python": platform.python_version(), "machine": machine} | versions

@@ -1,0 +1,158 @@
+"""Puts the agents of a runs folder among the stored reference runs: a leaderboard, and a page with curves.
+
+    python compare.py --runs_folder runs --out compare.html
+
+Nothing but one's own agents needs to be run: the baselines are in the store.
+"""
+
+import argparse
+import html
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from core.agent import AGENTS
+from core.cli import ArgumentParser, run_script
+from core.errors import UserError
+from core.files import write_file
+from core.report import plots
+from core.report.aggregates import common_runs
+from core.report.analysis import areas, select
+from core.report.comparing import comparable, lacking, own_agents, reference, unlike_settings
+from core.report.html import document, figures_html, table_html
+from core.report.labels import agent_label, task_label
+from core.report.leaderboard import (
+    BEATS_NOTE,
+    BOARD_NOTE,
+    OVER_NOTE,
+    PROBABILITY_NOTE,
+    beats,
+    groups,
+    leaderboard,
+    over_tasks,
+    probabilities,
+)
+from core.report.reader import TASK, Results, load_results
+from core.report.sections import file_name
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = ArgumentParser(
+        prog="compare.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add("runs_folder", Path("runs"), "one's own results, with its sisters beside it", type=Path)
+    parser.add("store", Path(__file__).resolve().parent / "results", "the reference runs", type=Path)
+    parser.add("out", None, "a page with the same tables and the curves", type=Path)
+    parser.add_argument("--list_reference", action="store_true", help="says what is in the store, and ends")
+    return parser.parse_args(arguments)
+
+
+def marked(table: pd.DataFrame, own: Sequence[str]) -> pd.DataFrame:
+    """With the agents' names for people; those of one's own are marked."""
+    return table.rename(index=lambda agent: f"> {agent_label(agent)}" if agent in own else agent_label(agent))
+
+
+def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, object]]]:
+    """Heading, note, table and task (empty for tables over several) of all that is compared."""
+    here = comparable(found)
+    for task, part in groups(areas(here.curves), TASK):
+        own, name = own_agents(found, task), task_label(task)
+        board = leaderboard(part)
+        yield name, BOARD_NOTE, marked(board, own), task
+        won = beats(part, own)
+        won = won.loc[[agent for agent in board.index if agent in won.index]]
+        yield f"{name}: how often each is beaten", BEATS_NOTE, marked(won, own), {}
+    for keys, part in groups(areas(here.curves), ["protocol"]):
+        own = own_agents(found, keys)
+        board = over_tasks(part)
+        number = part[TASK].drop_duplicates().shape[0]
+        name = f"{keys['protocol']} protocol, {number} task{'s' * (number > 1)}"
+        yield f"Over all: {name}", OVER_NOTE, marked(board, own), {}
+        better = marked(probabilities(part, own), own)
+        yield f"Probability of improvement: {name}", PROBABILITY_NOTE, better, {}
+
+
+def remarks(found: Results) -> Iterator[tuple[str, list[str]]]:
+    """Headings and lines: what differs, what lacks, what was left out."""
+    yield "Settings that differ", unlike_settings(found)
+    able = {name: cls.variations for name, cls in AGENTS.classes.items()}
+    lines: list[dict[str, Any]] = lacking(found, able).to_dict("records")  # type: ignore[assignment]
+    yield (
+        "To be ranked in every task of the store",
+        [
+            f"{agent_label(line['agent'])} lacks runs {line['runs']} of {task_label(line)}: {line['command']}"
+            for line in lines
+        ],
+    )
+    runs = found.runs[~found.runs["stored"].astype(bool)]
+    stored = set(reference(found)[TASK].itertuples(index=False, name=None))
+    tasks = dict.fromkeys(runs[TASK].itertuples(index=False, name=None))
+    names = [task_label(dict(zip(TASK, task, strict=True))) for task in tasks if task not in stored]
+    unfinished = (runs["status"] == "unfinished").sum()
+    problems = found.problems.itertuples(index=False, name=None)
+    yield (
+        "Left out",
+        [
+            *(f"{name}: the store has no runs of it" for name in names),
+            *([f"unfinished runs: {unfinished}"] if unfinished else []),
+            *(f"{folder}: {problem}" for folder, problem in problems),
+        ],
+    )
+
+
+def say(found: Results) -> None:
+    """All of it, in the terminal."""
+    with pd.option_context("display.width", None, "display.max_columns", None, "display.max_rows", None):
+        for heading, note, table, _ in tables(found):
+            print(f"\n{heading}\n{table.to_string(na_rep='', float_format='{:.2f}'.format)}\n{note}")
+    for heading, lines in remarks(found):
+        if lines:
+            print("\n" + "\n  ".join([heading, *lines]))
+
+
+def page(found: Results, runs_folder: Path) -> str:
+    """All of it as a page, with the curves of each task."""
+    parts = []
+    for heading, note, table, task in tables(found):
+        content = f'<p class="note">{html.escape(note)}</p>\n{table_html(table)}'
+        if task:
+            curves = common_runs(select(found.curves, task))
+            if curves.empty:
+                curves = select(found.curves, task)
+            bounds = select(found.upper_bounds, {name: task[name] for name in TASK[:3]})
+            figure = plots.learning_curves(curves, bounds, task_label(task), own_agents(found, task))
+            content += figures_html([(file_name("curves", task), figure)])
+        parts.append((heading, content))
+    for heading, lines in remarks(found):
+        if lines:
+            items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+            parts.append((heading, f"<ul>{items}</ul>"))
+    own = ", ".join(map(agent_label, own_agents(found)))
+    return document("Comparison", f"{own} of {runs_folder} (>) beside the stored reference runs.", parts)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_arguments(arguments)
+    found = load_results(args.runs_folder, args.store)
+    if args.list_reference:
+        print(reference(found).to_string(index=False, max_colwidth=60))
+        return
+    if not own_agents(found):
+        runs = found.runs[~found.runs["stored"].astype(bool)]
+        if (runs["status"] == "finished").any():
+            raise UserError(
+                f"{args.runs_folder} has runs of no task in the store: --list_reference shows them"
+            )
+        there = "none but stored ones" if args.runs_folder.is_dir() else "it is not there, nor its sisters"
+        raise UserError(f"--runs_folder {args.runs_folder} has no finished runs: {there}")
+    say(found)
+    if args.out is not None:
+        text = page(found, args.runs_folder)
+        write_file(args.out, lambda path: path.write_text(text, encoding="utf-8"))
+        print(f"\npage: {args.out}")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,99 @@
+"""Adding the runs of a folder to the store: nothing that is stored changes, and unlike runs do not mix."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock
+
+from ..errors import UserError
+from ..runs.layout import META
+from ..runs.settings import read_meta
+from .reader import EXPERIMENT, TASK, Folders, spans
+from .store import Key, Stored, differences, in_todays_form, read_store, write_part
+
+__all__ = ["Added", "add_runs", "unlike"]
+
+#: Settings in which the stored agents of a task may differ: their own, and those of the code.
+_OF_AN_AGENT = ("agent", "agent_code", "dataset_code", "config", "dropout", "results_version")
+
+#: Of a run's meta.txt: what the store has elsewhere, and what says nothing to others.
+_LEFT_OUT = ("run_id", "data_folder")
+
+
+class Added(NamedTuple):
+    """What `add_runs` did.
+
+    Attributes:
+        added: run ids by experiment, as text.
+        there: runs that were stored already, equal.
+        problems: folder and problem of what was left out, as of `Results.problems`.
+        unfinished: runs left out that are not finished.
+    """
+
+    added: dict[Key, str]
+    there: int
+    problems: list[tuple[str, str]]
+    unfinished: int
+
+
+def unlike(one: Mapping[str, Any], other: Mapping[str, Any], may_differ: tuple[str, ...] = ()) -> str:
+    """The first setting that differs, in words; nothing if none does."""
+    for name, (a, b) in differences(one, other).items():
+        if name not in may_differ:
+            return f"{name} {a}, not {b}"
+    return ""
+
+
+def add_runs(store: Path, runs_folder: Path) -> Added:
+    """Adds the finished runs of a folder and its sisters; those that are there are left out, so it can go on.
+
+    Raises:
+        UserError: a run was made with other settings than the stored ones of its experiment, or than its task
+            has in common, or is stored with other values; nothing was written then.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    with FileLock(store / ".lock"):
+        there = read_store(store) if any(store.glob("*.jsonl")) else {}
+        found = Folders(runs_folder)
+        added: dict[Key, list[int]] = {}
+        for run, curves in found.curves.items():
+            key: Key = run[:-1]
+            folder, settings, notes = _read(found, run)
+            experiment = there.setdefault(key, Stored(settings))
+            if differing := unlike(settings, experiment.settings):
+                raise UserError(f"{folder} was made with {differing} as in the store", "store")
+            if run[-1] not in experiment.curves:
+                experiment.settings = settings | experiment.settings
+                experiment.curves[run[-1]], experiment.notes[run[-1]] = curves, notes
+                added.setdefault(key, []).append(run[-1])
+            elif not curves.equals(experiment.curves[run[-1]]):
+                raise UserError(f"{folder} has other values than the store has of that run", "store")
+        for key in added:
+            _check_task(key, there)
+        for setting in {key[:3] for key in added}:
+            write_part(store, setting, there)
+    unfinished = sum(status == "unfinished" for status, *_ in found.runs.values())
+    equal = len(found.curves) - sum(map(len, added.values()))
+    return Added({key: spans(runs) for key, runs in added.items()}, equal, found.problems, unfinished)
+
+
+def _read(found: Folders, run: tuple[Any, ...]) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """Folder of a run, settings of its experiment, and what was noted of it beside them."""
+    folder, agreed = found.folders[run], found.settings[run[:-1]]
+    meta = in_todays_form(read_meta(folder / META))
+    settings = {name: value for name, value in meta.items() if name in agreed or name == "seed_set"}
+    if differing := unlike(settings, agreed):
+        raise UserError(f"{folder} was made with {differing} as its folder's settings say", "store")
+    notes = {name: value for name, value in meta.items() if name not in (*settings, *_LEFT_OUT)}
+    return folder, settings, notes | {"pit": found.pit[run].iloc[0].astype(int).tolist()}
+
+
+def _check_task(key: Key, there: Mapping[Key, Stored]) -> None:
+    """What is to be ranked must have been measured alike."""
+    for other, stored in there.items():
+        if other[: len(TASK)] == key[: len(TASK)] and (
+            differing := unlike(there[key].settings, stored.settings, _OF_AN_AGENT)
+        ):
+            name = ", ".join(f"{part}" for part in key)
+            raise UserError(f"{name} has {differing} as {other[len(EXPERIMENT) - 1]} has there", "store")

@@ -1,0 +1,98 @@
+"""The agents of a runs folder beside those of the store: what there is to compare, what lacks, what differs.
+
+Everything takes the tables of `load_results(runs_folder, store)`.
+"""
+
+import pandas as pd
+
+from .analysis import select
+from .labels import OWN
+from .reader import EXPERIMENT, TASK, Results, spans
+from .store import differences
+
+__all__ = ["OF_AN_AGENT", "comparable", "lacking", "own_agents", "reference", "unlike_settings"]
+
+#: Settings in which agents that are compared may differ: their own, and the name of the configuration's file.
+OF_AN_AGENT = ("agent", "agent_code", "config", "dropout")
+
+
+def own_agents(found: Results, task: dict[str, object] | None = None) -> list[str]:
+    """The agents with a finished run that is not in the store, in one task or in all that the store has."""
+    runs = select(comparable(found).runs, task or {})
+    finished = runs[(runs["status"] == "finished") & ~runs["stored"].astype(bool)]
+    return [str(agent) for agent in dict.fromkeys(finished["agent"])]
+
+
+def comparable(found: Results) -> Results:
+    """Only the tasks that the store and the folder have."""
+    finished = found.runs[found.runs["status"] == "finished"]
+    stored = finished["stored"].astype(bool)
+    of_store, own = (
+        set(finished.loc[of, TASK].itertuples(index=False, name=None)) for of in (stored, ~stored)
+    )
+    both = of_store & own
+
+    def in_both(table: pd.DataFrame) -> pd.DataFrame:
+        return table[[task in both for task in table[TASK].itertuples(index=False, name=None)]]
+
+    return found._replace(curves=in_both(found.curves), pit=in_both(found.pit), runs=in_both(found.runs))
+
+
+def reference(found: Results) -> pd.DataFrame:
+    """What the store has: one row a task with its agents and the run ids of most of them."""
+    stored = found.runs[found.runs["stored"].astype(bool)]
+    lines = []
+    for task, runs in stored.groupby(TASK, observed=True):
+        agents = list(dict.fromkeys(runs["agent"]))
+        lines.append((*task, len(agents), spans(runs["run"]), ", ".join(map(str, agents))))
+    return pd.DataFrame(lines, columns=[*TASK, "number", "runs", "agents"])
+
+
+def lacking(found: Results, variations: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+    """The runs that one's own agents lack to be ranked in every task of the store.
+
+    Args:
+        variations: of each agent those that it can score; of one that is not named, all.
+
+    Returns:
+        One row an experiment: `EXPERIMENT`, `runs`, `finished` (how many there are), `command`.
+    """
+    own = [agent for agent in own_agents(found) if not agent.endswith(OWN)]
+    stored = found.runs[found.runs["stored"].astype(bool)]
+    finished = found.runs[found.runs["status"] == "finished"]
+    lines = []
+    for agent in own:
+        for task, runs in stored.groupby(TASK, observed=True):
+            keys = dict(zip(TASK, task, strict=True))
+            if keys["variation"] not in variations.get(agent, (keys["variation"],)):
+                continue
+            there = set(select(finished, keys | {"agent": agent})["run"])
+            lacks = sorted(set(runs["run"]) - there)
+            if lacks:
+                options = " ".join(f"--{name} {value}" for name, value in keys.items())
+                span = f"--run_id {lacks[0]} --restarts {lacks[-1] - lacks[0] + 1}"
+                command = f"python evaluate.py --agent {agent} {options} {span}"
+                lines.append((*task, agent, spans(lacks), len(there), command))
+    return pd.DataFrame(lines, columns=[*EXPERIMENT, "runs", "finished", "command"])
+
+
+def unlike_settings(found: Results) -> list[str]:
+    """In which settings one's own runs differ from the stored ones of their tasks, a line each."""
+    found = comparable(found)
+    experiments = found.runs[[*EXPERIMENT, "stored"]].drop_duplicates().itertuples(index=False, name=None)
+    stored: dict[tuple[object, ...], list[tuple[object, ...]]] = {}
+    own: list[tuple[object, ...]] = []
+    for *keys, is_stored in experiments:
+        if is_stored:
+            stored.setdefault(tuple(keys[:-1]), []).append(tuple(keys))
+        else:
+            own.append(tuple(keys))
+    lines: dict[str, None] = {}
+    for key in own:
+        for other in stored[key[:-1]]:
+            same = str(key[-1]).removesuffix(OWN) == other[-1]
+            for name, (mine, theirs) in differences(found.settings[key], found.settings[other]).items():
+                if name not in OF_AN_AGENT or (same and name not in ("agent", "config")):
+                    where = ", ".join(str(part) for part in key)
+                    lines[f"{where}: {name} is {mine}, in the stored runs {theirs}"] = None
+    return list(lines)

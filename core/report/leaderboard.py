@@ -1,0 +1,230 @@
+"""Leaderboards: the agents of each task, and of all tasks together, as tables and as a picture.
+
+The main metrics are the study's, NLL and MAE. An agent's name for people stands in the tables.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..metrics import METRICS
+from .aggregates import (
+    Estimate,
+    beside_reference,
+    common_runs,
+    improvability,
+    interquartile_mean,
+    paired_differences,
+    probability_of_improvement,
+    task_blocks,
+)
+from .analysis import blocks, ranks, summary, wins
+from .labels import agent_label, task_label
+from .reader import TASK
+from .styles import COLOURS
+
+__all__ = [
+    "BEATS_NOTE",
+    "BOARD_NOTE",
+    "MAIN",
+    "OVER_NOTE",
+    "PROBABILITY_NOTE",
+    "beats",
+    "groups",
+    "leaderboard",
+    "over_tasks",
+    "picture",
+    "probabilities",
+]
+
+#: The metric that ranks first.
+MAIN = ("nll", "mae")
+#: What stands under the tables of `leaderboard`, `beats`, `over_tasks`, `probabilities`.
+BOARD_NOTE = (
+    "Rank and AUC (area under the curve, with its 95 % bootstrap interval) are means over the runs that all "
+    "agents here have. Against random: runs won / tied / lost, by run id. Lower is better; the best NLL rank "
+    "comes first."
+)
+BEATS_NOTE = "Own runs with a lower area than the run of the same id of each other agent."
+OVER_NOTE = (
+    "Only agents that are in every task, and runs that all of them have. Rank (runs): a block is a run of a "
+    "task, the published way; rank (tasks): runs averaged first, a block is a task. IQM: interquartile mean "
+    "of all runs' areas beside random's mean. P: probability that a run is better than one of random, over "
+    "the tasks. Intervals: stratified bootstrap, 95 %. Improvability: 1 - best / own, mean over the tasks."
+)
+PROBABILITY_NOTE = (
+    "Probability that an own run has a lower area than one of the other agent, mean over the tasks that both "
+    "have, with its 95 % interval of the stratified bootstrap."
+)
+#: Metrics that have a zero: areas may be divided.
+_RATIO = {"nll": False, "mae": True}
+_NAMES = {metric: METRICS[metric].label for metric in MAIN}
+
+
+def groups(table: pd.DataFrame, names: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """The parts of a table that have the same values in some columns, and these values."""
+    for values, part in table.groupby(names, observed=True):
+        yield dict(zip(names, values, strict=True)), part
+
+
+def leaderboard(areas: pd.DataFrame) -> pd.DataFrame:
+    """The agents of one task, the best mean rank of the NLL first.
+
+    Args:
+        areas: of one task, as of `core.report.analysis.areas`.
+
+    Returns:
+        One row an agent: finished runs; for each main metric the mean rank and the mean area with its 95 %
+        interval over the runs that all agents have (the area over all, where they have none in common), and
+        runs won / tied / lost against random of the same id.
+    """
+    columns: dict[str, pd.Series] = {"runs": areas.groupby("agent", observed=True)["run"].nunique()}
+    shared = common_runs(areas)
+    shared = shared if len(shared) else areas
+    for metric, name in _NAMES.items():
+        of_metric = shared[shared["metric"] == metric]
+        columns[f"rank {name}"] = ranks(blocks(areas, metric).table).mean()
+        lines = summary(of_metric).set_index("agent")
+        columns[f"AUC {name}"] = lines["mean"]
+        columns[f"AUC {name} [95 %]"] = lines.apply(_with_interval, axis=1)
+    for metric, name in _NAMES.items():
+        won = wins(areas, metric).set_index("agent")
+        text = [f"{a} / {b} / {c}" for a, b, c in won[["win", "tie", "loss"]].itertuples(index=False)]
+        columns[f"against random {name}"] = pd.Series(text, won.index, dtype=object)
+    table = pd.DataFrame({name: column.rename(index=str) for name, column in columns.items()})
+    by = [*(f"rank {name}" for name in _NAMES.values()), f"AUC {_NAMES['nll']}"]
+    return table.sort_values(by).drop(columns=[f"AUC {name}" for name in _NAMES.values()])
+
+
+def _with_interval(line: pd.Series) -> str:
+    text = f"{line['mean']:.4f}"
+    return text if np.isnan(line["low"]) else f"{text} [{line['low']:.4f}, {line['high']:.4f}]"
+
+
+def beats(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
+    """How often one's own agents have a lower area than each other agent, of the runs of the same id.
+
+    Args:
+        areas: of one task.
+
+    Returns:
+        A row for each other agent, a column for each own agent and main metric: `24 / 30`.
+    """
+    columns = {}
+    others = [str(agent) for agent in areas["agent"].unique() if agent not in own]
+    for agent in own:
+        for metric, name in _NAMES.items():
+            cells = {}
+            for other in others:
+                pair = areas[areas["agent"].isin([agent, other])]
+                won = wins(pair, metric, other)[["win", "tie", "loss"]].sum()
+                cells[other] = f"{won['win']} / {won.sum()}" if won.sum() else "-"
+            columns[f"{agent_label(agent)}, {name}"] = cells
+    return pd.DataFrame(columns, index=others)
+
+
+def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
+    """The agents that are in every task, over all of these, the best mean rank of the NLL over runs first.
+
+    Returns:
+        One row an agent; for each main metric the mean rank over runs (the published way: a block is a run of
+        a task), that over tasks (runs averaged first), the interquartile mean of the areas beside random's
+        mean, and the probability that a run is better than one of random, both with their 95 % intervals;
+        for MAE the improvability.
+    """
+    columns: dict[str, Any] = {}
+    by_task = {metric: task_blocks(areas, metric).table for metric in MAIN}
+    agents = [str(agent) for agent in by_task["nll"].columns if agent in by_task["mae"].columns]
+    there = common_runs(areas[areas["agent"].isin(agents)])
+    for metric, name in _NAMES.items():
+        columns[f"rank {name} (runs)"] = ranks(blocks(there, metric).table).mean().rename(index=str)
+        columns[f"rank {name} (tasks)"] = ranks(by_task[metric][agents]).mean().rename(index=str)
+    for metric, name in _NAMES.items():
+        of_metric = there[there["metric"] == metric]
+        scores = beside_reference(there, metric, ratio=_RATIO[metric])
+        unit = "/ random" if _RATIO[metric] else "- random"
+        means = {agent: interquartile_mean(part) for agent, part in scores.groupby("agent", observed=True)}
+        columns[f"IQM {name} {unit}"] = {str(agent): _text(mean, 3) for agent, mean in means.items()}
+        columns[f"P({name} < random)"] = {
+            agent: _text(probability_of_improvement(of_metric, agent, "random"), 2)
+            for agent in agents
+            if agent != "random"
+        }
+    columns["improvability MAE"] = (
+        improvability(by_task["mae"][agents]).rename(index=str).map("{:.1%}".format)
+    )
+    table = pd.DataFrame(columns, index=agents)
+    return table.sort_values([f"rank {name} ({of})" for name in _NAMES.values() for of in ("runs", "tasks")])
+
+
+def probabilities(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
+    """The probability that a run of one's own agents is better than one of each other agent, over all tasks.
+
+    Returns:
+        A row for each other agent, a column for each own agent and main metric, with 95 % intervals.
+    """
+    others = [str(agent) for agent in areas["agent"].unique() if agent not in own]
+    columns = {}
+    for agent in own:
+        for metric, name in _NAMES.items():
+            of_metric = areas[areas["metric"] == metric]
+            found = {other: probability_of_improvement(of_metric, agent, other) for other in others}
+            columns[f"{agent_label(agent)}, {name}"] = {
+                other: "-" if np.isnan(one.value) else _text(one, 2) for other, one in found.items()
+            }
+    return pd.DataFrame(columns, index=others)
+
+
+def _text(estimate: Estimate, digits: int) -> str:
+    value, low, high = (f"{number:.{digits}f}" for number in estimate)
+    return value if np.isnan(estimate.low) else f"{value} [{low}, {high}]"
+
+
+def picture(areas: pd.DataFrame, title: str = "") -> Figure:
+    """How far the areas lie from those of random's run of the same id, for NLL and MAE: a dot for the mean of
+    each task, with its 95 % bootstrap interval.
+
+    Agents are ordered by their mean rank over tasks by NLL; those that lack a task come last, paler.
+
+    Args:
+        areas: of one variation and protocol.
+    """
+    order = _order(areas)
+    complete = set(map(str, task_blocks(areas, "nll").table.columns))
+    figure = Figure(figsize=(11, 1.6 + 0.27 * len(order)), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    tasks = list(groups(areas, TASK))
+    for panel, metric in zip(panels, MAIN, strict=True):
+        for i, (task, of_task) in enumerate(tasks):
+            lines = summary(paired_differences(of_task, metric, share=_RATIO[metric]))
+            lines = lines.set_index("agent").rename(index=str)
+            shift = 0.6 * ((i + 0.5) / len(tasks) - 0.5)
+            at = [order.index(agent) + shift for agent in lines.index]
+            factor = 100 if _RATIO[metric] else 1
+            colour, marker = COLOURS[i % len(COLOURS)], "os^Dv"[i // len(COLOURS) % 5]
+            panel.hlines(at, factor * lines["low"], factor * lines["high"], color=colour, linewidth=1.2)
+            label = task_label({name: task[name] for name in ("dataset", "query_size")})
+            panel.plot(factor * lines["mean"], at, marker, color=colour, markersize=4, label=label)
+        unit = "% of random's" if _RATIO[metric] else "less random's"
+        panel.set_xlabel(f"AUC of {METRICS[metric].label}, {unit} (left is better)", fontsize=9)
+        panel.axvline(0, color="black", linewidth=0.8)
+        panel.grid(alpha=0.3)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(range(len(order)), [agent_label(agent) for agent in order], fontsize=9)
+    for text, agent in zip(panels[0].get_yticklabels(), order, strict=True):
+        text.set_color("black" if agent in complete else "#888888")
+    panels[0].set_ylim(len(order) - 0.4, -0.6)
+    figure.suptitle(title)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _order(areas: pd.DataFrame) -> list[str]:
+    """Agents by mean rank over tasks, then those that lack a task, by their mean share of agents beaten."""
+    by_task = ranks(task_blocks(areas, "nll").table).mean().sort_values()
+    means = areas[areas["metric"] == "nll"].groupby([*TASK, "agent"], observed=True)["area"].mean().unstack()
+    rest = means.rank(axis=1, pct=True).mean().sort_values()
+    return list(dict.fromkeys([*map(str, by_task.index), *map(str, rest.index)]))

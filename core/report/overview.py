@@ -1,0 +1,111 @@
+"""The README of a store, in the form of a leaderboard, and its pictures."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .analysis import areas
+from .labels import agent_label, dataset_label, task_label
+from .leaderboard import BOARD_NOTE, OVER_NOTE, groups, leaderboard, over_tasks, picture
+from .reader import TASK, Results, spans
+from .store import SCHEMA, Key, Stored
+
+__all__ = ["pictures", "readme"]
+
+_SETTING = ["variation", "protocol"]
+
+_HEAD = f"""# Reference runs
+
+Made by `python store.py` from the files beside it; do not edit. `python compare.py --runs_folder runs` puts
+agents of one's own among these, without running any of them.
+
+`<dataset>_<variation>_<protocol>.csv.gz` holds the curves: a row for each measurement of each run, a column
+for each metric on the scaled target, with all digits of the run's own files. `.jsonl` holds the settings of
+each experiment, and of each run commit, versions, machine, seconds and, but for the oldest, the PIT histogram
+of its last round (`core/report/store.py`, schema {SCHEMA}). `python store.py --runs_folder runs` adds runs.
+
+`sarcos` has no reference: only 14,213 of its 44,484 rows could be had.
+"""
+
+
+def _setting_name(keys: Mapping[str, object]) -> str:
+    return "_".join(str(keys[name]) for name in _SETTING)
+
+
+def pictures(found: Results) -> dict[str, Figure]:
+    """By file name, one for each variation and protocol that has random and another agent."""
+    made = {}
+    for keys, part in groups(areas(found.curves), _SETTING):
+        if part["agent"].nunique() > 1 and "random" in set(part["agent"]):
+            made[f"leaderboard_{_setting_name(keys)}.png"] = picture(part, _title(keys))
+    return made
+
+
+def _title(keys: Mapping[str, object]) -> str:
+    return task_label({"variation": keys["variation"]}) + f", {keys['protocol']} protocol"
+
+
+def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
+    """The whole text, Markdown."""
+    parts = [_HEAD, "## What is there", _markdown(_contents(found)), "## Made by", _markdown(_makers(stored))]
+    drawn = pictures(found)
+    for keys, part in groups(areas(found.curves), _SETTING):
+        parts.append(f"## {_title(keys)}")
+        if (name := f"leaderboard_{_setting_name(keys)}.png") in drawn:
+            said = "AUC beside that of random's run of the same id"
+            parts += [f"![{_title(keys)}: {said}]({name})", f"{said}; grey: an agent that lacks a task."]
+        number = part[TASK].drop_duplicates().shape[0]
+        if number > 1:
+            parts += [f"### Over all {number} tasks", OVER_NOTE, _markdown(_named(over_tasks(part)))]
+        for i, (task, of_task) in enumerate(groups(part, TASK)):
+            size = f"query size {task['query_size']}"
+            parts.append(f"### {dataset_label(str(task['dataset']))}, {size}")
+            parts += [BOARD_NOTE] * (i == 0) + [_markdown(_named(leaderboard(of_task)))]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _contents(found: Results) -> pd.DataFrame:
+    """One row a task."""
+    lines = []
+    for task, runs in groups(found.runs, TASK):
+        seconds = runs[["seconds_choosing", "seconds_in_step"]].to_numpy().sum()
+        agents = runs["agent"].nunique()
+        lines.append((*task.values(), agents, spans(runs["run"]), len(runs), f"{seconds / 3600:.1f}"))
+    columns = [*(name.replace("_", " ") for name in TASK), "agents", "run ids", "runs", "core-hours"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def _makers(stored: Mapping[Key, Stored]) -> pd.DataFrame:
+    """One row a commit and machine."""
+    lines = [
+        {
+            "commit": notes["code"],
+            "results version": experiment.settings["results_version"],
+            "machine": notes.get("machine", "not noted"),
+            "device": notes["device"],
+            "Python, torch": f"{notes['python']}, {notes['torch']}",
+        }
+        for experiment in stored.values()
+        for notes in experiment.notes.values()
+    ]
+    table = pd.DataFrame(lines)
+    return table.groupby(list(table), sort=True).size().rename("runs").reset_index()
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    return table.rename(index=agent_label).rename_axis("agent").reset_index()
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """A Markdown table; texts to the left, numbers to the right."""
+    numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
+    rule = ["--:" if right else "---" for right in numeric]
+    lines = [[_cell(value) for value in line] for line in table.itertuples(index=False, name=None)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in ([*map(str, table)], rule, *lines))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.2f}"
+    return str(value).replace("|", "\\|")

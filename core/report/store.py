@@ -1,0 +1,243 @@
+"""The store of reference runs: its files, how they are read and checked, how they are written.
+
+A store is a folder. All runs of one (dataset, variation, protocol) are two files in it:
+
+- `<dataset>_<variation>_<protocol>.csv.gz`: the curves, one row a measurement: `query_size`, `agent`,
+  `run`, `labelled` (seed set and points added), and a column for each metric. Values keep all their digits:
+  they are those of the runs' files.
+- `<dataset>_<variation>_<protocol>.jsonl`: JSON lines. The first says the schema's version and what the file
+  is of. Then, for each experiment, a line with its `settings`, and for each of its runs one with what was
+  noted of it: versions, commit, machine, seconds, the last round's PIT histogram.
+"""
+
+import ast
+import gzip
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from ..errors import UserError
+from ..files import beside
+from ..metrics import METRICS, PIT_BINS
+
+__all__ = ["SCHEMA", "Key", "Stored", "differences", "in_todays_form", "read_store", "write_part"]
+
+#: Goes up when the files of a store change their form.
+SCHEMA = 1
+
+#: An experiment: dataset, variation, protocol, query size, agent.
+Key: TypeAlias = tuple[str, str, str, int, str]
+
+_SETTING = ("dataset", "variation", "protocol")
+_INTEGERS = ("query_size", "run", "labelled")
+_INDEX = ["query_size", "agent", "run", "labelled"]
+#: What a run's line must hold, and a setting without which no curve can be checked.
+_NOTED = ("code", "python", "torch", "device", "threads", "seconds_choosing", "seconds_in_step")
+_SET = ("seed_set", "budget", "results_version")
+
+
+@dataclass
+class Stored:
+    """The stored runs of one experiment.
+
+    Attributes:
+        settings: what its runs have in common.
+        curves: of each run a column for each metric, a row for each measurement, by labelled points.
+        notes: of each run what was noted of it.
+    """
+
+    settings: dict[str, Any]
+    curves: dict[int, pd.DataFrame] = field(default_factory=dict)
+    notes: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+
+def in_todays_form(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they are written now; older runs have `hidden` as a text, numbers for yes and no."""
+    today = dict(settings)
+    if isinstance(hidden := today.get("hidden"), str):
+        today["hidden"] = list(ast.literal_eval(hidden))
+    if "skip_data_check" in today:
+        today["skip_data_check"] = bool(today["skip_data_check"])
+    return today
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The settings that both have and that differ; what only one of them notes is no difference."""
+    return {name: (one[name], other[name]) for name in one if name in other and one[name] != other[name]}
+
+
+def read_store(folder: Path) -> dict[Key, Stored]:
+    """All experiments in a store.
+
+    Raises:
+        UserError: there is none, or one of its files is damaged or of another schema.
+    """
+    paths = sorted(folder.glob("*.jsonl"))
+    if lonely := {path.name.removesuffix(".csv.gz") for path in folder.glob("*.csv.gz")} - {
+        path.stem for path in paths
+    }:
+        raise UserError(f"{folder / min(lonely)}.csv.gz lacks its file {min(lonely)}.jsonl")
+    if not paths:
+        raise UserError(f"{folder} holds no stored runs (*.csv.gz, *.jsonl)")
+    return {key: stored for path in paths for key, stored in _read_part(path).items()}
+
+
+def _read_part(path: Path) -> dict[Key, Stored]:
+    """The experiments of one (dataset, variation, protocol), checked."""
+    try:
+        found = _read_lines(path)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from error
+    except KeyError as error:
+        raise _damaged(path, f"a line lacks {error}") from error
+    curves = path.with_suffix(".csv.gz")
+    try:
+        _read_curves(curves, found)
+    except (OSError, EOFError, zlib.error, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise _damaged(curves, error) from error
+    return found
+
+
+def _damaged(path: Path, reason: object) -> UserError:
+    return UserError(f"{path} cannot be used ({' '.join(str(reason).split())}): fetch it anew")
+
+
+def _read_lines(path: Path) -> dict[Key, Stored]:
+    head, *lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] or [{}]
+    if (schema := head.get("schema")) != SCHEMA:
+        raise ValueError(f"its schema is {schema}, this code reads {SCHEMA}")
+    dataset, variation, protocol = (head[name] for name in _SETTING)
+    if path.stem != f"{dataset}_{variation}_{protocol}":
+        raise ValueError(f"it says that it is of {dataset}_{variation}_{protocol}")
+    found: dict[Key, Stored] = {}
+    for line in lines:
+        key = (dataset, variation, protocol, line["query_size"], line["agent"])
+        name = f"{line['agent']}, query size {line['query_size']}"
+        if "settings" in line:
+            settings = line["settings"]
+            if key in found:
+                raise ValueError(f"{name} has two settings")
+            if lacking := [setting for setting in _SET if setting not in settings]:
+                raise ValueError(f"the settings of {name} lack {', '.join(lacking)}")
+            own = dict(zip((*_SETTING, "query_size", "agent"), key, strict=True))
+            if unlike := differences(own, settings):
+                raise ValueError(f"the settings of {name} say another {', '.join(unlike)}")
+            found[key] = Stored(settings)
+        elif key not in found or line["run"] in found[key].notes:
+            raise ValueError(f"run {line['run']} of {name} is there twice, or before its settings")
+        else:
+            found[key].notes[line["run"]] = _noted(line, f"run {line['run']} of {name}")
+    return found
+
+
+def _noted(line: dict[str, Any], name: str) -> dict[str, Any]:
+    notes = {key: value for key, value in line.items() if key not in ("query_size", "agent", "run")}
+    if lacking := [noted for noted in _NOTED if noted not in notes]:
+        raise ValueError(f"{name} lacks {', '.join(lacking)}")
+    if len(notes.get("pit", [0] * PIT_BINS)) != PIT_BINS:
+        raise ValueError(f"{name}: a PIT histogram has {PIT_BINS} bins")
+    return notes
+
+
+def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
+    """Puts the runs of a table into `found`, of which it must hold all and no others."""
+    kinds = {"agent": "str", **dict.fromkeys(_INTEGERS, "int64"), **dict.fromkeys(METRICS, "float64")}
+    table = pd.read_csv(
+        io.BytesIO(gzip.decompress(path.read_bytes())),
+        dtype=str,  # by way of texts: pandas before 3.0 reads most floats an ulp off
+        keep_default_na=False,
+        na_values=[""],
+    )
+    table = table.astype({name: kind for name, kind in kinds.items() if name in table})
+    metrics = [name for name in METRICS if name in table or METRICS[name].in_every_run]
+    if list(table) != [*_INDEX, *metrics]:
+        raise ValueError(
+            f"its columns are {', '.join(map(str, table))}, not {', '.join([*_INDEX, *metrics])}"
+        )
+    of = {key[3:]: stored for key, stored in found.items()}
+    groups: Any = table.groupby(_INDEX[:3], sort=False)
+    for (query_size, agent, run), rows in groups:
+        stored = of.get((query_size, agent))
+        name = f"run {run} of {agent}, query size {query_size}"
+        if stored is None or run not in stored.notes:
+            raise ValueError(f"{path.stem.removesuffix('.csv')}.jsonl does not have {name}")
+        curves = rows.set_index("labelled")[metrics].dropna(axis=1, how="all")
+        _check(curves, stored.settings, name)
+        stored.curves[int(run)] = curves
+    for (_, _, _, query_size, agent), stored in found.items():
+        if stored.curves.keys() != stored.notes.keys() or not stored.curves:
+            raise ValueError(f"it lacks runs of {agent}, query size {query_size}")
+
+
+def _check(curves: pd.DataFrame, settings: Mapping[str, Any], name: str) -> None:
+    """A run has every measurement once, in order, in each metric that it has."""
+    begin, budget = int(settings["seed_set"]), int(settings["budget"])
+    added = [*range(0, budget, int(settings["query_size"])), budget]
+    if curves.index.tolist() != [begin + points for points in added]:
+        raise ValueError(f"{name} does not have one row for each round")
+    lacking = [metric for metric, of in METRICS.items() if of.in_every_run and metric not in curves]
+    if curves.isna().any(axis=None) or lacking:
+        raise ValueError(f"{name} lacks values")
+
+
+def write_part(folder: Path, setting: tuple[str, str, str], stored: Mapping[Key, Stored]) -> list[Path]:
+    """Writes the two files of one (dataset, variation, protocol); the same runs give the same bytes.
+
+    Args:
+        setting: dataset, variation, protocol.
+        stored: all experiments of a store; those of others are not looked at.
+
+    Raises:
+        UserError: a file cannot be written; what was there is still there.
+    """
+    of = {key: stored[key] for key in sorted(stored) if key[:3] == setting}
+    name = "_".join(setting)
+    files = {
+        folder / f"{name}.csv.gz": gzip.compress(_table(of).to_csv(index=False).encode(), mtime=0),
+        folder / f"{name}.jsonl": "".join(
+            json.dumps(line) + "\n" for line in ({"schema": SCHEMA, **_of(setting)}, *_lines(of))
+        ).encode(),
+    }
+    try:
+        with ExitStack() as parts:
+            written = {path: parts.enter_context(beside(path)) for path in files}
+            for path, part in written.items():
+                part.write_bytes(files[path])
+            for path, part in written.items():
+                os.replace(part, path)
+    except OSError as error:
+        raise UserError(f"{folder / name}.* cannot be written: {error.strerror or error}") from error
+    return list(files)
+
+
+def _of(setting: tuple[str, str, str]) -> dict[str, str]:
+    return dict(zip(_SETTING, setting, strict=True))
+
+
+def _table(of: Mapping[Key, Stored]) -> pd.DataFrame:
+    runs = {
+        (*key[3:], run): table for key, stored in of.items() for run, table in sorted(stored.curves.items())
+    }
+    table = pd.concat(runs, names=_INDEX).reset_index()
+    return table[[*_INDEX, *(name for name in METRICS if name in table)]]
+
+
+def _lines(of: Mapping[Key, Stored]) -> Iterator[dict[str, Any]]:
+    for (*_, query_size, agent), stored in of.items():
+        experiment = {"query_size": query_size, "agent": agent}
+        yield experiment | {"settings": stored.settings}
+        for run, notes in sorted(stored.notes.items()):
+            yield experiment | {"run": run} | {name: _plain(value) for name, value in notes.items()}
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value

@@ -1,0 +1,284 @@
+"""compare.py and the statistics behind it: against slow references by hand, and on stored and own runs."""
+
+import itertools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.colors import to_hex
+from scipy import stats
+
+import compare
+from core.cli import run_script
+from core.report import plots, sections
+from core.report.adding import add_runs
+from core.report.aggregates import (
+    beside_reference,
+    common_runs,
+    improvability,
+    interquartile_mean,
+    paired_differences,
+    probability_of_improvement,
+    task_blocks,
+)
+from core.report.comparing import lacking, own_agents, unlike_settings
+from core.report.labels import agent_label
+from core.report.leaderboard import beats, leaderboard, over_tasks, picture, probabilities
+from core.report.reader import load_results
+from core.report.styles import style
+from tests.test_analysis import area_rows
+from tests.test_store import write_runs
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+
+
+def two_tasks(first: Mapping[str, list[float]], second: Mapping[str, list[float]]) -> pd.DataFrame:
+    return pd.concat([area_rows(dict(first)), area_rows(dict(second), dataset="e")])
+
+
+def test_a_task_is_a_block_of_the_runs_that_all_have() -> None:
+    table = two_tasks({"a": [1.0, 2.0, 9.0], "b": [2.0, 5.0]}, {"a": [4.0], "b": [3.0]})
+    found = task_blocks(table, "mae")
+    assert found.table.to_numpy().tolist() == [[1.5, 3.5], [4.0, 3.0]]
+    assert found.incomplete == 1
+    alone = pd.concat([table, area_rows({"c": [1.0, 2.0]})])
+    assert task_blocks(alone, "mae").left_out == ["c"]
+    assert sorted(common_runs(table)["area"]) == [1.0, 2.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_improvability_by_hand() -> None:
+    table = task_blocks(two_tasks({"a": [2.0], "b": [4.0]}, {"a": [5.0], "b": [4.0]}), "mae").table
+    assert improvability(table).to_dict() == {"a": pytest.approx((0 + 0.2) / 2), "b": pytest.approx(0.25)}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 5).map(float), min_size=2, max_size=5), min_size=1, max_size=3),
+    st.integers(0, 99),
+)
+def test_probability_of_improvement_is_that_of_all_pairs(tasks: list[list[float]], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    parts, expected = [], []
+    for i, x in enumerate(tasks):
+        y = rng.integers(6, size=len(x)).astype(float)
+        parts.append(area_rows({"a": x, "b": [*y]}, dataset=f"d{i}"))
+        won = [1.0 if p < q else 0.5 if p == q else 0.0 for p, q in itertools.product(x, y)]
+        expected.append(sum(won) / len(won))
+    table = pd.concat(parts)
+    found = probability_of_improvement(table, "a", "b")
+    assert found.value == pytest.approx(sum(expected) / len(expected))
+    assert 0 <= found.low <= found.high <= 1
+    back = probability_of_improvement(table, "b", "a")
+    assert found.value + back.value == pytest.approx(1)
+
+
+def test_intervals_are_of_the_stratified_bootstrap() -> None:
+    """Beside resampling one by one; tasks keep their number of runs."""
+    rng = np.random.default_rng(3)
+    x, y = ({"d": rng.normal(i, size=12), "e": rng.normal(i, size=7)} for i in (0, 0.5))
+    table = pd.concat([area_rows({"a": [*x[d]], "b": [*y[d]]}, dataset=d) for d in "de"])
+    improved, means = [], []
+    for _ in range(3000):
+        drawn = [(rng.choice(x[d], len(x[d])), rng.choice(y[d], len(y[d]))) for d in "de"]
+        improved.append(np.mean([(p[:, None] < q).mean() for p, q in drawn]))
+        means.append(stats.trim_mean(np.concatenate([p for p, _ in drawn]), 0.25))
+    found = probability_of_improvement(table, "a", "b")
+    np.testing.assert_allclose([found.low, found.high], np.quantile(improved, [0.025, 0.975]), atol=0.02)
+    of_a = interquartile_mean(table[table["agent"] == "a"])
+    values = np.sort(np.concatenate([x["d"], x["e"]]))
+    assert of_a.value == pytest.approx(values[4:-4].mean())  # 19 values: a quarter is 4
+    np.testing.assert_allclose([of_a.low, of_a.high], np.quantile(means, [0.025, 0.975]), atol=0.04)
+    assert found == probability_of_improvement(table, "a", "b")
+
+
+def test_a_single_run_has_no_interval() -> None:
+    table = area_rows({"a": [1.0], "random": [2.0]})
+    assert np.isnan(interquartile_mean(table[table["agent"] == "a"]).low)
+    assert np.isnan(probability_of_improvement(table, "a", "random").low)
+    assert np.isnan(probability_of_improvement(table, "a", "nobody").value)
+
+
+def test_beside_the_reference() -> None:
+    table = two_tasks({"a": [1.0, 3.0], "random": [2.0, 6.0]}, {"a": [5.0]})
+    ratio = beside_reference(table, "mae", ratio=True)
+    assert ratio.loc[ratio["agent"] == "a", "area"].tolist() == [0.25, 0.75]
+    less = beside_reference(table, "mae", ratio=False)
+    assert less.loc[less["agent"] == "a", "area"].tolist() == [-3, -1]
+    assert set(less["dataset"]) == {"d"}
+    paired = paired_differences(area_rows({"a": [1.0, 3.0, 9.0], "random": [2.0, 6.0]}), "mae", share=True)
+    assert paired["area"].tolist() == [-0.25, -0.75]
+
+
+def both(values: dict[str, list[float]], **task: object) -> pd.DataFrame:
+    return pd.concat([area_rows(values, metric, **task) for metric in ("nll", "mae")])
+
+
+def test_leaderboard_by_hand() -> None:
+    board = leaderboard(both({"random": [2.0, 4.0, 1.0], "good": [1.0, 2.0, 8.0], "own": [1.5, 5.0]}))
+    assert list(board.index) == ["good", "random", "own"]  # by rank, over runs 1 and 2
+    assert board["rank NLL"].tolist() == [1.0, 2.5, 2.5]
+    assert board["runs"].tolist() == [3, 3, 2]
+    assert board.loc["good", "AUC NLL [95 %]"].startswith("1.5000 [1.0000, 2.0000]")  # run 3 is not all's
+    assert board.loc["good", "against random MAE"] == "2 / 0 / 1"
+    assert board.loc["own", "against random MAE"] == "1 / 0 / 1"
+    won = beats(both({"random": [2.0, 4.0], "good": [1.0, 2.0], "own": [1.5, 5.0]}), ["own"])
+    assert won["Own, NLL"].to_dict() == {"random": "1 / 2", "good": "0 / 2"}
+
+
+def test_over_tasks_by_hand() -> None:
+    """Averaged first, `b` wins one task of two; by runs, two of three blocks."""
+    table = pd.concat(
+        [
+            both({"random": [3.0, 3.0], "a": [1.0, 2.9], "b": [2.0, 2.0]}),
+            both({"random": [3.0], "a": [2.0], "b": [1.0]}, dataset="e"),
+            both({"random": [3.0], "a": [1.0], "b": [2.0], "lone": [0.1]}, dataset="f"),
+        ]
+    )
+    board = over_tasks(table)
+    assert list(board.index) == ["a", "b", "random"]
+    assert board["rank MAE (runs)"].to_dict() == {"a": 1.5, "b": 1.5, "random": 3.0}
+    assert board["rank MAE (tasks)"].to_dict() == pytest.approx({"a": 4 / 3, "b": 5 / 3, "random": 3.0})
+    assert board.loc["a", "P(MAE < random)"].startswith("1.00")
+    assert board.loc["random", "P(MAE < random)"] != board.loc["random", "P(MAE < random)"]  # NaN
+    assert board.loc["a", "improvability MAE"] == f"{(0 + 0.5 + 0) / 3:.1%}"
+    better = probabilities(table, ["a"])
+    assert better.loc["lone", "A, MAE"] == "0.00"
+    assert set(better.index) == {"random", "b", "lone"}
+
+
+def test_picture_has_a_dot_for_each_task_and_agent() -> None:
+    table = pd.concat(
+        [
+            both({"random": [3.0, 3.0], "coreset": [1.0, 2.9], "bald": [2.0, 2.0]}),
+            both({"random": [3.0, 1.0], "coreset": [2.0, 1.0]}, dataset="e"),
+        ]
+    )
+    figure = picture(table, "x")
+    for panel in figure.axes:
+        dots = [len(line.get_xdata()) for line in panel.get_lines()[:-1]]
+        assert dots == [2, 1]
+    labels = {text.get_text(): to_hex(text.get_color()) for text in figure.axes[0].get_yticklabels()}
+    assert labels == {"CoreSet": "#000000", "Random": "#000000", "BALD": "#888888"}
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """A runs folder with an own agent, and a store."""
+    for agent in ("random", "coreset", "bald"):
+        write_runs(tmp_path / "made", agent, (1, 2, 3, 4, 5, 6))
+    write_runs(tmp_path / "made", "random", (1, 2), query_size=6)
+    add_runs(tmp_path / "store", tmp_path / "made")
+    write_runs(tmp_path / "runs", "mine", (2, 3), lr=0.01)
+    return tmp_path / "runs", tmp_path / "store"
+
+
+def test_what_an_own_agent_lacks_and_where_settings_differ(folders: tuple[Path, Path]) -> None:
+    found = load_results(*folders)
+    assert own_agents(found) == ["mine"]
+    lacks = lacking(found, {})
+    assert lacks["runs"].tolist() == ["1, 4-6", "1-2"]
+    assert lacks["finished"].tolist() == [2, 0]
+    assert lacks["command"][0] == (
+        "python evaluate.py --agent mine --dataset diabetes --variation nf --protocol published"
+        " --query_size 4 --run_id 1 --restarts 6"
+    )
+    assert lacking(found, {"mine": ("gauss",)}).empty  # it cannot score the flow
+    assert unlike_settings(found) == [
+        "diabetes, nf, published, 4, mine: lr is 0.01, in the stored runs 0.001"
+    ]
+
+
+def test_command_and_page(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, store = folders
+    (runs / "Diabetes/4/Mine/run_7").mkdir()
+    write_runs(runs, "mine", (1,), dataset="nowhere")
+    out = tmp_path / "compare.html"
+    compare.main(["--runs_folder", str(runs), "--store", str(store), "--out", str(out)])
+    printed = capsys.readouterr().out
+    text = out.read_text()
+    for said in (
+        "> Mine",
+        "lr is 0.01, in the stored runs 0.001",
+        "Mine lacks runs 1, 4-6 of Diabetes, normalizing flow, query size 4: python evaluate.py --agent mine",
+        "Nowhere, normalizing flow, query size 4: the store has no runs of it",
+        "unfinished runs: 1",
+        "Over all: published protocol, 1 task",
+    ):
+        assert said in printed
+        assert said.replace(">", "&gt;") in text
+    assert re.search(r"Random +\d+ / 2", printed)
+    assert 'id="curves_diabetes_nf_q4"' in text
+    assert text.count("<svg") == 1
+    assert "<script" not in text
+
+
+def test_own_agents_are_drawn_in_front(folders: tuple[Path, Path]) -> None:
+    found = load_results(*folders)
+    figure = dict(sections.learning_curves(found))["curves_diabetes_nf_q4"]
+    for panel in figure.axes:
+        named = {str(line.get_label()): line for line in panel.get_lines() if line.get_label()[0] != "_"}
+        own, others = named.pop("Mine (2)"), [*named.values()]
+        assert own.get_color() == style("mine")["color"]
+        assert len(others) == 3
+        for line in others:
+            assert line.get_alpha() < 1
+            assert line.get_zorder() < own.get_zorder()
+            assert line.get_linewidth() < own.get_linewidth()
+        assert not panel.collections
+
+
+def test_the_legend_of_many_agents_is_whole() -> None:
+    names = [f"agent_{i}" for i in range(30)]
+    rows = [(n, r, x, m, 1.0) for n in names for r in (1,) for x in (0, 1) for m in ("mae", "nll", "crps")]
+    curves = pd.DataFrame(rows, columns=["agent", "run", "labelled", "metric", "value"])
+    figure = plots.learning_curves(curves)
+    figure.draw_without_rendering()
+    extent = figure.legends[0].get_window_extent()
+    assert extent.y0 >= 0
+    assert extent.x1 <= figure.bbox.x1
+    assert len(figure.legends[0].get_texts()) == 30
+
+
+def test_an_own_name_of_a_stored_agent() -> None:
+    assert agent_label("balsa_emd (own)") == "BALSA EMD (own)"
+
+
+def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    compare.main(["--list_reference"])
+    printed = capsys.readouterr().out
+    assert re.search(r"diabetes +nf +corrected +5 +2\d+ +1-30", printed)
+    assert re.search(r"pakinsons +nf +corrected +50 +2\d+ +1-10", printed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--runs_folder", "nowhere"], "nowhere has no finished runs: it is not there, nor its sisters"),
+        (["--runs_folder", "."], "has no finished runs: none but stored ones"),
+        (["--store", "."], ". holds no stored runs"),
+        (["--runs_folder", "other"], "other has runs of no task in the store: --list_reference shows them"),
+        (["--out"], "expected one argument"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_runs(tmp_path / "other", "random", (1,), dataset="nowhere")
+    with pytest.raises(SystemExit) as left:
+        run_script(lambda: compare.main(arguments))
+    assert left.value.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1

@@ -1,0 +1,298 @@
+"""The store of reference runs: what is in the repository, what is written and read again, what is refused."""
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import store as script
+from core.cli import run_script
+from core.errors import UserError
+from core.metrics import METRICS
+from core.report.adding import add_runs
+from core.report.reader import OWN, load_results
+from core.report.store import SCHEMA, in_todays_form, read_store
+from core.runs.settings import read_meta, write_meta
+from tests.synthetic_runs import BUDGET, write_experiment
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+
+
+def write_runs(
+    folder: Path,
+    agent: str = "random",
+    run_ids: tuple[int, ...] = (1, 2),
+    *,
+    dataset: str = "diabetes",
+    query_size: int = 4,
+    **changes: object,
+) -> Path:
+    """Runs with all that a real run's settings say and that the store asks for."""
+    made = write_experiment(folder, agent, run_ids, dataset=dataset, query_size=query_size)
+    settings = {"budget": BUDGET, "results_version": 3, "lr": 0.001, "hidden": [32, 64]} | changes
+    noted = {
+        "data_folder": "/home/me",
+        "code": "abc",
+        "python": "3",
+        "torch": "2",
+        "device": "cpu",
+        "threads": 1,
+    }
+    for path in [made / "settings.txt", *made.glob("run_*/meta.txt")]:
+        run = {"run_id": path.parent.name[4:], **noted} if path.name == "meta.txt" else {}
+        write_meta(path, {**read_meta(path), **settings, **run})
+    return made
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """A store of two agents with two runs each."""
+    for agent in ("random", "coreset"):
+        write_runs(tmp_path / "runs", agent)
+    add_runs(tmp_path / "store", tmp_path / "runs")
+    return tmp_path / "store"
+
+
+def test_the_stores_files_are_of_its_schema() -> None:
+    """Read here without the reader: columns, types, duplicates, gaps, one setting an experiment."""
+    tables = sorted(RESULTS.glob("*.csv.gz"))
+    assert len(tables) >= 4
+    assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 30 * 2**20
+    for path in tables:
+        table = pd.read_csv(path)
+        assert list(table) == ["query_size", "agent", "run", "labelled", *METRICS]
+        assert (table[["query_size", "run", "labelled"]].dtypes == "int64").all()
+        assert (table[list(METRICS)].dtypes == "float64").all()
+        assert not table.isna().any(axis=None)
+        assert not table.duplicated(["query_size", "agent", "run", "labelled"]).any()
+        lines = [
+            json.loads(line) for line in path.with_name(f"{path.name[:-7]}.jsonl").read_text().splitlines()
+        ]
+        assert lines[0]["schema"] == SCHEMA
+        settings = [line for line in lines if "settings" in line]
+        assert len({(line["query_size"], line["agent"]) for line in settings}) == len(settings)
+        runs = {(line["query_size"], line["agent"], line["run"]) for line in lines if "run" in line}
+        assert runs == set(table[["query_size", "agent", "run"]].itertuples(index=False, name=None))
+        of = {(line["query_size"], line["agent"]): line["settings"] for line in settings}
+        for (size, agent, _), rows in table.groupby(["query_size", "agent", "run"]):  # type: ignore[misc]
+            begin, budget = of[size, agent]["seed_set"], of[size, agent]["budget"]
+            assert sorted(rows["labelled"] - begin) == sorted({*range(0, budget, size), budget})
+
+
+def test_the_reference_is_read_as_runs_are() -> None:
+    found = load_results(None, RESULTS)
+    assert found.runs["stored"].all()
+    assert set(found.runs["status"]) == {"finished"}
+    assert found.problems.empty
+    counts = found.runs.groupby(["dataset", "protocol", "query_size"])["agent"].nunique()
+    assert counts["diabetes", "corrected", 5] >= 23
+    assert counts["pakinsons", "corrected", 50] >= 23
+    assert "sarcos" not in set(found.runs["dataset"])
+    assert "`sarcos` has no reference: only 14,213 of its 44,484" in (RESULTS / "README.md").read_text()
+
+
+def test_every_digit_is_kept(tmp_path: Path, stored: Path) -> None:
+    """What is read from the store is what is read from the runs themselves: all tables but where they lie."""
+    of_runs, of_store = load_results(tmp_path / "runs"), load_results(None, stored)
+    for one, other in zip(of_runs[:2], of_store[:2], strict=True):
+        order = list(one.columns[:-1])
+        one, other = (
+            table.astype({"agent": str}).sort_values(order, ignore_index=True) for table in (one, other)
+        )
+        pd.testing.assert_frame_equal(one, other, check_exact=True, check_categorical=False)
+    assert not of_runs.runs["stored"].any()
+    assert "/home/me" not in (stored / "diabetes_nf_published.jsonl").read_text()
+
+
+def test_adding_goes_on_and_the_same_runs_give_the_same_bytes(tmp_path: Path, stored: Path) -> None:
+    before = {path.name: path.read_bytes() for path in stored.glob("diabetes*")}
+    done = add_runs(stored, tmp_path / "runs")
+    assert (done.added, done.there) == ({}, 4)
+    assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
+    write_runs(tmp_path / "more", "random", (1, 2, 5))
+    (tmp_path / "more/Diabetes/4/Random/run_9").mkdir()
+    done = add_runs(stored, tmp_path / "more")
+    assert list(done.added.values()) == ["5"]
+    assert (done.there, done.unfinished) == (2, 1)
+    assert len(load_results(None, stored).runs) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr": 0.01}, r"Random/run_3 was made with lr 0.01, not 0.001 as in the store"),
+        ({"results_version": 4}, "results_version 4, not 3 as in the store"),
+    ],
+)
+def test_unlike_runs_are_refused(
+    tmp_path: Path, stored: Path, changes: dict[str, object], message: str
+) -> None:
+    before = {path.name: path.read_bytes() for path in stored.glob("diabetes*")}
+    write_runs(tmp_path / "other", "random", (3,), **changes)
+    with pytest.raises(UserError, match=message):
+        add_runs(stored, tmp_path / "other")
+    assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
+
+
+def test_an_agent_that_was_trained_otherwise_is_refused(tmp_path: Path, stored: Path) -> None:
+    write_runs(tmp_path / "other", "bald", (3,), lr=0.01)
+    with pytest.raises(UserError, match=r"bald has lr 0.01, not 0.001 as (random|coreset) has there"):
+        add_runs(stored, tmp_path / "other")
+    write_runs(tmp_path / "raised", "bald", (3,), dropout=0.05)  # an agent's own
+    assert list(add_runs(stored, tmp_path / "raised").added.values()) == ["3"]
+
+
+def test_other_values_of_a_stored_run_are_refused(tmp_path: Path, stored: Path) -> None:
+    path = tmp_path / "runs/Diabetes/4/Coreset/run_2/accuracies.csv"
+    path.write_text(path.read_text().replace("0,0.", "0,1.", 1))
+    with pytest.raises(UserError, match="run_2 has other values than the store has"):
+        add_runs(stored, tmp_path / "runs")
+
+
+def test_settings_of_older_runs() -> None:
+    old = {"hidden": "(32, 64, 128)", "skip_data_check": 0, "lr": 0.1}
+    assert in_todays_form(old) == {"hidden": [32, 64, 128], "skip_data_check": False, "lr": 0.1}
+
+
+def edit_lines(path: Path, edit: Callable[[list[str]], list[str]]) -> None:
+    """Changes the text lines of one of a store's files."""
+    read = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    text = "".join(edit(read.splitlines(keepends=True)))
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+
+
+CSV, JSONL = "diabetes_nf_published.csv.gz", "diabetes_nf_published.jsonl"
+DAMAGES: dict[str, tuple[str, Callable[[list[str]], list[str]]]] = {
+    "its schema is 99, this code reads 1": (JSONL, lambda t: [t[0].replace(": 1,", ": 99,"), *t[1:]]),
+    "its schema is None": (JSONL, lambda t: []),
+    "says that it is of pakinsons": (JSONL, lambda t: [t[0].replace("diabetes", "pakinsons"), *t[1:]]),
+    "has two settings": (JSONL, lambda t: [*t[:2], *t[1:]]),
+    "is there twice": (JSONL, lambda t: [*t, t[-1]]),
+    "Unterminated string": (JSONL, lambda t: [*t[:-1], t[-1][:20]]),
+    "lack budget": (JSONL, lambda t: [line.replace('"budget"', '"x"') for line in t]),
+    "lacks torch": (JSONL, lambda t: [line.replace('"torch"', '"x"') for line in t]),
+    "another agent": (
+        JSONL,
+        lambda t: [line.replace('"settings": {"agent": "random', '"settings": {"agent": "x') for line in t],
+    ),
+    ".jsonl does not have run 2 of random": (JSONL, lambda t: t[:-1]),
+    "its columns are": (CSV, lambda t: [t[0].replace("mae", "mea"), *t[1:]]),
+    "does not have one row for each round": (CSV, lambda t: [*t[:3], *t[4:]]),
+    "one row for each round": (CSV, lambda t: [*t, t[-1]]),
+    "lacks values": (CSV, lambda t: [*t[:-1], ",".join([*t[-1].split(",")[:4], "", *t[-1].split(",")[5:]])]),
+    "could not convert": (CSV, lambda t: [*t[:-1], t[-1].replace("0.", "o.")]),
+    "invalid literal": (CSV, lambda t: [*t[:-1], "4.5" + t[-1][1:]]),
+    "it lacks runs of coreset": (CSV, lambda t: [t[0], *(line for line in t[1:] if "coreset,1" not in line)]),
+}
+
+
+@pytest.mark.parametrize("message", DAMAGES)
+def test_a_damaged_store_is_one_line(stored: Path, message: str) -> None:
+    name, edit = DAMAGES[message]
+    edit_lines(stored / name, edit)
+    with pytest.raises(UserError) as told:
+        read_store(stored)
+    assert message in str(told.value)
+    assert str(stored) in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_cut_and_lonely_files(stored: Path, tmp_path: Path) -> None:
+    whole = (stored / CSV).read_bytes()
+    for content in (whole[:200], b"", b"no gzip", whole[:-9] + b"123456789"):
+        (stored / CSV).write_bytes(content)
+        with pytest.raises(UserError, match=rf"{CSV} cannot be used .*: fetch it anew"):
+            read_store(stored)
+    (stored / CSV).unlink()
+    with pytest.raises(UserError, match=rf"{CSV} cannot be used"):
+        read_store(stored)
+    (stored / CSV).write_bytes(whole)
+    (stored / JSONL).unlink()
+    with pytest.raises(UserError, match=f"lacks its file {JSONL}"):
+        read_store(stored)
+    with pytest.raises(UserError, match="holds no stored runs"):
+        read_store(tmp_path / "nowhere")
+
+
+def test_a_metric_that_older_runs_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METRICS, "crps", replace(METRICS["crps"], in_every_run=False))
+    old = write_runs(tmp_path / "runs", "random", (1, 2))
+    (old / "run_1/crps.csv").unlink()
+    add_runs(tmp_path / "store", tmp_path / "runs")
+    curves = load_results(None, tmp_path / "store").curves
+    assert set(curves.loc[curves["metric"] == "crps", "run"]) == {2}
+    assert set(curves.loc[curves["metric"] == "mae", "run"]) == {1, 2}
+
+
+def test_own_runs_beside_stored_ones(tmp_path: Path, stored: Path) -> None:
+    """Equal ones are the stored ones, others of that agent get another name, other lengths are left out."""
+    shutil.copytree(tmp_path / "runs", tmp_path / "own")
+    path = tmp_path / "own/Diabetes/4/Coreset/run_2/accuracies.csv"
+    path.write_text(path.read_text().replace("0,0.", "0,1.", 1))
+    mine = write_runs(tmp_path / "own", "mine", (1, 2, 3, 4, 5, 6))
+    for file in mine.glob("run_3/*.csv"):
+        file.write_text("\n".join(file.read_text().splitlines()[:-4]))
+    found = load_results(tmp_path / "own", stored)
+    own = found.runs[~found.runs["stored"]]
+    assert set(own["agent"]) == {f"coreset{OWN}", "mine"}
+    assert own.loc[own["status"] == "damaged", "run"].tolist() == [3]
+    assert "50 to 58 labelled points, not 50 to 62" in found.problems["problem"].item()
+    assert sorted(found.runs.loc[found.runs["stored"], "agent"]) == ["coreset"] * 2 + ["random"] * 2
+    assert found.settings["diabetes", "nf", "published", 4, "mine"]["lr"] == 0.001
+
+
+def test_the_script_adds_and_writes_the_readme(
+    tmp_path: Path, stored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_runs(tmp_path / "more", "bald", (1, 2))
+    script.main(["--runs_folder", str(tmp_path / "more"), "--store", str(stored)])
+    printed = capsys.readouterr().out
+    assert "added diabetes nf published 4 bald: runs 1-2" in printed
+    assert "6 runs in" in printed
+    text = (stored / "README.md").read_text()
+    assert "| diabetes | nf | published | 4 | 3 | 1-2 | 6 |" in text
+    assert "leaderboard_nf_published.png" in text
+    assert (stored / "leaderboard_nf_published.png").read_bytes().startswith(b"\x89PNG")
+    before = {path.name: path.read_bytes() for path in stored.glob("*[!k]")}
+    script.main(["--store", str(stored)])
+    assert {path.name: path.read_bytes() for path in stored.glob("*[!k]")} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--runs_folder", "nowhere"], "--runs_folder nowhere has no finished runs"),
+        (["--store", "nowhere"], "nowhere holds no stored runs"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = arguments if "--store" in arguments else [*arguments, "--store", "new"]
+    with pytest.raises(SystemExit) as left:
+        run_script(lambda: script.main(arguments))
+    assert left.value.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.rglob("*.csv.gz"))
+
+
+def test_values_that_are_not_finite(tmp_path: Path) -> None:
+    folder = write_runs(tmp_path / "runs", "random", (1,))
+    path = folder / "run_1/likelihoods.csv"
+    path.write_text(path.read_text().rsplit(",", 1)[0] + ",inf\n")
+    add_runs(tmp_path / "store", tmp_path / "runs")
+    curves = load_results(None, tmp_path / "store").curves
+    assert np.isinf(curves.loc[curves["metric"] == "nll", "value"]).sum() == 1

@@ -22,7 +22,7 @@ help:  ## list the targets
 
 install: .venv/.installed  ## make .venv with the tested releases of all dependencies
 
-# The table comes with the extra `data`: no download. A leaderboard line and stored agents' curves belong here.
+# The table comes with the extra `data`: no download.
 demo: .venv/.installed  ## compare three agents on diamonds, with a picture: two minutes
 	$(DEMO) --agent random
 	$(DEMO) --agent coreset

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from skactiveml.base import SkactivemlRegressor
+from skactiveml.pool import GreedySamplingTarget, GreedySamplingX
 from torch import Tensor
 
 from agents import features, selections
@@ -334,3 +337,34 @@ def test_agents_name_their_features_and_selection(variation: str) -> None:
     np.testing.assert_allclose(covariance, np.cov(means.T, bias=True), rtol=1e-9, atol=1e-15)
     expected = selections.determinant(of_x, 5, 1e-3).tolist()
     assert choose("batchbald", state, CORRECTED).tolist() == expected
+
+
+class Told(SkactivemlRegressor):
+    """Predicts what the model of a state predicts; never fitted."""
+
+    def __init__(self, state: Any) -> None:
+        super().__init__(missing_label=np.nan)
+        self.state = state
+
+    def fit(self, x: Any, y: Any, sample_weight: Any = None) -> "Told":
+        return self
+
+    def predict(self, x: Any) -> np.ndarray:
+        return self.state.classifier(torch.as_tensor(x, dtype=torch.float32)).mean.double().numpy()
+
+
+@pytest.mark.parametrize("name", ["gsx", "gsy", "igs"])
+def test_greedy_sampling_beside_scikit_activeml(name: str) -> None:
+    """A second opinion: the first point of a batch, which no guess of a label precedes."""
+    state = make_state("gauss", PROTOCOLS["corrected"], pool=30)
+    x = torch.cat([state.x_labeled, state.x_unlabeled]).double().numpy()
+    unknown = np.full(len(state.x_unlabeled), np.nan)
+    y = np.concatenate([state.y_labeled.double().numpy(), unknown])
+    if name == "gsx":
+        chosen = GreedySamplingX(random_state=0).query(x, y, batch_size=5)
+    else:
+        method = {"gsy": "GSy", "igs": "GSi"}[name]
+        other = GreedySamplingTarget(method=method, random_state=0)
+        chosen = other.query(x, y, Told(state), fit_reg=False, batch_size=1)
+    expected = (chosen - len(state.x_labeled)).tolist()
+    assert choose(name, state, PROTOCOLS["corrected"], len(expected)).tolist() == expected

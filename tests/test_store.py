@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,7 +81,8 @@ def test_the_stores_files_are_of_its_schema() -> None:
         runs = {(line["query_size"], line["agent"], line["run"]) for line in lines if "run" in line}
         assert runs == set(table[["query_size", "agent", "run"]].itertuples(index=False, name=None))
         of = {(line["query_size"], line["agent"]): line["settings"] for line in settings}
-        for (size, agent, _), rows in table.groupby(["query_size", "agent", "run"]):  # type: ignore[misc]
+        groups: Any = table.groupby(["query_size", "agent", "run"])
+        for (size, agent, _), rows in groups:
             begin, budget = of[size, agent]["seed_set"], of[size, agent]["budget"]
             assert sorted(rows["labelled"] - begin) == sorted({*range(0, budget, size), budget})
 
@@ -130,9 +132,7 @@ def test_adding_goes_on_and_the_same_runs_give_the_same_bytes(tmp_path: Path, st
         ({"results_version": 4}, "results_version 4, not 3 as in the store"),
     ],
 )
-def test_unlike_runs_are_refused(
-    tmp_path: Path, stored: Path, changes: dict[str, object], message: str
-) -> None:
+def test_unlike_runs_are_refused(tmp_path: Path, stored: Path, changes: dict[str, Any], message: str) -> None:
     before = {path.name: path.read_bytes() for path in stored.glob("diabetes*")}
     write_runs(tmp_path / "other", "random", (3,), **changes)
     with pytest.raises(UserError, match=message):

@@ -122,10 +122,8 @@ def test_leaderboard_by_hand() -> None:
     board = leaderboard(both({"random": [2.0, 4.0, 1.0], "good": [1.0, 2.0, 8.0], "own": [1.5, 5.0]}))
     assert list(board.index) == ["good", "random", "own"]  # by rank, over runs 1 and 2
     assert board["rank NLL"].tolist() == [1.0, 2.5, 2.5]
-    assert board["runs"].tolist() == [3, 3, 2]  # run 3 is not all's, and so in no area
-    assert str(board.loc["good", "AUC NLL [95 %]"]).startswith(
-        "1.5000 [1.0000, 2.0000]"
-    )  # run 3 is not all's
+    assert board["runs"].tolist() == [3, 3, 2]
+    assert str(board.loc["good", "AUC NLL [95 %]"]) == "1.5000 [1.0000, 2.0000]"  # run 3 is not all's
     assert board.loc["good", "against random MAE"] == "2 / 0 / 1"
     assert board.loc["own", "against random MAE"] == "1 / 0 / 1"
     won = beats(both({"random": [2.0, 4.0], "good": [1.0, 2.0], "own": [1.5, 5.0]}), ["own"])
@@ -146,7 +144,7 @@ def test_over_tasks_by_hand() -> None:
     assert board["rank MAE (runs)"].to_dict() == {"a": 1.5, "b": 1.5, "random": 3.0}
     assert board["rank MAE (tasks)"].to_dict() == pytest.approx({"a": 4 / 3, "b": 5 / 3, "random": 3.0})
     assert str(board.loc["a", "P(MAE < random)"]).startswith("1.00")
-    assert board["P(MAE < random)"].isna().to_dict() == {"a": False, "b": False, "random": True}
+    assert pd.isna(board["P(MAE < random)"]["random"])
     assert board.loc["a", "improvability MAE"] == f"{(0 + 0.5 + 0) / 3:.1%}"
     better = probabilities(table, ["a"])
     assert better.loc["lone", "A, MAE"] == "0.00"
@@ -162,7 +160,7 @@ def test_picture_has_a_dot_for_each_task_and_agent() -> None:
     )
     figure = picture(table, "x")
     for panel in figure.axes:
-        dots = [len(np.asarray(line.get_xdata())) for line in panel.get_lines()[:-1]]
+        dots = [np.size(line.get_xdata()) for line in panel.get_lines()[:-1]]
         assert dots == [2, 1]
     labels = {text.get_text(): to_hex(text.get_color()) for text in figure.axes[0].get_yticklabels()}
     assert labels == {"CoreSet": "#000000", "Random": "#000000", "BALD": "#888888"}

@@ -81,9 +81,8 @@ def test_the_stores_files_are_of_its_schema() -> None:
         runs = {(line["query_size"], line["agent"], line["run"]) for line in lines if "run" in line}
         assert runs == set(table[["query_size", "agent", "run"]].itertuples(index=False, name=None))
         of = {(line["query_size"], line["agent"]): line["settings"] for line in settings}
-        keys: Any
-        for keys, rows in table.groupby(["query_size", "agent", "run"]):
-            size, agent, _ = keys
+        groups: Any = table.groupby(["query_size", "agent", "run"])
+        for (size, agent, _), rows in groups:
             begin, budget = of[size, agent]["seed_set"], of[size, agent]["budget"]
             assert sorted(rows["labelled"] - begin) == sorted({*range(0, budget, size), budget})
 

@@ -2,8 +2,8 @@
 
 Agarwal et al., *Deep Reinforcement Learning at the Edge of the Statistical Precipice*, 2021, arXiv
 2108.13264. Intervals are of the percentile bootstrap, stratified: runs are drawn within each task. Their
-package, rliable 1.2.0, does not run here: it wants arch < 8, which cannot be imported beside pandas 3, and it
-draws from numpy's global generator, whatever it is given.
+package, rliable 1.2.0, does not run here: it wants arch < 8, which cannot be imported beside pandas 3; with
+arch 8 its bootstrap raises a TypeError; and it draws from numpy's global generator, whatever it is given.
 """
 
 from typing import NamedTuple

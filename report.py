@@ -15,6 +15,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from core import util
 from core.cli import ArgumentParser, run_script
 from core.errors import UserError
 from core.files import write_file
@@ -91,7 +92,11 @@ def overview(found: Results, runs_folder: Path) -> str:
 
 def page(found: Results, runs_folder: Path) -> str:
     """The whole page."""
-    contents = {section.heading: content_of(section, found) for section in SECTIONS.values()}
+    contents = {}
+    with util.tqdm(SECTIONS.values(), desc="drawing") as bar:
+        for section in bar:
+            bar.set_postfix_str(section.heading)
+            contents[section.heading] = content_of(section, found)
     parts = [(heading, content) for heading, content in contents.items() if content]
     links = "".join(f'<a href="#s{i}">{html.escape(heading)}</a>' for i, (heading, _) in enumerate(parts))
     body = "\n".join(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core import util
 from core.cli import ArgumentParser, run_script
 from core.errors import UserError
 from core.files import write_file
@@ -54,7 +55,11 @@ def overview(found: Results, runs_folder: Path) -> str:
 
 def page(found: Results, runs_folder: Path) -> str:
     """The whole page."""
-    contents = {section.heading: content_of(section, found) for section in SECTIONS.values()}
+    contents = {}
+    with util.tqdm(SECTIONS.values(), desc="drawing") as bar:
+        for section in bar:
+            bar.set_postfix_str(section.heading)
+            contents[section.heading] = content_of(section, found)
     parts = [(heading, content) for heading, content in contents.items() if content]
     lacking = ", ".join(heading for heading, content in contents.items() if not content)
     end = f"Not here, as the runs give none of it: {html.escape(lacking)}." if lacking else ""

@@ -140,6 +140,14 @@ def collect(args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]
             aggregate(folder)
 
 
+def print_results(args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]]]) -> None:
+    """Where the results are: a line a protocol and variation, as each has a folder beside the others."""
+    beside = args.runs_folder.parent
+    folders = (experiment.folder(args.runs_folder).relative_to(beside) for experiment, _ in left)
+    for name in sorted({folder.parts[0] for folder in folders}):
+        print(f"results: {beside / name}")
+
+
 def report(failures: Sequence[driver.Failure], groups: int) -> None:
     if failures:
         print(f"groups that have failed: {len(failures)} of {groups}", file=sys.stderr)
@@ -167,6 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runs = sum(len(ids) for _, ids in left)
     if not runs:
         print("all runs are finished")
+        print_results(args, left)
         return 0
     util.tqdm.unattended = util.is_cluster
     with driver.connected(args.address) as ray:
@@ -189,6 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     report(failures, len(groups))
     print(f"groups finished: {len(groups) - len(failures)} of {len(groups)}")
+    print_results(args, left)
     return int(bool(failures))
 
 

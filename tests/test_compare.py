@@ -253,8 +253,10 @@ def test_an_own_name_of_a_stored_agent() -> None:
 def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     compare.main(["--list_reference"])
     printed = capsys.readouterr().out
-    assert re.search(r"diabetes +nf +corrected +5 +2\d+ +1-30", printed)
-    assert re.search(r"pakinsons +nf +corrected +50 +2\d+ +1-10", printed)
+    for task in (r"diabetes +nf +corrected +5 +(\d+) +1-30", r"pakinsons +nf +corrected +50 +(\d+) +1-10"):
+        found = re.search(task, printed)
+        assert found
+        assert int(found[1]) >= 25
 
 
 @pytest.mark.parametrize(

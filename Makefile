@@ -24,7 +24,7 @@ install: .venv/.installed  ## make .venv with the tested releases of all depende
 demo: .venv/.installed  ## compare random and balsa_emd on a small data set, with a plot
 	$(DEMO) --agent random
 	$(DEMO) --agent balsa_emd
-	$(PY) -m core.plots --dataset diabetes --query_size 5 --runs_folder demo/runs --out demo/learning_curve.png
+	$(PY) -m core.report.plots --dataset diabetes --query_size 5 --runs_folder demo/runs --out demo/learning_curve.png
 	$(PY) report.py --runs_folder demo/runs --out demo/report.html
 	@echo "Results:"
 	@find demo -name "*.csv" -not -path "*/run_*" | sort
@@ -41,7 +41,8 @@ lint: .venv/.installed-dev
 	$(PY) -m ruff format --check
 
 types: .venv/.installed-dev
-	$(PY) -m mypy core agents
+	$(PY) -m mypy core agents datasets tests *.py
+	MYPYPATH=benchmarks $(PY) -m mypy benchmarks
 
 format: .venv/.installed-dev  ## format the code and sort its imports
 	$(PY) -m ruff check --fix-only --quiet

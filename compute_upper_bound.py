@@ -8,25 +8,16 @@ The results lie in runs/<Dataset>/UpperBound/, one row an epoch; the last row is
 import argparse
 import signal
 from collections.abc import Sequence
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 # Ctrl-C while the modules below are loaded, which takes seconds, ends without a traceback.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-import torch
-
 import core
-from core import results, util
 from core.cli import ArgumentParser, add_experiment_arguments, at_least, pick_device, run_script, set_threads
-from core.config import load_config
-from core.provenance import RESULTS_VERSION, provenance
-from core.restarts import run_restarts
-from core.training import Fitting
-from core.upper_bound import UpperBound
-from core.util import tqdm
+from core.runs.tables import read_curves
+from core.upper_bound import EPOCH_LIMIT
 from datasets import DATASETS
 
 
@@ -37,54 +28,24 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_experiment_arguments(parser, restarts=15)
-    parser.add("epoch_limit", 1000, "most epochs, for trials", type=at_least(1))
+    parser.add("epoch_limit", EPOCH_LIMIT, "most epochs, for trials", type=at_least(1))
     args = parser.parse_args(arguments)
     if not args.dataset:
         parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
     return args
 
 
-def make_environment(args: argparse.Namespace, run_id: int, device: torch.device) -> UpperBound:
-    seeds = core.Seeds(run_id, pool_seed=args.pool_seed, model_seed=args.model_seed)
-    dataset = DATASETS[args.dataset](args.data_folder, seeds, skip_data_check=bool(args.skip_data_check))
-    config, _ = load_config(args.dataset, args.variation)
-    return UpperBound(
-        dataset, config, core.PROTOCOLS[args.protocol], device=device, epoch_limit=args.epoch_limit
+def make_experiment(args: argparse.Namespace) -> core.UpperBoundExperiment:
+    return core.UpperBoundExperiment(
+        dataset=args.dataset,
+        variation=args.variation,
+        protocol=args.protocol,
+        pool_seed=args.pool_seed,
+        model_seed=args.model_seed,
+        epoch_limit=args.epoch_limit,
+        skip_data_check=bool(args.skip_data_check),
+        data_folder=args.data_folder,
     )
-
-
-def make_settings(args: argparse.Namespace) -> dict[str, object]:
-    """What all runs of the experiment have in common."""
-    config, file = load_config(args.dataset, args.variation)
-    names = ("dataset", "variation", "protocol", "skip_data_check", "pool_seed", "model_seed", "epoch_limit")
-    shared = {name: getattr(args, name) for name in names}
-    unused = ("fitting", "first_epochs", "later_epochs", "patience")
-    model = {name: value for name, value in asdict(config).items() if name not in unused}
-    return shared | {"config": file.name, "results_version": RESULTS_VERSION} | model
-
-
-def running(
-    args: argparse.Namespace, device: torch.device, run_id: int, log_path: Path, title: str | None
-) -> Fitting[None]:
-    """One run, from its own seeds alone; a generator for runs side by side."""
-    env = make_environment(args, run_id, device)
-    settings = make_settings(args) | {
-        "run_id": run_id,
-        "data_folder": args.data_folder,
-        "device": device,
-        "threads": args.threads,
-    }
-    with core.EnvironmentLogger(
-        env, log_path, util.is_cluster, settings=settings | provenance(), resume=env.stopping
-    ) as logger:
-        yield from logger.resetting()
-        with tqdm(
-            desc=title, disable=title is None, total=args.epoch_limit, initial=env.epoch, miniters=2
-        ) as bar:
-            while not env.finished:
-                yield from logger.stepping(())
-                bar.set_postfix({"MAE": logger.accuracies[1][-1]})
-                bar.update()
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
@@ -92,7 +53,7 @@ def summarise(folder: Path, run_ids: Sequence[int]) -> None:
     columns = [f"run_{run_id}" for run_id in run_ids]
     parts = []
     for name, file in (("MAE", "accuracies.csv"), ("NLL", "likelihoods.csv"), ("CRPS", "crps.csv")):
-        last = results.read_curves(folder / file)[columns].ffill().iloc[-1]
+        last = read_curves(folder / file)[columns].ffill().iloc[-1]
         spread = f" +- {last.std():.4f}" if len(columns) > 1 else ""
         parts.append(f"{name} {last.mean():.4f}{spread}")
     print(f"upper bound over {len(columns)} run{'s' * (len(columns) > 1)}: {', '.join(parts)}")
@@ -101,18 +62,18 @@ def summarise(folder: Path, run_ids: Sequence[int]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
-    args.dataset = DATASETS.name(args.dataset)
     set_threads(args.threads)
     device = pick_device(args.device)
-    folder = results.upper_bound_folder(
-        args.runs_folder, DATASETS[args.dataset].folder, args.variation, args.protocol
+    experiment = make_experiment(args)
+    finished = experiment.run(
+        range(args.run_id, args.run_id + args.restarts),
+        args.runs_folder,
+        device=device,
+        side_by_side=args.side_by_side,
+        overwrite=bool(args.overwrite),
     )
-    settings = make_settings(args)
-    results.check_writable(folder)
-    dataset = make_environment(args, args.run_id, device).dataset
-    finished = run_restarts(args, folder, settings, dataset, device, partial(running, args, device))
     if finished:
-        summarise(folder, finished)
+        summarise(experiment.folder(args.runs_folder), finished)
     return int(len(finished) < args.restarts)
 
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from core.cli import ArgumentParser, run_script
+from core.data.tables import Table
 from core.errors import UserError
-from core.tables import Table
 from datasets import DATASETS
 
 

@@ -18,14 +18,15 @@ from typing import Any
 import pandas as pd
 import yaml
 
-import datasets  # noqa: F401 (registers them)
-from core import DATASETS, UserError, cluster, remote, results, util
+from core import DATASETS, UserError, util
 from core.cli import ArgumentParser, add_data_arguments, at_least, run_script
-from core.config import load_config
 from core.files import write_file
+from core.models.variations import DEFAULT, VARIATIONS, load_config
 from core.protocol import PROTOCOLS
-from core.provenance import provenance
-from core.tuning import SUBSETS, make_subsets
+from core.runs.layout import check_writable
+from core.runs.provenance import provenance
+from core.sweep import driver, task
+from core.training.tuning import SUBSETS, make_subsets
 
 #: What is searched: lowest and highest value, and whether evenly on a logarithmic scale.
 RANGES = {"lr": (1e-6, 1e-3, True), "weight_decay": (1e-6, 1e-2, True), "dropout": (0.0, 0.3, False)}
@@ -38,13 +39,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="ray_tune.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_data_arguments(parser)
-    parser.add("variation", "nf", "the model", choices=("nf", "gauss"))
+    single = [name for name, variation in VARIATIONS.items() if not variation.ensemble]
+    parser.add("variation", DEFAULT, "the model", choices=single)
     parser.add("protocol", "published", "whether its encoder has a ReLU", choices=list(PROTOCOLS))
     parser.add("trials", 50, "values to try", type=at_least(1))
     parser.add("epochs", 100, "most epochs of a trial", type=at_least(1))
     parser.add("seed", 1, "seed of the search", type=at_least(0))
     parser.add("out", Path("tuned"), "folder for the table and the configuration", type=Path)
-    cluster.add_arguments(parser)
+    driver.add_arguments(parser)
     args = parser.parse_args(arguments)
     if not args.dataset:
         parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
@@ -71,18 +73,18 @@ def search(ray: Any, args: argparse.Namespace, config: dict[str, Any], subsets: 
         def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
             self.bar.close()
 
-    ray.cloudpickle.register_pickle_by_value(remote)
-    job = {
-        "root": str(cluster.ROOT),
-        "state": provenance()["code"],
-        "config": config,
-        "protocol": args.protocol,
-        "device": "cuda" if args.gpus else "cpu",
-        "threads": args.cpus,
-        "epochs": args.epochs,
-    }
-    code = remote.code_files(cluster.ROOT)
-    trial = tune.with_parameters(remote.run_trial, job=job, code=code, subsets=subsets)
+    ray.cloudpickle.register_pickle_by_value(task)
+    common = task.Search(
+        root=str(driver.ROOT),
+        state=provenance()["code"],
+        config=config,
+        protocol=args.protocol,
+        device="cuda" if args.gpus else "cpu",
+        threads=args.cpus,
+        epochs=args.epochs,
+    )
+    code = task.code_files(driver.ROOT)
+    trial = tune.with_parameters(task.run_trial, search=common, code=code, subsets=subsets)
     space = {name: (tune.loguniform if log else tune.uniform)(*ends) for name, (*ends, log) in RANGES.items()}
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
@@ -131,7 +133,7 @@ def make_table(grid: Any) -> pd.DataFrame:
 def write(args: argparse.Namespace, config: dict[str, Any], table: pd.DataFrame) -> Path:
     """Writes the table and, beside it, the configuration, whose path it returns."""
     args.out.mkdir(parents=True, exist_ok=True)
-    name = args.dataset + ("" if args.variation == "nf" else f"_{args.variation}")
+    name = args.dataset + VARIATIONS[args.variation].suffix
     write_file(args.out / f"{name}_trials.csv", lambda path: table.to_csv(path, index=False))
     best = {key: float(table[key][0]) for key in RANGES}
     keys = {key: value for key, value in (config | best).items() if key not in ("model", "members")}
@@ -146,14 +148,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Not wanted: Tune's way with Ctrl-C, the files that it writes for other tools, what it prints.
     os.environ |= {"TUNE_DISABLE_SIGINT_HANDLER": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-    cluster.load_ray("optuna", "ray.tune")
+    driver.load_ray("optuna", "ray.tune")
     if (args.address or "").startswith("ray://"):
         raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
-    results.check_writable(args.out, "--out")
+    check_writable(args.out)
     config = asdict(load_config(args.dataset, args.variation)[0])
     subsets = make_subsets(args.dataset, args.data_folder, bool(args.skip_data_check))
     util.tqdm.unattended = util.is_cluster
-    with cluster.connected(args.address) as ray:
+    with driver.connected(args.address) as ray:
         table = make_table(search(ray, args, config, subsets))
     path = write(args, config, table)
     best = ", ".join(f"{name} {table[name][0]:.3g}" for name in RANGES)

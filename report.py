@@ -8,19 +8,18 @@ The page needs nothing but itself: figures are inline SVG, and there are no scri
 import argparse
 import html
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-import agents  # noqa: F401 (their names and what they can score)
 from core.cli import ArgumentParser, run_script
 from core.errors import UserError
-from core.figures import FIGURES, TABLES, Figures
 from core.files import write_file
-from core.loading import Results, load_results
+from core.report.reader import Results, load_results
+from core.report.sections import SECTIONS, Figures, Section
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1250px; margin: auto; padding: 0 1em; color: #222 }
@@ -56,34 +55,28 @@ def inline_svg(name: str, figure: Figure) -> str:
 
 def table_html(table: pd.DataFrame) -> str:
     """A table of texts and numbers; gaps stay empty."""
-    return table.style.format(precision=4, na_rep="", escape="html").to_html()
+    style = table.style.format(precision=4, na_rep="", escape="html")
+    for axis in (0, 1):  # names of agents and datasets stand here
+        style = style.format_index(escape="html", axis=axis)
+    return f'<div class="table">{style.to_html()}</div>'
 
 
-def first_line(function: object) -> str:
-    return html.escape((function.__doc__ or "").strip().splitlines()[0])
-
-
-def table_section(make: Callable[[Results], pd.DataFrame], found: Results) -> str:
-    table = make(found)
-    return "" if table.empty else f'<div class="table">{table_html(table)}</div>'
-
-
-def figure_section(make: Callable[[Results], Figures], found: Results) -> str:
+def figures_html(figures: Figures) -> str:
     return "\n".join(
         f'<figure id="{html.escape(name)}">{inline_svg(name, figure)}'
         f"<figcaption>{html.escape(name)}</figcaption></figure>"
-        for name, figure in make(found)
+        for name, figure in figures
     )
 
 
-def sections(found: Results) -> dict[str, str]:
-    """Heading and content of each section; an empty content where the runs give none."""
-    contents = {heading: (make, table_section(make, found)) for heading, make in TABLES.items()}
-    contents |= {heading: (make, figure_section(make, found)) for heading, make in FIGURES.items()}
-    return {
-        heading: content and f'<p class="note">{first_line(make)}</p>\n{content}'
-        for heading, (make, content) in contents.items()
-    }
+def content_of(section: Section, found: Results) -> str:
+    """The figures or the table of a section, under its text; empty where the runs give none."""
+    made = section.make(found)
+    if isinstance(made, pd.DataFrame):
+        content = "" if made.empty else table_html(made)
+    else:
+        content = figures_html(made)
+    return content and f'<p class="note">{html.escape(section.text)}</p>\n{content}'
 
 
 def overview(found: Results, runs_folder: Path) -> str:
@@ -98,7 +91,7 @@ def overview(found: Results, runs_folder: Path) -> str:
 
 def page(found: Results, runs_folder: Path) -> str:
     """The whole page."""
-    contents = sections(found)
+    contents = {section.heading: content_of(section, found) for section in SECTIONS.values()}
     parts = [(heading, content) for heading, content in contents.items() if content]
     links = "".join(f'<a href="#s{i}">{html.escape(heading)}</a>' for i, (heading, _) in enumerate(parts))
     body = "\n".join(

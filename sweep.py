@@ -1,4 +1,4 @@
-"""Runs many experiments with Ray, on this machine or on a cluster.
+"""Runs many experiments with Ray, on this machine or on a driver.
 
     python sweep.py configs/study_small.yaml
     python sweep.py --datasets diabetes --agents random balsa_emd --query_sizes 5 --run_ids 1-10
@@ -16,14 +16,15 @@ from pathlib import Path
 import joblib
 import yaml
 
-import agents  # noqa: F401 (registers them)
-import datasets  # noqa: F401
-from core import UserError, cluster, plan, results, util
+from core import UserError, util
 from core.cli import ArgumentParser, at_least, auto_or_count, run_script
-from core.config import VARIATIONS
-from core.cost import Costs
-from core.plan import Experiment, Group
+from core.experiment import Experiment
+from core.models.variations import DEFAULT, VARIATIONS
 from core.protocol import PROTOCOLS
+from core.runs.collecting import aggregate, is_collected
+from core.sweep import driver, plan
+from core.sweep.cost import Costs
+from core.sweep.plan import Group
 
 
 def make_parser() -> ArgumentParser:
@@ -34,7 +35,7 @@ def make_parser() -> ArgumentParser:
     several = {"nargs": "+", "metavar": "NAME"}
     parser.add("datasets", None, "names of datasets", **several)
     parser.add("agents", None, "names of agents", **several)
-    parser.add("variations", ["nf"], "the models", nargs="+", choices=VARIATIONS)
+    parser.add("variations", [DEFAULT], "the models", nargs="+", choices=VARIATIONS)
     parser.add("protocols", ["published"], "the protocols", nargs="+", choices=list(PROTOCOLS))
     parser.add("query_sizes", [50], "points chosen in each round", nargs="+", type=at_least(1), metavar="N")
     parser.add("run_ids", ["1-30"], "ids, and ranges of ids, of the runs", nargs="+", metavar="IDS")
@@ -43,7 +44,7 @@ def make_parser() -> ArgumentParser:
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("skip_data_check", 0, "1: go on with tables that are not published", type=int, choices=(0, 1))
     parser.add("side_by_side", "auto", "most runs trained as one stack, in one task", type=auto_or_count)
-    cluster.add_arguments(parser)
+    driver.add_arguments(parser)
     parser.add(
         "retries", 3, "how often a task whose process or machine died is begun again", type=at_least(0)
     )
@@ -94,7 +95,14 @@ def left_to_do(args: argparse.Namespace) -> list[tuple[Experiment, list[int]]]:
     """The sweep's experiments, with their runs that are not finished; says what is left out."""
     ids = plan.run_ids(args.run_ids)
     found, notes = plan.experiments(
-        args.datasets, args.agents, args.variations, args.protocols, args.query_sizes, args.budget
+        args.datasets,
+        args.agents,
+        args.variations,
+        args.protocols,
+        args.query_sizes,
+        budget=args.budget,
+        skip_data_check=bool(args.skip_data_check),
+        data_folder=args.data_folder,
     )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
@@ -108,7 +116,7 @@ def make_groups(
 
     def cost(experiment: Experiment, size: int) -> float:
         e = experiment
-        return sum(costs.run(e.dataset, e.agent, e.variation, e.protocol, e.query_size, args.budget, size))
+        return sum(costs.run(e.dataset, e.agent, e.variation, e.protocol, e.query_size, e.budget, size))
 
     most = None if args.side_by_side == "auto" else args.side_by_side
     return plan.pack(left, cost, most, slots)
@@ -125,38 +133,15 @@ def print_plan(left: Sequence[tuple[Experiment, list[int]]], groups: Sequence[Gr
     print(f"about {plan.makespan(seconds, slots) / 3600:.1f} hours for {slots} tasks at a time")
 
 
-def evaluate_arguments(args: argparse.Namespace) -> list[str]:
-    """The options of evaluate.py that all groups have in common."""
-    options = {
-        "data_folder": args.data_folder,
-        "side_by_side": args.side_by_side,
-        "threads": args.cpus,
-        "device": "cuda" if args.gpus else "cpu",
-        "skip_data_check": args.skip_data_check,
-    }
-    if args.budget:
-        options["budget"] = args.budget
-    return [text for name, value in options.items() for text in (f"--{name}", str(value))]
-
-
 def collect(args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]]]) -> None:
     """Mends the collected files of experiments whose last process died before it had written them."""
     for experiment, ids in left:
         folder = experiment.folder(args.runs_folder)
-        finished = [run.name for run in results.finished_runs(folder)]
-        if not ids and any(columns(folder / file) != finished for file in results.FILES):
-            results.aggregate(folder)
+        if not ids and not is_collected(folder):
+            aggregate(folder)
 
 
-def columns(path: Path) -> list[str]:
-    """The names of a table's columns; none if it is not there."""
-    if not path.exists():
-        return []
-    with path.open() as file:
-        return file.readline().strip().split(",")[1:]
-
-
-def report(failures: Sequence[cluster.Failure], groups: int) -> None:
+def report(failures: Sequence[driver.Failure], groups: int) -> None:
     if failures:
         print(f"groups that have failed: {len(failures)} of {groups}", file=sys.stderr)
     for failure in failures:
@@ -173,15 +158,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         slots = max(1, joblib.cpu_count() // args.cpus)
         print_plan(left, make_groups(args, left, slots), slots)
         return 0
-    cluster.load_ray()
+    driver.load_ray()
     collect(args, left)
     runs = sum(len(ids) for _, ids in left)
     if not runs:
         print("all runs are finished")
         return 0
     util.tqdm.unattended = util.is_cluster
-    with cluster.connected(args.address) as ray:
-        slots = cluster.slots(ray, args.cpus, args.gpus)
+    with driver.connected(args.address) as ray:
+        slots = driver.slots(ray, args.cpus, args.gpus)
         if not slots:
             wanted = f"no machine has the {args.cpus} cores and {args.gpus:g} GPUs that a task asks for"
             if args.address is None:
@@ -189,11 +174,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"note: {wanted}, yet", file=sys.stderr)  # a cluster may grow
         groups = make_groups(args, left, max(1, slots))
         print(f"runs: {runs}, in groups: {len(groups)}, at a time: {slots}", file=sys.stderr)
-        failures = cluster.run_groups(
+        failures = driver.run_groups(
             ray,
             groups,
             args.runs_folder,
-            evaluate_arguments(args),
+            side_by_side=args.side_by_side,
             cpus=args.cpus,
             gpus=args.gpus,
             retries=args.retries,

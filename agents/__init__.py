@@ -1,11 +1,5 @@
-"""The agents. Each file of this folder that registers a class is found by itself."""
-
-from importlib import import_module
-from pkgutil import iter_modules
+"""The agents. Each file of this folder that registers a class is found by itself (core/registry.py)."""
 
 from core.agent import AGENTS
 
 __all__ = ["AGENTS"]
-
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.agent import AGENTS, Agent
-from core.dropout import dropout
+from core.models.masks import dropout
 from core.state import State
 
 from .geometry import k_center_greedy

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from core.agent import AGENTS, Agent
-from core.classifier import SAMPLES, Classifier, most_likely
-from core.densities import Density
+from core.models.densities import Density
+from core.models.predictor import SAMPLES, Predictor, most_likely
 from core.protocol import PUBLISHED, Protocol
 from core.seeds import Seeds
 from core.state import State
@@ -32,7 +32,7 @@ class DistributionAgent(Agent):
     densities: int = PASSES * GRID
 
     @abstractmethod
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
         """The scores [N] of a piece x [N, d] of the candidates."""
 
     @torch.no_grad()
@@ -66,10 +66,10 @@ class PassesAgent(DistributionAgent):
     #: Dropout rate in scoring where it differs from training (the dual agents): raised to this.
     scoring_dropout: ClassVar[float | None] = None
 
-    def passes(self, classifier: Classifier, x: Tensor) -> Density:
+    def passes(self, predictor: Predictor, x: Tensor) -> Density:
         """The densities of T passes over x [N, d], batch shape [T, N]."""
-        rate = self.scoring_dropout and max(self.scoring_dropout, classifier.dropout)
-        return classifier.passes(x, PASSES, self.generator, rate)
+        rate = self.scoring_dropout and max(self.scoring_dropout, predictor.dropout)
+        return predictor.passes(x, PASSES, self.generator, rate)
 
 
 @AGENTS.register("bald", "bald_point")
@@ -79,8 +79,8 @@ class BALDPoint(PassesAgent):
     folder = "BALD_Point"
     densities = PASSES * SAMPLES
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        return scores.bald_point(most_likely(*self.passes(classifier, x).draw(SAMPLES, self.generator)))
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        return scores.bald_point(most_likely(*self.passes(predictor, x).draw(SAMPLES, self.generator)))
 
 
 @AGENTS.register("bald_dist_entropy")
@@ -89,8 +89,8 @@ class BALDDistEntropy(PassesAgent):
 
     folder = "BALD_Dist_Entropy"
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        log_p = self.log_prob(self.passes(classifier, x))
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        log_p = self.log_prob(self.passes(predictor, x))
         return scores.dist_entropy(log_p, self.spacing(), self.protocol.log_space)
 
 
@@ -101,8 +101,8 @@ class BALDDistStd(PassesAgent):
     folder = "BALD_Dist_Std"
     densities = PASSES * SAMPLES
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        samples = self.samples(self.passes(classifier, x))
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        samples = self.samples(self.passes(predictor, x))
         return scores.dist_std(samples, self.protocol.absolute_std_differences)
 
 
@@ -118,13 +118,13 @@ class NFlowsOut(PassesAgent):
             # Every pass judges the samples of every pass.
             self.densities = PASSES * PASSES * SAMPLES
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
         if self.protocol.mutual_information:
-            return self._mutual_information(classifier, x)
-        return scores.nflows_out(self.log_prob(self.passes(classifier, x)))
+            return self._mutual_information(predictor, x)
+        return scores.nflows_out(self.log_prob(self.passes(predictor, x)))
 
-    def _mutual_information(self, classifier: Classifier, x: Tensor) -> Tensor:
-        density = self.passes(classifier, x)
+    def _mutual_information(self, predictor: Predictor, x: Tensor) -> Tensor:
+        density = self.passes(predictor, x)
         samples, own = density.draw(SAMPLES, self.generator)  # [M, T, N]
         of_all_passes = scores.ascending(samples.flatten(0, 1).T)  # [N, MT]
         return scores.mutual_information(own, density.log_prob_on(of_all_passes))
@@ -142,8 +142,8 @@ class BALSAKLGrid(BALSA):
 
     folder = "BALSA_KL_Grid"
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        return scores.kl_grid(self.log_prob(self.passes(classifier, x)), self.protocol.log_space)
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        return scores.kl_grid(self.log_prob(self.passes(predictor, x)), self.protocol.log_space)
 
 
 @AGENTS.register("balsa_kl_grid_norm")
@@ -152,8 +152,8 @@ class BALSAKLGridNorm(BALSA):
 
     folder = "BALSA_KL_Grid_Norm"
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        log_p = self.log_prob(self.passes(classifier, x))
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        log_p = self.log_prob(self.passes(predictor, x))
         return scores.kl_grid(log_p, self.protocol.log_space, self.spacing())
 
 
@@ -163,8 +163,8 @@ class BALSAKLPairs(BALSA):
 
     folder = "BALSA_KL_Pairs"
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        return scores.kl_pairs(self.log_prob(self.passes(classifier, x)), self.protocol.log_space)
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        return scores.kl_pairs(self.log_prob(self.passes(predictor, x)), self.protocol.log_space)
 
 
 @AGENTS.register("balsa_kl_diff")
@@ -173,8 +173,8 @@ class BALSAKLDiff(BALSA):
 
     folder = "BALSA_KL_Diff"
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        return scores.kl_diff(self.log_prob(self.passes(classifier, x)), self.protocol.log_space)
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        return scores.kl_diff(self.log_prob(self.passes(predictor, x)), self.protocol.log_space)
 
 
 @AGENTS.register("balsa_kl_anomaly")
@@ -184,9 +184,9 @@ class BALSAKLAnomaly(BALSA):
     folder = "BALSA_KL_Anomaly"
     densities = PASSES * SAMPLES
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        samples = self.passes(classifier, x).draw(SAMPLES, self.generator)[0]
-        log_d = self.passes(classifier, x).log_prob(samples)
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        samples = self.passes(predictor, x).draw(SAMPLES, self.generator)[0]
+        log_d = self.passes(predictor, x).log_prob(samples)
         return scores.kl_anomaly(log_d.movedim(0, -1), self.protocol.log_space)
 
 
@@ -196,8 +196,8 @@ class BALSAEntropy(BALSA):
 
     folder = "BALSA_entropy"
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        return scores.entropy_difference(self.log_prob(self.passes(classifier, x)), self.spacing())
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        return scores.entropy_difference(self.log_prob(self.passes(predictor, x)), self.spacing())
 
 
 @AGENTS.register("balsa_emd")
@@ -207,8 +207,8 @@ class BALSAEMD(BALSA):
     folder = "BALSA_EMD"
     densities = PASSES * SAMPLES
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        return scores.emd_pairs(self.samples(self.passes(classifier, x)))
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        return scores.emd_pairs(self.samples(self.passes(predictor, x)))
 
 
 @AGENTS.register("balsa_emd_full", "balsa_full")
@@ -218,8 +218,8 @@ class BALSAEMDFull(BALSA):
     folder = "BALSA_EMD_full"
     densities = PASSES * SAMPLES
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        return scores.emd_full(self.samples(self.passes(classifier, x)))
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        return scores.emd_full(self.samples(self.passes(predictor, x)))
 
 
 class _KLDual(PassesAgent):

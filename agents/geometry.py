@@ -52,8 +52,8 @@ class CoresetGreedy(Agent):
     folder = "Coreset_Greedy"
 
     def score(self, state: State, x: Tensor) -> Tensor:
-        classifier = state.classifier
-        return nearest_distance(classifier.encode(x), classifier.encode(state.x_labeled))
+        predictor = state.classifier
+        return nearest_distance(predictor.encode(x), predictor.encode(state.x_labeled))
 
     def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
         if not self.protocol.k_center:

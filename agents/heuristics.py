@@ -6,8 +6,8 @@ Shapes: N candidates, G grid points, M samples.
 from torch import Tensor
 
 from core.agent import AGENTS, Agent
-from core.classifier import SAMPLES, Classifier
-from core.densities import GaussDensity
+from core.models.densities import GaussDensity
+from core.models.predictor import SAMPLES, Predictor
 from core.state import State
 
 from . import scores
@@ -23,8 +23,8 @@ class NFConf(DistributionAgent):
     folder = "NF_Conf"
     densities = SAMPLES
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        _, log_prob = classifier(x).draw(self.protocol.heuristic_samples, self.generator)
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        _, log_prob = predictor(x).draw(self.protocol.heuristic_samples, self.generator)
         return -log_prob.max(0).values
 
 
@@ -35,8 +35,8 @@ class NFEntropy(DistributionAgent):
     folder = "NF_Entropy"
     densities = ENTROPY_GRID
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        log_p = self.log_prob(classifier(x), ENTROPY_GRID)
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        log_p = self.log_prob(predictor(x), ENTROPY_GRID)
         return scores.entropy(log_p, self.spacing(ENTROPY_GRID))
 
 
@@ -47,8 +47,8 @@ class NFStd(DistributionAgent):
     folder = "NF_Std"
     densities = SAMPLES
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        return classifier(x).draw(SAMPLES, self.generator)[1].std(0)
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        return predictor(x).draw(SAMPLES, self.generator)[1].std(0)
 
 
 @AGENTS.register("nf_sample_std")
@@ -58,14 +58,14 @@ class NFSampleStd(DistributionAgent):
     folder = "NF_Sample_Std"
     densities = SAMPLES
 
-    def score_piece(self, classifier: Classifier, x: Tensor) -> Tensor:
-        return scores.std(self.samples(classifier(x), self.protocol.heuristic_samples))
+    def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
+        return scores.std(self.samples(predictor(x), self.protocol.heuristic_samples))
 
 
 class _GaussAgent(Agent):
     """Scores the Gaussian in closed form."""
 
-    variations = ("gauss",)
+    density = GaussDensity
 
     @staticmethod
     def score_density(density: GaussDensity) -> Tensor:

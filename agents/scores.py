@@ -1,7 +1,7 @@
 """The acquisition functions, as pure functions of log-densities and samples.
 
 Shapes: T stochastic passes, N candidates, G grid points, M samples. Scores are [N].
-The sums are those of SPEC.md section 3; the paper is Werner & Schmidt-Thieme, *Bayesian Active
+The sums are those of docs/METHOD.md, section 3; the paper is Werner & Schmidt-Thieme, *Bayesian Active
 Learning By Distribution Disagreement*, 2025, arXiv 2501.01248.
 
 `log_space` says how densities are multiplied with logarithms. False is as published: float32

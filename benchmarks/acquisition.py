@@ -7,6 +7,8 @@ one thread. The table in `--out` grows by a line an agent and dataset; what is i
 measured again. The straightforward way is the published protocol's; not every agent has one.
 """
 
+import argparse
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import product
 
@@ -18,41 +20,44 @@ from tasks import make_environment, make_task_parser
 from agents import AGENTS
 from core import PROTOCOLS, PUBLISHED
 from core.cli import run_script, set_threads
+from core.environment import Environment
 
-COLUMNS = ("dataset", "agent", "protocol", "candidates", "seconds", "MB")
-COLUMNS += ("baseline seconds", "baseline MB", "ratio")
+COLUMNS = (
+    *("dataset", "agent", "protocol", "candidates", "seconds", "MB"),
+    *("baseline seconds", "baseline MB", "ratio"),
+)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = make_task_parser(__doc__, "acquisition.csv")
     parser.add_argument("--agents", nargs="+", choices=AGENTS.classes, default=list(AGENTS.classes))
     parser.add_argument("--protocol", choices=PROTOCOLS, default=PUBLISHED.name)
     return parser.parse_args()
 
 
-def main():
+def main() -> None:
     args = parse_arguments()
     set_threads(1)
     torch.manual_seed(1)  # the baseline draws from the global generator
 
     @cache
-    def environment(dataset, variation):
+    def environment(dataset: str, variation: str) -> Environment:
         protocol = PROTOCOLS[args.protocol]
         return make_environment(dataset, args.data_folder, variation=variation, protocol=protocol)
 
-    def measure(dataset, name, protocol):
+    def measure(dataset: str, name: str, protocol: str) -> Iterator[list[object]]:
         agent_class = AGENTS[name]
         env = environment(dataset, agent_class.variations[0])
         state = env.state
         agent = agent_class(1, env.seeds, env.protocol)
         candidates = min(agent.candidates, len(state.x_unlabeled))
-        calls = {"ours": lambda: agent.predict(state)}
+        calls: dict[str, Callable[[], object]] = {"ours": lambda: agent.predict(state)}
         if env.protocol is PUBLISHED and hasattr(baseline, name):
             plain = baseline.Model(state.x_unlabeled.shape[1], 0.05)
             x, labelled = state.x_unlabeled[:candidates], state.x_labeled
             calls["baseline"] = lambda: getattr(baseline, name)(plain, x, labelled)
         cost = compare(calls, args.repeats)
-        line = [dataset, name, protocol, candidates]
+        line: list[object] = [dataset, name, protocol, candidates]
         for one in cost.values():
             line += [digits(one.seconds), digits(one.megabytes)]
         if "baseline" in cost:

@@ -1,6 +1,6 @@
 """The straightforward way to choose and to train, to divide the benchmark's own times by.
 
-Written from SPEC.md without a thought of speed: candidates in batches of 256, one `log_prob` of
+Written from docs/METHOD.md without a thought of speed: candidates in batches of 256, one `log_prob` of
 the whole grid (or one `sample((64,))`) of zuko's flow for each pass and batch, likelihoods in one
 [25, N, 200] tensor, scipy's `wasserstein_distance` row by row, a dense adjacency, a DataLoader
 over a TensorDataset, the test set in batches of 64 with the most likely sample picked in a loop.
@@ -8,13 +8,17 @@ over a TensorDataset, the test set in batches of 64 with the most likely sample 
 Everything is the published protocol's, on the CPU, with the global generator. N candidates.
 """
 
+from collections.abc import Callable
+
 import faiss
 import numpy as np
 import torch
 from scipy.stats import wasserstein_distance
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from torch import Tensor, nn
+from torch.distributions import Distribution
 from torch.nn import functional as F
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 from zuko.flows import NSF
 
@@ -32,11 +36,11 @@ class Model(nn.Module):
         self.encoder = nn.Sequential(*layers)
         self.flow = NSF(1, 128, transforms=2, bins=8, hidden_features=(64, 64), slope=1e-4)
 
-    def forward(self, x: Tensor):
+    def forward(self, x: Tensor) -> Distribution:
         return self.flow(self.encoder(x))
 
 
-def _by_pass(model: Model, x: Tensor, result) -> Tensor:
+def _by_pass(model: Model, x: Tensor, result: Callable[[Distribution], Tensor]) -> Tensor:
     """`result` of the density of each batch in each pass: [25, N, ...]."""
     model.train()
     passes = []
@@ -50,7 +54,7 @@ def _likelihoods(model: Model, x: Tensor) -> Tensor:
     """p_t(y|x) on the grid: [25, N, 200]."""
     grid = torch.linspace(0.1, 0.9, GRID)
 
-    def on_grid(density) -> Tensor:
+    def on_grid(density: Distribution) -> Tensor:
         y = grid[:, None, None].expand(GRID, density.batch_shape[0], 1)
         return density.log_prob(y).exp().T
 
@@ -62,7 +66,7 @@ def _samples(model: Model, x: Tensor) -> Tensor:
     return _by_pass(model, x, lambda density: density.sample((SAMPLES,))[..., 0].T)
 
 
-def _most_likely(density) -> Tensor:
+def _most_likely(density: Distribution) -> Tensor:
     """The most likely of 64 samples of each row: [N]."""
     samples = density.sample((SAMPLES,))
     best = density.log_prob(samples).argmax(0)
@@ -158,7 +162,9 @@ def coregcn(model: Model, x: Tensor, labelled: Tensor, steps: int = 200) -> Tens
     return torch.cdist(features[: len(x)], features[len(x) :]).min(1).values.topk(1).indices
 
 
-def fit(model: Model, optimizer, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor, epochs: int) -> None:
+def fit(
+    model: Model, optimizer: Optimizer, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor, epochs: int
+) -> None:
     """Trains for so many epochs and validates after each."""
     train = DataLoader(TensorDataset(x, y), batch_size=64, shuffle=True, drop_last=len(x) > 64)
     validation = DataLoader(TensorDataset(x_val, y_val), batch_size=512)
@@ -186,4 +192,4 @@ def test(model: Model, x: Tensor, y: Tensor) -> tuple[float, float, float]:
             samples = density.sample((SAMPLES,))[..., 0]
             spread = (samples[:, None] - samples).abs().mean((0, 1))
             crps.append((samples - targets).abs().mean(0) - spread / 2)
-    return tuple(torch.cat(part).mean().item() for part in (errors, nll, crps))
+    return torch.cat(errors).mean().item(), torch.cat(nll).mean().item(), torch.cat(crps).mean().item()

@@ -7,21 +7,25 @@ one thread; 11 epochs are the mean of the published code. The table in `--out` g
 already is not measured again.
 """
 
+import argparse
+from collections.abc import Callable, Iterator
 from itertools import product
+from typing import Any
 
 import baseline
 import torch
 from measure import compare, digits, write_table
 from tasks import make_environment, make_task_parser
 
+from core import metrics
 from core.cli import at_least, run_script, set_threads
-from core.metrics import evaluate
+from core.training.lockstep import fit
 
 EPOCHS = 11
 COLUMNS = ("dataset", "labelled", "part", "seconds", "MB", "baseline seconds", "baseline MB", "ratio")
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = make_task_parser(__doc__, "fit.csv")
     parser.add_argument(
         "--labelled", nargs="+", type=at_least(64), default=[250, 1000], help="sizes of the labelled set"
@@ -29,14 +33,14 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def main():
+def main() -> None:
     args = parse_arguments()
     set_threads(1)
     torch.manual_seed(1)  # the baseline draws from the global generator
 
-    def measure(dataset, labelled):
+    def measure(dataset: str, labelled: int) -> Iterator[tuple[object, ...]]:
         """A line for the refit, and one for the test."""
-        exactly = {"first_epochs": EPOCHS, "later_epochs": EPOCHS, "patience": EPOCHS}
+        exactly: dict[str, Any] = {"first_epochs": EPOCHS, "later_epochs": EPOCHS, "patience": EPOCHS}
         env = make_environment(dataset, args.data_folder, **exactly)
         data, config, seeds = env.dataset, env.config, env.seeds
         parts = (data.x_train, data.y_train, data.x_val, data.y_val, data.x_test, data.y_test)
@@ -46,13 +50,15 @@ def main():
 
         plain = baseline.Model(x.shape[1], config.dropout)
         optimizer = torch.optim.NAdam(plain.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        ways = {
+        ways: dict[str, dict[str, Callable[[], object]]] = {
             "refit": {
-                "ours": lambda: env.trainer.fit(x, y, x_val, y_val),
+                "ours": lambda: fit(env.learner.trainer, x, y, x_val, y_val),
                 "baseline": lambda: baseline.fit(plain, optimizer, x, y, x_val, y_val, EPOCHS),
             },
             "test": {
-                "ours": lambda: evaluate(env.classifier, x_test, y_test, generator),
+                "ours": lambda: metrics.measure(
+                    metrics.evaluate(env.learner.predictor, x_test, y_test, generator)
+                ),
                 "baseline": lambda: baseline.test(plain, x_test, y_test),
             },
         }

@@ -5,9 +5,10 @@ import ctypes
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -15,6 +16,8 @@ from core.cli import ArgumentParser, at_least
 from core.errors import UserError
 
 __all__ = ["Cost", "compare", "digits", "make_parser", "memory_peak", "write_table"]
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass
@@ -26,9 +29,9 @@ class Cost:
     megabytes: float
 
 
-def make_parser(doc: str, out: str) -> ArgumentParser:
+def make_parser(doc: str | None, out: str) -> ArgumentParser:
     """The options of every script that measures; `out` is the table's usual name."""
-    parser = ArgumentParser(description=doc.splitlines()[0])
+    parser = ArgumentParser(description=(doc or "").splitlines()[0])
     parser.add_argument("--repeats", type=at_least(1), default=5)
     parser.add_argument("--out", type=Path, default=Path(out))
     return parser
@@ -56,9 +59,9 @@ def memory_peak(call: Callable[[], object]) -> float:
     return _status("VmHWM") - before
 
 
-def compare(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, Cost]:
+def compare(calls: Mapping[Key, Callable[[], object]], repeats: int) -> dict[Key, Cost]:
     """Runs the calls in turn, `repeats` times."""
-    costs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in calls}
+    costs: dict[Key, list[tuple[float, float, float]]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
             start, wall_start = time.process_time(), time.perf_counter()
@@ -89,7 +92,7 @@ def write_table(
     for case in cases:
         if any(line[: len(case)] == [str(part) for part in case] for line in lines):
             continue
-        for line in measure(*case):
-            print(*line, sep="\t", flush=True)
+        for measured in measure(*case):
+            print(*measured, sep="\t", flush=True)
             with out.open("a", newline="") as file:
-                csv.writer(file).writerow(line)
+                csv.writer(file).writerow(measured)

@@ -9,30 +9,36 @@ Runs end their fits at different times, so costs are also given by epoch trained
 `--out` grows; what is in it already is not measured again.
 """
 
+import argparse
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from itertools import product
 from unittest.mock import patch
 
 import torch
 from measure import compare, digits, write_table
 from tasks import make_table, make_task_parser
+from torch import Tensor
 
 from agents import AGENTS
-from core import Environment, Seeds, models
+from core import Environment, Seeds
 from core.cli import at_least, run_script, set_threads
-from core.config import load_config
-from core.models import DensityModel
-from core.training import side_by_side
+from core.models import networks
+from core.models.networks import DensityModel
+from core.models.variations import load_config
+from core.training.lockstep import Fitting, side_by_side
 
 GROUPS = (1, 5, 10, 25, 50)
 QUERY_SIZE = 50
-COLUMNS = ("dataset", "budget", "threads", "mode", "runs side by side", "CPU seconds a run")
-COLUMNS += ("wall seconds a run", "MB", "CPU ms an epoch")
+COLUMNS = (
+    *("dataset", "budget", "threads", "mode", "runs side by side", "CPU seconds a run"),
+    *("wall seconds a run", "MB", "CPU ms an epoch"),
+)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = make_task_parser(__doc__, "restarts.csv")
     parser.add_argument("--budget", type=at_least(1), default=5, help="points to add in a run")
     parser.add_argument("--groups", nargs="+", type=at_least(1), default=list(GROUPS))
@@ -41,7 +47,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def running(env):
+def running(env: Environment) -> Fitting[int]:
     """One run; returns its epochs."""
     agent = AGENTS["random"](QUERY_SIZE, env.seeds, env.protocol)
     state, info = yield from env.resetting()
@@ -58,50 +64,57 @@ def compiled_layers() -> Iterator[None]:
 
     It cannot draw from our generators; the masks are drawn before.
     """
-    draw = models.dropout
-    layers = torch.compile(DensityModel.density_parameters, dynamic=True)  # stacks shrink
+    draw = networks.dropout
+    layers: Callable[..., Tensor] = torch.compile(
+        DensityModel.density_parameters, dynamic=True
+    )  # stacks shrink
 
-    def density_parameters(model, x, generators=None):
+    def density_parameters(
+        model: DensityModel, x: Tensor, generators: Sequence[torch.Generator] | None = None
+    ) -> Tensor:
         masks = None
         if generators is not None:
             widths = [n_out for _, n_out in model.shapes[1 : model._encoder_layers]]
             masks = [draw(torch.ones((*x.shape[:2], n)), model.dropout, generators) for n in widths]
         return layers(model, x, masks)
 
-    def apply_mask(x, rate, masks):
+    def apply_mask(x: Tensor, rate: float, masks: Sequence[Tensor]) -> Tensor:
         return x * next(mask for mask in masks if mask.shape[-1] == x.shape[-1])
 
     with (
         torch._dynamo.config.patch(force_parameter_static_shapes=False, recompile_limit=64),
         patch.object(DensityModel, "density_parameters", density_parameters),
-        patch.object(models, "dropout", apply_mask),
+        patch.object(networks, "dropout", apply_mask),
     ):
         yield
 
 
-MODES = {"eager": nullcontext, "compiled": compiled_layers}
+MODES: dict[str, Callable[[], AbstractContextManager[None]]] = {
+    "eager": nullcontext,
+    "compiled": compiled_layers,
+}
 
 
-def main():
+def main() -> None:
     args = parse_arguments()
 
-    def measure(dataset, budget, threads, mode):
+    def measure(dataset: str, budget: int, threads: int, mode: str) -> Iterator[tuple[object, ...]]:
         """A line for each size of the group."""
         set_threads(threads)
         tables = [make_table(dataset, args.data_folder, Seeds(i)) for i in range(max(args.groups))]
         config = load_config(dataset, "nf")[0]
-        epochs = {}
+        epochs: dict[int, int] = {}
 
-        def group(size):
+        def group(size: int) -> None:
             envs = [Environment(table, config, budget=budget) for table in tables[:size]]
-            ended = dict(side_by_side([running(env) for env in envs]))
-            for error in ended.values():
-                if isinstance(error, Exception):
-                    raise error
-            epochs[size] = sum(ended.values())
+            epochs[size] = 0
+            for _, ended in side_by_side([running(env) for env in envs]):
+                if isinstance(ended, Exception):
+                    raise ended
+                epochs[size] += ended
 
         with MODES[mode]():
-            calls = {size: lambda size=size: group(size) for size in args.groups}
+            calls = {size: partial(group, size) for size in args.groups}
             group(max(args.groups))  # compiles, at all sizes that a shrinking stack has
             costs = compare(calls, args.repeats)
         for size, cost in costs.items():

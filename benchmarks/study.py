@@ -7,26 +7,30 @@ every point, a choice and a test each round. Measured here, with one thread, for
 of 25 side by side: refits of 11 epochs (the mean of the published code) at 250 and at 1,000 labels,
 and a test. The choices are those of docs/performance/acquisition.csv, for both variations. Without
 a data folder the tables have random content of the real size. What is in `--out` already is not
-measured again.
+measured again. `benchmarks/costs.py` hands new measurements to the sweep's estimates.
 """
 
 import csv
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import torch
+from costs import ACQUISITION, write_costs
 from measure import compare, digits, write_table
 from tasks import make_table, make_task_parser
 
-from core import PUBLISHED, Seeds
-from core.classifier import Classifier
+from core import PUBLISHED, Seeds, metrics
 from core.cli import run_script, set_threads
-from core.config import load_config
-from core.cost import LABELLED, SIDE_BY_SIDE, Costs
-from core.metrics import evaluate
-from core.models import build_model
-from core.training import Trainer, fit_side_by_side
+from core.models.predictor import Predictor
+from core.models.variations import build_model, load_config
+from core.sweep.cost import LABELLED, SIDE_BY_SIDE, Costs
+from core.training.lockstep import fit_side_by_side
+from core.training.trainer import Trainer
 
 EPOCHS, RUNS = 11, 30
 QUERY_SIZES = (1, 50, 200)
@@ -37,9 +41,11 @@ AGENTS += ["nf_conf", "nf_entropy", "nf_std"]
 COLUMNS = ("dataset", "variation", "runs side by side", "refit at 250", "refit at 1000", "test")
 
 
-def measure(data_folder, repeats, dataset, variation):
+def measure(
+    data_folder: Path | None, repeats: int, dataset: str, variation: str
+) -> Iterator[tuple[object, ...]]:
     """A line for one run alone and one for one of a group."""
-    fixed = {"first_epochs": EPOCHS, "later_epochs": EPOCHS, "patience": EPOCHS}
+    fixed: dict[str, Any] = {"first_epochs": EPOCHS, "later_epochs": EPOCHS, "patience": EPOCHS}
     config = replace(load_config(dataset, variation)[0], **fixed)
     tables, trainers = [], []
     for run_id in range(max(SIDE_BY_SIDE)):
@@ -51,24 +57,26 @@ def measure(data_folder, repeats, dataset, variation):
         trainers.append(Trainer(model, config, PUBLISHED, table.seeds))
     test = torch.from_numpy(table.x_test), torch.from_numpy(table.y_test)
 
-    def refit(runs, labelled):
+    def refit(runs: int, labelled: int) -> None:
         fits = [
-            next(trainer.fitting(x[:labelled], y[:labelled], *validation))
+            trainer.begin(x[:labelled], y[:labelled], *validation)
             for trainer, (x, y, *validation) in zip(trainers[:runs], tables, strict=False)
         ]
         fit_side_by_side(fits)
 
     generator = table.seeds.torch("evaluation")
-    calls = {("test", 0): lambda: evaluate(Classifier(trainers[0].model), *test, generator)}
-    for case in product(SIDE_BY_SIDE, LABELLED):
-        calls[case] = lambda case=case: refit(*case)
+    calls: dict[tuple[int, int], Callable[[], object]] = {
+        case: partial(refit, *case) for case in product(SIDE_BY_SIDE, LABELLED)
+    }
+    of_test = 0, 0
+    calls[of_test] = lambda: metrics.measure(metrics.evaluate(Predictor(trainers[0].model), *test, generator))
     costs = compare(calls, repeats)
     for runs in SIDE_BY_SIDE:
         refits = [costs[runs, labelled].seconds / runs for labelled in LABELLED]
-        yield dataset, variation, runs, *map(digits, (*refits, costs["test", 0].seconds))
+        yield dataset, variation, runs, *map(digits, (*refits, costs[of_test].seconds))
 
 
-def core_hours(costs, dataset, variation, query_size, side_by_side):
+def core_hours(costs: Costs, dataset: str, variation: str, query_size: int, side_by_side: int) -> list[float]:
     """Hours of choosing, training and testing in all runs of all agents."""
     runs = [
         costs.run(dataset, agent, variation, query_size=query_size, side_by_side=side_by_side)
@@ -77,7 +85,7 @@ def core_hours(costs, dataset, variation, query_size, side_by_side):
     return [RUNS / 3600 * sum(part) for part in zip(*runs, strict=True)]
 
 
-def main():
+def main() -> None:
     args = make_task_parser(__doc__, "study.csv").parse_args()
     set_threads(1)
     write_table(
@@ -86,7 +94,10 @@ def main():
         product(args.datasets, VARIATIONS),
         partial(measure, args.data_folder, args.repeats),
     )
-    costs = Costs(args.out)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "costs.csv"
+        write_costs(args.out, ACQUISITION, path)
+        costs = Costs(path)
     print(
         "\ndataset",
         "query size",
@@ -104,8 +115,8 @@ def main():
         hours = core_hours(costs, dataset, variation, query_size, int(runs))
         totals[int(runs)] += sum(hours)
         print(dataset, query_size, variation, runs, *map(digits, hours), sep="\t")
-    for runs, total in totals.items():
-        print(f"{runs} runs side by side: {total:.0f} core-hours")
+    for size, total in totals.items():
+        print(f"{size} runs side by side: {total:.0f} core-hours")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ is in it already is not run again. `--partial_sarcos` names another data folder 
 table is then not checked. The exit code is 1 if a run failed.
 """
 
+import argparse
 import csv
 import io
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -23,8 +25,8 @@ import evaluate
 from agents import AGENTS
 from core import PROTOCOLS
 from core.cli import ArgumentParser, at_least, run_script
-from core.config import VARIATIONS
-from core.tables import Table
+from core.data.tables import Table
+from core.models.variations import VARIATIONS
 from datasets import DATASETS
 
 AGENTS_OF_THE_SEED_DOCUMENT = (
@@ -34,8 +36,8 @@ AGENTS_OF_THE_SEED_DOCUMENT = (
 COLUMNS = ("dataset", "agent", "variation", "protocol", "seconds", "status")
 
 
-def parse_arguments():
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
+def parse_arguments() -> argparse.Namespace:
+    parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data_folder", type=Path, default=Path("../datasets"))
     parser.add_argument("--partial_sarcos", type=Path, help="folder of an incomplete sarcos table")
     parser.add_argument("--out", type=Path, default=Path("sweep.csv"))
@@ -45,7 +47,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def one_run(options):
+def one_run(options: Sequence[str]) -> str:
     """Runs evaluate.py in this process; `ok`, or what went wrong."""
     printed = io.StringIO()
     try:
@@ -56,7 +58,7 @@ def one_run(options):
     return "ok"
 
 
-def sweep_dataset(args, dataset, done):
+def sweep_dataset(args: argparse.Namespace, dataset: str, done: set[tuple[str, ...]]) -> None:
     """All runs on one dataset, a line of the table each."""
     data = ["--data_folder", str(args.data_folder)]
     if dataset == "sarcos" and args.partial_sarcos:
@@ -78,7 +80,7 @@ def sweep_dataset(args, dataset, done):
                 print(*line, flush=True)
 
 
-def main():
+def main() -> int:
     args = parse_arguments()
     if not args.out.exists():
         args.out.write_text(",".join(COLUMNS) + "\n")

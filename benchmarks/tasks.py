@@ -2,21 +2,23 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from measure import make_parser
 
 from agents import AGENTS
 from core import Seeds
 from core.cli import ArgumentParser
-from core.config import load_config
 from core.dataset import Dataset
 from core.environment import Environment
+from core.models.variations import load_config
 from core.protocol import PUBLISHED, Protocol
 from datasets import DATASETS
 
 __all__ = ["SIZES", "RandomTable", "make_environment", "make_table", "make_task_parser"]
 
-#: Rows and features (SPEC.md section 1).
+#: Rows and features (docs/METHOD.md, section 1).
 SIZES = {
     "pakinsons": (5_875, 61),
     "superconductors": (21_263, 81),
@@ -34,11 +36,11 @@ class RandomTable(Dataset):
         self.shape = rows, features
         super().__init__("", seeds)
 
-    def rows(self, rng):
+    def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return rng.random(self.shape), rng.random(self.shape[0])
 
 
-def make_task_parser(doc: str, out: str) -> ArgumentParser:
+def make_task_parser(doc: str | None, out: str) -> ArgumentParser:
     """`make_parser` with the choice of datasets."""
     parser = make_parser(doc, out)
     parser.add_argument("--datasets", nargs="+", choices=SIZES, default=list(SIZES))
@@ -60,7 +62,7 @@ def make_environment(
     variation: str = "nf",
     protocol: Protocol = PUBLISHED,
     table: Dataset | None = None,
-    **changes: object,
+    **changes: Any,
 ) -> Environment:
     """The environment after its first fit, with the dropout that agents of many passes ask for.
 

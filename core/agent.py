@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config import VARIATIONS, Config
+from .config import Config
+from .models.densities import Density
+from .models.variations import VARIATIONS
 from .protocol import PUBLISHED, Protocol
 from .registry import Registry
 from .seeds import Seeds
@@ -16,7 +18,7 @@ from .state import State
 
 __all__ = ["AGENTS", "Agent", "top"]
 
-AGENTS: Registry["Agent"] = Registry("agent")
+AGENTS: Registry["Agent"] = Registry("agent", package="agents")
 
 
 def top(scores: Tensor, count: int) -> Tensor:
@@ -42,12 +44,24 @@ class Agent:
 
     #: Name of the folder of its results.
     folder: ClassVar[str]
+    #: Its name in figures, a subclass's own; without one the registered name, spelled for people.
+    label: ClassVar[str] = ""
     #: Size of the pool's subsample that is scored (a larger batch takes a larger one).
     candidates: ClassVar[int] = 10_000
     #: The model's dropout rate is raised to this, for training too; None leaves it.
     dropout: ClassVar[float | None] = None
-    #: Variations whose models it can score.
-    variations: ClassVar[tuple[str, ...]] = VARIATIONS
+    #: Densities that it can score.
+    density: ClassVar[type[Density]] = Density
+    #: Variations whose models have such densities.
+    variations: ClassVar[tuple[str, ...]] = tuple(VARIATIONS)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "variations" in vars(cls):
+            raise TypeError(f"{cls.__name__}: an agent says the `density` that it scores, not its variations")
+        cls.variations = tuple(
+            name for name, variation in VARIATIONS.items() if issubclass(variation.density, cls.density)
+        )
 
     def __init__(
         self,

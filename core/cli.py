@@ -5,6 +5,7 @@ import contextlib
 import io
 import math
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -14,8 +15,8 @@ from typing import NoReturn
 import threadpoolctl
 import torch
 
-from .config import VARIATIONS
 from .errors import UserError
+from .models.variations import DEFAULT, VARIATIONS
 from .protocol import PROTOCOLS
 
 __all__ = [
@@ -83,12 +84,30 @@ def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
     parser.add("side_by_side", "auto", "runs trained as one stack, in one process", type=auto_or_count)
     parser.add("pool_seed", 1, "seed of validation part and seed set", type=at_least(0))
     parser.add("model_seed", 1, "seed of initial weights, dropout and evaluation", type=at_least(0))
-    parser.add("variation", "nf", "the model", choices=VARIATIONS)
+    parser.add("variation", DEFAULT, "the model", choices=VARIATIONS)
     parser.add("protocol", "published", "as the published code does, or its method", choices=list(PROTOCOLS))
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("overwrite", 0, "1: make runs anew that are there", type=int, choices=(0, 1))
+
+
+#: What the scripts' options can do about a `UserError`, by its `remedy`.
+REMEDIES = {
+    "data_folder": "put it there, or name its folder with --data_folder",
+    "list": "evaluate.py --list shows all",
+    "overwrite": "--overwrite 1 makes it anew",
+    "runs_folder": "choose another --runs_folder",
+    "settings": "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1",
+    "skip_data_check": "--skip_data_check 1 goes on with it",
+}
+
+
+def told(error: UserError) -> str:
+    """What a script says of a user's error."""
+    if not error.remedy:
+        return str(error)
+    return f"{error}{' ' if str(error).endswith('?') else ': '}{REMEDIES[error.remedy]}"
 
 
 def set_threads(threads: int) -> None:
@@ -128,14 +147,42 @@ class Stopped(KeyboardInterrupt):
 
 #: Seconds after a signal in which others are ignored: they must not break off what is being saved.
 _SECONDS_TO_SAVE = 10.0
-_last_stop = -math.inf
 
 
-def _stop(number: int, frame: object) -> None:
-    global _last_stop
-    if time.monotonic() - _last_stop > _SECONDS_TO_SAVE:
-        _last_stop = time.monotonic()
-        raise Stopped(number)
+class _Stopper:
+    """The handler of `_SIGNALS`: raises Stopped for the one that came first.
+
+    Python calls the handlers of signals that wait together in the order of their numbers, Ctrl-C before
+    SIGTERM. C notes in a socket in which order they came.
+    """
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+        self._noted, self._notes = socket.socketpair()
+        for end in (self._noted, self._notes):
+            end.setblocking(False)
+
+    def __enter__(self) -> None:
+        """Handles the signals from now on, but for those that are ignored."""
+        signal.set_wakeup_fd(self._notes.fileno(), warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self)
+
+    def __exit__(self, *error: object) -> None:
+        """The script is over: its exit is not to be broken off."""
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        self._noted.close()
+        self._notes.close()
+
+    def __call__(self, number: int, frame: object) -> None:
+        with contextlib.suppress(BlockingIOError):  # nothing noted, or noted and read with one before
+            number = next((noted for noted in self._noted.recv(4096) if noted in _SIGNALS), number)
+        if time.monotonic() - self._last > _SECONDS_TO_SAVE:
+            self._last = time.monotonic()
+            raise Stopped(number)
 
 
 def run_script(main: Callable[[], int | None]) -> NoReturn:
@@ -148,27 +195,23 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     name = Path(sys.argv[0]).name
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is no text must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
-    for number in _SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop)
-    try:
-        code = main()
-    except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt as stopped:
-        number = stopped.args[0] if isinstance(stopped, Stopped) else signal.SIGINT
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
-        code = 128 + number
-    except BrokenPipeError:
-        # Whoever read our output has left (`| head`); the exit must not try to flush again.
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
-        code = 141
-    except OSError as error:
-        print(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-        code = 2
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    with _Stopper():
+        try:
+            code = main()
+        except UserError as error:
+            print(f"{name}: {told(error)}", file=sys.stderr)
+            code = 2
+        except KeyboardInterrupt as stopped:
+            number = stopped.args[0] if isinstance(stopped, Stopped) else signal.SIGINT
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
+            code = 128 + number
+        except BrokenPipeError:
+            # Whoever read our output has left (`| head`); the exit must not try to flush again.
+            with contextlib.suppress(OSError):
+                sys.stdout.close()
+            code = 141
+        except OSError as error:
+            print(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+            code = 2
     sys.exit(code)

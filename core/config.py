@@ -1,31 +1,68 @@
-"""The hyper-parameters of a dataset and variation, read from `configs/`."""
+"""The hyper-parameters of an experiment: what a file in `configs/` says, and what it may say."""
 
 import math
-import sys
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from .errors import UserError
 
-__all__ = ["CONFIGS", "VARIATIONS", "Config", "load_config", "note_default_config"]
+__all__ = ["CONFIGS", "Config", "check_config", "config_file", "read_file"]
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-#: What `--variation` takes, and the model it stands for.
-_MODELS = {"nf": "nsf", "gauss": "gauss", "ensemble": "nsf", "gauss_ensemble": "gauss"}
-VARIATIONS = tuple(_MODELS)
-_FITTING = ("finetuning", "from_scratch")
+
+
+class _Rule(NamedTuple):
+    """What the values of a key must be, in words, and what makes the field's of one, None of a wrong one."""
+
+    wanted: str
+    read: Callable[[Any], Any]
+
+
+def _rule(wanted: str, read: Callable[[Any], Any]) -> dict[str, _Rule]:
+    """A field's metadata."""
+    return {"rule": _Rule(wanted, read)}
+
+
+def _number(low: float, high: float = math.inf) -> dict[str, _Rule]:
+    def read(value: Any) -> Any:
+        if isinstance(value, str):  # YAML takes 1e-3 for a text
+            try:
+                value = float(value)
+            except ValueError:
+                return None
+        real = isinstance(value, int | float) and not isinstance(value, bool)
+        return value if real and low <= value < high else None
+
+    return _rule(f"a number in [{low}, {high})", read)
+
+
+def _one_of(*names: str) -> dict[str, _Rule]:
+    return _rule("one of " + ", ".join(names), lambda value: value if value in names else None)
+
+
+def _count(value: Any) -> Any:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _counts(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) and value and all(map(_count, value)) else None
+
+
+_COUNT = _rule("a positive integer", _count)
+_COUNTS = _rule("a list of positive integers", _counts)
 
 
 @dataclass(frozen=True)
 class Config:
-    """Model and training of one experiment; the keys of a file in `configs/`.
+    """Model and training of one experiment; the keys of a file in `configs/`, each with its rule.
 
     Attributes:
-        model: `nsf` (neural spline flow) or `gauss` (mean and standard deviation heads); no key of
-            the file, the variation says it.
+        model: name in `core.models.networks.MODELS`: `nsf` (neural spline flow), `gauss`; no key of the
+            file, the variation says it.
         hidden: widths of the encoder's layers after the first, which is as wide as the first of them.
         dropout: dropout rate of the encoder.
         fitting: `finetuning` keeps weights and optimiser from fit to fit, `from_scratch` restores
@@ -38,86 +75,61 @@ class Config:
     """
 
     model: str
-    hidden: tuple[int, ...]
-    dropout: float
-    fitting: str
-    batch_size: int
-    lr: float
-    weight_decay: float
-    first_epochs: int
-    later_epochs: int
-    patience: int
-    members: int = 1
+    hidden: tuple[int, ...] = field(metadata=_COUNTS)
+    dropout: float = field(metadata=_number(0, 1))
+    fitting: str = field(metadata=_one_of("finetuning", "from_scratch"))
+    batch_size: int = field(metadata=_COUNT)
+    lr: float = field(metadata=_number(0))
+    weight_decay: float = field(metadata=_number(0))
+    first_epochs: int = field(metadata=_COUNT)
+    later_epochs: int = field(metadata=_COUNT)
+    patience: int = field(metadata=_COUNT)
+    members: int = field(default=1, metadata=_COUNT)
 
 
-def _problem(key: str, value: Any) -> str | None:
-    """What is wrong with the value of a key, or None."""
-
-    def number(low: float, high: float = math.inf) -> str | None:
-        real = isinstance(value, int | float) and not isinstance(value, bool)
-        return None if real and low <= value < high else f"a number in [{low}, {high})"
-
-    def count(item: Any) -> bool:
-        return isinstance(item, int) and not isinstance(item, bool) and item > 0
-
-    if key == "fitting":
-        wanted = None if value in _FITTING else "one of " + ", ".join(_FITTING)
-    elif key == "hidden":
-        fine = isinstance(value, list) and value and all(map(count, value))
-        wanted = None if fine else "a list of positive integers"
-    elif key == "dropout":
-        wanted = number(0, 1)
-    elif key in ("lr", "weight_decay"):
-        wanted = number(0)
-    else:
-        wanted = None if count(value) else "a positive integer"
-    return wanted and f"'{key}' must be {wanted}, got {value!r}"
+def config_file(name: str, other: str, folder: Path | None = None) -> Path:
+    """`<name>.yaml` in `configs/`, or in a folder; `<other>.yaml` where that is not there."""
+    folder = CONFIGS if folder is None else folder
+    path = folder / f"{name}.yaml"
+    return path if path.exists() else folder / f"{other}.yaml"
 
 
-def _number(value: Any) -> Any:
-    """YAML takes 1e-3 for a text; it is a number here."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
-def load_config(dataset: str, variation: str, folder: Path | None = None) -> tuple[Config, Path]:
-    """Reads `<dataset>.yaml` (variation nf) or `<dataset>_<variation>.yaml`.
-
-    A dataset without a file of its own takes `default.yaml` or `default_<variation>.yaml`.
-
-    Returns:
-        The configuration and the file it came from.
+def read_file(path: Path) -> Any:
+    """What is in a YAML file.
 
     Raises:
-        UserError: the file is not YAML, or a key is unknown, missing or has a wrong value.
+        UserError: it cannot be read, or is not YAML.
     """
-    suffix = "" if variation == "nf" else f"_{variation}"
-    folder = CONFIGS if folder is None else folder
-    path = folder / f"{dataset}{suffix}.yaml"
-    if not path.exists():
-        path = folder / f"default{suffix}.yaml"
     try:
-        raw = yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    other = {"model"} if "ensemble" in variation else {"model", "members"}
-    known = [field.name for field in fields(Config) if field.name not in other]
+
+
+def check_config(raw: Any, path: Path, model: str, ensemble: bool) -> Config:
+    """The configuration that the keys and values of a file say.
+
+    Args:
+        raw: what was read.
+        path: where from, for messages.
+        model: as of `Config`.
+        ensemble: whether `members` is a key.
+
+    Raises:
+        UserError: it is no mapping, or a key is unknown, missing or has a wrong value.
+    """
+    rules = {one.name: one.metadata["rule"] for one in fields(Config) if one.metadata}
+    if not ensemble:
+        del rules["members"]
+    known = ", ".join(rules)
     if not isinstance(raw, dict):
-        raise UserError(f"{path}: a mapping with the keys {', '.join(known)} is wanted")
-    if unknown := [str(key) for key in raw if key not in known]:
-        raise UserError(f"{path}: unknown key {', '.join(unknown)}; known are {', '.join(known)}")
-    if missing := [key for key in known if key not in raw]:
+        raise UserError(f"{path}: a mapping with the keys {known} is wanted")
+    if unknown := [str(key) for key in raw if key not in rules]:
+        raise UserError(f"{path}: unknown key {', '.join(unknown)}; known are {known}")
+    if missing := [key for key in rules if key not in raw]:
         raise UserError(f"{path}: missing key {', '.join(missing)}")
-    raw |= {key: _number(raw[key]) for key in ("lr", "weight_decay", "dropout")}
+    values = {key: rules[key].read(value) for key, value in raw.items()}
     for key, value in raw.items():
-        if problem := _problem(key, value):
-            raise UserError(f"{path}: {problem}")
-    return Config(**{**raw, "model": _MODELS[variation], "hidden": tuple(raw["hidden"])}), path
-
-
-def note_default_config(dataset: str, file: str) -> None:
-    """Says on stderr that a dataset has no configuration of its own, if `file` is the default one."""
-    if file.startswith("default"):
-        print(f"note: no configs/{dataset}.yaml, {file} is used", file=sys.stderr)
+        if values[key] is None:
+            raise UserError(f"{path}: '{key}' must be {rules[key].wanted}, got {value!r}")
+    return Config(model, **values)

@@ -3,6 +3,7 @@
 Shapes: n rows, d features.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
@@ -14,29 +15,38 @@ from .errors import UserError
 from .registry import Registry
 from .seeds import Seeds
 
-__all__ = ["DATASETS", "Dataset"]
+__all__ = ["DATASETS", "SPLIT_SEED", "TRAIN_SHARE", "VALIDATION_SHARE", "Dataset"]
 
-DATASETS: Registry["Dataset"] = Registry("dataset")
+DATASETS: Registry["Dataset"] = Registry("dataset", package="datasets")
+
+#: The train part's share of all rows, and the validation part's of the train part.
+TRAIN_SHARE, VALIDATION_SHARE = 0.8, 0.2
+#: Seed of the shuffle that sets the test part aside, the same for every run.
+SPLIT_SEED = 1
 
 
 class Dataset(ABC):
     """A regression task: its rows, their split, and the seed set of one run.
 
     A subclass names its result folder, the size of its seed set and its budget, and gives its
-    rows in `rows`. Files that must be found, checked or fetched are `core.tables.Table`'s business.
+    rows in `rows`. Files that must be found, checked or fetched are `core.data.tables.Table`'s business.
 
     After `reset()`, which the constructor calls, float32 arrays hold the run's data, features
     [n, d] and targets [n], min-max scaled to [0, 1] on the train part (validation included):
     `x_train, y_train` (seed set and pool), `x_val, y_val`, `x_test, y_test`; `seed_indices`
-    are the seed set's rows of `x_train`.
+    are the seed set's rows of `x_train`. The integers `rows_train`, `rows_val` and `rows_test` are
+    the numbers of these rows in the whole table, from 0.
 
     Which rows are the test part is the same for every run. Validation part and seed set are the
-    run's own (SPEC.md section 1).
+    run's own (docs/METHOD.md, section 1).
 
     Args:
         data_folder: where the files of datasets that have files lie.
         seeds: the run's seeds; the stream `split` is used.
         skip_data_check: go on with a table that is not the published one.
+
+    Raises:
+        UserError: the rows have another shape, are too few, or hold NaN or infinity.
     """
 
     folder: ClassVar[str]
@@ -54,27 +64,37 @@ class Dataset(ABC):
 
     @abstractmethod
     def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """The whole data before scaling: features [n, d] and target [n], all finite.
+        """The whole data before scaling: features [n, d] and target [n], numbers, all finite.
 
         Args:
             rng: the run's split generator, for data that are drawn anew for each run; data
                 that are read leave it untouched.
         """
 
+    def digest(self) -> str:
+        """Of the rows, to know by whether they have changed."""
+        x, y = self.rows(self.seeds.numpy("split"))
+        arrays = (np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64))
+        return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:12]
+
+    @classmethod
+    def feature_names(cls) -> list[str]:
+        """Names of the d features; none if they have no names."""
+        return []
+
     def reset(self) -> None:
         """Restores the run's split and seed set; they are drawn again, the same."""
         rng = self.seeds.numpy("split")
-        x, y = self.rows(rng)
-        if x.ndim != 2 or y.shape != x.shape[:1]:
-            raise ValueError(f"{type(self).__name__}.rows: x [n, d], y [n] wanted, got {x.shape}, {y.shape}")
-        order = np.random.default_rng(1).permutation(len(x))
-        train, test = np.split(order, [int(0.8 * len(x))])
+        x, y = self._checked(*self.rows(rng))
+        order = np.random.default_rng(SPLIT_SEED).permutation(len(x))
+        train, test = np.split(order, [int(TRAIN_SHARE * len(x))])
 
-        x_scaler, y_scaler = MinMaxScaler().fit(x[train]), MinMaxScaler().fit(y[train, None])
-        x = x_scaler.transform(x).astype(np.float32)
-        y = y_scaler.transform(y[:, None])[:, 0].astype(np.float32)
+        self._x_scaler, self._y_scaler = MinMaxScaler().fit(x[train]), MinMaxScaler().fit(y[train, None])
+        x = self._x_scaler.transform(x).astype(np.float32)
+        y = self._y_scaler.transform(y[:, None])[:, 0].astype(np.float32)
 
-        val, train = np.split(rng.permutation(train), [int(0.2 * len(train))])
+        val, train = np.split(rng.permutation(train), [int(VALIDATION_SHARE * len(train))])
+        self.rows_train, self.rows_val, self.rows_test = train, val, test
         self.x_train, self.y_train = x[train], y[train]
         self.x_val, self.y_val = x[val], y[val]
         self.x_test, self.y_test = x[test], y[test]
@@ -84,3 +104,52 @@ class Dataset(ABC):
                 f"{len(train)} points of the train part"
             )
         self.seed_indices = rng.choice(len(train), self.seed_set, replace=False)
+
+    def to_raw(self, x: np.ndarray) -> np.ndarray:
+        """Scaled features [n, d] in their own units, float64."""
+        return self._x_scaler.inverse_transform(np.asarray(x, dtype=np.float64))
+
+    def y_to_raw(self, y: np.ndarray) -> np.ndarray:
+        """Scaled targets, of any shape, in the target's own units, float64."""
+        y = np.asarray(y, dtype=np.float64)
+        return self._y_scaler.inverse_transform(y.reshape(-1, 1)).reshape(y.shape)
+
+    @property
+    def y_scale(self) -> float:
+        """The target's range on the train part, in its own units (1 if it is constant).
+
+        A standard deviation of the scaled target times this is one in the target's units; a density
+        is divided by it.
+        """
+        return float(1 / self._y_scaler.scale_[0])
+
+    def _checked(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What `rows` gave, if it can be trained on."""
+        where = f"{type(self).__name__}.rows"
+        if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
+            kinds = f"{type(x).__name__} and {type(y).__name__}"
+            raise UserError(f"{where}: two numpy arrays are wanted, x [n, d] and y [n], got {kinds}")
+        if x.ndim != 2 or not x.shape[1] or y.shape != x.shape[:1]:
+            raise UserError(f"{where}: x [n, d] and y [n] are wanted, got {x.shape} and {y.shape}")
+        for array, name in ((x, "x"), (y, "y")):
+            if array.dtype.kind not in "biuf":
+                raise UserError(f"{where}: {name} must hold numbers, its type is {array.dtype}")
+        if int(VALIDATION_SHARE * int(TRAIN_SHARE * len(x))) == 0:
+            raise UserError(f"{where}: {len(x)} rows are too few: none is left for validation")
+        bad = np.count_nonzero(~np.isfinite(x), axis=0)
+        if bad.any():
+            column, names = int(np.argmax(bad > 0)), self.feature_names()
+            named = f"column {column}" + (f" ('{names[column]}')" if len(names) == len(bad) else "")
+            others = int(np.count_nonzero(bad)) - 1
+            more = f", so have {others} more column{'s' * (others > 1)}" if others else ""
+            raise UserError(f"{where}: {named} of x has {_not_finite(int(bad[column]))}{more}: {_ADVICE}")
+        if missing := int(np.count_nonzero(~np.isfinite(y))):
+            raise UserError(f"{where}: the target y has {_not_finite(missing)}: {_ADVICE}")
+        return x, y
+
+
+_ADVICE = "leave these rows out, or fill the values in"
+
+
+def _not_finite(count: int) -> str:
+    return "1 value that is NaN or infinite" if count == 1 else f"{count} values that are NaN or infinite"

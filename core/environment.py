@@ -1,6 +1,5 @@
 """Pool-based active learning as a Gymnasium environment."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -9,25 +8,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .classifier import Classifier
 from .config import Config
 from .dataset import Dataset
 from .errors import UserError
-from .metrics import Metrics, evaluate
-from .models import build_model
+from .learner import Learner
 from .protocol import PUBLISHED, Protocol
 from .seeds import Seeds
 from .state import State
-from .training import FitResult, Fitting, Trainer, alone
+from .training.lockstep import Fitting, Standalone, own_seconds
+from .training.trainer import FitResult
 
-__all__ = ["Action", "Environment"]
-
+__all__ = ["Action", "Beginning", "Environment", "Outcome"]
 
 Action: TypeAlias = Sequence[int] | np.ndarray | Tensor
+Beginning: TypeAlias = tuple[State, dict[str, Any]]
 Outcome: TypeAlias = tuple[State, float, bool, bool, dict[str, Any]]
 
 
-class Environment(gym.Env[State, Action]):
+class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]):
     """One run: a dataset, a model, and the points labelled so far.
 
     The action of a step is a list of distinct indices into `x_unlabeled`. The points are added in
@@ -36,7 +34,7 @@ class Environment(gym.Env[State, Action]):
     added or the pool is empty; it is never truncated.
 
     `resetting` and `stepping` are `reset` and `step` for runs side by side: generators that ask
-    for their fits (`core.training.side_by_side`).
+    for their fits (`core.training.lockstep.side_by_side`). They document what the two return.
 
     The state holds a model and a shrinking pool, which no Gymnasium space describes:
     `observation_space` and `action_space` are not set.
@@ -47,6 +45,9 @@ class Environment(gym.Env[State, Action]):
         protocol: `PUBLISHED` or `CORRECTED`.
         device: where data and model live.
         budget: points to add; the dataset's own if None.
+
+    Attributes:
+        learner: model, training and data of the run, made anew when it begins.
 
     Raises:
         UserError: seed set and budget need more points than the train part has.
@@ -81,61 +82,31 @@ class Environment(gym.Env[State, Action]):
         return self.dataset.seeds
 
     def _start(self) -> None:
-        """Data, pool, model and generators as they are at the beginning."""
-        self.dataset.reset()
-        self._x, self._y = self._tensor(self.dataset.x_train), self._tensor(self.dataset.y_train)
-        self._validation = self._tensor(self.dataset.x_val), self._tensor(self.dataset.y_val)
-        self._test = self._tensor(self.dataset.x_test), self._tensor(self.dataset.y_test)
-        data = hashlib.sha256(self.dataset.x_train.tobytes() + self.dataset.y_train.tobytes())
-        self._fingerprint = data.hexdigest()[:16]
+        """Pool and learner as they are at the beginning."""
+        self.learner = Learner(self.dataset, self.config, self.protocol, self.device)
         self._labeled = [int(i) for i in self.dataset.seed_indices]
-        self._pool = np.setdiff1d(np.arange(len(self._x)), self._labeled)
+        self._pool = np.setdiff1d(np.arange(len(self.dataset.x_train)), self._labeled)
 
-        init = [self.seeds.torch("init", member=member) for member in range(self.config.members)]
-        model = build_model(self.config, self._x.shape[1], self.protocol.encoder_relu, init)
-        model = model.to(self.device)
-        self.classifier = Classifier(model)
-        self.trainer = Trainer(model, self.config, self.protocol, self.seeds)
-        self._evaluation = self.seeds.torch("evaluation", self.device)
+    @own_seconds
+    def resetting(self) -> Fitting[Beginning]:
+        """Starts the run: its split, seed set, initial weights and first fit.
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[State, dict[str, Any]]:
-        """Starts the run again: its split, seed set, initial weights and first fit.
-
-        Args:
-            seed: must be None; a run's randomness comes from its dataset's `Seeds`.
-            options: not used.
+        Returns:
+            state, and info as of `stepping`.
         """
-        if seed is not None:
-            raise ValueError("reset(seed=...) is not possible: a run's seeds are those of its dataset")
-        return alone(self.resetting())
-
-    def resetting(self) -> Fitting[tuple[State, dict[str, Any]]]:
-        """`reset`, for runs side by side."""
         self._start()
-        fit = yield from self._fitting()
-        metrics = self._evaluate()
-        self._initial_mae = self._mae = metrics.mae
-        return self.state, self._info(fit, metrics)
+        fit = yield self.learner.fit(self._labeled)
+        info = self._info(fit)
+        self._initial_mae = self._mae = info["mae"]
+        return self.state, info
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that changes from step to step."""
         return {
-            "origin": self._origin(),
+            "learner": self.learner.state_dict(),
             "labeled": list(self._labeled),
             "initial_mae": self._initial_mae,
             "mae": self._mae,
-            "evaluation": self._evaluation.get_state(),
-            "trainer": self.trainer.state_dict(),
-        }
-
-    def _origin(self) -> dict[str, str]:
-        """What a run cannot go on without."""
-        return {
-            "run": f"run_{self.seeds.run_id}",
-            "device": self.device.type,
-            "data": self._fingerprint,
         }
 
     def resume(self, state: dict[str, Any]) -> State:
@@ -145,20 +116,14 @@ class Environment(gym.Env[State, Action]):
             UserError: that was another run, or on another kind of device, or on other data.
         """
         self._start()
-        for name, value in self._origin().items():
-            if state["origin"][name] != value:
-                raise UserError(
-                    f"{self.dataset.folder}, run_{self.seeds.run_id}: its checkpoint belongs to {name} "
-                    f"{state['origin'][name]}, not {value}: --overwrite 1 begins the run anew"
-                )
+        self.learner.load_state_dict(state["learner"])
         self._labeled = list(state["labeled"])
         self._pool = np.setdiff1d(self._pool, self._labeled)
         self._initial_mae, self._mae = state["initial_mae"], state["mae"]
-        self._evaluation.set_state(state["evaluation"])
-        self.trainer.load_state_dict(state["trainer"])
         return self.state
 
-    def step(self, action: Action) -> Outcome:
+    @own_seconds
+    def stepping(self, action: Action) -> Fitting[Outcome]:
         """Labels points of the pool and trains on them.
 
         Args:
@@ -166,27 +131,22 @@ class Environment(gym.Env[State, Action]):
 
         Returns:
             state, reward (MAE before - MAE after), terminated, truncated (False), and info with
-            `added`, `mae`, `nll`, `crps`, `calibration`, `pit` (see `Metrics`), `validation_nll`
-            (of the last epoch) and `epochs`.
+            `added`, the metrics by their names in `core.metrics.METRICS`, `pit` (counts of the PIT
+            histogram), `epochs`, and the `seconds` that were this run's own.
 
         Raises:
             ValueError: indices repeat, are out of range, or are more than the budget leaves.
         """
-        return alone(self.stepping(action))
-
-    def stepping(self, action: Action) -> Fitting[Outcome]:
-        """`step`, for runs side by side."""
         chosen = np.sort(self._checked(action))[::-1]
         one_by_one = self.protocol.refit_every_point and self.config.fitting == "finetuning"
         epochs = 0
         for group in np.split(chosen, len(chosen) if one_by_one else 1):
             self._labeled += self._pool[group].tolist()
-            fit = yield from self._fitting()
+            fit = yield self.learner.fit(self._labeled)
             epochs += fit.epochs
         self._pool = np.delete(self._pool, chosen)
-        metrics = self._evaluate()
-        reward, self._mae = self._mae - metrics.mae, metrics.mae
-        info = self._info(FitResult(epochs, fit.validation_nll), metrics)
+        info = self._info(FitResult(epochs, fit.validation_nll))
+        reward, self._mae = self._mae - info["mae"], info["mae"]
         return self.state, reward, self.finished, False, info
 
     @property
@@ -207,27 +167,29 @@ class Environment(gym.Env[State, Action]):
     @property
     def state(self) -> State:
         """What an agent sees now."""
-        labeled, pool = torch.tensor(self._labeled), torch.from_numpy(self._pool)
+        x, y, predictor = self.learner.x, self.learner.y, self.learner.predictor
+        labeled = torch.tensor(self._labeled).to(self.device)
         return State(
-            x_unlabeled=self._x[pool.to(self.device)],
-            x_labeled=self._x[labeled.to(self.device)],
-            y_labeled=self._y[labeled.to(self.device)],
+            x_unlabeled=x[torch.from_numpy(self._pool).to(self.device)],
+            x_labeled=x[labeled],
+            y_labeled=y[labeled],
             per_class_instances={},
             budget=self.budget,
             added_images=self.added,
             initial_test_acc=self._initial_mae,
             current_test_acc=self._mae,
-            classifier=self.classifier,
-            optimizer=self.trainer.optimizer,
+            classifier=predictor,
+            optimizer=self.learner.trainer.optimizer,
         )
 
     def points(self, action: Action) -> Tensor:
         """x and y [k, d + 1], on the CPU, of the pool's points that an action names, in its order."""
         rows = torch.from_numpy(self._pool[self._checked(action)]).to(self.device)
-        return torch.cat([self._x[rows], self._y[rows, None]], 1).cpu()
+        return torch.cat([self.learner.x[rows], self.learner.y[rows, None]], 1).cpu()
 
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
+    def rows(self, action: Action) -> np.ndarray:
+        """Where those points lie in the whole table of the dataset: numbers of rows [k]."""
+        return self.dataset.rows_train[self._pool[self._checked(action)]]
 
     def _checked(self, action: Action) -> np.ndarray:
         indices = np.asarray(action.cpu() if isinstance(action, Tensor) else action)
@@ -242,13 +204,5 @@ class Environment(gym.Env[State, Action]):
             raise ValueError(f"{len(indices)} points are more than the {left} left to add")
         return indices
 
-    def _fitting(self) -> Fitting[FitResult]:
-        rows = torch.tensor(self._labeled).to(self.device)
-        return self.trainer.fitting(self._x[rows], self._y[rows], *self._validation)
-
-    def _evaluate(self) -> Metrics:
-        return evaluate(self.classifier, *self._test, self._evaluation)
-
-    def _info(self, fit: FitResult, metrics: Metrics) -> dict[str, Any]:
-        measured = {"validation_nll": fit.validation_nll, "epochs": fit.epochs}
-        return {"added": self.added, **metrics._asdict(), **measured}
+    def _info(self, fit: FitResult) -> dict[str, Any]:
+        return {"added": self.added, **self.learner.measured(fit)}

@@ -1,48 +1,132 @@
-"""MAE, NLL, CRPS and calibration of a model on a test set. Shapes: N rows, M samples."""
+"""What a model says of a test set, and how good that is: MAE, NLL, CRPS, calibration, PIT.
 
-from typing import NamedTuple
+Shapes: N rows, M samples; the rows come in pieces of n.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .classifier import SAMPLES, Classifier, most_likely
+from .models.densities import Density
+from .models.predictor import SAMPLES, Predictor, most_likely
 
-__all__ = ["PIT_BINS", "Metrics", "calibration_error", "crps", "evaluate"]
+__all__ = [
+    "METRICS",
+    "PIT_BINS",
+    "Evaluation",
+    "Metric",
+    "calibration_error",
+    "crps",
+    "evaluate",
+    "measure",
+    "pit_histogram",
+]
 
 #: Equal bins of the PIT histogram; the levels of the calibration error lie between them.
 PIT_BINS = 20
 
-#: Rows scored at once. Part of the result: samples are drawn piece by piece.
+#: Rows scored at once. Part of the result: samples are drawn and sums are taken piece by piece.
 _PIECE = 2048
 
 
-class Metrics(NamedTuple):
-    """Of the test set, on the scaled target: the first four are better the lower they are.
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model says of the N rows of a test set, on the scaled target; all that a metric may use.
 
     Attributes:
-        mae, nll, crps: means over the rows.
-        calibration: `calibration_error` of the PIT.
-        pit: rows in each of 20 equal bins of the probability integral transform u = P(Y <= y | x).
+        targets: the right answers [N].
+        predictions: point predictions [N].
+        log_prob: log p(y|x) [N] at the targets.
+        pit: the probability integral transform u = P(Y <= y | x) of the targets, float64 [N].
+        samples: of each piece of rows, in their order, samples [64, n].
+        densities: of each piece of rows, p(y|x), batch shape [n].
     """
 
-    mae: float
-    nll: float
-    crps: float
-    calibration: float
-    pit: list[int]
+    targets: Tensor
+    predictions: Tensor
+    log_prob: Tensor
+    pit: Tensor
+    samples: Sequence[Tensor]
+    densities: Sequence[Density]
 
 
-def calibration_error(pit: Tensor) -> float:
+@dataclass(frozen=True)
+class Metric:
+    """A number that is measured after each round; the lower, the better.
+
+    Attributes:
+        name: in code, and in the info of `Environment.step`.
+        file: where its curve lies in a run's folder.
+        label: its name for people.
+        function: of the evaluation of the test set; None if it comes from training. It leaves the
+            evaluation as it is, and draws from nothing but a generator of its own.
+        in_every_run: no run is without it, so that a missing file is damage. False for a metric that was
+            added when there were runs already: those lack it.
+    """
+
+    name: str
+    file: str
+    label: str
+    function: Callable[[Evaluation], float] | None = None
+    in_every_run: bool = False
+
+
+def _mean(values: Tensor) -> float:
+    """Mean of [N] in float64, summed piece by piece."""
+    total = sum(part.double().sum() for part in values.split(_PIECE))
+    return float(total / len(values))
+
+
+def _mae(evaluation: Evaluation) -> float:
+    return _mean((evaluation.predictions - evaluation.targets).abs())
+
+
+def _nll(evaluation: Evaluation) -> float:
+    return _mean(-evaluation.log_prob)
+
+
+def _crps(evaluation: Evaluation) -> float:
+    pieces = zip(evaluation.samples, evaluation.targets.split(_PIECE), strict=True)
+    return _mean(torch.cat([crps(samples, targets) for samples, targets in pieces]))
+
+
+def _calibration(evaluation: Evaluation) -> float:
+    return calibration_error(pit_histogram(evaluation.pit))
+
+
+#: All metrics, by name. One entry here is all that one more needs: the logger, the files of a run, those
+#: that collect the runs, checkpoints and the report's reader go by this table.
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("mae", "accuracies.csv", "MAE", _mae, in_every_run=True),
+        Metric("nll", "likelihoods.csv", "NLL", _nll, in_every_run=True),
+        Metric("crps", "crps.csv", "CRPS", _crps, in_every_run=True),
+        Metric("calibration", "calibration.csv", "calibration error", _calibration, in_every_run=True),
+        Metric("validation_nll", "losses.csv", "validation NLL", in_every_run=True),
+    )
+}
+
+
+def pit_histogram(pit: Tensor) -> Tensor:
+    """Counts [20] of the PIT u [N] in 20 equal bins; a bin holds where it begins."""
+    levels = torch.arange(1, PIT_BINS, dtype=torch.float64, device=pit.device) / PIT_BINS
+    return torch.bincount(torch.bucketize(pit, levels, right=True), minlength=PIT_BINS)
+
+
+def calibration_error(counts: Tensor) -> float:
     """Mean over the levels 0.05, 0.10 ... 0.95 of |share of u below the level - level|.
 
     Kuleshov, Fenner, Ermon, *Accurate Uncertainties for Deep Learning Using Calibrated Regression*,
-    2018, arXiv 1807.00263, with the absolute difference (SPEC.md section 4).
+    2018, arXiv 1807.00263, with the absolute difference (docs/METHOD.md, section 4).
 
     Args:
-        pit: counts [20] of the PIT u in 20 equal bins.
+        counts: as of `pit_histogram`.
     """
     levels = torch.arange(1, PIT_BINS, dtype=torch.float64) / PIT_BINS
-    shares = pit.cpu().double().cumsum(0)[:-1] / pit.sum().item()
+    shares = counts.cpu().double().cumsum(0)[:-1] / counts.sum().item()
     return float((shares - levels).abs().mean())
 
 
@@ -60,22 +144,25 @@ def crps(samples: Tensor, y: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(classifier: Classifier, x: Tensor, y: Tensor, generator: torch.Generator) -> Metrics:
-    """The metrics of a model on rows x [N, d] with targets y [N]; dropout off.
+def evaluate(predictor: Predictor, x: Tensor, y: Tensor, generator: torch.Generator) -> Evaluation:
+    """What a model says of rows x [N, d] with targets y [N]; dropout off.
 
     Args:
-        generator: draws the 64 samples of each row behind MAE and CRPS.
+        generator: draws the 64 samples of each row behind point prediction and CRPS.
     """
-    totals = torch.zeros(3, dtype=torch.float64, device=x.device)
-    pit = torch.zeros(PIT_BINS, dtype=torch.int64, device=x.device)
-    levels = torch.arange(1, PIT_BINS, dtype=torch.float64, device=x.device) / PIT_BINS
-    for rows, targets in zip(x.split(_PIECE), y.split(_PIECE), strict=True):
-        density = classifier(rows)
-        samples, log_prob = density.draw(SAMPLES, generator)
-        errors = (most_likely(samples, log_prob) - targets).abs()
-        parts = (errors, -density.log_prob(targets), crps(samples, targets))
-        totals += torch.stack([part.double().sum() for part in parts])
-        bins = torch.bucketize(density.cdf(targets).double(), levels, right=True)
-        pit += torch.bincount(bins, minlength=PIT_BINS)
-    mae, nll, score = (totals / len(x)).tolist()
-    return Metrics(mae, nll, score, calibration_error(pit), pit.tolist())
+    densities = [predictor(rows) for rows in x.split(_PIECE)]
+    draws = [density.draw(SAMPLES, generator) for density in densities]
+    pieces = list(zip(densities, y.split(_PIECE), strict=True))
+    return Evaluation(
+        targets=y,
+        predictions=torch.cat([most_likely(samples, log_prob) for samples, log_prob in draws]),
+        log_prob=torch.cat([density.log_prob(targets) for density, targets in pieces]),
+        pit=torch.cat([density.cdf(targets).double() for density, targets in pieces]),
+        samples=[samples for samples, _ in draws],
+        densities=densities,
+    )
+
+
+def measure(evaluation: Evaluation) -> dict[str, float]:
+    """The metrics of a test set, by name: those of `METRICS` that do not come from training."""
+    return {name: metric.function(evaluation) for name, metric in METRICS.items() if metric.function}

@@ -7,7 +7,7 @@ __all__ = ["CORRECTED", "PROTOCOLS", "PUBLISHED", "Protocol"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """The switches of SPEC.md section 5. Nothing else depends on the protocol.
+    """The switches of docs/METHOD.md, section 5. Nothing else depends on the protocol.
 
     Attributes:
         name: `published` or `corrected`.

@@ -1,7 +1,10 @@
 """Names of the command line and the classes behind them."""
 
 import difflib
+import sys
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Generic, TypeVar
 
 from .errors import UserError
@@ -14,37 +17,88 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """A mapping from name to class, filled by a decorator.
 
+    Each class declares `folder`, the name of its own result folder, unless they have none.
+
+    Args:
+        kind: what the classes are, for messages.
+        package: the package whose modules register them. They are imported at the first look-up,
+            so that a file in its folder is found by itself; what it raises is raised there.
+        folders: each class must declare a result folder.
+
     Example:
         >>> birds = Registry("bird")
         >>> @birds.register("tit", "titmouse")
-        ... class Tit: ...
+        ... class Tit:
+        ...     folder = "Tit"
         >>> birds["titmouse"].__name__
         'Tit'
         >>> birds["tot"]
         Traceback (most recent call last):
-        core.errors.UserError: unknown bird 'tot'; did you mean tit? (evaluate.py --list shows all)
+        core.errors.UserError: unknown bird 'tot'; did you mean tit?
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, package: str = "", *, folders: bool = True) -> None:
         self.kind = kind
-        self.classes: dict[str, type[T]] = {}
+        self._folders = folders
+        self._package = package  # until it has been imported
+        self._classes: dict[str, type[T]] = {}
         self._aliases: dict[str, str] = {}
 
     def register(self, name: str, *aliases: str) -> Callable[[type[T]], type[T]]:
-        """Class decorator that makes a class known as `name` (and by its aliases)."""
+        """Class decorator that makes a class known as `name` (and by its aliases).
+
+        Raises:
+            UserError: a name or the folder is another's, or the class declares no folder.
+        """
 
         def add(cls: type[T]) -> type[T]:
             for new in (name, *aliases):
-                if new in self.classes or new in self._aliases:
-                    raise ValueError(f"{self.kind} '{new}' is there already: {self[new]}")
-            folder = getattr(cls, "folder", None)
-            if folder and any(folder == getattr(known, "folder", None) for known in self.classes.values()):
-                raise ValueError(f"{self.kind} '{name}': another writes to the result folder {folder}")
-            self.classes[name] = cls
+                if new in self._classes or new in self._aliases:
+                    known = self._classes[self._aliases.get(new, new)]
+                    raise UserError(f"{self.kind} '{new}' is there already: {_place(known)}, {_place(cls)}")
+            if self._folders:
+                self._check_folder(name, cls)
+            self._classes[name] = cls
             self._aliases.update(dict.fromkeys(aliases, name))
             return cls
 
         return add
+
+    def _check_folder(self, name: str, cls: type[T]) -> None:
+        # Its own: the results of a class and of one that inherits from it must not mix.
+        folder = vars(cls).get("folder")
+        if not isinstance(folder, str) or folder in ("", ".", "..") or set(folder) & {"/", "\\"}:
+            raise UserError(
+                f"{self.kind} '{name}': {cls.__name__} needs a class attribute folder of its own, "
+                f"the name of its result folder, without / and \\; it has {folder!r}"
+            )
+        for other in (*cls.__mro__[1:], *self._classes.values()):
+            if folder == vars(other).get("folder"):
+                raise UserError(f"{self.kind} '{name}': its folder {folder} is that of {other.__name__}")
+
+    def _load(self) -> None:
+        """Imports the modules of the package, unless that is done or at work."""
+        package, self._package = self._package, ""
+        if not package:
+            return
+        try:
+            for module in iter_modules(import_module(package).__path__):
+                import_module(f"{package}.{module.name}")
+        except BaseException:
+            # The next look-up imports the broken file again, and raises the same again: what it had
+            # registered must not be 'there already'.
+            self._package = package
+            self._classes = {
+                name: cls for name, cls in self._classes.items() if cls.__module__ in sys.modules
+            }
+            self._aliases = {alias: of for alias, of in self._aliases.items() if of in self._classes}
+            raise
+
+    @property
+    def classes(self) -> dict[str, type[T]]:
+        """All classes by their names."""
+        self._load()
+        return self._classes
 
     def name(self, name: str) -> str:
         """The registered name that `name`, or the alias `name`, stands for.
@@ -59,11 +113,16 @@ class Registry(Generic[T]):
         known = [*self.classes, *self._aliases]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else "one of " + ", ".join(self.classes)
-        raise UserError(f"unknown {self.kind} '{name}'; {hint} (evaluate.py --list shows all)")
+        raise UserError(f"unknown {self.kind} '{name}'; {hint}", "list")
 
     def __getitem__(self, name: str) -> type[T]:
         return self.classes[self.name(name)]
 
     def aliases(self, name: str) -> list[str]:
         """The other names of the class registered as `name`."""
+        self._load()
         return [alias for alias, of in self._aliases.items() if of == name]
+
+
+def _place(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

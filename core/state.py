@@ -5,7 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.optim import Optimizer
 
-from .classifier import Classifier
+from .models.predictor import Predictor
 
 __all__ = ["State"]
 
@@ -25,7 +25,7 @@ class State(NamedTuple):
         added_images: points added so far.
         initial_test_acc: MAE on the test set after the first fit.
         current_test_acc: MAE on the test set now.
-        classifier: the model (see `Classifier`).
+        classifier: the model (see `Predictor`).
         optimizer: the model's optimiser.
     """
 
@@ -37,5 +37,5 @@ class State(NamedTuple):
     added_images: int
     initial_test_acc: float
     current_test_acc: float
-    classifier: Classifier
+    classifier: Predictor
     optimizer: Optimizer

@@ -7,22 +7,31 @@ import torch
 
 from .config import Config
 from .dataset import Dataset
-from .environment import Action, Environment, Outcome
-from .metrics import Metrics, evaluate
+from .environment import Action, Beginning, Outcome
+from .learner import Learner
+from .metrics import evaluate, measure
 from .protocol import PUBLISHED, Protocol
+from .seeds import Seeds
 from .state import State
-from .training import EarlyStopping, FitResult, Fitting
+from .training.lockstep import Fitting, Standalone, own_seconds
+from .training.trainer import EarlyStopping
 
-__all__ = ["UpperBound"]
+__all__ = ["EPOCH_LIMIT", "UpperBound"]
+
+EPOCH_LIMIT = 1000
+#: Epochs in a row without a new minimum after which training ends (docs/METHOD.md, section 4).
+PATIENCE = 25
 
 
-class UpperBound(Environment):
-    """Training on the whole train part (SPEC.md section 4); a step is an epoch.
+class UpperBound(Standalone[Action, Beginning, Outcome]):
+    """Training on the whole train part (docs/METHOD.md, section 4); a step is an epoch.
+
+    It has what a logger and a driver use of an `Environment`, with nothing to choose: an action is empty.
 
     Every minibatch counts, the last incomplete one too. The episode terminates after more than 25
     epochs in a row without a new minimum of the MAE on the validation part, or at the epoch limit.
     The epoch that says stop is not tested, as in the published code: the last metrics are those of
-    the epoch before it. There is nothing to choose: an action is empty.
+    the epoch before it.
 
     Args:
         dataset: the data; its seeds are the run's. Seed set and budget play no part.
@@ -30,6 +39,10 @@ class UpperBound(Environment):
         protocol: whether the encoder has a ReLU.
         device: where data and model live.
         epoch_limit: most epochs.
+
+    Attributes:
+        learner: model, training and data of the run, made anew when it begins.
+        stopping: the early stopping of the episode.
     """
 
     index_name = "epoch"
@@ -41,34 +54,70 @@ class UpperBound(Environment):
         protocol: Protocol = PUBLISHED,
         *,
         device: torch.device | str = "cpu",
-        epoch_limit: int = 1000,
+        epoch_limit: int = EPOCH_LIMIT,
     ) -> None:
-        config = replace(config, fitting="finetuning", first_epochs=1, later_epochs=1)
-        super().__init__(dataset, config, protocol, device=device, budget=0)
+        self.dataset = dataset
+        self.config = replace(config, fitting="finetuning", first_epochs=1, later_epochs=1)
+        self.protocol = protocol
+        self.device = torch.device(device)
         self.epoch_limit = epoch_limit
-        self.stopping = EarlyStopping(patience=25)
+        self.stopping = EarlyStopping(PATIENCE)
+
+    @property
+    def seeds(self) -> Seeds:
+        """The run's seeds."""
+        return self.dataset.seeds
 
     def _start(self) -> None:
-        super()._start()
-        self._labeled = list(range(len(self._x)))
-        self._pool = self._pool[:0]
-        self.trainer.drop_last = False
+        """Learner and early stopping as they are at the beginning."""
+        self.learner = Learner(self.dataset, self.config, self.protocol, self.device)
+        self.learner.trainer.drop_last = False
         self.stopping.reset()
         # A stream of its own: how many points are tested must not matter to the validation.
         self._validating = self.seeds.torch("evaluation", self.device, member=1)
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"validating": self._validating.get_state()}
+        """A copy of all that changes from epoch to epoch, but for `stopping`."""
+        return {
+            "learner": self.learner.state_dict(),
+            "validating": self._validating.get_state(),
+            "initial_mae": self._initial_mae,
+            "mae": self._mae,
+        }
 
     def resume(self, state: dict[str, Any]) -> State:
-        resumed = super().resume(state)
+        """Instead of `reset`: goes on from what `state_dict` gave, of a run of the same settings.
+
+        Raises:
+            UserError: that was another run, or on another kind of device, or on other data.
+        """
+        self._start()
+        self.learner.load_state_dict(state["learner"])
         self._validating.set_state(state["validating"])
-        return resumed
+        self._initial_mae, self._mae = state["initial_mae"], state["mae"]
+        return self.state
+
+    @property
+    def state(self) -> State:
+        """All points are labelled, none is left."""
+        x, y = self.learner.x, self.learner.y
+        return State(
+            x_unlabeled=x[:0],
+            x_labeled=x,
+            y_labeled=y,
+            per_class_instances={},
+            budget=0,
+            added_images=0,
+            initial_test_acc=self._initial_mae,
+            current_test_acc=self._mae,
+            classifier=self.learner.predictor,
+            optimizer=self.learner.trainer.optimizer,
+        )
 
     @property
     def epoch(self) -> int:
         """Epochs trained so far."""
-        return self.trainer.fits
+        return self.learner.trainer.fits
 
     @property
     def finished(self) -> bool:
@@ -80,13 +129,15 @@ class UpperBound(Environment):
         """How far the run has got, in words."""
         return f"{self.epoch} epochs"
 
-    def resetting(self) -> Fitting[tuple[State, dict[str, Any]]]:
+    @own_seconds
+    def resetting(self) -> Fitting[Beginning]:
         """Starts the run and trains for one epoch."""
         self._start()
         info = yield from self._train()
         self._initial_mae = self._mae = info["mae"]
         return self.state, info
 
+    @own_seconds
     def stepping(self, action: Action = ()) -> Fitting[Outcome]:
         """Trains for one more epoch; the five values of `Environment.step`.
 
@@ -97,10 +148,8 @@ class UpperBound(Environment):
         return self.state, before - self._mae, self.finished, False, info
 
     def _train(self) -> Fitting[dict[str, Any]]:
-        fit = yield from self._fitting()
-        if self.stopping.stop(evaluate(self.classifier, *self._validation, self._validating).mae):
+        fit = yield self.learner.fit(range(len(self.learner.x)))
+        validated = evaluate(self.learner.predictor, *self.learner.validation, self._validating)
+        if self.stopping.stop(measure(validated)["mae"]):
             return {"epochs": fit.epochs}
-        return self._info(fit, self._evaluate())
-
-    def _info(self, fit: FitResult, metrics: Metrics) -> dict[str, Any]:
-        return {"epoch": self.epoch, **super()._info(fit, metrics)}
+        return {"epoch": self.epoch, **self.learner.measured(fit)}

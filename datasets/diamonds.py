@@ -1,12 +1,13 @@
-"""Diamonds: OpenML 42225, the table of ggplot2 (SPEC.md section 1).
+"""Diamonds: OpenML 42225, the table of ggplot2 (docs/METHOD.md, section 1).
 
 Source: Wickham, *ggplot2: Elegant Graphics for Data Analysis*, Springer 2016.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
+from core.data.tables import Categories, Table
 from core.dataset import DATASETS
-from core.tables import Categories, Table
 
 
 @DATASETS.register("diamonds")
@@ -25,6 +26,9 @@ class Diamonds(Table):
         "https://www.openml.org/data/download/21792853/dataset",
         "http://old.openml.org/data/download/21792853/dataset",
     )
+    sha256: ClassVar[Mapping[str, str]] = {
+        "diamonds.csv": "9574730b03aba241d899c4a97511c5061b19358fab89510774fb6c24168345c4",
+    }
     columns = ("carat", "cut", "color", "clarity", "depth", "table", "price", "x", "y", "z")
     target = "price"
     categories: ClassVar[Categories] = {

@@ -1,13 +1,14 @@
-"""Parkinsons Telemonitoring: UCI 189, doi 10.24432/C5ZS3N (SPEC.md section 1).
+"""Parkinsons Telemonitoring: UCI 189, doi 10.24432/C5ZS3N (docs/METHOD.md, section 1).
 
 Source: Tsanas, Little, McSharry, Ramig, *Accurate Telemonitoring of Parkinson's Disease Progression by
 Noninvasive Speech Tests*, IEEE Transactions on Biomedical Engineering 2010.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
+from core.data.tables import Categories, Table
 from core.dataset import DATASETS
-from core.tables import Categories, Table
 
 
 @DATASETS.register("pakinsons")
@@ -23,6 +24,9 @@ class Pakinsons(Table):
     download = "parkinsons+telemonitoring.zip"
     urls = ("https://archive.ics.uci.edu/static/public/189/parkinsons+telemonitoring.zip",)
     member = "parkinsons_updrs.data"
+    sha256: ClassVar[Mapping[str, str]] = {
+        "parkinsons_updrs.data": "f2c7d5025dec4e92e7feae367a5f7ccf58789a10ac6b54bdf15976c599f9dd39",
+    }
     columns = (
         *("subject#", "age", "sex", "test_time", "motor_UPDRS", "total_UPDRS"),
         *("Jitter(%)", "Jitter(Abs)", "Jitter:RAP", "Jitter:PPQ5", "Jitter:DDP"),

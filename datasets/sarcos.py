@@ -1,4 +1,4 @@
-"""SARCOS: OpenML 43873, the 44,484 training rows `sarcos_inv.mat` (SPEC.md section 1).
+"""SARCOS: OpenML 43873, the 44,484 training rows `sarcos_inv.mat` (docs/METHOD.md, section 1).
 
 The test rows, `sarcos_inv_test.mat`, are no part of it: they repeat every tenth training row.
 
@@ -6,8 +6,8 @@ Source: Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Pres
 Vijayakumar, D'Souza, Schaal.
 """
 
+from core.data.tables import Table
 from core.dataset import DATASETS
-from core.tables import Table
 
 
 @DATASETS.register("sarcos")

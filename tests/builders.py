@@ -14,15 +14,16 @@ from torch import Tensor
 
 from agents import AGENTS
 from core import PUBLISHED, Environment, Protocol, Seeds, State
-from core.classifier import Classifier
 from core.config import Config
-from core.densities import GaussDensity
-from core.models import DensityModel, build_model
+from core.models.densities import GaussDensity
+from core.models.networks import DensityModel
+from core.models.predictor import Predictor
+from core.models.variations import VARIATIONS, build_model
 from datasets import DATASETS
 
 FEATURES = 5
 
-#: Variations of one model; the others are their ensembles.
+#: The study's models, whose layers and fits docs/METHOD.md says; tests/test_model_contract.py tests all.
 SINGLE = ("nf", "gauss")
 
 #: Few examples: most of these tests compare with python loops.
@@ -44,9 +45,8 @@ _CONFIG = Config(
 
 def make_config(variation: str = "nf", **changes: Any) -> Config:
     """The hyper-parameters of `diabetes`, but one epoch a fit."""
-    model = "gauss" if "gauss" in variation else "nsf"
-    members = 3 if "ensemble" in variation else 1
-    return replace(_CONFIG, **{"model": model, "members": members} | changes)
+    kind = VARIATIONS[variation]
+    return replace(_CONFIG, **{"model": kind.model, "members": 3 if kind.ensemble else 1} | changes)
 
 
 def torch_rng(seed: int = 0) -> torch.Generator:
@@ -55,11 +55,11 @@ def torch_rng(seed: int = 0) -> torch.Generator:
 
 def make_classifier(
     variation: str = "nf", *, features: int = FEATURES, relu: bool = False, seed: int = 0, **changes: Any
-) -> Classifier:
+) -> Predictor:
     """An untrained model; `changes` are those of its configuration."""
     config = make_config(variation, **changes)
     generators = [torch_rng(seed + 100 * member) for member in range(config.members)]
-    return Classifier(build_model(config, features, relu, generators))
+    return Predictor(build_model(config, features, relu, generators))
 
 
 def make_environment(
@@ -89,8 +89,8 @@ def make_state(
 
 
 @dataclass
-class FixedClassifier:
-    """Stands in for a `Classifier` where a test wants to say what the model thinks.
+class FixedPredictor:
+    """Stands in for a `Predictor` where a test wants to say what the model thinks.
 
     The first feature of a row of x is its number n.
 
@@ -141,8 +141,8 @@ class FixedClassifier:
         return Watched(parameters)
 
 
-def fixed_state(classifier: FixedClassifier, pool: int, labelled: int = 1) -> State:
-    """Rows 0, 1, ... of a `FixedClassifier`: first the pool, then the labelled points."""
+def fixed_state(classifier: FixedPredictor, pool: int, labelled: int = 1) -> State:
+    """Rows 0, 1, ... of a `FixedPredictor`: first the pool, then the labelled points."""
     x = torch.arange(float(pool + labelled))[:, None]
     nothing = torch.optim.SGD([torch.zeros(1)])
     view: Any = classifier
@@ -165,7 +165,7 @@ def choose(name: str, state: State, protocol: Protocol, query_size: int = 5, see
 
 
 def specified_layers(model: DensityModel) -> list[tuple[Tensor, Tensor]]:
-    """Weights [S, in, out] and biases [S, 1, out] of SPEC.md's layers: the encoder, then each head.
+    """Weights [S, in, out] and biases [S, 1, out] as docs/METHOD.md, section 2 lists them: encoder, heads.
 
     The first layers of both heads are one in the model.
     """

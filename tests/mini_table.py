@@ -1,4 +1,4 @@
-"""A table of 40 rows that can be written as any kind of raw file, for the tests of core.tables."""
+"""A table of 40 rows that can be written as any kind of raw file, for the tests of core.data.tables."""
 
 import gzip
 import io
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.io import savemat
 
-from core.tables import Categories, Table
+from core.data.tables import Categories, Table
 
 N = 40
 KINDS = ("plain", "very good", "ideal")

@@ -6,10 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core import results
 from core.files import write_file
+from core.metrics import METRICS
+from core.runs.collecting import aggregate
+from core.runs.layout import experiment_folder, upper_bound_folder
+from core.runs.settings import agree_on_settings, write_meta
+from core.runs.tables import histograms, series
 
 BUDGET = 12
+#: Of the runs of every kind.
+AGENTS = ("random", "balsa_emd", "balsa_emd_dual", "coreset")
 
 
 def write_experiment(
@@ -24,11 +30,14 @@ def write_experiment(
     level: float = 0.1,
 ) -> Path:
     """The finished runs of one experiment: curves that fall to `level`; returns its folder."""
-    folder = results.experiment_folder(
-        runs_folder, dataset.title(), query_size, agent.title(), variation, protocol
-    )
-    settings = {"agent": agent, "dataset": dataset, "variation": variation, "protocol": protocol}
-    results.agree_on_settings(folder, settings | {"query_size": query_size}, [], False)
+    folder = experiment_folder(runs_folder, dataset.title(), query_size, agent.title(), variation, protocol)
+    settings: dict[str, object] = {
+        "agent": agent,
+        "dataset": dataset,
+        "variation": variation,
+        "protocol": protocol,
+    }
+    agree_on_settings(folder, settings | {"query_size": query_size}, [], False)
     index = pd.RangeIndex(0, BUDGET + 1, query_size, name="added")
     for run_id in run_ids:
         rng = np.random.default_rng([run_id, *(settings | {"q": str(query_size)}).__repr__().encode()])
@@ -37,8 +46,8 @@ def write_experiment(
         mae = level * (1 + np.exp(-index / 4) + 0.05 * rng.normal(size=len(index)))
         write_curves(run, run_id, index, mae, rng)
         seconds = {"seconds_choosing": 0.5 + rng.uniform(), "seconds_in_step": 2 + rng.uniform()}
-        results.write_meta(run / "meta.txt", settings | {"query_size": query_size, "seed_set": 50} | seconds)
-    results.aggregate(folder)
+        write_meta(run / "meta.txt", settings | {"query_size": query_size, "seed_set": 50} | seconds)
+    aggregate(folder)
     return folder
 
 
@@ -46,24 +55,38 @@ def write_upper_bound(
     runs_folder: Path, run_ids: Iterable[int] = (1, 2), *, dataset: str = "diabetes", level: float = 0.08
 ) -> None:
     """Finished runs of the upper bound, of different lengths."""
-    folder = results.upper_bound_folder(runs_folder, dataset.title(), "nf", "published")
+    folder = upper_bound_folder(runs_folder, dataset.title(), "nf", "published")
     settings = {"dataset": dataset, "variation": "nf", "protocol": "published"}
-    results.agree_on_settings(folder, settings, [], False)
+    agree_on_settings(folder, settings, [], False)
     for run_id in run_ids:
         rng = np.random.default_rng(run_id)
         index = pd.RangeIndex(1, 30 + 3 * run_id, name="epoch")
         run = folder / f"run_{run_id}"
         run.mkdir()
         write_curves(run, run_id, index, level * (1 + np.exp(-index / 5)), rng)
-        results.write_meta(run / "meta.txt", settings)
-    results.aggregate(folder)
+        write_meta(run / "meta.txt", settings)
+    aggregate(folder)
 
 
 def write_curves(run: Path, run_id: int, index: pd.Index, mae: np.ndarray, rng: np.random.Generator) -> None:
     """The CSV files of a run, all metrics of the MAE's shape."""
     of_metric = {"mae": mae, "nll": 20 * mae - 5, "crps": 0.7 * mae, "validation_nll": 19 * mae - 5}
     of_metric["calibration"] = 0.3 * mae
-    for file, metric in results.FILES.items():
-        write_file(run / file, results.series(index, list(of_metric[metric]), run_id).to_csv)
+    for metric in METRICS.values():
+        write_file(run / metric.file, series(index, list(of_metric[metric.name]), run_id).to_csv)
     pit = rng.multinomial(89, np.full(20, 1 / 20), size=len(index))
-    write_file(run / results.PIT_FILE, results.histograms(index, pit.tolist()).to_csv)
+    write_file(run / "pit.csv", histograms(index, pit.tolist()).to_csv)
+
+
+def write_every_kind(folder: Path) -> Path:
+    """Results of every kind, one run of them unfinished; the folder."""
+    for i, agent in enumerate(AGENTS):
+        for query_size in (4, 6):
+            write_experiment(folder, agent, query_size=query_size, level=0.1 - 0.01 * i)
+        write_experiment(folder, agent, variation="gauss", level=0.1 - 0.01 * i)
+    write_experiment(folder, "gauss_std", variation="gauss")
+    write_experiment(folder, "random", protocol="corrected")
+    write_experiment(folder, "coreset", protocol="corrected", level=0.09)
+    write_upper_bound(folder)
+    (folder / "Diabetes/4/Coreset/run_4").mkdir()
+    return folder

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from agents import AGENTS
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Environment, Protocol, Seeds, State
-from core.config import VARIATIONS, load_config
+from core.models.variations import VARIATIONS, load_config
 from datasets import DATASETS
 from tests.builders import (
     choose,
@@ -70,7 +70,7 @@ def test_names_folders_and_aliases_of_the_specification() -> None:
 def test_declarations(name: str) -> None:
     cls = AGENTS[name]
     assert cls.candidates == (5_000 if name.startswith("balsa_") else 10_000)
-    assert cls.variations == (("gauss",) if name.startswith("gauss_") else VARIATIONS)
+    assert cls.variations == (("gauss",) if name.startswith("gauss_") else tuple(VARIATIONS))
 
     with_dropout = name.startswith(("bald", "balsa_", "nflows_out")) and name not in DUALS
     for dropout in (0.0, 0.02, 0.05, 0.3):
@@ -103,7 +103,7 @@ def test_contract(name: str, variation: str, protocol: Protocol, monkeypatch: py
     def fresh() -> State:
         return make_state(variation, protocol)
 
-    state, single = fresh(), "ensemble" not in variation
+    state, single = fresh(), not VARIATIONS[variation].ensemble
     model = state.classifier.model
     weights = copy.deepcopy(model.state_dict())
     tensors = [part.clone() for part in state[:3]]

@@ -2,20 +2,22 @@
 
 import math
 import shutil
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import scikit_posthocs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests  # scikit-posthocs brings it
 
-import agents  # noqa: F401 (what they can score)
-from core import analysis, results
-from core.analysis import areas, blocks, compare
-from core.loading import EXPERIMENT, find_missing_runs, load_results
+from core.metrics import METRICS
+from core.report import analysis
+from core.report.analysis import areas, blocks, compare
+from core.report.reader import EXPERIMENT, find_missing_runs, load_results
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
 
@@ -48,10 +50,10 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert len(found.curves) == 5 * (3 * 4 + 1 * 3)
     for run in (1, 2, 10):
         folder = tmp_path / f"runs/Diabetes/4/Random/run_{run}"
-        for file, metric in results.FILES.items():
+        for metric in METRICS:
             one = found.curves.query(f"agent == 'random' and run == {run} and metric == '{metric}'")
             assert one["labelled"].tolist() == [50, 54, 58, 62]
-            written = pd.read_csv(folder / file, index_col=0).dropna()[f"run_{run}"]
+            written = pd.read_csv(folder / METRICS[metric].file, index_col=0).dropna()[f"run_{run}"]
             assert one["value"].tolist() == written.tolist()
         counts = found.pit.query(f"agent == 'random' and run == {run}").sort_values("bin")
         assert counts["labelled"].unique().tolist() == [62]  # the last round's alone
@@ -71,7 +73,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> None:
     folder = write_experiment(tmp_path / "runs", run_ids=range(1, 10))
     (folder / "run_2/meta.txt").unlink()
-    (folder / "run_3/crps.csv").unlink()
+    (folder / "run_3/pit.csv").unlink()
     (folder / "run_4/likelihoods.csv").write_text("added,run_4\n0,much\n")
     (folder / "run_5/meta.txt").write_text("seed_set: many\n")
     (folder / "run_6/meta.txt").unlink()
@@ -87,24 +89,43 @@ def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> 
     assert status == ["finished", "unfinished", *["damaged"] * 6, "finished"]
     problems = [Path(name).name for name in found.problems["folder"]]
     assert problems == [f"run_{i}" for i in range(3, 9)]
-    assert "crps.csv cannot be read" in found.problems["problem"][0]
+    assert "pit.csv cannot be read" in found.problems["problem"][0]
     assert "meta.txt does not say seconds_choosing" in found.problems["problem"][2]
     assert set(found.curves["run"]) == set(found.pit["run"]) == {1, 9}
     missing = find_missing_runs(found)
     assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-8"]]
 
 
-@pytest.mark.parametrize("settings", [b"agent: x\xff\n", b"query_size: four\n", b"\xff\xfe\0", b""])
+def test_a_later_metric_whose_file_lacks_is_missing_there_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for metric in ("crps", "calibration"):
+        monkeypatch.setitem(METRICS, metric, replace(METRICS[metric], in_every_run=False))
+    folder = write_experiment(tmp_path / "runs", run_ids=(1, 2, 3))
+    (folder / "run_1/crps.csv").unlink()
+    for path in folder.glob("run_3/*.csv"):
+        if path.name != "pit.csv":
+            path.unlink()
+    write_upper_bound(tmp_path / "runs")
+    (tmp_path / "runs/Diabetes/UpperBound/run_2/calibration.csv").unlink()
+    found = load_results(tmp_path / "runs")
+    assert found.runs["status"].tolist() == ["finished", "finished", "damaged"]
+    assert found.problems["problem"][0].startswith(f"{folder / 'run_3/accuracies.csv'} cannot be read")
+    of = {run: set(table["metric"]) for run, table in found.curves.groupby("run")}
+    assert of == {1: set(METRICS) - {"crps"}, 2: set(METRICS)}
+    bounds = {run: set(table["metric"]) for run, table in found.upper_bounds.groupby("run")}
+    assert bounds == {1: set(METRICS), 2: set(METRICS) - {"calibration"}}
+    assert len(areas(found.curves)) == 2 * len(METRICS) - 1
+
+
+@pytest.mark.parametrize("settings", [b"agent: x\xff\n", b"query_size: [\n", b"\xff\xfe\0", b""])
 def test_odd_settings(tmp_path: Path, settings: bytes) -> None:
     folder = write_experiment(tmp_path / "runs")
     whole = (folder / "settings.txt").read_bytes()
     (folder / "settings.txt").write_bytes(whole + settings if b":" in settings else settings)
     found = load_results(tmp_path / "runs")
-    if settings.startswith(b"agent"):
-        assert found.curves["agent"].unique().tolist() == ["x?"]
-    else:  # what its runs say
-        assert found.curves["agent"].unique().tolist() == ["random"]
-        assert found.problems["folder"].tolist() == [str(folder / "settings.txt")]
+    assert found.curves["agent"].unique().tolist() == ["random"]  # what its runs say
+    assert found.problems["folder"].tolist() == [str(folder / "settings.txt")]
 
 
 def test_damaged_upper_bound_is_listed_and_left_out(tmp_path: Path) -> None:
@@ -152,8 +173,8 @@ def test_without_any_runs(tmp_path: Path) -> None:
 def test_area_is_the_mean_of_the_rows(tmp_path: Path) -> None:
     folder = write_experiment(tmp_path / "runs", run_ids=(3,))
     table = areas(load_results(tmp_path / "runs").curves).set_index("metric")["area"]
-    for file, metric in results.FILES.items():
-        lines = (folder / "run_3" / file).read_text().splitlines()[1:]
+    for metric in METRICS:
+        lines = (folder / "run_3" / METRICS[metric].file).read_text().splitlines()[1:]
         values = [float(line.split(",")[1]) for line in lines if not line.endswith(",")]
         assert len(values) == BUDGET / 4 + 1
         assert math.isclose(table[metric], sum(values) / len(values))
@@ -228,26 +249,46 @@ def test_comparison_is_scipys_and_holms(data: st.DataObject, count: int, runs: i
         range(len(raw), 0, -1), sorted(raw.items(), key=lambda item: item[1]), strict=True
     ):
         highest = max(highest, min(1.0, left * p))
-        assert math.isclose(found.p_values.loc[f"a{i}", f"a{j}"], highest, rel_tol=1e-9)
-        assert math.isclose(found.p_values.loc[f"a{j}", f"a{i}"], highest, rel_tol=1e-9)
+        for one, other in ((f"a{i}", f"a{j}"), (f"a{j}", f"a{i}")):
+            assert math.isclose(
+                found.p_values[other].to_numpy(float)[found.p_values.index.get_loc(one)],
+                highest,
+                rel_tol=1e-9,
+            )
 
 
-def test_comparison_is_scikit_posthocs() -> None:
-    rng = np.random.default_rng(1)
-    table = pd.DataFrame(rng.normal(size=(20, 5)) + np.arange(5) / 3, columns=list("abcde"))
-    long = table.melt(var_name="agent", value_name="area")
-    expected = scikit_posthocs.posthoc_wilcoxon(
-        long, val_col="area", group_col="agent", zero_method="pratt", p_adjust="holm"
-    )
-    np.testing.assert_allclose(compare(table).p_values, expected)
-    assert compare(table).friedman == stats.friedmanchisquare(*table.to_numpy().T).pvalue
+def holm(table: pd.DataFrame) -> pd.DataFrame:
+    """Wilcoxon's test of all pairs, identical agents p = 1, and Holm's correction by statsmodels."""
+    pairs = list(combinations(table.columns, 2))
+    raw = []
+    for a, b in pairs:
+        alike = (table[a] == table[b]).all()
+        raw.append(1.0 if alike else stats.wilcoxon(table[a], table[b], zero_method="pratt").pvalue)
+    expected = pd.DataFrame(1.0, table.columns, table.columns)
+    for (a, b), p in zip(pairs, multipletests(raw, method="holm")[1], strict=True):
+        expected.loc[a, b] = expected.loc[b, a] = p
+    return expected
+
+
+@pytest.mark.parametrize("runs", [1, 2, 8, 10, 14, 40])  # up to 13 with ties scipy tries all signs
+@pytest.mark.parametrize("values", [2, 10**6])  # many ties, none
+def test_all_pairs(runs: int, values: int) -> None:
+    """Beside the same one by one; with agents that are alike, of which scikit-posthocs says NaN."""
+    rng = np.random.default_rng([runs, values])
+    table = pd.DataFrame(rng.integers(values, size=(runs, 3)) + np.eye(3)[1], columns=list("cba"))
+    table["alike"] = table["c"]
+    found = compare(table)
+    pd.testing.assert_frame_equal(found.p_values, holm(table), rtol=1e-12, check_names=False)
+    if runs > 1:
+        assert found.friedman == stats.friedmanchisquare(*table.to_numpy().T).pvalue
 
 
 def test_agents_that_are_all_alike() -> None:
-    found = compare(blocks(area_rows({name: [1.0, 2.0, 3.0] for name in "abc"}), "mae").table)
-    assert math.isnan(found.friedman)
-    assert (found.p_values == 1).all(axis=None)
-    assert found.mean_ranks.tolist() == [2, 2, 2]
+    for values in ([1.0, 2.0, 3.0], [1.0], [float(i) for i in range(30)]):
+        found = compare(blocks(area_rows({name: values for name in "abc"}), "mae").table)
+        assert math.isnan(found.friedman)
+        assert (found.p_values == 1).all(axis=None)
+        assert found.mean_ranks.tolist() == [2, 2, 2]
 
 
 def test_beside_random() -> None:

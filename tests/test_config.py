@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-import datasets  # noqa: F401 (registers them)
 from core import DATASETS, UserError
-from core.config import CONFIGS, VARIATIONS, load_config
+from core.config import CONFIGS
+from core.models.variations import VARIATIONS, load_config
 
-# SPEC.md section 2: learning rate, weight decay, dropout.
+# docs/METHOD.md, section 2: learning rate, weight decay, dropout.
 PUBLISHED = {
     ("pakinsons", "nf"): (0.001, 0.00187167025815081, 0.0163037704541147),
     ("superconductors", "nf"): (0.000801996471673024, 0.000326110139620643, 0.0491574072268771),

@@ -1,4 +1,4 @@
-"""Agents that score the predictive distribution draw and score as SPEC.md section 3 says."""
+"""Agents that score the predictive distribution draw and score as docs/METHOD.md, section 3 says."""
 
 import math
 from collections.abc import Callable
@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents import AGENTS, distributions, scores
+from agents import AGENTS, distributions, heuristics, scores
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds
-from core.classifier import Classifier
-from core.densities import Density
+from core.models.densities import Density
+from core.models.predictor import Predictor
 from tests.builders import (
-    FixedClassifier,
+    FixedPredictor,
     choose,
     fixed_state,
     make_state,
@@ -22,11 +22,11 @@ from tests.builders import (
 KL_DUALS = {"balsa_kl_grid_dual", "balsa_kl_pairs_dual"}
 DUALS = KL_DUALS | {"balsa_emd_dual"}
 
-Scoring = Callable[[Classifier, Tensor, torch.Generator, Protocol], Tensor]
+Scoring = Callable[[Predictor, Tensor, torch.Generator, Protocol], Tensor]
 
 
 def on_grid(density: Density, protocol: Protocol, points: int = 200) -> tuple[Tensor, float]:
-    """Log-densities with the grid last, and the spacing: the numbers of SPEC.md section 5."""
+    """Log-densities with the grid last, and the spacing: the numbers of docs/METHOD.md, section 5."""
     first, last, intervals = {PUBLISHED: (0.1, 0.9, points), CORRECTED: (0.0, 1.0, points - 1)}[protocol]
     grid = torch.linspace(first, last, points)
     log_p = torch.stack([density.log_prob(y.expand(density.batch_shape)) for y in grid], -1)
@@ -38,28 +38,28 @@ def draws(density: Density, generator: torch.Generator, count: int = 64) -> Tens
 
 
 def from_grid(score: Callable[[Tensor, float, bool], Tensor], rate: float | None = None) -> Scoring:
-    def scoring(classifier: Classifier, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
-        density = classifier.passes(x, 25, generator, rate)
+    def scoring(predictor: Predictor, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
+        density = predictor.passes(x, 25, generator, rate)
         return score(*on_grid(density, protocol), protocol is CORRECTED)
 
     return scoring
 
 
 def from_samples(score: Callable[[Tensor, bool], Tensor], rate: float | None = None) -> Scoring:
-    def scoring(classifier: Classifier, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
-        samples = draws(classifier.passes(x, 25, generator, rate), generator)
+    def scoring(predictor: Predictor, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
+        samples = draws(predictor.passes(x, 25, generator, rate), generator)
         return score(samples, protocol is CORRECTED)
 
     return scoring
 
 
-def bald(classifier: Classifier, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
-    y, log_prob = classifier.passes(x, 25, generator).draw(64, generator)
+def bald(predictor: Predictor, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
+    y, log_prob = predictor.passes(x, 25, generator).draw(64, generator)
     return scores.bald_point(y.gather(0, log_prob.argmax(0)[None])[0])
 
 
-def nflows_out(classifier: Classifier, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
-    density = classifier.passes(x, 25, generator)
+def nflows_out(predictor: Predictor, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
+    density = predictor.passes(x, 25, generator)
     if protocol is PUBLISHED:
         return scores.nflows_out(on_grid(density, protocol)[0])
     y = density.draw(64, generator)[0]  # [M, T, N]
@@ -71,31 +71,29 @@ def nflows_out(classifier: Classifier, x: Tensor, generator: torch.Generator, pr
     return total / (25 * 64)
 
 
-def kl_anomaly(classifier: Classifier, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
-    y = classifier.passes(x, 25, generator).draw(64, generator)[0]
-    judge = classifier.passes(x, 25, generator)
+def kl_anomaly(predictor: Predictor, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
+    y = predictor.passes(x, 25, generator).draw(64, generator)[0]
+    judge = predictor.passes(x, 25, generator)
     return scores.kl_anomaly(torch.stack([judge.log_prob(one) for one in y], -1), protocol.log_space)
 
 
-def nf_conf(classifier: Classifier, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
-    y, _ = classifier(x).draw(64 if protocol is PUBLISHED else 200, generator)
-    return -classifier(x).log_prob(y).amax(0)
+def nf_conf(predictor: Predictor, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
+    y, _ = predictor(x).draw(64 if protocol is PUBLISHED else 200, generator)
+    return -predictor(x).log_prob(y).amax(0)
 
 
-def nf_entropy(classifier: Classifier, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
-    log_p, spacing = on_grid(classifier(x), protocol, 500)
+def nf_entropy(predictor: Predictor, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
+    log_p, spacing = on_grid(predictor(x), protocol, 500)
     return torch.from_numpy(np.trapezoid(-log_p.exp() * log_p, dx=spacing))
 
 
-def nf_std(classifier: Classifier, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
-    y, _ = classifier(x).draw(64, generator)
-    return classifier(x).log_prob(y).std(0)
+def nf_std(predictor: Predictor, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
+    y, _ = predictor(x).draw(64, generator)
+    return predictor(x).log_prob(y).std(0)
 
 
-def nf_sample_std(
-    classifier: Classifier, x: Tensor, generator: torch.Generator, protocol: Protocol
-) -> Tensor:
-    return draws(classifier(x), generator, 64 if protocol is PUBLISHED else 200).std(-1)
+def nf_sample_std(predictor: Predictor, x: Tensor, generator: torch.Generator, protocol: Protocol) -> Tensor:
+    return draws(predictor(x), generator, 64 if protocol is PUBLISHED else 200).std(-1)
 
 
 SCORES: dict[str, Scoring] = {
@@ -129,8 +127,8 @@ def test_scores_of_the_predictive_distribution(
 ) -> None:
     """Of all candidates at once, and piece by piece; float64, as an untrained model hardly disagrees."""
     state, again = (make_state("gauss", protocol, pool=5) for _ in range(2))
-    for classifier in (state.classifier, again.classifier):
-        classifier.model.double()
+    for one in (state, again):
+        one.classifier.model.double()
     x = state.x_unlabeled.double()
     agent = AGENTS[name](3, Seeds(), protocol)
     assert isinstance(agent, distributions.DistributionAgent)
@@ -161,8 +159,11 @@ def test_duals_never_lower_the_dropout(name: str) -> None:
 
 
 def test_every_agent_of_distributions_is_scored_above() -> None:
+    files = (distributions.__name__, heuristics.__name__)  # an agent of one's own has a file of its own
     family = {
-        name for name, cls in AGENTS.classes.items() if issubclass(cls, distributions.DistributionAgent)
+        name
+        for name, cls in AGENTS.classes.items()
+        if issubclass(cls, distributions.DistributionAgent) and cls.__module__ in files
     }
     assert family == set(SCORES)
 
@@ -170,7 +171,7 @@ def test_every_agent_of_distributions_is_scored_above() -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_gaussian_closed_forms(protocol: Protocol) -> None:
     parameters = torch.tensor([[[0.1, 0.5], [0.7, 0.02], [0.4, 2.0]]])
-    state = fixed_state(FixedClassifier(parameters), 3)
+    state = fixed_state(FixedPredictor(parameters), 3)
     sigma = parameters[0, :, 1].double().numpy()
     expected = {
         "gauss_std": sigma,

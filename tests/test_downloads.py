@@ -1,5 +1,6 @@
-"""core.downloads and the download path of core.tables, against a real server on this machine."""
+"""core.data.downloads and the download path of core.data.tables, against a real server on this machine."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import downloads, tables
-from core.downloads import DownloadError, fetch, is_writable, writing_alone
+from core.data import downloads, tables
+from core.data.downloads import DownloadError, fetch, is_writable, writing_alone
 from core.errors import UserError
 from core.files import beside
 from tests.mini_table import FRAME, Mini, csv, expected_x, put, zipped
@@ -89,7 +90,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     waited: list[float] = []
-    monkeypatch.setattr("pooch.core.time.sleep", waited.append)
+    monkeypatch.setattr(downloads, "sleep", waited.append)
     return waited
 
 
@@ -97,8 +98,8 @@ def files_of(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def mini(*urls: str) -> type[Mini]:
-    return type("Mini", (Mini,), {"urls": urls})
+def mini(*urls: str, **declared: object) -> type[Mini]:
+    return type("Mini", (Mini,), {"urls": urls} | declared)
 
 
 # --- fetch ---------------------------------------------------------------------------------
@@ -194,6 +195,45 @@ def test_the_second_address_is_tried(
     assert files_of(tmp_path) == ["mini.npz", "mini.zip"]
 
 
+def test_a_download_of_another_hash_is_refused(tmp_path: Path, server: Server) -> None:
+    """Also with skip_data_check: the table may be as good as the published one, the file is another."""
+    good = hashlib.sha256(csv()).hexdigest()
+    other = csv().replace(b"\n", b"\r\n")
+    first, second = server.answer("/first", whole(zipped(other))), server.answer("/second", (404, b"", 0))
+    cls = mini(first, second, sha256={"table.csv": good})
+    for skip in (False, True):
+        with pytest.raises(UserError) as info:
+            cls.load(tmp_path, skip_data_check=skip)
+        found = hashlib.sha256(other).hexdigest()
+        assert f"{first}: SHA-256 {found} instead of {good}; {second}" in str(info.value)
+        assert f"fetch {first} by hand and save it as {tmp_path / 'mini.zip'}" in str(info.value)
+        assert "\n" not in str(info.value)
+    assert files_of(tmp_path) == []
+    server.answer("/second", whole(GOOD))
+    assert cls.load(tmp_path).data_check == "passed"
+    assert (tmp_path / "mini.zip").read_bytes() == GOOD
+
+
+def test_a_hash_of_a_file_that_is_no_archive(tmp_path: Path, server: Server) -> None:
+    good = hashlib.sha256(csv()).hexdigest()
+    for body, fits in ((csv().replace(b"\n", b"\r\n"), False), (csv(), True)):
+        url = server.answer("/mini.csv", whole(body))
+        cls = mini(url, download="mini.csv", sha256={"mini.csv": good})
+        if fits:
+            assert cls.load(tmp_path).source == tmp_path / "mini.csv"
+        else:
+            with pytest.raises(UserError, match=f"instead of {good}"):
+                cls.load(tmp_path)
+
+
+def test_a_file_that_lies_there_may_have_another_hash(tmp_path: Path) -> None:
+    """Other line ends, or packed anew: the check of the table decides."""
+    good = hashlib.sha256(csv()).hexdigest()
+    put(tmp_path, "mini.zip", zipped(csv().replace(b"\n", b"\r\n")))
+    cls = mini(sha256={"table.csv": good})
+    assert cls.load(tmp_path).data_check == "passed"
+
+
 def test_an_unchecked_download_is_used_but_not_kept(
     tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,7 +308,7 @@ def test_writing_alone_keeps_others_out(tmp_path: Path) -> None:
         with writing_alone(tmp_path / "new" / "file"):
             inside.append(1)
             most.append(len(inside))
-            threading.Event().wait(0.02)  # time.sleep does not wait in these tests
+            threading.Event().wait(0.02)
             inside.pop()
 
     threads = [threading.Thread(target=work) for _ in range(3)]
@@ -294,13 +334,14 @@ def test_is_writable(tmp_path: Path) -> None:
 
 # --- download_all_datasets.py --------------------------------------------------------------
 
-# The script with its addresses turned to our server, and pooch's waits left out.
+# The script with its addresses turned to our server, and without waits.
 TURNED = """
-import runpy, sys, pooch.core
+import runpy, sys
 sys.path.insert(0, {root!r})
-from core.tables import Table
+from core.data import downloads
+from core.data.tables import Table
 from datasets import DATASETS
-pooch.core.time.sleep = lambda seconds: None
+downloads.sleep = lambda seconds: None
 for name, cls in DATASETS.classes.items():
     if issubclass(cls, Table):
         cls.urls = ({base!r} + name,)

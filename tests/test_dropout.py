@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import binomtest, chi2_contingency
 
-from core.dropout import dropout
+from core.models.masks import dropout
 from tests.builders import no_global_randomness, torch_rng
 
 

@@ -7,17 +7,17 @@ import torch
 from scipy.stats import kstest
 
 from agents import AGENTS
-from core.classifier import Classifier
-from core.densities import MixtureDensity
+from core.models.densities import MixtureDensity
+from core.models.predictor import Predictor
 from tests.builders import FEATURES, make_classifier, make_config, torch_rng
 
 both = pytest.mark.parametrize("variation", ["ensemble", "gauss_ensemble"])
 
 
-def make(variation: str, rows: int = 6) -> tuple[Classifier, list[Classifier], torch.Tensor]:
+def make(variation: str, rows: int = 6) -> tuple[Predictor, list[Predictor], torch.Tensor]:
     """An ensemble, its members as models of their own, and rows."""
     ensemble = make_classifier(variation, dropout=0.3)
-    members = [Classifier(ensemble.model.with_theta(theta[None])) for theta in ensemble.model.theta.detach()]
+    members = [Predictor(ensemble.model.with_theta(theta[None])) for theta in ensemble.model.theta.detach()]
     return ensemble, members, torch.rand(rows, FEATURES, generator=torch_rng(1))
 
 

@@ -1,5 +1,6 @@
 """The environment: which points are labelled, what a step returns, what it refuses."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -10,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import datasets
-from core import CORRECTED, PUBLISHED, Environment, Protocol, Seeds, State, training
-from core.config import load_config
-from core.training import FitResult, Fitting, Trainer
+from core import CORRECTED, PUBLISHED, Environment, Protocol, Seeds, State
+from core.models.variations import load_config
+from core.training.trainer import Fit, FitResult
 
 
 def environment(run_id: int = 1, protocol: Protocol = PUBLISHED, **kwargs: Any) -> Environment:
@@ -25,14 +26,11 @@ def labelled_at_fit(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
     """Replaces training by notes of the points it was given."""
     notes: list[torch.Tensor] = []
 
-    def fitting(
-        self: Trainer, x: torch.Tensor, y: torch.Tensor, *validation: torch.Tensor
-    ) -> Fitting[FitResult]:
-        notes.append(torch.cat([x, y[:, None]], 1))
-        yield from ()
-        return FitResult(1, 0.0)
+    def note(fits: Sequence[Fit]) -> list[FitResult]:
+        notes.extend(torch.cat([fit.x, fit.y[:, None]], 1) for fit in fits)
+        return [FitResult(1, 0.0)] * len(fits)
 
-    monkeypatch.setattr(Trainer, "fitting", fitting)
+    monkeypatch.setattr("core.training.lockstep.fit_side_by_side", note)
     return notes
 
 
@@ -127,13 +125,18 @@ def test_reset_takes_no_seed() -> None:
         environment().reset(seed=3)
 
 
+def measured(info: dict[str, Any]) -> dict[str, Any]:
+    """An info without its seconds, which are no two times the same."""
+    return {name: value for name, value in info.items() if name != "seconds"}
+
+
 def rollout(env: Environment, actions: list[list[int]]) -> list[object]:
     state, info = env.reset()
-    seen: list[object] = [info]
+    seen: list[object] = [measured(info)]
     for action in actions:
         state, reward, terminated, _, info = env.step(action)
-        seen += [reward, terminated, info]
-    return [*seen, state.x_labeled.tolist(), env.classifier.model.theta.tolist()]
+        seen += [reward, terminated, measured(info)]
+    return [*seen, state.x_labeled.tolist(), env.learner.predictor.model.theta.tolist()]
 
 
 def test_rollouts_repeat_bit_for_bit() -> None:
@@ -148,7 +151,9 @@ def test_rollouts_repeat_bit_for_bit() -> None:
 @given(st.data())
 def test_no_point_is_lost_or_labelled_twice(data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "fit_side_by_side", lambda fits: [FitResult(1, 0.0) for _ in fits])
+        patch.setattr(
+            "core.training.lockstep.fit_side_by_side", lambda fits: [FitResult(1, 0.0) for _ in fits]
+        )
         env = environment()
         state, _ = env.reset()
         everything = sorted(map(tuple, env.dataset.x_train.tolist()))

@@ -1,5 +1,6 @@
 """evaluate.py as a user meets it: results, summary, and what it says of wrong input."""
 
+import math
 import shutil
 import subprocess
 import sys
@@ -12,16 +13,23 @@ import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
+from torch import Tensor
 
 import core
 import evaluate
 from agents import AGENTS
-from core import EnvironmentLogger, results
+from core import EnvironmentLogger
 from core.cli import run_script, set_threads
-from core.training import FitResult, Fitting, Trainer
+from core.metrics import METRICS
+from core.runs.collecting import aggregate
+from core.runs.layout import discard
+from core.runs.settings import agree_on_settings, write_meta
+from core.runs.tables import read_curves
+from core.training.lockstep import Fitting
+from core.training.trainer import Fit, Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = tuple(results.FILES)
+FILES = tuple(metric.file for metric in METRICS.values())
 TRIAL = ("--agent", "random", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
 
 
@@ -70,7 +78,7 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
     folder = tmp_path / root / "Diabetes/2/RandomAgent/run_1"
     assert {path.name for path in folder.iterdir()} == {
         *(*FILES, "pit.csv"),
-        *("meta.txt", "selected_points.pt", ".lock"),
+        *("meta.txt", "selected_points.pt", "selected_rows.csv", ".lock"),
     }
     meta = (folder / "meta.txt").read_text()
     for line in (
@@ -79,7 +87,7 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
         "budget: 4",
         "query_size: 2",
         "threads: 1",
-        "hidden: (32, 64, 128)",
+        "hidden: [32, 64, 128]",
     ):
         assert f"{line}\n" in meta
 
@@ -91,7 +99,7 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
         (["--agent", "zzz"], "unknown agent 'zzz'; one of"),
         (["--dataset", "sarkos"], "unknown dataset 'sarkos'; did you mean sarcos?"),
         (["--query_size", "0"], "argument --query_size: must be at least 1, got 0"),
-        (["--query_size", "5"], "--query_size 5 is more than the budget of 4 points"),
+        (["--query_size", "5"], "diabetes: a query size of 5 is more than the budget of 4 points"),
         (["--query_size", "many"], "argument --query_size: an integer is wanted, got 'many'"),
         (["--pool_seed", "-1"], "argument --pool_seed: must be at least 0, got -1"),
         (["--run_id", "-1"], "argument --run_id: must be at least 0, got -1"),
@@ -102,9 +110,9 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
         (["--device", "cuda:77"], "--device cuda:77 is not there"),
         (["--device", "gpu"], "--device gpu is not there"),
         (["--device", "mps"], "--device mps: only cpu and cuda are supported"),
-        (["--runs_folder", "/", "--variation", "gauss"], "--runs_folder / has no name that '_gauss'"),
+        (["--runs_folder", "/", "--variation", "gauss"], "the runs folder / has no name that '_gauss'"),
         (["--variation", "made"], "argument --variation: invalid choice: 'made'"),
-        (["--agent", "gauss_std"], "agent 'gauss_std' needs --variation gauss"),
+        (["--agent", "gauss_std"], "agent 'gauss_std' does not score variation nf, but gauss"),
         (["--dataset", "pakinsons", "--data_folder", "/dev/null/x"], "/dev/null/x"),
         (["--runs_folder", "/dev/null/x"], "cannot write to /dev/null/x/Diabetes/2/RandomAgent"),
         (["--quer", "3"], "unrecognized arguments: --quer 3"),
@@ -163,7 +171,7 @@ def test_what_was_asked_for_reaches_agent_and_environment(
         original(self, *args, **kwargs)
 
     monkeypatch.setattr(AGENTS["balsa_emd"], "__init__", watch)
-    monkeypatch.setattr(core, "Environment", Recorder)
+    monkeypatch.setattr("core.experiment.Environment", Recorder)
     monkeypatch.setattr(EnvironmentLogger, "__enter__", no_loop)
     options = "--run_id 3 --agent_seed 4 --pool_seed 5 --model_seed 6 --restarts 1 --threads 2"
     asked = [*options.split(), "--protocol", "corrected", "--skip_data_check", "1", "--budget", "9"]
@@ -195,7 +203,7 @@ def test_processes_take_turns_at_the_aggregated_files(tmp_path: Path) -> None:
     assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 0
     experiment = tmp_path / "Diabetes/2/RandomAgent"
     (experiment / "accuracies.csv").unlink()
-    worker = threading.Thread(target=results.aggregate, args=(experiment,))
+    worker = threading.Thread(target=aggregate, args=(experiment,))
     with FileLock(experiment / ".lock"):
         worker.start()
         worker.join(0.5)
@@ -210,7 +218,7 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
     for option, value, said in (
         ("--budget", "6", "budget 4, not 6"),
         ("--model_seed", "7", "model_seed 1, not 7"),
-        ("--skip_data_check", "1", "skip_data_check 0, not 1"),
+        ("--skip_data_check", "1", "skip_data_check False, not True"),
     ):
         assert run(*trial, "--run_id", "2", option, value) == 2
         assert f"run_1 was made with {said}" in capsys.readouterr().err
@@ -218,7 +226,7 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
     assert "run_1 was made with budget 4, not 6" in capsys.readouterr().err
     assert run(*trial, "--budget", "6", "--overwrite", "1") == 0  # nothing is left of the other
     folder = tmp_path / "Diabetes/2/RandomAgent"
-    assert len(results.read_curves(folder / "accuracies.csv")) == 7
+    assert len(read_curves(folder / "accuracies.csv")) == 7
     assert not (folder / "run_1/selected_points.pt").exists()
 
 
@@ -227,16 +235,16 @@ def test_replaced_runs_of_other_settings_do_not_count(
 ) -> None:
     trial = (*TRIAL, "--restarts", "2", "--side_by_side", "1", "--runs_folder", tmp_path)
     assert run(*trial) == 0
-    whole = evaluate.running
+    whole = evaluate.loop
 
-    def interrupted(args: Any, device: torch.device, run_id: int, *rest: Any) -> Fitting[None]:
-        if run_id == 2:
+    def interrupted(env: EnvironmentLogger, *rest: Any) -> Fitting[None]:
+        if env.env.seeds.run_id == 2:
             raise KeyboardInterrupt
-        return whole(args, device, run_id, *rest)
+        return whole(env, *rest)
 
-    monkeypatch.setattr(evaluate, "running", interrupted)
+    monkeypatch.setattr(evaluate, "loop", interrupted)
     assert run(*trial, "--budget", "6", "--overwrite", "1") == 130
-    table = results.read_curves(tmp_path / "Diabetes/2/RandomAgent/accuracies.csv")
+    table = read_curves(tmp_path / "Diabetes/2/RandomAgent/accuracies.csv")
     assert list(table.columns) == ["run_1"]
     assert len(table) == 7
 
@@ -255,34 +263,33 @@ def test_damaged_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_diverged_run_is_named_and_the_others_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitting = Trainer.fitting
+    begin = Trainer.begin
 
-    def diverge(self: Trainer, *args: Any) -> Fitting[FitResult]:
-        if diverge.runs == 0:
-            diverge.runs += 1
-            raise FloatingPointError("training diverged: the validation NLL is not a number")
-        return fitting(self, *args)
+    def diverge(self: Trainer, x: Tensor, *rest: Tensor) -> Fit:
+        if self.batches[0].initial_seed() == of_run_1:
+            x = x * math.nan
+        return begin(self, x, *rest)
 
-    diverge.runs = 0  # type: ignore[attr-defined]
-    monkeypatch.setattr(Trainer, "fitting", diverge)
+    of_run_1 = core.Seeds(1).torch("batches").initial_seed()
+    monkeypatch.setattr(Trainer, "begin", diverge)
     assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 1
     printed = capsys.readouterr()
     assert "run_1: training diverged" in printed.err
     assert "AUC over 1 run:" in printed.out
     folder = tmp_path / "Diabetes/2/RandomAgent"
-    assert list(results.read_curves(folder / "accuracies.csv").columns) == ["run_2"]
+    assert list(read_curves(folder / "accuracies.csv").columns) == ["run_2"]
 
 
 def test_settings_changed_by_others_before_the_first_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agree = results.agree_on_settings
+    agree = agree_on_settings
 
     def agree_and_lose(folder: Path, settings: Mapping[str, object], *rest: Any) -> None:
         agree(folder, settings, *rest)
-        results.write_meta(folder / "settings.txt", {**settings, "agent_seed": 9})
+        write_meta(folder / "settings.txt", {**settings, "agent_seed": 9})
 
-    monkeypatch.setattr(results, "agree_on_settings", agree_and_lose)
+    monkeypatch.setattr("core.runs.groups.agree_on_settings", agree_and_lose)
     assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 2
     assert "was made with agent_seed 9, not 1" in capsys.readouterr().err
     assert not list(tmp_path.rglob("meta.txt"))
@@ -291,14 +298,12 @@ def test_settings_changed_by_others_before_the_first_run(
 def test_a_run_made_anew_by_another_process_is_not_summarised(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aggregate = results.aggregate
-
     def discard_and_aggregate(folder: Path) -> list[int]:
         if (folder / "run_2/meta.txt").exists():
-            results.discard(folder / "run_1")
+            discard(folder / "run_1")
         return aggregate(folder)
 
-    monkeypatch.setattr(results, "aggregate", discard_and_aggregate)
+    monkeypatch.setattr("core.runs.groups.aggregate", discard_and_aggregate)
     assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 1
     assert "AUC over 1 run:" in capsys.readouterr().out
 
@@ -329,5 +334,5 @@ def test_as_a_command_from_elsewhere(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert (
         done.stderr
-        == "evaluate.py: unknown agent 'randm'; did you mean random? (evaluate.py --list shows all)\n"
+        == "evaluate.py: unknown agent 'randm'; did you mean random? evaluate.py --list shows all\n"
     )

@@ -1,45 +1,31 @@
 """Figures, the notebook and the report: on invented results, on a real run, on nothing and on half of it."""
 
 import re
-import shutil
-import subprocess
-from html.parser import HTMLParser
+from itertools import chain, permutations
 from pathlib import Path
+from typing import Any
 
-import nbformat
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from nbclient import NotebookClient
+from matplotlib.lines import Line2D
 
-import agents
-import evaluate
-import report
-from core import UserError, figures, plots
-from core.analysis import areas, blocks, compare, relative_areas, select
-from core.cli import run_script
-from core.labels import agent_label, task_label
-from core.loading import Results, load_results
-from tests.synthetic_runs import write_experiment, write_upper_bound
-
-ROOT = Path(__file__).resolve().parent.parent
-AGENTS = ("random", "balsa_emd", "balsa_emd_dual", "coreset")
+from agents import AGENTS as REGISTERED
+from core import UserError
+from core.metrics import METRICS
+from core.report import plots, sections
+from core.report.analysis import areas, blocks, compare, relative_areas, select
+from core.report.labels import agent_label, task_label
+from core.report.reader import TASK, Results, load_results
+from core.report.styles import STUDY, ordered, style
+from tests.synthetic_runs import AGENTS, write_every_kind, write_experiment
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of every kind, one run of them unfinished."""
-    folder = tmp_path_factory.mktemp("results") / "runs"
-    for i, agent in enumerate(AGENTS):
-        for query_size in (4, 6):
-            write_experiment(folder, agent, query_size=query_size, level=0.1 - 0.01 * i)
-        write_experiment(folder, agent, variation="gauss", level=0.1 - 0.01 * i)
-    write_experiment(folder, "gauss_std", variation="gauss")
-    write_experiment(folder, "random", protocol="corrected")
-    write_experiment(folder, "coreset", protocol="corrected", level=0.09)
-    write_upper_bound(folder)
-    (folder / "Diabetes/4/Coreset/run_4").mkdir()
-    return folder
+    return write_every_kind(tmp_path_factory.mktemp("results") / "runs")
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +54,56 @@ CORRECTED = {
 }
 
 
-@pytest.mark.parametrize("heading", figures.FIGURES)
+TABLES = [
+    *("Finished runs", "Areas under the curves", "Wins against random", "Mean ranks"),
+    *("Differences between agents", "Upper bounds, last epoch", "What is missing", "Fewer runs than others"),
+]
+
+
+def figures_of(heading: str, found: Results) -> dict[str, Figure]:
+    made = sections.SECTIONS[heading].make(found)
+    assert not isinstance(made, pd.DataFrame)
+    return dict(made)
+
+
+def table_of(heading: str, found: Results) -> Any:
+    """A section's table; for pandas' stubs `.loc` of several levels might give anything."""
+    made = sections.SECTIONS[heading].make(found)
+    assert isinstance(made, pd.DataFrame)
+    return made
+
+
+def test_a_section_says_what_it_shows() -> None:
+    assert {*NAMES, *TABLES, "Problems"} <= set(sections.SECTIONS)
+    for heading, section in sections.SECTIONS.items():
+        assert section.heading == heading
+        assert section.text.endswith(".")
+        assert "\n" not in section.text
+    assert "may pass below the line 'full data set'" in sections.SECTIONS["Learning curves"].text
+    assert "Only what was begun" in sections.SECTIONS["What is missing"].text
+
+
+@pytest.mark.parametrize("heading", NAMES)
 def test_every_section_has_its_figures(found: Results, heading: str, tmp_path: Path) -> None:
-    drawn = dict(figures.FIGURES[heading](found))
+    drawn = figures_of(heading, found)
     assert sorted(drawn) == sorted(NAMES[heading] + CORRECTED.get(heading, []))
     for name, figure in drawn.items():
         plots.save(figure, tmp_path / f"{name}.pdf")
         assert figure.get_suptitle() or figure.axes[0].get_title()
 
 
+def names_of(heading: str, found: Results) -> list[str]:
+    made = sections.SECTIONS[heading].make(found)
+    return [] if isinstance(made, pd.DataFrame) else [name for name, _ in made]
+
+
+def points(line: Line2D) -> np.ndarray:
+    """What a line goes through [n, 2]."""
+    return np.asarray(line.get_xydata())
+
+
 def only(section: str, found: Results, name: str) -> Figure:
-    return dict(figures.FIGURES[section](found))[name]
+    return figures_of(section, found)[name]
 
 
 def test_learning_curves_are_the_means(found: Results) -> None:
@@ -89,22 +114,100 @@ def test_learning_curves_are_the_means(found: Results) -> None:
         of_task = "variation == 'nf' and protocol == 'published' and query_size == 4"
         curves = found.curves.query(f"{of_task} and metric == '{metric}' and agent == 'coreset'")
         (line,) = [line for line in panel.get_lines() if line.get_label() == "CoreSet (3)"]
-        assert list(line.get_xdata()) == [50, 54, 58, 62]
-        np.testing.assert_allclose(line.get_ydata(), curves.groupby("labelled")["value"].mean())
-        band = panel.collections[2].get_paths()[0].vertices
-        values = curves[curves["labelled"] == 54]["value"]
-        half = 4.302652729911275 * values.std() / 3**0.5  # t of 97.5 % with two degrees of freedom
-        at = band[band[:, 0] == 54, 1]
-        np.testing.assert_allclose([at.min(), at.max()], [values.mean() - half, values.mean() + half])
+        assert points(line)[:, 0].tolist() == [50, 54, 58, 62]
+        np.testing.assert_allclose(points(line)[:, 1], curves.groupby("labelled")["value"].mean())
+        # Three runs: each by itself, thinner than the mean and in its colour, and no band.
+        single = [of for of in panel.get_lines() if of.get_linewidth() < line.get_linewidth()]
+        drawn = [points(of)[:, 1].tolist() for of in single if of.get_color() == line.get_color()]
+        assert drawn == [list(of["value"]) for _, of in curves.groupby("run")]
+        assert not panel.collections
         bound = found.upper_bounds.query(f"metric == '{metric}'").sort_values("epoch")
         (line,) = [line for line in panel.get_lines() if line.get_label() == "full data set"]
-        np.testing.assert_allclose(line.get_ydata(), bound.groupby("run")["value"].last().mean())
+        np.testing.assert_allclose(points(line)[:, 1], bound.groupby("run")["value"].last().mean())
+
+
+def test_a_band_is_the_confidence_interval_of_the_mean(tmp_path: Path) -> None:
+    write_experiment(tmp_path / "runs", "random", range(1, 7))
+    write_experiment(tmp_path / "runs", "coreset", range(1, 5))
+    found = load_results(tmp_path / "runs")
+    figure = only("Learning curves", found, "curves_diabetes_nf_q4")
+    for panel, metric in zip(figure.axes, ("mae", "nll", "crps"), strict=True):
+        (collection,) = panel.collections  # of six runs; four are drawn one by one
+        band = np.asarray(collection.get_paths()[0].vertices)
+        at_54 = f"metric == '{metric}' and agent == 'random' and labelled == 54"
+        values = found.curves.query(at_54)["value"]
+        half = 2.570581835636314 * values.std() / 6**0.5  # t of 97.5 % with five degrees of freedom
+        at = band[band[:, 0] == 54, 1]
+        np.testing.assert_allclose([at.min(), at.max()], [values.mean() - half, values.mean() + half])
+
+
+def made_curves(values: dict[str, list[float]]) -> pd.DataFrame:
+    """Curves of one run each, a row for each labelled point, the same for each metric."""
+    lines = [
+        (agent, 1, labelled, metric, value)
+        for agent, of_agent in values.items()
+        for labelled, value in enumerate(of_agent)
+        for metric in METRICS
+    ]
+    return pd.DataFrame(lines, columns=["agent", "run", "labelled", "metric", "value"])
+
+
+def seen_at(panel: Axes, value: float) -> bool:
+    """Whether a value lies within the limits of a panel, or of the part above its break."""
+    return any(low <= value <= high for low, high in (part.get_ylim() for part in (panel, *panel.child_axes)))
+
+
+def test_the_beginning_is_never_cut_off() -> None:
+    falling = [1 / (1 + i) for i in range(21)]
+    late = [0.1] * 15 + [0.9] * 6
+    for values, broken in (
+        ({"a": [50.0, 20.0, *falling], "b": falling}, True),
+        ({"a": [-2.0, *late]}, False),  # far below
+        ({"a": late}, False),
+        ({"a": [0.3] * 9}, False),
+        ({"a": [5.0] + [0.3] * 9}, False),  # two levels alone
+        ({"a": [1.0, float("inf"), 0.5]}, False),
+        ({"a": [float("nan")] * 3}, False),
+    ):
+        figure = plots.learning_curves(made_curves(values))
+        for panel in figure.axes:
+            assert bool(panel.child_axes) is broken
+            for value in filter(np.isfinite, chain(*values.values())):
+                assert seen_at(panel, value)
+            for above in panel.child_axes:  # the two parts meet: what lies between is seen too
+                assert above.get_ylim()[0] == panel.get_ylim()[1]
+                assert above.get_xlim() == panel.get_xlim()
+                shown = [points(line) for line in above.get_lines() if len(points(line)) > 1]
+                below = [points(line) for line in panel.get_lines() if len(points(line)) > 1]
+                np.testing.assert_array_equal(np.concatenate(shown), np.concatenate(below))
+
+
+def test_the_first_epochs_are_never_cut_off() -> None:
+    curves = made_curves({"a": [9.0, 4.0] + [0.2 + 0.1 * (i % 3) for i in range(40)]})
+    figure = plots.upper_bound_curves(curves.rename(columns={"labelled": "epoch"}))
+    assert all(panel.child_axes and seen_at(panel, 9.0) and seen_at(panel, 0.2) for panel in figure.axes)
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("metric", ["nll", "calibration"])
+def test_labels_of_a_heat_map_are_whole(count: int, metric: str) -> None:
+    lines = [("d", "nf", "published", 1, f"a{i}", 1.0 + i, 1.0, 0.5 * i, 1.0 + i) for i in range(count)]
+    table = pd.DataFrame(lines, columns=[*TASK, "agent", "area", "reference", "difference", "ratio"])
+    figure = plots.heat_map(table, metric, "area under the curve")
+    figure.draw_without_rendering()
+    panel, bar = figure.axes
+    for label in (bar.yaxis.label, panel.title, *panel.get_xticklabels(), *panel.get_yticklabels()):
+        extent = label.get_window_extent()
+        assert extent.width > 0
+        assert (extent.y0, extent.x0) >= (0, 0), label.get_text()
+        assert extent.y1 <= figure.bbox.y1, label.get_text()
+        assert extent.x1 <= figure.bbox.x1, label.get_text()
 
 
 def test_an_agent_looks_the_same_everywhere(found: Results) -> None:
     seen: dict[str, set[tuple[str, str]]] = {}
     for section in ("Learning curves", "Query sizes", "Dual ablation", "Calibration"):
-        for _, figure in figures.FIGURES[section](found):
+        for figure in figures_of(section, found).values():
             for panel in figure.axes:
                 for line in panel.get_lines():
                     label = re.sub(r" \(\d+\)$", "", str(line.get_label()))
@@ -140,175 +243,43 @@ def test_critical_differences_tell_who_differs(found: Results) -> None:
         assert {f"{name} ({rank:.2f})", f"({rank:.2f}) {name}"} & shown
     assert len(shown) == len(AGENTS)
     assert "9 blocks, Friedman p = " in figure.axes[0].get_title()
-    table = figures.rank_table(found)
-    assert set(table.index) == {*AGENTS, "gauss_std", "(blocks)"}
-    p_values = figures.difference_table(found)
-    assert list(p_values.loc["published"].index) == sorted(AGENTS)
-    assert list(p_values.loc["corrected"].index) == ["coreset", "random"]
+    table = table_of("Mean ranks", found)
+    assert list(table.index.unique("metric")) == [metric.label for metric in METRICS.values()]
+    assert set(table.loc["CRPS"].index) == {*AGENTS, "gauss_std", "(blocks)"}
+    p_values = table_of("Differences between agents", found)
+    for metric in METRICS.values():
+        assert list(p_values.loc["published", metric.label].index) == sorted(AGENTS)
+        assert list(p_values.loc["corrected", metric.label].dropna(axis=1).index) == ["coreset", "random"]
     assert "without a run in some task: Gauss std" in figure.axes[0].get_title()
 
 
 def test_tables(found: Results) -> None:
-    tables = {heading: make(found) for heading, make in figures.TABLES.items()}
+    tables = {heading: table_of(heading, found) for heading in TABLES}
+    assert list(tables["Areas under the curves"]) == [metric.label for metric in METRICS.values()]
     area = tables["Areas under the curves"].loc[("diabetes", "nf", "published", 4, "random", 3)]
     task = {"variation": "nf", "protocol": "published", "query_size": 4}
     values = select(areas(found.curves), task | {"agent": "random", "metric": "mae"})["area"]
     assert area["MAE"].startswith(f"{values.mean():.4f} ± {values.std():.4f} [")
-    assert (
-        tables["Wins against random"].loc["coreset", ("diabetes", "nf", "published", 4, "MAE")] == "3 / 0 / 0"
-    )
+    wins = tables["Wins against random"]
+    assert list(wins.index.unique("metric")) == [metric.label for metric in METRICS.values()]
+    assert wins.loc[("MAE", "coreset"), ("diabetes", "nf", "published", 4)] == "3 / 0 / 0"
     upper = tables["Upper bounds, last epoch"].loc[("diabetes", "nf", "published")]
     assert upper["restarts"] == 2
     missing = tables["What is missing"].set_index(["variation", "query_size", "agent", "protocol"])
     assert missing.loc[("nf", 4, "coreset", "published"), "unfinished"] == "4"
+    assert tables["Finished runs"].loc[("diabetes", "nf", "published", 4, "random"), "runs"] == 3
 
 
-def notebook(runs: Path, out: Path) -> str:
-    """Runs the notebook from top to bottom; all that it prints and shows as text."""
-    book = nbformat.read(ROOT / "eval_plots.ipynb", as_version=4)
-    for cell in book.cells:
-        cell.source = cell.source.replace('"runs"', repr(str(runs))).replace('"figures"', repr(str(out)))
-    client = NotebookClient(book, timeout=300, resources={"metadata": {"path": str(ROOT)}})
-    client.execute()
-    outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
-    return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
-
-
-def test_notebook_is_committed_without_outputs() -> None:
-    book = nbformat.read(ROOT / "eval_plots.ipynb", as_version=4)
-    assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in book.cells)
-    assert max(len(cell.source.splitlines()) for cell in book.cells) < 15
-
-
-def test_notebook_on_all_kinds_of_results(runs: Path, tmp_path: Path) -> None:
-    text = notebook(runs, tmp_path / "figures")
-    names = [name for section in NAMES for name in NAMES[section] + CORRECTED.get(section, [])]
-    written = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert written == {f"{name}.{ending}" for name in names for ending in ("pdf", "png")}
-    assert "no finished runs" not in text
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two short real runs of two agents, a third one that was broken off."""
-    folder = tmp_path_factory.mktemp("real") / "runs"
-    trial = ["--dataset", "diabetes", "--query_size", "3", "--budget", "6", "--runs_folder", str(folder)]
-    for agent in ("random", "coreset"):
-        assert evaluate.main([*trial, "--agent", agent, "--restarts", "2"]) == 0
-    shutil.copytree(folder / "Diabetes/3/Coreset_Greedy/run_2", folder / "Diabetes/3/Coreset_Greedy/run_3")
-    (folder / "Diabetes/3/Coreset_Greedy/run_3/meta.txt").unlink()
-    return folder
-
-
-def test_notebook_on_real_half_finished_runs(real: Path, tmp_path: Path) -> None:
-    text = notebook(real, tmp_path / "figures")
-    assert (tmp_path / "figures/curves_diabetes_nf_q3.png").exists()
-    assert "coreset" in text
-    assert re.search(r"random\s+3\b", text)  # run 3 of random is missing, that of coreset unfinished
-
-
-def test_notebook_on_nothing(tmp_path: Path) -> None:
-    text = notebook(tmp_path / "runs", tmp_path / "figures")
-    assert text.count("no finished runs in") == len(figures.FIGURES)
-
-
-class Page(HTMLParser):
-    """Which figures and headings a page has, and what it would fetch or execute."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.figures: list[str] = []
-        self.svgs = self.scripts = 0
-        self.fetched: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "figure":
-            self.figures.append(given["id"] or "")
-        self.svgs += tag == "svg"
-        self.scripts += tag == "script"
-        links = [given.get("src"), given.get("href"), given.get("xlink:href")]
-        self.fetched += [link for link in links if link and not link.startswith(("#", "data:"))]
-
-
-def make_report(folder: Path, out: Path) -> str:
-    report.main(["--runs_folder", str(folder), "--out", str(out)])
-    return out.read_text()
-
-
-def test_report_holds_every_figure_and_table(runs: Path, found: Results, tmp_path: Path) -> None:
-    text = make_report(runs, tmp_path / "report.html")
-    page = Page(text)
-    assert page.figures == [name for make in figures.FIGURES.values() for name, _ in make(found)]
-    assert page.svgs == len(page.figures)
-    assert page.scripts == 0
-    assert not page.fetched
-    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
-    assert headings == [*(name for name in figures.TABLES if name != "Problems"), *figures.FIGURES]
-    assert "Not here, as the runs give none of it: Problems." in text
-    assert "45 finished runs" in text
-    # Clip paths and markers of one figure must not be those of another.
-    svgs = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    ids = [set(re.findall(r'<clipPath id="([^"]+)"', svg)) for svg in svgs]
-    assert sum(map(len, ids)) == len(set.union(*ids))
-
-
-def test_report_in_a_browser(runs: Path, found: Results, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("needs chromium")
-    page = tmp_path / "report.html"
-    make_report(runs, page)
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
-    command += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={tmp_path / 'page.png'}"]
-    done = subprocess.run(
-        [*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "CONSOLE" not in done.stderr
-    shown = Page(done.stdout)
-    assert shown.figures == [name for make in figures.FIGURES.values() for name, _ in make(found)]
-    assert shown.svgs == len(shown.figures)
-
-
-def test_report_on_half_finished_runs_and_on_nothing(
-    real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = make_report(real, tmp_path / "report.html")
-    assert "4 finished runs" in text
-    assert "1 unfinished or damaged" in text
-    assert "What is missing" in text
-    (tmp_path / "runs").mkdir()
-    text = make_report(tmp_path / "runs", tmp_path / "empty.html")
-    assert "No finished runs in" in text
-    assert "<svg" not in text
-    assert "No finished runs in" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--runs_folder", "nowhere"], "--runs_folder nowhere is not there, nor any of its sisters"),
-        (["--runs_folder", ".", "--out", "no/report.html"], "no/report.html cannot be written"),
-        (["--runs", "."], "unrecognized arguments"),
-    ],
-)
-def test_wrong_input_is_one_line(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as left:
-        run_script(lambda: report.main(arguments))
-    assert left.value.code == 2
-    printed = capsys.readouterr().err
-    assert message in printed
-    assert printed.count("\n") == 1
-    assert not list(tmp_path.iterdir())
+def test_who_has_fewer_runs_than_others(tmp_path: Path) -> None:
+    write_experiment(tmp_path / "runs", "random", range(1, 5))
+    folder = write_experiment(tmp_path / "runs", "coreset", range(1, 4))
+    (folder / "run_2/meta.txt").unlink()
+    write_experiment(tmp_path / "runs", "bald", range(2, 6))
+    write_experiment(tmp_path / "runs", "random", (1,), query_size=6)  # nobody else there
+    table = table_of("Fewer runs than others", load_results(tmp_path / "runs"))
+    assert table.to_dict("index") == {
+        ("diabetes", "nf", "published", 4, "coreset"): {"finished": 2, "most of an agent here": 4}
+    }
 
 
 def test_figures_that_cannot_be_written(found: Results, tmp_path: Path) -> None:
@@ -318,26 +289,39 @@ def test_figures_that_cannot_be_written(found: Results, tmp_path: Path) -> None:
             plots.save(figure, path)
 
 
-def test_values_that_are_not_finite(tmp_path: Path) -> None:
-    for query_size in (4, 6):
-        folder = write_experiment(tmp_path / "runs", query_size=query_size)
-        for run in (1, 2):
-            path = folder / f"run_{run}/likelihoods.csv"
-            path.write_text(re.sub(r"^12,.*$", "12,inf", path.read_text(), flags=re.MULTILINE))
-        write_experiment(tmp_path / "runs", "coreset", query_size=query_size)
-    write_upper_bound(tmp_path / "runs")
-    path = tmp_path / "runs/Diabetes/UpperBound/run_1/likelihoods.csv"
-    path.write_text(re.sub(r"^30,.*$", "30,inf", path.read_text(), flags=re.MULTILINE))
-    text = make_report(tmp_path / "runs", tmp_path / "report.html")
-    assert "curves_diabetes_nf_q4" in text
-
-
-def test_labels() -> None:
+def test_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     assert agent_label("balsa_kl_pairs_dual") == "BALSA KL pairs dual"
     assert agent_label("my_agent") == "My agent"
     assert task_label({"dataset": "sarcos", "variation": "gauss", "query_size": 1}) == (
         "Sarcos, Gaussian, query size 1"
     )
-    assert set(plots._AGENTS) == set(agents.AGENTS.classes) - {"random"}
-    styles = [str(plots._style(agent)) for agent in agents.AGENTS.classes]
+    monkeypatch.setattr(REGISTERED["balsa_emd"], "label", "Mover <2>", raising=False)
+    assert agent_label("balsa_emd") == "Mover <2>"
+    assert agent_label("balsa_emd_dual") == "BALSA EMD dual"  # not inherited
+
+
+def test_styles_of_the_study() -> None:
+    assert set(STUDY) < set(REGISTERED.classes)
+    styles = [str(style(agent)) for agent in ("random", *STUDY)]
     assert len(set(styles)) == len(styles)
+    assert style("coreset") == {"color": "#CC79A7", "linestyle": "-"}
+    assert ordered(["zeta", "coreset", "alpha", "random", "balsa_emd"]) == [
+        *("random", "balsa_emd", "coreset", "alpha", "zeta")
+    ]
+
+
+def test_any_other_agent_has_a_style_by_its_name() -> None:
+    assert style("uncertain_far") == {"color": "#E6007E", "linestyle": "-."}  # in each process the same
+    names = [f"agent_{i}" for i in range(300)]
+    own = {str(style(name)) for name in names}
+    assert len(own) == 30
+    assert not own & {str(style(agent)) for agent in ("random", *STUDY)}
+    assert len({str(style("".join(letters))) for letters in permutations("abcd")}) > 10  # anagrams
+
+
+def test_every_registered_agent_is_drawn() -> None:
+    curves = made_curves({name: [1.0, 0.5, 0.25] for name in REGISTERED.classes})
+    figure = plots.learning_curves(curves)
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert labels == {f"{agent_label(name)} (1)" for name in REGISTERED.classes}
+    assert len(labels) == len(REGISTERED.classes)

@@ -1,7 +1,7 @@
-"""CoreSet, TypiClust and CoreGCN against slow, obvious references (SPEC.md section 3)."""
+"""CoreSet, TypiClust and CoreGCN against slow, obvious references (docs/METHOD.md, section 3)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from agents import coregcn, geometry
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
-from core.dropout import dropout
+from core.models.masks import dropout
 from tests.builders import (
-    FixedClassifier,
+    FixedPredictor,
     choose,
     fixed_state,
     make_state,
@@ -43,7 +43,7 @@ def k_center_by_loops(x: np.ndarray, centers: np.ndarray, count: int) -> list[in
 
 def embedded(pool: int, labelled: int, seed: int, width: int = 4) -> tuple[State, np.ndarray]:
     embedding = torch.randn(pool + labelled, width, generator=torch_rng(seed))
-    return fixed_state(FixedClassifier(embedding=embedding), pool, labelled), embedding.double().numpy()
+    return fixed_state(FixedPredictor(embedding=embedding), pool, labelled), embedding.double().numpy()
 
 
 @quick
@@ -59,7 +59,7 @@ def test_coreset(pool: int, labelled: int, count: int, seed: int) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_coreset_among_equal_points(protocol: Protocol) -> None:
-    state = fixed_state(FixedClassifier(embedding=torch.ones(7, 3)), 6)
+    state = fixed_state(FixedPredictor(embedding=torch.ones(7, 3)), 6)
     assert choose("coreset", state, protocol).tolist() == [0, 1, 2, 3, 4]
 
 
@@ -83,7 +83,7 @@ def test_geometry_looks_at_the_encoders_output(name: str, protocol: Protocol) ->
     state = make_state("nf", protocol, pool=30)
     encode = state.classifier.encode
     embedding = torch.cat([encode(state.x_unlabeled), encode(state.x_labeled)])
-    known = fixed_state(FixedClassifier(embedding=embedding), 30, 8)
+    known = fixed_state(FixedPredictor(embedding=embedding), 30, 8)
     assert choose(name, known, protocol).tolist() == choose(name, state, protocol).tolist()
 
 
@@ -114,7 +114,7 @@ def most_typical_by_loops(members: list[int], points: np.ndarray) -> int:
 def typiclust_by_loops(
     points: np.ndarray, pool: int, labels: np.ndarray, count: int, rotate: bool
 ) -> list[int]:
-    """The text of SPEC.md section 3 (rotate: of section 5)."""
+    """The text of docs/METHOD.md, section 3 (rotate: of section 5)."""
     rng = Seeds().numpy("agent")
     clusters = sorted(set(labels.tolist()))
     sizes = {c: sum(label == c for label in labels) for c in clusters}
@@ -157,7 +157,7 @@ def test_typiclust(pool: int, labelled: int, clusters: int, count: int, seed: in
     clusters = min(clusters, labelled + 1)
     Labelled.labels = np.random.default_rng(seed).integers(0, clusters, pool + labelled)
     count = min(count, pool)
-    state = fixed_state(FixedClassifier(embedding=torch.from_numpy(points).float()), pool, labelled)
+    state = fixed_state(FixedPredictor(embedding=torch.from_numpy(points).float()), pool, labelled)
     for protocol, rotate in ((PUBLISHED, False), (CORRECTED, True)):
         chosen = Labelled(count, Seeds(), protocol).predict(state).tolist()
         assert chosen == typiclust_by_loops(points, pool, Labelled.labels, count, rotate)
@@ -166,7 +166,7 @@ def test_typiclust(pool: int, labelled: int, clusters: int, count: int, seed: in
 def told_clusters(labels: list[int], pool: int) -> State:
     Labelled.labels = np.array(labels)
     embedding = torch.randn(len(labels), 3, generator=torch_rng())
-    return fixed_state(FixedClassifier(embedding=embedding), pool, len(labels) - pool)
+    return fixed_state(FixedPredictor(embedding=embedding), pool, len(labels) - pool)
 
 
 def test_typiclust_ranks_clusters() -> None:
@@ -194,21 +194,21 @@ def test_typiclust_without_large_clusters_and_with_an_emptied_one() -> None:
     assert sorted(chosen[2:]) == [2, 3]
 
 
+def inertia(x: np.ndarray, centers: Sequence[int]) -> float:
+    return float(sum(min(sum((a - x[c]) ** 2) for c in centers) for a in x))
+
+
 def k_means_plus_plus_by_loops(x: np.ndarray, count: int, starts: int, rng: np.random.Generator) -> list[int]:
     """Each draw from the same stream as `k_means_plus_plus` makes it, a distance at a time."""
     trials = 2 + int(math.log(count))
-    centers = [[first] for first in rng.integers(len(x), size=starts)]
-
-    def inertia(chosen: list[int]) -> float:
-        return sum(min(sum((a - x[c]) ** 2) for c in chosen) for a in x)
-
+    centers = [[int(first)] for first in rng.integers(len(x), size=starts)]
     for _ in range(1, count):
         uniform = rng.uniform(size=(starts, trials))
         for start, draws in zip(centers, uniform, strict=True):
             shares = np.cumsum([min(sum((a - x[c]) ** 2) for c in start) for a in x])
             rows = [min(sum(shares < draw * shares[-1]), len(x) - 1) for draw in draws]
-            start.append(min(rows, key=lambda row: inertia([*start, row])))
-    return min(centers, key=inertia)
+            start.append(min(rows, key=lambda row: inertia(x, [*start, row])))
+    return min(centers, key=lambda chosen: inertia(x, chosen))
 
 
 @quick
@@ -217,21 +217,22 @@ def test_k_means_plus_plus(n: int, count: int, starts: int, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
     count = min(count, n)
     expected = k_means_plus_plus_by_loops(x, count, starts, np.random.default_rng(seed))
-    chosen = geometry.k_means_plus_plus(x, count, starts, np.random.default_rng(seed))
-    assert chosen.tolist() == expected
+    chosen = geometry.k_means_plus_plus(x, count, starts, np.random.default_rng(seed)).tolist()
+    # Two points that are each other's nearest leave the same to be had by either: rounding decides.
+    assert chosen == expected or inertia(x, chosen) == pytest.approx(inertia(x, expected), abs=1e-6)
 
 
 def test_k_means_plus_plus_is_as_good_as_scikit_learns_on_all_points() -> None:
     """Mean inertia of a start over many; `init_size=3 k`, a sample, gives 8 to 18 % more."""
     x = np.random.default_rng(0).normal(size=(3000, 6)).astype(np.float32)
 
-    def inertia(rows: np.ndarray) -> float:
+    def loss(rows: np.ndarray) -> float:
         return float(((x[:, None] - x[rows]) ** 2).sum(-1).min(1).sum())
 
-    ours = [inertia(geometry.k_means_plus_plus(x, 80, 1, np.random.default_rng(i))) for i in range(20)]
-    others = [inertia(kmeans_plusplus(x, 80, random_state=i)[1]) for i in range(20)]
+    ours = [loss(geometry.k_means_plus_plus(x, 80, 1, np.random.default_rng(i))) for i in range(20)]
+    others = [loss(kmeans_plusplus(x, 80, random_state=i)[1]) for i in range(20)]
     assert np.mean(ours) == pytest.approx(np.mean(others), rel=0.01)
-    of_ten = [inertia(geometry.k_means_plus_plus(x, 80, 10, np.random.default_rng(i))) for i in range(5)]
+    of_ten = [loss(geometry.k_means_plus_plus(x, 80, 10, np.random.default_rng(i))) for i in range(5)]
     assert np.mean(of_ten) < np.mean(ours)
 
 
@@ -262,7 +263,7 @@ def test_typiclust_clusters(labelled: int, clusters: int, monkeypatch: pytest.Mo
         else:
             assert set(settings) == {"init", "n_init", "batch_size", "random_state"}
             assert (settings["n_init"], settings["batch_size"]) == (1, 5000)
-            assert len(np.unique(settings["init"], axis=0)) == clusters  # the best of ten starts
+            assert len(np.unique(np.asarray(settings["init"]), axis=0)) == clusters  # the best of ten starts
         assert isinstance(settings["random_state"], int)
     assert asked[0][2]["random_state"] != asked[1][2]["random_state"]
 
@@ -297,7 +298,7 @@ def test_adjacency_without_its_matrix() -> None:
 
 
 def train_densely(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:
-    """The graph network of SPEC.md with A as a matrix."""
+    """The graph network of docs/METHOD.md with A as a matrix."""
     x = torch.stack([row / math.sqrt(sum(row**2)) for row in x])
     a = dense_adjacency(x)
 

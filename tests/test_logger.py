@@ -1,6 +1,9 @@
 """The logger: what it collects, what it writes, and when it writes nothing."""
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,58 +13,74 @@ import torch
 from tqdm import tqdm as plain_tqdm
 
 import datasets
-from core import EnvironmentLogger, Seeds, UserError, results
-from core.config import load_config
-from core.environment import Environment
+from core import CORRECTED, EnvironmentLogger, Seeds, State, UserError
+from core.environment import Action, Beginning, Environment, Outcome
 from core.files import write_file
+from core.learner import Learner
+from core.metrics import METRICS, Evaluation, Metric
+from core.report.reader import load_results
+from core.runs.collecting import auc, is_collected
+from core.runs.layout import is_finished, put, read_metrics, result_files, take
+from core.runs.settings import read_meta
+from core.runs.tables import read_curves
+from core.training.lockstep import Fitting
+from core.training.trainer import Fit, FitResult
 from core.util import tqdm
+from tests.builders import make_config
 
+SEED_SET = 50
 EXPERIMENT = Path("runs/Diabetes/3/Mine")
 
 
-class Scripted(Environment):
-    """An environment whose measurements are known; nothing is trained."""
+@pytest.fixture(autouse=True)
+def nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_fits(fits: Sequence[Fit]) -> list[FitResult]:
+        return [FitResult(2, 0.1 * (len(fit.x) - SEED_SET), seconds=0.5) for fit in fits]
 
-    def _info(self, *args: Any) -> dict[str, Any]:  # type: ignore[override]
-        n = self.added
-        measured = {"mae": 1 / (n + 1), "nll": -float(n), "crps": n / 7, "validation_nll": 0.1 * n}
-        return {"added": n, **measured, "calibration": n / 100, "pit": [n] * 20, "epochs": 2}
-
-    def _fit(self) -> Any:
-        return self
-
-    def _evaluate(self) -> Any:
-        return self
-
-    mae = 0.0
-    validation_nll = 0.0
-    epochs = 0
+    monkeypatch.setattr("core.training.lockstep.fit_side_by_side", no_fits)
 
 
-def scripted(run_id: int = 1, budget: int = 7) -> Environment:
+class Knowing(Environment):
+    """An environment whose measurements are known."""
+
+    def stepping(self, action: Action) -> Fitting[Outcome]:
+        *others, info = yield from super().stepping(action)
+        return *others, info | known(self.added)  # type: ignore[return-value]
+
+    def resetting(self) -> Fitting[Beginning]:
+        state, info = yield from super().resetting()
+        return state, info | known(0)
+
+
+def known(n: int) -> dict[str, Any]:
+    return {"mae": 1 / (n + 1), "nll": -float(n), "crps": n / 7, "calibration": n / 100, "pit": [n] * 20}
+
+
+def make(run_id: int = 1, budget: int = 7, kind: type[Environment] = Knowing, **changes: Any) -> Environment:
     dataset = datasets.DATASETS["diabetes"]("unused", Seeds(run_id))
-    return Scripted(dataset, load_config("diabetes", "nf")[0], budget=budget)
+    return kind(dataset, make_config(**changes), CORRECTED, budget=budget)
 
 
 def play(logger: EnvironmentLogger, query_size: int = 3) -> EnvironmentLogger:
+    """Runs an episode, or what is left of it."""
     with logger as env:
-        state, terminated = env.reset(), False
-        while not terminated:
+        state = env.reset()
+        while not env.env.finished:
             action = range(10, 10 + min(query_size, state.budget - state.added_images))
-            state, _, terminated, _, _ = env.step(action[::-1])
+            state, *_ = env.step(action[::-1])
     return logger
 
 
 def test_files_of_a_run(tmp_path: Path) -> None:
     folder = tmp_path / EXPERIMENT / "run_4"
-    logger = play(EnvironmentLogger(scripted(4), folder, settings={"agent": "mine"}))
+    logger = play(EnvironmentLogger(make(4), folder, settings={"agent": "mine"}))
     added = np.array([0, 3, 6, 7])
     assert logger.accuracies == (added.tolist(), (1 / (added + 1)).tolist())
     expected = {
         "accuracies.csv": 1 / (added + 1),
         "likelihoods.csv": -added.astype(float),
         "crps.csv": added / 7,
-        "losses.csv": 0.1 * added,
+        "losses.csv": 0.1 * added,  # of a fit of so many points, as scripted
         "calibration.csv": added / 100,
     }
     for file, values in expected.items():
@@ -85,15 +104,15 @@ def test_files_of_a_run(tmp_path: Path) -> None:
 
 def test_runs_are_collected_in_order_of_their_ids(tmp_path: Path) -> None:
     for run_id in (10, 2, 1):
-        play(EnvironmentLogger(scripted(run_id), tmp_path / EXPERIMENT / f"run_{run_id}"))
-    table = results.read_curves(tmp_path / EXPERIMENT / "accuracies.csv")
+        play(EnvironmentLogger(make(run_id), tmp_path / EXPERIMENT / f"run_{run_id}"))
+    table = read_curves(tmp_path / EXPERIMENT / "accuracies.csv")
     assert list(table.columns) == ["run_1", "run_2", "run_10"]
-    np.testing.assert_allclose(results.auc(table), (1 + 1 / 4 + 1 / 7 + 1 / 8) / 4)
+    np.testing.assert_allclose(auc(table), (1 + 1 / 4 + 1 / 7 + 1 / 8) / 4)
 
 
 def test_chosen_points_in_the_order_of_choice(tmp_path: Path) -> None:
     folder = tmp_path / EXPERIMENT / "run_1"
-    env = scripted()
+    env = make()
     pool = np.delete(env.dataset.x_train, env.dataset.seed_indices, axis=0)
     play(EnvironmentLogger(env, folder, record_points=True))
     points = torch.load(folder / "selected_points.pt", weights_only=True)
@@ -102,21 +121,284 @@ def test_chosen_points_in_the_order_of_choice(tmp_path: Path) -> None:
     rest = np.delete(pool, [10, 11, 12], axis=0)
     np.testing.assert_array_equal(points[3:6, :-1], rest[[12, 11, 10]])
 
+    # In the whole table, scaled, the rows of these numbers are these points.
+    rows = pd.read_csv(folder / "selected_rows.csv", index_col="added")
+    assert list(rows.index) == [1, 2, 3, 4, 5, 6, 7]
+    x, y = env.dataset.rows(np.random.default_rng(0))
+    train = np.random.default_rng(1).permutation(442)[: int(0.8 * 442)]
+    for table, chosen in ((x, points[:, :-1]), (y[:, None], points[:, -1:])):
+        low, high = table[train].min(0), table[train].max(0)
+        np.testing.assert_allclose((table[rows["row"]] - low) / (high - low), chosen, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "variation",
+    ["gauss", *(pytest.param(name) for name in ("nf", "ensemble", "gauss_ensemble"))],
+)
+def test_predictions_of_the_last_round(variation: str, tmp_path: Path) -> None:
+    for name, kept in (("with", True), ("without", False)):
+        env = make(4, kind=Environment, variation=variation)
+        play(EnvironmentLogger(env, tmp_path / name / "run_4", record_predictions=kept))
+    assert {path.name for path in (tmp_path / "without/run_4").iterdir()}.isdisjoint(["predictions.npz"])
+    for name in (*(metric.file for metric in METRICS.values()), "pit.csv"):  # no draw is another
+        one, other = (tmp_path / of / "run_4" / name for of in ("with", "without"))
+        assert one.read_bytes() == other.read_bytes()
+
+    said = np.load(tmp_path / "with/run_4/predictions.npz", allow_pickle=False)
+    assert {name: said[name].dtype for name in said} == dict.fromkeys(said, np.dtype("float32"))
+    np.testing.assert_array_equal(said["target"], env.dataset.y_test)
+    density, y = env.learner.predictor(torch.from_numpy(env.dataset.x_test)), torch.from_numpy(said["target"])
+    np.testing.assert_array_equal(said["log_prob"], density.log_prob(y))
+    np.testing.assert_array_equal(said["pit"], density.cdf(y))
+    np.testing.assert_allclose(said["levels"], [0.05, 0.25, 0.5, 0.75, 0.95])
+    assert said["quantiles"].shape == (len(y), 5)
+    for k, level in enumerate(said["levels"]):
+        below = density.cdf(torch.from_numpy(said["quantiles"][:, k].copy()))
+        np.testing.assert_allclose(below, np.full(len(y), level), atol=1e-4)
+    last = read_curves(tmp_path / "with/run_4/accuracies.csv")["run_4"].iloc[-1]
+    assert np.abs(said["prediction"] - said["target"]).mean() == pytest.approx(last, rel=1e-6)
+
+
+def test_only_an_environment_has_points_to_record(tmp_path: Path) -> None:
+    env: Any = SimpleNamespace(index_name="epoch", seeds=Seeds())
+    for option in ("record_points", "record_predictions"):
+        with pytest.raises(TypeError, match="SimpleNamespace has neither points nor predictions"):
+            EnvironmentLogger(env, tmp_path, **{option: True})  # type: ignore[arg-type]
+
+
+class Agent:
+    """One that has nothing to remember."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        assert state == {}
+
+
+def break_off(folder: Path, **options: Any) -> None:
+    """A run that is interrupted after its first step, and leaves a checkpoint."""
+    folder.mkdir(parents=True)
+    env = make(kind=Environment, variation="gauss")
+    logger = EnvironmentLogger(env, folder, resume=Agent(), **options)
+
+    def interrupted() -> None:
+        with logger:
+            logger.reset()
+            logger.step([12, 11, 10])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+
+def go_on(folder: Path, **options: Any) -> EnvironmentLogger:
+    env = make(kind=Environment, variation="gauss")
+    return play(EnvironmentLogger(env, folder, resume=Agent(), **options))
+
+
+def test_a_run_that_goes_on_keeps_all_that_it_was_asked_to(tmp_path: Path) -> None:
+    options = {"record_points": True, "record_predictions": True}
+    whole, parts = tmp_path / "whole/run_1", tmp_path / "parts/run_1"
+    whole.mkdir(parents=True)
+    go_on(whole, **options)
+    break_off(parts, **options)
+    assert not is_finished(parts)
+    assert len(pd.read_csv(parts / "selected_rows.csv")) == 3
+    go_on(parts, **options)
+    for file in result_files():
+        assert (parts / file.name).read_bytes() == (whole / file.name).read_bytes()
+    assert {path.name for path in parts.iterdir()} == {path.name for path in whole.iterdir()}
+
+
+def test_a_checkpoint_without_what_is_to_be_kept_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run_1"
+    break_off(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(UserError, match="run_1 was begun without keeping the chosen points") as refused:
+        go_on(folder, record_points=True)
+    assert "--" not in str(refused.value)  # a library knows no options
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+    def full(*args: Any) -> None:
+        raise UserError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.runs.logger.write_meta", full)
+        with pytest.raises(UserError, match="disk full"):
+            go_on(folder)
+    with pytest.raises(UserError, match="has come to its end without keeping the predictions"):
+        go_on(folder, record_predictions=True)
+    go_on(folder)
+    assert is_finished(folder)
+
+
+def rmse(evaluation: Evaluation) -> float:
+    evaluation.densities[0].draw(5, torch.Generator().manual_seed(1))  # its own affair
+    return float((evaluation.predictions - evaluation.targets).square().mean().sqrt())
+
+
+RMSE = Metric("rmse", "rmse.csv", "RMSE", rmse)
+
+
+def test_one_entry_adds_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the files of a run, of runs that go on, in those that collect them, and in the reader."""
+    experiment = tmp_path / EXPERIMENT
+    settings = {"dataset": "diabetes", "variation": "gauss", "protocol": "corrected", "query_size": 3}
+    settings |= {"agent": "mine"}
+    old = make(5, kind=Environment, variation="gauss")
+    play(EnvironmentLogger(old, experiment / "run_5", settings=settings))
+    monkeypatch.setitem(METRICS, "rmse", RMSE)
+    env = make(1, kind=Environment, variation="gauss")
+    run = experiment / "run_1"
+    seen = play(EnvironmentLogger(env, run, settings=settings))
+    curve = pd.read_csv(run / "rmse.csv", index_col="added")["run_1"].dropna()
+    assert curve.tolist() == seen.record.curves["rmse"]
+    assert env.learner.tested is not None
+    errors = env.learner.tested.predictions.numpy() - env.dataset.y_test
+    np.testing.assert_allclose(curve.iloc[-1], np.sqrt(np.mean(errors**2)), rtol=1e-5)
+
+    parts = tmp_path / "parts/run_1"
+    break_off(parts)
+    go_on(parts)
+    assert (parts / "rmse.csv").read_bytes() == (run / "rmse.csv").read_bytes()
+
+    assert list(read_curves(experiment / "rmse.csv").columns) == ["run_1"]
+    assert list(read_curves(experiment / "crps.csv").columns) == ["run_1", "run_5"]
+    assert is_collected(experiment)
+    found = load_results(tmp_path / "runs")
+    assert not len(found.problems)
+    assert set(found.runs["status"]) == {"finished"}
+    of_run = {run: set(table["metric"]) for run, table in found.curves.groupby("run")}
+    assert of_run == {1: set(METRICS), 5: set(METRICS) - {"rmse"}}
+    read = found.curves.query("run == 1 and metric == 'rmse'")["value"]
+    assert read.tolist() == curve.tolist()
+
+    assert take(run).keys() == {*(metric.file for metric in METRICS.values()), "pit.csv", "meta.txt"}
+    assert take(experiment / "run_5").keys() == take(run).keys() - {"rmse.csv"}
+
+    # Nothing else is another number than without it.
+    monkeypatch.delitem(METRICS, "rmse")
+    play(EnvironmentLogger(make(1, kind=Environment, variation="gauss"), tmp_path / "plain/run_1"))
+    for file in (tmp_path / "plain/run_1").glob("*.csv"):
+        assert file.read_bytes() == (run / file.name).read_bytes()
+
+
+def test_a_run_begun_before_there_was_a_metric_goes_on_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run_1"
+    break_off(folder)
+    monkeypatch.setitem(METRICS, "rmse", RMSE)
+    go_on(folder)
+    assert is_finished(folder)
+    assert not (folder / "rmse.csv").exists()
+    assert not (tmp_path / "rmse.csv").exists()
+    assert len(read_metrics(folder)) == 4
+
+
+@pytest.mark.parametrize("file", [metric.file for metric in METRICS.values()])
+def test_a_missing_file_that_every_run_has_is_damage(tmp_path: Path, file: str) -> None:
+    play(EnvironmentLogger(make(), tmp_path / "run_1"))
+    (tmp_path / "run_1" / file).unlink()
+    with pytest.raises(UserError, match=f"{file} cannot be read"):
+        read_metrics(tmp_path / "run_1")
+
+
+def test_files_taken_from_a_run_make_the_same_run_elsewhere(tmp_path: Path) -> None:
+    there, here = tmp_path / "there/run_1", tmp_path / "here/run_1"
+    play(EnvironmentLogger(make(), there, record_points=True))
+    here.mkdir(parents=True)
+    put(here, take(there) | {"../evil": b"not ours", "rmse.csv": b"neither"})
+    assert is_finished(here)
+    copied = {path.name: path.read_bytes() for path in here.iterdir()}
+    assert copied == {path.name: path.read_bytes() for path in there.iterdir()}
+    assert not (tmp_path / "here/evil").exists()
+
+
+def test_where_the_seconds_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a clock that is only moved by hand says: waiting for runs side by side is no run's own."""
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    fit = Learner.fit
+
+    def slow(learner: Learner, rows: Sequence[int]) -> Fit:
+        now[0] += 2.0  # own work
+        return fit(learner, rows)
+
+    monkeypatch.setattr(Learner, "fit", slow)
+    logger = EnvironmentLogger(make(budget=2), tmp_path / "run_1")
+    with logger as env:
+        running: Any = env.resetting()
+        for choosing in (0.0, 7.0, 9.0):
+            if choosing:
+                now[0] += choosing
+                running = env.stepping([0])
+            next(running)
+            now[0] += 1000.0  # others are fitted
+            with pytest.raises(StopIteration) as ended:
+                running.send(FitResult(1, 0.0, seconds=0.25))
+            if choosing:
+                assert ended.value.value[-1]["seconds"] == 2.25
+        now[0] += 0.5
+    meta = read_meta(tmp_path / "run_1/meta.txt")
+    seconds = {name: float(value) for name, value in meta.items() if name.startswith("seconds")}
+    assert seconds["seconds_choosing"] == 16.0
+    assert seconds["seconds_in_step"] == 4.5
+    assert seconds["seconds"] == round(2.25 + 16 + 4.5 + 0.5, 1)
+
+
+class Untested:
+    """Of an environment as the logger sees it, one that tests nothing in its last epoch."""
+
+    index_name, progress, finished = "epoch", "some epochs", False
+
+    def __init__(self) -> None:
+        self.dataset = datasets.DATASETS["diabetes"]("unused", Seeds(3))
+        self.seeds = self.dataset.seeds
+
+    def resetting(self) -> Fitting[Beginning]:
+        return None, {"epoch": 1, **known(1), "validation_nll": 0.3, "epochs": 1, "seconds": 0.0}  # type: ignore[return-value]
+        yield
+
+    def stepping(self, action: Action) -> Fitting[Outcome]:
+        self.finished = True
+        return None, 0.0, True, False, {"epochs": 1, "seconds": 0.0}  # type: ignore[return-value]
+        yield
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def resume(self, state: dict[str, Any]) -> State:
+        raise NotImplementedError
+
+
+def test_an_epoch_without_metrics_is_not_logged_but_counted(tmp_path: Path) -> None:
+    with EnvironmentLogger(Untested(), tmp_path / "run_3") as env:
+        env.reset()
+        env.step(())
+    assert env.accuracies == ([1], [0.5])
+    assert (tmp_path / "run_3/accuracies.csv").read_text() == "epoch,run_3\n1,0.5\n"
+    assert "epochs: 2" in (tmp_path / "run_3/meta.txt").read_text().splitlines()
+
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_a_run_that_breaks_off_writes_nothing(tmp_path: Path, error: type[BaseException]) -> None:
     def break_off() -> None:
-        with EnvironmentLogger(scripted(), tmp_path / EXPERIMENT / "run_1") as env:
+        with EnvironmentLogger(make(), tmp_path / EXPERIMENT / "run_1") as env:
             env.reset()
             env.step([1, 2, 3])
             raise error
 
     with pytest.raises(error):
         break_off()
-    with EnvironmentLogger(scripted(), tmp_path / EXPERIMENT / "run_1") as env:
+    with EnvironmentLogger(make(), tmp_path / EXPERIMENT / "run_1") as env:
         env.reset()
         env.step([1, 2, 3])  # stops before the budget is used
-    with EnvironmentLogger(scripted(), tmp_path / EXPERIMENT / "run_1"):
+    with EnvironmentLogger(make(), tmp_path / EXPERIMENT / "run_1"):
         pass  # never even began
     assert not list(tmp_path.iterdir())
 
@@ -139,7 +421,7 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_unattended_bars_print_few_lines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], unattended: bool, most: int
 ) -> None:
-    with EnvironmentLogger(scripted(), tmp_path, unattended):
+    with EnvironmentLogger(make(), tmp_path, unattended):
         bar = tqdm(range(100), miniters=2)
         for _ in bar:
             bar.set_postfix({"MAE": 0.5})

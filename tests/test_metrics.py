@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
 from core import metrics
-from core.config import VARIATIONS
-from core.metrics import crps, evaluate
+from core.metrics import crps, evaluate, measure, pit_histogram
+from core.models.variations import VARIATIONS
 from tests.builders import make_classifier, no_global_randomness, quick, torch_rng
 
 numbers = st.floats(-5, 5)
@@ -47,16 +47,16 @@ def test_crps_of_a_gaussian() -> None:
 @pytest.mark.parametrize("variation", VARIATIONS)
 def test_evaluate(variation: str, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "_PIECE", piece)
-    classifier = make_classifier(variation)
+    predictor = make_classifier(variation)
     x = 3 * torch.rand(20, 5, generator=torch_rng(1))
     y = torch.rand(20, generator=torch_rng(2))
 
     generator, errors, nll, scores, u = torch_rng(3), [], [], [], []
     for start in range(0, 20, piece):
         part = x[start : start + piece]
-        samples, _ = classifier(part).draw(64, generator)
+        samples, _ = predictor(part).draw(64, generator)
         for n in range(len(part)):
-            density, target = classifier(part[n : n + 1]), y[start + n].item()
+            density, target = predictor(part[n : n + 1]), y[start + n].item()
             column = samples[:, n].tolist()
             log_p = density.log_prob(samples[:, n, None])[:, 0].tolist()
             errors.append(abs(column[log_p.index(max(log_p))] - target))
@@ -65,13 +65,16 @@ def test_evaluate(variation: str, piece: int, monkeypatch: pytest.MonkeyPatch) -
             spread = sum(abs(a - b) for a in column for b in column) / 64**2
             scores.append(sum(abs(a - target) for a in column) / 64 - spread / 2)
 
-    result = evaluate(classifier, x, y, torch_rng(3))
+    evaluation = evaluate(predictor, x, y, torch_rng(3))
+    result = measure(evaluation)
     expected = [sum(values) / 20 for values in (errors, nll, scores)]
-    np.testing.assert_allclose([result.mae, result.nll, result.crps], expected, rtol=1e-5)
-    assert all(isinstance(value, float) and math.isfinite(value) for value in result[:-1])
-    assert result.pit == [sum(k / 20 <= value < (k + 1) / 20 for value in u) for k in range(20)]
+    np.testing.assert_allclose([result["mae"], result["nll"], result["crps"]], expected, rtol=1e-5)
+    assert all(isinstance(value, float) and math.isfinite(value) for value in result.values())
+    assert pit_histogram(evaluation.pit).tolist() == [
+        sum(k / 20 <= value < (k + 1) / 20 for value in u) for k in range(20)
+    ]
     gaps = [abs(sum(value < level / 20 for value in u) / 20 - level / 20) for level in range(1, 20)]
-    assert math.isclose(result.calibration, sum(gaps) / 19)
+    assert math.isclose(result["calibration"], sum(gaps) / 19)
 
 
 class Uniform:
@@ -92,38 +95,42 @@ class Uniform:
 
 @quick
 @given(
-    u=arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1) | st.sampled_from(np.arange(21) / 20))
+    u=arrays(
+        np.float64,
+        st.integers(1, 60),
+        elements=st.floats(0, 1) | st.sampled_from([i / 20 for i in range(21)]),
+    )
 )
 def test_calibration_of_any_pit(u: np.ndarray) -> None:
     y = torch.from_numpy(u)
-    result = evaluate(Uniform(), y[:, None], y, torch_rng(0))  # type: ignore[arg-type]
+    evaluation = evaluate(Uniform(), y[:, None], y, torch_rng(0))  # type: ignore[arg-type]
     levels = np.arange(1, 20) / 20
     error = np.mean([abs(np.mean(u < level) - level) for level in levels])
-    np.testing.assert_allclose(result.calibration, error, atol=1e-12)
-    np.testing.assert_array_equal(result.pit, np.histogram(u, np.arange(21) / 20)[0])
+    np.testing.assert_allclose(measure(evaluation)["calibration"], error, atol=1e-12)
+    np.testing.assert_array_equal(pit_histogram(evaluation.pit), np.histogram(u, np.arange(21) / 20)[0])
 
 
 def test_calibration_of_a_right_and_of_a_wrong_model() -> None:
     y = (torch.arange(2000, dtype=torch.float64) + 0.5) / 2000
     right, wrong = (evaluate(Uniform(), y[:, None], z, torch_rng(0)) for z in (y, y**3))  # type: ignore[arg-type]
-    assert right.calibration < 1e-3
-    assert right.pit == [100] * 20
+    assert measure(right)["calibration"] < 1e-3
+    assert pit_histogram(right.pit).tolist() == [100] * 20
     # P(u^3 < level) - level, averaged over the levels.
     levels = np.arange(1, 20) / 20
-    assert math.isclose(wrong.calibration, np.mean(levels ** (1 / 3) - levels), abs_tol=1e-3)
+    assert math.isclose(measure(wrong)["calibration"], np.mean(levels ** (1 / 3) - levels), abs_tol=1e-3)
 
 
 def test_evaluate_depends_on_its_arguments_alone() -> None:
-    classifier = make_classifier(dropout=0.5)
+    predictor = make_classifier(dropout=0.5)
     x, y = torch.rand(20, 5, generator=torch_rng(1)), torch.rand(20, generator=torch_rng(2))
-    before = classifier.model.theta.clone()
+    before = predictor.model.theta.clone()
     with no_global_randomness():
-        one = evaluate(classifier, x, y, torch_rng(3))
-        other = evaluate(classifier, x, y, torch_rng(4))
-    assert one == evaluate(classifier, x, y, torch_rng(3))
+        one = measure(evaluate(predictor, x, y, torch_rng(3)))
+        other = measure(evaluate(predictor, x, y, torch_rng(4)))
+    assert one == measure(evaluate(predictor, x, y, torch_rng(3)))
     # Another generator: other samples, the same densities.
-    assert one.nll == other.nll
-    assert one.mae != other.mae
-    assert one.crps != other.crps
-    assert classifier.dropout == 0.5
-    assert torch.equal(classifier.model.theta, before)
+    assert one["nll"] == other["nll"]
+    assert one["mae"] != other["mae"]
+    assert one["crps"] != other["crps"]
+    assert predictor.dropout == 0.5
+    assert torch.equal(predictor.model.theta, before)

@@ -1,4 +1,4 @@
-"""Flow, Gaussian and encoder against slow references; what the `Classifier` view promises."""
+"""Flow, Gaussian and encoder against slow references; what the `Predictor` view promises."""
 
 import copy
 import math
@@ -11,16 +11,13 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from torch import Tensor
 
-from core.classifier import SAMPLES, Classifier, most_likely
-from core.models import (
-    DensityModel,
-    FlowDensity,
-    GaussDensity,
-    GaussianModel,
-    NeuralSplineFlow,
-    build_model,
-    dropout,
-)
+from core.models.densities import Density, FlowDensity, GaussDensity
+from core.models.gauss import GaussianModel
+from core.models.masks import dropout
+from core.models.networks import DensityModel
+from core.models.nf import NeuralSplineFlow
+from core.models.predictor import SAMPLES, Predictor, most_likely
+from core.models.variations import build_model
 from tests.builders import (
     FEATURES,
     SINGLE,
@@ -295,7 +292,7 @@ def test_forward_pass(variation: str, relu: bool) -> None:
 def test_encoder_is_linear_without_relu(relu: bool) -> None:
     model = make_model("nf", features=FEATURES, relu=relu).double()
     a, b = rows(20).double(), -3 * rows(20).double().flip(0)
-    encode = Classifier(model).encode
+    encode = Predictor(model).encode
     bend = encode(a) + encode(b) - encode(a + b) - encode(torch.zeros_like(a))
     assert (bend.abs().max() < 1e-12) == (not relu)
 
@@ -324,24 +321,30 @@ def test_every_pass_and_every_row_has_a_mask_of_its_own(variation: str) -> None:
     torch.testing.assert_close(calm, classifier(one_row).log_prob(y).expand(4, 6))
 
 
+def mean(density: Density) -> Tensor:
+    """Of a Gaussian."""
+    assert isinstance(density, GaussDensity)
+    return density.loc
+
+
 def test_passes_belong_to_their_rows() -> None:
     """With hardly any dropout, pass t of row n is the density of row n."""
     classifier = make_classifier("gauss")
     x = 5 * rows(6)
     density = classifier.passes(x, 3, torch_rng(), rate=1e-6)
-    torch.testing.assert_close(density.loc, classifier(x).loc.expand(3, 6), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(mean(density), mean(classifier(x)).expand(3, 6), rtol=1e-4, atol=1e-4)
 
 
 def test_rate_of_passes() -> None:
     classifier = make_classifier("gauss", dropout=0.3)
     x = rows(5)
-    own = classifier.passes(x, 3, torch_rng()).loc
+    own = mean(classifier.passes(x, 3, torch_rng()))
     assert classifier.dropout == 0.3
-    assert torch.equal(classifier.passes(x, 3, torch_rng(), rate=0.3).loc, own)
-    other = classifier.passes(x, 3, torch_rng(), rate=0.6).loc
+    assert torch.equal(mean(classifier.passes(x, 3, torch_rng(), rate=0.3)), own)
+    other = mean(classifier.passes(x, 3, torch_rng(), rate=0.6))
     assert not torch.allclose(other, own)
     as_built = make_classifier("gauss", dropout=0.6)
-    assert torch.equal(as_built.passes(x, 3, torch_rng()).loc, other)
+    assert torch.equal(mean(as_built.passes(x, 3, torch_rng())), other)
     assert classifier.dropout == 0.3
     with pytest.raises(RuntimeError):
         classifier.passes(rows(5, FEATURES + 1), 3, torch_rng(), rate=0.6)
@@ -380,6 +383,7 @@ def test_point_predictions_of_many_rows() -> None:
     predictions = classifier.predict(x, torch_rng())
     assert predictions.shape == (2100,)
     density = classifier(x)
+    assert isinstance(density, GaussDensity)
     assert ((predictions - density.loc) / density.scale).abs().max() < 1
 
 

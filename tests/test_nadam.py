@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.nadam import NAdam
+from core.training.nadam import NAdam
 from tests.builders import torch_rng
 
 LR = 0.01

@@ -1,4 +1,4 @@
-"""The rows of SPEC.md section 5, end to end: each test fails when the two protocols are swapped."""
+"""The rows of docs/METHOD.md, section 5, end to end: each test fails when the two protocols are swapped."""
 
 import math
 from dataclasses import fields
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from agents import AGENTS
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
-from tests.builders import SINGLE, FixedClassifier, fixed_state, make_environment, make_state, torch_rng
+from core.training.trainer import Fit
+from tests.builders import SINGLE, FixedPredictor, fixed_state, make_environment, make_state, torch_rng
 
 both = pytest.mark.parametrize("protocol", [PUBLISHED, CORRECTED], ids=PROTOCOLS)
 
@@ -23,9 +24,9 @@ def score(name: str, state: State, protocol: Protocol) -> Tensor:
     return AGENTS[name](1, Seeds(), protocol).score(state, state.x_unlabeled)
 
 
-def gaussians(means: Tensor, scales: Tensor | float) -> FixedClassifier:
+def gaussians(means: Tensor, scales: Tensor | float) -> FixedPredictor:
     """Gaussians of these means [T, rows] and standard deviations [rows]."""
-    return FixedClassifier(torch.stack([means, torch.as_tensor(scales).expand_as(means)], -1))
+    return FixedPredictor(torch.stack([means, torch.as_tensor(scales).expand_as(means)], -1))
 
 
 def means_around_a_half(rows: int, spread: float = 0.05) -> Tensor:
@@ -55,18 +56,18 @@ def test_early_stopping(variation: str) -> None:
 
 @pytest.mark.parametrize("fitting", ["finetuning", "from_scratch"])
 @both
-def test_refits_within_a_round(protocol: Protocol, fitting: str) -> None:
+def test_refits_within_a_round(protocol: Protocol, fitting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labelled points of each fit of a round of three, and the one set of metrics after it."""
     env = make_environment("gauss", protocol, fitting=fitting)
     state, _ = env.reset()
     sizes: list[list[float]] = []
-    plain = env.trainer.fitting
+    plain = env.learner.trainer.begin
 
-    def watch(x: Tensor, *rest: Tensor) -> object:
+    def watch(x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> Fit:
         sizes.append(x[50:].tolist())
-        return plain(x, *rest)
+        return plain(x, y, x_val, y_val)
 
-    env.trainer.fitting = watch  # type: ignore[assignment, method-assign]
+    monkeypatch.setattr(env.learner.trainer, "begin", watch)
     _, _, _, _, info = env.step([4, 9, 2])
     added = [state.x_unlabeled[i].tolist() for i in (9, 4, 2)]
     if protocol is PUBLISHED and fitting == "finetuning":
@@ -77,7 +78,7 @@ def test_refits_within_a_round(protocol: Protocol, fitting: str) -> None:
         assert info["epochs"] == 1
     assert env.state.x_labeled[50:].tolist() == added
     x, y = torch.from_numpy(env.dataset.x_test), torch.from_numpy(env.dataset.y_test)
-    assert -env.classifier(x).log_prob(y).mean().item() == pytest.approx(info["nll"])
+    assert -env.learner.predictor(x).log_prob(y).mean().item() == pytest.approx(info["nll"])
 
 
 @pytest.mark.parametrize("variation", SINGLE)
@@ -184,7 +185,7 @@ def test_infinite_divergence(name: str, protocol: Protocol) -> None:
     scales = torch.full((25, 1), 0.2)
     scales[-1] = 0.01
     means = torch.full((25, 1), 0.5)
-    state = fixed_state(FixedClassifier(torch.stack([means, scales], -1)), 1)
+    state = fixed_state(FixedPredictor(torch.stack([means, scales], -1)), 1)
     result = score(name, state, protocol)
     assert bool(result.isposinf()) == (protocol is PUBLISHED)
     assert bool(result.isfinite()) == (protocol is CORRECTED)
@@ -209,7 +210,7 @@ def test_differences_of_bald_dist_std() -> None:
     """Row 0 swings to and fro, row 1 rises: signed differences see the rise alone."""
     swinging = torch.where(torch.arange(25) % 2 == 0, 0.1, 2.0)
     scales = torch.stack([swinging, torch.linspace(0.1, 2.0, 25)], 1)
-    state = fixed_state(FixedClassifier(torch.stack([torch.zeros(25, 2), scales], -1)), 2)
+    state = fixed_state(FixedPredictor(torch.stack([torch.zeros(25, 2), scales], -1)), 2)
     published, corrected = (score("bald_dist_std", state, protocol) for protocol in (PUBLISHED, CORRECTED))
     assert abs(published[0]) < 0.2
     assert published[1] > 1.2
@@ -252,7 +253,7 @@ def test_samples_of_the_other_heuristic(protocol: Protocol) -> None:
 def test_coreset_in_a_batch() -> None:
     """Two far neighbours and one on the other side, nearer: both neighbours, or one of each side."""
     embedding = torch.tensor([[9.0, 0], [9.1, 0], [-5, 0], [0, 1], [0, 0]])
-    state = fixed_state(FixedClassifier(embedding=embedding), 4)
+    state = fixed_state(FixedPredictor(embedding=embedding), 4)
     assert choose("coreset", state, PUBLISHED, 3) == [1, 0, 2]
     assert choose("coreset", state, CORRECTED, 3) == [1, 2, 3]
 
@@ -264,7 +265,7 @@ def test_typiclust_in_a_batch() -> None:
     noise = torch.rand(sum(sizes), 2, generator=torch_rng())
     points = centers[:, None] + noise
     labelled = torch.full((2, 2), 100.5)
-    state = fixed_state(FixedClassifier(embedding=torch.cat([points, labelled])), sum(sizes), 2)
+    state = fixed_state(FixedPredictor(embedding=torch.cat([points, labelled])), sum(sizes), 2)
     chosen = {p.name: choose("typiclust", state, p, 5) for p in (PUBLISHED, CORRECTED)}
     assert (centers[chosen["published"]] / 100).tolist() == [2, 2, 2, 2, 2]
     assert (centers[chosen["corrected"]] / 100).tolist() == [2, 0, 1, 2, 0]
@@ -280,14 +281,14 @@ def test_dropout_after_a_round_of_a_dual_agent(name: str, protocol: Protocol) ->
     env = make_environment("gauss", protocol)
     state, _ = env.reset()
     agent = AGENTS[name](2, Seeds(), protocol)
-    assert env.trainer.model.dropout == 0.02
+    assert env.learner.trainer.model.dropout == 0.02
     left = 0.05 if protocol is PUBLISHED and name != "balsa_emd_dual" else 0.02
     for _ in range(2):
         state, *_ = env.step(agent.predict(state).tolist())
-        assert env.trainer.model.dropout == left
+        assert env.learner.trainer.model.dropout == left
     # A new episode starts with the configured rate.
     env.reset()
-    assert env.trainer.model.dropout == 0.02
+    assert env.learner.trainer.model.dropout == 0.02
 
 
 # --- what does not differ ------------------------------------------------------------------

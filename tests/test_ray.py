@@ -16,9 +16,11 @@ import pandas as pd
 import psutil
 import pytest
 
-import datasets  # noqa: F401 (registers them)
-from core import PUBLISHED, checkpoint, tuning
-from core.config import Config, load_config
+from core import PUBLISHED
+from core.config import Config
+from core.models.variations import load_config
+from core.runs import checkpoint
+from core.training import tuning
 from tests.reliability.worker import files, finish, start, wait_for
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -32,18 +34,22 @@ AGENTS = ("random", "coreset", "bald", "balsa_emd", "balsa_kl_pairs", "nf_std", 
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tasks of `nodes` work that do not share the runs folder."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def nodes(cache: Path) -> Iterator[Any]:
     """A cluster of two nodes with a core each."""
     from ray.cluster_utils import Cluster
 
-    cache = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(cache))  # where tasks work that do not share the runs folder
-        small = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        small: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
         cluster = Cluster(initialize_head=True, head_node_args=small | {"include_dashboard": False})
         cluster.add_node(**small)
         cluster.wait_for_nodes()
-        cluster.cache = cache
         yield cluster
         cluster.shutdown()
 
@@ -103,11 +109,11 @@ def alone(runs_folder: Path, restarts: int, side_by_side: int, *arguments: objec
     assert finish(start([*arguments, *sizes])) == 0
 
 
-def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, tmp_path: Path) -> None:
+def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, cache: Path, tmp_path: Path) -> None:
     case = f"--datasets diabetes --agents {' '.join(AGENTS)} --query_sizes 2 4 --run_ids 1-2 --budget 4"
     wrong = tmp_path / "runs/Diabetes/4/RandomAgent/settings.txt"
     wrong.parent.mkdir(parents=True)
-    wrong.write_text("agent: nobody\n")
+    wrong.write_text("dataset: nothing\n")
     process = script("sweep.py", tmp_path, *case.split(), "--side_by_side", 2, "--address", nodes.address)
     task_of(*nodes.worker_nodes).kill()
     for agent in AGENTS:
@@ -121,35 +127,35 @@ def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, tmp_pat
         "groups that have failed: 1 of 14\ndiabetes 4 random nf published, run_1 to run_2: evaluate.py: "
         in said
     )
-    assert "was made with agent nobody, not random: " in said
+    assert "was made with dataset nothing, not diabetes: " in said
     assert f"{wrong.parent}/sweep_1-2.log\n" in said
     assert "groups finished: 13 of 14" in said
     made = files(tmp_path / "runs")
     assert len(made) == 13 * (5 + 2 * 6)
     assert made == files(tmp_path / "alone")
     assert not list(tmp_path.glob("runs/.sweep-*"))
-    assert not list(nodes.cache.glob("*/runs-*"))
+    assert not list(cache.glob("*/runs-*"))
 
 
-def test_files_come_back_where_no_runs_folder_is_shared(nodes: Any, tmp_path: Path) -> None:
+def test_files_come_back_where_no_runs_folder_is_shared(nodes: Any, cache: Path, tmp_path: Path) -> None:
     """/proc/self/cwd is another folder for each process: what the driver writes there, no task sees."""
     case = "--datasets diabetes --agents random nf_std --query_sizes 2 --run_ids 1-3 --budget 4"
     case += f" --side_by_side 2 --runs_folder /proc/self/cwd/runs --address {nodes.address}"
     wrong = tmp_path / "runs/Diabetes/2/NF_Std/settings.txt"
     wrong.parent.mkdir(parents=True)
-    wrong.write_text("agent: nobody\n")
+    wrong.write_text("dataset: nothing\n")
     process = script("sweep.py", tmp_path, *case.split())
     options = "--agent random --dataset diabetes --query_size 2 --budget 4"
     alone(tmp_path / "alone", 3, 2, *options.split())
     assert process.wait(100) == 1
     said = (tmp_path / "said").read_text()
-    assert said.count("was made with agent nobody, not nf_std: ") == 2
+    assert said.count("was made with dataset nothing, not diabetes: ") == 2
     assert files(tmp_path / "runs") == files(tmp_path / "alone")
     made = tmp_path / "runs/Diabetes/2/RandomAgent"
     assert "AUC over 2 runs" in (made / "sweep_1-2.log").read_text()
-    assert "was made with agent nobody" in (wrong.parent / "sweep_3-3.log").read_text()
+    assert "was made with dataset nothing" in (wrong.parent / "sweep_3-3.log").read_text()
     assert (made / "settings.txt").exists()
-    assert list(nodes.cache.glob("*/runs-*/runs/Diabetes/2/RandomAgent"))
+    assert list(cache.glob("*/runs-*/runs/Diabetes/2/RandomAgent"))
 
     # What the nodes keep does not hinder a sweep of other settings, nor decide on them.
     shutil.rmtree(tmp_path / "runs")

@@ -1,4 +1,4 @@
-"""The acquisition functions against loops written from SPEC.md, section 3."""
+"""The acquisition functions against loops written from docs/METHOD.md, section 3."""
 
 import math
 from collections.abc import Callable

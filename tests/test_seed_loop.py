@@ -13,7 +13,7 @@ PREAMBLE = """
 import argparse, math
 import agents, core, datasets
 from core import util
-from core.config import load_config
+from core.models.variations import load_config
 from core.util import tqdm
 
 args = argparse.Namespace(query_size=3)

@@ -1,4 +1,4 @@
-"""Streams of random numbers: SPEC.md section 4."""
+"""Streams of random numbers: docs/METHOD.md, section 4."""
 
 import numpy as np
 import pytest

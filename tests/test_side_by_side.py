@@ -14,15 +14,17 @@ import torch
 from torch import Tensor
 
 import evaluate
-from core import CORRECTED, PUBLISHED, Protocol, Seeds, results
-from core.config import VARIATIONS, load_config
-from core.models import build_model
-from core.restarts import group_size
-from core.training import Fit, FitResult, Fitting, Trainer, fit_side_by_side, side_by_side
-from tests.builders import FEATURES, SINGLE, make_config, torch_rng
+from core import CORRECTED, PUBLISHED, Protocol, Seeds
+from core.metrics import METRICS
+from core.models.variations import VARIATIONS, build_model, load_config
+from core.runs.groups import group_size
+from core.training.lockstep import Fitting, fit, fit_side_by_side, side_by_side
+from core.training.trainer import Fit, FitResult, Trainer
+from datasets import DATASETS
+from tests.builders import FEATURES, make_config, torch_rng
 
 TRIAL = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
-CURVES = (*results.FILES, results.PIT_FILE)
+CURVES = (*(metric.file for metric in METRICS.values()), "pit.csv")
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +49,7 @@ def make_data(run_id: int, points: int) -> tuple[Tensor, ...]:
 
 
 def fits(trainers: Sequence[Trainer], points: int) -> list[Fit]:
-    return [next(trainer.fitting(*make_data(i, points))) for i, trainer in enumerate(trainers)]
+    return [trainer.begin(*make_data(i, points)) for i, trainer in enumerate(trainers)]
 
 
 @pytest.mark.parametrize("variation", VARIATIONS)
@@ -57,7 +59,7 @@ def test_fits_are_the_same_bits_alone_and_in_a_stack(variation: str, protocol: P
     alone, together = ([make_trainer(i, variation, protocol, **changes) for i in range(5)] for _ in range(2))
     stopped = set()
     for points in (40, 70):
-        expected = [trainer.fit(*make_data(i, points)) for i, trainer in enumerate(alone)]
+        expected = [fit(trainer, *make_data(i, points)) for i, trainer in enumerate(alone)]
         for one, other in zip(expected, fit_side_by_side(fits(together, points)), strict=True):
             assert (one.epochs, one.validation_nll) == (other.epochs, other.validation_nll)
             stopped.add(one.epochs)
@@ -85,10 +87,13 @@ def test_unlike_fits_do_not_share_a_stack(what: str) -> None:
             other.drop_last = False
         return [one, other]
 
+    def asking(fit: Fit) -> Fitting[None]:
+        yield fit
+
     alone, together = trainers(), trainers()
     for i, trainer in enumerate(alone):
-        trainer.fit(*make_data(i, 40))
-    running = [trainer.fitting(*make_data(i, 40)) for i, trainer in enumerate(together)]
+        fit(trainer, *make_data(i, 40))
+    running = [asking(trainer.begin(*make_data(i, 40))) for i, trainer in enumerate(together)]
     assert sorted(i for i, _ in side_by_side(running)) == [0, 1]
     for a, b in zip(alone, together, strict=True):
         assert torch.equal(a.model.theta, b.model.theta)
@@ -98,7 +103,7 @@ def test_unlike_fits_do_not_share_a_stack(what: str) -> None:
 
 @pytest.mark.parametrize("features", [21, 26, 61, 81])
 @pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("variation", SINGLE)
+@pytest.mark.parametrize("variation", [v.name for v in VARIATIONS.values() if not v.ensemble])
 def test_networks_of_real_size_give_the_same_bits_in_any_stack(
     variation: str, relu: bool, features: int
 ) -> None:
@@ -125,7 +130,7 @@ def test_networks_of_real_size_give_the_same_bits_in_any_stack(
 def test_members_of_an_ensemble_differ_and_the_first_is_the_single_model() -> None:
     single, ensemble = make_trainer(1, "nf", first_epochs=3), make_trainer(1, "ensemble", first_epochs=3)
     for trainer in (single, ensemble):
-        trainer.fit(*make_data(1, 40))
+        fit(trainer, *make_data(1, 40))
     assert torch.equal(single.model.theta[0], ensemble.model.theta[0])
     assert len(ensemble.model.theta.unique(dim=0)) == 3
     masks, orders = ([g.get_state() for g in of] for of in (ensemble.masks, ensemble.batches))
@@ -139,7 +144,7 @@ def test_each_is_sent_its_own_result_and_an_error_ends_one() -> None:
     def run(i: int, rounds: int) -> Fitting[tuple[int, list[int]]]:
         trainer, epochs = make_trainer(i, "gauss", first_epochs=i + 1, later_epochs=i + 1), []
         for _ in range(rounds):
-            result: FitResult = yield next(trainer.fitting(*make_data(i, 40)))
+            result: FitResult = yield trainer.begin(*make_data(i, 40))
             asked.append(i)
             epochs.append(result.epochs)
             if i == 2:
@@ -156,7 +161,7 @@ def test_runs_at_other_rounds_are_fitted_for_themselves() -> None:
     def run(i: int) -> Fitting[int]:
         trainer = make_trainer(i, "gauss")
         for points in (40, 41)[i:]:
-            yield next(trainer.fitting(*make_data(i, points)))
+            yield trainer.begin(*make_data(i, points))
         return i
 
     assert dict(side_by_side([run(0), run(1)])) == {0: 0, 1: 1}
@@ -167,10 +172,10 @@ def test_all_are_closed_when_the_driver_is_left() -> None:
 
     def run(i: int) -> Fitting[None]:
         try:
-            yield next(make_trainer(i, "gauss").fitting(*make_data(i, 40)))
+            yield make_trainer(i, "gauss").begin(*make_data(i, 40))
             if i == 1:
                 raise KeyboardInterrupt
-            yield next(make_trainer(i, "gauss").fitting(*make_data(i, 40)))
+            yield make_trainer(i, "gauss").begin(*make_data(i, 40))
         finally:
             closed.append(i)
 
@@ -233,9 +238,9 @@ def test_auto_looks_at_restarts_cores_and_memory(
     free = SimpleNamespace(available=megabytes * 2**20)
     monkeypatch.setattr("joblib.cpu_count", lambda: cores)
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
-    args = evaluate.parse_arguments([*TRIAL, "--restarts", str(restarts), "--threads", str(threads)])
-    dataset = evaluate.make_dataset(args, Seeds())
-    assert group_size(args, dataset, torch.device("cpu")) == size
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    dataset = DATASETS["diabetes"]("nowhere", Seeds())
+    assert group_size(restarts, "auto", dataset, torch.device("cpu")) == size
     said = capsys.readouterr().err
     if restarts == 1:
         assert not said

@@ -1,4 +1,4 @@
-"""The declared datasets and their splits against the table of SPEC.md section 1."""
+"""The declared datasets and their splits against the table of docs/METHOD.md, section 1."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import tables
+from core.data import tables
 from core.seeds import Seeds
 from datasets import DATASETS
 from tests.mini_table import Mini, N
 
-# Name: rows, features, train / val / test, seed set, budget (the table of SPEC.md section 1).
+# Name: rows, features, train / val / test, seed set, budget (the table of docs/METHOD.md, section 1).
 SPEC = {
     "pakinsons": (5875, 61, 3760, 940, 1175, 200, 800),
     "superconductors": (21263, 81, 13608, 3402, 4253, 200, 800),

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sweep
-from core import plan, remote
 from core.cli import run_script
-from core.cost import Costs
-from core.plan import Experiment
+from core.experiment import Experiment
+from core.sweep import plan, task
+from core.sweep.cost import Costs
 from tests.builders import quick
 
 RANDOM = Experiment("diabetes", "random", "nf", "published", 5)
@@ -107,8 +107,8 @@ def test_product_leaves_out_what_cannot_be_run() -> None:
     )
     assert len(found) == len(set(found)) == 3 * (2 + 1 + 2)
     assert notes == [
-        "left out: diabetes with query size 200, more than its budget of 100 points",
-        "left out: gauss_std does not score nf",
+        "left out: diabetes: a query size of 200 is more than the budget of 100 points",
+        "left out: agent 'gauss_std' does not score variation nf, but gauss",
     ]
     assert not plan.experiments(["diabetes"], ["random"], ["nf"], ["published"], [5], budget=4)[0]
 
@@ -174,7 +174,7 @@ def test_finished_runs_are_left_out_of_the_plan(tmp_path: Path, capsys: pytest.C
     typed += f" --run_ids 1-4 --side_by_side 3 --dry_run --runs_folder {tmp_path}/runs"
     code, out, err = said(capsys, typed.split())
     assert code == 0
-    assert err == "note: left out: gauss_std does not score nf\n"
+    assert err == "note: left out: agent 'gauss_std' does not score variation nf, but gauss\n"
     lines = {tuple(line.split()[:5]): line.split()[5:7] for line in out.splitlines()[1:]}
     assert lines["diabetes", "5", "random", "gauss", "published"] == ["2", "2"]  # run_1 and run_4
     assert lines["diabetes", "5", "bald", "nf", "published"] == ["4", "2"]
@@ -218,25 +218,25 @@ def test_a_machine_without_the_code_gets_a_copy_that_stays(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     root = Path(sweep.__file__).parent
-    code = remote.code_files(root)
+    code = task.code_files(root)
     assert {"evaluate.py", "core/__init__.py", "configs/diabetes.yaml"} <= set(code)
     assert not any("__pycache__" in name or name.startswith("tests") for name in code)
-    assert remote.find_code(root, code) == root
-    copy = remote.find_code(tmp_path / "elsewhere", code)
+    assert task.find_code(root, code) == root
+    copy = task.find_code(tmp_path / "elsewhere", code)
     assert copy.parent == tmp_path / "cache/balsa-benchmark"
-    assert remote.code_files(copy) == code
+    assert task.code_files(copy) == code
     before = (copy / "evaluate.py").stat().st_mtime_ns
-    assert remote.find_code(tmp_path / "elsewhere", code) == copy
+    assert task.find_code(tmp_path / "elsewhere", code) == copy
     assert (copy / "evaluate.py").stat().st_mtime_ns == before
-    assert remote.find_code(root, code | {"core/state.py": b""}) not in (root, copy)
+    assert task.find_code(root, code | {"core/state.py": b""}) not in (root, copy)
     assert {path.name[:5] for path in copy.parent.iterdir()} == {"code-"}
 
 
 def test_the_reason_of_a_failure_is_the_line_about_an_unfinished_run() -> None:
     said = "run_1 to run_2:  50%|##  | 1/2\rrun_2: training diverged\nrun_1: AUC of MAE 1\nresults: x\n"
-    assert remote._reason(said, [2]) == "run_2: training diverged"
+    assert task._reason(said, [2]) == "run_2: training diverged"
     assert (
-        remote._reason("run_2:  50%|##  | 1/2\nevaluate.py: no such thing\n\n", [2])
+        task._reason("run_2:  50%|##  | 1/2\nevaluate.py: no such thing\n\n", [2])
         == "evaluate.py: no such thing"
     )
-    assert remote._reason("", [2]) == "it said nothing"
+    assert task._reason("", [2]) == "it said nothing"

@@ -1,4 +1,4 @@
-"""core.tables and core.rawfiles: where a table comes from, what is checked, what is cached."""
+"""core.data.tables and core.data.rawfiles: where a table comes from, what is checked, what is cached."""
 
 import io
 import os
@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from scipy.io import arff as scipy_arff
 
-from core import tables
+from core.data import tables
+from core.data.rawfiles import read_raw
 from core.errors import UserError
-from core.rawfiles import read_raw
 from core.seeds import Seeds
 from tests.mini_table import FRAME, Mini, MiniMat, N, arff, csv, expected_x, mat, put, zipped
 
@@ -152,6 +152,59 @@ def test_a_table_is_read_once_a_process(tmp_path: Path, monkeypatch: pytest.Monk
     assert first.data_check == "passed"
     with pytest.raises(ValueError, match="read-only"):
         Mini.load(tmp_path).x[0, 0] = 1
+
+
+# --- a table of one's own ------------------------------------------------------------------
+
+
+class Local(tables.Table):
+    """The file is the user's; nobody else has it."""
+
+    folder = "Local"
+    seed_set = 5
+    budget = 10
+
+    name = "local"
+    files = ("local.csv",)
+    columns = tuple(FRAME.columns)
+    target = "y"
+    dropped = ("kind", "unused")
+    n_rows = N
+    target_mean = 20.0
+
+
+def test_a_table_without_addresses_is_read_from_its_file(tmp_path: Path) -> None:
+    put(tmp_path, "local.csv", csv())
+    dataset = Local(tmp_path, Seeds())
+    assert dataset.data_check == "passed"
+    np.testing.assert_allclose(
+        dataset.to_raw(dataset.x_test), FRAME[["a", "code", "b"]].iloc[dataset.rows_test], atol=1e-6
+    )
+    assert files_of(tmp_path) == ["local.csv", "local.npz"]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (None, "none of local.csv is in "),
+        (b"", "cannot be read"),
+        (csv(FRAME.iloc[1:]), "39 rows instead of 40"),
+        (csv(FRAME.drop(columns="b")), "1 of 6 columns are missing: b"),
+    ],
+)
+def test_its_messages_name_no_address_and_remove_nothing(
+    tmp_path: Path, content: bytes | None, found: str
+) -> None:
+    if content is not None:
+        put(tmp_path, "local.csv", content)
+    message = refused(Local, tmp_path)
+    assert found in message
+    assert str(tmp_path) in message
+    for word in ("remove", "fetch", "http", "download"):
+        assert word not in message
+    with pytest.raises(UserError) as absent:
+        Local.load(tmp_path / "missing")
+    assert absent.value.remedy == "data_folder"
 
 
 # --- the check -----------------------------------------------------------------------------

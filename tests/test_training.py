@@ -1,10 +1,10 @@
 """Early stopping, minibatches, optimiser and seeds of the training loop."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
-from core.densities import FlowDensity
-from core.models import DensityModel, build_model
-from core.training import EarlyStopping, Trainer
+from core.models.densities import FlowDensity
+from core.models.networks import DensityModel
+from core.models.variations import build_model
+from core.training.lockstep import fit
+from core.training.trainer import EarlyStopping, Trainer
 from tests.builders import (
     FEATURES,
     SINGLE,
@@ -52,7 +54,7 @@ class Scripted(nn.Module):
         super().__init__()
         self.theta = nn.Parameter(torch.zeros(1, 1))
         self.dropout = 0.0
-        self.told = iter(())
+        self.told: Iterator[Tensor] = iter(())
         self.batches: list[list[float]] = []
         self.tell(script)
 
@@ -109,7 +111,7 @@ def steadily(step: float, epochs: int = 120) -> list[Tensor]:
 )
 def test_what_is_watched(protocol: Protocol, step: float, epochs: int) -> None:
     """As published, a model that improves is stopped and one that gets worse trains on."""
-    result = train_scripted(Scripted(steadily(step)), make_data(40), protocol).fit(*make_data(40))
+    result = fit(train_scripted(Scripted(steadily(step)), make_data(40), protocol), *make_data(40))
     assert result.epochs == epochs
     assert result.validation_nll == -step * (epochs - 1)
 
@@ -128,7 +130,7 @@ def test_what_is_watched(protocol: Protocol, step: float, epochs: int) -> None:
 def test_sum_over_batches_of_512(protocol: Protocol, large: float, small: float, epochs: int) -> None:
     change = torch.cat([torch.full((512,), large), torch.full((88,), small)])
     model = Scripted([change * epoch for epoch in range(60)])
-    result = train_scripted(model, make_data(40, 600), protocol).fit(*make_data(40, 600))
+    result = fit(train_scripted(model, make_data(40, 600), protocol), *make_data(40, 600))
     assert result.epochs == epochs
     mean = (512 * large + 88 * small) / 600
     assert math.isclose(result.validation_nll, -mean * (epochs - 1), rel_tol=1e-6)
@@ -137,10 +139,10 @@ def test_sum_over_batches_of_512(protocol: Protocol, large: float, small: float,
 def test_epoch_limits_and_patience_of_each_fit() -> None:
     model = Scripted(steadily(1.0, epochs=400))
     trainer = train_scripted(model, make_data(40))
-    assert [trainer.fit(*make_data(40)).epochs for _ in range(3)] == [50, 100, 100]
+    assert [fit(trainer, *make_data(40)).epochs for _ in range(3)] == [50, 100, 100]
     # A fit begins to count anew: the last 50 values below are no new minimum of the first 50.
     model.tell(steadily(-1.0))
-    assert [trainer.fit(*make_data(40)).epochs for _ in range(2)] == [7, 7]
+    assert [fit(trainer, *make_data(40)).epochs for _ in range(2)] == [7, 7]
 
 
 # --- minibatches ---------------------------------------------------------------------------
@@ -152,7 +154,7 @@ def test_epoch_limits_and_patience_of_each_fit() -> None:
 )
 def test_incomplete_batch_is_dropped_only_beside_full_ones(points: int, sizes: list[int]) -> None:
     model = Scripted()
-    train_scripted(model, make_data(points), first_epochs=3, patience=9).fit(*make_data(points))
+    fit(train_scripted(model, make_data(points), first_epochs=3, patience=9), *make_data(points))
     assert [len(batch) for batch in model.batches] == 3 * sizes
     n = len(sizes)
     epochs = [list(chain(*model.batches[n * epoch : n * (epoch + 1)])) for epoch in range(3)]
@@ -168,6 +170,8 @@ def test_rows_stay_with_their_targets() -> None:
     seen: list[tuple[float, float]] = []
 
     class Pairs(Scripted):
+        validated: ClassVar[Tensor]
+
         def forward(self, x: Tensor, generators: Sequence[torch.Generator]) -> Any:
             return self.watched(super().forward(x, generators), x[0])
 
@@ -189,7 +193,7 @@ def test_rows_stay_with_their_targets() -> None:
             return density
 
     x, y, x_val, y_val = make_data(70)
-    train_scripted(Pairs(), make_data(70), first_epochs=2).fit(x, y, x_val, y_val)
+    fit(train_scripted(Pairs(), make_data(70), first_epochs=2), x, y, x_val, y_val)
     known = set(zip(torch.cat([x, x_val])[:, 0].tolist(), torch.cat([y, y_val]).tolist(), strict=True))
     assert len(seen) == 2 * (64 + 10)
     assert set(seen) <= known
@@ -215,7 +219,7 @@ def train(
     model = model.double() if double else model
     trainer = Trainer(model, make_config(variation, **changes), CORRECTED, seeds or Seeds())
     for _ in range(fits):
-        trainer.fit(*data)
+        fit(trainer, *data)
     return model, trainer
 
 
@@ -264,7 +268,7 @@ def test_training_is_nadam_on_separate_tensors(variation: str) -> None:
 
     model = build(variation, **changes).double()
     trainer = Trainer(model, make_config(variation, **changes), CORRECTED, Seeds())
-    results = [trainer.fit(*data) for _ in range(2)]
+    results = [fit(trainer, *data) for _ in range(2)]
     for (weight, bias), layer in zip(specified_layers(model), layers, strict=True):
         torch.testing.assert_close(weight[0], layer.weight.T, rtol=1e-7, atol=1e-9)
         torch.testing.assert_close(bias[0, 0], layer.bias, rtol=1e-7, atol=1e-9)
@@ -293,7 +297,7 @@ def test_finetuning_goes_on_and_from_scratch_starts_again() -> None:
     torch.testing.assert_close(restarted.theta, once.theta)
     assert not torch.allclose(once.theta, longer.theta)
     assert steps(trainer) == 3
-    third = trainer.fit(*data)
+    third = fit(trainer, *data)
     torch.testing.assert_close(restarted.theta, once.theta)
     assert third.epochs == 3
 
@@ -340,7 +344,7 @@ def minibatches(seeds: Seeds, **changes: Any) -> list[list[float]]:
     model = build("gauss", **changes)
     seen: list[list[float]] = []
     model.register_forward_pre_hook(lambda _, args: seen.append(args[0][0, :, 0].tolist()))
-    Trainer(model, make_config("gauss", first_epochs=2, **changes), CORRECTED, seeds).fit(*make_data(70))
+    fit(Trainer(model, make_config("gauss", first_epochs=2, **changes), CORRECTED, seeds), *make_data(70))
     return [batch for batch in seen if len(batch) == 32]
 
 
@@ -368,7 +372,7 @@ def test_dropout_is_a_stream_of_its_own() -> None:
     reordered = build("gauss", dropout=0.5)
     trainer = Trainer(reordered, make_config("gauss", dropout=0.5), CORRECTED, Seeds(1))
     trainer.batches[0].manual_seed(12345)
-    trainer.fit(*same)
+    fit(trainer, *same)
     assert torch.equal(reordered.theta, by_run[0])
 
 
@@ -384,7 +388,7 @@ def test_every_minibatch_draws_masks_and_validation_none(monkeypatch: pytest.Mon
         return parameters
 
     monkeypatch.setattr(DensityModel, "density_parameters", watched)
-    trainer.fit(*make_data(64))
+    fit(trainer, *make_data(64))
     first, second, validation = states
     assert not torch.equal(first, second)
     assert torch.equal(second, validation)

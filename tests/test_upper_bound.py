@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import compute_upper_bound
-from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds, results
+from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds
 from core.cli import run_script
-from core.config import load_config
-from core.metrics import Metrics
-from core.training import EarlyStopping, FitResult, Trainer, fit_side_by_side
+from core.learner import Learner
+from core.metrics import METRICS, Evaluation, measure
+from core.models.variations import load_config
+from core.runs.tables import read_curves
+from core.training.lockstep import fit, fit_side_by_side
+from core.training.trainer import EarlyStopping, FitResult, Trainer
 from core.upper_bound import UpperBound
 from datasets import DATASETS
 from tests.builders import make_config, no_global_randomness, quick, specified_layers
@@ -27,11 +30,21 @@ from tests.reliability.worker import files
 from tests.shared_data import shared_file
 from tests.test_training import Scripted, forward_separately, make_data, separate_layers, train_scripted
 
+FILES = [metric.file for metric in METRICS.values()]
 WHOLE = ("--dataset", "diabetes", "--variation", "gauss", "--restarts", "2")
 TRIAL = (*WHOLE, "--epoch_limit", "3")
 FOLDER = "runs_gauss/Diabetes/UpperBound"
 PARTS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
 Diabetes: Any = DATASETS["diabetes"]
+
+
+class Exact(Diabetes):
+    """Arrays of float64, so that models are compared to its rounding."""
+
+    def reset(self) -> None:
+        super().reset()
+        for part in PARTS:
+            setattr(self, part, getattr(self, part).astype(np.float64))
 
 
 def upper_bound(dataset: Any = Diabetes, variation: str = "gauss", epoch_limit: int = 3) -> UpperBound:
@@ -47,7 +60,8 @@ def play(env: UpperBound) -> list[dict[str, Any]]:
         assert (terminated, truncated) == (env.finished, False)
         assert ("mae" in info) != env.stopping.stopped
         infos.append(info)
-    return [info for info in infos if "mae" in info]
+    tested = [info for info in infos if "mae" in info]
+    return [{name: value for name, value in info.items() if name != "seconds"} for info in tested]
 
 
 @pytest.mark.parametrize("fitting", ["finetuning", "from_scratch"])
@@ -59,11 +73,10 @@ def test_two_epochs_are_a_plain_loop(
     """Weights and losses as those of a loop written with PyTorch's layers and optimiser."""
     init = Trainer.__init__
     monkeypatch.setattr(Trainer, "__init__", lambda self, model, *rest: init(self, model.double(), *rest))
-    monkeypatch.setattr(UpperBound, "_tensor", lambda self, array: torch.from_numpy(array).double())
     config = replace(load_config("diabetes", variation)[0], dropout=0.0, weight_decay=0.1, fitting=fitting)
-    env = UpperBound(Diabetes("nowhere", Seeds()), config, protocol, epoch_limit=2)
-    env._start()  # the initial weights
-    layers = separate_layers(env.trainer.model)
+    dataset = Exact("nowhere", Seeds())
+    env = UpperBound(dataset, config, protocol, epoch_limit=2)
+    layers = separate_layers(Learner(dataset, config, protocol).trainer.model)  # the initial weights
     relus = [nn.Sequential(layer, nn.ReLU()) for layer in layers[:4]]
     network = nn.ModuleList([*relus, *layers[4:]]) if protocol.encoder_relu else layers
     optimizer = torch.optim.NAdam(layers.parameters(), lr=0.001, weight_decay=0.1)
@@ -84,11 +97,11 @@ def test_two_epochs_are_a_plain_loop(
         state, *rest, info = env.reset() if epoch == 1 else env.step(())
         assert rest == ([] if epoch == 1 else [mae_before - info["mae"], True, False])
         assert (info["epoch"], info["epochs"], *map(len, state[:2])) == (epoch, 1, 0, 283)
-        for (weight, bias), layer in zip(specified_layers(env.trainer.model), layers, strict=True):
+        for (weight, bias), layer in zip(specified_layers(env.learner.trainer.model), layers, strict=True):
             torch.testing.assert_close(weight[0], layer.weight.T, rtol=1e-7, atol=1e-9)
             torch.testing.assert_close(bias[0, 0], layer.bias, rtol=1e-7, atol=1e-9)
-        mae = (env.classifier.predict(x_test, samples) - y_test).abs().mean().item()
-        watched.append((env.classifier.predict(x_val, validating) - y_val).abs().mean().item())
+        mae = (env.learner.predictor.predict(x_test, samples) - y_test).abs().mean().item()
+        watched.append((env.learner.predictor.predict(x_val, validating) - y_val).abs().mean().item())
         measured = [info["nll"], info["validation_nll"], info["mae"], env.stopping.minimum]
         np.testing.assert_allclose(measured, [nll, validation_nll, mae, min(watched)], rtol=1e-7)
         mae_before = info["mae"]
@@ -99,7 +112,7 @@ def test_without_drop_last_every_point_counts(sizes: list[int]) -> None:
     model, data = Scripted(), make_data(sum(sizes))
     trainer = train_scripted(model, data, first_epochs=1)
     trainer.drop_last = False
-    trainer.fit(*data)
+    fit(trainer, *data)
     assert [len(batch) for batch in model.batches] == sizes
     assert sorted(chain(*model.batches)) == sorted(data[0][:, 0].tolist())
 
@@ -121,8 +134,8 @@ def test_all_3760_rows_of_pakinsons_are_seen_once_an_epoch(tmp_path: Path) -> No
 def test_each_member_of_an_ensemble_is_a_model_of_its_own() -> None:
     single, ensemble = upper_bound(), upper_bound(variation="gauss_ensemble")
     assert play(single) != play(ensemble)
-    assert torch.equal(single.trainer.model.theta[0], ensemble.trainer.model.theta[0])
-    assert len(ensemble.trainer.model.theta.unique(dim=0)) == 3
+    assert torch.equal(single.learner.trainer.model.theta[0], ensemble.learner.trainer.model.theta[0])
+    assert len(ensemble.learner.trainer.model.theta.unique(dim=0)) == 3
 
 
 @quick
@@ -135,6 +148,12 @@ def test_early_stopping_goes_on_from_its_state(values: list[float], cut: int) ->
     assert said + [second.stop(value) for value in values[cut:]] == expected
 
 
+def off_by(mae: float, y: Tensor) -> Evaluation:
+    """Of a model whose point predictions are all this far from the targets."""
+    zeros = torch.zeros(len(y), dtype=torch.float64)
+    return Evaluation(zeros, zeros + mae, zeros, zeros, [torch.zeros(64, len(y))], [])
+
+
 @pytest.mark.parametrize(
     ("minima", "epochs"),  # tested: the one that stops is not
     [([1], 26), ([1, 2, 3], 28), ([1, 27, 53], 78), ([1, 28], 26), ([1, 27, 54], 52), (range(1, 200), 100)],
@@ -145,23 +164,27 @@ def test_stops_after_more_than_25_epochs_without_a_new_minimum(
     """Of the validation part's MAE; the test part's has a new minimum in every epoch."""
     env = upper_bound(epoch_limit=100)
 
-    def scripted(_: Any, x: Tensor, *rest: Any) -> Metrics:
-        falling = 1 / env.epoch
-        of_val = torch.equal(x, torch.from_numpy(env.dataset.x_val))
-        mae = -sum(epoch <= env.epoch for epoch in minima) if of_val else falling
-        return Metrics(mae, falling, falling, falling, [0] * 20)
+    def scripted(_: Any, x: Tensor, y: Tensor, *rest: Any) -> Evaluation:
+        if torch.equal(x, env.learner.validation[0]):
+            return off_by(200 - sum(epoch <= env.epoch for epoch in minima), y)
+        return off_by(1 / env.epoch, y)
 
     monkeypatch.setattr("core.upper_bound.evaluate", scripted)
-    monkeypatch.setattr("core.environment.evaluate", scripted)
-    monkeypatch.setattr("core.training.fit_side_by_side", lambda fits: [FitResult(1, 0.0)] * len(fits))
+    monkeypatch.setattr("core.learner.evaluate", scripted)
+    monkeypatch.setattr(
+        "core.training.lockstep.fit_side_by_side", lambda fits: [FitResult(1, 0.0)] * len(fits)
+    )
     for _ in range(2):  # reset begins to count anew
         infos = play(env)
         assert [info["epoch"] for info in infos] == list(range(1, epochs + 1))
-        assert infos[-1]["mae"] == 1 / epochs
+        assert infos[-1]["mae"] == measure(off_by(1 / epochs, env.learner.test[1]))["mae"]
 
 
 def test_test_part_reaches_nothing_but_the_metrics() -> None:
     class Swapped(Diabetes):
+        x_test: np.ndarray
+        y_test: np.ndarray
+
         def reset(self) -> None:
             super().reset()
             self.x_test, self.y_test = 1 - self.x_test, self.y_test + 0.5
@@ -171,7 +194,7 @@ def test_test_part_reaches_nothing_but_the_metrics() -> None:
         infos = play(one)
     assert play(one) == infos  # bit for bit
     assert all(a["mae"] != b["mae"] for a, b in zip(infos, play(other), strict=True))
-    assert torch.equal(one.trainer.model.theta, other.trainer.model.theta)
+    assert torch.equal(one.learner.trainer.model.theta, other.learner.trainer.model.theta)
     assert one.stopping.state_dict() == other.stopping.state_dict()
 
 
@@ -209,7 +232,7 @@ def test_same_bytes_alone_in_a_group_and_broken_off(
     assert files(one) == files(two)
 
     with monkeypatch.context() as patch:  # killed in the second epoch: the first one's checkpoint is left
-        patch.setattr("core.logger.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+        patch.setattr("core.runs.checkpoint.SECONDS_BETWEEN_WRITES", 0.0)
         patch.setattr(EnvironmentLogger, "__exit__", lambda *_: None)
         patch.setattr(UpperBound, "stepping", broken_off(UpperBound.stepping))
         assert run(*trial, tmp_path / "parts/runs") == 130
@@ -218,7 +241,7 @@ def test_same_bytes_alone_in_a_group_and_broken_off(
     with monkeypatch.context() as patch:  # Ctrl-C after the second epoch of run_1, before that of run_2
         patch.setattr(EnvironmentLogger, "stepping", broken_off(EnvironmentLogger.stepping))
         assert run(*trial, tmp_path / "parts/runs") == 130
-    assert [len(results.read_curves(parts / name / "crps.csv")) for name in ("run_1", "run_2")] == [2, 1]
+    assert [len(read_curves(parts / name / "crps.csv")) for name in ("run_1", "run_2")] == [2, 1]
     assert run(*trial, tmp_path / "parts/runs") == 0
     assert files(parts) == files(two)
     assert not list(parts.rglob("checkpoint.pt"))
@@ -228,9 +251,9 @@ def test_runs_of_different_length(tmp_path: Path, capsys: pytest.CaptureFixture[
     folder, said = tmp_path / FOLDER, []
     assert run(*WHOLE, "--runs_folder", tmp_path / "runs") == 0
     printed = capsys.readouterr().out.splitlines()
-    for file in results.FILES:
-        table = results.read_curves(folder / file)
-        runs = [results.read_curves(folder / f"run_{i}" / file)[f"run_{i}"] for i in (1, 2)]
+    for file in FILES:
+        table = read_curves(folder / file)
+        runs = [read_curves(folder / f"run_{i}" / file)[f"run_{i}"] for i in (1, 2)]
         shorter, longer = sorted(map(len, runs))
         assert 27 <= shorter < longer == len(table) < 1000
         assert (table.index.name, table.index[0], list(table.columns)) == ("epoch", 1, ["run_1", "run_2"])
@@ -248,8 +271,8 @@ def test_files_of_a_run(epochs: int, tmp_path: Path) -> None:
     trial = (*WHOLE, "--run_id", "4", "--epoch_limit", str(epochs))
     assert run(*trial, "--runs_folder", tmp_path / "runs") == 0
     folder = tmp_path / FOLDER / "run_4"
-    assert {path.name for path in folder.iterdir()} == {*results.FILES, "pit.csv", "meta.txt", ".lock"}
-    for file in (*results.FILES, "pit.csv"):
+    assert {path.name for path in folder.iterdir()} == {*FILES, "pit.csv", "meta.txt", ".lock"}
+    for file in (*FILES, "pit.csv"):
         rows = (folder / file).read_text().splitlines()
         assert [row.split(",")[0] for row in rows] == ["epoch", *"123"[:epochs]]
     wanted = f"dataset: diabetes|run_id: 4|epochs: {epochs}|epoch_limit: {epochs}|config: diabetes_gauss.yaml"
@@ -262,7 +285,7 @@ def test_finished_runs_are_skipped_and_other_settings_refused(
     trial = (*TRIAL, "--runs_folder", tmp_path / "runs")
     assert run(*trial) == 0
     made, said = files(tmp_path), capsys.readouterr().out
-    monkeypatch.delattr(Trainer, "fitting")  # nothing can be trained
+    monkeypatch.delattr(Trainer, "begin")  # nothing can be trained
     assert run(*trial) == 0
     printed = capsys.readouterr()
     assert (printed.err.count("finished already"), printed.out) == (2, said)
@@ -296,6 +319,6 @@ def test_wrong_input_is_one_line_and_code_2(
 def test_defaults_and_what_reaches_the_environment() -> None:
     asked = "--dataset diabetes --protocol corrected --pool_seed 5 --model_seed 6"
     args = compute_upper_bound.parse_arguments(asked.split())
-    env = compute_upper_bound.make_environment(args, 3, torch.device("cpu"))
+    env = compute_upper_bound.make_experiment(args).environment(3)
     assert (env.protocol, env.seeds) == (CORRECTED, Seeds(3, pool_seed=5, model_seed=6))
     assert (args.variation, args.restarts, env.epoch_limit) == ("nf", 15, 1000)

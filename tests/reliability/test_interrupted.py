@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import checkpoint
-from core.logger import KEYS
+from core.runs import checkpoint
+from core.runs.logger import KEYS
 from tests.reliability.worker import FILES, files, finish, start, wait_for
 
 RUN = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "16")
@@ -136,7 +136,7 @@ def test_a_finished_run_is_skipped_and_overwrite_makes_it_anew(
     assert finish(start(arguments)) == 0
     before = meta.stat().st_mtime_ns
     assert finish(start(arguments, said)) == 0
-    assert "run_1: finished already (--overwrite 1 makes it anew)" in said.read_text()
+    assert "run_1: finished already" in said.read_text()
     assert meta.stat().st_mtime_ns == before
     assert finish(start([*arguments, "--overwrite", "1"])) == 0
     assert meta.stat().st_mtime_ns > before
@@ -158,7 +158,8 @@ def test_a_second_signal_does_not_break_the_first_ones_work_off(tmp_path: Path) 
             with contextlib.suppress(ProcessLookupError):  # it has ended
                 os.kill(process.pid, number)
             time.sleep(pause)
-        assert finish(process) == 143
+        # To a process that has not run in between the kernel hands SIGINT first, as the lower number.
+        assert finish(process) in (130, 143)
         assert all((runs / f"run_{i}" / checkpoint.FILE).exists() for i in (1, 2, 3))
         assert all((runs / f"run_{i}" / "accuracies.csv").exists() for i in (1, 2, 3))
     assert "Traceback" not in said.read_text()
@@ -187,7 +188,7 @@ def test_other_settings_beside_a_run_that_has_no_checkpoint_yet(
     wait_for((tmp_path / "runs" / FOLDER / "run_1/.lock").exists)
     for more, reason in (
         (["--run_id", "2"], "model_seed 1, not 7: take another"),
-        (["--overwrite", "1"], "model_seed 1, not 7: another process is at a run"),
+        (["--overwrite", "1"], "model_seed 1, not 7, and another process is at a run"),
     ):
         assert finish(start([*arguments, "--model_seed", "7", *more], said)) == 2
         assert reason in said.read_text().splitlines()[-1]
@@ -218,11 +219,12 @@ def test_checkpoint_of_another_run_device_or_table(tmp_path: Path, name: str) ->
     path, said = begun(tmp_path), tmp_path / "said"
     content = checkpoint.read(path, KEYS)
     assert content is not None
-    content["env"]["origin"][name] = "other"
+    content["env"]["learner"]["origin"][name] = "other"
     checkpoint.write(path, content)
     assert finish(start([*ONE, "--runs_folder", tmp_path], said)) == 2
     line = said.read_text().splitlines()[-1]
     assert f"run_1: its checkpoint belongs to {name} other, not " in line
+    assert line.endswith(": --overwrite 1 makes it anew")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "bomb", "tensor", "other"])

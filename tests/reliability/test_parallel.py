@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core import results
+from core.runs.tables import read_curves
 from tests.reliability.worker import FILES, start
 
 PROCESSES = 8
@@ -24,7 +24,7 @@ def test_eight_processes_lose_nothing(tmp_path: Path, repetition: int) -> None:
     while any(process.is_alive() for process in processes):
         for file in FILES:
             if (folder / file).exists():
-                table = results.read_curves(folder / file)
+                table = read_curves(folder / file)
                 assert list(table.index) == list(range(7))
                 assert not table.loc[[0, 3, 6]].isna().any(axis=None)
                 assert len(table.columns) >= columns[file]
@@ -33,8 +33,8 @@ def test_eight_processes_lose_nothing(tmp_path: Path, repetition: int) -> None:
     assert [process.exitcode for process in processes] == [0] * PROCESSES
     assert polls > 0
     for file in FILES:
-        table = results.read_curves(folder / file)
+        table = read_curves(folder / file)
         assert list(table.columns) == [f"run_{i}" for i in sorted(run_ids)]
         for i in run_ids:
-            of_run = results.read_curves(folder / f"run_{i}" / file)
+            of_run = read_curves(folder / f"run_{i}" / file)
             pd.testing.assert_frame_equal(table[[f"run_{i}"]], of_run)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import tables
-from core.rawfiles import UnusableError, read_raw
+from core.data import tables
+from core.data.rawfiles import UnusableError, read_raw
 from tests.mini_table import FRAME, Mini
 from tests.reliability.test_interrupted import FOLDER, ONE, RUN, Bomb
 from tests.reliability.worker import files, finish, start, wait_for

@@ -12,12 +12,16 @@ from pathlib import Path
 import torch
 
 import core.files
-import core.logger
+import core.runs.checkpoint
 import evaluate
 from core.cli import run_script
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.reliability.worker"])
+
+# Imported here, once, instead of in each process.
+assert core.AGENTS.classes
+assert core.DATASETS.classes
 
 FILES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv", "calibration.csv")
 
@@ -44,7 +48,7 @@ def start(
 
 def _work(arguments: list[str], said: Path, checkpoints_every: float, die_at_rename_of: str) -> None:
     torch.set_num_threads(1)
-    core.logger.SECONDS_BETWEEN_CHECKPOINTS = checkpoints_every
+    core.runs.checkpoint.SECONDS_BETWEEN_WRITES = checkpoints_every
     rename = os.replace
 
     def replace(part: Path | str, target: Path | str) -> None:
@@ -52,7 +56,7 @@ def _work(arguments: list[str], said: Path, checkpoints_every: float, die_at_ren
             os.kill(os.getpid(), signal.SIGKILL)
         rename(part, target)
 
-    core.files.os.replace = replace  # type: ignore[attr-defined]
+    os.replace = replace  # type: ignore[assignment]  # replaced for good: this process is the run's own
     sys.argv = ["evaluate.py", *arguments]
     file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for standard in (1, 2):

@@ -1,0 +1,56 @@
+"""Puts what the sweep's estimates need of two measured tables into one of their own.
+
+    python benchmarks/costs.py
+
+reads docs/performance/study.csv (refits and tests) and docs/performance/acquisition.csv (choices), and
+writes core/sweep/costs.csv, which `core.sweep.cost.Costs` reads.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import measure  # noqa: F401 (it puts our code on the path)
+
+from core.cli import ArgumentParser, run_script
+from core.sweep.cost import LABELLED
+
+__all__ = ["ACQUISITION", "write_costs"]
+
+ROOT = Path(__file__).resolve().parent.parent
+ACQUISITION = ROOT / "docs/performance/acquisition.csv"
+COLUMNS = ("part", "dataset", "name", "side_by_side", "labelled", "seconds")
+
+
+def rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a table."""
+    with path.open(newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def write_costs(study: Path, acquisition: Path, out: Path) -> None:
+    """Writes the table of `core.sweep.cost.Costs` from those of study.py and acquisition.py."""
+    lines: list[tuple[str, ...]] = []
+    for row in rows(study):
+        dataset, variation, size = row["dataset"], row["variation"], row["runs side by side"]
+        lines += [("refit", dataset, variation, size, str(n), row[f"refit at {n}"]) for n in LABELLED]
+        if size == "1":
+            lines.append(("test", dataset, variation, size, "", row["test"]))
+    for row in rows(acquisition):
+        lines.append(("choose", row["dataset"], row["agent"], "1", "", row["seconds"]))
+    with out.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
+
+
+def main() -> int:
+    parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "core/sweep/costs.csv")
+    parser.add_argument("--study", type=Path, default=ROOT / "docs/performance/study.csv")
+    parser.add_argument("--acquisition", type=Path, default=ACQUISITION)
+    args = parser.parse_args()
+    write_costs(args.study, args.acquisition, args.out)
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,29 @@
+"""The Gaussian with mean and standard deviation from the network."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .densities import GaussDensity
+from .networks import MODELS, DensityModel, Layer
+
+__all__ = ["GaussianModel"]
+
+
+@MODELS.register("gauss")
+class GaussianModel(DensityModel):
+    """Two heads on the embedding: ReLU-Linear for the mean, ReLU-Linear-Softplus for the scale."""
+
+    label, plural = "Gaussian", "Gaussians"
+    density = GaussDensity
+
+    @staticmethod
+    def head_shapes(width: int) -> list[tuple[int, int]]:
+        # One layer for both: products of a single column are not the same bits in a stack as alone.
+        return [(width, 2)]
+
+    @staticmethod
+    def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
+        mean, scale = head[0](x.relu()).split(1, -1)
+        return torch.cat([mean, nn.functional.softplus(scale)], -1)

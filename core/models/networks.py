@@ -1,0 +1,150 @@
+"""What all models share: stacks of linear layers, an encoder, and the registry of the models.
+
+A model is one file of this folder (docs/ADD_A_MODEL.md); `variations.py` finds them.
+
+Shapes: S models in the stack, N rows, d features, h width of the embedding, K parameters of the
+density of one row. Every layer maps [S, N, in] to [S, N, out], each model of the stack with its
+own weights. Dropout is on where generators for its masks are given, one for each model, and off
+otherwise; there is no training mode to forget.
+"""
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..registry import Registry
+from .densities import Density
+from .masks import dropout
+
+__all__ = ["MODELS", "DensityModel", "Layer"]
+
+#: The models by the name that a run's settings have for them.
+MODELS: Registry["DensityModel"] = Registry("model", folders=False)
+
+
+class Layer(NamedTuple):
+    """S linear layers side by side: maps [S, N, in] to [S, N, out]."""
+
+    weight: Tensor  # [S, in, out]
+    bias: Tensor  # [S, 1, out]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class DensityModel(nn.Module):
+    """An encoder and what turns its embedding into a density.
+
+    All weights of a model are one row of the single parameter `theta`, which the layers are views
+    of: the optimiser then works on one tensor instead of on twenty small ones.
+
+    A subclass registers itself in `MODELS`, names itself for people, says its density, and implements
+    `head_shapes` and `apply_head`.
+
+    Args:
+        stack: number of models S.
+        features: number of features d.
+        hidden: widths of the hidden layers; the encoder's layers are d-h0, h0-h0, h0-h1, ...
+        dropout: dropout rate behind every encoder layer but the first.
+        relu: ReLU after each linear layer of the encoder (protocol `corrected`).
+    """
+
+    #: Its name for people, and that of several: "Gaussian", "Gaussians".
+    label: ClassVar[str]
+    plural: ClassVar[str]
+    #: What its parameters are the parameters of.
+    density: ClassVar[type[Density]]
+    #: What `--variation` calls it, where that is not the name it is registered by.
+    variation: ClassVar[str | None] = None
+    #: Its configuration where configs/ has neither a file for the dataset nor a default one: such a file's
+    #: keys, those of one model.
+    default: ClassVar[Mapping[str, Any]] = {}
+    #: Layers of the head with nothing but linear ones between them and the embedding.
+    linear_head_layers = 0
+
+    def __init__(self, stack: int, features: int, hidden: Sequence[int], dropout: float, relu: bool) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.relu = relu
+        encoder = list(pairwise((features, hidden[0], *hidden)))
+        self._encoder_layers = len(encoder)
+        #: (in, out) of every layer, in the order of their weights in `theta`.
+        self.shapes = [*encoder, *self.head_shapes(hidden[-1])]
+        self._sizes = [size for n_in, n_out in self.shapes for size in (n_in * n_out, n_out)]
+        self.theta = nn.Parameter(torch.zeros(stack, sum(self._sizes)))
+
+    @staticmethod
+    def head_shapes(width: int) -> list[tuple[int, int]]:
+        """(in, out) of the layers behind an embedding of that width."""
+        raise NotImplementedError
+
+    @staticmethod
+    def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
+        """Parameters [S, N, K] of the densities, by the head's layers behind the linear ones."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def reset(self, generators: Sequence[torch.Generator]) -> None:
+        """Draws PyTorch's default init, uniform in +-1/sqrt(in), from the CPU generator of each model."""
+        for theta, generator in zip(self.theta, generators, strict=True):
+            draw = 2 * torch.rand(theta.shape, generator=generator) - 1
+            bounds = [1 / math.sqrt(n_in) for n_in, _ in self.shapes for _ in ("weight", "bias")]
+            theta.copy_(draw * torch.tensor(bounds).repeat_interleave(torch.tensor(self._sizes)))
+
+    def with_theta(self, theta: Tensor) -> "DensityModel":
+        """The same architecture with other weights [S, P]."""
+        other = copy.copy(self)
+        other._parameters = {"theta": nn.Parameter(theta)}
+        return other
+
+    def layers(self) -> list[Layer]:
+        """All layers, in the order of `shapes`."""
+        parts = iter(self.theta.split(self._sizes, 1))
+        return [Layer(next(parts).unflatten(1, shape), next(parts)[:, None]) for shape in self.shapes]
+
+    def encode(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Tensor:
+        """The embedding [S, N, h] of rows [S, N, d]; with dropout if generators are given."""
+        return self._linear_part(self.layers()[: self._encoder_layers], x, generators)
+
+    def density_parameters(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Tensor:
+        """The parameters [S, N, K] of the densities of rows [S, N, d]; dropout as in `encode`."""
+        layers = self.layers()
+        linear = self._encoder_layers + self.linear_head_layers
+        return self.apply_head(layers[linear:], self._linear_part(layers[:linear], x, generators))
+
+    def forward(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Density:
+        """The densities p(y|x) of rows [S, N, d], batch shape [S, N]."""
+        return self.density(self.density_parameters(x, generators))
+
+    def _linear_part(
+        self, layers: Sequence[Layer], x: Tensor, generators: Sequence[torch.Generator] | None
+    ) -> Tensor:
+        """The encoder's layers, and those of the head that are linear in the embedding."""
+        if generators is None and not self.relu:
+            return _composed(layers)(x)
+        for i, layer in enumerate(layers):
+            x = layer(x)
+            if i < self._encoder_layers:
+                if self.relu:
+                    x = x.relu_()
+                if i > 0 and generators is not None and self.dropout > 0:
+                    x = dropout(x, self.dropout, generators)
+        return x
+
+
+def _composed(layers: Sequence[Layer]) -> Layer:
+    """The one linear layer that does what these do one after the other.
+
+    Without ReLU and dropout the published encoder is one linear map: less than half of the work.
+    """
+    weight, bias = layers[0]
+    rows = torch.cat([weight, bias], 1)
+    for layer in layers[1:]:
+        bias = nn.functional.pad(layer.bias, (0, 0, rows.shape[1] - 1, 0))
+        rows = torch.baddbmm(bias, rows, layer.weight)
+    return Layer(rows[:, :-1], rows[:, -1:])

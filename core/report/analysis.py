@@ -1,0 +1,188 @@
+"""What the results say: areas under the curves, ranks and tests.
+
+The tables are those of `core.report.reader`; each function takes what the one before it gives.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import scikit_posthocs
+from scipy import stats
+
+from .reader import EXPERIMENT, TASK
+
+__all__ = [
+    "Blocks",
+    "Comparison",
+    "areas",
+    "blocks",
+    "compare",
+    "interval",
+    "ranks",
+    "relative_areas",
+    "select",
+    "summary",
+    "wins",
+]
+
+
+def select(table: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
+    """The rows that have these values in the columns of these names."""
+    for name, value in wanted.items():
+        table = table[table[name] == value]
+    return table
+
+
+def areas(curves: pd.DataFrame) -> pd.DataFrame:
+    """The area under each run's learning curve: the mean of its rows (docs/METHOD.md, section 4).
+
+    Returns:
+        One row a run and metric: `EXPERIMENT`, `run`, `metric`, `area`; lower is better.
+    """
+    by = [*EXPERIMENT, "run", "metric"]
+    return curves.groupby(by, observed=True)["value"].mean().rename("area").reset_index()
+
+
+def summary(areas: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+    """Mean, standard deviation and bootstrap confidence interval of the areas of each experiment.
+
+    The interval is the percentile bootstrap's for the mean (Efron, *Bootstrap Methods: Another Look
+    at the Jackknife*, 1979) with 9,999 resamples of a fixed seed; empty for a single run.
+
+    Returns:
+        One row an experiment and metric: `EXPERIMENT`, `metric`, `runs`, `mean`, `std`, `low`, `high`.
+    """
+    lines = []
+    for keys, group in areas.groupby([*EXPERIMENT, "metric"], observed=True)["area"]:
+        lines.append((*keys, len(group), group.mean(), group.std(), *interval(group, confidence)))
+    return pd.DataFrame(lines, columns=[*EXPERIMENT, "metric", "runs", "mean", "std", "low", "high"])
+
+
+def interval(values: pd.Series, confidence: float = 0.95) -> tuple[float, float]:
+    """The percentile bootstrap's confidence interval of a mean."""
+    if len(values) < 2:
+        return np.nan, np.nan
+    bootstrap = stats.bootstrap(
+        (values.to_numpy(),),
+        np.mean,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(1),
+    )
+    return tuple(bootstrap.confidence_interval)
+
+
+class Blocks(NamedTuple):
+    """Areas of one metric, fit to be ranked.
+
+    Attributes:
+        table: a row for each block (`TASK`, `run`), a column for each agent, no gaps.
+        left_out: agents that have no run in a task in which several others have some.
+        incomplete: blocks left out because an agent lacks that run.
+    """
+
+    table: pd.DataFrame
+    left_out: list[str]
+    incomplete: int
+
+
+def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
+    """The blocks in which every agent has a run (docs/METHOD.md, section 4).
+
+    Tasks that a single agent has tried do not count.
+    """
+    of_metric = areas[areas["metric"] == metric]
+    tried_by = of_metric.groupby(TASK, observed=True)["agent"].transform("nunique")
+    table = of_metric[tried_by > 1].set_index([*TASK, "run", "agent"])["area"].unstack("agent")
+    everywhere = table.groupby(level=TASK, observed=True).count().gt(0).all()
+    complete = table.loc[:, everywhere].dropna()
+    left_out = [str(agent) for agent in everywhere.index[~everywhere]]
+    return Blocks(complete, left_out, len(table) - len(complete))
+
+
+def ranks(table: pd.DataFrame) -> pd.DataFrame:
+    """The agents' ranks in each block of `Blocks.table`; 1 is the lowest area, ties share the mean."""
+    return table.rank(axis=1)
+
+
+class Comparison(NamedTuple):
+    """Which agents differ.
+
+    Attributes:
+        mean_ranks: of each agent, best first.
+        friedman: p-value of Friedman's test that all are alike; NaN for fewer than three agents, or
+            where all are tied everywhere.
+        p_values: of each pair, Wilcoxon's signed-rank test with Holm's correction; 1 on the diagonal.
+    """
+
+    mean_ranks: pd.Series
+    friedman: float
+    p_values: pd.DataFrame
+
+
+def compare(table: pd.DataFrame) -> Comparison:
+    """Friedman's test, and Wilcoxon's (zero_method `pratt`) with Holm's correction for all pairs.
+
+    Demšar, *Statistical Comparisons of Classifiers over Multiple Data Sets*, 2006; Benavoli,
+    Corani, Mangili, *Should We Really Use Post-Hoc Tests Based on Mean-Ranks?*, 2016.
+
+    Args:
+        table: as `Blocks.table`, with at least two agents and one block.
+    """
+    agents = [str(agent) for agent in table.columns]
+    friedman = np.nan
+    if len(agents) > 2 and table.nunique(axis=1).max() > 1:
+        friedman = float(stats.friedmanchisquare(*table.to_numpy().T).pvalue)
+    return Comparison(ranks(table).mean().sort_values(), friedman, _pairs(table.set_axis(agents, axis=1)))
+
+
+def _pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """Holm-corrected p-values of Wilcoxon's test for all pairs of columns."""
+    areas = table.to_numpy()
+    p_values = pd.DataFrame(1.0, table.columns, table.columns)
+    if len(table) > 1:  # with one block nothing differs, and scipy refuses a tie
+        with np.errstate(invalid="ignore"):
+            p_values = scikit_posthocs.posthoc_wilcoxon(
+                table.melt(var_name="agent", value_name="area"),
+                val_col="area",
+                group_col="agent",
+                zero_method="pratt",
+                p_adjust="holm",
+            )
+    # Two agents that always choose alike: scipy divides zero by zero, which Holm counts as the highest p.
+    alike = (areas[:, :, None] == areas[:, None, :]).all(axis=0)
+    return p_values.mask(alike, 1.0)
+
+
+def wins(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.DataFrame:
+    """How often each agent's area is lower than, equal to and higher than the reference's.
+
+    Returns:
+        One row an experiment: `EXPERIMENT`, `win`, `tie`, `loss`: numbers of runs with the same id.
+    """
+    paired = _paired(areas, metric, reference)
+    difference = np.sign(paired["area"] - paired["reference"])
+    for name, sign in (("win", -1), ("tie", 0), ("loss", 1)):
+        paired[name] = difference == sign
+    return paired.groupby(EXPERIMENT, observed=True)[["win", "tie", "loss"]].sum().reset_index()
+
+
+def relative_areas(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.DataFrame:
+    """Each agent's mean area beside the reference's, over the runs that both have.
+
+    Returns:
+        One row an experiment: `EXPERIMENT`, `area`, `reference`, `difference`, `ratio`.
+    """
+    paired = _paired(areas, metric, reference)
+    means = paired.groupby(EXPERIMENT, observed=True)[["area", "reference"]].mean().reset_index()
+    difference, ratio = means["area"] - means["reference"], means["area"] / means["reference"]
+    return means.assign(difference=difference, ratio=ratio)
+
+
+def _paired(areas: pd.DataFrame, metric: str, reference: str) -> pd.DataFrame:
+    """The other agents' areas, with the reference's of the same task and run beside them."""
+    of_metric = areas[areas["metric"] == metric].drop(columns="metric")
+    of_reference = of_metric[of_metric["agent"] == reference].drop(columns="agent")
+    others = of_metric[of_metric["agent"] != reference]
+    return others.merge(of_reference.rename(columns={"area": "reference"}), on=[*TASK, "run"])

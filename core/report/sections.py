@@ -1,0 +1,271 @@
+"""What a report consists of: the sections of the notebook and of the page, in the order they stand here.
+
+One more figure or table is one function under `section`:
+
+    @section("Best rounds")
+    def best_rounds(found: Results) -> Figures:
+        'This docstring stands under the heading.'
+        for task, curves in groups(found.curves, TASK):
+            yield file_name("best_rounds", task), plots.something(curves, task_label(task))
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, TypeAlias
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..metrics import METRICS
+from . import plots
+from .analysis import areas, blocks, compare, ranks, relative_areas, select, summary, wins
+from .labels import task_label
+from .reader import EXPERIMENT, TASK, Results, find_missing_runs
+
+__all__ = ["SECTIONS", "Figures", "Section", "file_name", "groups", "section"]
+
+#: File names (without ending) and figures.
+Figures: TypeAlias = Iterator[tuple[str, Figure]]
+Make: TypeAlias = Callable[[Results], Figures | pd.DataFrame]
+
+#: The metrics that figures of one metric are about: the study's, the main one first.
+_MAIN_METRICS = ("nll", "mae")
+#: What runs of different query sizes share.
+_SETTING = TASK[:3]
+_LABELS = {name: metric.label for name, metric in METRICS.items()}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, the text under it, and what makes its figures or its table; an empty table is left out."""
+
+    heading: str
+    text: str
+    make: Make
+
+
+#: All sections, by heading.
+SECTIONS: dict[str, Section] = {}
+
+
+def section(heading: str) -> Callable[[Make], Make]:
+    """Decorator that makes a function a section, and its docstring the text under the heading."""
+
+    def add(make: Make) -> Make:
+        text = " ".join((inspect.getdoc(make) or "").split())
+        if not text:
+            raise ValueError(
+                f"section '{heading}': {make.__name__} needs a docstring, which is shown under it"
+            )
+        if heading in SECTIONS:
+            raise ValueError(f"section '{heading}' is there already")
+        SECTIONS[heading] = Section(heading, text, make)
+        return make
+
+    return add
+
+
+def groups(table: pd.DataFrame, names: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """The parts of a table that have the same values in some columns, and these values."""
+    for values, part in table.groupby(names, observed=True):
+        yield dict(zip(names, values, strict=True)), part
+
+
+def file_name(kind: str, keys: dict[str, Any], *more: str) -> str:
+    """A figure's name, fit for a file: `curves_diabetes_nf_q5`; `published` goes without saying."""
+    protocol = keys.get("protocol", "published")
+    size = [f"q{keys['query_size']}"] if "query_size" in keys else []
+    parts = [kind, *(keys[name] for name in ("dataset", "variation") if name in keys), *size, *more]
+    return re.sub(r"[^\w.-]", "-", "_".join(parts + ([protocol] if protocol != "published" else [])))
+
+
+@section("Finished runs")
+def run_table(found: Results) -> pd.DataFrame:
+    """How many runs of each agent are finished, the base of all that follows."""
+    finished = found.runs[found.runs["status"] == "finished"]
+    return finished.groupby(EXPERIMENT, observed=True).size().rename("runs").to_frame()
+
+
+@section("Learning curves")
+def learning_curves(found: Results) -> Figures:
+    """MAE, NLL and CRPS of all agents on each task: the mean over an agent's runs, whose number is in
+    brackets, in a band, the 95 % confidence interval of the mean, or, of fewer than five runs, beside a thin
+    line for each run. Curves may pass below the line 'full data set': the published protocol refits after
+    every point, and so trains far longer than the upper bound does.
+    """
+    for task, curves in groups(found.curves, TASK):
+        bounds = select(found.upper_bounds, {name: task[name] for name in _SETTING})
+        yield file_name("curves", task), plots.learning_curves(curves, bounds, task_label(task))
+
+
+@section("Areas under the curves")
+def area_table(found: Results) -> pd.DataFrame:
+    """Mean area ± standard deviation over the runs, with the 95 % bootstrap interval of the mean; lower is
+    better.
+    """
+    lines = summary(areas(found.curves))
+    table = lines.assign(shown=[_cell(line) for _, line in lines.iterrows()])
+    return _metrics_named(table.pivot(index=[*EXPERIMENT, "runs"], columns="metric", values="shown"))
+
+
+def _cell(line: pd.Series) -> str:
+    text = f"{line['mean']:.4f}"
+    return f"{text} ± {line['std']:.4f} [{line['low']:.4f}, {line['high']:.4f}]" if line["runs"] > 1 else text
+
+
+def _metrics_named(table: pd.DataFrame) -> pd.DataFrame:
+    """With the columns that are metrics in the order of `METRICS`, under their labels."""
+    others = [name for name in table if name not in METRICS]
+    return table[[*others, *(name for name in METRICS if name in table)]].rename(columns=_LABELS)
+
+
+@section("Query sizes")
+def query_sizes(found: Results) -> Figures:
+    """The area under the curve over the query size, where there are several: the mean over the runs, with its
+    95 % bootstrap interval or, of fewer than five runs, a dot for each run.
+    """
+    for keys, part in groups(areas(found.curves), _SETTING):
+        if part["query_size"].nunique() > 1:
+            yield file_name("query_sizes", keys), plots.query_sizes(part, task_label(keys))
+
+
+@section("Beside random")
+def heat_maps(found: Results) -> Figures:
+    """Areas beside those of random: purple is better, brown is worse."""
+    for keys, part in groups(areas(found.curves), ["protocol"]):
+        for metric in _MAIN_METRICS:
+            relative = relative_areas(part, metric)
+            if len(relative):
+                title = ", ".join(filter(None, ["area under the curve", task_label(keys)]))
+                yield file_name("heat_map", keys, metric), plots.heat_map(relative, metric, title)
+
+
+@section("Wins against random")
+def win_table(found: Results) -> pd.DataFrame:
+    """Runs won / tied / lost against random, by the area of each run with the same id."""
+    parts = []
+    for metric, label in _LABELS.items():
+        of = wins(areas(found.curves), metric)
+        text = [f"{a} / {b} / {c}" for a, b, c in of[["win", "tie", "loss"]].itertuples(index=False)]
+        parts.append(of[EXPERIMENT].assign(metric=label, wins=text))
+    wide = pd.concat(parts).pivot(index=["metric", "agent"], columns=TASK, values="wins")
+    return wide.sort_index(axis=1).reindex(list(_LABELS.values()), level="metric")
+
+
+@section("Critical differences")
+def critical_differences(found: Results) -> Figures:
+    """Mean ranks over all blocks (dataset, query size, variation, run) in which every agent has a run, and
+    over those of one variation where there are several. A bar joins the agents that have dots on it: between
+    them Wilcoxon's signed-rank test with Holm's correction finds no difference at 5 %.
+    """
+    for keys, part in groups(areas(found.curves), ["protocol"]):
+        variations = [{}, *({"variation": name} for name in part["variation"].unique())]
+        for of, metric in product(variations if len(variations) > 2 else [{}], _MAIN_METRICS):
+            ranked = blocks(select(part, of), metric)
+            if len(ranked.table) and ranked.table.shape[1] > 1:
+                title = ", ".join(filter(None, [_LABELS[metric], task_label(keys | of)]))
+                figure = plots.critical_differences(ranked, compare(ranked.table), title)
+                yield file_name("critical_differences", keys | of, metric), figure
+
+
+@section("Mean ranks")
+def rank_table(found: Results) -> pd.DataFrame:
+    """Mean rank of the area in each task, over the blocks in which every agent has a run; lower is better."""
+    columns = {}
+    for task, part in groups(areas(found.curves), TASK):
+        of_task = {}
+        for metric, label in _LABELS.items():
+            table = blocks(part, metric).table
+            if len(table):
+                of_task[label] = ranks(table).mean().map("{:.2f}".format)
+                of_task[label]["(blocks)"] = str(len(table))
+        if of_task:
+            columns[tuple(task.values())] = pd.concat(of_task, names=["metric", "agent"])
+    if not columns:
+        return pd.DataFrame()
+    return pd.DataFrame(columns).rename_axis(columns=TASK).reindex(list(_LABELS.values()), level="metric")
+
+
+@section("Differences between agents")
+def difference_table(found: Results) -> pd.DataFrame:
+    """Holm-corrected p-values of all pairs of agents, over all tasks of a protocol."""
+    tables = {}
+    for keys, part in groups(areas(found.curves), ["protocol"]):
+        for metric, label in _LABELS.items():
+            table = blocks(part, metric).table
+            if len(table) and table.shape[1] > 1:
+                tables[keys["protocol"], label] = compare(table).p_values.map("{:.3g}".format)
+    return pd.concat(tables, names=["protocol", "metric", "agent"]) if tables else pd.DataFrame()
+
+
+@section("Dual ablation")
+def dual_ablation(found: Results) -> Figures:
+    """Agents whose dropout is raised for training too, beside the duals, which raise it for scoring alone."""
+    for task, curves in groups(found.curves, TASK):
+        duals = [agent for agent in curves["agent"].unique() if agent.endswith("_dual")]
+        both = [*duals, *(agent.removesuffix("_dual") for agent in duals), "random"]
+        if duals:
+            chosen = curves[curves["agent"].isin(both)]
+            yield file_name("dual", task), plots.learning_curves(chosen, title=task_label(task))
+
+
+@section("Calibration")
+def calibration(found: Results) -> Figures:
+    """Calibration error of each task over the labelled points, and the PIT of the last round."""
+    for task, curves in groups(found.curves, TASK):
+        pit = select(found.pit, task)
+        yield file_name("calibration", task), plots.calibration(curves, pit, task_label(task))
+
+
+@section("Time")
+def times(found: Results) -> Figures:
+    """Seconds a round; of runs trained side by side, training is a run's share."""
+    finished = found.runs[found.runs["status"] == "finished"]
+    for task, runs in groups(finished, TASK):
+        yield file_name("times", task), plots.times(runs, task_label(task))
+
+
+@section("Upper bounds")
+def upper_bounds(found: Results) -> Figures:
+    """Training on the whole train part (compute_upper_bound.py), a line a run; a dot is its last epoch."""
+    for keys, part in groups(found.upper_bounds, _SETTING):
+        yield file_name("upper_bound", keys), plots.upper_bound_curves(part, task_label(keys))
+
+
+@section("Upper bounds, last epoch")
+def upper_bound_table(found: Results) -> pd.DataFrame:
+    """Metrics after the last epoch on the whole train part: mean over the restarts."""
+    by = [*_SETTING, "run", "metric"]
+    last = found.upper_bounds.sort_values("epoch").groupby(by, observed=True)["value"].last().unstack()
+    means = last.groupby(level=_SETTING, observed=True).mean()
+    means.insert(0, "restarts", last.groupby(level=_SETTING, observed=True).size())
+    return _metrics_named(means)
+
+
+@section("What is missing")
+def missing_table(found: Results) -> pd.DataFrame:
+    """Only what was begun is looked at: every combination of the datasets, models, protocols, query sizes,
+    agents and run ids that occur anywhere in these runs. An agent or a run id that occurs nowhere is not
+    missed here.
+    """
+    return find_missing_runs(found)
+
+
+@section("Fewer runs than others")
+def uneven_table(found: Results) -> pd.DataFrame:
+    """Tasks in which an agent has fewer finished runs than another: ranks and tests use only the runs that
+    all of them have.
+    """
+    finished = (found.runs["status"] == "finished").groupby([found.runs[name] for name in EXPERIMENT])
+    table = finished.sum().rename("finished").to_frame()
+    table["most of an agent here"] = table["finished"].groupby(level=TASK).transform("max")
+    return table[table["finished"] < table["most of an agent here"]]
+
+
+@section("Problems")
+def problem_table(found: Results) -> pd.DataFrame:
+    """Folders that are damaged or do not fit, and were left out."""
+    return found.problems

@@ -1,0 +1,103 @@
+"""Checkpoints: what a run needs to go on after it was broken off, in one file."""
+
+import hashlib
+import io
+import os
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..files import write_file
+
+__all__ = ["FILE", "Checkpoint", "read", "write"]
+
+#: Name of the checkpoint in a run's folder.
+FILE = "checkpoint.pt"
+
+#: A run that is killed loses no more than this, and the round it was in.
+SECONDS_BETWEEN_WRITES = 60.0
+
+
+class Checkpoint:
+    """The checkpoint of one run: kept in memory after each round, and written now and then.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        content: what was kept last; None before.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.content: dict[str, Any] | None = None
+        self._written = time.monotonic()
+
+    def keep(self, content: dict[str, Any]) -> None:
+        """Keeps tensors and plain values; writes them if the file is old.
+
+        Raises:
+            UnpicklingError: there is something else among them.
+        """
+        if self.content is None:
+            _check(content)
+        self.content = content
+        if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
+            self.write()
+
+    def write(self) -> None:
+        """Writes what was kept last, if there is anything."""
+        if self.content is not None:
+            write(self.path, self.content)
+            self._written = time.monotonic()
+
+    def remove(self) -> None:
+        """Removes the file."""
+        self.path.unlink(missing_ok=True)
+
+
+def _check(content: dict[str, Any]) -> None:
+    """Raises an UnpicklingError unless `read` will be able to read this."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    buffer.seek(0)
+    torch.load(buffer, map_location="cpu", weights_only=True)
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Writes tensors and plain values: a SHA-256 digest, then what `torch.save` makes of them."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    payload = buffer.getvalue()
+    write_file(path, lambda beside: beside.write_bytes(hashlib.sha256(payload).digest() + payload))
+
+
+def read(path: Path, keys: Collection[str]) -> dict[str, Any] | None:
+    """A checkpoint that `write` wrote, with these keys, on the CPU; None if there is none.
+
+    Nothing in the file is executed. A damaged one is reported, renamed to `checkpoint.pt.damaged`
+    and counts as none.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    digest, payload = data[:32], data[32:]
+    reason = "its checksum is wrong"
+    if hashlib.sha256(payload).digest() == digest:
+        try:
+            content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+            if isinstance(content, dict) and set(content) == set(keys):
+                return content
+            reason = "it holds something else"
+        # torch raises nearly anything on what it did not write, or will not execute.
+        except Exception as error:
+            reason = f"{type(error).__name__} while it was read"
+    aside = path.with_name(path.name + ".damaged")
+    os.replace(path, aside)
+    print(f"{path} is damaged ({reason}): kept as {aside.name}, the run starts over", file=sys.stderr)
+    return None

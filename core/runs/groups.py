@@ -1,0 +1,124 @@
+"""The runs of one experiment: in groups side by side, each run by one process at a time."""
+
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import joblib
+import psutil
+import torch
+
+from ..dataset import Dataset
+from ..errors import UserError
+from ..training.lockstep import Fitting, side_by_side
+from .collecting import aggregate
+from .layout import claimed, discard, is_finished
+from .settings import agree_on_settings, check_settings
+
+__all__ = ["SideBySide", "Start", "group_size", "run_all"]
+
+#: Makes a run: its id, its folder, and what its progress bar says (None for no bar).
+Start: TypeAlias = Callable[[int, Path, str | None], Fitting[None]]
+#: Runs that are trained as one stack; `auto`: as many as pay and fit into memory.
+SideBySide: TypeAlias = int | Literal["auto"]
+
+
+def run_all(
+    folder: Path,
+    settings: Mapping[str, object],
+    run_ids: Sequence[int],
+    start: Start,
+    *,
+    size: int,
+    overwrite: bool = False,
+    wanted: Sequence[str] = (),
+) -> list[int]:
+    """Makes the runs of an experiment, those that are finished already left out.
+
+    A run whose training diverges is named on stderr and does not stop the others.
+
+    Args:
+        folder: the experiment's.
+        settings: what all runs there must have in common.
+        run_ids: the runs.
+        start: one run, from its own seeds alone.
+        size: runs side by side.
+        overwrite: runs that are there are made anew.
+        wanted: names of files that a finished run must have, besides those that every run has.
+
+    Returns:
+        The ids of those that are finished now, ascending; `folder` holds their collected files.
+
+    Raises:
+        UserError: there are runs of other settings, or without the wanted files.
+    """
+    agree_on_settings(folder, settings, run_ids, overwrite)
+
+    def claiming(run_id: int, title: str | None) -> Fitting[bool]:
+        """One run; whether it is finished, now or before. False if another process is at it."""
+        log_path = folder / f"run_{run_id}"
+        with claimed(log_path, wait=0.2) as mine:  # others look whether it is claimed, by claiming it
+            if not mine:
+                print(f"{log_path.name}: another process is at it", file=sys.stderr)
+                return False
+            # They may have been changed by others since they were agreed on; from now on they cannot.
+            check_settings(folder, settings)
+            if overwrite:
+                discard(log_path)
+            if is_finished(log_path):
+                if lacking := [name for name in wanted if not (log_path / name).exists()]:
+                    raise UserError(f"{log_path} was made without {', '.join(lacking)}", "overwrite")
+                print(f"{log_path.name}: finished already", file=sys.stderr)
+                return True
+            yield from start(run_id, log_path, title)
+            return True
+
+    finished = []
+    for first in range(0, len(run_ids), size):
+        group = run_ids[first : first + size]
+        title = f"run_{group[0]}" + f" to run_{group[-1]}" * (len(group) > 1)
+        runs = [claiming(run_id, title if run_id == group[0] else None) for run_id in group]
+        with closing(side_by_side(runs)) as ending:  # an error leaves runs that must still be saved
+            for i, ended in ending:
+                if ended is True:
+                    finished.append(group[i])
+                elif isinstance(ended, FloatingPointError):
+                    print(f"run_{group[i]}: {ended}", file=sys.stderr)
+                elif isinstance(ended, Exception):
+                    raise ended
+    if not finished:
+        return []
+    # A process may have died between a run's last file and the collected ones; another one may be making a
+    # run anew that this one has finished.
+    return [run_id for run_id in aggregate(folder) if run_id in finished]
+
+
+#: By so many runs side by side nearly all is gained.
+MOST = 25
+
+
+def group_size(runs: int, side_by_side: SideBySide, dataset: Dataset, device: torch.device) -> int:
+    """Runs to do side by side; what `auto` stands for is said on stderr.
+
+    `auto` makes even groups of at most 25. Every core may have a process like this one: half of the
+    free memory is divided among them.
+    """
+    if side_by_side != "auto":
+        return min(side_by_side, runs)
+    parts = (dataset.x_train, dataset.x_val, dataset.x_test)
+    # The data, a copy of them in the stack, and the pieces that validation works on.
+    bytes_per_run = 3 * sum(part.nbytes for part in parts) + 32 * 2**20
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    else:
+        free = psutil.virtual_memory().available
+    processes = max(1, joblib.cpu_count() // torch.get_num_threads())
+    most = max(1, min(MOST, free // 2 // processes // bytes_per_run))
+    groups = math.ceil(runs / most)
+    size = math.ceil(runs / groups)
+    if runs > 1:
+        print(f"note: {size} runs side by side, {groups} group{'s' * (groups > 1)}", file=sys.stderr)
+    return size

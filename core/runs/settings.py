@@ -1,0 +1,135 @@
+"""What the runs of an experiment have in common, and what is noted of each of them."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock
+
+from ..errors import UserError
+from ..files import write_file
+from . import checkpoint
+from .collecting import collect
+from .layout import claimed, discard, finished_runs, id_of, is_finished, run_folders
+
+__all__ = ["agree_on_settings", "check_settings", "plain", "read_meta", "write_meta"]
+
+#: Settings that nobody sets: what a difference in them means.
+_DIGESTS = {
+    "agent_code": "other code of the agent: digest",
+    "dataset_code": "other code of the dataset: digest",
+    "data": "other data: digest",
+}
+
+
+def agree_on_settings(
+    experiment: Path, settings: Mapping[str, object], run_ids: Sequence[int], overwrite: bool
+) -> None:
+    """Sees to it that all runs of an experiment have the same settings: those in its `settings.txt`.
+
+    They are written before the first run begins, and compared ever after, under a lock.
+
+    Args:
+        settings: as of `write_meta`, of the runs to come; only these names are compared.
+        run_ids: the runs to come.
+        overwrite: they are made anew. Those of other settings count as never begun from now on.
+
+    Raises:
+        UserError: a run that stays was made, or begun, with other settings.
+    """
+    wanted = plain(settings)
+    experiment.mkdir(parents=True, exist_ok=True)
+    with FileLock(experiment / ".lock"):
+        path = experiment / "settings.txt"
+        agreed = {experiment: read_meta(path)} if path.exists() else {}
+        made = {}
+        for folder in finished_runs(experiment):
+            with suppress(FileNotFoundError):  # its process makes it anew
+                made[folder] = read_meta(folder / "meta.txt")
+        differing = [
+            difference
+            for folder, found in (made | agreed).items()
+            if (difference := _difference(folder, found, wanted))
+        ]
+        if differing:
+            runs = _begun(experiment) if overwrite else []
+            if not overwrite or any(id_of(folder) not in run_ids for folder in runs):
+                raise UserError(differing[0], "settings")
+            with ExitStack() as claims:
+                if not all([claims.enter_context(claimed(folder)) for folder in runs]):
+                    raise UserError(f"{differing[0]}, and another process is at a run")
+                for folder in runs:
+                    discard(folder)
+            collect(experiment)
+        if differing or not agreed:
+            write_meta(path, wanted)
+
+
+def check_settings(experiment: Path, settings: Mapping[str, object]) -> None:
+    """Raises a UserError if others than these have been agreed on."""
+    if difference := _difference(experiment, read_meta(experiment / "settings.txt"), plain(settings)):
+        raise UserError(difference, "settings")
+
+
+def _difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """The first setting that differs, in words; nothing if none does."""
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            return f"{folder} was made with {_DIGESTS.get(name, name)} {found.get(name)}, not {value}"
+    return ""
+
+
+def _begun(experiment: Path) -> list[Path]:
+    """The folders of all runs that are finished, can go on, or are at work."""
+    begun = []
+    for folder in run_folders(experiment):
+        if is_finished(folder) or (folder / checkpoint.FILE).exists():
+            begun.append(folder)
+        else:
+            with claimed(folder) as mine:
+                if not mine:
+                    begun.append(folder)
+    return begun
+
+
+def plain(settings: Mapping[str, object]) -> dict[str, Any]:
+    """The settings as they are read again: numbers, texts, None, and lists of them."""
+    return {name: _plain(value) for name, value in settings.items()}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    for kind in (bool, int, float):  # those of numpy are no YAML
+        if isinstance(value, kind):
+            return kind(value)
+    return None if value is None else str(value)
+
+
+def write_meta(path: Path, settings: Mapping[str, object]) -> None:
+    """Writes `meta.txt` or `settings.txt`: YAML, a line `name: value` for each setting."""
+    text = "".join(
+        yaml.safe_dump(
+            {name: value}, default_flow_style=None if isinstance(value, list) else False, width=10_000
+        )
+        for name, value in plain(settings).items()
+    )
+    write_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """The settings in a file that `write_meta` wrote.
+
+    Raises:
+        UserError: it is no YAML mapping.
+        OSError: it cannot be read.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is damaged: it holds no 'name: value' lines")
+    return found

@@ -1,0 +1,297 @@
+"""Runs side by side: what their environments ask to be fitted at one time is fitted as one stack.
+
+A run is a generator. It yields a `Fit` whenever its model must be trained, is sent the `FitResult`, and
+returns when it is over; `side_by_side` drives several of them in lockstep:
+
+    run 1   choose - yield Fit ----.                  .-- FitResult - test, choose - yield Fit ...
+    run 2   choose - yield Fit ----+- one stack [3] --+-- FitResult - test, choose - yield Fit ...
+    run 3   choose - yield Fit ----'   is trained     '-- FitResult - test, choose - yield Fit ...
+
+`alone` drives a single one, in a stack of one. Each model has its own data, minibatches, masks and early
+stopping, and leaves the stack when it stops: it is trained as it would be alone, bit for bit.
+
+Shapes: S models in the stack, n labelled points, m validation points, d features.
+"""
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
+
+import torch
+from torch import Tensor
+
+from .nadam import NAdam
+from .trainer import EarlyStopping, Fit, FitResult, Trainer
+
+__all__ = ["Fitting", "Standalone", "alone", "fit", "fit_side_by_side", "own_seconds", "side_by_side"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+ActionT = TypeVar("ActionT")
+BeginningT = TypeVar("BeginningT")
+OutcomeT = TypeVar("OutcomeT")
+
+#: Validation rows, of one model or of several, that are scored at once. On the CPU more of them leave the
+#: cache and take longer.
+_ROWS = 8192
+
+#: A generator that asks for fits, is sent their results, and returns a T.
+Fitting: TypeAlias = Generator[Fit, FitResult, T]
+
+
+def alone(fitting: Fitting[T]) -> T:
+    """Does the fits that a generator asks for, one by one; what it returns."""
+    try:
+        fit = next(fitting)
+        while True:
+            fit = _hand(fitting, fit_side_by_side([fit])[0])
+    except StopIteration as stop:
+        return stop.value
+
+
+def fit(trainer: Trainer, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> FitResult:
+    """One fit of one run, now; arguments as of `Trainer.begin`.
+
+    Raises:
+        FloatingPointError: the validation NLL is not a number.
+    """
+
+    def asking() -> Fitting[FitResult]:
+        result = yield trainer.begin(x, y, x_val, y_val)
+        return result
+
+    return alone(asking())
+
+
+class Standalone(Generic[ActionT, BeginningT, OutcomeT]):
+    """`reset` and `step` of an environment, made of their twins `resetting` and `stepping`.
+
+    The twins are what a subclass writes: generators that ask for their fits, so that a driver may fit
+    what several runs ask for at one time. `reset` and `step` drive them alone, to the same results.
+    """
+
+    def resetting(self) -> Fitting[BeginningT]:
+        """`reset`, for runs side by side."""
+        raise NotImplementedError
+
+    def stepping(self, action: ActionT) -> Fitting[OutcomeT]:
+        """`step`, for runs side by side."""
+        raise NotImplementedError
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> BeginningT:
+        """Begins the run, again if it has begun; what `resetting` returns.
+
+        Args:
+            seed: must be None; a run's randomness comes from its dataset's `Seeds`.
+            options: not used.
+
+        Raises:
+            ValueError: a seed was given.
+            FloatingPointError: training diverged.
+        """
+        if seed is not None:
+            raise ValueError("reset(seed=...) is not possible: a run's seeds are those of its dataset")
+        return alone(self.resetting())
+
+    def step(self, action: ActionT) -> OutcomeT:
+        """One step; takes and returns what `stepping` does.
+
+        Raises:
+            FloatingPointError: training diverged.
+        """
+        return alone(self.stepping(action))
+
+
+def own_seconds(fitting: Callable[P, Fitting[T]]) -> Callable[P, Fitting[T]]:
+    """For `resetting` and `stepping` of an environment: their info gets the key `seconds`.
+
+    These are the run's own: its work and its share of the fits, without the time in which it waits for
+    runs beside it. The info is the last of what they return.
+    """
+
+    @wraps(fitting)
+    def timed(*args: P.args, **kwargs: P.kwargs) -> Fitting[T]:
+        seconds = 0.0
+        with closing(fitting(*args, **kwargs)) as running:
+            take = running.__next__
+            while True:
+                started = time.perf_counter()
+                try:
+                    fit = take()
+                except StopIteration as stop:
+                    stop.value[-1]["seconds"] = seconds + time.perf_counter() - started
+                    return stop.value
+                seconds += time.perf_counter() - started
+                result = yield fit
+                seconds += result.seconds
+                take = partial(running.send, result)
+
+    return timed
+
+
+def _hand(fitting: Fitting[T], result: FitResult) -> Fit:
+    """Hands a result to the run that asked for it, and takes the next fit that it asks for.
+
+    A run whose training diverged gets a FloatingPointError instead.
+    """
+    if math.isnan(result.validation_nll):
+        return fitting.throw(
+            FloatingPointError(
+                "training diverged: the validation NLL is not a number "
+                f"(epoch {result.epochs}, {result.points} points)"
+            )
+        )
+    return fitting.send(result)
+
+
+def side_by_side(fittings: Sequence[Fitting[T]]) -> Generator[tuple[int, T | Exception], None, None]:
+    """Drives several generators at once: what they ask for at one time is fitted as one stack.
+
+    Yields:
+        The position of each generator that has ended, and what it returned, or raised: an error
+        ends one run and leaves the others.
+    """
+    waiting: dict[int, Fit] = {}
+    results: dict[int, FitResult | None] = dict.fromkeys(range(len(fittings)))
+    try:
+        while results:
+            for i, result in results.items():
+                try:
+                    waiting[i] = next(fittings[i]) if result is None else _hand(fittings[i], result)
+                except StopIteration as stop:
+                    yield i, stop.value
+                except Exception as error:
+                    yield i, error
+            # Runs in step ask for fits of one shape; one that was resumed at another round does not.
+            shapes = [_shape(fit) for fit in waiting.values()]
+            alike = [i for i, fit in waiting.items() if _shape(fit) == shapes[0]]
+            fitted = fit_side_by_side([waiting.pop(i) for i in alike]) if alike else []
+            results = dict(zip(alike, fitted, strict=True))
+    finally:
+        with ExitStack() as stack:  # all are closed, whatever one of them raises
+            for fitting in fittings:
+                stack.callback(fitting.close)
+
+
+def _shape(fit: Fit) -> tuple[object, ...]:
+    """Fits of one shape can be stacked: all that a stack takes from the first of them is the same."""
+    trainer = fit.trainer
+    settings = trainer.config, trainer.protocol, trainer.drop_last, trainer.model.dropout
+    return type(trainer.model), settings, fit.x.shape, fit.x_val.shape, fit.x.device
+
+
+@dataclass
+class _Slot:
+    """One model in training: the member of a fit's stack."""
+
+    fit: int
+    member: int
+    stopping: EarlyStopping
+    epochs: int = 0
+    nll: float = math.nan
+
+
+def fit_side_by_side(fits: Sequence[Fit]) -> list[FitResult]:
+    """Trains the models of fits of one shape as one stack; each stops as it would alone."""
+    start = time.perf_counter()
+    stack = _Stack(fits)
+    while stack.slots:
+        stack.train_epoch()
+        stack.validate()
+    share = (time.perf_counter() - start) / len(fits)
+    return [
+        FitResult(
+            epochs=max(slot.epochs for slot in slots),
+            validation_nll=sum(slot.nll for slot in slots) / len(slots),
+            seconds=share,
+            points=len(fit.x),
+        )
+        for fit, slots in zip(fits, stack.slots_of_fits, strict=True)
+    ]
+
+
+class _Stack:
+    """The models that are still in training, S of them, with their optimiser and their data."""
+
+    def __init__(self, fits: Sequence[Fit]) -> None:
+        self.fits = fits
+        self.config, self.protocol = fits[0].trainer.config, fits[0].trainer.protocol
+        self.x, self.y = torch.cat([fit.x for fit in fits]), torch.cat([fit.y for fit in fits])
+        self.slots_of_fits = [
+            [_Slot(i, k, EarlyStopping(self.config.patience)) for k in range(len(fit.trainer.model.theta))]
+            for i, fit in enumerate(fits)
+        ]
+        self.slots = [slot for slots in self.slots_of_fits for slot in slots]
+        rows = [fit.trainer.rows() for fit in fits]
+        self._assemble({name: torch.cat([row[name] for row in rows]) for name in rows[0]})
+
+    def _assemble(self, rows: dict[str, Tensor]) -> None:
+        """Makes the stack of models that have these rows, and copies what belongs to the slots."""
+        self.rows = rows
+        self.model = self.fits[0].trainer.model.with_theta(rows["theta"])
+        theta, state = self.model.theta, {name: rows[name] for name in rows if name != "theta"}
+        self.optimizer = NAdam([theta], self.config.lr, self.config.weight_decay, {theta: state})
+        self.masks = [self.fits[slot.fit].trainer.masks[slot.member] for slot in self.slots]
+
+    def train_epoch(self) -> None:
+        """One pass over each model's points in fresh order."""
+        n = len(self.fits[0].x)
+        size = min(self.config.batch_size, n)
+        orders = [
+            slot.fit * n + torch.randperm(n, generator=self.fits[slot.fit].trainer.batches[slot.member])
+            for slot in self.slots
+        ]
+        seen = n // size * size if self.fits[0].trainer.drop_last else n
+        order = torch.stack(orders)[:, :seen].to(self.x.device)
+        for rows in order.split(size, 1):
+            density = self.model(self.x[rows], self.masks)
+            loss = -density.log_prob(self.y[rows]).mean(-1).sum()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+
+    @torch.no_grad()
+    def validate(self) -> None:
+        """Scores each model on its validation part; those that stop leave the stack."""
+        nll: list[Tensor] = []
+        watched = [] if self.protocol.stop_on_log_likelihood else nll
+        for fit, parameters in self._validation_parameters():
+            # Each by itself: a vectorised logarithm may depend on where in a tensor a value lies.
+            log_prob = self.model.density(parameters).log_prob(fit.y_val).double()
+            nll.append(-log_prob.mean())
+            if self.protocol.stop_on_log_likelihood:
+                # As published: means over batches of 512, summed, and the *lower* the better.
+                watched.append(torch.stack([part.mean() for part in log_prob.split(512)]).sum())
+        stay = []
+        for i, values in enumerate(torch.stack([torch.stack(nll), torch.stack(watched)]).T.tolist()):
+            slot = self.slots[i]
+            slot.epochs += 1
+            slot.nll = values[0]
+            if not slot.stopping.stop(values[1]) and slot.epochs < self.fits[slot.fit].limit:
+                stay.append(i)
+        if len(stay) < len(self.slots):
+            self._leave(stay)
+
+    def _validation_parameters(self) -> Iterator[tuple[Fit, Tensor]]:
+        """For each model its fit, and the parameters [m, K] of its densities on the validation part."""
+        fits = [self.fits[slot.fit] for slot in self.slots]
+        size = max(1, _ROWS // len(fits[0].x_val))
+        for first in range(0, len(fits), size):
+            some = fits[first : first + size]
+            model = self.model.with_theta(self.rows["theta"][first : first + size])
+            x_val = torch.stack([fit.x_val for fit in some])
+            yield from zip(some, model.density_parameters(x_val), strict=True)
+
+    def _leave(self, stay: list[int]) -> None:
+        """Hands the rows of those that do not stay back to their trainers."""
+        for i, slot in enumerate(self.slots):
+            if i not in stay:
+                for name, tensor in self.fits[slot.fit].trainer.rows().items():
+                    tensor[slot.member] = self.rows[name][i]
+        self.slots = [self.slots[i] for i in stay]
+        if stay:
+            self._assemble({name: tensor[stay] for name, tensor in self.rows.items()})

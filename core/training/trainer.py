@@ -1,0 +1,150 @@
+"""What the training of a run keeps from fit to fit (docs/METHOD.md, sections 2 and 5).
+
+Shapes: n labelled points, m validation points, d features.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..config import Config
+from ..models.networks import DensityModel
+from ..protocol import Protocol
+from ..seeds import Seeds
+from .nadam import NAdam
+
+__all__ = ["EarlyStopping", "Fit", "FitResult", "Trainer"]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit did.
+
+    Attributes:
+        epochs: epochs run; of an ensemble, those of the member that ran longest.
+        validation_nll: mean validation NLL after the last epoch; of an ensemble, the members' mean.
+        seconds: the fit's share of the time that it and those side by side with it took.
+        points: labelled points it was trained on.
+    """
+
+    epochs: int
+    validation_nll: float
+    seconds: float = 0.0
+    points: int = 0
+
+
+class EarlyStopping:
+    """Says stop after more than `patience` epochs in a row without a new minimum."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.reset()
+
+    def reset(self) -> None:
+        """As before the first epoch."""
+        self.minimum = math.inf
+        self.waited = 0
+
+    def stop(self, value: float) -> bool:
+        """Takes the watched value of one more epoch."""
+        if value < self.minimum:
+            self.minimum, self.waited = value, 0
+        else:
+            self.waited += 1
+        return self.stopped
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has said stop."""
+        return self.waited > self.patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes from epoch to epoch."""
+        return {"minimum": self.minimum, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave."""
+        self.minimum, self.waited = state["minimum"], state["waited"]
+
+
+class Trainer:
+    """What the training of one run keeps from fit to fit: model, optimiser and generators.
+
+    Args:
+        model: the run's model, or its ensemble's members as a stack, on its device.
+        config: model and training of the experiment.
+        protocol: which quantity early stopping watches.
+        seeds: the streams `batches` and `dropout` are used, of each member its own.
+
+    Attributes:
+        drop_last: an incomplete last minibatch is dropped where there are more points than one holds.
+    """
+
+    def __init__(self, model: DensityModel, config: Config, protocol: Protocol, seeds: Seeds) -> None:
+        self.model = model
+        self.config = config
+        self.protocol = protocol
+        device, members = model.theta.device, range(len(model.theta))
+        self.batches = [seeds.torch("batches", member=member) for member in members]
+        self.masks = [seeds.torch("dropout", device, member) for member in members]
+        self.fits = 0
+        self.drop_last = True
+        self._initial = model.theta.detach().clone()
+        self.optimizer = self._new_optimizer()
+
+    def _new_optimizer(self) -> NAdam:
+        return NAdam([self.model.theta], self.config.lr, self.config.weight_decay)
+
+    def rows(self) -> dict[str, Tensor]:
+        """Weights and optimiser state by name, a row for each member."""
+        theta = self.model.theta
+        return {"theta": theta.detach(), **self.optimizer.state[theta]}
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all that changes from fit to fit."""
+        return {
+            "fits": self.fits,
+            "rows": {name: tensor.clone() for name, tensor in self.rows().items()},
+            "batches": [generator.get_state() for generator in self.batches],
+            "masks": [generator.get_state() for generator in self.masks],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave."""
+        self.fits = state["fits"]
+        for name, tensor in self.rows().items():
+            tensor.copy_(state["rows"][name])
+        for generators, states in ((self.batches, state["batches"]), (self.masks, state["masks"])):
+            for generator, one in zip(generators, states, strict=True):
+                generator.set_state(one)
+
+    def begin(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> "Fit":
+        """The next fit: training until early stopping or the epoch limit; the last weights stay.
+
+        `core.training.lockstep` does it.
+
+        Args:
+            x, y: labelled points [n, d], [n].
+            x_val, y_val: validation part [m, d], [m].
+        """
+        if self.config.fitting == "from_scratch" and self.fits > 0:
+            with torch.no_grad():
+                self.model.theta.copy_(self._initial)
+            self.optimizer = self._new_optimizer()
+        limit = self.config.first_epochs if self.fits == 0 else self.config.later_epochs
+        self.fits += 1
+        return Fit(self, limit, x, y, x_val, y_val)
+
+
+class Fit(NamedTuple):
+    """A fit that a run asks for: at most `limit` epochs on data as of `Trainer.fit`."""
+
+    trainer: Trainer
+    limit: int
+    x: Tensor
+    y: Tensor
+    x_val: Tensor
+    y_val: Tensor

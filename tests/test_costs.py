@@ -1,0 +1,78 @@
+"""core.sweep.cost: its measurements are those of docs/performance, and its estimates what they were."""
+
+import csv
+import importlib
+from pathlib import Path
+
+import pytest
+
+from core.sweep import cost, task
+from core.sweep.cost import LABELLED, Costs
+
+ROOT = Path(__file__).resolve().parent.parent
+COSTS = ROOT / "core/sweep/costs.csv"
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_measurements_are_those_of_the_documentation() -> None:
+    """Fails when docs/performance has changed: `python benchmarks/costs.py` writes the table anew."""
+    known = {
+        (row["part"], row["dataset"], row["name"], row["side_by_side"], row["labelled"]): row["seconds"]
+        for row in read(COSTS)
+    }
+    expected = {}
+    for row in read(ROOT / "docs/performance/study.csv"):
+        of, name, size = row["dataset"], row["variation"], row["runs side by side"]
+        for n in LABELLED:
+            expected["refit", of, name, size, str(n)] = row[f"refit at {n}"]
+        if size == "1":
+            expected["test", of, name, size, ""] = row["test"]
+    for row in read(ROOT / "docs/performance/acquisition.csv"):
+        expected["choose", row["dataset"], row["agent"], "1", ""] = row["seconds"]
+    assert known == expected
+    assert len(known) == len(read(COSTS))
+
+
+def test_the_documented_command_writes_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    costs = importlib.import_module("costs")
+    monkeypatch.setattr("sys.argv", ["costs.py", "--out", str(tmp_path / "costs.csv")])
+    assert costs.main() == 0
+    assert (tmp_path / "costs.csv").read_bytes() == COSTS.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (("pakinsons", "random"), (0.01872, 247.1352, 0.3009)),
+        (("diabetes", "balsa_emd", "gauss_ensemble", "corrected", 5, 40, 3), (3.576, 0.4558, 0.6345)),
+        (("sarcos", "nf_std", "nf", "published", 200, None, 25), (0.3438, 201.127466666667, 0.4263)),
+    ],
+)
+def test_estimates_are_what_they_were(case: tuple[object, ...], expected: tuple[float, float, float]) -> None:
+    """As computed straight from the tables in docs/performance, before they had a copy here."""
+    assert Costs().run(*case) == pytest.approx(expected, rel=1e-12)
+
+
+def test_nothing_of_the_documentation_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    original = Path.open
+
+    def watching(self: Path, *args: object, **kwargs: object) -> object:
+        opened.append(self)
+        return original(self, *args, **kwargs)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", watching)
+    Costs()
+    assert opened == [COSTS]
+
+
+def test_the_table_travels_with_the_code() -> None:
+    code = task.code_files(ROOT)
+    assert code["core/sweep/costs.csv"] == COSTS.read_bytes()
+    assert "core/sweep/cost.py" in code
+    assert Path(cost.__file__).parent == COSTS.parent

@@ -1,0 +1,217 @@
+"""Means, standard deviations and quantiles of the densities, against scipy's integrals and roots."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.integrate import quad
+from scipy.optimize import brentq
+from torch import Tensor
+
+from core.models import densities
+from core.models.densities import Density, FlowDensity, GaussDensity, MixtureDensity
+from tests.builders import quick, torch_rng
+
+LEVELS = torch.tensor([1e-6, 0.001, 0.05, 0.3, 0.5, 0.77, 0.99, 1 - 1e-6], dtype=torch.float64)
+GAUSS = torch.tensor([[0.3, 0.2], [-1.0, 1.5], [2.0, 0.01]], dtype=torch.float64)
+BOTH = pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+
+
+def flow_parameters(rows: int, spread: float, seed: int = 0) -> Tensor:
+    return spread * torch.randn((rows, 46), generator=torch_rng(seed), dtype=torch.float64)
+
+
+def slow_moments(parameters: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation of one flow, by adaptive integration of y p(y) between its knots."""
+    density = FlowDensity(parameters[None])
+    first, second = density.transform.transforms
+    ends = sorted({*first.horizontal[0].tolist(), *first.inv(second.horizontal.T)[:, 0].tolist(), -9.0, 9.0})
+
+    def integral(power: int, center: float) -> float:
+        def integrand(y: float) -> float:
+            p = density.log_prob(torch.tensor([y], dtype=torch.float64)).exp().item()
+            return (y - center) ** power * p
+
+        pieces = pairwise(ends)
+        return sum(quad(integrand, low, high, epsabs=1e-9, limit=200)[0] for low, high in pieces)
+
+    mean = integral(1, 0.0)
+    return mean, math.sqrt(integral(2, mean))
+
+
+@pytest.mark.parametrize(("spread", "error"), [(0.3, 1e-8), (1.0, 1e-6), (2.0, 1e-5)])
+def test_moments_of_the_flow_are_its_integrals(spread: float, error: float) -> None:
+    parameters = flow_parameters(2, spread, seed=1)
+    expected = np.array([slow_moments(row) for row in parameters]).T
+    density, single = FlowDensity(parameters), FlowDensity(parameters.float())
+    np.testing.assert_allclose([density.mean, density.stddev], expected, rtol=0, atol=error)
+    np.testing.assert_allclose(density.variance, expected[1] ** 2, rtol=0, atol=2 * error * expected[1].max())
+    assert single.mean.dtype == single.stddev.dtype == torch.float32
+    np.testing.assert_allclose([single.mean, single.stddev], expected, rtol=0, atol=1e-4)
+
+
+@quick
+@given(seed=st.integers(0, 10**6), spread=st.floats(0.0, 10.0))
+def test_moments_of_steep_flows_are_those_of_their_inverse(seed: int, spread: float) -> None:
+    """Trapezoids over z, which know nothing of knots.
+
+    y(z) grows from -5 to 5, in a jump at the worst: the trapezoids are wrong by at most a step of
+    1.8e-4 times 0.4 (phi) times 10, for the variance times 100.
+    """
+    density = FlowDensity(flow_parameters(3, spread, seed))
+    z = torch.linspace(-9, 9, 100_001, dtype=torch.float64)
+    y, weights = density.transform.inv(z[:, None].expand(-1, 3)), torch.from_numpy(stats.norm.pdf(z))[:, None]
+    mean = torch.trapezoid(weights * y, z, dim=0)
+    variance = torch.trapezoid(weights * (y - mean).square(), z, dim=0)
+    torch.testing.assert_close(density.mean, mean, rtol=0, atol=8e-4)
+    torch.testing.assert_close(density.variance, variance, rtol=0, atol=8e-3)
+
+
+@quick
+@given(seed=st.integers(0, 10**6), spread=st.floats(0.0, 30.0))
+def test_more_nodes_change_moments_no_more_than_documented(seed: int, spread: float) -> None:
+    steep = flow_parameters(20, spread, seed)
+    even = 2 * torch.rand((20, 46), generator=torch_rng(seed), dtype=torch.float64) - 1
+    for parameters, error in ((steep, 1e-4), (even, 1e-7)):
+        density = FlowDensity(parameters)
+        few = density.mean, density.stddev
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(densities, "_RULE", densities._rule(100))
+            many = density.mean, density.stddev
+        torch.testing.assert_close(few, many, rtol=0, atol=error)
+
+
+def test_a_flow_of_zeros_is_the_standard_normal() -> None:
+    density = FlowDensity(torch.zeros(2, 46, dtype=torch.float64))
+    torch.testing.assert_close(density.mean, torch.zeros(2, dtype=torch.float64), rtol=0, atol=1e-12)
+    torch.testing.assert_close(density.variance, torch.ones(2, dtype=torch.float64), rtol=0, atol=1e-12)
+    expected = torch.from_numpy(stats.norm.ppf(LEVELS))[:, None].expand(-1, 2)
+    torch.testing.assert_close(density.icdf(LEVELS[:, None]), expected)
+
+
+def test_moments_and_quantiles_of_the_flow_are_those_of_zukos_splines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parameters, levels = flow_parameters(6, 1.0).float().view(2, 3, 46), LEVELS.float()[:, None, None]
+    density = FlowDensity(parameters)
+    compiled = density.mean, density.stddev, density.icdf(levels)
+    monkeypatch.setattr(FlowDensity, "_compiled", False)
+    plain = density.mean, density.stddev, density.icdf(levels)
+    for one, other, shape in zip(compiled, plain, [(2, 3), (2, 3), (8, 2, 3)], strict=True):
+        assert one.shape == shape
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mean", "variance"])
+def test_moments_of_the_flow_are_differentiable(name: str) -> None:
+    parameters = flow_parameters(1, 0.5).requires_grad_()
+    (gradient,) = torch.autograd.grad(getattr(FlowDensity(parameters), name).sum(), parameters)
+    step = 1e-5 * torch.eye(46, dtype=torch.float64)
+    high, low = (getattr(FlowDensity(parameters.detach() + s), name) for s in (step, -step))
+    torch.testing.assert_close(gradient[0], (high - low) / 2e-5, rtol=1e-4, atol=1e-6)
+
+
+def make(kind: str, dtype: torch.dtype = torch.float64) -> Density:
+    """Batch shape [3]; the ensembles have four members."""
+    flows = flow_parameters(12, 0.7, seed=3).to(dtype).view(4, 3, 46)
+    gauss = torch.stack([GAUSS, GAUSS * 0.5, GAUSS.flip(0), GAUSS + 0.1]).to(dtype)
+    made = {
+        "flow": lambda: FlowDensity(flows[0]),
+        "gauss": lambda: GaussDensity(gauss[0]),
+        "ensemble": lambda: MixtureDensity(flows, FlowDensity),
+        "gauss_ensemble": lambda: MixtureDensity(gauss, GaussDensity),
+    }
+    return made[kind]()
+
+
+KINDS = pytest.mark.parametrize("kind", ["flow", "gauss", "ensemble", "gauss_ensemble"])
+
+
+@KINDS
+@BOTH
+def test_quantiles_are_the_roots_of_the_cdf(kind: str, dtype: torch.dtype) -> None:
+    density, exact = make(kind, dtype), make(kind)
+    quantiles = density.icdf(LEVELS.to(dtype)[:, None])
+    assert quantiles.dtype == dtype
+    # A cdf in float32 knows a level to some 1e-7: between the roots of such levels.
+    of_level, of_root = (3e-7, 2e-5) if dtype == torch.float32 else (1e-15, 1e-8)
+    for i, level in enumerate(LEVELS.to(dtype).tolist()):
+        for row in range(3):
+
+            def root(level: float, row: int = row) -> float:
+                def above(y: float) -> float:
+                    return exact.cdf(torch.full((3,), y, dtype=torch.float64))[row].item() - level
+
+                return brentq(above, -20, 20, xtol=1e-12)
+
+            low, high = root(level - of_level), root(level + of_level)
+            assert low - of_root < quantiles[i, row].item() < high + of_root, (level, row)
+
+
+@KINDS
+@BOTH
+def test_conventions_of_icdf(kind: str, dtype: torch.dtype) -> None:
+    density = make(kind, dtype)
+    levels = torch.tensor([0.2, 0.9], dtype=dtype)
+    alone = density.icdf(levels[0])
+    assert alone.shape == (3,)
+    torch.testing.assert_close(density.icdf(levels[:, None]), torch.stack([alone, density.icdf(levels[1])]))
+    per_row = density.icdf(torch.tensor([0.2, 0.9, 0.2], dtype=dtype))
+    torch.testing.assert_close(per_row[::2], alone[::2])
+    wrong = density.icdf(torch.tensor([0.0, 1.0, -0.1, 1.1, math.nan], dtype=dtype)[:, None])
+    assert (wrong[0] == -math.inf).all()
+    assert (wrong[1] == math.inf).all()
+    assert wrong[2:].isnan().all()
+
+
+@KINDS
+@BOTH
+def test_moments_are_those_of_the_density(kind: str, dtype: torch.dtype) -> None:
+    """Trapezoids in float64, for each row around its quantiles."""
+    density, exact = make(kind, dtype), make(kind)
+    low, high = exact.icdf(torch.tensor([1e-12, 1 - 1e-12], dtype=torch.float64)[:, None])
+    y = low + (high - low) * torch.linspace(0, 1, 40_001, dtype=torch.float64)[:, None]
+    p = exact.log_prob(y).exp()
+    mean = torch.trapezoid(y * p, y, dim=0)
+    variance = torch.trapezoid((y - mean).square() * p, y, dim=0)
+    error = 1e-6 if dtype == torch.float64 else 1e-5
+    for name, expected in (("mean", mean), ("variance", variance), ("stddev", variance.sqrt())):
+        got = getattr(density, name)
+        assert got.dtype == dtype
+        assert got.shape == (3,)
+        torch.testing.assert_close(got.double(), expected, rtol=error, atol=error)
+
+
+def test_the_mixture_of_gaussians_is_scipys() -> None:
+    density = make("gauss_ensemble")
+    members = np.stack([GAUSS, GAUSS * 0.5, GAUSS.flip(0), GAUSS + 0.1])  # [4, 3, 2]
+    y = np.linspace(-3, 4, 50)[:, None]
+    normals = [stats.norm(loc=member[:, 0], scale=member[:, 1]) for member in members]
+    np.testing.assert_allclose(
+        density.cdf(torch.from_numpy(y)), np.mean([n.cdf(y) for n in normals], 0), atol=1e-15
+    )
+    log_p = np.log(np.mean([n.pdf(y) for n in normals], 0) + 1e-300)
+    got = density.log_prob(torch.from_numpy(y))
+    np.testing.assert_allclose(
+        got[log_p > -600], log_p[log_p > -600], rtol=1e-10
+    )  # equal parts, in float64 too
+    mean = members[..., 0].mean(0)
+    np.testing.assert_allclose(density.mean, mean, rtol=1e-12)
+    variance = (members[..., 1] ** 2 + members[..., 0] ** 2).mean(0) - mean**2
+    np.testing.assert_allclose(density.variance, variance, rtol=1e-12)
+
+
+def test_broken_parameters_have_no_moments_and_no_quantiles() -> None:
+    for density in (
+        FlowDensity(torch.full((2, 46), math.nan)),
+        GaussDensity(torch.full((2, 2), math.nan)),
+        MixtureDensity(torch.full((3, 2, 46), math.nan), FlowDensity),
+    ):
+        for got in (density.mean, density.stddev, density.icdf(torch.tensor(0.3))):
+            assert got.shape == (2,)
+            assert got.isnan().all()

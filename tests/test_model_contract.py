@@ -1,0 +1,226 @@
+"""One contract for every model and its ensemble: what agents, training and reports ask of them."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from scipy.stats import kstest
+from torch import Tensor
+
+from core import CORRECTED, Seeds, UserError
+from core.config import check_config
+from core.models import variations
+from core.models.densities import Density, MixtureDensity
+from core.models.networks import MODELS, DensityModel
+from core.models.predictor import Predictor
+from core.models.variations import MEMBERS, VARIATIONS, build_model, load_config, note_default_config
+from core.report.labels import task_label
+from core.training.lockstep import fit
+from core.training.trainer import Trainer
+from tests.builders import FEATURES, make_classifier, make_config, no_global_randomness, torch_rng
+
+every = pytest.mark.parametrize("variation", VARIATIONS)
+every_model = pytest.mark.parametrize("variation", [v.name for v in VARIATIONS.values() if not v.ensemble])
+
+
+def rows(count: int) -> Tensor:
+    return torch.rand(count, FEATURES, generator=torch_rng(1))
+
+
+def test_names_and_labels_of_the_study() -> None:
+    for variation, label in {
+        "nf": "normalizing flow",
+        "gauss": "Gaussian",
+        "ensemble": "ensemble of flows",
+        "gauss_ensemble": "ensemble of Gaussians",
+    }.items():
+        assert VARIATIONS[variation].label == task_label({"variation": variation}) == label
+    assert [name for name in VARIATIONS if "gauss" in name or name in ("nf", "ensemble")] == [
+        *("nf", "gauss", "ensemble", "gauss_ensemble")
+    ]
+    assert [VARIATIONS[name].suffix for name in ("nf", "gauss", "ensemble")] == ["", "_gauss", "_ensemble"]
+    assert task_label({"variation": "not_here"}) == "not_here"
+
+
+def test_every_model_has_an_ensemble() -> None:
+    single = [v for v in VARIATIONS.values() if not v.ensemble]
+    assert {v.model for v in single} == set(MODELS.classes)
+    for one in single:
+        (ensemble,) = (v for v in VARIATIONS.values() if v.ensemble and v.single == one.name)
+        assert (ensemble.model, ensemble.density) == (one.model, MixtureDensity)
+        assert one.density is MODELS[one.model].density
+
+
+@pytest.mark.parametrize("name", ["corrected", "my_published", "gauss_ensemble", "ensemble", "nf"])
+def test_a_name_that_would_share_a_folder_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mine(DensityModel):
+        label, plural = "mine", "mine"
+        variation = name
+
+    monkeypatch.setitem(MODELS.classes, "mine", Mine)
+    with pytest.raises(ValueError, match=f"names of models .* '{name}'"):
+        variations._collect()
+
+
+@every
+def test_configuration_of_a_new_dataset(variation: str, capsys: pytest.CaptureFixture[str]) -> None:
+    config, path = load_config("mine", variation)
+    assert config.model == VARIATIONS[variation].model
+    assert config.members == (MEMBERS if VARIATIONS[variation].ensemble else 1)
+    note_default_config("mine", variation, path.name)
+    suffix = VARIATIONS[variation].suffix
+    assert capsys.readouterr().err == f"note: no configs/mine{suffix}.yaml, {path.name} is used\n"
+    note_default_config("mine", variation, f"mine{suffix}.yaml")
+    assert capsys.readouterr().err == ""
+
+
+@every
+def test_files_come_before_the_models_own_default(
+    variation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = VARIATIONS[variation]
+    raw = {"hidden": [8], "dropout": 0.5, "fitting": "from_scratch", "batch_size": 4, "lr": 1e-4}
+    raw |= {"weight_decay": 0, "first_epochs": 2, "later_epochs": 3, "patience": 4}
+    monkeypatch.setattr(MODELS[kind.model], "default", raw)
+    config, path = load_config("mine", variation, tmp_path)
+    assert (config.batch_size, config.members) == (4, MEMBERS if kind.ensemble else 1)
+    assert path.parent.name == "models"
+    for batch_size, stem in enumerate(("default", "mine"), 5):
+        # Of an ensemble not the single model's: its file has another name.
+        text = "".join(f"{key}: {value}\n" for key, value in (raw | {"batch_size": batch_size}).items())
+        (tmp_path / f"{stem}{kind.suffix}.yaml").write_text(text + "members: 2\n" * kind.ensemble)
+        config, path = load_config("mine", variation, tmp_path)
+        assert path == tmp_path / f"{stem}{kind.suffix}.yaml"
+        assert (config.batch_size, config.members) == (batch_size, 2 if kind.ensemble else 1)
+    monkeypatch.setattr(MODELS[kind.model], "default", raw | {"lr": -1})
+    with pytest.raises(UserError, match=r"models/\w+\.py: 'lr' must be a number in \[0, inf\), got -1"):
+        load_config("mine", variation, tmp_path / "empty")
+    monkeypatch.setattr(MODELS[kind.model], "default", {})
+    with pytest.raises(UserError, match=f"cannot read .*default{kind.suffix}.yaml"):
+        load_config("mine", variation, tmp_path / "empty")
+
+
+@every_model
+def test_the_models_own_default_is_a_configuration(variation: str) -> None:
+    model = MODELS[VARIATIONS[variation].model]
+    if model.default:
+        config = check_config(model.default, Path("default"), VARIATIONS[variation].model, False)
+        assert config.lr > 0
+
+
+# --- the density ---------------------------------------------------------------------------
+
+
+def density_of(variation: str, count: int = 3) -> Density:
+    density = make_classifier(variation, dropout=0.3)(rows(count))
+    assert isinstance(density, VARIATIONS[variation].density)
+    assert density.batch_shape == (count,)
+    return density
+
+
+@every
+def test_density_integrates_to_its_cdf_and_moments(variation: str) -> None:
+    density = density_of(variation)
+    low, high = density.icdf(torch.tensor([[1e-6], [1 - 1e-6]]))
+    y = low + (high - low) * torch.linspace(0, 1, 20_001)[:, None]
+    p, exact = density.log_prob(y).exp().double(), y.double()
+    below = 1e-6 + torch.cumulative_trapezoid(p, exact, dim=0)
+    torch.testing.assert_close(density.cdf(y[1:]).double(), below, rtol=0, atol=1e-4)
+    mean = torch.trapezoid(exact * p, exact, dim=0)
+    torch.testing.assert_close(density.mean.double(), mean, rtol=0, atol=5e-4)
+    variance = torch.trapezoid((exact - mean).square() * p, exact, dim=0)
+    torch.testing.assert_close(density.variance.double(), variance, rtol=2e-3, atol=0)
+    assert torch.equal(density.stddev, density.variance.sqrt())
+
+
+@every
+def test_quantiles_invert_the_cdf(variation: str) -> None:
+    density, levels = density_of(variation), torch.tensor([0.001, 0.2, 0.5, 0.9, 0.999])
+    quantiles = density.icdf(levels[:, None])
+    assert quantiles.shape == (5, 3)
+    torch.testing.assert_close(density.cdf(quantiles), levels[:, None].expand(-1, 3), rtol=0, atol=1e-5)
+    assert (quantiles.diff(dim=0) > 0).all()
+    ends = density.icdf(torch.tensor([0.0, 1.0])[:, None])
+    assert torch.equal(ends, torch.tensor([-math.inf, math.inf])[:, None].expand(-1, 3))
+
+
+@every
+def test_draws_are_of_the_density_and_its_generator(variation: str) -> None:
+    density = density_of(variation)
+    with no_global_randomness():
+        y, log_prob = density.draw(4000, torch_rng(3))
+    assert y.shape == log_prob.shape == (4000, 3)
+    torch.testing.assert_close(log_prob, density.log_prob(y), rtol=1e-4, atol=1e-4)
+    for row in density.cdf(y).T.double().numpy():
+        assert kstest(row, "uniform").pvalue > 1e-3
+    for one in y.T:  # no two rows share what is drawn
+        assert sum(torch.equal(one, other) for other in y.T) == 1
+    assert torch.equal(density.draw(4000, torch_rng(3))[0], y)
+    assert not torch.equal(density.draw(4000, torch_rng(4))[0], y)
+
+
+@every
+def test_many_y_at_once(variation: str) -> None:
+    classifier = make_classifier(variation, dropout=0.3)
+    shared = torch.linspace(-2, 2, 11)
+    own = shared + torch.rand(3, 1, generator=torch_rng(2))
+    for density in (classifier(rows(3)), classifier.passes(rows(3), 4, torch_rng())):
+        for y in (shared, own):
+            expected = torch.stack([density.log_prob(column) for column in y.unbind(-1)], -1)
+            torch.testing.assert_close(density.log_prob_on(y), expected, rtol=1e-4, atol=1e-4)
+
+
+@every
+def test_passes_differ_and_their_batch_is_that_of_passes_and_rows(variation: str) -> None:
+    classifier = make_classifier(variation, dropout=0.3)
+    density = classifier.passes(rows(6), 3, torch_rng())  # an ensemble has three members here
+    assert isinstance(density, MODELS[VARIATIONS[variation].model].density)
+    assert density.batch_shape == (3, 6)
+    mean = density.mean
+    assert mean.shape == (3, 6)
+    assert not torch.equal(mean[0], mean[1])
+
+
+# --- the network ---------------------------------------------------------------------------
+
+
+@every_model
+@pytest.mark.parametrize("relu", [False, True])
+def test_a_stack_of_three_is_three_models(variation: str, relu: bool) -> None:
+    config, x = make_config(variation), torch.stack([rows(7), rows(7) + 1, rows(7) ** 2])
+    stack = build_model(config, FEATURES, relu, [torch_rng(i) for i in range(3)])
+    parameters = stack.density_parameters(x)
+    for i in range(3):
+        alone = build_model(config, FEATURES, relu, [torch_rng(i)])
+        assert torch.equal(alone.density_parameters(x[i : i + 1])[0], parameters[i])
+    assert stack(x).batch_shape == (3, 7)
+
+
+@every_model
+def test_every_layer_learns(variation: str) -> None:
+    model = build_model(make_config(variation), FEATURES, True, [torch_rng()])
+    model(rows(40)[None]).log_prob(torch.rand(40, generator=torch_rng(2))).mean().backward()
+    assert model.theta.grad is not None
+    for layer in model.with_theta(model.theta.grad).layers():
+        for gradient in layer:
+            assert gradient.isfinite().all()
+            assert (gradient != 0).any()
+
+
+@every
+def test_training_fits_the_density(variation: str) -> None:
+    """y = x_1 + noise of 0.1: p(y|x) comes near to that, in mean and in spread."""
+    config = make_config(variation, first_epochs=100, patience=10, lr=0.003, dropout=0.0)
+    generator = torch_rng(5)
+    x = torch.rand(1100, FEATURES, generator=generator)
+    y = x[:, 0] + 0.1 * torch.randn(1100, generator=generator)
+    init = [Seeds().torch("init", member=member) for member in range(config.members)]
+    model = build_model(config, FEATURES, True, init)
+    fit(Trainer(model, config, CORRECTED, Seeds()), x[:1000], y[:1000], x[1000:], y[1000:])
+    density = Predictor(model)(x[1000:])
+    nll = -density.log_prob(y[1000:]).mean().item()
+    best = 0.5 + math.log(0.1 * math.sqrt(2 * math.pi))
+    assert nll < best + 0.4
+    assert (density.mean - x[1000:, 0]).abs().mean() < 0.1
+    assert 0.05 < density.stddev.mean() < 0.2

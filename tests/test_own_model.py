@@ -1,0 +1,74 @@
+"""docs/ADD_A_MODEL.md's model, in one file of a copy of the code: it runs, alone and as an ensemble."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own_model")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in tracked.stdout.splitlines():
+        if Path(name).parts[0] in ("core", "agents", "datasets", "configs", "tests") or name.count("/") == 0:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    page = (ROOT / "docs/ADD_A_MODEL.md").read_text(encoding="utf-8")
+    (folder / "core/models/mdn.py").write_text(page.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    return folder
+
+
+def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("variation", ["mdn", "mdn_ensemble"])
+def test_agents_choose_with_it(copy: Path, variation: str) -> None:
+    for agent in ("random", "bald", "balsa_kl_pairs", "balsa_emd"):
+        typed = f"evaluate.py --agent {agent} --dataset diabetes --query_size 2 --budget 4 --restarts 2"
+        done = python(copy, *typed.split(), "--variation", variation)
+        assert done.returncode == 0, done.stderr
+        assert f"note: no configs/diabetes_{variation}.yaml, mdn.py is used\n" in done.stderr
+    assert len(list((copy / f"runs_{variation}/Diabetes/2").glob("*/accuracies.csv"))) == 4
+    meta = (copy / f"runs_{variation}/Diabetes/2/RandomAgent/run_1/meta.txt").read_text(encoding="utf-8")
+    members = 5 if variation == "mdn_ensemble" else 1
+    assert {"model: mdn", "config: mdn.py", f"members: {members}"} <= set(meta.splitlines())
+    refused = python(copy, *typed.replace(agent, "gauss_std").split(), "--variation", variation)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert f"'gauss_std' does not score variation {variation}, but gauss\n" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "chosen"),
+    [
+        ("test_model_contract.py", "mdn"),
+        ("test_rooms.py", "room"),
+        ("test_side_by_side.py", "mdn"),
+        ("test_agents.py", "random-mdn or bald-mdn or balsa_kl_pairs-mdn or balsa_emd-mdn"),
+    ],
+)
+def test_contracts(copy: Path, file: str, chosen: str) -> None:
+    done = python(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, f"tests/{file}")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_scripts_and_figures_know_it(copy: Path) -> None:
+    for script in ("evaluate.py", "sweep.py"):
+        assert "mdn_ensemble" in python(copy, script, "--help").stdout
+    tuned = python(copy, "ray_tune.py", "--help").stdout
+    assert "mdn" in tuned
+    assert "mdn_ensemble" not in tuned  # single models alone are tuned
+    shown = "from core.report.labels import task_label; print(task_label({'variation': 'mdn_ensemble'}))"
+    assert python(copy, "-c", shown).stdout == "ensemble of mixture density networks\n"
+    costs = "from core.sweep.cost import Costs; run = Costs().run; print(run({0}, 'mdn') == run({0}, 'nf'))"
+    assert (
+        python(copy, "-c", costs.format("'diabetes', 'bald'")).stdout == "True\n"
+    )  # not measured: as the flow

@@ -1,0 +1,223 @@
+"""The compiled splines against zuko's, in float64."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from core.models import splines
+from core.models.densities import FlowDensity
+from tests.builders import quick, torch_rng
+
+
+def parameters(rows: int, spread: float, seed: int = 0) -> Tensor:
+    return spread * torch.randn((rows, 46), generator=torch_rng(seed))
+
+
+@quick
+@given(
+    seed=st.integers(0, 999),
+    spread=st.sampled_from([0.1, 1.0, 3.0]),
+    rows=st.integers(1, 5),
+    shared=st.booleans(),
+    count=st.integers(1, 40),
+)
+def test_forward_is_zukos(seed: int, spread: float, rows: int, shared: bool, count: int) -> None:
+    p = parameters(rows, spread, seed)
+    y = 14 * torch.rand((1 if shared else rows, count), generator=torch_rng(seed)) - 7
+    y = y.sort(-1).values  # some lie outside of the splines' bound
+    z, jacobian = splines.forward(p.numpy(), y.numpy())
+    density = FlowDensity(p.double()[:, None])
+    expected, ladj = density.transform.call_and_ladj(y.double())
+    np.testing.assert_allclose(z, expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(np.log(jacobian), ladj, rtol=1e-3, atol=1e-2)
+
+
+@quick
+@given(seed=st.integers(0, 999), spread=st.sampled_from([0.1, 1.0, 2.0]), count=st.integers(1, 40))
+def test_inverse_is_zukos(seed: int, spread: float, count: int) -> None:
+    p = parameters(3, spread, seed)
+    z = 14 * torch.rand((3, count), generator=torch_rng(seed)) - 7
+    before = z.clone()
+    y, jacobian = splines.inverse(p.numpy(), z.numpy())
+    assert torch.equal(z, before)
+    expected, ladj = FlowDensity(p.double()[:, None]).transform.inv.call_and_ladj(z.double())
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=2e-3)
+    np.testing.assert_allclose(np.log(jacobian), -ladj, rtol=1e-3, atol=1e-2)
+
+
+def test_cdf_is_zukos() -> None:
+    p, y = parameters(3, 1.0, 1), 3 * torch.randn(40, 3, generator=torch_rng(1))
+    expected = torch.special.ndtr(FlowDensity(p.double()).transform(y.double()))
+    torch.testing.assert_close(FlowDensity(p).cdf(y).double(), expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(FlowDensity(p).cdf(y[0]), FlowDensity(p).cdf(y)[0])
+
+
+@pytest.fixture
+def without_kernels(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on, densities take zuko's way also in float32 on the CPU, as they do on a GPU."""
+    return lambda: monkeypatch.setattr(FlowDensity, "_compiled", False)
+
+
+def with_gradients(p: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+    """log p(y) of y [G, R], and the gradients of its weighted sum."""
+    p, y = p.clone().requires_grad_(), y.clone().requires_grad_()
+    log_p = FlowDensity(p).log_prob(y)
+    return (log_p.detach(), *torch.autograd.grad((log_p * weight.to(p.dtype)).sum(), (p, y)))
+
+
+@quick
+@given(
+    seed=st.integers(0, 999),
+    spread=st.sampled_from([0.1, 1.0, 2.0]),
+    rows=st.integers(1, 5),
+    count=st.integers(1, 7),
+)
+def test_log_prob_and_its_gradients_are_zukos(seed: int, spread: float, rows: int, count: int) -> None:
+    p, rng = parameters(rows, spread, seed), torch_rng(seed)
+    y, weight = 14 * torch.rand((count, rows), generator=rng) - 7, torch.randn((count, rows), generator=rng)
+    y[0, 0] = 9  # outside of the splines' bound
+    expected = with_gradients(p.double(), y.double(), weight)
+    for got, exact in zip(with_gradients(p, y, weight), expected, strict=True):
+        assert got.dtype == torch.float32
+        torch.testing.assert_close(got.double(), exact, rtol=1e-3, atol=3e-3 * max(1.0, spread**3))
+
+
+def test_no_farther_from_float64_than_zuko_in_float32(without_kernels: Callable[[], None]) -> None:
+    p, rng = parameters(2000, 1.0), torch_rng(1)
+    y, weight = 2 * torch.randn((3, 2000), generator=rng), torch.rand((3, 2000), generator=rng)
+    grid = torch.linspace(0, 1, 200)
+
+    def results(dtype: torch.dtype) -> tuple[Tensor, ...]:
+        density = FlowDensity(p.to(dtype))
+        return density.log_prob_on(grid.to(dtype)), *with_gradients(p.to(dtype), y.to(dtype), weight)
+
+    def mean_errors() -> list[float]:
+        drawn = FlowDensity(p.double()).transform(FlowDensity(p).draw(64, torch_rng(2))[0].double())
+        z = torch.randn((2000, 64), generator=torch_rng(2)).T
+        pairs = [*zip(results(torch.float32), results(torch.float64), strict=True), (drawn, z)]
+        return [float((got - exact).abs().mean()) for got, exact in pairs]
+
+    ours = mean_errors()
+    without_kernels()
+    assert np.all(np.array(ours) <= 1.05 * np.array(mean_errors()))
+
+
+@pytest.mark.parametrize("place", [0, 9, 20, 30])
+def test_nan_stays_nan(place: int) -> None:
+    p = parameters(2, 1.0)
+    p[0, place] = torch.nan
+    y = FlowDensity(p).log_prob_on(torch.linspace(0, 1, 5))
+    assert y[0].isnan().all()
+    assert y[1].isfinite().all()
+    log_p, by_parameters, by_y = with_gradients(p, torch.zeros(4, 2), torch.ones(1))
+    for part in (*FlowDensity(p).draw(6, torch_rng()), log_p, by_parameters.T, by_y):
+        assert part[:, 0].isnan().all()
+        assert part[:, 1].isfinite().all()
+
+
+def test_targets_of_rows() -> None:
+    """Row r of the parameters takes row r mod Q of the targets."""
+    p = parameters(6, 1.0)
+    y = torch.rand((3, 9), generator=torch_rng()).sort(-1).values.numpy()
+    z, jacobian = splines.forward(p.numpy(), y)
+    for r in range(6):
+        one = splines.forward(p[r : r + 1].numpy(), y[r % 3 : r % 3 + 1])
+        np.testing.assert_array_equal(np.stack([z[r], jacobian[r]]), np.stack(one)[:, 0])
+
+
+@pytest.mark.parametrize("batch", [(7,), (4, 7)])
+def test_density_is_the_same_with_and_without_the_kernels(
+    batch: tuple[int, ...], without_kernels: Callable[[], None]
+) -> None:
+    p = torch.randn((*batch, 46), generator=torch_rng(1))
+    rows = torch.rand((7, 30), generator=torch_rng()).sort(-1).values
+
+    def results() -> list[Tensor]:
+        density = FlowDensity(p)
+        on = [density.log_prob_on(y) for y in (torch.linspace(0, 1, 50), rows)]
+        of = [
+            density.log_prob(y)
+            for y in (rows[0, 0], rows[:, 0], rows.T.reshape(30, *len(batch[1:]) * [1], 7))
+        ]
+        return [*on, *of, *density.draw(64, torch_rng(2))]
+
+    compiled = results()
+    shapes = [(*batch, 50), (*batch, 30), batch, batch, (30, *batch), (64, *batch), (64, *batch)]
+    assert [one.shape for one in compiled] == shapes
+    without_kernels()
+    for got, expected in zip(compiled, results(), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=2e-3)
+
+
+def test_log_prob_broadcasts_as_a_distribution_does() -> None:
+    p, y = parameters(1, 1.0), torch.linspace(0, 1, 5)
+    one_by_one = torch.cat([FlowDensity(p).log_prob(value[None]) for value in y])
+    assert torch.equal(FlowDensity(p).log_prob(y), one_by_one)
+    assert torch.equal(FlowDensity(p[0]).log_prob(y), one_by_one)
+    assert FlowDensity(p[:0]).log_prob(y[:0]).shape == (0,)
+
+
+def test_what_is_not_compiled_with_its_gradient_still_has_one() -> None:
+    p, grid = parameters(3, 1.0).requires_grad_(), torch.linspace(0, 1, 4)
+    for result in (
+        lambda density: density.log_prob_on(grid),
+        lambda density: density.draw(5, torch_rng())[0],
+        lambda density: density.draw(5, torch_rng())[1],
+        lambda density: density.rsample((2,)),
+    ):
+        (gradient,) = torch.autograd.grad(result(FlowDensity(p)).sum(), p)
+        assert gradient.abs().sum() > 0
+
+
+def test_second_derivatives_are_refused() -> None:
+    p, weight = parameters(3, 1.0).requires_grad_(), torch.ones(3, requires_grad=True)
+    log_p = FlowDensity(p).log_prob(torch.zeros(3))
+    (gradient,) = torch.autograd.grad(log_p, p, weight, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+DIGESTS = """
+import hashlib, sys
+import numpy as np
+from core.models import splines
+
+rng = np.random.default_rng(0)
+p, y = (rng.normal(0, 2, (300, n)).astype(np.float32) for n in (46, 40))
+calls = {
+    "forward": lambda: splines.forward(p, np.sort(y)),
+    "inverse": lambda: splines.inverse(p, y),
+    "log_prob": lambda: [splines.log_prob(p, y)],
+    "gradients": lambda: splines.log_prob_gradients(p, y, y[::-1]),
+}
+order = list(calls) if sys.argv[1] == "forwards" else list(calls)[::-1]
+digests = {name: hashlib.sha256(np.concatenate(calls[name](), None).tobytes()).hexdigest() for name in order}
+print(sorted(digests.items()))
+"""
+
+
+def test_bits_do_not_depend_on_who_compiled_the_kernels_or_when(tmp_path: Path) -> None:
+    """They did: a run that compiled the kernels differed from one that found them in the cache."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    compiled, loaded = (
+        subprocess.run(
+            [sys.executable, "-c", DIGESTS, order],
+            cwd=Path(__file__).parents[1],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for order in ("forwards", "backwards")
+    )
+    assert list(tmp_path.rglob("*.nbc"))  # else nothing was loaded
+    assert compiled == loaded

@@ -1,7 +1,7 @@
 """CoreSet, TypiClust and CoreGCN against slow, obvious references (docs/METHOD.md, section 3)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -194,21 +194,21 @@ def test_typiclust_without_large_clusters_and_with_an_emptied_one() -> None:
     assert sorted(chosen[2:]) == [2, 3]
 
 
+def inertia(x: np.ndarray, centers: Sequence[int]) -> float:
+    return float(sum(min(sum((a - x[c]) ** 2) for c in centers) for a in x))
+
+
 def k_means_plus_plus_by_loops(x: np.ndarray, count: int, starts: int, rng: np.random.Generator) -> list[int]:
     """Each draw from the same stream as `k_means_plus_plus` makes it, a distance at a time."""
     trials = 2 + int(math.log(count))
-    centers = [[first] for first in rng.integers(len(x), size=starts)]
-
-    def inertia(chosen: list[int]) -> float:
-        return sum(min(sum((a - x[c]) ** 2) for c in chosen) for a in x)
-
+    centers = [[int(first)] for first in rng.integers(len(x), size=starts)]
     for _ in range(1, count):
         uniform = rng.uniform(size=(starts, trials))
         for start, draws in zip(centers, uniform, strict=True):
             shares = np.cumsum([min(sum((a - x[c]) ** 2) for c in start) for a in x])
             rows = [min(sum(shares < draw * shares[-1]), len(x) - 1) for draw in draws]
-            start.append(min(rows, key=lambda row: inertia([*start, row])))
-    return min(centers, key=inertia)
+            start.append(min(rows, key=lambda row: inertia(x, [*start, row])))
+    return min(centers, key=lambda chosen: inertia(x, chosen))
 
 
 @quick
@@ -217,21 +217,22 @@ def test_k_means_plus_plus(n: int, count: int, starts: int, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
     count = min(count, n)
     expected = k_means_plus_plus_by_loops(x, count, starts, np.random.default_rng(seed))
-    chosen = geometry.k_means_plus_plus(x, count, starts, np.random.default_rng(seed))
-    assert chosen.tolist() == expected
+    chosen = geometry.k_means_plus_plus(x, count, starts, np.random.default_rng(seed)).tolist()
+    # Two points that are each other's nearest leave the same to be had by either: rounding decides.
+    assert chosen == expected or inertia(x, chosen) == pytest.approx(inertia(x, expected), abs=1e-6)
 
 
 def test_k_means_plus_plus_is_as_good_as_scikit_learns_on_all_points() -> None:
     """Mean inertia of a start over many; `init_size=3 k`, a sample, gives 8 to 18 % more."""
     x = np.random.default_rng(0).normal(size=(3000, 6)).astype(np.float32)
 
-    def inertia(rows: np.ndarray) -> float:
+    def loss(rows: np.ndarray) -> float:
         return float(((x[:, None] - x[rows]) ** 2).sum(-1).min(1).sum())
 
-    ours = [inertia(geometry.k_means_plus_plus(x, 80, 1, np.random.default_rng(i))) for i in range(20)]
-    others = [inertia(kmeans_plusplus(x, 80, random_state=i)[1]) for i in range(20)]
+    ours = [loss(geometry.k_means_plus_plus(x, 80, 1, np.random.default_rng(i))) for i in range(20)]
+    others = [loss(kmeans_plusplus(x, 80, random_state=i)[1]) for i in range(20)]
     assert np.mean(ours) == pytest.approx(np.mean(others), rel=0.01)
-    of_ten = [inertia(geometry.k_means_plus_plus(x, 80, 10, np.random.default_rng(i))) for i in range(5)]
+    of_ten = [loss(geometry.k_means_plus_plus(x, 80, 10, np.random.default_rng(i))) for i in range(5)]
     assert np.mean(of_ten) < np.mean(ours)
 
 

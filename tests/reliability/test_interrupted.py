@@ -158,7 +158,8 @@ def test_a_second_signal_does_not_break_the_first_ones_work_off(tmp_path: Path) 
             with contextlib.suppress(ProcessLookupError):  # it has ended
                 os.kill(process.pid, number)
             time.sleep(pause)
-        assert finish(process) == 143
+        # To a process that has not run in between the kernel hands SIGINT first, as the lower number.
+        assert finish(process) in (130, 143)
         assert all((runs / f"run_{i}" / checkpoint.FILE).exists() for i in (1, 2, 3))
         assert all((runs / f"run_{i}" / "accuracies.csv").exists() for i in (1, 2, 3))
     assert "Traceback" not in said.read_text()

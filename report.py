@@ -72,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = load_results(args.runs_folder, args.store)
     if not (args.runs_folder.is_dir() or len(found.runs)):
         raise UserError(f"--runs_folder {args.runs_folder} is not there, nor any of its sisters")
+    if not args.out.parent.is_dir():  # said before all is drawn
+        raise UserError(f"{args.out} cannot be written: {args.out.parent} is no folder")
     text = page(found, args.runs_folder)
     write_file(args.out, lambda path: path.write_text(text, encoding="utf-8"))
     print(f"{overview(found, args.runs_folder)}\nreport: {args.out}")

@@ -274,7 +274,10 @@ def test_report_on_half_finished_runs_and_on_nothing(
     ("arguments", "message"),
     [
         (["--runs_folder", "nowhere"], "--runs_folder nowhere is not there, nor any of its sisters"),
-        (["--runs_folder", ".", "--out", "no/report.html"], "no/report.html cannot be written"),
+        (
+            ["--runs_folder", ".", "--out", "no/report.html"],
+            "no/report.html cannot be written: no is no folder",
+        ),
         (["--runs", "."], "unrecognized arguments"),
     ],
 )

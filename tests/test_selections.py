@@ -214,7 +214,8 @@ def test_last_layers_give_the_parameters(variation: str) -> None:
     got = features.last_layer_gradients(predictor, x, torch_rng(2))
     layers = predictor.gradients(x, torch_rng(2))
     chosen = [layers[i] for i in predictor.model.last_layers]
-    assert sum(b.shape[-1] for _, b in chosen) == {"nf": 46, "gauss": 2}[VARIATIONS[variation].single]
+    stacked = x.expand(len(predictor.model.theta), *x.shape)
+    assert sum(b.shape[-1] for _, b in chosen) == predictor.model.density_parameters(stacked).shape[-1]
     expected = torch.stack([(a.square().sum(-1) * b.square().sum(-1)).sum(0) for a, b in chosen]).sum(0)
     torch.testing.assert_close(got.squared_norms(), expected.double(), rtol=1e-5, atol=1e-8)
 

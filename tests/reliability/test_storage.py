@@ -65,7 +65,8 @@ def test_a_lost_folder_is_one_line(tmp_path: Path, restarts: int) -> None:
     assert finish(process) == 2
     text = said.read_text()
     assert text.splitlines()[-1].startswith("evaluate.py: ")
-    assert "cannot be written: No such file or directory" in text.splitlines()[-1]
+    # Whichever file is the next that it reads or writes.
+    assert text.splitlines()[-1].endswith(": No such file or directory")
     assert "Traceback" not in text
 
 

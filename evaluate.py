@@ -23,10 +23,9 @@ from core.cli import (
     ArgumentParser,
     add_experiment_arguments,
     at_least,
-    data_options,
-    pick_device,
+    experiment_options,
+    run_options,
     run_script,
-    set_threads,
 )
 from core.metrics import METRICS
 from core.runs.collecting import auc
@@ -83,16 +82,11 @@ def list_names() -> None:
 
 def make_experiment(args: argparse.Namespace) -> core.Experiment:
     return core.Experiment(
-        dataset=args.dataset,
         agent=args.agent,
-        variation=args.variation,
-        protocol=args.protocol,
         query_size=args.query_size,
         budget=args.budget,
         agent_seed=args.agent_seed,
-        pool_seed=args.pool_seed,
-        model_seed=args.model_seed,
-        **data_options(args),
+        **experiment_options(args),
     )
 
 
@@ -149,15 +143,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.list:
         list_names()
         return 0
-    set_threads(args.threads)
-    device = pick_device(args.device)
+    options = run_options(args)
     experiment = make_experiment(args)
     finished = experiment.run(
-        range(args.run_id, args.run_id + args.restarts),
-        args.runs_folder,
-        device=device,
-        side_by_side=args.side_by_side,
-        overwrite=bool(args.overwrite),
+        **options,
         loop=loop,
         record_points=bool(args.record_points),
         record_predictions=bool(args.record_predictions),

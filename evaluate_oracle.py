@@ -19,10 +19,9 @@ from core.cli import (
     ArgumentParser,
     add_experiment_arguments,
     at_least,
-    data_options,
-    pick_device,
+    experiment_options,
+    run_options,
     run_script,
-    set_threads,
 )
 from core.oracle import TRIED
 from datasets import DATASETS
@@ -49,30 +48,18 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def make_experiment(args: argparse.Namespace) -> core.OracleExperiment:
     return core.OracleExperiment(
-        dataset=args.dataset,
-        variation=args.variation,
-        protocol=args.protocol,
         budget=args.budget,
         tried=args.tried,
         agent_seed=args.agent_seed,
-        pool_seed=args.pool_seed,
-        model_seed=args.model_seed,
-        **data_options(args),
+        **experiment_options(args),
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
-    set_threads(args.threads)
-    device = pick_device(args.device)
+    options = run_options(args)
     experiment = make_experiment(args)
-    finished = experiment.run(
-        range(args.run_id, args.run_id + args.restarts),
-        args.runs_folder,
-        device=device,
-        side_by_side=args.side_by_side,
-        overwrite=bool(args.overwrite),
-    )
+    finished = experiment.run(**options)
     if finished:
         summarise(experiment.folder(args.runs_folder), finished)
         print("the oracle sees the test set: a bound, not an agent")

@@ -25,7 +25,9 @@ __all__ = [
     "add_experiment_arguments",
     "at_least",
     "data_options",
+    "experiment_options",
     "pick_device",
+    "run_options",
     "run_script",
     "set_threads",
 ]
@@ -91,6 +93,28 @@ def data_options(args: argparse.Namespace) -> dict[str, Any]:
     """What `add_data_arguments` asked for beside the dataset's name, as fields of an `Experiment`."""
     names = ("target", "seed_set", "data_folder")
     return {name: getattr(args, name) for name in names} | {"skip_data_check": bool(args.skip_data_check)}
+
+
+def experiment_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_experiment_arguments` asked for that makes an experiment, as fields of one."""
+    names = ("dataset", "variation", "protocol", "pool_seed", "model_seed")
+    return {name: getattr(args, name) for name in names} | data_options(args)
+
+
+def run_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_experiment_arguments` asked for that `run` of an experiment takes; sets the threads.
+
+    Raises:
+        UserError: the device is not there.
+    """
+    set_threads(args.threads)
+    return {
+        "run_ids": range(args.run_id, args.run_id + args.restarts),
+        "runs_folder": args.runs_folder,
+        "device": pick_device(args.device),
+        "side_by_side": args.side_by_side,
+        "overwrite": bool(args.overwrite),
+    }
 
 
 def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:

@@ -29,7 +29,7 @@ from .protocol import CORRECTED
 from .seeds import Seeds
 from .state import State
 from .training.lockstep import fit
-from .training.trainer import Trainer
+from .training.trainer import EarlyStopping, Trainer
 
 __all__ = [
     "LEAST_LABELLED",
@@ -161,14 +161,13 @@ def train(
     trainer = Trainer(model, config, CORRECTED, seeds)
     x, y = torch.from_numpy(problem.x).to(device), torch.from_numpy(problem.y).to(device)
     data = x[kept], y[kept], x[held], y[held]
-    best, lowest, waited = model.theta.detach().clone(), math.inf, 0
+    best, stopping = model.theta.detach().clone(), EarlyStopping(_PATIENCE)
     for epoch in range(1, _MOST_EPOCHS + 1):
         nll = fit(trainer, *data).validation_nll
-        waited += 1
-        if nll < lowest:
-            best, lowest, waited = model.theta.detach().clone(), nll, 0
+        if nll < stopping.minimum:
+            best = model.theta.detach().clone()
         tell(epoch, nll)
-        if waited > _PATIENCE:
+        if stopping.stop(nll):
             break
     with torch.no_grad():
         model.theta.copy_(best)

@@ -1,19 +1,21 @@
 """Small models, states and environments that the tests share."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import settings
 from torch import Tensor
 
 from agents import AGENTS
 from core import PUBLISHED, Environment, Protocol, Seeds, State
+from core.cli import run_script
 from core.config import Config
 from core.models.densities import GaussDensity
 from core.models.networks import DensityModel
@@ -22,6 +24,17 @@ from core.models.variations import VARIATIONS, build_model
 from datasets import DATASETS
 
 FEATURES = 5
+
+
+def refused(main: Callable[[list[str]], object], typed: Sequence[object], capsys: Any) -> str:
+    """The line that a script says of wrong input, which is all that it says; its exit code is 2."""
+    with pytest.raises(SystemExit) as left:
+        run_script(lambda: main([str(word) for word in typed]))  # type: ignore[arg-type,return-value]
+    said = str(capsys.readouterr().err)
+    assert left.value.code == 2
+    assert said.count("\n") == len(said.splitlines()) == 1
+    return said
+
 
 #: The study's models, whose layers and fits docs/METHOD.md says; tests/test_model_contract.py tests all.
 SINGLE = ("nf", "gauss")

@@ -14,7 +14,6 @@ from matplotlib.colors import to_hex
 from scipy import stats
 
 import compare
-from core.cli import run_script
 from core.report import plots, sections
 from core.report.adding import add_runs
 from core.report.aggregates import (
@@ -31,6 +30,7 @@ from core.report.labels import agent_label
 from core.report.leaderboard import beats, leaderboard, over_tasks, picture, probabilities
 from core.report.reader import load_results
 from core.report.styles import style
+from tests.builders import refused
 from tests.test_analysis import area_rows
 from tests.test_store import write_runs
 
@@ -278,9 +278,4 @@ def test_wrong_input_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_runs(tmp_path / "other", "random", (1,), dataset="nowhere")
-    with pytest.raises(SystemExit) as left:
-        run_script(lambda: compare.main(arguments))
-    assert left.value.code == 2
-    printed = capsys.readouterr().err
-    assert message in printed
-    assert printed.count("\n") == 1
+    assert message in refused(compare.main, arguments, capsys)

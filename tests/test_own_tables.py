@@ -14,12 +14,12 @@ import compute_upper_bound
 import evaluate
 import sweep
 from core import Experiment, Seeds, UserError
-from core.cli import run_script
 from core.data import downloads, openml, own
 from core.data.own import OpenMLTable, default_sizes, find_dataset
 from core.dataset import train_and_test
 from core.runs.settings import read_meta
 from datasets import DATASETS
+from tests.builders import refused
 from tests.shared_data import shared_file
 from tests.test_downloads import Server, server, whole  # noqa: F401 (a fixture)
 
@@ -150,10 +150,7 @@ def test_a_wrong_table_is_told_in_one_line(
     path = tmp_path / "t.csv"
     path.write_bytes(content)
     typed = ["--agent", "random", "--dataset", str(path), "--target", target]
-    with pytest.raises(SystemExit) as ended:
-        run_script(lambda: evaluate.main([*typed, "--runs_folder", str(tmp_path / "runs")]))
-    said = capsys.readouterr().err
-    assert (ended.value.code, len(said.splitlines())) == (2, 1)
+    said = refused(evaluate.main, [*typed, "--runs_folder", tmp_path / "runs"], capsys)
     assert f"{path}: " in said
     assert message in said
     assert not (tmp_path / "runs").exists()

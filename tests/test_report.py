@@ -14,10 +14,10 @@ from nbclient import NotebookClient
 
 import evaluate
 import report
-from core.cli import run_script
 from core.metrics import METRICS
 from core.report import sections
 from core.report.reader import Results, load_results
+from tests.builders import refused
 from tests.synthetic_runs import write_every_kind, write_experiment, write_upper_bound
 from tests.test_figures import CORRECTED, NAMES, names_of, only, table_of
 
@@ -289,12 +289,7 @@ def test_wrong_input_is_one_line(
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as left:
-        run_script(lambda: report.main(arguments))
-    assert left.value.code == 2
-    printed = capsys.readouterr().err
-    assert message in printed
-    assert printed.count("\n") == 1
+    assert message in refused(report.main, arguments, capsys)
     assert not list(tmp_path.iterdir())
 
 

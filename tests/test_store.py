@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 import store as script
-from core.cli import run_script
 from core.errors import UserError
 from core.metrics import METRICS
 from core.report.adding import add_runs
 from core.report.reader import OWN, load_results
 from core.report.store import SCHEMA, in_todays_form, read_store
 from core.runs.settings import read_meta, write_meta
+from tests.builders import refused
 from tests.synthetic_runs import BUDGET, write_experiment
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -280,12 +280,7 @@ def test_wrong_input_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = arguments if "--store" in arguments else [*arguments, "--store", "new"]
-    with pytest.raises(SystemExit) as left:
-        run_script(lambda: script.main(arguments))
-    assert left.value.code == 2
-    printed = capsys.readouterr().err
-    assert message in printed
-    assert printed.count("\n") == 1
+    assert message in refused(script.main, arguments, capsys)
     assert not list(tmp_path.rglob("*.csv.gz"))
 
 

@@ -10,9 +10,9 @@ import torch
 
 import suggest
 from core import Seeds, suggestion
-from core.cli import run_script
 from core.data.frames import read_frame
 from core.files import write_file
+from tests.builders import refused
 from tests.shared_data import shared_file
 
 KINDS = ("red", "green", "blue")
@@ -36,15 +36,6 @@ def write(folder: Path, labelled: pd.DataFrame, pool: pd.DataFrame) -> list[str]
 @pytest.fixture
 def typed(tmp_path: Path) -> list[str]:
     return write(tmp_path, make_frame(60), make_frame(120, 1).drop(columns="y"))
-
-
-def refused(typed: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The line that a wrong input gets."""
-    with pytest.raises(SystemExit) as ended:
-        run_script(lambda: suggest.main(typed))
-    said = capsys.readouterr().err
-    assert (ended.value.code, len(said.splitlines())) == (2, 1)
-    return said
 
 
 @pytest.mark.parametrize(
@@ -146,7 +137,7 @@ def test_wrong_tables_are_told_in_one_line(
     for seed, change in enumerate((labelled, pool)):
         frame = make_frame(change.get("rows", 60), seed)
         frames.append(frame.drop(columns=[change["drop"]] if "drop" in change else []))
-    assert message in refused(write(tmp_path, *frames), capsys)
+    assert message in refused(suggest.main, write(tmp_path, *frames), capsys)
     assert not (tmp_path / "next.csv").exists()
 
 
@@ -163,7 +154,7 @@ def test_wrong_tables_are_told_in_one_line(
 def test_wrong_options_are_told_in_one_line(
     more: list[str], message: str, typed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert message in refused([*typed, *more], capsys)
+    assert message in refused(suggest.main, [*typed, *more], capsys)
 
 
 def test_real_measurements(tmp_path: Path) -> None:

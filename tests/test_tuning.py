@@ -11,9 +11,9 @@ import pytest
 
 import ray_tune
 from core import DATASETS, PUBLISHED, Seeds
-from core.cli import run_script
 from core.models.variations import load_config
 from core.training import tuning
+from tests.builders import refused
 
 
 def test_subsets_are_of_the_train_part_and_no_test_row_is_there() -> None:
@@ -61,9 +61,4 @@ def test_wrong_input_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, typed: str, message: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(SystemExit) as ended:
-        run_script(lambda: ray_tune.main(typed.split()))
-    said = capsys.readouterr().err
-    assert ended.value.code == 2
-    assert message in said
-    assert len(said.splitlines()) == 1
+    assert message in refused(ray_tune.main, typed.split(), capsys)

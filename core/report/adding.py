@@ -9,13 +9,14 @@ from filelock import FileLock
 from ..errors import UserError
 from ..runs.layout import META
 from ..runs.settings import read_meta
+from .comparing import OF_AN_AGENT
 from .reader import EXPERIMENT, TASK, Folders, spans
 from .store import Key, Stored, differences, in_todays_form, read_store, write_part
 
 __all__ = ["Added", "add_runs", "unlike"]
 
 #: Settings in which the stored agents of a task may differ: their own, and those of the code.
-_OF_AN_AGENT = ("agent", "agent_code", "dataset_code", "config", "dropout", "results_version")
+_OF_AN_AGENT = (*OF_AN_AGENT, "dataset_code", "results_version")
 
 #: Of a run's meta.txt: what the store has elsewhere, and what says nothing to others.
 _LEFT_OUT = ("run_id", "data_folder")

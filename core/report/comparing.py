@@ -18,24 +18,32 @@ OF_AN_AGENT = ("agent", "agent_code", "config", "dropout")
 
 def own_agents(found: Results, task: dict[str, object] | None = None) -> list[str]:
     """The agents with a finished run that is not in the store, in one task or in all that the store has."""
-    runs = select(comparable(found).runs, task or {})
+    runs = select(_of(_tasks_in_both(found.runs), found.runs), task or {})
     finished = runs[(runs["status"] == "finished") & ~runs["stored"].astype(bool)]
     return [str(agent) for agent in dict.fromkeys(finished["agent"])]
 
 
 def comparable(found: Results) -> Results:
     """Only the tasks that the store and the folder have."""
-    finished = found.runs[found.runs["status"] == "finished"]
+    both = _tasks_in_both(found.runs)
+    return found._replace(
+        curves=_of(both, found.curves), pit=_of(both, found.pit), runs=_of(both, found.runs)
+    )
+
+
+def _tasks_in_both(runs: pd.DataFrame) -> set[tuple[object, ...]]:
+    """The tasks in which the store has a finished run, and the folder too."""
+    finished = runs[runs["status"] == "finished"]
     stored = finished["stored"].astype(bool)
     of_store, own = (
         set(finished.loc[of, TASK].itertuples(index=False, name=None)) for of in (stored, ~stored)
     )
-    both = of_store & own
+    return of_store & own
 
-    def in_both(table: pd.DataFrame) -> pd.DataFrame:
-        return table[[task in both for task in table[TASK].itertuples(index=False, name=None)]]
 
-    return found._replace(curves=in_both(found.curves), pit=in_both(found.pit), runs=in_both(found.runs))
+def _of(tasks: set[tuple[object, ...]], table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table that are of these tasks."""
+    return table[[task in tasks for task in table[TASK].itertuples(index=False, name=None)]]
 
 
 def reference(found: Results) -> pd.DataFrame:

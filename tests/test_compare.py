@@ -37,6 +37,9 @@ from tests.test_store import write_runs
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 
+RUN_COLUMNS = ["agent", "status", "rounds", "seconds_choosing", "seconds_in_step"]
+
+
 def two_tasks(first: Mapping[str, list[float]], second: Mapping[str, list[float]]) -> pd.DataFrame:
     return pd.concat([area_rows(dict(first)), area_rows(dict(second), dataset="e")])
 
@@ -244,6 +247,19 @@ def test_the_legend_of_many_agents_is_whole() -> None:
     assert extent.y0 >= 0
     assert extent.x1 <= figure.bbox.x1
     assert len(figure.legends[0].get_texts()) == 30
+
+
+@pytest.mark.parametrize("agents", [3, 30])
+def test_a_title_and_the_legend_do_not_overlap(agents: int) -> None:
+    names = ["random", *(f"a_rather_long_name_{i}" for i in range(agents))]
+    rows = [(n, r, x, m, 1.0) for n in names for r in (1,) for x in (0, 1) for m in ("mae", "nll", "crps")]
+    curves = pd.DataFrame(rows, columns=["agent", "run", "labelled", "metric", "value"])
+    times = pd.DataFrame([(n, "finished", 2, 1.0, 2.0) for n in names], columns=RUN_COLUMNS)
+    title = "Superconductors, normalizing flows, query size 50, corrected protocol"
+    for figure in (plots.learning_curves(curves, title=title), plots.times(times, title)):
+        figure.draw_without_rendering()
+        (said,) = [text for text in figure.texts if text.get_text() == title]
+        assert not said.get_window_extent().overlaps(figure.legends[0].get_window_extent())
 
 
 def test_an_own_name_of_a_stored_agent() -> None:

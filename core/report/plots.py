@@ -60,6 +60,8 @@ _PANEL_HEIGHT, _ROW = 3.8, 0.28
 _COLOUR_BAR = 2.0
 #: Lines of a legend that fit beside a panel.
 _LEGEND_ROWS = 22
+#: Over the panels: in the middle of the figure a long title would run into the legend beside them.
+_TITLE: dict[str, Any] = {"x": 0.01, "ha": "left"}
 #: Points.
 _NOTE, _CELL = 10, 8
 _LINE, _THIN, _FRONT = 1.3, 0.6, 2.2
@@ -158,7 +160,7 @@ def learning_curves(
         below |= bool((of_metric.groupby(["agent", "labelled"], observed=True)["value"].mean() < bound).any())
     if below:
         figure.supxlabel(_BELOW, fontsize=_CELL)
-    figure.suptitle(title)
+    figure.suptitle(title, **_TITLE)
     _legend(figure, panels)
     settle(figure)
     return figure
@@ -191,7 +193,7 @@ def upper_bound_curves(upper_bounds: pd.DataFrame, title: str = "") -> Figure:
         if len(last):
             said = f"last epoch: {last.mean():.4f} (mean of {len(last)})"
             panel.set_title(said, fontsize=_NOTE, y=top(panel))
-    figure.suptitle(title)
+    figure.suptitle(title, **_TITLE)
     settle(figure)
     return figure
 
@@ -258,7 +260,7 @@ def query_sizes(areas: pd.DataFrame, title: str = "") -> Figure:
             )
         panel.set_xticks(range(len(sizes)), [str(size) for size in sizes])
         panel.set(xlabel="query size", ylabel=f"area under the curve of {METRICS[metric].label}")
-    figure.suptitle(title)
+    figure.suptitle(title, **_TITLE)
     _legend(figure, panels)
     return figure
 
@@ -327,7 +329,7 @@ def calibration(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "") -> Fig
     right.set(xlabel="P(Y ≤ y | x)", ylabel="share of test points", ylim=(0, None))
     middle.set_title(f"at {pit['labelled'].max()} labelled points, runs pooled", fontsize=_NOTE)
     right.set_title(f"the same as a histogram{shown}", fontsize=_NOTE)
-    figure.suptitle(title)
+    figure.suptitle(title, **_TITLE)
     _legend(figure, [middle])
     settle(figure)
     return figure
@@ -349,7 +351,7 @@ def times(runs: pd.DataFrame, title: str = "") -> Figure:
     panel.barh(names, means["choosing"], color=COLOURS[1], label="choosing")
     panel.barh(names, means["training"], left=means["choosing"], color=COLOURS[5], label="training, testing")
     panel.set(xlabel="seconds a round")
-    figure.suptitle(title)
+    figure.suptitle(title, **_TITLE)
     _legend(figure, [panel])
     return figure
 

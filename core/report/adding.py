@@ -53,10 +53,13 @@ def add_runs(store: Path, runs_folder: Path) -> Added:
         UserError: a run was made with other settings than the stored ones of its experiment, or than its task
             has in common, or is stored with other values; nothing was written then.
     """
+    found = Folders(runs_folder)
+    unfinished = sum(status == "unfinished" for status, *_ in found.runs.values())
+    if not found.curves:
+        return Added({}, 0, found.problems, unfinished)
     store.mkdir(parents=True, exist_ok=True)
     with FileLock(store / ".lock"):
         there = read_store(store) if any(store.glob("*.jsonl")) else {}
-        found = Folders(runs_folder)
         added: dict[Key, list[int]] = {}
         for run, curves in found.curves.items():
             key: Key = run[:-1]
@@ -74,7 +77,6 @@ def add_runs(store: Path, runs_folder: Path) -> Added:
             _check_task(key, there)
         for setting in {key[:3] for key in added}:
             write_part(store, setting, there)
-    unfinished = sum(status == "unfinished" for status, *_ in found.runs.values())
     equal = len(found.curves) - sum(map(len, added.values()))
     return Added({key: spans(runs) for key, runs in added.items()}, equal, found.problems, unfinished)
 

@@ -1,9 +1,17 @@
 """What all tests need of the process they run in."""
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# The same examples each time, so that a change is judged by what it changed. HYPOTHESIS_PROFILE=search looks
+# for new ones.
+settings.register_profile("repeat", derandomize=True)
+settings.register_profile("search", derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and child processes inherit that: the
 # tests that send SIGINT would wait in vain.

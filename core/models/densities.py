@@ -226,8 +226,9 @@ class FlowDensity(Density):
         With the median c, and S(y) = P(Y > y) above c and -P(Y < y) below it, mean - c is the integral of
         S(y) and E[(Y - c)^2] that of 2 (y - c) S(y). S is smooth between the knots of both splines, so each
         of these pieces gets a rule of its own; integers of z cut them further, for the normal's cdf. In
-        float64 the errors of mean and standard deviation are below 1e-4 however steep the splines are, and
-        below 1e-7 where all parameters are between -1 and 1; float32 adds the rounding of its splines.
+        float64 the errors of mean and standard deviation are below 1e-4 where the parameters are of size 3,
+        below 5e-4 at size 10, and below 2e-6 where all of them are between -1 and 1 (mostly below 1e-7);
+        float32 adds the rounding of its splines.
         """
         if self.parameters.requires_grad:
             return self._moments()

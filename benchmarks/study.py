@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from costs import ACQUISITION, write_costs
+from costs import ACQUISITION, BATCHES, write_costs
 from measure import compare, digits, write_table
 from tasks import make_table, make_task_parser
 
@@ -96,7 +96,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "costs.csv"
-        write_costs(args.out, ACQUISITION, path)
+        write_costs(args.out, ACQUISITION, BATCHES, path)
         costs = Costs(path)
     print(
         "\ndataset",

@@ -31,7 +31,7 @@ class Costs:
     A dataset that was not measured takes pakinsons, the smallest; an agent measured on one of the large
     datasets only, that one; an agent not measured at all, the mean of the others; a model not measured, the
     flow; an ensemble, so many of its single models side by side. Choices were measured under the protocol
-    published alone.
+    published alone: of one point, those of the field's agents of 50.
 
     Args:
         path: a table made by `benchmarks/costs.py`. `part` is `refit` (of 11 epochs), `test` or
@@ -88,12 +88,16 @@ class Costs:
         choice = self._choice(measured, agent)
         return Seconds(rounds * choice, fits * members * refit, (rounds + 1) * members * test)
 
+    def choices(self, dataset: str) -> dict[str, float]:
+        """The measured seconds of one choice on a dataset, of each agent that was measured there."""
+        return {agent: seconds for (of, agent), seconds in self._choices.items() if of == dataset}
+
     def _choice(self, dataset: str, agent: str) -> float:
         agent, _, _ = agent.partition("+")  # the noise of a stochastic batch costs nothing
         for known in (dataset, "sarcos"):
             if (known, agent) in self._choices:
                 return self._choices[known, agent]
-        others = [seconds for (of, _), seconds in self._choices.items() if of == dataset]
+        others = self.choices(dataset).values()
         return sum(others) / len(others)
 
     def _refit(self, dataset: str, variation: str, size: int, points: float) -> float:

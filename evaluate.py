@@ -8,7 +8,6 @@ The results lie in runs/<Dataset>/<query_size>/<Agent>/; README.md describes the
 import argparse
 import math
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 import core
 from agents import AGENTS
+from core.catalogue import families, first_line
 from core.cli import (
     ArgumentParser,
     add_experiment_arguments,
@@ -65,19 +65,17 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def list_names() -> None:
-    for registry in (AGENTS, DATASETS):
-        print(f"{registry.kind}s")
-        family = ""
-        for name, cls in registry.classes.items():
-            if registry is AGENTS and cls.__module__ != family:  # a file holds a family
-                family = cls.__module__
-                print(f" {(sys.modules[family].__doc__ or family).splitlines()[0]}")
-            names = ", ".join([name, *registry.aliases(name)])
-            unverified = "" if getattr(cls, "verified", True) else " (unverified)"
-            print(f"  {names:28}{(cls.__doc__ or '').splitlines()[0]}{unverified}")
-        if registry is AGENTS:
-            ends = "; ".join(f"+{suffix}: {formula}" for suffix, formula in SUFFIXES.items())
-            print(f"  <agent>+<suffix>: the top of an agent's scores s with noise G ~ Gumbel(0, 1). {ends}")
+    print("agents")
+    for family, agents in families().items():
+        print(f" {family}")
+        for name, cls in agents.items():
+            print(f"  {', '.join([name, *AGENTS.aliases(name)]):28}{first_line(cls)}")
+    ends = "; ".join(f"+{suffix}: {formula}" for suffix, formula in SUFFIXES.items())
+    print(f"  <agent>+<suffix>: the top of an agent's scores s with noise G ~ Gumbel(0, 1). {ends}")
+    print("datasets")
+    for name, dataset in DATASETS.classes.items():
+        unverified = "" if getattr(dataset, "verified", True) else " (unverified)"
+        print(f"  {', '.join([name, *DATASETS.aliases(name)]):28}{first_line(dataset)}{unverified}")
 
 
 def make_experiment(args: argparse.Namespace) -> core.Experiment:

@@ -34,7 +34,12 @@ SIGMA = 1e-3
 
 @AGENTS.register("gsx")
 class GSx(Agent):
-    """Greedy sampling in the inputs: the point farthest from all labelled and chosen ones."""
+    """Greedy sampling in the inputs: the point farthest from all labelled and chosen ones.
+
+    Formula: farthest in x
+    Needs: x
+    Reference: Wu, Lin, Huang 2019, arXiv 1808.04245
+    """
 
     folder = "GSx"
     label = "GSx"
@@ -45,7 +50,12 @@ class GSx(Agent):
 
 @AGENTS.register("gsy")
 class GSy(Agent):
-    """Greedy sampling in the output: the prediction farthest from all labels and chosen predictions."""
+    """Greedy sampling in the output: the prediction farthest from all labels and chosen predictions.
+
+    Formula: farthest in the prediction
+    Needs: prediction
+    Reference: Wu, Lin, Huang 2019, arXiv 1808.04245
+    """
 
     folder = "GSy"
     label = "GSy"
@@ -57,7 +67,12 @@ class GSy(Agent):
 
 @AGENTS.register("igs")
 class IGS(Agent):
-    """Greedy sampling in both: the product of the distances in inputs and output, pair by pair."""
+    """Greedy sampling in both: the product of the distances in inputs and output, pair by pair.
+
+    Formula: farthest by d_x d_y, pair by pair, d_x in x and d_y in the prediction
+    Needs: x, prediction
+    Reference: Wu, Lin, Huang 2019, arXiv 1808.04245
+    """
 
     folder = "iGS"
     label = "iGS"
@@ -80,7 +95,12 @@ class IGS(Agent):
 
 @AGENTS.register("lcmd")
 class LCMD(Agent):
-    """Largest cluster, maximum distance, in sketched gradients of the log-density."""
+    """Largest cluster, maximum distance, in sketched gradients of the log-density.
+
+    Formula: largest cluster, maximum distance in sketched gradients
+    Needs: gradients
+    Reference: Holzmüller et al. 2023, arXiv 2203.09410
+    """
 
     folder = "LCMD"
     label = "LCMD"
@@ -93,7 +113,12 @@ class LCMD(Agent):
 
 @AGENTS.register("lcmd_pred")
 class LCMDPredictions(Agent):
-    """As `lcmd`, in the predictions of the passes."""
+    """As `lcmd`, in the predictions of the passes.
+
+    Formula: largest cluster, maximum distance in the passes' predictions φ
+    Needs: shared passes
+    Reference: Holzmüller et al. 2023, arXiv 2203.09410; Kirsch 2023, arXiv 2302.08981
+    """
 
     folder = "LCMD_Pred"
     label = "LCMD predictions"
@@ -107,7 +132,12 @@ class LCMDPredictions(Agent):
 
 @AGENTS.register("badge")
 class BADGE(Agent):
-    """k-means++ in the last layers' gradients of the log-density of a sampled target."""
+    """k-means++ in the last layers' gradients of the log-density of a sampled target.
+
+    Formula: k-means++ in the last layers' gradients
+    Needs: gradients
+    Reference: Ash et al. 2020, arXiv 1906.03671
+    """
 
     folder = "BADGE"
     label = "BADGE"
@@ -120,7 +150,12 @@ class BADGE(Agent):
 
 @AGENTS.register("bait")
 class BAIT(Agent):
-    """Lowers the posterior variance of all points most, in the last layer: forward, then backward."""
+    """Lowers the posterior variance of all points most, in the last layer: forward, then backward.
+
+    Formula: forward, then backward, in the last layer's posterior
+    Needs: embedding
+    Reference: Ash et al. 2021, arXiv 2106.09675; Holzmüller et al. 2023, arXiv 2203.09410
+    """
 
     folder = "BAIT"
     label = "BAIT"
@@ -133,7 +168,12 @@ class BAIT(Agent):
 
 @AGENTS.register("batchbald")
 class BatchBALD(Agent):
-    """The batch whose predictions vary most together over the passes: largest determinant."""
+    """The batch whose predictions vary most together over the passes: largest determinant.
+
+    Formula: determinant of the passes' covariance φ φᵀ + σ² I
+    Needs: shared passes
+    Reference: Kirsch, van Amersfoort, Gal 2019, arXiv 1906.08158
+    """
 
     folder = "BatchBALD"
     label = "BatchBALD"

@@ -32,7 +32,11 @@ PAIDE_GRID = torch.linspace(-0.5, 1.5, 400)
 
 @AGENTS.register("qbc")
 class QBC(PassesAgent):
-    """Query by committee: standard deviation of the mean over the passes."""
+    """Query by committee: standard deviation of the mean over the passes.
+
+    Formula: standard deviation of μ_k over the passes
+    Reference: Burbidge, Rowland, King 2007
+    """
 
     folder = "QBC"
     label = "QBC"
@@ -61,7 +65,13 @@ def expected_information_gain(means: Tensor, variances: Tensor, candidates: int)
 
 @AGENTS.register("epig")
 class EPIG(Agent):
-    """Expected information gain about the targets of 100 points of the pool, by Gaussian moments."""
+    """Expected information gain about the targets of 100 points of the pool, by Gaussian moments.
+
+    Formula: mean over 100 targets x* drawn from the pool of -½ log(1 - ρ²), ρ² = Cov_k(μ, μ*)² / (Var
+        y Var y*), Var y = mean_k σ_k² + Var_k μ_k
+    Needs: shared passes
+    Reference: Bickford Smith et al. 2023, arXiv 2304.08151
+    """
 
     folder = "EPIG"
     label = "EPIG"
@@ -125,7 +135,11 @@ def bhattacharyya_on_grid(log_p: Tensor) -> Tensor:
 
 @AGENTS.register("paide")
 class PaiDE(PassesAgent):
-    """Information about the pass from the passes' pairwise KL divergences."""
+    """Information about the pass from the passes' pairwise KL divergences.
+
+    Formula: -(1/K) Σ_i log (1/K) Σ_j exp(-D_ij), D_ij = KL(p_i, p_j)
+    Reference: Berry & Meger 2023, arXiv 2308.13498
+    """
 
     folder = "PaiDE"
     label = "PaiDE"
@@ -144,7 +158,11 @@ class PaiDE(PassesAgent):
 
 @AGENTS.register("paide_bhatt")
 class PaiDEBhattacharyya(PaiDE):
-    """As `paide`, with their Bhattacharyya distances."""
+    """As `paide`, with their Bhattacharyya distances.
+
+    Formula: as `paide`, D_ij = -log ∫ √(p_i p_j)
+    Reference: Berry & Meger 2023, arXiv 2308.13498
+    """
 
     folder = "PaiDE_Bhatt"
     label = "PaiDE Bhattacharyya"

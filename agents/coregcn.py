@@ -100,7 +100,12 @@ def train(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:
 
 @AGENTS.register("coregcn")
 class CoreGCN(Agent):
-    """Graph network on candidates and labelled points, then k-center greedy in its features."""
+    """Graph network on candidates and labelled points, then k-center greedy in its features.
+
+    Formula: k-center greedy in the features of a graph network
+    Needs: embedding
+    Reference: Caramalau et al. 2021, arXiv 2006.10219
+    """
 
     folder = "CoreGCN"
 

@@ -1,4 +1,4 @@
-"""Agents that score the predictive distribution: BALD, BALSA, NFlows-Out and the plain heuristics.
+"""Agents that score the predictive distributions of stochastic passes: BALD, BALSA and NFlows-Out.
 
 Shapes: T stochastic passes, N candidates, G grid points, M samples.
 """
@@ -26,7 +26,10 @@ _PIECE = 1 << 20
 
 
 class DistributionAgent(Agent):
-    """Scores candidates piece by piece from their predictive densities."""
+    """Scores candidates piece by piece from their predictive densities.
+
+    Needs: density
+    """
 
     #: Densities evaluated for each candidate, for the size of a piece.
     densities: int = PASSES * GRID
@@ -60,7 +63,10 @@ class DistributionAgent(Agent):
 
 
 class PassesAgent(DistributionAgent):
-    """Scores T = 25 stochastic passes, a fresh mask for each pass and candidate."""
+    """Scores T = 25 stochastic passes, a fresh mask for each pass and candidate.
+
+    Needs: passes
+    """
 
     dropout: ClassVar[float | None] = 0.05
     #: Dropout rate in scoring where it differs from training (the dual agents): raised to this.
@@ -74,7 +80,11 @@ class PassesAgent(DistributionAgent):
 
 @AGENTS.register("bald", "bald_point")
 class BALDPoint(PassesAgent):
-    """BALD of the point prediction: its standard deviation over the passes."""
+    """BALD of the point prediction: its standard deviation over the passes.
+
+    Formula: standard deviation over the passes of the point prediction
+    Reference: Houlsby et al. 2011, arXiv 1112.5745; Werner & Schmidt-Thieme 2025, arXiv 2501.01248
+    """
 
     folder = "BALD_Point"
     densities = PASSES * SAMPLES
@@ -85,7 +95,11 @@ class BALDPoint(PassesAgent):
 
 @AGENTS.register("bald_dist_entropy")
 class BALDDistEntropy(PassesAgent):
-    """BALD of the distribution's entropy."""
+    """BALD of the distribution's entropy.
+
+    Formula: Σ_t (H[q] - H[p_t]), q = p̄ / ∫ p̄
+    Reference: Werner & Schmidt-Thieme 2025, arXiv 2501.01248
+    """
 
     folder = "BALD_Dist_Entropy"
 
@@ -96,7 +110,11 @@ class BALDDistEntropy(PassesAgent):
 
 @AGENTS.register("bald_dist_std")
 class BALDDistStd(PassesAgent):
-    """BALD of the distribution's standard deviation."""
+    """BALD of the distribution's standard deviation.
+
+    Formula: Σ_{t=2..T} (std(s_t) - std(s_{t-1})), the sum of absolute differences under `corrected`
+    Reference: Werner & Schmidt-Thieme 2025, arXiv 2501.01248
+    """
 
     folder = "BALD_Dist_Std"
     densities = PASSES * SAMPLES
@@ -108,7 +126,12 @@ class BALDDistStd(PassesAgent):
 
 @AGENTS.register("nflows_out")
 class NFlowsOut(PassesAgent):
-    """NFlows-Out: mutual information of target and mask; as published, rounding noise."""
+    """NFlows-Out: mutual information of target and mask; as published, rounding noise.
+
+    Formula: `published`: mean_t (mean_t' a_t' - a_t), a_t = mean_g -log p_t. `corrected`: mean over
+        all T × 64 samples y_tj ~ p_t of log p_t(y_tj) - log p̄(y_tj)
+    Reference: Berry & Meger 2023, arXiv 2302.01312
+    """
 
     folder = "NFlows_Out"
 
@@ -131,14 +154,20 @@ class NFlowsOut(PassesAgent):
 
 
 class BALSA(PassesAgent):
-    """Bayesian active learning by distribution disagreement: scores 5,000 candidates."""
+    """Bayesian active learning by distribution disagreement: scores 5,000 candidates.
+
+    Reference: Werner & Schmidt-Thieme 2025, arXiv 2501.01248
+    """
 
     candidates = 5_000
 
 
 @AGENTS.register("balsa_kl_grid")
 class BALSAKLGrid(BALSA):
-    """KL divergence of each pass from the mean of the passes, on a grid."""
+    """KL divergence of each pass from the mean of the passes, on a grid.
+
+    Formula: Σ_t Σ_g p_t log(p_t / p̄): neither a spacing nor a normalisation
+    """
 
     folder = "BALSA_KL_Grid"
 
@@ -148,7 +177,10 @@ class BALSAKLGrid(BALSA):
 
 @AGENTS.register("balsa_kl_grid_norm")
 class BALSAKLGridNorm(BALSA):
-    """As `balsa_kl_grid`, the mean divided by its area."""
+    """As `balsa_kl_grid`, the mean divided by its area.
+
+    Formula: as `balsa_kl_grid`, with p̄ / ∫ p̄ for p̄
+    """
 
     folder = "BALSA_KL_Grid_Norm"
 
@@ -159,7 +191,10 @@ class BALSAKLGridNorm(BALSA):
 
 @AGENTS.register("balsa_kl_pairs")
 class BALSAKLPairs(BALSA):
-    """KL divergence of each pass from the next, on a grid."""
+    """KL divergence of each pass from the next, on a grid.
+
+    Formula: Σ_{t=1..T-1} Σ_g p_t log(p_t / p_{t+1})
+    """
 
     folder = "BALSA_KL_Pairs"
 
@@ -169,7 +204,10 @@ class BALSAKLPairs(BALSA):
 
 @AGENTS.register("balsa_kl_diff")
 class BALSAKLDiff(BALSA):
-    """KL divergence from the next pass less that from the mean."""
+    """KL divergence from the next pass less that from the mean.
+
+    Formula: Σ_{t=1..T-1} (KL(p_t, p_{t+1}) - KL(p_t, p̄)), KL(p, q) = Σ_g p log(p / q)
+    """
 
     folder = "BALSA_KL_Diff"
 
@@ -179,7 +217,11 @@ class BALSAKLDiff(BALSA):
 
 @AGENTS.register("balsa_kl_anomaly")
 class BALSAKLAnomaly(BALSA):
-    """Disagreement about samples drawn under one mask and judged under another."""
+    """Disagreement about samples drawn under one mask and judged under another.
+
+    Formula: -Σ_t Σ_j log(d_tj / mean_t d_tj): in each pass 64 y_tj are drawn under one mask, d_tj is
+        their density under a fresh one
+    """
 
     folder = "BALSA_KL_Anomaly"
     densities = PASSES * SAMPLES
@@ -192,7 +234,10 @@ class BALSAKLAnomaly(BALSA):
 
 @AGENTS.register("balsa_entropy")
 class BALSAEntropy(BALSA):
-    """Entropy of each pass less that of the geometric mean of the passes."""
+    """Entropy of each pass less that of the geometric mean of the passes.
+
+    Formula: Σ_{t=1..T-1} (H[p_t] - H[exp mean_t log p_t])
+    """
 
     folder = "BALSA_entropy"
 
@@ -202,7 +247,10 @@ class BALSAEntropy(BALSA):
 
 @AGENTS.register("balsa_emd")
 class BALSAEMD(BALSA):
-    """Earth mover's distance of each pass from the next, by samples."""
+    """Earth mover's distance of each pass from the next, by samples.
+
+    Formula: Σ_{t=1..T-1} W(s_t, s_{t+1})
+    """
 
     folder = "BALSA_EMD"
     densities = PASSES * SAMPLES
@@ -213,7 +261,10 @@ class BALSAEMD(BALSA):
 
 @AGENTS.register("balsa_emd_full", "balsa_full")
 class BALSAEMDFull(BALSA):
-    """Earth mover's distance of each pass from all others, by samples."""
+    """Earth mover's distance of each pass from all others, by samples.
+
+    Formula: (1/T) Σ_t Σ_t' W(s_t, s_t')
+    """
 
     folder = "BALSA_EMD_full"
     densities = PASSES * SAMPLES
@@ -238,21 +289,30 @@ class _KLDual(PassesAgent):
 
 @AGENTS.register("balsa_kl_grid_dual")
 class BALSAKLGridDual(_KLDual, BALSAKLGrid):
-    """As `balsa_kl_grid`, with more dropout in scoring than in training."""
+    """As `balsa_kl_grid`, with more dropout in scoring than in training.
+
+    Formula: as `balsa_kl_grid`; trains with the configured dropout, scores with max(configured, 0.05)
+    """
 
     folder = "BALSA_KL_Grid_dual"
 
 
 @AGENTS.register("balsa_kl_pairs_dual")
 class BALSAKLPairsDual(_KLDual, BALSAKLPairs):
-    """As `balsa_kl_pairs`, with more dropout in scoring than in training."""
+    """As `balsa_kl_pairs`, with more dropout in scoring than in training.
+
+    Formula: as `balsa_kl_pairs`, likewise
+    """
 
     folder = "BALSA_KL_Pair_dual"
 
 
 @AGENTS.register("balsa_emd_dual")
 class BALSAEMDDual(BALSAEMD):
-    """As `balsa_emd`, with more dropout in scoring than in training."""
+    """As `balsa_emd`, with more dropout in scoring than in training.
+
+    Formula: as `balsa_emd`, likewise with max(configured, 0.1)
+    """
 
     folder = "BALSA_EMD_dual"
     dropout = None

@@ -25,7 +25,14 @@ STARTS = 10
 
 @AGENTS.register("coreset")
 class CoresetGreedy(Agent):
-    """CoreSet greedy: the points farthest from all labelled ones in the encoder's output."""
+    """CoreSet greedy: the points farthest from all labelled ones in the encoder's output.
+
+    Formula: smallest Euclidean distance, in the embedding, to any labelled point; under `corrected`
+        farthest
+    Needs: embedding
+    Batch-aware: under `corrected`
+    Reference: Sener & Savarese 2018, arXiv 1708.00489
+    """
 
     folder = "Coreset_Greedy"
 
@@ -88,7 +95,12 @@ def most_typical(features: np.ndarray) -> int:
 
 @AGENTS.register("typiclust")
 class TypiClust(Agent):
-    """Typical points of clusters that hold few labels."""
+    """Typical points of clusters that hold few labels.
+
+    Formula: typical points of clusters with few labels
+    Needs: embedding
+    Reference: Hacohen et al. 2022, arXiv 2202.02794
+    """
 
     folder = "TypiClust"
 

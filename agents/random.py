@@ -9,7 +9,12 @@ from core.state import State
 
 @AGENTS.register("random")
 class RandomAgent(Agent):
-    """Uniformly at random, without replacement."""
+    """Uniformly at random, without replacement.
+
+    Formula: uniform, without replacement
+    Needs: nothing
+    Batch-aware: no
+    """
 
     folder = "RandomAgent"
 

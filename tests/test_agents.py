@@ -2,9 +2,7 @@
 
 import copy
 import math
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,14 +90,6 @@ def test_names_folders_and_aliases_of_the_specification() -> None:
     assert folders | FOLDERS == folders
     assert AGENTS.name("bald_point") == "bald"
     assert AGENTS.name("balsa_full") == "balsa_emd_full"
-
-
-def test_the_page_of_agents_names_them_and_their_folders() -> None:
-    page = (Path(__file__).parent.parent / "docs/AGENTS.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE)
-    field = list(FOLDERS)[list(FOLDERS).index("gsx") :]
-    assert dict(rows) == {name: FOLDERS[name] for name in field}
-    assert len(rows) == len(field)
 
 
 @pytest.mark.parametrize("name", FOLDERS)

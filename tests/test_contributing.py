@@ -68,6 +68,21 @@ def test_shown_agent_and_dataset_run(copy: Path) -> None:
     assert "curves_friedman_nf_q3" in (copy / "report.html").read_text()
 
 
+def test_shown_agent_is_listed(copy: Path) -> None:
+    """Of itself it gives nothing but a first line; the command puts it into the page that a test compares."""
+    line = "Spread of the predicted samples times the distance to the nearest labelled point."
+    family = "An agent of our own: uncertain points that are far from the labelled ones"
+    listed = run(copy, "evaluate.py", "--list").stdout
+    assert f" {family}.\n  {'uncertain_far':28}{line}\n" in listed
+    done = run(copy, "-m", "core.catalogue")
+    assert done.returncode == 0, done.stderr
+    page = (copy / "docs/AGENTS.md").read_text(encoding="utf-8")
+    assert f"### {family}\n" in page
+    assert f"| `uncertain_far` | `UncertainFar` | {line} | - | no | - | - |\n" in page
+    done = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_catalogue.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_no_test_asks_for_another_edit(copy: Path) -> None:
     files = [f"tests/{name}.py" for name in CHOSEN]
     chosen = " or ".join(f"({name} and ({tests}))" for name, tests in CHOSEN.items())

@@ -22,6 +22,7 @@ FLOORS = (
     ("repeated",),
     ("experiment", "bounds", "suggestion", "report"),
     ("sweep",),
+    ("catalogue",),
 )
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted((ROOT / "core").rglob("*.py"))

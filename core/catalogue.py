@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 from .agent import AGENTS, Agent
 from .cli import ArgumentParser, run_script
-from .errors import UserError
-from .files import write_file
+from .report.markdown import write_between
 from .sweep.cost import Costs
 
 __all__ = ["Described", "described", "families", "first_line", "tables"]
@@ -94,12 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = ArgumentParser(prog="core.catalogue", description=first_line(sys.modules[__name__]))
     parser.add("page", PAGE, "the page whose tables are written anew", type=Path)
     page = parser.parse_args(arguments).page
-    before, first, rest = page.read_text(encoding="utf-8").partition(FIRST)
-    _, last, after = rest.partition(LAST)
-    if not (first and last):
-        raise UserError(f"{page} lacks the line '{FIRST}', or '{LAST}' behind it")
-    text = f"{before}{FIRST}\n\n{tables()}\n{LAST}{after}"
-    write_file(page, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_between(page, FIRST, LAST, tables())
     print(f"agents: {page}")
 
 

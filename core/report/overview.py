@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from .analysis import areas
 from .labels import agent_label, dataset_label, task_label
 from .leaderboard import BOARD_NOTE, OVER_NOTE, groups, leaderboard, over_tasks, picture
+from .markdown import markdown
 from .reader import TASK, Results, spans
 from .store import SCHEMA, Key, Stored
 
@@ -48,7 +49,7 @@ def _title(keys: Mapping[str, object]) -> str:
 
 def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
     """The whole text, Markdown."""
-    parts = [_HEAD, "## What is there", _markdown(_contents(found)), "## Made by", _markdown(_makers(stored))]
+    parts = [_HEAD, "## What is there", markdown(_contents(found)), "## Made by", markdown(_makers(stored))]
     drawn = pictures(found)
     for keys, part in groups(areas(found.curves), _SETTING):
         parts.append(f"## {_title(keys)}")
@@ -57,11 +58,11 @@ def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
             parts += [f"![{_title(keys)}: {said}]({name})", f"{said}; grey: an agent that lacks a task."]
         number = part[TASK].drop_duplicates().shape[0]
         if number > 1:
-            parts += [f"### Over all {number} tasks", OVER_NOTE, _markdown(_named(over_tasks(part)))]
+            parts += [f"### Over all {number} tasks", OVER_NOTE, markdown(_named(over_tasks(part)))]
         for i, (task, of_task) in enumerate(groups(part, TASK)):
             size = f"query size {task['query_size']}"
             parts.append(f"### {dataset_label(str(task['dataset']))}, {size}")
-            parts += [BOARD_NOTE] * (i == 0) + [_markdown(_named(leaderboard(of_task)))]
+            parts += [BOARD_NOTE] * (i == 0) + [markdown(_named(leaderboard(of_task)))]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -95,17 +96,3 @@ def _makers(stored: Mapping[Key, Stored]) -> pd.DataFrame:
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename(index=agent_label).rename_axis("agent").reset_index()
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    """A Markdown table; texts to the left, numbers to the right."""
-    numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
-    rule = ["--:" if right else "---" for right in numeric]
-    lines = [[_cell(value) for value in line] for line in table.itertuples(index=False, name=None)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in ([*map(str, table)], rule, *lines))
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.2f}"
-    return str(value).replace("|", "\\|")

@@ -1,0 +1,91 @@
+"""What each fault of the published code does: the corrected protocol with one of its fields as published.
+
+    python benchmarks/ablation.py --data_folder ../datasets
+
+Each agent on pakinsons, nf, query size 50. The runs go beside `--runs_folder`, a folder a protocol, and are
+gone on with; the corrected and the published protocol come from the store. Fields that an agent does not look
+at are left out. `--out` gets the mean over runs of the area under the curve (AUC) and of the last value of
+MAE and NLL, and the mean difference of a run to that of the same id under the corrected protocol, each with
+its standard error.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from measure import make_parser
+
+from core import CORRECTED, PROTOCOLS, PUBLISHED, Experiment, load_results
+from core.cli import at_least, run_script
+
+__all__ = ["differences", "numbers"]
+
+TASK = {"dataset": "pakinsons", "variation": "nf", "query_size": 50}
+#: The fields that training hangs on, for every agent; the last one costs a fit a point.
+TRAINING = ("encoder_relu", "stop_on_log_likelihood", "refit_every_point")
+#: Further fields that an agent looks at.
+FIELDS = {"random": (), "coreset": ("k_center",), "balsa_kl_pairs": ("grid", "log_space")}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = make_parser(__doc__, "ablation.csv")
+    every = sorted({*TRAINING, *(field for fields in FIELDS.values() for field in fields)})
+    parser.add_argument("--agents", nargs="+", choices=list(FIELDS), default=list(FIELDS))
+    parser.add_argument("--fields", nargs="+", choices=every, default=every)
+    parser.add_argument("--restarts", type=at_least(1), default=10)
+    parser.add_argument("--data_folder", type=Path, default=Path("../datasets"))
+    parser.add_argument("--runs_folder", type=Path, default=Path("runs_ablation"))
+    return parser.parse_args()
+
+
+def name_of(field: str) -> str:
+    return "corrected-but-" + field.replace("_", "-")
+
+
+def numbers(curves: pd.DataFrame) -> pd.DataFrame:
+    """AUC and last value of MAE and NLL of each run: `agent`, `protocol`, `run`, `number`, `value`."""
+    curves = curves[curves.metric.isin(["mae", "nll"])]
+    by = ["agent", "protocol", "run", "metric"]
+    values = curves.sort_values("labelled").groupby(by, observed=True)["value"].agg(AUC="mean", last="last")
+    tidy = values.rename_axis(columns="kind").stack().rename("value").reset_index()
+    tidy["number"] = tidy.kind + " " + tidy.metric.str.upper()
+    return tidy[["agent", "protocol", "run", "number", "value"]]
+
+
+def differences(found: pd.DataFrame, reference: str = "corrected") -> pd.DataFrame:
+    """Means over runs, and of the differences to the same runs of the reference, with standard errors."""
+    of_reference = found[found.protocol == reference].drop(columns="protocol")
+    both = found.merge(of_reference, on=["agent", "run", "number"], suffixes=("", "_reference"))
+    both["difference"] = both.value - both.value_reference
+    grouped = both.groupby(["agent", "protocol", "number"], observed=True, sort=False)
+    table = grouped[["value", "difference"]].agg(["mean", "sem"])
+    table.columns = ["mean", "se", "difference", "se of difference"]
+    return table.assign(runs=grouped.size()).reset_index()
+
+
+def main() -> None:
+    """Makes the runs that lack and writes the table."""
+    args = parse_arguments()
+    for field in args.fields:
+        PROTOCOLS[name_of(field)] = replace(
+            CORRECTED, name=name_of(field), **{field: getattr(PUBLISHED, field)}
+        )
+    for field in sorted(args.fields, key=lambda field: field == TRAINING[-1]):
+        for agent in args.agents:
+            if field in (*TRAINING, *FIELDS[agent]):
+                experiment = Experiment(
+                    agent=agent, protocol=name_of(field), data_folder=args.data_folder, **TASK
+                )
+                print(experiment, flush=True)
+                experiment.run(range(1, args.restarts + 1), args.runs_folder)
+    curves = load_results(args.runs_folder, "results").curves
+    for name, value in TASK.items():
+        curves = curves[curves[name] == value]
+    table = differences(numbers(curves[curves.agent.isin(args.agents)]))
+    table.to_csv(args.out, index=False, float_format="%.5f", lineterminator="\n")
+    print(table.to_string(index=False, float_format="{:.4f}".format))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,142 @@
+"""Writes the tables and the picture of docs/REPRODUCTION.md.
+
+    python benchmarks/reproduction.py
+
+They come from the store and from docs/reproduction: `published.csv` there has the published figures;
+`ablation.csv` and `splits*.csv` are made by benchmarks/ablation.py and benchmarks/splits.py.
+"""
+
+from pathlib import Path
+
+import measure  # noqa: F401 (it puts our code on the path)
+import pandas as pd
+from ablation import numbers
+
+from core import load_results
+from core.cli import run_script
+from core.report.analysis import areas
+from core.report.markdown import markdown, write_between
+from core.report.plots import learning_curves, save
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE, TABLES = ROOT / "docs/REPRODUCTION.md", ROOT / "docs/reproduction"
+FIRST, LAST = "<!-- {} by python benchmarks/reproduction.py: -->", "<!-- (until here) -->"
+DIGITS = {"MAE": 4, "NLL": 2}
+#: Labelled points at which the beginning of the curve is shown.
+EARLY = (200, 201, 205, 210, 225, 250, 300, 400, 600, 1000)
+
+
+def task(curves: pd.DataFrame, protocol: str, query_size: int) -> pd.DataFrame:
+    """The curves of pakinsons and the flow."""
+    wanted = {"dataset": "pakinsons", "variation": "nf", "protocol": protocol, "query_size": query_size}
+    for name, value in wanted.items():
+        curves = curves[curves[name] == value]
+    return curves
+
+
+def with_error(values: pd.Series, digits: int) -> str:
+    return f"{values.mean():.{digits}f} ± {values.sem():.{digits}f}"
+
+
+def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
+    """A row an agent: mean and standard error over the runs, the published figure, how far ours lies off."""
+    published = pd.read_csv(TABLES / "published.csv", dtype=str).set_index("agent")
+    found = numbers(curves)
+    rows = []
+    for agent, line in published.iterrows():
+        ours = found[found.agent == agent]
+        row: dict[str, object] = {"agent": f"`{agent}`", "runs": ours.run.nunique()}
+        for shown, name in (("AUC MAE", "AUC MAE"), ("final MAE", "last MAE"), ("final NLL", "last NLL")):
+            values = ours[ours.number == name].value
+            text, theirs = line[shown], float(line[shown].lstrip("~"))
+            row[f"{shown}: ours"] = with_error(values, DIGITS[shown[-3:]]) if len(values) else "not run"
+            row["published " + shown] = text
+            if shown == "AUC MAE":
+                row["difference"] = f"{100 * (values.mean() / theirs - 1):+.0f} %" if len(values) else ""
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def ranking(curves: pd.DataFrame) -> pd.DataFrame:
+    """Place and mean AUC of the agents that both protocols have, at the query sizes there are."""
+    tasks = {
+        f"{protocol}, {size}": task(curves, protocol, size)
+        for protocol, size in (("published", 1), ("published", 50), ("corrected", 50))
+    }
+    tasks = {name: table for name, table in tasks.items() if len(table)}
+    common = set.intersection(*(set(table.agent) for table in tasks.values()))
+    columns = {}
+    for name, table in tasks.items():
+        area = areas(table[table.agent.isin(common)])
+        for metric in ("mae", "nll"):
+            mean = area[area.metric == metric].groupby("agent", observed=True)["area"].mean()
+            digits = DIGITS[metric.upper()]
+            places = mean.rank().astype(int)
+            columns[f"{metric.upper()} {name}"] = places.map(str) + mean.map(
+                lambda v, d=digits: f" ({v:.{d}f})"
+            )
+    table = pd.DataFrame(columns)
+    last = list(table)[-1]
+    order = table[last].str.split().str[0].astype(int).sort_values().index
+    return table.loc[order].rename_axis("agent").reset_index()
+
+
+def early(curves: pd.DataFrame) -> pd.DataFrame:
+    """MAE of the first points of the curve, mean over the runs."""
+    of_metric = curves[(curves.metric == "mae") & curves.labelled.isin(EARLY)]
+    table = of_metric.pivot_table(index="agent", columns="labelled", values="value", observed=True)
+    return table.map("{:.4f}".format).reset_index()
+
+
+def ablation() -> pd.DataFrame:
+    """A row an agent and fault: mean AUC and last values, and the difference to the corrected protocol."""
+    table = pd.read_csv(TABLES / "ablation.csv")
+    digits = table.number.str[-3:].map(DIGITS)
+    table["text"] = [
+        f"{row.mean:.{d}f}"
+        + (f" ({row.difference:+.{d}f} ± {row.se:.{d}f})" if row.protocol != "corrected" else "")
+        for d, row in zip(
+            digits, table.rename(columns={"se of difference": "se"}).itertuples(index=False), strict=True
+        )
+    ]
+    wide = table.pivot(index=["agent", "protocol", "runs"], columns="number", values="text").reset_index()
+    order = wide.protocol.map(lambda name: (name != "corrected") + 2 * (name == "published"))
+    return wide.iloc[order.argsort(kind="stable")].sort_values("agent", kind="stable")
+
+
+def splits(name: str) -> pd.DataFrame:
+    """Split 1, which all runs share, beside the others."""
+    table = pd.read_csv(TABLES / name, index_col="split")
+    others = table.drop(index=1)
+    rows = {
+        "split 1": table.loc[1],
+        "mean of the others": others.mean(),
+        "standard deviation over the others": others.std(),
+        "least": others.min(),
+        "most": others.max(),
+    }
+    shown = pd.DataFrame(rows).T
+    return shown.map("{:.4f}".format).rename_axis("").reset_index()
+
+
+def main() -> None:
+    """Writes each part between its two lines of the page."""
+    curves = load_results(None, ROOT / "results").curves
+    published = task(curves, "published", 1)
+    parts = {
+        "Beside the published figures": beside_published(published),
+        "Beginning of the curves": early(published),
+        "Ablation": ablation(),
+        "Rankings": ranking(curves),
+        "Splits, corrected": splits("splits.csv"),
+        "Splits, published, 100 points": splits("splits_published.csv"),
+    }
+    for name, table in parts.items():
+        write_between(PAGE, FIRST.format(name), LAST, markdown(table))
+    figure = learning_curves(published, title="pakinsons, query size 1, published protocol")
+    save(figure, ROOT / "docs/figures/reproduction.png")
+    print(f"reproduction: {PAGE}")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -75,7 +75,7 @@ def main() -> None:
         for agent in args.agents:
             if field in (*TRAINING, *FIELDS[agent]):
                 experiment = Experiment(
-                    agent=agent, protocol=name_of(field), data_folder=args.data_folder, **TASK
+                    "pakinsons", agent, protocol=name_of(field), data_folder=args.data_folder
                 )
                 print(experiment, flush=True)
                 experiment.run(range(1, args.restarts + 1), args.runs_folder)

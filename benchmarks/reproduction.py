@@ -9,8 +9,10 @@ They come from the store and from docs/reproduction: `published.csv` there has t
 from pathlib import Path
 
 import measure  # noqa: F401 (it puts our code on the path)
+import numpy as np
 import pandas as pd
 from ablation import numbers
+from scipy import stats
 
 from core import load_results
 from core.cli import run_script
@@ -35,7 +37,8 @@ def task(curves: pd.DataFrame, protocol: str, query_size: int) -> pd.DataFrame:
 
 
 def with_error(values: pd.Series, digits: int) -> str:
-    return f"{values.mean():.{digits}f} ± {values.sem():.{digits}f}"
+    mean, error = np.mean(values.to_numpy(float)), stats.sem(values.to_numpy(float))
+    return f"{mean:.{digits}f} ± {error:.{digits}f}"
 
 
 def beside_published(curves: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ DEMO_TASK := --dataset diamonds --protocol corrected --query_size 50 --runs_fold
 DEMO := $(PY) evaluate.py $(DEMO_TASK) --budget 400 --restarts 5 --data_folder demo/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types format clean
+.PHONY: help install demo test docs check lint types format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -38,6 +38,10 @@ demo: .venv/.installed  ## compare three agents on diamonds, with a picture: two
 test: .venv/.installed  ## run all tests
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadgroup -q -rs $(PYTESTFLAGS)
 
+docs: .venv/.installed-docs  ## build the pages of docs/ and of the API as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+	@echo "site: site/index.html"
+
 check: lint types  ## lint, formatting and types
 
 lint: .venv/.installed-dev
@@ -45,7 +49,7 @@ lint: .venv/.installed-dev
 	$(PY) -m ruff format --check
 
 types: .venv/.installed-dev
-	$(PY) -m mypy core agents datasets tests *.py
+	$(PY) -m mypy core agents datasets tests *.py docs/mkdocs_pages.py
 	MYPYPATH=benchmarks $(PY) -m mypy benchmarks
 
 format: .venv/.installed-dev  ## format the code and sort its imports
@@ -53,7 +57,7 @@ format: .venv/.installed-dev  ## format the code and sort its imports
 	$(PY) -m ruff format
 
 clean:  ## delete .venv, caches and the demo; never runs/
-	rm -rf .venv demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv demo site build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 new_enough = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 10))' 2>/dev/null)
@@ -71,6 +75,9 @@ endef
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/pip
 	$(call pip_install,$(EXTRAS))
+
+.venv/.installed-docs: pyproject.toml constraints.txt | .venv/bin/pip
+	$(call pip_install,docs)
 
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/pip
 	$(call pip_install,dev)

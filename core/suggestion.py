@@ -118,6 +118,9 @@ def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
     found = [name for name in pool.names if name != target]
     try:
         y = target_values(labelled, target)
+    except UnusableError as error:
+        raise UserError(f"labelled rows: {error}") from error
+    try:
         for these, those, where in ((wanted, found, "pool has"), (found, wanted, "labelled rows have")):
             if lacking := [name for name in these if name not in those]:
                 raise UnusableError(f"the {where} no column {one_line(', '.join(map(repr, lacking)))}")

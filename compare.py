@@ -42,7 +42,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="compare.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add("runs_folder", Path("runs"), "one's own results, with its sisters beside it", type=Path)
+    parser.add("runs_folder", Path("runs"), "one's own results, and in runs_gauss, ... beside it", type=Path)
     parser.add("store", Path(__file__).resolve().parent / "results", "the reference runs", type=Path)
     parser.add("out", None, "a page with the same tables and the curves", type=Path)
     parser.add_argument("--list_reference", action="store_true", help="says what is in the store, and ends")
@@ -145,7 +145,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise UserError(
                 f"{args.runs_folder} has runs of no task in the store: --list_reference shows them"
             )
-        there = "none but stored ones" if args.runs_folder.is_dir() else "it is not there, nor its sisters"
+        there = (
+            "none but stored ones" if args.runs_folder.is_dir() else "it is not there, nor another beside it"
+        )
         raise UserError(f"--runs_folder {args.runs_folder} has no finished runs: {there}")
     say(found)
     if args.out is not None:

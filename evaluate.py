@@ -2,7 +2,7 @@
 
     python evaluate.py --agent balsa_emd --dataset sarcos --query_size 50
 
-The results lie in runs/<Dataset>/<query_size>/<Agent>/; README.md describes them.
+The results lie in runs/<Dataset>/<query_size>/<Agent>/; docs/USING.md describes them.
 """
 
 import argparse

@@ -3,7 +3,7 @@
     python ray_tune.py --dataset pakinsons --trials 50
 
 Trials are judged by the validation NLL alone. `--out` gets a table of them and a configuration like
-those in configs/, with the best trial's values; README.md says more.
+those in configs/, with the best trial's values; docs/TUNING.md says more.
 """
 
 import argparse

@@ -25,7 +25,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add("runs_folder", Path("runs"), "where the results are, with its sisters beside it", type=Path)
+    parser.add("runs_folder", Path("runs"), "where the results are; runs_gauss, ... beside it too", type=Path)
     parser.add("store", None, "reference runs to stand beside them, such as results", type=Path)
     parser.add("out", Path("report.html"), "the page", type=Path)
     return parser.parse_args(arguments)
@@ -48,9 +48,9 @@ def overview(found: Results, runs_folder: Path) -> str:
     beside = f", beside {stored} stored ones" if stored else ""
     if finished or stored:
         others = len(found.runs) - finished - stored
-        text = f"{finished} finished runs in {runs_folder} and its sisters{beside}"
+        text = f"{finished} finished runs in {runs_folder} and beside it{beside}"
         return f"{text}; {others} unfinished or damaged" if others else text
-    return f"No finished runs in {runs_folder} or its sisters: evaluate.py makes some"
+    return f"No finished runs in {runs_folder} or beside it: evaluate.py makes some"
 
 
 def page(found: Results, runs_folder: Path) -> str:
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
     found = load_results(args.runs_folder, args.store)
     if not (args.runs_folder.is_dir() or len(found.runs)):
-        raise UserError(f"--runs_folder {args.runs_folder} is not there, nor any of its sisters")
+        raise UserError(f"--runs_folder {args.runs_folder} is not there, nor another beside it")
     if not args.out.parent.is_dir():  # said before all is drawn
         raise UserError(f"{args.out} cannot be written: {args.out.parent} is no folder")
     text = page(found, args.runs_folder)

@@ -25,7 +25,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="store.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add("runs_folder", None, "results to add, with its sisters beside it", type=Path)
+    parser.add("runs_folder", None, "results to add, and in runs_gauss, ... beside it", type=Path)
     parser.add("store", Path(__file__).resolve().parent / "results", "the store", type=Path)
     return parser.parse_args(arguments)
 
@@ -34,7 +34,7 @@ def add(store: Path, runs_folder: Path) -> None:
     """Adds runs and says which."""
     done = add_runs(store, runs_folder)
     if not (done.added or done.there):
-        raise UserError(f"--runs_folder {runs_folder} has no finished runs, nor have its sisters")
+        raise UserError(f"--runs_folder {runs_folder} has no finished runs, nor has another beside it")
     for (dataset, variation, protocol, query_size, agent), runs in done.added.items():
         print(f"added {dataset} {variation} {protocol} {query_size} {agent}: runs {runs}")
     print(f"{done.there} runs were there already, {done.unfinished} are not finished")

@@ -7,6 +7,8 @@ beside it. Add what you have measured to the labelled rows and type it again. do
 """
 
 import argparse
+import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,10 +68,14 @@ def tell(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -
 
 def train(args: argparse.Namespace, problem: suggestion.Problem, seeds: Seeds) -> suggestion.Trained:
     device = pick_device(args.device)
-    # How long early stopping takes, nobody knows: the bar counts epochs.
     with util.tqdm(desc="training", unit=" epochs") as bar:
+        minimum = math.inf
 
         def told(epoch: int, nll: float) -> None:
+            nonlocal minimum
+            if nll < minimum:  # where it ends if no other minimum follows
+                minimum = nll
+                bar.total = min(epoch + suggestion.PATIENCE + 1, suggestion.MOST_EPOCHS)
             bar.update()
             bar.set_postfix({"held-out NLL": f"{nll:.3f}"}, refresh=False)
 
@@ -115,8 +121,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise UserError(f"{args.pool}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
     seeds = Seeds(1, args.seed, args.seed, args.seed)
     trained = train(args, problem, seeds)
+    print(f"{args.agent} chooses {args.count} of {len(problem.pool):,} rows", file=sys.stderr)
     chosen, scores = suggestion.choose(problem, trained, args.agent, args.count, seeds)
-    predicted = suggestion.quantiles(trained.predictor, problem, trained.x.device)
+    with util.tqdm(total=len(problem.pool), desc="predicting", unit=" rows") as bar:
+        predicted = suggestion.quantiles(trained.predictor, problem, trained.x.device, bar.update)
     made = table(pool, problem, chosen, scores, predicted)
     write_file(args.out, lambda path: made.to_csv(path, index=False))
     picture = args.out.with_suffix(".png")

@@ -3,8 +3,8 @@
     python sweep.py configs/study_small.yaml
     python sweep.py --datasets diabetes --agents random balsa_emd --query_sizes 5 --run_ids 1-10
 
-The file holds options by their names, lists where there are several; what is typed here goes before
-it. Finished runs are left out, unfinished ones go on. README.md says more.
+The file holds options by their names, lists where there are several; options typed beside
+it take precedence. Finished runs are left out, unfinished ones go on. docs/CLUSTER.md says more.
 """
 
 import argparse

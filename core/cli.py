@@ -130,7 +130,7 @@ def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
-    parser.add("overwrite", 0, "1: make runs anew that are there", type=int, choices=(0, 1))
+    parser.add("overwrite", 0, "1: make finished runs again", type=int, choices=(0, 1))
 
 
 #: What the scripts' options can do about a `UserError`, by its `remedy`.

@@ -34,6 +34,8 @@ from .training.trainer import EarlyStopping, Trainer
 __all__ = [
     "LEAST_LABELLED",
     "LEVELS",
+    "MOST_EPOCHS",
+    "PATIENCE",
     "Problem",
     "Quality",
     "Trained",
@@ -50,7 +52,7 @@ LEAST_LABELLED = 20
 #: Share of the labelled rows that training does not see.
 _HELD_OUT = 0.2
 #: Training goes on until the NLL of the held-out rows has had no new minimum for so many epochs.
-_PATIENCE, _MOST_EPOCHS = 40, 1000
+PATIENCE, MOST_EPOCHS = 40, 1000
 #: An epoch has at least so many steps, where there are so many rows.
 _STEPS = 8
 _PIECE = 2048
@@ -116,6 +118,9 @@ def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
     found = [name for name in pool.names if name != target]
     try:
         y = target_values(labelled, target)
+    except UnusableError as error:
+        raise UserError(f"labelled rows: {error}") from error
+    try:
         for these, those, where in ((wanted, found, "pool has"), (found, wanted, "labelled rows have")):
             if lacking := [name for name in these if name not in those]:
                 raise UnusableError(f"the {where} no column {one_line(', '.join(map(repr, lacking)))}")
@@ -161,8 +166,8 @@ def train(
     trainer = Trainer(model, config, CORRECTED, seeds)
     x, y = torch.from_numpy(problem.x).to(device), torch.from_numpy(problem.y).to(device)
     data = x[kept], y[kept], x[held], y[held]
-    best, stopping = model.theta.detach().clone(), EarlyStopping(_PATIENCE)
-    for epoch in range(1, _MOST_EPOCHS + 1):
+    best, stopping = model.theta.detach().clone(), EarlyStopping(PATIENCE)
+    for epoch in range(1, MOST_EPOCHS + 1):
         nll = fit(trainer, *data).validation_nll
         if nll < stopping.minimum:
             best = model.theta.detach().clone()
@@ -190,14 +195,24 @@ def _quality(predictor: Predictor, x: Tensor, y: Tensor, x_held: Tensor, y_held:
     return Quality(len(y_held), float(1 - squared / of_mean), calibration_error(pit))
 
 
-def quantiles(predictor: Predictor, problem: Problem, device: torch.device) -> pd.DataFrame:
-    """Of each row of the pool, in the target's own units: the columns of `LEVELS`, N rows."""
+def quantiles(
+    predictor: Predictor,
+    problem: Problem,
+    device: torch.device,
+    tell: Callable[[int], object] = lambda rows: None,
+) -> pd.DataFrame:
+    """Of each row of the pool, in the target's own units: the columns of `LEVELS`, N rows.
+
+    Args:
+        tell: is told after each piece how many rows it had.
+    """
     pieces: dict[str, list[np.ndarray]] = {name: [] for name in LEVELS}
     for rows in torch.from_numpy(problem.pool).split(_PIECE):
         density = predictor(rows.to(device))
         for name, level in LEVELS.items():
             value = torch.tensor(level, dtype=rows.dtype, device=device)
             pieces[name].append(problem.to_raw(density.icdf(value.expand(len(rows)))))
+        tell(len(rows))
     return pd.DataFrame({name: np.concatenate(parts) for name, parts in pieces.items()})
 
 

@@ -278,7 +278,10 @@ def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--runs_folder", "nowhere"], "nowhere has no finished runs: it is not there, nor its sisters"),
+        (
+            ["--runs_folder", "nowhere"],
+            "nowhere has no finished runs: it is not there, nor another beside it",
+        ),
         (["--runs_folder", "."], "has no finished runs: none but stored ones"),
         (["--store", "."], ". holds no stored runs"),
         (["--runs_folder", "other"], "other has runs of no task in the store: --list_reference shows them"),

@@ -1,15 +1,76 @@
-"""README.md and docs/: links to files lead somewhere, and Python blocks compile."""
+"""README.md, CONTRIBUTING.md and docs/: links lead to files, and what the code blocks show works.
 
+Commands are read by bash and then by the real argument parsers, so an option that is not there fails; they
+are not carried out. Python blocks are run here or by the tests that `ELSEWHERE` names.
+"""
+
+import argparse
+import importlib
 import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+from core.agent import AGENTS
+from core.data.own import is_own
+from core.dataset import DATASETS
+from tests.test_seed_loop import LOOP
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+
+#: Blocks that are neither commands nor Python, and why nothing runs them.
+NOT_RUN = {"bibtex": "data, not code"}
+#: Commands that are only read by bash, and why.
+NOT_PARSED = {
+    "jupyter": "the notebook is run by tests/test_report.py, Jupyter itself is no dependency of the tests",
+    "ray": "its start is another project's; tests/test_ray.py begins sweeps",
+}
+#: Python blocks by page and a part of their text: the test that runs them.
+ELSEWHERE = {
+    ("README.md", "core.EnvironmentLogger("): "test_seed_loop.py",
+    ("CONTRIBUTING.md", '@AGENTS.register("uncertain_far")'): "test_contributing.py",
+    ("CONTRIBUTING.md", '@DATASETS.register("friedman")'): "test_contributing.py",
+    ("docs/ADD_A_MODEL.md", '@MODELS.register("mdn")'): "test_own_model.py",
+    ("docs/USING.md", "core.Experiment("): "test_experiment.py",
+}
+#: Names that the pages themselves add.
+SHOWN_NAMES = {"uncertain_far", "friedman"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+class Block(NamedTuple):
+    page: str
+    language: str
+    text: str
+
+
+def blocks() -> Iterator[Block]:
+    for page, name in zip(PAGES, IDS, strict=True):
+        text = page.read_text(encoding="utf-8")
+        for language, code in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+            yield Block(name, language, code)
+        # Commands within a sentence.
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        for code in re.findall(r"`((?:python )?[\w/]+\.py --[^`<]*)`", prose):
+            yield Block(name, "", code if code.startswith("python ") else f"python {code}")
+
+
+BLOCKS = list(blocks())
+COMMANDS = [block for block in BLOCKS if not block.language]
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_links_lead_to_files(page: Path) -> None:
     prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     links = re.findall(r"\]\(([^)\s]+)\)", prose)
@@ -17,7 +78,190 @@ def test_links_lead_to_files(page: Path) -> None:
     assert [name for name in files if not (page.parent / name).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_compiles(page: Path) -> None:
-    for code in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        compile(code, page.name, "exec")
+def test_every_block_is_looked_at() -> None:
+    assert {block.language for block in BLOCKS} == {"", "python", *NOT_RUN}
+    assert len(COMMANDS) > 25
+    for (page, part), test in ELSEWHERE.items():
+        assert [block for block in PYTHON if block.page == page and part in block.text], (page, part)
+        assert (
+            Path(page).name in (ROOT / "tests" / test).read_text(encoding="utf-8")
+            or test == "test_seed_loop.py"
+        )
+
+
+# --- commands --------------------------------------------------------------------------------
+
+
+def typed(block: Block) -> list[list[str]]:
+    """The commands of a block as bash would start them, loops and all; a place holder is a word."""
+    names = ["python", "make", "pip", *NOT_PARSED]
+    # One write a command: jobs tell theirs at the same time.
+    told = "local all; printf -v all '%s\\037' {} \"$@\"; printf '%s\\n' \"$all\""
+    heads = "".join(f"{name}() {{ {told.format(name)}; }}\n" for name in names)
+    text = re.sub(r"<(\w+)>", r"\1", block.text)
+    done = subprocess.run(
+        [shutil.which("bash") or "bash", "-euo", "pipefail", "-c", f"{heads}{text}"],
+        env={"PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return [line.split("\037")[:-1] for line in done.stdout.splitlines()]
+
+
+class ParsedError(Exception):
+    """The arguments are good."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.namespace = args
+
+
+def parsed(command: list[str], monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace | None:
+    """What the script's own parser makes of a command; the script ends there."""
+    script, *arguments = command
+    if script == "-m":
+        name, *arguments = arguments
+    else:
+        assert (ROOT / script).is_file(), script
+        name = Path(script).stem
+        monkeypatch.syspath_prepend(str((ROOT / script).parent))
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_and_end(parser: argparse.ArgumentParser, *given: Any, **others: Any) -> argparse.Namespace:
+        raise ParsedError(parse(parser, *given, **others))
+
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    if name in ("pytest", "venv"):
+        return None
+    main = importlib.import_module(name).main
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_end)
+    with pytest.raises(ParsedError) as ended:
+        main()
+    return ended.value.namespace
+
+
+def check_names(args: argparse.Namespace) -> None:
+    """Agents and datasets are there."""
+    for option, registry in (("agent", AGENTS), ("dataset", DATASETS)):
+        values = [getattr(args, option, None), *(getattr(args, f"{option}s", None) or [])]
+        for value in values:
+            if value and value not in SHOWN_NAMES and not (option == "dataset" and is_own(value)):
+                registry.name(value)
+    if getattr(args, "file", None):
+        assert (ROOT / args.file).is_file()
+
+
+@pytest.mark.parametrize("block", COMMANDS, ids=lambda block: block.page)
+def test_commands_parse(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    commands = typed(block)
+    assert commands
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for name, *words in commands:
+        if name == "make":
+            targets = [word for word in words if "=" not in word]
+            assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets), words
+        elif name == "pip":
+            extras = re.findall(r"\.\[([\w,]+)\]", shlex.join(words))
+            assert all(re.search(rf"^{extra} = \[", project, re.MULTILINE) for extra in extras), words
+        elif name == "python" and words[-1] != "--help":
+            args = parsed(words, monkeypatch)
+            monkeypatch.undo()
+            monkeypatch.chdir(ROOT)
+            if args is not None:
+                check_names(args)
+        else:
+            assert name in {"python", *NOT_PARSED}
+
+
+def test_an_option_that_is_not_there_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = Block("", "", "for i in 1 2; do python evaluate.py --agent random --datset diabetes & done; wait")
+    (command, *_) = [words for name, *words in typed(block) if name == "python"]
+    with pytest.raises(SystemExit):
+        parsed(command, monkeypatch)
+
+
+# --- Python ----------------------------------------------------------------------------------
+
+
+def run_own_data(code: str, folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(200, 3)), columns=["rooms", "age", "price"])
+    (folder / "path/to").mkdir(parents=True)
+    table.to_csv(folder / "path/to/houses.csv", index=False)
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    assert scope["experiment"].dataset_class.more_settings["target"] == "price"
+
+
+def run_metric(code: str, folder: Path) -> None:
+    from core.metrics import Metric
+
+    (metric,) = eval(code, {"Metric": Metric})
+    of = argparse.Namespace(predictions=torch.tensor([1.0, 2.0]), targets=torch.tensor([1.0, 4.0]))
+    assert metric.function(of) == pytest.approx(2**0.5)
+
+
+def run_figure(code: str, folder: Path) -> None:
+    from core.report import sections
+
+    before = dict(sections.SECTIONS)
+    try:
+        exec(code, vars(sections) | {"__name__": sections.__name__})
+        (made,) = (name for name in sections.SECTIONS if name not in before)
+        found = sections.SECTIONS[made].make(two_runs())
+        assert isinstance(found, pd.DataFrame)
+        assert found["count"].tolist() == [2]
+    finally:
+        sections.SECTIONS.clear()
+        sections.SECTIONS.update(before)
+
+
+def two_runs() -> Any:
+    from core.report.reader import EXPERIMENT
+
+    curves = pd.DataFrame(
+        [("d", "nf", "corrected", 5, "random", run, 10 * n, "mae", 0.1) for run in (1, 2) for n in (1, 2)],
+        columns=[*EXPERIMENT, "run", "labelled", "metric", "value"],
+    )
+    return argparse.Namespace(curves=curves)
+
+
+RUN_HERE: dict[tuple[str, str], Callable[[str, Path], None]] = {
+    ("docs/OWN_DATA.md", "core.Experiment("): run_own_data,
+    ("CONTRIBUTING.md", 'Metric("rmse"'): run_metric,
+    ("CONTRIBUTING.md", '@section("Final MAE")'): run_figure,
+}
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.page)
+def test_python_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = [key for key in (*RUN_HERE, *ELSEWHERE) if key[0] == block.page and key[1] in block.text]
+    assert len(keys) == 1, "no test runs this block, or it is not known which"
+    if keys[0] in RUN_HERE:
+        RUN_HERE[keys[0]](block.text, tmp_path)
+
+
+def test_the_loop_is_the_one_that_is_run() -> None:
+    assert LOOP.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+# --- README ----------------------------------------------------------------------------------
+
+
+def test_readmes_results_are_those_of_the_store() -> None:
+    """Fails when the store has other runs: the table in README.md is then the one that is wanted here."""
+    text = (ROOT / "results/README.md").read_text(encoding="utf-8")
+    over = text.split("corrected protocol\n", 1)[1].split("### Over all ")[1].split("\n###")[0]
+    head, rule, *lines = [line[2:-2].split(" | ") for line in over.splitlines() if line.startswith("|")]
+    names = ["agent", "rank NLL (runs)", "rank MAE (runs)", "P(NLL < random)", "P(MAE < random)"]
+    kept = [head.index(name) for name in names]
+    wanted = "\n".join(f"| {' | '.join(line[i] for i in kept)} |" for line in (head, rule, *lines))
+    assert wanted in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_readme_is_for_two_minutes() -> None:
+    words = len((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert 600 < words < 1200

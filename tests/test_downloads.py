@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import download_all_datasets
 from core.data import downloads, tables
 from core.data.downloads import DownloadError, fetch, is_writable, writing_alone
 from core.errors import UserError
@@ -391,6 +392,22 @@ def test_bad_arguments_are_told_in_one_line(tmp_path: Path, server: Server) -> N
         assert out == ""
         assert err.count("\n") == 1
         assert "data_folder" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("diabetes", "dataset 'diabetes' has no table to download"),
+        ("x.csv", "dataset 'x.csv' has no table to download"),
+        ("sarcs", "unknown dataset 'sarcs'; did you mean sarcos"),
+    ],
+)
+def test_what_has_no_table_is_refused_before_anything_is_fetched(
+    name: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=f"^{message}"):
+        download_all_datasets.main(["--data_folder", str(tmp_path), "--datasets", "sarcos", name])
+    assert files_of(tmp_path) == []
 
 
 def test_interrupt(tmp_path: Path, server: Server) -> None:

@@ -55,8 +55,8 @@ def test_what_cannot_be_run_is_refused(change: dict[str, Any], message: str) -> 
 
 
 def test_ten_lines_in_a_notebook(tmp_path: Path) -> None:
-    """README's, in a process that imports nothing but core."""
-    text = (ROOT / "README.md").read_text()
+    """docs/USING.md's, in a process that imports nothing but core."""
+    text = (ROOT / "docs/USING.md").read_text(encoding="utf-8")
     (code,) = (part.split("```")[0] for part in text.split("```python\n") if "core.Experiment(" in part)
     assert len(code.strip().splitlines()) <= 10
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}\nprint(len(curves), set(curves['agent']))"

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import compute_upper_bound
+import download_all_datasets
 import evaluate
 import sweep
 from core import Experiment, Seeds, UserError
@@ -338,6 +339,28 @@ def test_named_tables_of_openml_are_checked_where_figures_are_known(site: Server
     with pytest.raises(UserError, match="instead of 90 rows, mean 1000"):
         Other(tmp_path, Seeds())
     assert Other(tmp_path, Seeds(), skip_data_check=True).data_check.startswith("skipped")
+
+
+def test_tables_of_openml_are_downloaded_where_they_are_named(
+    site: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(DATASETS["houses"], "data_id", 77)
+    monkeypatch.setattr(DATASETS["houses"], "seed_set", 9)
+    code = download_all_datasets.main(
+        ["--data_folder", str(tmp_path), "--datasets", "houses", "openml:77", "openml:78"]
+    )
+    assert code == 1  # there is no 78
+    said = capsys.readouterr()
+    lines = {line.split()[0]: line.split()[1:] for line in said.out.splitlines()}
+    assert lines["houses"][0] == lines["openml:77"][0] == "90"
+    assert lines["houses"][2:] == ["openml-77.arff", "ready,", "unverified"]
+    assert lines["openml:77"][2:] == ["openml-77.arff", "ready"]
+    assert lines["openml:78"][-1] == "failed"
+    assert "openml:78: cannot be downloaded (HTTP status 404)" in said.err
+    assert {path.name for path in tmp_path.iterdir()} == {"openml-77.json", "openml-77.arff"}
 
 
 def test_list_says_what_is_unverified(capsys: pytest.CaptureFixture[str]) -> None:

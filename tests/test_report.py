@@ -273,7 +273,7 @@ def test_report_on_half_finished_runs_and_on_nothing(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--runs_folder", "nowhere"], "--runs_folder nowhere is not there, nor any of its sisters"),
+        (["--runs_folder", "nowhere"], "--runs_folder nowhere is not there, nor another beside it"),
         (
             ["--runs_folder", ".", "--out", "no/report.html"],
             "no/report.html cannot be written: no is",

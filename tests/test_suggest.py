@@ -123,7 +123,7 @@ def test_quality_is_that_of_the_held_out_fifth(tmp_path: Path) -> None:
         ({}, {"drop": "kind"}, "the pool has no column 'kind'"),
         ({"rows": 12}, {}, "12 labelled rows are too few: at least 20 are needed"),
         ({}, {"rows": 5}, "6 rows are to be chosen, and 5 are left"),
-        ({"drop": "y"}, {}, "there is no column 'y'"),
+        ({"drop": "y"}, {}, "labelled rows: there is no column 'y'"),
     ],
 )
 def test_wrong_tables_are_told_in_one_line(

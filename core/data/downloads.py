@@ -58,7 +58,7 @@ def fetch(url: str, target: Path) -> None:
     Raises:
         DownloadError: the address does not answer, refuses, or gives no whole file; no file is left.
     """
-    print(f"downloading {url}", file=sys.stderr)
+    tqdm.write(f"downloading {url}", file=sys.stderr)  # above the bars that there are
     for attempt in range(RETRIES + 1):
         try:
             with beside(target) as part:

@@ -1,10 +1,6 @@
 """How the study's figures are drawn: each function makes one matplotlib figure from tidy tables.
 
 Tables as of `core.report.reader` and `core.report.analysis`. An agent looks the same in every figure.
-
-    python -m core.report.plots --dataset diabetes --query_size 5 --out learning_curve.png
-
-draws the learning curves of all agents on one task.
 """
 
 import math
@@ -20,15 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from ..cli import ArgumentParser, at_least, run_script
 from ..errors import UserError
 from ..metrics import METRICS, PIT_BINS
-from ..models.variations import DEFAULT, VARIATIONS
-from ..protocol import PROTOCOLS
-from .analysis import Blocks, Comparison, interval, select
+from .analysis import Blocks, Comparison, interval
 from .axes import draw_broken, settle, top
-from .labels import agent_label, dataset_label, task_label
-from .reader import TASK, load_results
+from .labels import agent_label, dataset_label
 from .styles import COLOURS, ordered, style
 
 __all__ = [
@@ -366,26 +358,3 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot write {path}: {' '.join(str(error).split())}") from error
-
-
-def main() -> None:
-    parser = ArgumentParser(prog="core.report.plots", description="Draws the learning curves of one task.")
-    parser.add("dataset", None, "name of the dataset", required=True)
-    parser.add("query_size", 50, "its query size", type=at_least(1))
-    parser.add("variation", DEFAULT, "its model", choices=VARIATIONS)
-    parser.add("protocol", "published", "its protocol", choices=list(PROTOCOLS))
-    parser.add("runs_folder", Path("runs"), "where the results are", type=Path)
-    parser.add("out", Path("learning_curves.png"), "PNG, PDF or SVG", type=Path)
-    args = parser.parse_args()
-    found = load_results(args.runs_folder)
-    task = {name: getattr(args, name) for name in TASK}
-    curves = select(found.curves, task)
-    if curves.empty:
-        raise UserError(f"no finished runs of {task_label(task)} in {args.runs_folder}")
-    bounds = select(found.upper_bounds, {name: task[name] for name in TASK[:3]})
-    save(learning_curves(curves, bounds, task_label(task)), args.out)
-    print(f"learning curves: {args.out}")
-
-
-if __name__ == "__main__":
-    run_script(main)

@@ -1,0 +1,93 @@
+"""Draws the learning curves of one task, and says how its agents stand.
+
+    python -m core.report.curves --dataset diabetes --query_size 5 --store results --out learning_curves.png
+
+With a store its agents stand pale behind one's own, over as many points as one's own runs have.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ..cli import ArgumentParser, at_least, run_script
+from ..errors import UserError
+from ..models.variations import DEFAULT, VARIATIONS
+from ..protocol import PROTOCOLS
+from .analysis import areas, select
+from .labels import agent_label, task_label
+from .leaderboard import MAIN, leaderboard
+from .plots import learning_curves, save
+from .reader import TASK, load_results, spans
+
+__all__ = ["beside_stored", "main", "places"]
+
+
+def beside_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    """One's own curves of a task, and those of the stored agents that one has not run.
+
+    Of the stored ones the runs whose ids one's own have, up to as many labelled points: runs of the same id
+    begin with the same points.
+
+    Args:
+        own, stored: as of `Results.curves`, of one task.
+
+    Raises:
+        UserError: they do not begin with as many labelled points, or no measurements fall together.
+    """
+    others = stored[~stored["agent"].isin(set(own["agent"])) & stored["run"].isin(set(own["run"]))]
+    others = others[others["labelled"] <= own["labelled"].max()]
+    if set(others["labelled"]) != set(own["labelled"]):
+        raise UserError("the stored runs of this task were measured at other numbers of labelled points")
+    return pd.concat([own, others], ignore_index=True)
+
+
+def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
+    """A line for each of one's own agents: its place among all by NLL and by MAE, and its areas."""
+    of_task = areas(curves)
+    board = leaderboard(of_task)
+    means = of_task.groupby(["agent", "metric"], observed=True)["area"].mean()
+    for agent in (agent for agent in board.index if agent in own):
+        said = []
+        for metric in MAIN:
+            mean_ranks = board[f"rank {metric.upper()}"]
+            place = int((mean_ranks < mean_ranks[agent]).sum()) + 1
+            said.append(f"{metric.upper()} place {place}, AUC {means[agent, metric]:.4f}")
+        yield f"{agent_label(agent)}: {'; '.join(said)}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = ArgumentParser(prog="core.report.curves", description="Draws the learning curves of one task.")
+    parser.add("dataset", None, "name of the dataset", required=True)
+    parser.add("query_size", 50, "its query size", type=at_least(1))
+    parser.add("variation", DEFAULT, "its model", choices=VARIATIONS)
+    parser.add("protocol", "published", "its protocol", choices=list(PROTOCOLS))
+    parser.add("runs_folder", Path("runs"), "where the results are", type=Path)
+    parser.add("store", None, "reference runs to stand pale behind, such as results", type=Path)
+    parser.add("out", Path("learning_curves.png"), "PNG, PDF or SVG", type=Path)
+    args = parser.parse_args(arguments)
+    found = load_results(args.runs_folder)
+    task = {name: getattr(args, name) for name in TASK}
+    curves = select(found.curves, task)
+    title, own = task_label(task), [str(agent) for agent in dict.fromkeys(curves["agent"])]
+    if curves.empty:
+        raise UserError(f"no finished runs of {title} in {args.runs_folder}")
+    bounds = select(found.upper_bounds, {name: task[name] for name in TASK[:3]})
+    if args.store is None:
+        save(learning_curves(curves, bounds, title), args.out)
+    else:
+        added, runs = curves["labelled"].max() - curves["labelled"].min(), spans(curves["run"])
+        stored = select(load_results(None, args.store).curves, task)
+        if stored.empty:
+            raise UserError(f"{args.store} has no runs of {title}: compare.py --list_reference shows them")
+        curves = beside_stored(curves, stored)
+        beside = f"{curves['agent'].nunique() - len(own)} stored agents, over the first {added} points"
+        save(learning_curves(curves, bounds, f"{title}; pale: {beside}", own), args.out)
+        print(f"leaderboard of runs {runs} beside {beside} (lower AUC is better; by mean rank):")
+        for line in places(curves, own):
+            print(f"  {line}")
+    print(f"learning curves: {args.out}")
+
+
+if __name__ == "__main__":
+    run_script(main)

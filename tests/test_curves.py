@@ -1,0 +1,85 @@
+"""core.report.curves: learning curves of one task, alone and before the stored agents."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from core import UserError
+from core.report import curves
+from core.report.reader import EXPERIMENT
+from tests.synthetic_runs import write_experiment
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+TASK = ["--dataset", "diabetes", "--query_size", "5", "--protocol", "corrected"]
+
+
+def rows(agent: str, runs: list[int], ends: int, values: dict[int, float]) -> pd.DataFrame:
+    """Curves that fall from 1 to a run's value after the first point: measured at 50, 55, ... `ends`."""
+    lines = [
+        ("d", "nf", "corrected", 5, agent, run, labelled, metric, 1.0 if labelled == 50 else values[run])
+        for run in runs
+        for labelled in range(50, ends + 1, 5)
+        for metric in ("mae", "nll")
+    ]
+    return pd.DataFrame(lines, columns=[*EXPERIMENT, "run", "labelled", "metric", "value"])
+
+
+def test_stored_agents_are_cut_to_ones_own_runs() -> None:
+    own = rows("random", [1, 2], 60, {1: 0.4, 2: 0.4})
+    stored = pd.concat(
+        [
+            rows("random", [1, 2, 3], 100, {1: 0.4, 2: 0.4, 3: 0.4}),
+            rows("igs", [1, 2, 3], 100, {1: 0.7, 2: 0.1, 3: 0.1}),
+        ]
+    )
+    both = curves.beside_stored(own, stored)
+    assert both.groupby("agent")["labelled"].max().to_dict() == {"random": 60, "igs": 60}
+    assert both.groupby("agent")["run"].max().to_dict() == {"random": 2, "igs": 2}
+    assert len(both) == 2 * len(own)  # random's own runs, once
+    # Run 1 is won and run 2 lost: both have the mean rank 1.5, and so the first place.
+    assert list(curves.places(both, ["random"])) == [
+        f"Random: NLL place 1, AUC {1.8 / 3:.4f}; MAE place 1, AUC {1.8 / 3:.4f}"
+    ]
+    worse = curves.beside_stored(rows("random", [2], 60, {2: 0.4}), stored)
+    (line,) = curves.places(worse, ["random"])
+    assert line.startswith("Random: NLL place 2")
+
+
+def test_other_numbers_of_labelled_points_are_refused() -> None:
+    own = rows("random", [1], 60, {1: 0.4})
+    stored = rows("igs", [1], 100, {1: 0.4})
+    for unlike in (stored.assign(labelled=stored["labelled"] + 1), stored[stored["labelled"] < 60]):
+        with pytest.raises(UserError, match="other numbers of labelled points"):
+            curves.beside_stored(own, unlike)
+
+
+def test_curves_of_a_folder_before_the_real_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for agent in ("random", "mine"):
+        write_experiment(tmp_path / "runs", agent, protocol="corrected", query_size=5)
+    typed = [*TASK, "--runs_folder", str(tmp_path / "runs")]
+    curves.main([*typed, "--out", str(tmp_path / "alone.png")])
+    assert capsys.readouterr().out == f"learning curves: {tmp_path / 'alone.png'}\n"
+    curves.main([*typed, "--store", str(RESULTS), "--out", str(tmp_path / "beside.png")])
+    head, *lines, end = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"leaderboard of runs 1-3 beside \d\d stored agents, over the first 10 points \(.*\):", head
+    )
+    assert sorted(line.split(":")[0] for line in lines) == ["  Mine", "  Random"]
+    assert end == f"learning curves: {tmp_path / 'beside.png'}"
+    sizes = [(tmp_path / name).stat().st_size for name in ("alone.png", "beside.png")]
+    assert sizes[1] > sizes[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--query_size", "7"], "no finished runs of"),
+        (["--query_size", "6", "--store", str(RESULTS)], "has no runs of"),
+    ],
+)
+def test_what_is_not_there_is_told(more: list[str], message: str, tmp_path: Path) -> None:
+    write_experiment(tmp_path / "runs", query_size=6, protocol="corrected")
+    with pytest.raises(UserError, match=message):
+        curves.main([*TASK, *more, "--runs_folder", str(tmp_path / "runs")])

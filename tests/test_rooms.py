@@ -17,7 +17,7 @@ FLOORS = (
     ("metrics", "state", "agent"),
     ("learner",),
     ("environment",),
-    ("upper_bound", "oracle"),
+    ("upper_bound", "oracle", "rl"),
     ("runs", "cli"),
     ("repeated",),
     ("experiment", "bounds", "suggestion", "report"),

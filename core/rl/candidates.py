@@ -19,7 +19,7 @@ from ..errors import UserError
 from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds
-from ..training.lockstep import Fitting, Standalone
+from ..training.lockstep import Fitting, Standalone, alone
 from .features import LIMIT, RUN, SCORES, Features, names_of, with_scores
 from .tasks import TASKS
 
@@ -126,15 +126,15 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
                 of candidates; None plays the run again, with other candidates. (Under `anew`, see there.)
             options: not used.
         """
-        gym.Env.reset(self, seed=seed)
-        if seed is not None:
-            self._run_id = seed
-        return super().reset()
+        return alone(self.resetting(seed))
 
-    def resetting(self) -> Fitting[Beginning]:
-        """`reset` without a seed, for environments side by side."""
+    def resetting(self, seed: int | None = None) -> Fitting[Beginning]:
+        """`reset`, for environments side by side."""
+        gym.Env.reset(self, seed=seed)
         if self.anew:  # far from the ids that a benchmark has
             self._run_id = int(self.np_random.integers(2**32, 2**62))
+        elif seed is not None:
+            self._run_id = seed
         seeds = Seeds(self._run_id)
         self.env = Environment(self._dataset(seeds), self.config, self.protocol, budget=self.budget)
         self._features = Features(self.scores, seeds, self.protocol)

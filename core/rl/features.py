@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.stats import rankdata, skew
+from scipy.stats import rankdata
 from torch import Tensor
 
 from ..agent import AGENTS
@@ -66,12 +66,10 @@ class Features:
         mean, std = (torch.cat([getattr(one, name) for one in densities]) for name in ("mean", "stddev"))
         distance = _nearest(x, state.x_labeled, 1)
         by_label = _nearest(mean[:, None], state.y_labeled[:, None], 1)
-        # A candidate is its own nearest neighbour where the crowd holds it, for few of a large pool: one
-        # neighbour more than is asked for hardly differs.
         ranked += [distance, by_label, _nearest(x, state.x_unlabeled[:_CROWD], _NEIGHBOURS), std]
         plain = [distance / x.shape[1] ** 0.5, std / _spread(state), mean]
-        columns = [_ranks(values) for values in ranked] + [_clipped(values) for values in plain]
-        return torch.stack([column.to(x.device) for column in columns], 1)
+        ranks = _ranks(torch.stack([values.double() for values in ranked], 1))
+        return torch.cat([ranks.to(x.device), _clipped(torch.stack(plain, 1))], 1)
 
     @torch.no_grad()
     def of_run(self, state: State) -> Tensor:
@@ -82,7 +80,7 @@ class Features:
             float(np.log10(len(y))),
             float(y.mean()),
             float(y.std()),
-            float(skew(y.cpu().numpy())) if _spread(state) > 1e-6 else 0.0,
+            float(((y - y.mean()) / _spread(state)).pow(3).mean()),
             float(-state.classifier(state.x_labeled).log_prob(y).mean()),
         ]
         return _clipped(torch.tensor(values, device=y.device))
@@ -111,10 +109,10 @@ def _nearest(x: Tensor, others: Tensor, count: int) -> Tensor:
     return torch.cat(pieces).mean(1)
 
 
-def _ranks(values: Tensor) -> Tensor:
-    """From 0, the lowest, to 1; equal values share their mean rank; NaN is the highest, as in `top`."""
-    values = torch.where(values.isnan(), torch.inf, values)
-    ranks = rankdata(values.cpu().numpy()) - 1
+def _ranks(columns: Tensor) -> Tensor:
+    """In each column of [N, r]: from 0, the lowest, to 1; equal values share a rank, NaN is the highest."""
+    columns = torch.where(columns.isnan(), torch.inf, columns)
+    ranks = rankdata(columns.cpu().numpy(), axis=0) - 1
     return torch.from_numpy(ranks / max(len(ranks) - 1, 1)).float()
 
 

@@ -8,17 +8,22 @@ line goes on where it was broken off. docs/LEARNING.md describes all.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from core.cli import ArgumentParser, at_least, run_script, set_threads
 from core.errors import UserError
 from core.models.variations import VARIATIONS
 from core.rl.candidates import REWARDS, CandidateEnv
-from core.rl.features import SCORES
+from core.rl.evaluation import Evaluation
+from core.rl.features import RUN, SCORES, names_of
 from core.rl.ids import SMALL
+from core.rl.imitation import imitate, try_out_more
+from core.rl.scorer import Policy, Scorer, save_policy
 from core.rl.tasks import TASKS
 from core.runs.layout import check_writable
 
@@ -42,7 +47,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="learn_policy.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add("out", None, "the folder of the policy", type=Path, required=True)
-    parser.add("algorithm", "ppo", "how it is learned", choices=["ppo"])
+    parser.add(
+        "algorithm",
+        "ppo",
+        "how it is learned; imitation is of the greedy oracle",
+        choices=["ppo", "imitation"],
+    )
     parser.add("task", "synthetic", f"{', '.join(TASKS)}, or a dataset as of evaluate.py")
     parser.add("data_folder", Path("../datasets"), "where dataset files lie", type=Path)
     parser.add("variation", "gauss", "the model", choices=VARIATIONS)
@@ -61,13 +71,51 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def by_ppo(
+    args: argparse.Namespace,
+    settings: dict[str, Any],
+    make: Callable[[], CandidateEnv],
+    evaluation: Evaluation,
+) -> None:
+    """Plays and updates the policy in turn."""
+    from core.rl.learning import Lockstep, Watch, logger_of, make_learner, resume
+
+    learner = make_learner(
+        Lockstep([make] * args.environments),
+        args.seed,
+        rate=args.rate,
+        discount=args.discount,
+        rollout=args.rollout,
+    )
+    resume(learner, args.out, settings)
+    learner.set_logger(logger_of(args.out))
+    watch = Watch(args.out, settings, SCORES, evaluation, args.steps, args.every)
+    left = args.steps - learner.num_timesteps
+    if left > 0:
+        learner.learn(left, callback=watch, reset_num_timesteps=False)
+
+
+def by_imitation(
+    args: argparse.Namespace,
+    settings: dict[str, Any],
+    make: Callable[[], CandidateEnv],
+    evaluation: Evaluation,
+) -> None:
+    """Tries out what each candidate would bring, then learns to tell."""
+    tried = try_out_more(args.out, settings, make(), args.steps)
+    torch.manual_seed(args.seed)  # the weights, in a process of our own
+    scorer = Scorer(len(names_of(SCORES)), len(RUN))
+    errors = imitate(scorer, tried, args.seed)
+    trained = settings | {"steps": len(tried), "error": errors[-1]}
+    save_policy(args.out / "policy.pt", Policy(scorer, SCORES, trained))
+    evaluation.note(len(tried), scorer)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
     set_threads(args.threads)
-    if not (find_spec("sb3_contrib") and find_spec("tensorboard")):
+    if args.algorithm == "ppo" and not (find_spec("sb3_contrib") and find_spec("tensorboard")):
         raise UserError("Stable-Baselines3 is not there: pip install '.[rl]'")
-    from core.rl.learning import Lockstep, Watch, logger_of, make_learner, resume
-
     names = ["algorithm", "task", "variation", "environments", "candidates", "budget", "reward", "discount"]
     names += ["rate", "rollout", "seed"]
     settings = {name: getattr(args, name) for name in names}
@@ -85,24 +133,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             data_folder=args.data_folder,
         )
 
-    held = [environment() for _ in range(args.evaluations)]
+    seeds = range(EVALUATION_SEED, EVALUATION_SEED + args.evaluations)
     check_writable(args.out)
     environment().reset(seed=0)  # what cannot be made is said before a file is written
-    learner = make_learner(
-        Lockstep([environment] * args.environments),
-        args.seed,
-        rate=args.rate,
-        discount=args.discount,
-        rollout=args.rollout,
-    )
     args.out.mkdir(parents=True, exist_ok=True)
-    resume(learner, args.out, settings)
-    learner.set_logger(logger_of(args.out))
-    seeds = range(EVALUATION_SEED, EVALUATION_SEED + args.evaluations)
-    watch = Watch(args.out, settings, SCORES, held, seeds, args.steps, args.every)
-    left = args.steps - learner.num_timesteps
-    if left > 0:
-        learner.learn(left, callback=watch, reset_num_timesteps=False)
+    evaluation = Evaluation(args.out / "evaluations.csv", [environment() for _ in seeds], seeds)
+    if args.algorithm == "ppo":
+        by_ppo(args, settings, environment, evaluation)
+    else:
+        by_imitation(args, settings, environment, evaluation)
     print((args.out / "evaluations.csv").read_text(), end="")
     print(f"policy: {args.out / 'policy.pt'}")
     return 0

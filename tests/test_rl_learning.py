@@ -12,8 +12,8 @@ import torch
 
 from core.rl import scorer as scorers
 from core.rl.candidates import VALIDATION, CandidateEnv
+from core.rl.evaluation import areas, best_of, random_of
 from core.rl.features import RUN, SCORES, names_of
-from core.rl.lockstep import areas, best_of, random_of
 from core.runs import checkpoint
 from tests.builders import refused
 

@@ -14,8 +14,8 @@ import evaluate
 from agents import AGENTS
 from core import CORRECTED, Experiment, Seeds, UserError
 from core.rl.candidates import CandidateEnv
+from core.rl.evaluation import best_of
 from core.rl.features import RUN, SCORES, names_of
-from core.rl.lockstep import best_of
 from core.rl.scorer import Policy, Scorer, load_policy, masked_mean, save_policy
 from core.runs.settings import read_meta
 from tests.builders import make_state, quick, refused

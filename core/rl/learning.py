@@ -6,13 +6,11 @@ sb3-contrib have it, with the mask of Huang & Ontanon, 2020, arXiv 2006.14171.
 Shapes: B observations, C candidates, m and k numbers of a candidate and of the run, q points of a batch.
 """
 
-import csv
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
@@ -22,14 +20,13 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from torch import Tensor, nn
 
-from ..errors import UserError
-from ..files import write_file
 from ..runs import checkpoint
 from ..util import tqdm
 from .candidates import CandidateEnv
+from .evaluation import Evaluation
 from .features import RUN
-from .lockstep import areas, best_of, random_of, together
-from .scorer import Policy, Scorer, masked_mean, save_policy
+from .lockstep import together
+from .scorer import Policy, Scorer, check_settings, masked_mean, save_policy
 
 __all__ = ["Lockstep", "Watch", "make_learner", "resume", "scorer_of"]
 
@@ -41,12 +38,10 @@ WIDTH = 64
 class Lockstep(DummyVecEnv):
     """S environments in one process: the models of all are trained as one stack."""
 
-    envs: list[CandidateEnv]
+    envs: list[CandidateEnv]  # type: ignore[assignment]
 
     def reset(self) -> Any:
-        begun = together(
-            [env.resetting(seed) for env, seed in zip(self.envs, self._seeds, strict=True)]  # type: ignore[arg-type]
-        )
+        begun = together([env.resetting(seed) for env, seed in zip(self.envs, self._seeds, strict=True)])
         for i, (seen, self.reset_infos[i]) in enumerate(begun):
             self._save_obs(i, seen)
         self._reset_seeds()
@@ -174,10 +169,7 @@ def resume(learner: MaskablePPO, folder: Path, settings: dict[str, Any]) -> None
     found = checkpoint.read(folder / checkpoint.FILE, ("settings", "steps", "weights", "optimizer"))
     if found is None:
         return
-    for name, value in settings.items():
-        if found["settings"].get(name) != value:
-            was = found["settings"].get(name)
-            raise UserError(f"{folder} was begun with {name} {was}, not {value}; take another folder")
+    check_settings(folder, found["settings"], settings)
     learner.policy.load_state_dict(found["weights"])
     learner.policy.optimizer.load_state_dict(found["optimizer"])
     learner.num_timesteps = found["steps"]
@@ -192,14 +184,12 @@ def logger_of(folder: Path) -> Logger:
 class Watch(BaseCallback):
     """Progress, checkpoints, and evaluations beside random.
 
-    The folder gets `checkpoint.pt`, `policy.pt` (the last one), and `evaluations.csv`: mean area under the
-    curve of policy and random on the same tasks, and the mean and standard error of the difference.
+    The folder gets `checkpoint.pt` and `policy.pt`, the last one.
 
     Args:
         folder: exists.
         settings: of the training; kept with checkpoint and policy.
         scores: the agents whose scores the policy sees.
-        envs, seeds: to evaluate on.
         steps: in all.
         every: steps between two evaluations; a checkpoint is written before each update.
     """
@@ -209,15 +199,13 @@ class Watch(BaseCallback):
         folder: Path,
         settings: dict[str, Any],
         scores: Sequence[str],
-        envs: Sequence[CandidateEnv],
-        seeds: Sequence[int],
+        evaluation: Evaluation,
         steps: int,
         every: int,
     ) -> None:
         super().__init__()
         self.folder, self.settings, self.scores = folder, settings, tuple(scores)
-        self.envs, self.seeds, self.steps, self.every = envs, seeds, steps, every
-        self._random: np.ndarray | None = None
+        self.evaluation, self.steps, self.every = evaluation, steps, every
 
     def _on_training_start(self) -> None:
         self._next = self.num_timesteps + self.every
@@ -251,34 +239,12 @@ class Watch(BaseCallback):
             },
         )
         trained = self.settings | {"steps": self.num_timesteps}
-        save_policy(self.folder / "policy.pt", Policy(self._scorer, self.scores, trained))
-
-    @property
-    def _scorer(self) -> Scorer:
-        return scorer_of(self.model)  # type: ignore[arg-type]
+        scorer = scorer_of(self.model)  # type: ignore[arg-type]
+        save_policy(self.folder / "policy.pt", Policy(scorer, self.scores, trained))
 
     def evaluate(self) -> None:
         """Plays the evaluation's tasks, and notes how the policy did."""
-        if self._random is None:
-            self._random = areas(self.envs, self.seeds, random_of(np.random.default_rng(0)))
-        own = areas(self.envs, self.seeds, best_of(self._scorer))
-        difference = own - self._random
-        error = difference.std(ddof=1) / len(own) ** 0.5
-        row = (self.num_timesteps, own.mean(), self._random.mean(), difference.mean(), error)
-        self._note(row)
-        for name, value in zip(("policy", "random", "difference", "standard_error"), row[1:], strict=True):
-            self.logger.record(f"evaluation/{name}", float(value))
-        self._bar.set_postfix({"policy": f"{row[1]:.4f}", "random": f"{row[2]:.4f}"})
-
-    def _note(self, row: Sequence[float]) -> None:
-        path = self.folder / "evaluations.csv"
-        rows: list[list[Any]] = []
-        if path.exists():
-            rows = [one for one in csv.reader(path.read_text().splitlines()) if one][1:]
-        rows = [one for one in rows if int(one[0]) < row[0]] + [[f"{value:.6g}" for value in row]]
-
-        def write(beside: Path) -> None:
-            with beside.open("w", newline="") as file:
-                csv.writer(file).writerows([("steps", "policy", "random", "difference", "error"), *rows])
-
-        write_file(path, write)
+        self.evaluation.note(self.num_timesteps, scorer_of(self.model))  # type: ignore[arg-type]
+        for name, value in self.evaluation.row.items():
+            self.logger.record(f"evaluation/{name}", value)
+        self._bar.set_postfix({name: f"{value:.4f}" for name, value in self.evaluation.row.items()})

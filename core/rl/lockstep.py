@@ -1,21 +1,13 @@
-"""Environments whose models are trained as one stack, and what a choice of candidates is worth in them."""
+"""Environments whose models are trained as one stack."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, TypeVar
-
-import numpy as np
-import torch
+from collections.abc import Sequence
+from typing import TypeVar
 
 from ..training.lockstep import Fitting, side_by_side
-from .candidates import CandidateEnv, Observation
-from .features import RUN
-from .scorer import Scorer
 
-__all__ = ["Choose", "areas", "best_of", "random_of", "together"]
+__all__ = ["together"]
 
 T = TypeVar("T")
-#: A position among the candidates of an observation.
-Choose: TypeAlias = Callable[[Observation], int]
 
 
 def together(fittings: Sequence[Fitting[T]]) -> list[T]:
@@ -30,38 +22,3 @@ def together(fittings: Sequence[Fitting[T]]) -> list[T]:
             raise result
         results[i] = result
     return [results[i] for i in range(len(fittings))]
-
-
-def best_of(scorer: Scorer) -> Choose:
-    """Always the candidate of highest score."""
-
-    @torch.no_grad()
-    def choose(seen: Observation) -> int:
-        candidates, context, mask = (torch.from_numpy(seen[name])[None] for name in sorted(seen))
-        scores = scorer(candidates, context[:, : len(RUN)], mask)
-        return int(torch.where(mask > 0, scores, -torch.inf).argmax())
-
-    return choose
-
-
-def random_of(rng: np.random.Generator) -> Choose:
-    """Any of the candidates."""
-    return lambda seen: int(rng.integers(int(seen["mask"].sum())))
-
-
-def areas(envs: Sequence[CandidateEnv], seeds: Sequence[int], choose: Choose) -> np.ndarray:
-    """Of an episode from each seed [S]: the mean over its rounds of the test MAE, divided by the first.
-
-    Only for a query size of 1.
-    """
-
-    def played(env: CandidateEnv, seed: int) -> Fitting[float]:
-        seen, info = yield from env.resetting(seed)
-        curve, done = [info["mae"]], False
-        while not done:
-            seen, _, done, _, info = yield from env.stepping(choose(seen))
-            curve.append(info["mae"])
-        return float(np.mean(curve[1:]) / curve[0])
-
-    results: list[Any] = together([played(env, seed) for env, seed in zip(envs, seeds, strict=True)])
-    return np.array(results)

@@ -5,6 +5,7 @@ Shapes: B observations, C candidates, m and k numbers of a candidate and of the 
 
 import io
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..errors import UserError
 from ..files import write_file
 from .features import RUN, names_of
 
-__all__ = ["Policy", "Scorer", "load_policy", "masked_mean", "save_policy"]
+__all__ = ["Policy", "Scorer", "check_settings", "load_policy", "masked_mean", "save_policy"]
 
 _VERSION = 1
 _KEYS = {"version", "scores", "run", "width", "trained", "weights"}
@@ -111,3 +112,12 @@ def load_policy(path: Path) -> Policy:
     if not all(tensor.isfinite().all() for tensor in scorer.parameters()):
         raise UserError(f"{path} is a damaged policy: its weights are not finite")
     return Policy(scorer.float().requires_grad_(False), scores, content["trained"])
+
+
+def check_settings(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raises a UserError if what lies in a folder was begun with other settings."""
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise UserError(
+                f"{folder} was begun with {name} {found.get(name)}, not {value}; take another folder"
+            )

@@ -1,6 +1,6 @@
 """Steps a second of the environment of reinforcement learning: alone, in two processes, and side by side.
 
-    python benchmarks/environments.py --out environments.csv
+    python benchmarks/environments.py
 
 Random actions on the synthetic tasks that learn_policy.py learns on. `alone`: one environment. `async 2`: an
 AsyncVectorEnv of two processes. `lockstep S`: S environments of one process, their models one stack.
@@ -8,16 +8,14 @@ AsyncVectorEnv of two processes. `lockstep S`: S environments of one process, th
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 
 import gymnasium as gym
 import numpy as np
-import pandas as pd
+from measure import digits, make_parser, write_table
 
 import core.rl  # noqa: F401, registers the environments
-from core.cli import ArgumentParser, at_least, run_script, set_threads
-from core.files import write_file
+from core.cli import at_least, run_script, set_threads
 from core.rl.candidates import CandidateEnv
 from core.rl.lockstep import together
 
@@ -54,36 +52,32 @@ def lockstep(count: int) -> tuple[Callable[[np.ndarray], object], int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = ArgumentParser(prog="environments.py", description=__doc__)
-    parser.add("steps", 160, "steps of a measurement", type=at_least(1))
-    parser.add("repeats", 5, "measurements of each, in turn", type=at_least(1))
-    parser.add("out", None, "the table", type=Path, required=True)
+    parser = make_parser(__doc__, "environments.csv")
+    parser.add("steps", 96, "steps of a measurement", type=at_least(1))
     args = parser.parse_args(arguments)
     set_threads(1)
-    made = {
-        "alone": alone(),
-        "async 2": processes(2),
-        "lockstep 4": lockstep(4),
-        "lockstep 16": lockstep(16),
-        "lockstep 32": lockstep(32),
-    }
+    made = {"alone": alone(), "async 2": processes(2)}
+    made |= {f"lockstep {count}": lockstep(count) for count in (4, 16, 32)}
     rng = np.random.default_rng(1)
-    rates: dict[str, list[float]] = {name: [] for name in made}
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in made}
     for _ in range(args.repeats):
         for name, (step, count) in made.items():
             rounds = max(1, args.steps // count)
-            started = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             for _ in range(rounds):
                 step(rng.integers(CANDIDATES, size=count))
-            rates[name].append(rounds * count / (time.perf_counter() - started))
-    table = pd.DataFrame(
-        [
-            {"environments": name, "median": statistics.median(of), "lowest": min(of), "highest": max(of)}
-            for name, of in rates.items()
-        ]
-    ).round(1)
-    print(table.to_string(index=False))
-    write_file(args.out, lambda beside: table.to_csv(beside, index=False))
+            steps = rounds * count
+            rates[name].append((steps / (time.perf_counter() - wall), steps / (time.process_time() - cpu)))
+
+    def measured(name: str) -> Iterator[Sequence[object]]:
+        a_second, a_cpu_second = zip(*rates[name], strict=True)
+        per_cpu = (
+            "" if name.startswith("async") else digits(statistics.median(a_cpu_second))
+        )  # others' is not seen
+        yield name, *map(digits, (statistics.median(a_second), min(a_second), max(a_second))), per_cpu
+
+    columns = ("environments", "steps_a_second", "lowest", "highest", "steps_a_cpu_second")
+    write_table(args.out, columns, [(name,) for name in made], measured)
     return 0
 
 

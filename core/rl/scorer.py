@@ -33,7 +33,7 @@ class Scorer(nn.Module):
     """Scores each candidate by its own numbers, the run's, and the mean over all candidates.
 
     Candidates in another order get their scores in that order, and there may be any number of them
-    (Zaheer et al., *Deep Sets*, 2017, arXiv 1703.06114, equation 4 and section 3).
+    (Zaheer et al., *Deep Sets*, 2017, arXiv 1703.06114).
 
     Args:
         m, k: numbers of a candidate, and of the run.

@@ -57,6 +57,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add(
         "budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1)
     )
+    parser.add("policy", None, "the file that agent 'learned' follows, instead of its own", type=Path)
     parser.add_argument("--list", action="store_true", help="list agents and datasets, and exit")
     args = parser.parse_args(arguments)
     if not args.list and not (args.agent and args.dataset):
@@ -84,6 +85,7 @@ def make_experiment(args: argparse.Namespace) -> core.Experiment:
         query_size=args.query_size,
         budget=args.budget,
         agent_seed=args.agent_seed,
+        policy=args.policy,
         **experiment_options(args),
     )
 

@@ -4,6 +4,7 @@ import json
 import types
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -85,6 +86,8 @@ class Agent:
     candidates: ClassVar[int] = 10_000
     #: The model's dropout rate is raised to this, for training too; None leaves it.
     dropout: ClassVar[float | None] = None
+    #: File of the learned policy that it follows unless another is named; None for one that follows none.
+    policy: ClassVar[Path | None] = None
     #: Densities that it can score.
     density: ClassVar[type[Density]] = Density
     #: Variations whose models have such densities.

@@ -7,6 +7,7 @@ experiment.run(range(1, 4))
 curves = core.load_results("runs").curves
 """
 
+import hashlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -51,11 +52,12 @@ class Experiment(Repeated):
         agent_seed, pool_seed, model_seed: see `Seeds`.
         target, seed_set: of a table, as of `core.data.own.find_dataset`.
         skip_data_check: go on with a table that is not the published one.
+        policy: file of the policy of an agent that follows one; None for the agent's own.
         data_folder: where dataset files lie, or are downloaded to.
 
     Raises:
-        UserError: an unknown name, a table that cannot be used, an agent that does not score the
-            variation's model, or a query size above the budget.
+        UserError: an unknown name, a table or a policy that cannot be used, an agent that does not score
+            the variation's model, or a query size above the budget.
 
     Example:
         >>> Experiment("diabetes", "bald_point", query_size=10).folder("runs").as_posix()
@@ -74,6 +76,7 @@ class Experiment(Repeated):
     target: str | None = None
     seed_set: int | None = None
     skip_data_check: bool = False
+    policy: Path | None = None
     data_folder: Path = field(default=Path("../datasets"), compare=False)
 
     def __post_init__(self) -> None:
@@ -86,14 +89,20 @@ class Experiment(Repeated):
             raise UserError(
                 f"{dataset}: a query size of {self.query_size} is more than the budget of {budget} points"
             )
+        policy = self.policy or AGENTS[agent].policy
+        if policy is not None and AGENTS[agent].policy is None:
+            raise UserError(f"agent '{agent}' follows no policy")
         folder = Path(self.data_folder)
         for name, value in (
+            ("policy", policy and Path(policy).resolve()),
             ("dataset", dataset),
             ("agent", agent),
             ("budget", budget),
             ("data_folder", folder),
         ):
             object.__setattr__(self, name, value)
+        if policy is not None:
+            self.make_agent()  # a policy that cannot be read is refused here
 
     def __str__(self) -> str:
         return f"{self.dataset_name} {self.query_size} {self.agent} {self.variation} {self.protocol}"
@@ -114,7 +123,8 @@ class Experiment(Repeated):
 
     def make_agent(self, run_id: int = 1) -> Agent:
         """The agent of a run."""
-        return AGENTS[self.agent](self.query_size, self.seeds(run_id), PROTOCOLS[self.protocol])
+        follows = {} if self.policy is None else {"policy": self.policy}
+        return AGENTS[self.agent](self.query_size, self.seeds(run_id), PROTOCOLS[self.protocol], **follows)
 
     def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> Environment:
         dataset, protocol = self.make_dataset(run_id), PROTOCOLS[self.protocol]
@@ -133,4 +143,6 @@ class Experiment(Repeated):
         asked = {"dataset": self.dataset_name} | asked
         config = {"config": load_config(self.dataset_name, self.variation)[1].name, **asdict(self.config)}
         code = code_digest(AGENTS[self.agent.partition("+")[0]])  # a suffix's code is core's
+        if self.policy is not None:
+            asked["policy"] = hashlib.sha256(self.policy.read_bytes()).hexdigest()
         return asked | {"agent_code": code} | self._of_data() | config

@@ -34,7 +34,7 @@ NO_RANDOMNESS = {
     "bait",
 }
 #: Agents of the field that look at the passes.
-COMMITTEES = {"lcmd_pred", "batchbald", "epig", "paide", "paide_bhatt", "qbc"}
+COMMITTEES = {"lcmd_pred", "batchbald", "epig", "paide", "paide_bhatt", "qbc", "learned"}
 # Those that draw masks and nothing else: with an ensemble they draw nothing.
 MASKS_ONLY = KL_DUALS | {"balsa_kl_grid", "balsa_kl_grid_norm", "balsa_kl_pairs", "balsa_kl_diff"}
 MASKS_ONLY |= {"balsa_entropy", "bald_dist_entropy"} | COMMITTEES  # all of a small pool are epig's targets
@@ -80,6 +80,7 @@ FOLDERS = {
     "paide": "PaiDE",
     "paide_bhatt": "PaiDE_Bhatt",
     "qbc": "QBC",
+    "learned": "Learned",
 }
 #: One of each kind; tests/test_stochastic.py has what they choose.
 STOCHASTIC = ("balsa_kl_pairs+power", "coreset+softmax", "epig+softrank", "gauss_std+power")

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What the tests below need of this folder, beside its scripts; never runs or data that lie in it.
-PARTS = ("core", "agents", "datasets", "configs", "docs", "tests", "CONTRIBUTING.md", "README.md")
+PARTS = ("core", "agents", "datasets", "configs", "docs", "policies", "tests", "CONTRIBUTING.md", "README.md")
 SCRIPTS = ("*.py", "*.toml", "*.ipynb")
 
 #: Of each file the tests that look at the registries, or draw them; without the slow ones.

@@ -19,6 +19,7 @@ FLOORS = (
     ("environment",),
     ("upper_bound", "oracle"),
     ("runs", "cli"),
+    ("rl",),
     ("repeated",),
     ("experiment", "bounds", "suggestion", "report"),
     ("sweep",),

@@ -1,0 +1,226 @@
+"""Active learning as a Markov decision process with spaces: choose among a few candidates of the pool.
+
+Shapes: C candidates, m and k numbers of a candidate and of the run, q points of a batch, d features.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from ..data.own import find_dataset
+from ..dataset import Dataset
+from ..environment import Environment
+from ..errors import UserError
+from ..models.variations import VARIATIONS, load_config
+from ..protocol import PROTOCOLS
+from ..seeds import Seeds
+from ..training.lockstep import Fitting, Standalone, alone
+from .features import LIMIT, RUN, SCORES, Features, names_of, with_scores
+from .tasks import TASKS
+
+__all__ = ["REWARDS", "VALIDATION", "CandidateEnv"]
+
+#: What a reward can be the fall of.
+REWARDS = ("validation_mae", "validation_nll", "mae", "nll")
+#: Names of the numbers behind those of `features.RUN` in a context: what no agent sees, but a critic may.
+VALIDATION = ("validation_nll", "last_change", "change_before")
+
+Observation: TypeAlias = dict[str, np.ndarray]
+Beginning: TypeAlias = tuple[Observation, dict[str, Any]]
+Outcome: TypeAlias = tuple[Observation, float, bool, bool, dict[str, Any]]
+
+
+class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any]):
+    """A run of the benchmark in which each step offers C candidates, drawn from the pool.
+
+    Observations are finite float32 arrays: `candidates` [C, m] (`core.rl.features`), `context` [k] (`RUN`,
+    then `VALIDATION`) and `mask` [C], 1 where there is a candidate. An action is a position among them, or
+    q positions: `Discrete(C)` or `MultiDiscrete([C] * q)`. One without a candidate, or named twice, stands
+    for the next free one, cyclically. The reward is the fall of an error divided by the first error (of an
+    NLL its size, at least 0.1). Rewards sum to the error saved in the whole run; with a discount below 1 an
+    early fall is worth more.
+
+    `info` holds `added`, the metrics of `core.metrics.METRICS`, and `action_mask`: what
+    `action_space.sample(mask=...)` takes. No timings: equal seeds give equal infos.
+
+    Args:
+        dataset: a name in `DATASETS` or `TASKS`, the path of a table, or `openml:<id>`.
+        variation, protocol: as of `Experiment`.
+        query_size: points q of a step.
+        candidates: C.
+        reward: one of `REWARDS`; those without `validation` are of the test set.
+        budget: points to add; the dataset's own if None.
+        run_id: of the run that is played until a seed is given.
+        anew: each episode is another run, drawn from `np_random`, whatever the seed.
+        scores: the agents whose scores are among the candidates' numbers; these may raise the dropout rate.
+        config: keys of the configuration that are to differ.
+        target, seed_set, data_folder: as of `Experiment`.
+
+    Raises:
+        UserError: an unknown name, or a size that does not fit.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012, as Gymnasium declares it
+
+    def __init__(
+        self,
+        dataset: str,
+        variation: str = "nf",
+        protocol: str = "corrected",
+        *,
+        query_size: int = 1,
+        candidates: int = 32,
+        reward: str = "validation_mae",
+        budget: int | None = None,
+        run_id: int = 1,
+        anew: bool = False,
+        scores: Sequence[str] = SCORES,
+        config: Mapping[str, Any] | None = None,
+        target: str | None = None,
+        seed_set: int | None = None,
+        data_folder: str | Path = "../datasets",
+    ) -> None:
+        for name, value, known in (
+            ("variation", variation, VARIATIONS),
+            ("protocol", protocol, PROTOCOLS),
+            ("reward", reward, REWARDS),
+        ):
+            if value not in known:
+                raise UserError(f"unknown {name} '{value}'; one of {', '.join(known)}")
+        if not 1 <= query_size <= candidates:
+            raise UserError(f"of {candidates} candidates no {query_size} can be chosen")
+        self._make = TASKS.get(dataset) or find_dataset(dataset, target, seed_set, Path(data_folder))
+        own = replace(load_config(dataset, variation)[0], **(config or {}))
+        self.config = with_scores(own, scores)
+        self.protocol = PROTOCOLS[protocol]
+        self.query_size, self.candidates, self.reward = query_size, candidates, reward
+        self.budget, self.anew, self.scores = budget, anew, tuple(scores)
+        self._run_id = run_id
+        self._data_folder = data_folder
+
+        def box(*shape: int) -> gym.spaces.Box:
+            return gym.spaces.Box(-LIMIT, LIMIT, shape, np.float32)
+
+        self.observation_space: gym.Space[Any] = gym.spaces.Dict(
+            {
+                "candidates": box(candidates, len(names_of(scores))),
+                "context": box(len(RUN) + len(VALIDATION)),
+                "mask": gym.spaces.Box(0, 1, (candidates,), np.float32),
+            }
+        )
+        if query_size == 1:
+            self.action_space: gym.Space[Any] = gym.spaces.Discrete(candidates)
+        else:
+            self.action_space = gym.spaces.MultiDiscrete([candidates] * query_size)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Beginning:
+        """Begins a run.
+
+        Args:
+            seed: begins the run of that id, with its split, seed set and initial weights, and seeds the draws
+                of candidates; None plays the run again, with other candidates. (Under `anew`, see there.)
+            options: not used.
+        """
+        return alone(self.resetting(seed))
+
+    def resetting(self, seed: int | None = None) -> Fitting[Beginning]:
+        """`reset`, for environments side by side."""
+        gym.Env.reset(self, seed=seed)
+        if self.anew:  # far from the ids that a benchmark has
+            self._run_id = int(self.np_random.integers(2**32, 2**62))
+        elif seed is not None:
+            self._run_id = seed
+        seeds = Seeds(self._run_id)
+        self.env = Environment(self._dataset(seeds), self.config, self.protocol, budget=self.budget)
+        self._features = Features(self.scores, seeds, self.protocol)
+        self._generator = seeds.torch("agent")
+        _, info = yield from self.env.resetting()
+        self._validation_nll = [info["validation_nll"]] * 3
+        self._error = self._measured(info)
+        self._scale = abs(self._error)
+        if self.reward.endswith("nll"):
+            self._scale = max(self._scale, 0.1)
+        return self._observation(), self._info(info)
+
+    def stepping(self, action: Any) -> Fitting[Outcome]:
+        """`step`, for environments side by side.
+
+        Args:
+            action: a position among the candidates, or q of them.
+
+        Returns:
+            observation, reward, terminated, truncated (False), info.
+
+        Raises:
+            ValueError: a position is none of 0 to C - 1.
+        """
+        positions = np.atleast_1d(np.asarray(action, dtype=np.int64))
+        if positions.min() < 0 or positions.max() >= self.candidates:
+            raise ValueError(f"a candidate is one of 0 to {self.candidates - 1}, got {action}")
+        left = self.env.budget - self.env.added
+        chosen = repaired(positions[:left], len(self._rows))
+        _, _, terminated, _, info = yield from self.env.stepping(self._rows[chosen])
+        self._validation_nll.append(info["validation_nll"])
+        before, self._error = self._error, self._measured(info)
+        reward = float((before - self._error) / self._scale)
+        return self._observation(), reward, terminated, False, self._info(info)
+
+    def action_masks(self) -> np.ndarray:
+        """Which positions hold a candidate, bool [C], or [q C] for batches; sb3-contrib asks for it."""
+        mask = np.arange(self.candidates) < len(self._rows)
+        return np.tile(mask, self.query_size)
+
+    def _dataset(self, seeds: Seeds) -> Dataset:
+        return self._make(self._data_folder, seeds)
+
+    def _measured(self, info: Mapping[str, Any]) -> float:
+        """The error that the reward goes by."""
+        if self.reward != "validation_mae":
+            return float(info[self.reward])
+        x, y = self.env.learner.validation
+        # The same samples each time, so that a fall is not one of luck.
+        generator = self.env.seeds.torch("evaluation", x.device)
+        return float((self.env.learner.predictor.predict(x, generator) - y).abs().mean())
+
+    def _observation(self) -> Observation:
+        """Draws the candidates, and what is seen of them; an empty pool leaves none."""
+        state = self.env.state
+        pool = len(state.x_unlabeled)
+        self._rows = self.np_random.choice(pool, min(self.candidates, pool), replace=False)
+        seen = {name: np.zeros(space.shape, np.float32) for name, space in self._spaces()}
+        if pool:
+            rows = torch.from_numpy(self._rows)
+            of_candidates = self._features.of_candidates(state, state.x_unlabeled[rows], self._generator)
+            seen["candidates"][: len(rows)] = of_candidates.numpy()
+        seen["mask"][: len(self._rows)] = 1
+        last = np.array(self._validation_nll[-3:])
+        validation = np.nan_to_num([last[2], last[2] - last[1], last[1] - last[0]])
+        context = np.concatenate([self._features.of_run(state).numpy(), validation])
+        seen["context"][:] = context.clip(-LIMIT, LIMIT)
+        return seen
+
+    def _spaces(self) -> Any:
+        assert isinstance(self.observation_space, gym.spaces.Dict)
+        return self.observation_space.spaces.items()
+
+    def _info(self, info: dict[str, Any]) -> dict[str, Any]:
+        mask = self.action_masks().astype(np.int8)
+        parts = tuple(np.split(mask, self.query_size))
+        kept = {name: value for name, value in info.items() if name not in ("seconds", "pit")}
+        return kept | {"action_mask": parts[0] if self.query_size == 1 else parts}
+
+
+def repaired(positions: np.ndarray, count: int) -> np.ndarray:
+    """Distinct positions below `count`, as many as there can be: each the next free one, cyclically."""
+    taken: list[int] = []
+    for position in positions[:count].tolist():
+        position %= count
+        while position in taken:
+            position = (position + 1) % count
+        taken.append(position)
+    return np.array(taken, dtype=np.int64)

@@ -1,0 +1,97 @@
+"""What a policy is worth: beside a random choice, on the same tasks."""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from ..files import write_file
+from ..training.lockstep import Fitting
+from .candidates import CandidateEnv, Observation
+from .features import RUN
+from .lockstep import together
+from .scorer import Scorer
+
+__all__ = ["Choose", "Evaluation", "areas", "best_of", "random_of"]
+
+#: A position among the candidates of an observation.
+Choose: TypeAlias = Callable[[Observation], int]
+
+
+def best_of(scorer: Scorer) -> Choose:
+    """Always the candidate of highest score."""
+
+    @torch.no_grad()
+    def choose(seen: Observation) -> int:
+        candidates, context, mask = (torch.from_numpy(seen[name])[None] for name in sorted(seen))
+        scores = scorer(candidates, context[:, : len(RUN)], mask)
+        return int(torch.where(mask > 0, scores, -torch.inf).argmax())
+
+    return choose
+
+
+def random_of(rng: np.random.Generator) -> Choose:
+    """Any of the candidates."""
+    return lambda seen: int(rng.integers(int(seen["mask"].sum())))
+
+
+def areas(envs: Sequence[CandidateEnv], seeds: Sequence[int], choose: Choose) -> np.ndarray:
+    """Of an episode from each seed [S]: the mean over its rounds of the test MAE, divided by the first.
+
+    Only for a query size of 1.
+    """
+
+    def played(env: CandidateEnv, seed: int) -> Fitting[float]:
+        seen, info = yield from env.resetting(seed)
+        curve, done = [info["mae"]], False
+        while not done:
+            seen, _, done, _, info = yield from env.stepping(choose(seen))
+            curve.append(info["mae"])
+        return float(np.mean(curve[1:]) / curve[0])
+
+    results: list[Any] = together([played(env, seed) for env, seed in zip(envs, seeds, strict=True)])
+    return np.array(results)
+
+
+class Evaluation:
+    """Plays the same tasks again and again, and keeps a table of how a policy did.
+
+    Args:
+        path: of the table: steps, the mean area under the curve (`areas`) of policy and random, and mean and
+            standard error of the difference over the tasks.
+        envs, seeds: a task each.
+
+    Attributes:
+        row: the last row of the table, without the steps.
+    """
+
+    COLUMNS = ("policy", "random", "difference", "error")
+
+    def __init__(self, path: Path, envs: Sequence[CandidateEnv], seeds: Sequence[int]) -> None:
+        self.path, self.envs, self.seeds = path, envs, seeds
+        self.row: dict[str, float] = {}
+        self._random: np.ndarray | None = None
+
+    def note(self, steps: int, scorer: Scorer) -> None:
+        """Evaluates a scorer that has been trained for so many steps."""
+        if self._random is None:
+            self._random = areas(self.envs, self.seeds, random_of(np.random.default_rng(0)))
+        own = areas(self.envs, self.seeds, best_of(scorer))
+        difference = own - self._random
+        error = difference.std(ddof=1) / len(own) ** 0.5
+        values = (own.mean(), self._random.mean(), difference.mean(), error)
+        self.row = {name: float(value) for name, value in zip(self.COLUMNS, values, strict=True)}
+        rows: list[list[Any]] = []
+        if self.path.exists():
+            rows = list(csv.reader(self.path.read_text().splitlines()))[1:]
+        rows = [row for row in rows if int(row[0]) < steps]
+        rows.append([steps, *(f"{value:.6g}" for value in self.row.values())])
+
+        def write(beside: Path) -> None:
+            with beside.open("w", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([("steps", *self.COLUMNS), *rows])
+
+        write_file(self.path, write)

@@ -1,0 +1,95 @@
+"""Short synthetic regression tasks to learn a policy on; each run id is a task of its own.
+
+They are datasets as the benchmark's are, but not among them: nothing is to be compared on them.
+
+Shapes: n rows, d features.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from ..dataset import Dataset
+
+__all__ = ["TASKS", "Friedman", "Mixture", "Network", "Synthetic"]
+
+ROWS = 500
+
+
+class Task(Dataset):
+    """320 rows of train part, 80 of validation, 100 of test; 20 labels at first, 40 to add."""
+
+    folder: ClassVar[str]
+    seed_set = 20
+    budget = 40
+
+
+class Friedman(Task):
+    """Friedman #1 with weights drawn for the task (*Multivariate Adaptive Regression Splines*, 1991, eq. 61).
+
+    y = 10 w1 sin(pi x1 x2) + 20 w2 (x3 - 1/2)^2 + 10 w3 x4 + 5 w4 x5 + N(0, 1), w uniform in [0, 2].
+    """
+
+    folder = "SyntheticFriedman"
+
+    def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        x, weights = _inputs(rng, 5), rng.uniform(0, 2, 4)
+        parts = (10 * np.sin(np.pi * x[:, 0] * x[:, 1]), 20 * (x[:, 2] - 0.5) ** 2, 10 * x[:, 3], 5 * x[:, 4])
+        return x, sum(w * part for w, part in zip(weights, parts, strict=True)) + rng.normal(size=ROWS)
+
+
+class Network(Task):
+    """What a random network of one hidden layer says, with noise of a random part of the inputs' range.
+
+    64 tanh units with weights N(0, 4); the noise is a tenth of the signal's standard deviation, and three
+    times that where the first input is above a random level.
+    """
+
+    folder = "SyntheticNetwork"
+
+    def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        x = _inputs(rng, 5)
+        hidden = np.tanh((x - 0.5) @ rng.normal(0, 2, (5, 64)) + rng.normal(size=64))
+        signal = hidden @ rng.normal(size=64)
+        noise = np.where(x[:, 0] > rng.uniform(0.3, 1), 0.3, 0.1) * signal.std()
+        return x, signal + noise * rng.normal(size=ROWS)
+
+
+class Mixture(Task):
+    """One input; a mixture of one to three sines of their own frequency, phase and offset."""
+
+    folder = "SyntheticMixture"
+
+    def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        x, count = _inputs(rng, 1), rng.integers(1, 4)
+        frequency, phase, offset = rng.uniform(2, 12, count), rng.uniform(0, 6, count), rng.normal(size=count)
+        mode = rng.integers(0, count, ROWS)
+        y = np.sin(frequency[mode] * x[:, 0] + phase[mode]) + offset[mode]
+        return x, y + rng.normal(0, rng.uniform(0.05, 0.3), ROWS)
+
+
+class Synthetic(Task):
+    """One of the others, drawn anew for each task."""
+
+    folder = "Synthetic"
+
+    def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        kinds = (Friedman, Network, Mixture)
+        return kinds[rng.integers(len(kinds))].rows(self, rng)  # type: ignore[arg-type]
+
+
+def _inputs(rng: np.random.Generator, d: int) -> np.ndarray:
+    """Inputs in [0, 1], [n, d]: uniform, or crowded in places as those of real tables are."""
+    if rng.random() < 0.5:
+        return rng.uniform(size=(ROWS, d))
+    centers, widths = rng.uniform(size=(6, d)), rng.uniform(0.03, 0.3, 6)
+    which = rng.choice(6, ROWS, p=rng.dirichlet(np.ones(6)))
+    return np.clip(rng.normal(centers[which], widths[which, None]), 0, 1)
+
+
+TASKS: dict[str, type[Task]] = {
+    "synthetic": Synthetic,
+    "synthetic_friedman": Friedman,
+    "synthetic_network": Network,
+    "synthetic_mixture": Mixture,
+}

@@ -1,0 +1,292 @@
+"""The benchmark as a Gymnasium environment: its contract, its seeds, its candidates, its rewards."""
+
+import math
+import warnings
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env, data_equivalence
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents import AGENTS
+from core import CORRECTED, Environment, Seeds, UserError
+from core.models.variations import VARIATIONS, load_config
+from core.rl.candidates import REWARDS, CandidateEnv, repaired
+from core.rl.features import LIMIT, RUN, SCORES, Features
+from core.rl.ids import env_id
+from core.rl.tasks import TASKS
+from datasets import DATASETS
+from tests.builders import make_state, no_global_randomness, quick, torch_rng
+
+QUICK: dict[str, Any] = {"first_epochs": 2, "later_epochs": 2}
+SHORT: dict[str, Any] = {"variation": "gauss", "config": QUICK, "candidates": 8, "budget": 6}
+
+
+def make(name: str = "diabetes", **options: Any) -> CandidateEnv:
+    env = gym.make(env_id(name), **SHORT | options).unwrapped
+    assert isinstance(env, CandidateEnv)
+    return env
+
+
+def rollout(env: gym.Env[Any, Any], seed: int, steps: int = 6) -> list[Any]:
+    """Observations, rewards and infos under random actions that the seed says."""
+    rng = np.random.default_rng(seed)
+    seen: list[Any] = [env.reset(seed=seed)]
+    for _ in range(steps):
+        seen.append(env.step(rng.integers(8, size=env.action_space.shape)))
+        if seen[-1][2]:
+            seen.append(env.reset())
+    return seen
+
+
+# --- Gymnasium's contract --------------------------------------------------------------------
+
+
+def test_every_dataset_and_task_is_registered() -> None:
+    ids = {env_id(name) for name in (*DATASETS.classes, *TASKS)}
+    assert {"BalsaBench/Diabetes-v0", "BalsaBench/Pakinsons-v0", "BalsaBench/Synthetic-v0"} <= ids
+    assert ids == {name for name in gym.registry if name.startswith("BalsaBench/")}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("diabetes", {}),
+        ("diabetes", {"variation": "nf", "protocol": "published", "query_size": 3}),
+        ("bimodalsin", {"variation": "ensemble", "reward": "nll"}),
+        *[(name, {}) for name in TASKS],
+    ],
+)
+def test_check_env_has_nothing_to_say(name: str, options: dict[str, Any]) -> None:
+    with warnings.catch_warnings(), no_global_randomness():
+        warnings.simplefilter("error")
+        check_env(make(name, **options))
+
+
+@pytest.mark.parametrize(("name", "size"), [("diabetes", 1), ("diabetes", 2), ("synthetic", 1)])
+def test_rollouts_of_equal_seeds_are_equal(name: str, size: int) -> None:
+    first = rollout(make(name, query_size=size), 3)
+    assert data_equivalence(first, rollout(make(name, query_size=size), 3), exact=True)
+    assert not data_equivalence(first, rollout(make(name, query_size=size), 4), exact=True)
+
+
+def test_four_in_processes_of_their_own() -> None:
+    vector: Any = gym.make_vec(env_id("diabetes"), 4, "async", vector_kwargs={"context": "spawn"}, **SHORT)
+    try:
+        together = [vector.reset(seed=[1, 2, 3, 4])]
+        actions = np.array([[0, 1, 2, 3], [7, 6, 5, 4]])
+        for row in actions:
+            together.append(vector.step(row))
+    finally:
+        vector.close()
+    for i in range(4):
+        env = make()
+        alone: list[Any] = [env.reset(seed=i + 1)] + [env.step(row[i]) for row in actions]
+        for a, b in zip(together, alone, strict=True):
+            assert {name: values[i].tolist() for name, values in a[0].items()} == {
+                name: values.tolist() for name, values in b[0].items()
+            }
+            assert a[-1]["mae"][i] == b[-1]["mae"]
+            assert a[-1]["action_mask"][i].tolist() == [1] * 8
+        assert [step[1][i] for step in together[1:]] == [step[1] for step in alone[1:]]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"reward": "rmse"}, "unknown reward 'rmse'; one of validation_mae"),
+        ({"variation": "tree"}, "unknown variation 'tree'"),
+        ({"protocol": "own"}, "unknown protocol 'own'"),
+        ({"query_size": 9}, "of 8 candidates no 9"),
+        ({"scores": ["greedy"]}, "unknown agent 'greedy'"),
+        ({"dataset": "nowhere"}, "unknown dataset 'nowhere'"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        CandidateEnv(**{"dataset": "diabetes"} | SHORT | options)
+
+
+# --- seeds -----------------------------------------------------------------------------------
+
+
+def test_a_seed_is_a_run_of_the_benchmark() -> None:
+    env = make(scores=("coreset",), config=None)
+    _, info = env.reset(seed=5)
+    plain = Environment(
+        DATASETS["diabetes"]("nowhere", Seeds(5)), load_config("diabetes", "gauss")[0], CORRECTED, budget=6
+    )
+    state, measured = plain.reset()
+    assert info["mae"] == measured["mae"]
+    for action in (3, 1):
+        row = env._rows[action]
+        _, _, _, _, info = env.step(action)
+        state, _, _, _, measured = plain.step([row])
+        assert info["mae"] == measured["mae"]
+    assert torch.equal(env.env.state.x_labeled, state.x_labeled)
+
+
+def test_without_a_seed_the_run_is_played_again_with_other_candidates() -> None:
+    env = make()
+    _, info = env.reset(seed=2)
+    rows = env._rows.tolist()
+    _, again = env.reset()
+    assert again["mae"] == info["mae"]
+    assert env._rows.tolist() != rows
+
+
+def test_a_task_is_drawn_anew_for_each_episode() -> None:
+    env = make("synthetic_friedman")
+    env.reset(seed=2)
+    first = env.env.dataset.x_train
+    env.reset()
+    assert not np.array_equal(first, env.env.dataset.x_train)
+    env.reset(seed=2)
+    assert np.array_equal(first, env.env.dataset.x_train)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_tasks_are_finite_and_differ(name: str) -> None:
+    tasks = [TASKS[name]("nowhere", Seeds(run)) for run in range(12)]
+    assert len({task.digest() for task in tasks}) == 12
+    for task in tasks:
+        assert (len(task.x_train), len(task.x_val), len(task.x_test)) == (320, 80, 100)
+        assert task.y_train.std() > 0.05
+    kinds = {task.x_train.shape[1] for task in tasks}
+    assert kinds == {"synthetic": {1, 5}, "synthetic_mixture": {1}}.get(name, {5})
+
+
+def test_random_actions_do_as_the_agent_random() -> None:
+    """Equal seeds begin alike, and the differences of the curves' ends have no sign of their own."""
+    config = {"first_epochs": 10, "later_epochs": 10}
+    env = make(scores=("coreset",), config=config, budget=20, query_size=5)
+    falls = {"environment": [], "agent": []}  # type: dict[str, list[float]]
+    for seed in range(1, 31):
+        _, info = env.reset(seed=seed)
+        first, done = info["mae"], False
+        while not done:
+            _, _, done, _, info = env.step(env.np_random.integers(8, size=5))
+        falls["environment"].append(first - info["mae"])
+        own = make(scores=("coreset",), config=config, budget=20).config
+        plain = Environment(DATASETS["diabetes"]("nowhere", Seeds(seed)), own, CORRECTED, budget=20)
+        agent = AGENTS["random"](5, Seeds(seed), CORRECTED)
+        state, measured = plain.reset()
+        assert measured["mae"] == first
+        while not plain.finished:
+            state, _, _, _, measured = plain.step(agent.predict(state))
+        falls["agent"].append(first - measured["mae"])
+    difference = np.subtract(falls["environment"], falls["agent"])
+    assert abs(difference.mean()) < 3 * difference.std(ddof=1) / math.sqrt(len(difference))
+    assert 0.5 < np.std(falls["environment"]) / np.std(falls["agent"]) < 2
+
+
+# --- candidates, actions, rewards ------------------------------------------------------------
+
+
+def test_small_pools_leave_positions_without_a_candidate() -> None:
+    env = make(budget=233, candidates=150, query_size=50)
+    seen, info = env.reset(seed=1)
+    assert seen["mask"].sum() == 150
+    for left in (183, 133, 83, 33):
+        seen, _, done, _, info = env.step(np.zeros(50, dtype=int))
+        assert seen["mask"].tolist() == [1.0] * min(left, 150) + [0.0] * (150 - min(left, 150))
+        assert not seen["candidates"][seen["mask"] == 0].any()
+        assert np.array_equal(env.action_masks(), np.tile(seen["mask"] == 1, 50))
+        assert [mask.tolist() for mask in info["action_mask"]] == [seen["mask"].tolist()] * 50
+        assert not done
+    seen, _, done, _, info = env.step(env.action_space.sample(mask=info["action_mask"]))
+    assert done
+    assert info["added"] == 233
+    assert not seen["mask"].any()
+
+
+@given(st.lists(st.integers(0, 11), min_size=1, max_size=8), st.integers(1, 12))
+def test_repair(positions: list[int], count: int) -> None:
+    chosen = repaired(np.array(positions), count).tolist()
+    assert len(chosen) == len(set(chosen)) == min(len(positions), count)
+    assert all(0 <= one < count for one in chosen)
+    if len(set(positions)) == len(positions) and max(positions) < count:
+        assert chosen == positions
+    free = set(range(count))
+    for wanted, got in zip(positions, chosen, strict=False):  # a slow look for the next free one
+        assert got == next((wanted + i) % count for i in range(count) if (wanted + i) % count in free)
+        free.remove(got)
+
+
+def test_positions_out_of_range() -> None:
+    env = make()
+    env.reset(seed=1)
+    for action in (8, -1):
+        with pytest.raises(ValueError, match="a candidate is one of 0 to 7"):
+            env.step(action)
+
+
+@pytest.mark.parametrize("reward", REWARDS)
+def test_rewards_sum_to_the_error_saved(reward: str) -> None:
+    env = make(reward=reward)
+    _, info = env.reset(seed=4)
+    first, total, done = env._error, 0.0, False
+    if reward != "validation_mae":
+        assert first == info[reward]
+    while not done:
+        _, gain, done, _, info = env.step(0)
+        total += gain
+    scale = max(abs(first), 0.1) if reward.endswith("nll") else first
+    assert total == pytest.approx((first - env._error) / scale)
+    assert total != 0
+
+
+def test_context_ends_with_the_validation_nll_and_its_changes() -> None:
+    env = make()
+    seen, info = env.reset(seed=4)
+    nll = [info["validation_nll"]] * 3
+    for _ in range(3):
+        expected = np.clip([nll[-1], nll[-1] - nll[-2], nll[-2] - nll[-3]], -LIMIT, LIMIT)
+        np.testing.assert_allclose(seen["context"][len(RUN) :], expected, rtol=1e-5, atol=1e-6)
+        seen, _, _, _, info = env.step(0)
+        nll.append(info["validation_nll"])
+    assert seen["context"][0] == pytest.approx(3 / 6)
+
+
+# --- features --------------------------------------------------------------------------------
+
+
+@quick
+@given(st.sampled_from(list(VARIATIONS)), st.integers(1, 12))
+def test_features_are_finite_and_go_with_their_candidates(variation: str, pool: int) -> None:
+    state = make_state(variation, CORRECTED, pool=pool)
+    features = Features(("coreset", "nf_entropy"), Seeds(), CORRECTED)  # no randomness
+    found = features.of_candidates(state, state.x_unlabeled, torch_rng())
+    assert found.shape == (pool, len(features.names))
+    assert found.isfinite().all()
+    assert found.abs().max() <= LIMIT
+    order = torch.randperm(pool, generator=torch_rng(1))
+    shuffled = features.of_candidates(state, state.x_unlabeled[order], torch_rng())
+    torch.testing.assert_close(shuffled[:, -3:], found[order][:, -3:], rtol=1e-3, atol=1e-4)
+    run = features.of_run(state)
+    assert run.shape == (len(RUN),)
+    assert run.isfinite().all()
+
+
+def test_features_are_the_ranks_of_the_scores() -> None:
+    state = make_state("gauss", CORRECTED)
+    found = Features(SCORES, Seeds(), CORRECTED).of_candidates(state, state.x_unlabeled, torch_rng(7))
+    generator = torch_rng(7)
+    for column, name in enumerate(SCORES):
+        agent = AGENTS[name](1, Seeds(), CORRECTED)
+        agent.generator = generator
+        scores = agent.score(state, state.x_unlabeled).tolist()
+        expected = [sum(other < score for other in scores) / 11 for score in scores]
+        torch.testing.assert_close(found[:, column], torch.tensor(expected))
+
+
+def test_features_do_not_look_at_the_test_set() -> None:
+    state = make_state("gauss", CORRECTED)
+    other = state._replace(initial_test_acc=math.nan, current_test_acc=math.nan)
+    features = Features(SCORES, Seeds(), CORRECTED)
+    for look in (features.of_run, lambda of: features.of_candidates(of, of.x_unlabeled, torch_rng())):
+        assert torch.equal(look(state), look(other))

@@ -1,0 +1,96 @@
+"""Imitation of the greedy oracle: what is tried out is what steps do, and a scorer learns what helps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import learn_policy
+from core.rl.candidates import VALIDATION, CandidateEnv
+from core.rl.features import RUN, SCORES, names_of
+from core.rl.imitation import Tried, falls, imitate, try_out
+from core.rl.scorer import Policy, Scorer, load_policy
+
+
+def make(candidates: int = 4) -> CandidateEnv:
+    config = {"first_epochs": 3, "later_epochs": 3}
+    return CandidateEnv("synthetic_mixture", "gauss", candidates=candidates, budget=3, config=config)
+
+
+def mae(env: CandidateEnv) -> float:
+    """On the test set, with the samples that `falls` takes."""
+    x, y = env.env.learner.test
+    generator = env.env.seeds.torch("evaluation")
+    return float((env.env.learner.predictor.predict(x, generator) - y).abs().mean())
+
+
+def test_falls_are_those_of_real_steps_and_change_nothing() -> None:
+    env = make()
+    env.reset(seed=5)
+    theta = env.env.learner.predictor.model.theta.clone()
+    found = falls(env)
+    assert torch.equal(env.env.learner.predictor.model.theta, theta)
+    assert env.env.added == 0
+    for action in range(4):
+        plain = make()
+        plain.reset(seed=5)
+        before = mae(plain)
+        plain.step(action)
+        assert found[action] == pytest.approx(before - mae(plain), abs=1e-6)
+
+
+def test_places_without_a_candidate_are_left_out() -> None:
+    env = make(candidates=400)
+    env.reset(seed=5)
+    found = falls(env)
+    assert np.isfinite(found[:300]).all()
+    assert np.isnan(found[300:]).all()
+
+
+def test_episodes_repeat() -> None:
+    first, second = try_out(make(), 1), try_out(make(), 1)
+    assert len(first) == 3
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.fall, other.fall)
+        np.testing.assert_array_equal(one.seen["candidates"], other.seen["candidates"])
+
+
+def test_a_scorer_learns_which_candidates_help() -> None:
+    rng = np.random.default_rng(0)
+    tried = []
+    for _ in range(200):
+        candidates = rng.random((8, len(names_of(SCORES))), dtype=np.float32)
+        mask = np.array([1] * 6 + [0] * 2, dtype=np.float32)
+        fall = np.where(mask > 0, 0.01 * (candidates[:, 1] - candidates[:, 2]) - 5, np.nan)
+        context = rng.random(len(RUN) + len(VALIDATION), dtype=np.float32)
+        tried.append(Tried({"candidates": candidates, "context": context, "mask": mask}, fall))
+    torch.manual_seed(0)
+    scorer = Scorer(len(names_of(SCORES)), len(RUN), 16)
+    errors = imitate(scorer, tried, seed=1)
+    assert errors[0] > 0.8
+    assert errors[-1] < 0.2
+
+
+def test_script_goes_on_with_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = "--algorithm imitation --task synthetic_mixture --budget 3 --candidates 4 --evaluations 2"
+
+    def learn(steps: int, out: str) -> Policy:
+        assert learn_policy.main([*typed.split(), "--steps", str(steps), "--out", str(tmp_path / out)]) == 0
+        return load_policy(tmp_path / out / "policy.pt")
+
+    once, first = learn(6, "once"), learn(3, "twice")
+    assert (once.trained["steps"], first.trained["steps"]) == (6, 3)
+    seeds = []
+
+    def watched(env: CandidateEnv, seed: int) -> list[Tried]:
+        seeds.append(seed)
+        return try_out(env, seed)
+
+    monkeypatch.setattr("core.rl.imitation.try_out", watched)
+    twice = learn(6, "twice")
+    assert seeds == [1001]
+    assert twice.trained == once.trained
+    for name, weights in once.scorer.state_dict().items():
+        assert torch.equal(weights, twice.scorer.state_dict()[name])
+    assert (tmp_path / "twice/evaluations.csv").read_text().count("\n") == 3

@@ -1,0 +1,225 @@
+"""Learning a policy: it learns, environments side by side are those alone, what is broken off goes on."""
+
+import csv
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from core.rl import scorer as scorers
+from core.rl.candidates import VALIDATION, CandidateEnv
+from core.rl.evaluation import areas, best_of, random_of
+from core.rl.features import RUN, SCORES, names_of
+from core.runs import checkpoint
+from tests.builders import refused
+
+pytest.importorskip("sb3_contrib", reason="the extra rl is not installed")
+pytest.importorskip("tensorboard", reason="the extra rl is not installed")
+
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+import learn_policy
+from core.rl.learning import Lockstep, make_learner, scorer_of
+
+M, K = len(names_of(SCORES)), len(RUN) + len(VALIDATION)
+
+
+class Toy(gym.Env[Any, Any]):
+    """The reward is the first number of the candidate that is chosen, of up to 8; ten steps."""
+
+    observation_space = gym.spaces.Dict(
+        {
+            "candidates": gym.spaces.Box(-10, 10, (8, M), np.float32),
+            "context": gym.spaces.Box(-10, 10, (K,), np.float32),
+            "mask": gym.spaces.Box(0, 1, (8,), np.float32),
+        }
+    )
+    action_space = gym.spaces.Discrete(8)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.left = 10
+        return self._seen(), {}
+
+    def step(self, action: Any) -> Any:
+        assert self.mask[action]
+        reward = float(self.candidates[action, 0])
+        self.left -= 1
+        return self._seen(), reward, self.left == 0, False, {}
+
+    def action_masks(self) -> np.ndarray:
+        return self.mask
+
+    def _seen(self) -> Any:
+        self.mask = np.arange(8) < self.np_random.integers(4, 9)
+        self.candidates = self.np_random.random((8, M), dtype=np.float32) * self.mask[:, None]
+        context = self.np_random.random(K, dtype=np.float32)
+        return {"candidates": self.candidates, "context": context, "mask": self.mask.astype(np.float32)}
+
+
+def mean_reward(choose: Any, steps: int = 400) -> float:
+    env, rewards = Toy(), []
+    seen, _ = env.reset(seed=99)
+    for _ in range(steps):
+        seen, reward, done, _, _ = env.step(choose(seen))
+        rewards.append(reward)
+        if done:
+            seen, _ = env.reset()
+    return float(np.mean(rewards))
+
+
+def test_two_thousand_steps_move_a_toys_reward() -> None:
+    learner = make_learner(DummyVecEnv([Toy] * 4), seed=1, rate=3e-3, rollout=256)
+    learner.learn(2000)
+    learned = mean_reward(best_of(scorer_of(learner)))
+    chance = mean_reward(random_of(np.random.default_rng(0)))
+    assert chance == pytest.approx(0.5, abs=0.05)
+    assert learned > chance + 0.25  # the best of the 4 to 8 is 0.85 on average
+
+
+def make(**options: Any) -> CandidateEnv:
+    config = {"first_epochs": 3, "later_epochs": 3}
+    known: dict[str, Any] = {"candidates": 6, "budget": 3, "config": config, "anew": True}
+    return CandidateEnv("synthetic", "gauss", **known | options)
+
+
+def test_environments_side_by_side_are_those_alone() -> None:
+    rng = np.random.default_rng(0)
+    together: Any = Lockstep([make] * 3)
+    alone: Any = DummyVecEnv([make] * 3)
+    for env in (together, alone):
+        env.seed(7)
+    first, second = together.reset(), alone.reset()
+    for _ in range(5):  # over the end of an episode
+        for name, values in first.items():
+            np.testing.assert_array_equal(values, second[name])
+        actions = rng.integers(6, size=3)
+        (first, *rest), (second, *others) = together.step(actions), alone.step(actions)
+        np.testing.assert_array_equal(rest[0], others[0])
+        np.testing.assert_array_equal(rest[1], others[1])
+        for info, other in zip(rest[2], others[2], strict=True):
+            assert info["mae"] == other["mae"]
+            assert ("terminal_observation" in info) == ("terminal_observation" in other)
+
+
+def test_batches_are_learned_too() -> None:
+    learner = make_learner(Lockstep([lambda: make(query_size=2)] * 2), seed=1, rollout=8)
+    before = [weights.clone() for weights in scorer_of(learner).parameters()]
+    learner.learn(16)
+    after = list(scorer_of(learner).parameters())
+    assert not any(torch.equal(one, other) for one, other in zip(before[:-1], after[:-1], strict=True))
+
+
+def test_areas_of_one_policy_are_the_same_twice() -> None:
+    envs = [make() for _ in range(3)]
+    first = areas(envs, [1, 2, 3], lambda seen: 0)
+    assert first.tolist() == areas(envs, [1, 2, 3], lambda seen: 0).tolist()
+    curve = []
+    env = make()
+    _, info = env.reset(seed=2)
+    for _ in range(3):
+        curve.append(info["mae"])
+        *_, info = env.step(0)
+    curve.append(info["mae"])
+    assert first[1] == pytest.approx(np.mean(curve[1:]) / curve[0])
+
+
+# --- the script ------------------------------------------------------------------------------
+
+TYPED = "--task synthetic_mixture --steps 32 --environments 4 --budget 4 --candidates 6 --every 16"
+TYPED += " --evaluations 2 --rollout 16 --out"
+
+
+def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "policies/new"
+    assert learn_policy.main([*TYPED.split(), str(out)]) == 0
+    assert capsys.readouterr().out.endswith(f"policy: {out / 'policy.pt'}\n")
+    names = {path.name.split(".")[0] for path in out.iterdir()}
+    assert names == {"policy", "checkpoint", "evaluations", "events"}
+    rows = list(csv.DictReader((out / "evaluations.csv").open()))
+    assert [row["steps"] for row in rows] == ["16", "32"]
+    for row in rows:
+        difference = float(row["policy"]) - float(row["random"])
+        assert float(row["difference"]) == pytest.approx(difference, abs=1e-5)
+    policy = scorers.load_policy(out / "policy.pt")
+    assert policy.scores == SCORES
+    assert policy.trained["steps"] == 32
+    assert policy.trained["task"] == "synthetic_mixture"
+
+    # More steps go on from there; other settings are refused.
+    assert learn_policy.main([*TYPED.replace("--steps 32", "--steps 64").split(), str(out)]) == 0
+    assert [row["steps"] for row in csv.DictReader((out / "evaluations.csv").open())] == [
+        "16",
+        "32",
+        "48",
+        "64",
+    ]
+    capsys.readouterr()
+    other = [*TYPED.split(), out, "--discount", "0.5"]
+    assert "was begun with discount 0.9, not 0.5" in refused(learn_policy.main, other, capsys)
+
+
+def test_what_is_broken_off_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, typed = tmp_path / "new", TYPED.replace("--steps 32", "--steps 48").split()
+    calls = []
+    stepping = CandidateEnv.stepping
+
+    def breaking(self: CandidateEnv, action: Any) -> Any:
+        calls.append(action)
+        if len(calls) == 40:  # in the second of three rollouts, behind an evaluation
+            raise KeyboardInterrupt
+        return stepping(self, action)
+
+    monkeypatch.setattr("core.rl.candidates.CandidateEnv.stepping", breaking)
+    monkeypatch.setattr("core.training.lockstep.fit_side_by_side", _no_training)
+    with pytest.raises(KeyboardInterrupt):
+        learn_policy.main([*typed, str(out)])
+    kept = checkpoint.read(out / "checkpoint.pt", ("settings", "steps", "weights", "optimizer"))
+    assert kept is not None
+    assert kept["steps"] == 16
+    assert scorers.load_policy(out / "policy.pt").trained["steps"] == 16
+    assert learn_policy.main([*typed, str(out)]) == 0
+    assert scorers.load_policy(out / "policy.pt").trained["steps"] == 48
+
+
+def _no_training(fits: Any) -> Any:
+    from core.training.trainer import FitResult
+
+    return [FitResult(1, 0.0) for _ in fits]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("--out a --algorithm dqn", "argument --algorithm: invalid choice: 'dqn'"),
+        ("", "the following arguments are required: --out"),
+        ("--out a --task nowhere", "unknown dataset 'nowhere'"),
+        ("--out a --candidates 1", "must be at least 2"),
+        ("--out a --discount 2", "a number above 0, at most 1, is wanted, got '2'"),
+        ("--out /dev/null/a", "cannot write to /dev/null/a"),
+        (
+            "--out a --task diabetes --budget 500 --steps 8 --environments 2",
+            "a budget of 500 points need more",
+        ),
+    ],
+)
+def test_wrong_input(
+    typed: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(learn_policy.main, typed.split(), capsys)
+    assert not (tmp_path / "a").exists()
+
+
+def test_without_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(learn_policy, "find_spec", lambda name: name != "sb3_contrib" and find(name))
+    said = refused(learn_policy.main, ["--out", tmp_path / "a"], capsys)
+    assert "Stable-Baselines3 is not there: pip install '.[rl]'" in said
+    assert not (tmp_path / "a").exists()

@@ -1,0 +1,165 @@
+"""A policy's network and file, and the agent that follows it."""
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import evaluate
+from agents import AGENTS
+from core import CORRECTED, Experiment, Seeds, UserError
+from core.rl.candidates import CandidateEnv
+from core.rl.evaluation import best_of
+from core.rl.features import RUN, SCORES, names_of
+from core.rl.scorer import Policy, Scorer, load_policy, masked_mean, save_policy
+from core.runs.settings import read_meta
+from tests.builders import make_state, quick, refused
+
+M, K = len(names_of(SCORES)), len(RUN)
+TRIAL = ("--agent", "learned", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
+
+
+def make_scorer(seed: int = 0) -> Scorer:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Scorer(M, K, 8)
+
+
+def saved(path: Path, seed: int = 0) -> Path:
+    save_policy(path, Policy(make_scorer(seed), SCORES, {"steps": 7}))
+    return path
+
+
+@quick
+@given(st.integers(1, 20), st.integers(0, 5), st.integers(0, 100))
+def test_scores_go_with_their_candidates_whatever_their_number(count: int, absent: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    candidates, run = torch.randn(1, count, M, generator=generator), torch.randn(1, K, generator=generator)
+    scorer, mask = make_scorer(), torch.ones(1, count)
+    scores = scorer(candidates, run, mask)
+    order = torch.randperm(count, generator=generator)
+    torch.testing.assert_close(scorer(candidates[:, order], run, mask), scores[:, order])
+    # Places without a candidate change nothing.
+    wider = torch.cat([candidates, torch.randn(1, absent, M, generator=generator)], 1)
+    there = torch.cat([mask, torch.zeros(1, absent)], 1)
+    torch.testing.assert_close(scorer(wider, run, there)[:, :count], scores)
+
+
+def test_mean_of_none_is_zero() -> None:
+    assert masked_mean(torch.ones(2, 3, 4), torch.tensor([[1.0, 1, 0], [0, 0, 0]])).tolist() == [
+        [1.0] * 4,
+        [0.0] * 4,
+    ]
+
+
+def test_file_keeps_the_policy(tmp_path: Path) -> None:
+    policy = load_policy(saved(tmp_path / "policy.pt"))
+    assert policy.scores == SCORES
+    assert policy.trained == {"steps": 7}
+    for name, tensor in make_scorer().state_dict().items():
+        assert torch.equal(policy.scorer.state_dict()[name], tensor)
+    assert [path.name for path in tmp_path.iterdir()] == ["policy.pt"]
+
+
+class Harmful:
+    def __reduce__(self) -> Any:
+        return Path.touch, (Path("executed"),)
+
+
+def bad_files(folder: Path) -> dict[str, str]:
+    """Names of files that are no policies, and what is said of them."""
+    content = torch.load(saved(folder / "good.pt"), weights_only=True)
+    weights = content["weights"]
+    nan = {name: tensor * torch.nan for name, tensor in weights.items()}
+    for name, other in (
+        ("keys.pt", {"weights": weights}),
+        ("version.pt", content | {"version": 2}),
+        ("agent.pt", content | {"scores": ["nobody"]}),
+        ("shape.pt", content | {"width": 9}),
+        ("type.pt", content | {"width": "wide"}),
+        ("none.pt", content | {"weights": None}),
+        ("nan.pt", content | {"weights": nan}),
+        ("harmful.pt", content | {"trained": Harmful()}),
+    ):
+        torch.save(other, folder / name)
+    (folder / "text.pt").write_text("a policy")
+    (folder / "pickle.pt").write_bytes(pickle.dumps(Harmful()))
+    (folder / "half.pt").write_bytes((folder / "good.pt").read_bytes()[:900])
+    return {
+        "missing.pt": "cannot be read: No such file",
+        "text.pt": "is no policy: ",
+        "pickle.pt": "is no policy: ",
+        "half.pt": "is no policy: ",
+        "harmful.pt": "is no policy: UnpicklingError",
+        "keys.pt": "is no policy: it holds something else",
+        "version.pt": "is a policy of another version",
+        "agent.pt": "is a damaged policy: unknown agent 'nobody'",
+        "shape.pt": "is a damaged policy: ",
+        "type.pt": "is a damaged policy: ",
+        "none.pt": "is a damaged policy: ",
+        "nan.pt": "is a damaged policy: its weights are not finite",
+    }
+
+
+def test_bad_files_are_one_line_and_nothing_is_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, said in bad_files(tmp_path).items():
+        line = refused(evaluate.main, [*TRIAL, "--policy", name, "--runs_folder", "runs"], capsys)
+        assert said in line, name
+    assert not (tmp_path / "executed").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_agents_without_a_policy_refuse_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ["--agent", "random", "--dataset", "diabetes", "--policy", saved(tmp_path / "a.pt")]
+    assert "agent 'random' follows no policy" in refused(evaluate.main, typed, capsys)
+    with pytest.raises(UserError):
+        Experiment("diabetes", "coreset", policy=tmp_path / "a.pt")
+
+
+def test_settings_hold_the_digest_of_the_policy(tmp_path: Path) -> None:
+    one, other = saved(tmp_path / "one.pt"), saved(tmp_path / "other.pt", seed=1)
+    typed = [*TRIAL, "--restarts", "2", "--runs_folder", str(tmp_path / "runs")]
+    assert evaluate.main([*typed, "--policy", str(one)]) == 0
+    folder = tmp_path / "runs/Diabetes/2/Learned"
+    expected = hashlib.sha256(one.read_bytes()).hexdigest()
+    assert read_meta(folder / "settings.txt")["policy"] == expected
+    assert read_meta(folder / "run_2/meta.txt")["policy"] == expected
+    with pytest.raises(UserError, match="was made with policy"):
+        evaluate.main([*typed, "--policy", str(other)])
+    assert "policy" not in Experiment("diabetes", "random").settings()
+    # Its own is used where none is named, under any suffix.
+    own = AGENTS["learned"].policy
+    assert own is not None
+    named = Experiment("diabetes", "learned+softmax").settings()["policy"]
+    assert named == hashlib.sha256(own.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("variation", ["gauss", "nf"])
+def test_agent_scores_what_the_environment_shows(variation: str, tmp_path: Path) -> None:
+    """Of a pool that is offered whole, both choose the same point."""
+    policy = load_policy(saved(tmp_path / "policy.pt"))
+    config = {"first_epochs": 2, "later_epochs": 2}
+    env = CandidateEnv("diabetes", variation, candidates=233, config=config, scores=("coreset", "nf_entropy"))
+    # Without passes nothing is random: the policy is asked for two scores only.
+    scorer = Scorer(len(names_of(env.scores)), K, 8)
+    save_policy(tmp_path / "two.pt", Policy(scorer, env.scores))
+    seen, _ = env.reset(seed=3)
+    agent = AGENTS["learned"](1, Seeds(3), CORRECTED, policy=tmp_path / "two.pt")  # type: ignore[call-arg]
+    assert agent.predict(env.env.state).tolist() == [env._rows[best_of(scorer)(seen)]]
+    assert policy.scores != env.scores
+
+
+def test_scores_of_a_batch() -> None:
+    agent = AGENTS["learned"](4, Seeds(), CORRECTED)
+    chosen = agent.predict(make_state("gauss", CORRECTED))
+    assert len(set(chosen.tolist())) == 4
+    assert agent.scores is not None
+    assert agent.scores.tolist() == sorted(agent.scores.tolist(), reverse=True)

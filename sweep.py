@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import joblib
-import yaml
 
 from core import UserError, util
 from core.cli import ArgumentParser, add_data_arguments, at_least, auto_or_count, data_options, run_script
@@ -22,6 +21,7 @@ from core.data.own import is_own
 from core.experiment import Experiment
 from core.models.variations import DEFAULT, VARIATIONS
 from core.protocol import PROTOCOLS
+from core.reading import one_line, parse_yaml, read_bytes
 from core.runs.collecting import aggregate, is_collected
 from core.sweep import driver, plan
 from core.sweep.cost import Costs
@@ -58,9 +58,9 @@ def from_file(path: Path, known: Sequence[str]) -> list[str]:
         UserError: it cannot be read, or holds something else.
     """
     try:
-        options = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+        options = parse_yaml(read_bytes(path))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {one_line(error)}") from error
     if not isinstance(options, dict):
         raise UserError(f"{path}: a mapping is wanted, such as 'agents: [random, bald]'")
     typed = []
@@ -68,12 +68,14 @@ def from_file(path: Path, known: Sequence[str]) -> list[str]:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            raise UserError(f"{path}: unknown key '{name}'; {hint}")
+            raise UserError(f"{path}: unknown key '{one_line(name)}'; {hint}")
         values = value if isinstance(value, list) else [value]
         texts = [str(int(one) if isinstance(one, bool) else one) for one in values]
         plain = all(isinstance(one, str | int | float) for one in values)
         if not texts or not plain or any(text.startswith("-") for text in texts):
-            raise UserError(f"{path}: '{name}' must be a name, a number or a list of them, got {value!r}")
+            raise UserError(
+                f"{path}: '{name}' must be a name, a number or a list of them, got {one_line(repr(value))}"
+            )
         typed += [f"--{name}", *texts]
     return typed
 

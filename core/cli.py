@@ -114,6 +114,7 @@ def run_options(args: argparse.Namespace) -> dict[str, Any]:
         "device": pick_device(args.device),
         "side_by_side": args.side_by_side,
         "overwrite": bool(args.overwrite),
+        "accept_other_versions": bool(args.accept_other_versions),
     }
 
 
@@ -131,6 +132,9 @@ def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("overwrite", 0, "1: make finished runs again", type=int, choices=(0, 1))
+    parser.add(
+        "accept_other_versions", 0, "1: go on with runs begun with other libraries", type=int, choices=(0, 1)
+    )
 
 
 #: What the scripts' options can do about a `UserError`, by its `remedy`.
@@ -142,6 +146,7 @@ REMEDIES = {
     "store": "nothing was added; such runs cannot be in one store",
     "settings": "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1",
     "target": "name it with --target",
+    "versions": "--accept_other_versions 1 goes on with it, --overwrite 1 makes it anew",
     "skip_data_check": "--skip_data_check 1 goes on with it",
 }
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from .errors import UserError
+from .reading import one_line, parse_yaml, read_bytes
 
 __all__ = ["CONFIGS", "Config", "check_config", "config_file", "read_file"]
 
@@ -34,6 +33,8 @@ def _number(low: float, high: float = math.inf) -> dict[str, _Rule]:
                 value = float(value)
             except ValueError:
                 return None
+        if isinstance(value, int) and abs(value) > _MOST:  # float() of it may fail later
+            return None
         real = isinstance(value, int | float) and not isinstance(value, bool)
         return value if real and low <= value < high else None
 
@@ -45,15 +46,22 @@ def _one_of(*names: str) -> dict[str, _Rule]:
 
 
 def _count(value: Any) -> Any:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST else None
 
 
 def _counts(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list | tuple) and value and all(map(_count, value)) else None
+    good = isinstance(value, list | tuple) and 0 < len(value) <= _LAYERS and all(map(_count, value))
+    return tuple(value) if good and max(value) <= _WIDTH else None
 
 
-_COUNT = _rule("a positive integer", _count)
-_COUNTS = _rule("a list of positive integers", _counts)
+#: Larger ones are slips, or ask for more memory than there is.
+_MOST, _LAYERS, _WIDTH, _MEMBERS = 10**9, 100, 16_384, 1000
+_COUNT = _rule(f"a positive integer up to {_MOST:,}", _count)
+_COUNTS = _rule(f"a list of at most {_LAYERS} positive integers up to {_WIDTH:,}", _counts)
+
+
+def _members(value: Any) -> Any:
+    return value if _count(value) and value <= _MEMBERS else None
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class Config:
     first_epochs: int = field(metadata=_COUNT)
     later_epochs: int = field(metadata=_COUNT)
     patience: int = field(metadata=_COUNT)
-    members: int = field(default=1, metadata=_COUNT)
+    members: int = field(default=1, metadata=_rule(f"a positive integer up to {_MEMBERS:,}", _members))
 
 
 def config_file(name: str, other: str, folder: Path | None = None) -> Path:
@@ -101,9 +109,9 @@ def read_file(path: Path) -> Any:
         UserError: it cannot be read, or is not YAML.
     """
     try:
-        return yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+        return parse_yaml(read_bytes(path))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {one_line(error)}") from error
 
 
 def check_config(raw: Any, path: Path, model: str, ensemble: bool) -> Config:
@@ -125,11 +133,11 @@ def check_config(raw: Any, path: Path, model: str, ensemble: bool) -> Config:
     if not isinstance(raw, dict):
         raise UserError(f"{path}: a mapping with the keys {known} is wanted")
     if unknown := [str(key) for key in raw if key not in rules]:
-        raise UserError(f"{path}: unknown key {', '.join(unknown)}; known are {known}")
+        raise UserError(f"{path}: unknown key {one_line(', '.join(unknown))}; known are {known}")
     if missing := [key for key in rules if key not in raw]:
         raise UserError(f"{path}: missing key {', '.join(missing)}")
     values = {key: rules[key].read(value) for key, value in raw.items()}
     for key, value in raw.items():
         if values[key] is None:
-            raise UserError(f"{path}: '{key}' must be {rules[key].wanted}, got {value!r}")
+            raise UserError(f"{path}: '{key}' must be {rules[key].wanted}, got {one_line(repr(value))}")
     return Config(model, **values)

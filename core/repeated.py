@@ -92,6 +92,7 @@ class Repeated(ABC):
         device: torch.device | str = "cpu",
         side_by_side: SideBySide = "auto",
         overwrite: bool = False,
+        accept_other_versions: bool = False,
         loop: Loop | None = None,
         **record: bool,
     ) -> list[int]:
@@ -103,6 +104,7 @@ class Repeated(ABC):
             device: where data and models live.
             side_by_side: runs that are trained as one stack.
             overwrite: make runs anew that are there.
+            accept_other_versions: as of `EnvironmentLogger`.
             loop: plays an episode, instead of the experiment's own.
             record: what else a run is to write, as of `EnvironmentLogger`: `record_points=True`.
 
@@ -125,7 +127,13 @@ class Repeated(ABC):
             decider = self.decider(env, run_id)
             noted = {**settings, "run_id": run_id, **made_by}
             with EnvironmentLogger(
-                env, log_path, util.is_cluster, settings=noted, resume=decider, **record
+                env,
+                log_path,
+                util.is_cluster,
+                settings=noted,
+                resume=decider,
+                accept_other_versions=accept_other_versions,
+                **record,
             ) as logger:
                 yield from (loop or self.loop)(logger, decider, title)
 

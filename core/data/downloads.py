@@ -11,7 +11,7 @@ import requests
 from filelock import FileLock
 from tqdm import tqdm
 
-from ..files import beside
+from ..files import beside, commit, make_folder
 from .rawfiles import one_line
 
 __all__ = ["DownloadError", "fetch", "is_writable", "writing_alone"]
@@ -41,7 +41,7 @@ def is_writable(folder: Path) -> bool:
 @contextmanager
 def writing_alone(target: Path) -> Iterator[None]:
     """Keeps other processes from making `target` at the same time (they wait); makes its folder."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     path = target.with_name(f".{target.name}.lock")
     with FileLock(path):
         try:
@@ -63,7 +63,7 @@ def fetch(url: str, target: Path) -> None:
         try:
             with beside(target) as part:
                 _download(url, part)
-                os.replace(part, target)
+                commit({part: target})
             return
         except OSError as error:  # requests' own errors are OSErrors
             if attempt == RETRIES or not _may_pass(error):

@@ -4,7 +4,6 @@
 """
 
 import csv
-import gzip
 import hashlib
 import io
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import UserError
+from ..reading import MOST_CELLS, MOST_COLUMNS, gunzip, read_bytes
 from .rawfiles import UnusableError, arff_parts, one_line, read_arff_data, read_csv
 
 __all__ = ["SUFFIXES", "RawFrame", "read_frame"]
@@ -61,9 +61,9 @@ def read_frame(path: Path) -> RawFrame:
     if not path.is_file():
         raise UserError(f"{path}: there is no such file")
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         if path.suffix == ".gz":
-            content = gzip.decompress(content)
+            content = gunzip(content)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame, nominal = _parse(suffix, content)
@@ -82,6 +82,7 @@ def _parse(suffix: str, content: bytes) -> tuple[pd.DataFrame, list[str]]:
     """The table, and its columns that are declared as categories."""
     if suffix in _PARQUET:
         try:
+            _check_parquet(content)
             frame = pd.read_parquet(io.BytesIO(content))
         except ImportError as error:
             raise UnusableError("Parquet needs pyarrow: pip install '.[data]'") from error
@@ -95,6 +96,18 @@ def _parse(suffix: str, content: bytes) -> tuple[pd.DataFrame, list[str]]:
     _check_names([name.strip() for name in names])
     _check_lines(text, len(names), separator, '"')
     return read_csv(io.StringIO(text), sep=separator), []
+
+
+def _check_parquet(content: bytes) -> None:
+    """Raises an UnusableError where a file that may be small says that it holds too much."""
+    import pyarrow.parquet as pq
+
+    of = pq.ParquetFile(io.BytesIO(content)).metadata
+    if of.num_columns > MOST_COLUMNS or of.num_rows * max(1, of.num_columns) > MOST_CELLS:
+        raise UnusableError(
+            f"it has {of.num_rows:,} rows of {of.num_columns:,} columns; "
+            f"at most {MOST_COLUMNS:,} columns, and {MOST_CELLS:,} cells, are read"
+        )
 
 
 def _parse_arff(text: str) -> tuple[pd.DataFrame, list[str]]:
@@ -123,7 +136,9 @@ _AS_UTF8 = "save it as UTF-8"
 
 
 def _check_names(names: list[str]) -> None:
-    """Raises an UnusableError where two are the same: pandas would give one of them another name."""
+    """Raises an UnusableError where two are the same (pandas would give one another name), or too many."""
+    if len(names) > MOST_COLUMNS:
+        raise UnusableError(f"it has {len(names):,} columns; at most {MOST_COLUMNS:,} are read")
     name, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1:
         raise UnusableError(f"{count} columns are called {name!r}; names must differ")

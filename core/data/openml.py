@@ -6,14 +6,14 @@ in the data folder, where they can also be put by hand.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..files import beside, write_file
+from ..files import beside, commit, write_file
+from ..reading import read_bytes
 from .downloads import DownloadError, fetch, is_writable, writing_alone
 from .frames import RawFrame, read_frame
 from .rawfiles import one_line
@@ -49,12 +49,12 @@ def load_openml(data_id: int, folder: Path) -> OpenMLFrame:
     if not (meta.is_file() and table.is_file()):
         _download(data_id, meta, table)
     try:
-        content = json.loads(meta.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(meta))
         description, features = content["description"], content["features"]
         names = {kind: [one["name"] for one in features if _says(one, kind)] for kind in _KINDS}
         nominal = [one["name"] for one in features if one["data_type"] == "nominal"]
         target = str(description.get("default_target_attribute") or "")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{meta}: it holds no metadata of OpenML ({one_line(error)}); remove it") from error
     raw = read_frame(table)
     unused = {*names["is_ignore"], *names["is_row_identifier"]}
@@ -88,7 +88,7 @@ def _download(data_id: int, meta: Path, table: Path) -> None:
             with beside(table) as part:
                 fetch(description["url"], part)
                 _check_md5(data_id, part, description.get("md5_checksum"))
-                os.replace(part, table)
+                commit({part: table})
         except DownloadError as error:
             raise UserError(
                 f"openml:{data_id}: cannot be downloaded ({error}); is there such a data set, and a network?"

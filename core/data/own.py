@@ -18,6 +18,7 @@ import numpy as np
 
 from ..dataset import DATASETS, TRAIN_SHARE, VALIDATION_SHARE, Dataset, train_and_test
 from ..errors import UserError
+from ..reading import MOST_CELLS
 from .columns import Features, sort_columns, target_values
 from .frames import RawFrame, read_frame
 from .openml import load_openml
@@ -248,7 +249,9 @@ def _prepare(where: str, raw: RawFrame, target: str) -> Prepared:
         train, _ = train_and_test(len(y))
         columns = sort_columns(raw, target, train)
         features = Features(raw, columns, train)
-    except UnusableError as error:
+        if len(features.names) * len(y) > MOST_CELLS:
+            raise UnusableError(f"its {len(features.names):,} features of {len(y):,} rows are too many")
+    except (UnusableError, OverflowError) as error:  # an integer that no float is as large as
         raise UserError(f"{where}: {error}") from error
     if columns.note:
         print(f"note: {where}: {columns.note}", file=sys.stderr)

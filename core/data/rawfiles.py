@@ -3,12 +3,13 @@
 Everything is read in place, in memory: nothing is unpacked on disk (the largest file has 24 MB).
 """
 
-import gzip
+import csv
 import hashlib
 import io
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
+from ..reading import MOST_BYTES, MOST_COLUMNS, bounded, gunzip, one_line, read_bytes
+
 __all__ = ["UnusableError", "arff_parts", "one_line", "read_arff_data", "read_csv", "read_raw"]
 
 _ATTRIBUTE = re.compile(r"""@attribute\s+('[^']*'|"[^"]*"|[^\s{]+)""", re.IGNORECASE)
@@ -24,12 +27,6 @@ _ATTRIBUTE = re.compile(r"""@attribute\s+('[^']*'|"[^"]*"|[^\s{]+)""", re.IGNORE
 
 class UnusableError(Exception):
     """A file cannot be used; the text says what was found and what was expected, on one line."""
-
-
-def one_line(error: object, limit: int = 200) -> str:
-    """The text of an error on one line of at most `limit` characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def read_raw(
@@ -54,9 +51,9 @@ def read_raw(
             another hash.
     """
     try:
-        name, content = path.name.removesuffix(".gz"), path.read_bytes()
+        name, content = path.name.removesuffix(".gz"), read_bytes(path)
         if path.suffix == ".gz":
-            content = gzip.decompress(content)
+            content = gunzip(content)
         if name.endswith(".zip"):
             name, content = member, _zip_member(content, member)
         if sha256 and (found := hashlib.sha256(content).hexdigest()) != sha256:
@@ -85,7 +82,8 @@ def _zip_member(content: bytes, member: str) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for name in archive.namelist():
             if PurePosixPath(name).name == member:
-                return archive.read(name)
+                with archive.open(name) as file:
+                    return bounded(file)
         found = ", ".join(archive.namelist()[:5]) or "nothing"
     raise UnusableError(f"expected {member} in the archive, found {one_line(found)}")
 
@@ -96,6 +94,10 @@ _EXACT: dict[str, Any] = {} if int(pd.__version__.split(".")[0]) >= 3 else {"flo
 
 def read_csv(text: io.StringIO, **options: Any) -> pd.DataFrame:
     """A CSV text as a table; every option of pandas' function may be given."""
+    names = options.get("names") or next(csv.reader([text.readline()], delimiter=options.get("sep", ",")), [])
+    text.seek(0)
+    if len(names) > MOST_COLUMNS:
+        raise UnusableError(f"it has {len(names):,} columns; at most {MOST_COLUMNS:,} are read")
     # index_col=False: rows with one cell too many must not turn the first column into an index.
     frame: pd.DataFrame = pd.read_csv(
         text, low_memory=False, index_col=False, skipinitialspace=True, **_EXACT, **options
@@ -115,7 +117,7 @@ def arff_parts(text: str) -> tuple[list[tuple[str, str]], str]:
     Raises:
         UnusableError: it has no such line.
     """
-    parts = re.split(r"^\s*@data\b.*$", text, maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)
+    parts = re.split(r"^[ \t]*@data\b.*$", text, maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)
     if len(parts) != 2:
         raise UnusableError("cannot be read (expected an ARFF file, found no @DATA line)")
     header, data = parts
@@ -135,11 +137,26 @@ def read_arff_data(names: Sequence[str], data: str) -> pd.DataFrame:
 
 
 def _read_mat(content: bytes, variable: str) -> pd.DataFrame:
+    _check_mat(content)
     variables = loadmat(io.BytesIO(content))
     if variable not in variables:
         found = ", ".join(name for name in variables if not name.startswith("__")) or "none"
         raise UnusableError(f"expected a variable {variable}, found {one_line(found)}")
     return pd.DataFrame(np.asarray(variables[variable]))
+
+
+def _check_mat(content: bytes) -> None:
+    """Raises a ValueError where the packed variables of a MATLAB file (version 5) are too large."""
+    order: Any = "big" if content[126:128] == b"MI" else "little"
+    at, size = 128, 0
+    while at + 8 <= len(content):
+        kind, length = (int.from_bytes(content[at + i : at + i + 4], order) for i in (0, 4))
+        if kind == 15:  # miCOMPRESSED
+            packed = zlib.decompressobj()
+            size += len(packed.decompress(content[at + 8 : at + 8 + length], MOST_BYTES + 1))
+            if size > MOST_BYTES:
+                raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+        at += 8 + length
 
 
 def _with_names(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

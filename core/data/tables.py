@@ -3,7 +3,6 @@
 Shapes: n rows, d features.
 """
 
-import os
 import sys
 from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,8 @@ import pandas as pd
 
 from ..dataset import TRAIN_SHARE, VALIDATION_SHARE, Dataset
 from ..errors import UserError
-from ..files import beside, write_file
+from ..files import beside, commit, write_file
+from ..reading import unpacked_size
 from .downloads import DownloadError, fetch, is_writable, writing_alone
 from .rawfiles import UnusableError, one_line, read_raw
 
@@ -154,6 +154,9 @@ class Table(Dataset, ABC):
         if not path.is_file():
             return None
         try:
+            # More than the table has is none of it: it may be packed to nearly nothing.
+            if unpacked_size(path) > 2**20 + 9 * cls.n_rows * (len(cls.feature_names()) + 1):
+                raise UnusableError("it unpacks to more than the table")
             with np.load(path, allow_pickle=False) as arrays:
                 x, y, names = arrays["x"], arrays["y"], arrays["features"].tolist()
             problem = cls._cache_problem(x, y, names)
@@ -259,7 +262,7 @@ class Table(Dataset, ABC):
             table = cls._read(part, skip_data_check, cls.sha256.get(unpacked))
             table = LoadedTable(table.x, table.y, target, table.data_check)
             if table.data_check == PASSED:
-                os.replace(part, target)
+                commit({part: target})
                 cls._store(target.parent, table)
         return table
 
@@ -321,7 +324,10 @@ def _numbers(frame: pd.DataFrame, column: str) -> np.ndarray:
     Raises:
         UnusableError: a cell is empty or not a finite number.
     """
-    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64)
+    try:
+        values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64)
+    except OverflowError as error:
+        raise UnusableError(f"column {column!r} holds an integer that no float is as large as") from error
     _expect(np.isfinite(values), frame, column, "a number")
     return values
 

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from ..errors import UserError
+from ..files import make_folder, remove_parts
 from ..runs.layout import META
 from ..runs.settings import read_meta
 from .comparing import OF_AN_AGENT
 from .reader import EXPERIMENT, TASK, Folders, spans
-from .store import Key, Stored, differences, in_todays_form, read_store, write_part
+from .store import Key, Stored, differences, finish_parts, in_todays_form, read_store, write_part
 
 __all__ = ["Added", "add_runs", "unlike"]
 
@@ -57,8 +58,10 @@ def add_runs(store: Path, runs_folder: Path) -> Added:
     unfinished = sum(status == "unfinished" for status, *_ in found.runs.values())
     if not found.curves:
         return Added({}, 0, found.problems, unfinished)
-    store.mkdir(parents=True, exist_ok=True)
+    make_folder(store)
     with FileLock(store / ".lock"):
+        remove_parts(store)
+        finish_parts(store)
         there = read_store(store) if any(store.glob("*.jsonl")) else {}
         added: dict[Key, list[int]] = {}
         for run, curves in found.curves.items():

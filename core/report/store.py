@@ -8,16 +8,17 @@ A store is a folder. All runs of one (dataset, variation, protocol) are two file
 - `<dataset>_<variation>_<protocol>.jsonl`: JSON lines. The first says the schema's version and what the file
   is of. Then, for each experiment, a line with its `settings`, and for each of its runs one with what was
   noted of it: versions, commit, machine, seconds, the last round's PIT histogram.
+
+Both change together. New ones are written as `*.next` first, the curves before the lines; from the moment
+that the new curves bear their final name, the new lines count, whether they have been renamed too or not.
 """
 
 import ast
 import gzip
 import io
 import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,10 +27,20 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UserError
-from ..files import beside
+from ..files import commit, remove, write_file
 from ..metrics import METRICS, PIT_BINS
+from ..reading import gunzip, one_line, read_bytes
 
-__all__ = ["SCHEMA", "Key", "Stored", "differences", "in_todays_form", "read_store", "write_part"]
+__all__ = [
+    "SCHEMA",
+    "Key",
+    "Stored",
+    "differences",
+    "finish_parts",
+    "in_todays_form",
+    "read_store",
+    "write_part",
+]
 
 #: Goes up when the files of a store change their form.
 SCHEMA = 1
@@ -81,7 +92,8 @@ def read_store(folder: Path) -> dict[Key, Stored]:
     Raises:
         UserError: there is none, or one of its files is damaged or of another schema.
     """
-    paths = sorted(folder.glob("*.jsonl"))
+    found = {path.with_name(path.name.removesuffix(".next")) for path in folder.glob("[!.]*.jsonl*")}
+    paths = sorted(path for path in found if path.with_suffix(".csv.gz").exists() or path.exists())
     if lonely := {path.name.removesuffix(".csv.gz") for path in folder.glob("*.csv.gz")} - {
         path.stem for path in paths
     }:
@@ -94,29 +106,40 @@ def read_store(folder: Path) -> dict[Key, Stored]:
 def _read_part(path: Path) -> dict[Key, Stored]:
     """The experiments of one (dataset, variation, protocol), checked."""
     try:
-        found = _read_lines(path)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        found = _read_lines(_lines_of(path))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, error) from error
     except KeyError as error:
         raise _damaged(path, f"a line lacks {error}") from error
     curves = path.with_suffix(".csv.gz")
     try:
         _read_curves(curves, found)
-    except (OSError, EOFError, zlib.error, ValueError) as error:  # pandas' own errors are ValueErrors
+    # pandas' own errors are ValueErrors; the settings may be of any type.
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise _damaged(curves, error) from error
     return found
 
 
 def _damaged(path: Path, reason: object) -> UserError:
-    return UserError(f"{path} cannot be used ({' '.join(str(reason).split())}): fetch it anew")
+    return UserError(f"{path} cannot be used ({one_line(reason)}): fetch it anew")
+
+
+def _next(path: Path) -> Path:
+    return path.with_name(f"{path.name}.next")
+
+
+def _lines_of(path: Path) -> Path:
+    """The file that holds the lines which belong to the curves."""
+    lines, curves = _next(path), _next(path.with_suffix(".csv.gz"))
+    return lines if lines.exists() and not curves.exists() else path
 
 
 def _read_lines(path: Path) -> dict[Key, Stored]:
-    head, *lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] or [{}]
+    head, *lines = [json.loads(line) for line in read_bytes(path).decode("utf-8").splitlines()] or [{}]
     if (schema := head.get("schema")) != SCHEMA:
         raise ValueError(f"its schema is {schema}, this code reads {SCHEMA}")
     dataset, variation, protocol = (head[name] for name in _SETTING)
-    if path.stem != f"{dataset}_{variation}_{protocol}":
+    if path.name.removesuffix(".next") != f"{dataset}_{variation}_{protocol}.jsonl":
         raise ValueError(f"it says that it is of {dataset}_{variation}_{protocol}")
     found: dict[Key, Stored] = {}
     for line in lines:
@@ -151,8 +174,11 @@ def _noted(line: dict[str, Any], name: str) -> dict[str, Any]:
 def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
     """Puts the runs of a table into `found`, of which it must hold all and no others."""
     kinds = {"agent": "str", **dict.fromkeys(_INTEGERS, "int64"), **dict.fromkeys(METRICS, "float64")}
+    content = gunzip(read_bytes(path))
+    if content.partition(b"\n")[0].count(b",") >= len(kinds):
+        raise ValueError(f"it has more than {len(kinds)} columns")
     table = pd.read_csv(
-        io.BytesIO(gzip.decompress(path.read_bytes())),
+        io.BytesIO(content),
         dtype=str,  # by way of texts: pandas before 3.0 reads most floats an ulp off
         keep_default_na=False,
         na_values=[""],
@@ -181,7 +207,8 @@ def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
 def _check(curves: pd.DataFrame, settings: Mapping[str, Any], name: str) -> None:
     """A run has every measurement once, in order, in each metric that it has."""
     begin, budget = int(settings["seed_set"]), int(settings["budget"])
-    added = [*range(0, budget, int(settings["query_size"])), budget]
+    rounds = range(0, budget, int(settings["query_size"]))
+    added = [*rounds, budget] if len(rounds) < len(curves) else []
     if curves.index.tolist() != [begin + points for points in added]:
         raise ValueError(f"{name} does not have one row for each round")
     lacking = [metric for metric, of in METRICS.items() if of.in_every_run and metric not in curves]
@@ -201,22 +228,30 @@ def write_part(folder: Path, setting: tuple[str, str, str], stored: Mapping[Key,
     """
     of = {key: stored[key] for key in sorted(stored) if key[:3] == setting}
     name = "_".join(setting)
-    files = {
-        folder / f"{name}.csv.gz": gzip.compress(_table(of).to_csv(index=False).encode(), mtime=0),
-        folder / f"{name}.jsonl": "".join(
-            json.dumps(line) + "\n" for line in ({"schema": SCHEMA, **_of(setting)}, *_lines(of))
-        ).encode(),
-    }
+    csv = gzip.compress(_table(of).to_csv(index=False).encode(), mtime=0)
+    head = {"schema": SCHEMA, **_of(setting)}
+    text = "".join(json.dumps(line) + "\n" for line in (head, *_lines(of)))
+    curves, lines = folder / f"{name}.csv.gz", folder / f"{name}.jsonl"
+    finish_parts(folder)  # what there is of `.next` files now is of no use any more
+    write_file(_next(curves), lambda path: path.write_bytes(csv))
+    write_file(_next(lines), lambda path: path.write_text(text, encoding="utf-8", newline="\n"))
     try:
-        with ExitStack() as parts:
-            written = {path: parts.enter_context(beside(path)) for path in files}
-            for path, part in written.items():
-                part.write_bytes(files[path])
-            for path, part in written.items():
-                os.replace(part, path)
+        commit({_next(curves): curves})
+        commit({_next(lines): lines})
     except OSError as error:
         raise UserError(f"{folder / name}.* cannot be written: {error.strerror or error}") from error
-    return list(files)
+    return [curves, lines]
+
+
+def finish_parts(folder: Path) -> None:
+    """Ends what a killed `write_part` had begun, where nobody else writes now: all of it, or nothing."""
+    for lines in folder.glob("*.jsonl.next"):
+        path = lines.with_suffix("")
+        if _lines_of(path) == lines:
+            commit({lines: path})
+        else:
+            remove(lines)
+    remove(*folder.glob("*.csv.gz.next"))
 
 
 def _of(setting: tuple[str, str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ..files import write_file
+from ..reading import unpacked_size
 
 __all__ = ["FILE", "Checkpoint", "read", "write"]
 
@@ -76,8 +77,30 @@ def write(path: Path, content: dict[str, Any]) -> None:
     write_file(path, lambda beside: beside.write_bytes(hashlib.sha256(payload).digest() + payload))
 
 
-def read(path: Path, keys: Collection[str]) -> dict[str, Any] | None:
+def _fits(content: Any, size: int) -> bool:
+    """Whether no tensor is larger than the file, as a view of one number may be, and nothing is held twice.
+
+    Lists that hold lists many times over would grow without bounds where they are copied.
+    """
+    seen: set[int] = set()
+    left = [content]
+    while left:
+        one = left.pop()
+        if isinstance(one, torch.Tensor) and one.numel() * one.element_size() > size:
+            return False
+        if isinstance(one, dict | list | tuple) and one:
+            if id(one) in seen:
+                return False
+            seen.add(id(one))
+            left += one.values() if isinstance(one, dict) else one
+    return True
+
+
+def read(path: Path, keys: Collection[str], later: Collection[str] = ()) -> dict[str, Any] | None:
     """A checkpoint that `write` wrote, with these keys, on the CPU; None if there is none.
+
+    Args:
+        later: keys that older checkpoints do not have.
 
     Nothing in the file is executed. A damaged one is reported, renamed to `checkpoint.pt.damaged`
     and counts as none.
@@ -90,8 +113,15 @@ def read(path: Path, keys: Collection[str]) -> dict[str, Any] | None:
     reason = "its checksum is wrong"
     if hashlib.sha256(payload).digest() == digest:
         try:
+            # What torch packs it does not press: a file that unpacks to more is none of ours.
+            if unpacked_size(io.BytesIO(payload)) > len(payload):
+                raise ValueError("it unpacks to more than it is")
             content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-            if isinstance(content, dict) and set(content) == set(keys):
+            if (
+                isinstance(content, dict)
+                and set(content) - set(later) == set(keys)
+                and _fits(content, len(payload))
+            ):
                 return content
             reason = "it holds something else"
         # torch raises nearly anything on what it did not write, or will not execute.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
-from ..files import remove_parts, write_file
+from ..files import remove, remove_parts, write_files
 from ..metrics import METRICS
 from .layout import finished_runs, id_of, read_metric
 
@@ -26,14 +26,16 @@ def aggregate(experiment: Path) -> list[int]:
 def collect(experiment: Path) -> list[int]:
     """`aggregate`, for who holds the lock."""
     folders = finished_runs(experiment)
+    tables = {}
     for metric in METRICS.values():
         found = [read_metric(folder, metric) for folder in folders]
         curves = [curve for curve in found if curve is not None]
         if curves:
-            table = pd.concat(curves, axis=1)
-            write_file(experiment / metric.file, table.to_csv)
+            tables[experiment / metric.file] = pd.concat(curves, axis=1).to_csv
         else:
-            (experiment / metric.file).unlink(missing_ok=True)
+            remove(experiment / metric.file)
+    if tables:
+        write_files(tables)
     return [id_of(folder) for folder in folders]
 
 
@@ -51,8 +53,8 @@ def _columns(path: Path) -> list[str]:
     """The names of a table's columns; none if it is not there."""
     if not path.exists():
         return []
-    with path.open() as file:
-        return file.readline().strip().split(",")[1:]
+    with path.open(errors="replace") as file:
+        return file.readline(2**24).strip().split(",")[1:]
 
 
 def auc(curves: pd.DataFrame) -> pd.Series:

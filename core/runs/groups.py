@@ -13,7 +13,9 @@ import torch
 
 from ..dataset import Dataset
 from ..errors import UserError
+from ..files import remove
 from ..training.lockstep import Fitting, side_by_side
+from . import checkpoint
 from .collecting import aggregate
 from .layout import claimed, discard, is_finished
 from .settings import agree_on_settings, check_settings
@@ -69,6 +71,7 @@ def run_all(
             if overwrite:
                 discard(log_path)
             if is_finished(log_path):
+                remove(log_path / checkpoint.FILE)  # its process died just before it did so
                 if lacking := [name for name in wanted if not (log_path / name).exists()]:
                     raise UserError(f"{log_path} was made without {', '.join(lacking)}", "overwrite")
                 print(f"{log_path.name}: finished already", file=sys.stderr)

@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from ..errors import UserError
-from ..files import remove_parts, write_file
+from ..files import make_folder, remove, remove_parts, write_files
 from ..metrics import METRICS, Metric
 from ..models.variations import VARIATIONS
 from . import checkpoint
@@ -130,17 +130,20 @@ def write_results(run_folder: Path, record: Record) -> None:
     Raises:
         UserError: a file cannot be written.
     """
-    (run_folder / META).unlink(missing_ok=True)
-    for file in result_files():
-        _store(run_folder / file.name, file.content(record))
+    remove(run_folder / META)
+    _store(run_folder, {file.name: file.content(record) for file in result_files()})
 
 
-def _store(path: Path, content: bytes | None) -> None:
-    """Makes a file hold this, or removes it."""
-    if content is None:
-        path.unlink(missing_ok=True)
-    else:
-        write_file(path, lambda beside: beside.write_bytes(content))
+def _store(folder: Path, contents: Mapping[str, bytes | None]) -> None:
+    """Makes files hold these; those that are to hold nothing are removed."""
+    remove(*(folder / name for name, content in contents.items() if content is None))
+    write_files(
+        {folder / name: partial(_write, content) for name, content in contents.items() if content is not None}
+    )
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def take(run_folder: Path) -> dict[str, bytes]:
@@ -155,8 +158,8 @@ def put(run_folder: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         UserError: a file cannot be written.
     """
-    for name in (*(file.name for file in result_files()), META):  # META last: it says finished
-        _store(run_folder / name, files.get(name))
+    _store(run_folder, {file.name: files.get(file.name) for file in result_files()})
+    _store(run_folder, {META: files.get(META)})  # last: it says finished
 
 
 def read_metric(run_folder: Path, metric: Metric) -> pd.Series | None:
@@ -247,8 +250,7 @@ def finished_runs(experiment: Path) -> list[Path]:
 
 def discard(run_folder: Path) -> None:
     """Makes a run count as never begun."""
-    for file in (META, checkpoint.FILE):
-        (run_folder / file).unlink(missing_ok=True)
+    remove(run_folder / META, run_folder / checkpoint.FILE)
 
 
 @contextmanager
@@ -260,7 +262,7 @@ def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
     Args:
         wait: seconds to wait for it.
     """
-    run_folder.mkdir(parents=True, exist_ok=True)
+    make_folder(run_folder)
     lock = FileLock(run_folder / ".lock")
     try:
         lock.acquire(timeout=wait)

@@ -11,6 +11,8 @@ from .. import util
 from ..dataset import Dataset
 from ..environment import Action, Beginning, Environment, Outcome
 from ..errors import UserError
+from ..files import make_folder
+from ..reading import one_line
 from ..seeds import Seeds
 from ..state import State
 from ..training.lockstep import Fitting, Standalone
@@ -19,6 +21,7 @@ from .clock import Clock
 from .collecting import aggregate
 from .layout import META, POINTS, PREDICTIONS, write_results
 from .predictions import predictions
+from .provenance import other_versions, versions
 from .record import Record
 from .settings import write_meta
 
@@ -26,6 +29,8 @@ __all__ = ["EnvironmentLogger", "Episode"]
 
 #: What a checkpoint holds.
 KEYS = ("env", "decider", "record", "seconds")
+#: What those of older code do not hold.
+LATER_KEYS = ("versions",)
 
 #: The counts at which something was measured, and what was measured then.
 Curve: TypeAlias = tuple[list[int], list[Any]]
@@ -104,6 +109,8 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         settings: what else `meta.txt` should say.
         resume: the agent, whose state belongs to a checkpoint, or another that decides how the run
             goes on; None for a run without checkpoints.
+        accept_other_versions: go on with a run that was begun with libraries of versions with which numbers
+            may be others; `meta.txt` then says so.
 
     Raises:
         TypeError: an environment that is no `Environment` has neither points nor predictions to keep.
@@ -122,6 +129,7 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         record_predictions: bool = False,
         settings: Mapping[str, object] | None = None,
         resume: Stateful | None = None,
+        accept_other_versions: bool = False,
     ) -> None:
         if (record_points or record_predictions) and not isinstance(env, Environment):
             raise TypeError(f"{type(env).__name__} has neither points nor predictions that could be recorded")
@@ -130,6 +138,8 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         self.unattended = unattended
         self.settings = dict(settings or {})
         self.decider = resume
+        self.accept_other_versions = accept_other_versions
+        self.begun_with = versions()
         self.record = Record(
             env.index_name,
             env.seeds.run_id,
@@ -195,7 +205,7 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         """Resets the environment, or takes its checkpoint up; the state alone."""
         self.record.clear()
         self.clock.begin()
-        if self.decider is not None and (saved := checkpoint.read(self.checkpoint.path, KEYS)):
+        if self.decider is not None and (saved := checkpoint.read(self.checkpoint.path, KEYS, LATER_KEYS)):
             return self._restore(saved, self.decider)
         self.clock.enter()
         state, info = yield from self.env.resetting()
@@ -229,6 +239,7 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
             "decider": self.decider.state_dict(),
             "record": self.record.state_dict(),
             "seconds": self.clock.state_dict(),
+            "versions": self.begun_with,
         }
         try:
             self.checkpoint.keep(content)
@@ -243,6 +254,16 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         Raises:
             UserError: it does not hold what is to be kept, or belongs to another run.
         """
+        try:
+            return self._restored(saved, decider)
+        # Whatever its parts say to what is not theirs; a UserError says it better.
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
+            reason = f"its checkpoint is none of this run ({type(error).__name__}: {one_line(error)})"
+            raise UserError(f"{self.log_path.name}: {reason}", "overwrite") from error
+
+    def _restored(self, saved: dict[str, Any], decider: Stateful) -> State:
         record = saved["record"]
         if self.record.keeps_points and not record["keeps_points"]:
             raise UserError(f"{self.log_path} was begun without keeping the chosen points", "overwrite")
@@ -250,10 +271,18 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
             raise UserError(
                 f"{self.log_path} has come to its end without keeping the predictions", "overwrite"
             )
+        begun_with = dict(saved.get("versions", self.begun_with))
+        differing, numbers = other_versions(begun_with)
+        said = f"{self.log_path.name}: its checkpoint was written with {differing}"
+        if numbers and not self.accept_other_versions:
+            raise UserError(said, "versions")
+        if differing:
+            print(f"warning: {said}", file=sys.stderr)
         state = self.env.resume(saved["env"])
         decider.load_state_dict(saved["decider"])
         self.record.load_state_dict(record)
         self.clock.load_state_dict(saved["seconds"])
+        self.begun_with = begun_with
         self.checkpoint.content = saved
         print(f"{self.log_path.name}: goes on after {self.env.progress}", file=sys.stderr)
         return state
@@ -261,7 +290,7 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
     def _finish(self) -> None:
         """Writes the files of a finished run, `meta.txt` last, and those that collect the runs."""
         if self.decider is None:  # else the folder was there before, and must not have been lost
-            self.log_path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.log_path)
         write_results(self.log_path, self.record)
         measured = {
             "seed_set": self.env.dataset.seed_set,
@@ -271,5 +300,7 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
             "seconds_choosing": round(self.clock.choosing, 3),
             "seconds_in_step": round(self.clock.in_step, 3),
         }
-        write_meta(self.log_path / META, self.settings | measured)
+        differing, _ = other_versions(self.begun_with)
+        begun = {"begun_with": differing} if differing else {}
+        write_meta(self.log_path / META, self.settings | begun | measured)
         aggregate(self.log_path.parent)

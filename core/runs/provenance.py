@@ -4,18 +4,40 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 import faiss
 import torch
 
-__all__ = ["RESULTS_VERSION", "provenance"]
+__all__ = ["RESULTS_VERSION", "other_versions", "provenance", "versions"]
 
 #: Goes up when the same command gives other numbers or files than before; runs of two versions do not mix.
 RESULTS_VERSION = 3
 
 _PACKAGES = ("torch", "zuko", "numba", "numpy", "scikit-learn")
+
+
+#: Of a checkpoint: what computes or draws the numbers of a run.
+_COMPUTING = ("torch", "numpy", "numba", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """The versions here of the libraries that a run's numbers come from."""
+    return {name: version(name) for name in _COMPUTING}
+
+
+def other_versions(then: Mapping[str, str]) -> tuple[str, bool]:
+    """How the versions here differ from those that a run was begun with.
+
+    Returns:
+        That in words, empty if they do not; and whether numbers may differ: they may from one minor version
+        to another (kernels, streams of random numbers), and do not between releases that mend errors.
+    """
+    differing = {name: (then[name], now) for name, now in versions().items() if then.get(name, now) != now}
+    words = ", ".join(f"{name} {old}, not {new}" for name, (old, new) in differing.items())
+    return words, any(old.split(".")[:2] != new.split(".")[:2] for old, new in differing.values())
 
 
 def provenance() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What a run has measured and kept so far: all that its result files are made of."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from torch import Tensor
@@ -84,6 +85,10 @@ class Record:
 
         A metric that there was not yet when the run was begun has no curve in this run.
         """
+        rows = [state["index"], state["pit"], *state["curves"].values()]
+        numbers = [*state["index"], *chain(*state["curves"].values()), *chain(*state["pit"])]
+        if len({len(of) for of in rows}) > 1 or not all(isinstance(n, int | float) for n in numbers):
+            raise TypeError("its curves are no lists of numbers, one for each measurement")
         self.index, self.pit = list(state["index"]), list(state["pit"])
         self.curves = {name: list(values) for name, values in state["curves"].items() if name in METRICS}
         self.points, self.rows = list(state["points"]), list(state["rows"])

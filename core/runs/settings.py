@@ -9,7 +9,8 @@ import yaml
 from filelock import FileLock
 
 from ..errors import UserError
-from ..files import write_file
+from ..files import make_folder, write_file
+from ..reading import one_line, parse_yaml, read_bytes
 from . import checkpoint
 from .collecting import collect
 from .layout import claimed, discard, finished_runs, id_of, is_finished, run_folders
@@ -40,7 +41,7 @@ def agree_on_settings(
         UserError: a run that stays was made, or begun, with other settings.
     """
     wanted = plain(settings)
-    experiment.mkdir(parents=True, exist_ok=True)
+    make_folder(experiment)
     with FileLock(experiment / ".lock"):
         path = experiment / "settings.txt"
         agreed = {experiment: read_meta(path)} if path.exists() else {}
@@ -77,7 +78,8 @@ def _difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any
     """The first setting that differs, in words; nothing if none does."""
     for name, value in wanted.items():
         if found.get(name) != value:
-            return f"{folder} was made with {_DIGESTS.get(name, name)} {found.get(name)}, not {value}"
+            said = one_line(found.get(name))
+            return f"{folder} was made with {_DIGESTS.get(name, name)} {said}, not {value}"
     return ""
 
 
@@ -127,9 +129,9 @@ def read_meta(path: Path) -> dict[str, Any]:
         OSError: it cannot be read.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+        found = parse_yaml(read_bytes(path))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {one_line(error)}") from error
     if not isinstance(found, dict):
         raise UserError(f"{path} is damaged: it holds no 'name: value' lines")
     return found

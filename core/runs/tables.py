@@ -1,5 +1,6 @@
 """The CSV tables of runs: how they are made, and how they are read."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,8 +8,13 @@ import pandas as pd
 
 from ..errors import UserError
 from ..metrics import PIT_BINS
+from ..reading import one_line, read_bytes
 
 __all__ = ["histograms", "read_curves", "series"]
+
+
+#: Ids that evaluate.py takes at one time.
+_MOST_RUNS = 100_000
 
 
 def series(index: pd.Index, values: Sequence[float], run_id: int) -> pd.DataFrame:
@@ -44,11 +50,15 @@ def read_curves(path: Path) -> pd.DataFrame:
     """
     try:
         # By way of texts: pandas before 3.0 reads most floats an ulp off.
-        table = pd.read_csv(path, dtype=str, index_col=0).astype("float64")
+        content = read_bytes(path)
+        if content.partition(b"\n")[0].count(b",") > _MOST_RUNS:
+            raise ValueError(f"it has more than {_MOST_RUNS:,} columns")
+        table = pd.read_csv(io.BytesIO(content), dtype=str, index_col=0).astype("float64")
         if table.empty:
             raise ValueError("no rows")
         table.index = table.index.astype("int64")
         return table
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read ({reason}): remove its folder and run it again") from error
+    except (OSError, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
+        raise UserError(
+            f"{path} cannot be read ({one_line(error)}): remove its folder and run it again"
+        ) from error

@@ -20,7 +20,7 @@ from .. import util
 from ..cli import ArgumentParser, at_least
 from ..errors import UserError
 from ..experiment import Experiment
-from ..files import write_file
+from ..files import make_folder, write_file
 from ..runs.collecting import aggregate
 from ..runs.groups import SideBySide
 from ..runs.layout import claimed, is_finished, put, runs_root
@@ -288,7 +288,7 @@ def _store(folder: Path, group: Group, brought: task.Brought) -> None:
     Raises:
         UserError: the runs that are there have other settings, or a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_file(folder / _log(group), lambda path: path.write_bytes(brought.log))
     if brought.files:  # what has failed must not decide on the settings
         agree_on_settings(folder, brought.settings, group.run_ids, False)

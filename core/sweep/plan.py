@@ -37,6 +37,7 @@ __all__ = [
 
 #: Seconds that a task takes before its first run: a process, its imports.
 STARTING = 5.0
+_MOST_IDS = 100_000
 #: More, and smaller, groups must end a sweep so much earlier: they cost more core time.
 _EARLIER = 0.95
 
@@ -65,10 +66,12 @@ def run_ids(texts: Iterable[str]) -> list[int]:
     """
     found: set[int] = set()
     for text in texts:
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", text, re.ASCII)
+        match = re.fullmatch(r"(\d{1,12})(?:-(\d{1,12}))?", text, re.ASCII)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if first > last:
             raise UserError(f"run_ids: a number or a range like 1-30 is wanted, got '{text}'")
+        if last - first >= _MOST_IDS:
+            raise UserError(f"run_ids: at most {_MOST_IDS:,} are wanted, got '{text}'")
         found.update(range(first, last + 1))
     return sorted(found)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.runs import checkpoint
-from core.runs.logger import KEYS
+from core.runs.logger import KEYS, LATER_KEYS
 from tests.reliability.worker import FILES, files, finish, start, wait_for
 
 RUN = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "16")
@@ -217,7 +217,7 @@ def test_overwrite_leaves_a_run_at_work_and_its_neighbours_alone(tmp_path: Path)
 @pytest.mark.parametrize("name", ["run", "device", "data"])
 def test_checkpoint_of_another_run_device_or_table(tmp_path: Path, name: str) -> None:
     path, said = begun(tmp_path), tmp_path / "said"
-    content = checkpoint.read(path, KEYS)
+    content = checkpoint.read(path, KEYS, LATER_KEYS)
     assert content is not None
     content["env"]["learner"]["origin"][name] = "other"
     checkpoint.write(path, content)

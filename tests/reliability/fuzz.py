@@ -1,0 +1,310 @@
+"""Files as somebody might hand them to us: right ones that are mutated, and what their readers do about them.
+
+    python -m tests.reliability.fuzz --cases 10000
+
+A reader may take a mutated file, or refuse it in one line. Anything else is printed with the kind and the
+number that make it again.
+"""
+
+import argparse
+import gzip
+import hashlib
+import io
+import json
+import random
+import re
+import signal
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+import core
+import sweep
+from core.config import CONFIGS, check_config, read_file
+from core.data import own, tables
+from core.data.openml import load_openml
+from core.errors import UserError
+from core.report.adding import add_runs
+from core.report.store import read_store
+from core.runs import checkpoint
+from core.runs.logger import KEYS, LATER_KEYS, EnvironmentLogger
+from core.runs.settings import read_meta
+from core.runs.tables import read_curves
+from core.sweep import plan
+from tests import mini_table
+from tests.mini_table import FRAME, Mini, MiniMat
+
+#: Of a case: no file of these sizes takes longer, and a reader that hangs is one that breaks.
+_SECONDS = 60
+#: What may stand where a number or a word stood.
+_VALUES = (
+    b"-1 0 1e999 -1e999 nan NaN null true 1e-999 99999999999999999999999 1"
+    + b"0" * 400
+    + b" 0x10 [] {} '' \"\""
+    b" !!python/object/apply:os.system [touch,x] &a *a ~ 2001-99-99 \xff \0 ../../x =cmd() <script> 1:2:3"
+).split(b" ")
+
+
+def mutate(rng: random.Random, data: bytes) -> bytes:
+    """One to four changes: bits, cuts, repeats, other values, nesting."""
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        if not data:
+            return data
+        i, j = sorted(rng.randrange(len(data) + 1) for _ in range(2))
+        kind = rng.randrange(9)
+        if kind <= 1:
+            k = rng.randrange(len(data))
+            data = data[:k] + bytes([data[k] ^ 1 << rng.randrange(8)]) + data[k + 1 :]
+        elif kind == 2:
+            data = data[:i]
+        elif kind == 3:
+            data = data[:i] + data[j:]
+        elif kind == 4:
+            data = data[:j] + data[i : min(j, i + 5000)] * rng.choice((1, 1, 20)) + data[j:]
+        elif kind == 5:
+            data = data[:i] + rng.randbytes(rng.choice((1, 4, 100))) + data[i:]
+        elif kind == 6:
+            data = (
+                data[:i]
+                + rng.choice((b"[", b"{", b'{"a":', b"(", b"- ")) * rng.choice((1, 50, 3000))
+                + data[i:]
+            )
+        else:
+            found = list(re.finditer(rb"[\w.+-]+", data[:100_000]))
+            if found:
+                at = rng.choice(found)
+                data = data[: at.start()] + rng.choice(_VALUES) + data[at.end() :]
+    return data
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file.
+
+    Attributes:
+        name: of the file.
+        make: its content.
+        read: what reads it, given the folder it lies in.
+        pack: what is made of mutated content.
+    """
+
+    name: str
+    make: Callable[[], bytes]
+    read: Callable[[Path], object]
+    pack: Callable[[bytes], bytes] = bytes
+
+
+@cache
+def _runs() -> Path:
+    """A finished run, and a checkpoint of another."""
+    folder = Path(tempfile.mkdtemp()) / "runs"
+    experiment().run([1], folder)
+    logger = _logger(folder.parent / "begun")
+    logger.reset()
+    logger.checkpoint.path.parent.mkdir()
+    logger.checkpoint.write()
+    add_runs(folder.parent / "store", folder)
+    return folder
+
+
+@cache
+def experiment() -> core.Experiment:
+    return core.Experiment("diabetes", "coreset", variation="gauss", query_size=2, budget=4)
+
+
+def _logger(folder: Path) -> EnvironmentLogger:
+    env = experiment().environment(1)
+    return EnvironmentLogger(env, folder, resume=experiment().decider(env, 1))
+
+
+def _resume(folder: Path) -> None:
+    """A run goes on from the checkpoint there; one that starts over does not begin."""
+    logger = _logger(folder)
+    saved = checkpoint.read(logger.checkpoint.path, KEYS, LATER_KEYS)
+    if saved is not None and logger.decider is not None:
+        logger._restore(saved, logger.decider)
+
+
+def _of(*parts: str) -> Callable[[], bytes]:
+    return lambda: next(_runs().parent.glob("/".join(parts))).read_bytes()
+
+
+def _digest(payload: bytes) -> bytes:
+    return hashlib.sha256(payload).digest() + payload
+
+
+def _mini(cls: type[tables.Table]) -> Callable[[Path], object]:
+    def read(folder: Path) -> None:
+        tables._loaded.clear()
+        cls.load(folder)
+
+    return read
+
+
+def _cache(folder: Path) -> None:
+    Mini._from_cache(folder)
+
+
+def _npz() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, x=mini_table.expected_x(), y=FRAME["y"], features=np.array(Mini.feature_names()))
+    return buffer.getvalue()
+
+
+def _parquet() -> bytes:
+    buffer = io.BytesIO()
+    pd.concat([FRAME, FRAME], ignore_index=True).to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _own(name: str) -> Callable[[Path], object]:
+    def read(folder: Path) -> None:
+        own._made.clear()
+        own.load_file(folder / name, "y")
+
+    return read
+
+
+def _openml() -> bytes:
+    features = [{"name": name, "data_type": "numeric", "is_ignore": "false"} for name in FRAME]
+    return json.dumps({"description": {"default_target_attribute": "y"}, "features": features}).encode()
+
+
+def _read_openml(folder: Path) -> None:
+    (folder / "openml-1.arff").write_bytes(mini_table.arff())
+    load_openml(1, folder)
+
+
+def _sweep(folder: Path) -> None:
+    plan.run_ids(sweep.parse_arguments([str(folder / "sweep.yaml")]).run_ids)
+
+
+def _read_store(folder: Path) -> None:
+    for path in (_runs().parent / "store").glob("diabetes*"):
+        if not (folder / path.name).exists():
+            (folder / path.name).write_bytes(path.read_bytes())
+    read_store(folder)
+
+
+_STORE = "diabetes_gauss_published"
+_RUN = ("runs_gauss", "Diabetes", "2", "*", "run_1")
+_GZIP = gzip.compress
+KINDS = {
+    "config": Kind(
+        "c.yaml",
+        (CONFIGS / "default.yaml").read_bytes,
+        lambda folder: check_config(read_file(folder / "c.yaml"), folder / "c.yaml", "nsf", False),
+    ),
+    "sweep": Kind("sweep.yaml", (CONFIGS / "study_small.yaml").read_bytes, _sweep),
+    "settings": Kind("meta.txt", _of(*_RUN, "meta.txt"), lambda folder: read_meta(folder / "meta.txt")),
+    "checkpoint": Kind("checkpoint.pt", _of("begun", "checkpoint.pt"), _resume),
+    "payload": Kind("checkpoint.pt", lambda: _of("begun", "checkpoint.pt")()[32:], _resume, _digest),
+    "curve": Kind("crps.csv", _of(*_RUN, "crps.csv"), lambda folder: read_curves(folder / "crps.csv")),
+    "lines": Kind(f"{_STORE}.jsonl", _of("store", f"{_STORE}.jsonl"), _read_store),
+    "curves": Kind(
+        f"{_STORE}.csv.gz",
+        lambda: gzip.decompress(_of("store", f"{_STORE}.csv.gz")()),
+        _read_store,
+        lambda data: _GZIP(data, mtime=0),
+    ),
+    "packed": Kind(f"{_STORE}.csv.gz", _of("store", f"{_STORE}.csv.gz"), _read_store),
+    "cache": Kind("mini.npz", _npz, _cache),
+    "raw csv": Kind("mini.csv", mini_table.csv, _mini(Mini)),
+    "raw arff": Kind("mini.arff", mini_table.arff, _mini(Mini)),
+    "raw zip": Kind("mini.zip", lambda: mini_table.zipped(mini_table.csv()), _mini(Mini)),
+    "raw mat": Kind("mini.mat", mini_table.mat, _mini(MiniMat)),
+    "own csv": Kind("t.csv", lambda: mini_table.csv(pd.concat([FRAME, FRAME])), _own("t.csv")),
+    "own arff": Kind("t.arff", lambda: mini_table.arff(frame=pd.concat([FRAME] * 2)), _own("t.arff")),
+    "own parquet": Kind("t.parquet", _parquet, _own("t.parquet")),
+    "openml": Kind("openml-1.json", _openml, _read_openml),
+}
+
+
+@contextmanager
+def _limit() -> Iterator[None]:
+    def stop(number: int, frame: object) -> None:
+        raise TimeoutError(f"more than {_SECONDS} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(_SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def read(kind: Kind, folder: Path) -> str:
+    """What becomes of the file there: `taken`, `refused`, or how it breaks the reader."""
+    said = io.StringIO()
+    there = sorted(folder.iterdir())
+    with redirect_stderr(said), _limit():
+        try:
+            kind.read(folder)
+            outcome = "taken"
+        except SystemExit as ended:  # argparse has said its line
+            outcome = "refused" if ended.code == 2 else f"exit {ended.code}"
+        except UserError as error:
+            long = "\n" in str(error) or len(str(error)) > 1500
+            outcome = f"{len(str(error))} characters: {str(error)[:100]!r}" if long else "refused"
+        except TimeoutError as error:
+            outcome = str(error)
+        except OSError as error:
+            outcome = "refused" if error.filename else traceback.format_exc()
+        except Exception:
+            outcome = traceback.format_exc()
+    mine = {
+        "checkpoint.pt.damaged",
+        "openml-1.arff",
+        "mini.npz",
+        "minimat.npz",
+        f"{_STORE}.jsonl",
+        f"{_STORE}.csv.gz",
+    }
+    if strange := {path.name for path in folder.iterdir()} - {path.name for path in there} - mine:
+        outcome = f"made {strange}"
+    if Path("x").exists():
+        outcome = "executed something"
+    return outcome
+
+
+def case(name: str, number: int) -> str:
+    """What becomes of a mutated file."""
+    kind, rng = KINDS[name], random.Random(f"{name} {number}")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / kind.name).write_bytes(kind.pack(mutate(rng, kind.make())))
+        return read(kind, Path(folder))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    counts: Counter[tuple[str, str]] = Counter()
+    for i in range(args.first, args.first + args.cases):
+        name = args.kinds[i % len(args.kinds)]
+        outcome = case(name, i)
+        if outcome not in ("taken", "refused"):
+            print(f"--- {name} {i}: {outcome}", flush=True)
+            outcome = "broke"
+        counts[name, outcome] += 1
+    for name in args.kinds:
+        print(f"{name:12}" + "".join(f"{counts[name, o]:7} {o}" for o in ("taken", "refused", "broke")))
+
+
+if __name__ == "__main__":
+    main()

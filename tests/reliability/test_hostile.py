@@ -1,0 +1,278 @@
+"""Files that somebody hands us: refused in one line, in bounded memory, and nothing in them is executed."""
+
+import gzip
+import io
+import json
+import resource
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import evaluate
+from core.cli import run_script
+from core.data import own, tables
+from core.data.rawfiles import UnusableError, read_raw
+from core.errors import UserError
+from core.reading import parse_yaml
+from core.runs import checkpoint
+from core.runs.logger import KEYS, LATER_KEYS
+from core.runs.tables import read_curves
+from tests.mini_table import FRAME, Mini, expected_x
+from tests.reliability import fuzz
+
+CASES = 17 * len(fuzz.KINDS)  # 306
+#: Zeros press to a thousandth of their size.
+TOO_MUCH = 2**29 + 2**20
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("kind", fuzz.KINDS)
+def test_a_right_file_is_taken(kind: str, tmp_path: Path) -> None:
+    (tmp_path / fuzz.KINDS[kind].name).write_bytes(fuzz.KINDS[kind].pack(fuzz.KINDS[kind].make()))
+    assert fuzz.read(fuzz.KINDS[kind], tmp_path) == "taken"
+
+
+@pytest.mark.parametrize("kind", fuzz.KINDS)
+def test_mutated_files(kind: str) -> None:
+    broke = {number: fuzz.case(kind, number) for number in range(CASES // len(fuzz.KINDS))}
+    assert {number: said for number, said in broke.items() if said not in ("taken", "refused")} == {}
+
+
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    """A gzip file of half a megabyte that is more than half a gigabyte."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=6) as file:
+        for _ in range(TOO_MUCH // 2**20):
+            file.write(bytes(2**20))
+    return packed.getvalue()
+
+
+def peak() -> int:
+    """Most bytes that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def alias_bomb(levels: int = 30) -> bytes:
+    lines = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, levels))]
+    return "\n".join(lines).encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        alias_bomb(),
+        b"a: &a [*a]",
+        b"[" * 30_000,
+        b"- " * 30_000,
+        b"x: " + b"9" * 60_000,
+        b"a: 1\n" * 30_000,
+        b"x: 2001-99-99",
+        b'x: !!int ""',
+        b"x: !!timestamp a",
+        b"x: !!bool a",
+        b"{[a]: 1}",
+        b"!!python/object/apply:os.system ['touch executed']",
+        b"\xff\xfe",
+    ],
+)
+def test_yaml(text: bytes) -> None:
+    with pytest.raises(ValueError) as told:
+        parse_yaml(text)
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) <= 200
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("hidden", "[1000000000]"),
+        ("hidden", "[" + "8," * 20_000 + "8]"),
+        ("first_epochs", "1" + "0" * 100),
+        ("batch_size", "1" + "0" * 30),
+        ("lr", "1" + "0" * 400),
+        ("lr", ".nan"),
+        ("patience", "[[[[[[1]]]]]]"),
+    ],
+)
+def test_huge_counts_in_a_config(tmp_path: Path, key: str, value: str) -> None:
+    path = tmp_path / "c.yaml"
+    kept = [line for line in fuzz.KINDS["config"].make().decode().splitlines() if not line.startswith(key)]
+    path.write_text("\n".join([*kept, f"{key}: {value}"]))
+    with pytest.raises(UserError) as told:
+        fuzz.KINDS["config"].read(path.with_name("c.yaml").parent)
+    assert f"'{key}' must be" in str(told.value)
+    assert len(str(told.value)) < 600
+
+
+def test_more_runs_than_anybody_makes(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text("datasets: [diabetes]\nagents: [random]\nrun_ids: 1-99999999999\n")
+    assert fuzz.read(fuzz.KINDS["sweep"], tmp_path) == "refused"
+
+
+def wide() -> bytes:
+    """A CSV of a million columns."""
+    return b",".join(b"c%d" % i for i in range(10**6)) + b"\n" + b",".join([b"1"] * 10**6) + b"\n"
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.arff", "t.csv.gz", "deep.csv", "blank.arff"])
+def test_own_tables(tmp_path: Path, name: str, bomb: bytes) -> None:
+    content = {
+        "t.csv": wide,
+        "t.arff": lambda: b"@attribute a real\n" * 10 + b"@data\n" + wide(),
+        "t.csv.gz": lambda: bomb,
+        "deep.csv": lambda: b'a,y\n"' + b"x" * 10**6,
+        "blank.arff": lambda: b"\n" * 10**6,  # an expression that looks ahead takes hours
+    }[name]()
+    (tmp_path / name).write_bytes(content)
+    before = peak()
+    with pytest.raises(UserError) as told:
+        own.load_file(tmp_path / name, "y")
+    assert "\n" not in str(told.value)
+    assert peak() - before < 2**31
+
+
+def test_a_parquet_of_many_rows(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    path, before = tmp_path / "t.parquet", peak()
+    piece = pa.table({"y": pa.array(np.zeros(10**6, np.int8))})
+    with pq.ParquetWriter(path, piece.schema) as writer:
+        for _ in range(110):
+            writer.write_table(piece)
+    assert path.stat().st_size < 2**20
+    with pytest.raises(UserError, match="110,000,000 rows of 1 columns"):
+        own.load_file(path, "y")
+    assert peak() - before < 2**29
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.zip", "t.mat", "t.csv.gz"])
+def test_published_tables(tmp_path: Path, name: str, bomb: bytes) -> None:
+    path, before = tmp_path / name, peak()
+    if name == "t.csv":
+        path.write_bytes(wide())
+    elif name == "t.zip":
+        with (
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open("table.csv", "w") as file,
+        ):
+            for _ in range(TOO_MUCH // 2**20):
+                file.write(bytes(2**20))
+    elif name == "t.mat":
+        packer = zlib.compressobj()
+        packed = b"".join(packer.compress(bytes(2**20)) for _ in range(TOO_MUCH // 2**20)) + packer.flush()
+        head = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
+        path.write_bytes(head + (15).to_bytes(4, "little") + len(packed).to_bytes(4, "little") + packed)
+    else:
+        path.write_bytes(bomb)
+    with pytest.raises(UnusableError, match=r"more than 536,870,912 bytes|1,000,000 columns"):
+        read_raw(path, ["a", "b"], member="table.csv", variable="a")
+    assert peak() - before < 2**31
+
+
+@pytest.mark.parametrize("what", ["bomb", "objects", "shape", "wide"])
+def test_caches(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    FRAME.to_csv(tmp_path / "mini.csv", index=False)
+    names, before = np.array(Mini.feature_names()), peak()
+    x: Any = {"bomb": np.zeros(2**25), "objects": np.array([{}], object), "wide": np.zeros((40, 99))}.get(
+        what
+    )
+    if what == "shape":
+        np.savez(tmp_path / "mini.npz", x=expected_x(), y=FRAME["y"], features=names)
+        data = (tmp_path / "mini.npz").read_bytes()
+        huge = data.replace(b"(40, 7), }         ", b"(99999999999, 7), }")
+        assert huge != data
+        (tmp_path / "mini.npz").write_bytes(huge)
+    else:
+        np.savez_compressed(tmp_path / "mini.npz", x=x, y=FRAME["y"], features=names)
+    tables._loaded.clear()
+    assert Mini.load(tmp_path).source == tmp_path / "mini.csv"
+    assert "is damaged or of another version" in capsys.readouterr().err
+    assert peak() - before < 2**30
+
+
+@pytest.mark.parametrize("what", ["view", "lists", "packed", "other", "curves"])
+def test_checkpoints(tmp_path: Path, what: str) -> None:
+    """With a right digest, which anybody can compute."""
+    path = tmp_path / "checkpoint.pt"
+    kind = fuzz.KINDS["payload"]
+    path.write_bytes(kind.pack(kind.make()))
+    content = checkpoint.read(path, KEYS, LATER_KEYS)
+    assert content is not None
+    if what == "view":
+        content["record"]["points"] = [torch.zeros(1).expand(10**12)]
+    elif what == "lists":
+        nested: list[Any] = [0]
+        for _ in range(40):
+            nested = [nested, nested]
+        content["record"]["index"] = nested
+    elif what == "other":
+        content["env"] = 3
+    elif what == "curves":
+        content["record"]["curves"]["mae"] = ["<script>"] * len(content["record"]["index"])
+    checkpoint.write(path, content)
+    if what == "packed":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("archive/data.pkl", bytes(2**24))
+        path.write_bytes(kind.pack(packed.getvalue()))
+    wanted = "refused" if what in ("other", "curves") else "taken"  # set aside: the run starts over
+    assert fuzz.read(kind, tmp_path) == wanted
+    assert path.with_name("checkpoint.pt.damaged").exists() == (wanted == "taken")
+
+
+def test_curves_of_too_many_columns(tmp_path: Path) -> None:
+    (tmp_path / "crps.csv").write_bytes(wide())
+    with pytest.raises(UserError, match="more than 100,000 columns"):
+        read_curves(tmp_path / "crps.csv")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: line | {"settings": line["settings"] | {"budget": 10**12, "query_size": 1}},
+        lambda line: line | {"settings": line["settings"] | {"budget": []}},
+        lambda line: line | {"agent": ["a"]},
+        lambda line: json.loads("[" * 900 + "]" * 900),
+    ],
+)
+def test_stores(tmp_path: Path, change: Callable[[Any], Any]) -> None:
+    kind = fuzz.KINDS["lines"]
+    head, first, *rest = map(json.loads, kind.make().decode().splitlines())
+    (tmp_path / kind.name).write_text("\n".join(map(json.dumps, [head, change(first), *rest])))
+    assert fuzz.read(kind, tmp_path) == "refused"
+    (tmp_path / kind.name).write_text("\n".join([json.dumps(head), "[" * 10**5]))
+    assert fuzz.read(kind, tmp_path) == "refused"
+
+
+def test_a_packed_store(tmp_path: Path, bomb: bytes) -> None:
+    kind, before = fuzz.KINDS["packed"], peak()
+    (tmp_path / kind.name).write_bytes(bomb)
+    assert fuzz.read(kind, tmp_path) == "refused"
+    assert peak() - before < 2**31
+
+
+def test_a_script_says_it_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t.csv").write_bytes(wide())
+    monkeypatch.setattr(sys, "argv", ["evaluate.py"])
+    arguments = ["--agent", "random", "--dataset", str(tmp_path / "t.csv"), "--target", "c1"]
+    with pytest.raises(SystemExit) as ended:
+        run_script(lambda: evaluate.main([*arguments, "--runs_folder", str(tmp_path / "runs")]))
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        f"evaluate.py: {tmp_path}/t.csv: it has 1,000,000 columns; at most 20,000 are read\n"
+    )
+    assert not (tmp_path / "runs").exists()

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .mersenne import masked
+
 __all__ = ["dropout"]
 
 
@@ -13,17 +15,30 @@ def dropout(x: Tensor, rate: float, generators: Sequence[torch.Generator], share
     """Drops elements of a stack x [S, ...] with probability `rate`, and scales up the others.
 
     The mask of x[s] is drawn from generator s, on its device; probabilities are met to 2^-32.
-    Two elements share a draw of 64 bits: `bernoulli_` takes five times as long, which would be a
-    third of the time that an agent spends on its stochastic passes.
+    Two elements share a draw of 64 bits: `bernoulli_` takes five times as long.
 
     Args:
         shared: one mask for all rows of an x[s] [N, h], instead of one for each.
     """
-    shape = (len(x), 1, x.shape[-1]) if shared else x.shape
-    count = math.prod(shape[1:])
+    at_once = not (shared or x.requires_grad) and x.device.type == "cpu"
+    like = x.detach() if at_once else torch.ones_like(x[:, :1] if shared else x, requires_grad=False)
+    factors = _masked(like, rate, generators)
+    return factors if at_once else x * factors
+
+
+def _masked(x: Tensor, rate: float, generators: Sequence[torch.Generator]) -> Tensor:
+    """x [S, ...] times 0, or 1 / (1 - rate)."""
+    below, factor = round(rate * 2**32) - 2**31, 1 / (1 - rate)
+    if x.device.type == "cpu":
+        result = torch.empty(x.shape, dtype=x.dtype)
+        arrays = x.reshape(len(x), -1).numpy(), result.view(len(x), -1).numpy()
+        for row, of_result, generator in zip(*arrays, generators, strict=True):
+            masked(row, below, factor, generator, of_result)
+        return result
+    count = math.prod(x.shape[1:])
     bits = torch.empty((len(x), (count + 1) // 2), dtype=torch.int64, device=x.device)
     for row, generator in zip(bits, generators, strict=True):
         row.random_(-(2**63), None, generator=generator)
-    factors = torch.empty((len(x), count), dtype=x.dtype, device=x.device)
-    torch.ge(bits.view(torch.int32)[:, :count], round(rate * 2**32) - 2**31, out=factors)
-    return x * factors.mul_(1 / (1 - rate)).view(shape)
+    kept = torch.empty((len(x), count), dtype=x.dtype, device=x.device)
+    torch.ge(bits.view(torch.int32)[:, :count], below, out=kept)
+    return x * kept.mul_(factor).view(x.shape)

@@ -23,7 +23,7 @@ help:  ## list the targets
 install: .venv/.installed  ## make .venv with the tested releases of all dependencies
 
 # The table comes with the extra `data`: no download. Two agents at a time, and no packages that only tests need.
-demo: .venv/.installed-demo  ## compare three agents on diamonds, with a picture: under three minutes
+demo: .venv/.installed-demo  ## compare three agents on diamonds, with a picture: two to three minutes
 	@echo "Running three agents, two at a time: about a minute."
 	@$(MAKE) --no-print-directory -j2 demo-run-balsa_kl_pairs demo-run-random demo-run-coreset
 	@$(MAKE) --no-print-directory -j2 demo-curves demo-report

@@ -8,6 +8,7 @@ Nothing but one's own agents needs to be run: the baselines are in the store.
 import argparse
 import html
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from core.agent import AGENTS
 from core.cli import ArgumentParser, run_script
 from core.errors import UserError
 from core.files import write_file
+from core.models.variations import VARIATIONS
+from core.protocol import PROTOCOLS
 from core.report import plots
 from core.report.aggregates import common_runs
 from core.report.analysis import areas, select
@@ -36,6 +39,7 @@ from core.report.leaderboard import (
 )
 from core.report.reader import TASK, Results, load_results
 from core.report.sections import file_name
+from core.runs.layout import runs_root
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -145,8 +149,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise UserError(
                 f"{args.runs_folder} has runs of no task in the store: --list_reference shows them"
             )
+        roots = (runs_root(args.runs_folder, *names) for names in product(VARIATIONS, PROTOCOLS))
         there = (
-            "none but stored ones" if args.runs_folder.is_dir() else "it is not there, nor another beside it"
+            "none but stored ones"
+            if any(root.is_dir() for root in roots)
+            else "it is not there, nor another beside it"
         )
         raise UserError(f"--runs_folder {args.runs_folder} has no finished runs: {there}")
     say(found)

@@ -283,6 +283,7 @@ def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
             "nowhere has no finished runs: it is not there, nor another beside it",
         ),
         (["--runs_folder", "."], "has no finished runs: none but stored ones"),
+        (["--runs_folder", "beside"], "beside has no finished runs: none but stored ones"),
         (["--store", "."], ". holds no stored runs"),
         (["--runs_folder", "other"], "other has runs of no task in the store: --list_reference shows them"),
         (["--out"], "expected one argument"),
@@ -295,6 +296,7 @@ def test_wrong_input_is_one_line(
     arguments: list[str],
     message: str,
 ) -> None:
+    (tmp_path / "beside_gauss").mkdir()
     monkeypatch.chdir(tmp_path)
     write_runs(tmp_path / "other", "random", (1,), dataset="nowhere")
     assert message in refused(compare.main, arguments, capsys)

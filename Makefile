@@ -15,7 +15,7 @@ DEMO_TASK := --dataset diamonds --protocol corrected --query_size 50 --runs_fold
 DEMO := $(PY) evaluate.py $(DEMO_TASK) --budget 400 --restarts 5 --data_folder demo/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-curves demo-report test docs check lint types format clean
+.PHONY: help install demo demo-curves demo-report test docs check lint types audit lock format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -50,7 +50,7 @@ docs: .venv/.installed-docs  ## build the pages of docs/ and of the API as a sit
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 	@echo "site: site/index.html"
 
-check: lint types  ## lint, formatting and types
+check: lint types audit  ## lint, formatting, types, and known holes of the dependencies
 
 lint: .venv/.installed-dev
 	$(PY) -m ruff check
@@ -59,6 +59,20 @@ lint: .venv/.installed-dev
 types: .venv/.installed-dev
 	$(PY) -m mypy core agents datasets tests *.py docs/mkdocs_pages.py
 	MYPYPATH=benchmarks $(PY) -m mypy benchmarks
+
+# Says so where its service cannot be reached, or knows none of the packages.
+audit: .venv/.installed-dev
+	@said=$$($(PY) -m pip_audit --progress-spinner off --disable-pip --require-hashes -r requirements.lock 2>&1); \
+	case "$$said" in \
+		*"Found "*"vulnerabilit"*) echo "$$said"; exit 1;; \
+		*"not found on PyPI"*|*"No module named"*) echo "not audited: pip-audit's service is not there";; \
+		*"No known vulnerabilities"*) echo "audited: no known vulnerabilities";; \
+		*) echo "not audited: $$(echo "$$said" | tail -1)";; \
+	esac
+
+lock:  ## make requirements.lock anew, with hashes, by uv
+	uv pip compile pyproject.toml --extra dev --extra ray -c constraints.txt --generate-hashes --universal \
+		--python-version 3.10 --custom-compile-command "make lock" -o requirements.lock -q
 
 format: .venv/.installed-dev  ## format the code and sort its imports
 	$(PY) -m ruff check --fix-only --quiet

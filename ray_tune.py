@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Not wanted: Tune's way with Ctrl-C, the files that it writes for other tools, what it prints.
     os.environ |= {"TUNE_DISABLE_SIGINT_HANDLER": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-    driver.load_ray("optuna", "ray.tune")
+    driver.load_ray(args.address, "optuna", "ray.tune")
     if (args.address or "").startswith("ray://"):
         raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
     check_writable(args.out)

@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         slots = max(1, joblib.cpu_count() // args.cpus)
         print_plan(left, make_groups(args, left, slots), slots)
         return 0
-    driver.load_ray()
+    driver.load_ray(args.address)
     collect(args, left)
     runs = sum(len(ids) for _, ids in left)
     if not runs:

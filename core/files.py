@@ -105,6 +105,8 @@ def write_files(files: Mapping[Path, Callable[[Path], object]]) -> None:
     Raises:
         UserError: that failed; where it failed in writing, what was there is still there.
     """
+    if not files:
+        return
     target = next(iter(files))
     try:
         with ExitStack() as stack:

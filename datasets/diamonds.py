@@ -24,7 +24,7 @@ class Diamonds(Table):
     download = "diamonds.arff"
     urls = (
         "https://www.openml.org/data/download/21792853/dataset",
-        "http://old.openml.org/data/download/21792853/dataset",
+        "https://old.openml.org/data/download/21792853/dataset",
     )
     packaged = ("plotnine", "data/diamonds.csv")
     sha256: ClassVar[Mapping[str, str]] = {

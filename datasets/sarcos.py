@@ -24,7 +24,7 @@ class Sarcos(Table):
     download = "sarcos.arff"
     urls = (
         "https://www.openml.org/data/download/22102750/data.arff",
-        "http://old.openml.org/data/download/22102750/data.arff",
+        "https://old.openml.org/data/download/22102750/data.arff",
     )
     variable = "sarcos_inv"
     columns = (*(f"x{i}" for i in range(1, 22)), *(f"torque{i}" for i in range(1, 8)))

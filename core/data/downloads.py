@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
+from urllib.parse import urlsplit
 
 import requests
 from filelock import FileLock
@@ -53,11 +54,13 @@ def writing_alone(target: Path) -> Iterator[None]:
 
 
 def fetch(url: str, target: Path) -> None:
-    """Downloads `url` to `target`, again where the answer breaks off, with a progress bar on a terminal.
+    """Downloads `url` to `target` over https, again where the answer breaks off; a bar on a terminal.
 
     Raises:
         DownloadError: the address does not answer, refuses, or gives no whole file; no file is left.
     """
+    if not _is_secure(url):
+        raise DownloadError("not an https address")
     tqdm.write(f"downloading {url}", file=sys.stderr)  # above the bars that there are
     for attempt in range(RETRIES + 1):
         try:
@@ -73,6 +76,8 @@ def fetch(url: str, target: Path) -> None:
 
 def _download(url: str, target: Path) -> None:
     with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
+        if insecure := [one.url for one in (*answer.history, answer) if not _is_secure(one.url)]:
+            raise DownloadError(f"led to {insecure[0]}, which is not https")
         answer.raise_for_status()
         size = int(answer.headers.get("Content-Length", 0)) or None
         with (
@@ -82,6 +87,12 @@ def _download(url: str, target: Path) -> None:
             for piece in answer.iter_content(1 << 16):
                 file.write(piece)
                 bar.update(len(piece))
+
+
+def _is_secure(url: str) -> bool:
+    """Whether nobody on the way can change what comes from there: https, or this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in ("127.0.0.1", "::1", "localhost")
 
 
 def _may_pass(error: OSError) -> bool:

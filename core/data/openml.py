@@ -86,7 +86,7 @@ def _download(data_id: int, meta: Path, table: Path) -> None:
             if description["format"].lower() != "arff":
                 raise UserError(f"openml:{data_id}: its format is {description['format']}; only ARFF is read")
             with beside(table) as part:
-                fetch(description["url"], part)
+                fetch(description["url"].replace("http://www.openml", "https://www.openml"), part)
                 _check_md5(data_id, part, description.get("md5_checksum"))
                 commit({part: table})
         except DownloadError as error:

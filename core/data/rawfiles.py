@@ -153,10 +153,30 @@ def _check_mat(content: bytes) -> None:
         kind, length = (int.from_bytes(content[at + i : at + i + 4], order) for i in (0, 4))
         if kind == 15:  # miCOMPRESSED
             packed = zlib.decompressobj()
-            size += len(packed.decompress(content[at + 8 : at + 8 + length], MOST_BYTES + 1))
+            element = packed.decompress(content[at + 8 : at + 8 + length], MOST_BYTES + 1)
+            size += len(element)
             if size > MOST_BYTES:
                 raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+        else:
+            element = content[at : at + 8 + length]
+        # scipy crashes on some damaged ones of cells, structures, objects and sparse matrices.
+        if content[124:128] in (b"\0\1IM", b"\1\0MI") and not _holds_numbers(element, order):
+            raise ValueError("it holds something else than matrices of numbers")
         at += 8 + length
+
+
+def _holds_numbers(element: bytes, order: Any) -> bool:
+    """Whether an element of a MATLAB file is a dense matrix of numbers, or a text."""
+    kind, flags = (int.from_bytes(element[i : i + 4], order) for i in (0, 16))
+    if kind != 14 or flags & 0xFF not in (4, *range(6, 16)):
+        return False
+    at = 8
+    while at + 8 <= len(element):  # scipy looks its parts' types up unseen
+        part, length = (int.from_bytes(element[at + i : at + i + 4], order) for i in (0, 4))
+        if part & 0xFFFF not in (*range(1, 8), 9, 12, 13, 16, 17, 18):
+            return False
+        at += 8 if part >> 16 else 8 + (length + 7) // 8 * 8
+    return True
 
 
 def _with_names(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

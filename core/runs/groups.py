@@ -17,7 +17,7 @@ from ..files import remove
 from ..training.lockstep import Fitting, side_by_side
 from . import checkpoint
 from .collecting import aggregate
-from .layout import claimed, discard, is_finished
+from .layout import claimed, discard, is_finished, owner
 from .settings import agree_on_settings, check_settings
 
 __all__ = ["SideBySide", "Start", "group_size", "run_all"]
@@ -64,7 +64,7 @@ def run_all(
         log_path = folder / f"run_{run_id}"
         with claimed(log_path, wait=0.2) as mine:  # others look whether it is claimed, by claiming it
             if not mine:
-                print(f"{log_path.name}: another process is at it", file=sys.stderr)
+                print(f"{log_path.name}: another process is at it ({owner(log_path)})", file=sys.stderr)
                 return False
             # They may have been changed by others since they were agreed on; from now on they cannot.
             check_settings(folder, settings)

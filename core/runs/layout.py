@@ -1,10 +1,12 @@
 """The folders of experiments and runs: where they lie, and how far a run is."""
 
 import io
+import os
 import re
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +38,7 @@ __all__ = [
     "id_of",
     "is_finished",
     "oracle_folder",
+    "owner",
     "put",
     "read_metric",
     "read_metrics",
@@ -50,6 +53,9 @@ __all__ = [
 
 #: The last file of a run, which says that it is finished: its settings, and what was noted of it.
 META = "meta.txt"
+
+#: Beside a lock that is held.
+_OWNER = ".owner"
 
 POINTS, PREDICTIONS = "selected_points.pt", "predictions.npz"
 
@@ -271,9 +277,20 @@ def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
         return
     try:
         remove_parts(run_folder)
+        (run_folder / _OWNER).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield True
     finally:
+        with suppress(OSError):  # the folder may be lost
+            (run_folder / _OWNER).unlink(missing_ok=True)
         lock.release()
+
+
+def owner(run_folder: Path) -> str:
+    """Who has claimed a run, in words, for where its lock seems to be nobody's: as on another machine."""
+    try:
+        return (run_folder / _OWNER).read_text(encoding="utf-8", errors="replace")[:200]
+    except OSError:
+        return "it does not say which"
 
 
 def check_writable(folder: Path) -> None:

@@ -64,16 +64,19 @@ class Failure(NamedTuple):
     log: Path
 
 
-def load_ray(*others: str) -> Any:
+def load_ray(address: str | None, *others: str) -> Any:
     """Ray, which reports nothing to anybody.
 
     Args:
+        address: of a cluster; the ports of a Ray of our own listen on this machine alone.
         others: modules of the extra `ray` that are needed, too.
 
     Raises:
         UserError: one is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address is None:  # read when it is imported; on macOS and Windows it is the default
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of it
     try:
         ray, *_ = map(importlib.import_module, ("ray", *others))
@@ -98,7 +101,7 @@ def connected(address: str | None) -> Iterator[Any]:
     Raises:
         UserError: there is no Ray, or no cluster at the address.
     """
-    ray = load_ray()
+    ray = load_ray(address)
     if address not in (None, "auto"):
         _knock(address)
     own = {"address": "local", "include_dashboard": False, "object_store_memory": 200 * 2**20}
@@ -143,7 +146,7 @@ def _tokens(roots: Sequence[Path]) -> Iterator[dict[Path, Path]]:
     try:
         for root, token in tokens.items():
             root.mkdir(parents=True, exist_ok=True)
-            token.touch()
+            token.touch(mode=0o600)
         yield tokens
     finally:
         for token in tokens.values():

@@ -51,7 +51,7 @@ def digest(code: dict[str, bytes]) -> str:
 def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = Path(base).expanduser() / "balsa-benchmark"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 
@@ -60,6 +60,8 @@ def find_code(root: Path, code: dict[str, bytes]) -> Path:
     if code_files(root) == code:
         return root
     folder = _cache() / f"code-{digest(code)}"
+    if folder.exists() and code_files(folder) != code:  # a power cut came while it was written
+        shutil.rmtree(folder)
     if not folder.exists():
         part = Path(tempfile.mkdtemp(dir=_cache()))
         for name, data in code.items():

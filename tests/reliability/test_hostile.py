@@ -276,3 +276,8 @@ def test_a_script_says_it_in_one_line(
         f"evaluate.py: {tmp_path}/t.csv: it has 1,000,000 columns; at most 20,000 are read\n"
     )
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_matlab_file_on_which_scipy_crashes() -> None:
+    """One of 10,000 mutated files: a type that scipy looks up beyond its table."""
+    assert fuzz.case("raw mat", 9967) == "refused"

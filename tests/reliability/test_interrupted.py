@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -122,7 +123,8 @@ def test_the_same_run_twice_at_once(tmp_path: Path, undisturbed: dict[str, bytes
     assert first.pid is not None
     os.kill(first.pid, signal.SIGSTOP)  # it must not be finished before the second looks
     assert finish(start(arguments, tmp_path / "said")) == 1
-    assert "run_1: another process is at it" in (tmp_path / "said").read_text()
+    who = f"(process {first.pid} on {socket.gethostname()})"
+    assert f"run_1: another process is at it {who}" in (tmp_path / "said").read_text()
     os.kill(first.pid, signal.SIGCONT)
     assert finish(first) == 0
     assert files(tmp_path / "runs") == undisturbed

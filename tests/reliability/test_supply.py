@@ -1,0 +1,119 @@
+"""What comes from elsewhere, and who can reach what we open: addresses, hashes, ports, modes, pages."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+
+import compare
+from core.data import downloads
+from core.data.downloads import DownloadError, fetch
+from core.data.tables import Table
+from core.dataset import DATASETS
+from core.report.adding import add_runs
+from core.sweep import driver
+from tests.test_store import write_runs
+
+ROOT = Path(__file__).parents[2]
+#: What a page, a shell or a path could take for something else.
+EVIL = "<script>alert(1)<"
+
+
+def test_raw_files_come_over_https() -> None:
+    assert all(
+        url.startswith("https://")
+        for of in DATASETS.classes.values()
+        if issubclass(of, Table)
+        for url in of.urls
+    )
+
+
+def test_other_addresses_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DownloadError, match="not an https address"):
+        fetch("http://example.org/table.csv", tmp_path / "t.csv")
+
+    class Answer(SimpleNamespace):
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    answer = Answer(url="http://example.org/b", history=[Answer(url="https://example.org/a")])
+    monkeypatch.setattr(requests, "get", lambda *args, **options: answer)
+    with pytest.raises(DownloadError, match=r"led to http://example\.org/b, which is not https"):
+        fetch("https://example.org/a", tmp_path / "t.csv")
+    assert not list(tmp_path.iterdir())
+    assert downloads.RETRIES > 0
+
+
+def test_every_locked_release_has_a_hash() -> None:
+    """And is the one of constraints.txt, where that names one."""
+    text = (ROOT / "requirements.lock").read_text()
+    blocks = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
+    assert all("--hash=sha256:" in block for block in blocks)
+    locked = {tuple(block.split(" ")[0].split("==")) for block in blocks}
+    pinned = {
+        tuple(line.split(" ")[0].split("=="))
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    }
+    names = {name for name, _ in locked}
+    assert {pin for pin in pinned if pin[0] in names} <= locked
+
+
+def test_tokens_are_for_their_owner_alone(tmp_path: Path) -> None:
+    with driver._tokens([tmp_path / "runs"]) as tokens:
+        assert [token.stat().st_mode & 0o077 for token in tokens.values()] == [0]
+    assert not list((tmp_path / "runs").iterdir())
+
+
+LISTENING = """
+import psutil
+from core.sweep import driver
+with driver.connected(None) as ray:
+    ray.get(ray.remote(lambda: 1).remote())
+    for process in psutil.Process().children(recursive=True):
+        for connection in process.net_connections("inet"):
+            if connection.status == "LISTEN":
+                print(process.name(), connection.laddr.ip)
+"""
+
+
+@pytest.mark.xdist_group("ray")
+def test_a_ray_of_our_own_listens_on_this_machine_alone() -> None:
+    pytest.importorskip("ray")
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENING], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    listening = [line.split()[-1] for line in done.stdout.splitlines()]
+    assert listening, done.stderr
+    assert {address.removeprefix("::ffff:") for address in listening} <= {"127.0.0.1", "::1"}
+
+
+def test_names_on_the_page_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for agent in ("random", "coreset"):
+        write_runs(tmp_path / "made", agent, (1, 2))
+    add_runs(tmp_path / "store", tmp_path / "made")
+    write_runs(tmp_path / "runs", EVIL, (1, 2), lr=EVIL)
+    broken = tmp_path / "runs/Diabetes/4" / EVIL.title() / "run_3"
+    broken.mkdir()
+    (broken / "meta.txt").write_text(f"a: [{EVIL}")
+    out = tmp_path / "compare.html"
+    arguments = [
+        "--runs_folder",
+        str(tmp_path / "runs"),
+        "--store",
+        str(tmp_path / "store"),
+        "--out",
+        str(out),
+    ]
+    compare.main(arguments)
+    text = out.read_text().lower()
+    assert "&lt;script&gt;alert(1)&lt;" in text
+    assert "<script" not in text

@@ -334,5 +334,6 @@ def test_as_a_command_from_elsewhere(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert (
         done.stderr
-        == "evaluate.py: unknown agent 'randm'; did you mean random? evaluate.py --list shows all\n"
+        == "evaluate.py: unknown agent 'randm'; did you mean random or learned? "
+        "evaluate.py --list shows all\n"
     )

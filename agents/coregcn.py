@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from core.agent import AGENTS, Agent
@@ -23,6 +23,9 @@ WIDTH, DROPOUT = 128, 0.3
 STEPS, LEARNING_RATE, WEIGHT_DECAY = 200, 1e-3, 5e-4
 UNLABELLED_WEIGHT, EPSILON = 1.2, 1e-6
 
+# Points that go through the network at once: what is made of them stays in the cache between two products.
+_PIECE = 512
+
 
 class Adjacency:
     """A = (X X^T - I) D^-1 + I as an operator, D the column sums of X X^T - I plus 1e-6.
@@ -35,67 +38,112 @@ class Adjacency:
 
     def __init__(self, x: Tensor) -> None:
         self.x = x
-        self.inverse_degree = 1 / (x @ x.sum(0) - 1 + EPSILON)[:, None]
+        self.inverse_degree = 1 / (x @ x.sum(0) - 1 + EPSILON)
 
     def __matmul__(self, h: Tensor) -> Tensor:
-        scaled = self.inverse_degree * h
+        """A H of h [n] or [n, k]."""
+        scaled = self.inverse_degree.view(-1, *[1] * (h.dim() - 1)) * h
         return self.x @ (self.x.T @ scaled) - scaled + h
 
+    def transposed(self, g: Tensor) -> Tensor:
+        """A^T g of g [n]: what a derivative with respect to A h says of h."""
+        return self.inverse_degree * (self.x @ (self.x.T @ g) - g) + g
 
-class GraphNetwork(nn.Module):
-    """Two graph convolutions A (H W) + b: h to 128 with ReLU and dropout, 128 to 1.
+
+class GraphNetwork:
+    """Two graph convolutions A (H W) + b, h to 128 with ReLU and dropout, 128 to 1, and their derivatives.
+
+    A (X W) = (A X) W, and A X is the same in every step. What the second convolution passes back to the
+    hidden features of a point is a multiple of its weights, so all derivatives follow from the masks
+    M [n, 128] (1 where a feature is positive and not dropped) and one product (A X)^T (M d), d [n] the
+    derivatives with respect to the points' sums. Hidden features are made piece by piece and never kept.
 
     Args:
-        width: width h of the points' features.
+        x: the points' features, L2-normalised, [n, h].
         generator: draws weights and biases, uniform in +-1/sqrt(out), and the dropout masks.
     """
 
-    def __init__(self, width: int, generator: torch.Generator) -> None:
-        super().__init__()
+    def __init__(self, x: Tensor, generator: torch.Generator) -> None:
+        self.adjacency = Adjacency(x)
+        self.propagated = self.adjacency @ x
         self.generator = generator
-        self.w1, self.b1 = self._draw(width, WIDTH), self._draw(WIDTH)
-        self.w2, self.b2 = self._draw(WIDTH, 1), self._draw(1)
+        shapes = (x.shape[1], WIDTH), (WIDTH,), (WIDTH, 1), (1,)
+        self.parameters = torch.cat([self._draw(*shape).flatten() for shape in shapes])
+        self.gradient = torch.empty_like(self.parameters)
+        self.masks = x.new_empty(len(x), WIDTH)
+        self.sums, self._hidden = x.new_empty(len(x)), x.new_empty(min(len(x), _PIECE), WIDTH)
 
-    def _draw(self, *shape: int) -> nn.Parameter:
+    def _draw(self, *shape: int) -> Tensor:
         draw = torch.rand(shape, generator=self.generator, device=self.generator.device)
-        return nn.Parameter((2 * draw - 1) / math.sqrt(shape[-1]))
+        return (2 * draw - 1) / math.sqrt(shape[-1])
 
-    def forward(self, adjacency: Adjacency, propagated: Tensor, drop: bool) -> tuple[Tensor, Tensor]:
-        """Hidden features [n, 128] and the sigmoid's input [n].
+    def _layers(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Views of the parameters, or of their derivatives: W1 [h, 128], b1 [128], w2 [128], b2 [1]."""
+        w1, b1, w2, b2 = values.split([self.propagated.shape[1] * WIDTH, WIDTH, WIDTH, 1])
+        return w1.view(-1, WIDTH), b1, w2, b2
 
-        Args:
-            propagated: A X, the same in every step: A (X W) = (A X) W.
-            drop: apply dropout between the convolutions.
-        """
-        hidden = torch.addmm(self.b1, propagated, self.w1)
-        if drop:  # before the ReLU, which it commutes with: one large tensor less to keep
-            hidden = dropout(hidden[None], DROPOUT, [self.generator]).squeeze(0)
-        hidden = hidden.relu_()
-        return hidden, (adjacency @ (hidden @ self.w2) + self.b2)[:, 0]
+    def logits(self) -> Tensor:
+        """The sigmoid's input [n] under fresh dropout masks, which are kept for `backward`."""
+        w1, b1, w2, b2 = self._layers(self.parameters)
+        pieces = zip(*(part.split(_PIECE) for part in (self.propagated, self.masks, self.sums)), strict=True)
+        for rows, masks, sums in pieces:
+            hidden = torch.addmm(b1, rows, w1, out=self._hidden[: len(rows)]).relu_()
+            hidden = dropout(hidden[None], DROPOUT, [self.generator])[0]
+            torch.gt(hidden, 0, out=masks)
+            torch.mv(hidden, w2, out=sums)
+        return self.adjacency @ self.sums + b2
+
+    def backward(self, by_logits: Tensor) -> None:
+        """Sets `gradient` from the derivatives [n] of a loss with respect to the last logits."""
+        w1, b1, w2, _ = self._layers(self.parameters)
+        by_w1, by_b1, by_w2, by_b2 = self._layers(self.gradient)
+        by_sums = self.adjacency.transposed(by_logits)
+        by_w1.zero_()
+        for rows, masks, by in zip(
+            *(part.split(_PIECE) for part in (self.propagated, self.masks, by_sums)), strict=True
+        ):
+            by_w1.addmm_(rows.T, torch.mul(masks, by[:, None], out=self._hidden[: len(rows)]))
+        torch.mv(self.masks.T, by_sums, out=by_b1)
+        # sum_n d_n M_nj (A X W1 + b1)_nj, without the hidden features.
+        torch.add((w1 * by_w1).sum(0), b1 * by_b1, out=by_w2)
+        by_w2 /= 1 - DROPOUT
+        by_w1 *= w2 / (1 - DROPOUT)
+        by_b1 *= w2 / (1 - DROPOUT)
+        by_b2[0] = by_logits.sum()
+
+    def features(self) -> Tensor:
+        """Hidden features and the sigmoid's input, dropout off; [n, 129]."""
+        w1, b1, w2, b2 = self._layers(self.parameters)
+        hidden = torch.addmm(b1, self.propagated, w1).relu_()
+        return torch.cat([hidden, (self.adjacency @ (hidden @ w2) + b2)[:, None]], 1)
 
 
+def by_logits(logits: Tensor, candidates: int) -> Tensor:
+    """Derivatives [n] of the loss -mean log(s + e) of labelled - 1.2 mean log(1 - s + e) of other points.
+
+    s is the sigmoid of the logits [n], e = 1e-6.
+    """
+    score = logits.sigmoid()
+    slope = score * (1 - score)
+    slope[:candidates] *= UNLABELLED_WEIGHT / candidates / (1 - score[:candidates] + EPSILON)
+    slope[candidates:] /= (score[candidates:] + EPSILON) * (candidates - len(logits))
+    return slope
+
+
+@torch.no_grad()
 def train(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:
     """Trains the graph network to tell the labelled points; its features [n, 129].
 
     Args:
         x: features [n, h], the candidates first, the labelled points behind them.
     """
-    x = F.normalize(x)
-    adjacency = Adjacency(x)
-    propagated = adjacency @ x
-    network = GraphNetwork(x.shape[1], generator)
-    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    network = GraphNetwork(F.normalize(x), generator)
+    network.parameters.grad = network.gradient
+    optimizer = torch.optim.Adam([network.parameters], lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     for _ in range(STEPS):
-        score = network(adjacency, propagated, drop=True)[1].sigmoid()
-        unlabelled, labelled = score[:candidates], score[candidates:]
-        loss = -(labelled + EPSILON).log().mean()
-        loss = loss - UNLABELLED_WEIGHT * (1 - unlabelled + EPSILON).log().mean()
-        optimizer.zero_grad()
-        loss.backward()
+        network.backward(by_logits(network.logits(), candidates))
         optimizer.step()
-    with torch.no_grad():
-        hidden, logit = network(adjacency, propagated, drop=False)
-    return torch.cat([hidden, logit[:, None]], 1)
+    return network.features()
 
 
 @AGENTS.register("coregcn")

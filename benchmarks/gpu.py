@@ -1,0 +1,85 @@
+"""Times refits of groups of runs, and choices, on a CUDA device.
+
+    python benchmarks/gpu.py --data_folder ../datasets --out gpu.csv
+
+Seconds of the clock, the device waited for: per run for refits of 11 epochs at 1,000 labels, of groups of 1,
+25 and 100 runs; for one choice of one point of each agent. Without a data folder the tables have random
+content of the real size. `--device cpu` tries the script where there is no other. What is in `--out` already
+is not measured again.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from typing import Any
+
+import torch
+from measure import compare, digits, write_table
+from tasks import make_table, make_task_parser
+
+from agents import AGENTS
+from core import PUBLISHED, Seeds
+from core.cli import at_least, run_script
+from core.environment import Environment
+from core.errors import UserError
+from core.models.variations import build_model, load_config
+from core.training.lockstep import fit_side_by_side
+from core.training.trainer import Trainer
+
+EPOCHS, LABELLED = 11, 1000
+COLUMNS = ("dataset", "part", "device", "clock")
+
+
+def waited(call: Callable[[], object], device: torch.device) -> None:
+    """The call, until the device has done it."""
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def refit(dataset: str, runs: int, args: Any) -> Callable[[], object]:
+    """A refit of a group of runs."""
+    fixed: dict[str, Any] = {"first_epochs": EPOCHS, "later_epochs": EPOCHS, "patience": EPOCHS}
+    config = replace(load_config(dataset, "nf")[0], **fixed)
+    group = []
+    for run_id in range(runs):
+        table = make_table(dataset, args.data_folder, Seeds(run_id))
+        model = build_model(config, table.x_train.shape[1], False, [table.seeds.torch("init")])
+        parts = (table.x_train[:LABELLED], table.y_train[:LABELLED], table.x_val, table.y_val)
+        data = [torch.from_numpy(part).to(args.device) for part in parts]
+        group.append((Trainer(model.to(args.device), config, PUBLISHED, table.seeds), data))
+    return lambda: fit_side_by_side([trainer.begin(*data) for trainer, data in group])
+
+
+def main() -> None:
+    parser = make_task_parser(__doc__, "gpu.csv")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cuda"))
+    parser.add_argument("--groups", nargs="+", type=at_least(1), default=[1, 25, 100])
+    parser.add_argument("--agents", nargs="*", choices=AGENTS.classes, default=list(AGENTS.classes))
+    args = parser.parse_args()
+    if args.device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--device {args.device} is not there")
+
+    def measure(dataset: str, part: str, _: str) -> Iterator[tuple[object, ...]]:
+        kind, what = part.split()
+        if kind == "refit":
+            call, share = refit(dataset, int(what), args), int(what)
+        else:
+            variation = AGENTS[what].variations[0]
+            config = AGENTS["balsa_emd"].inject_config(load_config(dataset, variation)[0])
+            table = make_table(dataset, args.data_folder, Seeds())
+            env = Environment(table, config, PUBLISHED, device=args.device)
+            env.reset()
+            agent, share = AGENTS[what](1, env.seeds, env.protocol), 1
+            call = partial(agent.predict, env.state)
+        waited(call, args.device)  # the first call loads and compiles
+        cost = compare({part: partial(waited, call, args.device)}, args.repeats)[part]
+        yield dataset, part, args.device, digits(cost.wall_seconds / share)
+
+    parts = [*(f"refit {n}" for n in args.groups), *(f"choice {name}" for name in args.agents)]
+    write_table(args.out, COLUMNS, product(args.datasets, parts, [str(args.device)]), measure)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -22,7 +22,7 @@ from core.models.variations import VARIATIONS
 from core.protocol import PROTOCOLS
 from core.report import plots
 from core.report.aggregates import common_runs
-from core.report.analysis import areas, select
+from core.report.analysis import select
 from core.report.comparing import comparable, lacking, own_agents, reference, unlike_settings
 from core.report.html import document, figures_html, table_html
 from core.report.labels import agent_label, task_label
@@ -61,14 +61,14 @@ def marked(table: pd.DataFrame, own: Sequence[str]) -> pd.DataFrame:
 def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, object]]]:
     """Heading, note, table and task (empty for tables over several) of all that is compared."""
     here = comparable(found)
-    for task, part in groups(areas(here.curves), TASK):
+    for task, part in groups(here.areas, TASK):
         own, name = own_agents(found, task), task_label(task)
         board = leaderboard(part)
         yield name, BOARD_NOTE, marked(board, own), task
         won = beats(part, own)
         won = won.loc[[agent for agent in board.index if agent in won.index]]
         yield f"{name}: how often each is beaten", BEATS_NOTE, marked(won, own), {}
-    for keys, part in groups(areas(here.curves), ["protocol"]):
+    for keys, part in groups(here.areas, ["protocol"]):
         own = own_agents(found, keys)
         board = over_tasks(part)
         number = part[TASK].drop_duplicates().shape[0]

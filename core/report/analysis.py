@@ -10,7 +10,7 @@ import pandas as pd
 import scikit_posthocs
 from scipy import stats
 
-from .reader import EXPERIMENT, TASK
+from .reader import EXPERIMENT, TASK, areas
 
 __all__ = [
     "Blocks",
@@ -32,16 +32,6 @@ def select(table: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
     for name, value in wanted.items():
         table = table[table[name] == value]
     return table
-
-
-def areas(curves: pd.DataFrame) -> pd.DataFrame:
-    """The area under each run's learning curve: the mean of its rows (docs/METHOD.md, section 4).
-
-    Returns:
-        One row a run and metric: `EXPERIMENT`, `run`, `metric`, `area`; lower is better.
-    """
-    by = [*EXPERIMENT, "run", "metric"]
-    return curves.groupby(by, observed=True)["value"].mean().rename("area").reset_index()
 
 
 def summary(areas: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:

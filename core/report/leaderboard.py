@@ -23,7 +23,7 @@ from .aggregates import (
 )
 from .analysis import blocks, ranks, summary, wins
 from .labels import agent_label, task_label
-from .reader import TASK
+from .reader import TASK, levels_at, numbered
 from .styles import COLOURS
 
 __all__ = [
@@ -66,8 +66,10 @@ _NAMES = {metric: METRICS[metric].label for metric in MAIN}
 
 def groups(table: pd.DataFrame, names: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """The parts of a table that have the same values in some columns, and these values."""
-    for values, part in table.groupby(names, observed=True):
-        yield dict(zip(names, values, strict=True)), part
+    number, levels = numbered(table, names)
+    present = np.unique(number)
+    for one, values in zip(present, zip(*levels_at(levels, present), strict=True), strict=True):
+        yield dict(zip(names, values, strict=True)), table[number == one]
 
 
 def leaderboard(areas: pd.DataFrame) -> pd.DataFrame:

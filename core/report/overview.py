@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .analysis import areas
 from .labels import agent_label, dataset_label, task_label
 from .leaderboard import BOARD_NOTE, OVER_NOTE, groups, leaderboard, over_tasks, picture
 from .markdown import markdown
@@ -37,7 +36,7 @@ def _setting_name(keys: Mapping[str, object]) -> str:
 def pictures(found: Results) -> dict[str, Figure]:
     """By file name, one for each variation and protocol that has random and another agent."""
     made = {}
-    for keys, part in groups(areas(found.curves), _SETTING):
+    for keys, part in groups(found.areas, _SETTING):
         if part["agent"].nunique() > 1 and "random" in set(part["agent"]):
             made[f"leaderboard_{_setting_name(keys)}.png"] = picture(part, _title(keys))
     return made
@@ -51,7 +50,7 @@ def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
     """The whole text, Markdown."""
     parts = [_HEAD, "## What is there", markdown(_contents(found)), "## Made by", markdown(_makers(stored))]
     drawn = pictures(found)
-    for keys, part in groups(areas(found.curves), _SETTING):
+    for keys, part in groups(found.areas, _SETTING):
         parts.append(f"## {_title(keys)}")
         if (name := f"leaderboard_{_setting_name(keys)}.png") in drawn:
             said = "AUC beside that of random's run of the same id"

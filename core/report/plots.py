@@ -92,13 +92,22 @@ def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
     )
 
 
+def _runs_side_by_side(curves: pd.DataFrame) -> pd.DataFrame:
+    """The values, a row for each number of labelled points, a column for each run; faster than a pivot."""
+    rows, labelled = pd.factorize(curves["labelled"], sort=True)
+    columns, runs = pd.factorize(curves["run"], sort=True)
+    table = np.full((len(labelled), len(runs)), np.nan)
+    table[rows, columns] = curves["value"]
+    return pd.DataFrame(table, pd.Index(labelled, name="labelled"), pd.Index(runs, name="run"))
+
+
 def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True, front: Collection[str] = ()) -> None:
     """Mean over the runs of each agent, and how they spread: as a band, or, of few runs, line by line.
 
     Where some are in front, the others are pale, and their spread is left out.
     """
     for agent in sorted(ordered(curves["agent"]), key=lambda agent: agent not in front):
-        table = curves[curves["agent"] == agent].pivot(index="labelled", columns="run", values="value")
+        table = _runs_side_by_side(curves[curves["agent"] == agent])
         mean, count, look = table.mean(axis=1), table.count(axis=1), style(agent)
         label = agent_label(agent) + (f" ({table.shape[1]})" if spread else "")
         if front and agent not in front:

@@ -5,6 +5,7 @@ An experiment is one (dataset, variation, protocol, query size, agent); its runs
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -30,14 +31,35 @@ from ..runs.settings import read_meta
 from .labels import OWN
 from .store import Stored, in_todays_form, read_store
 
-__all__ = ["EXPERIMENT", "TASK", "Folders", "Results", "find_missing_runs", "load_results", "spans"]
+__all__ = [
+    "EXPERIMENT",
+    "TASK",
+    "Folders",
+    "Results",
+    "areas",
+    "find_missing_runs",
+    "levels_at",
+    "load_results",
+    "numbered",
+    "spans",
+]
 
 #: What all runs of different agents must share to be compared.
 TASK = ["dataset", "variation", "protocol", "query_size"]
 EXPERIMENT = [*TASK, "agent"]
+_TEXTS = ("dataset", "variation", "protocol", "agent")
 
 
-class Results(NamedTuple):
+class _Tables(NamedTuple):
+    curves: pd.DataFrame
+    pit: pd.DataFrame
+    runs: pd.DataFrame
+    upper_bounds: pd.DataFrame
+    problems: pd.DataFrame
+    settings: dict[tuple[Any, ...], dict[str, Any]]
+
+
+class Results(_Tables):
     """All that lies in a runs folder and its sisters, and in a store, as tidy tables.
 
     Attributes:
@@ -53,12 +75,43 @@ class Results(NamedTuple):
         settings: of each experiment, by the values of `EXPERIMENT`, what its runs have in common.
     """
 
-    curves: pd.DataFrame
-    pit: pd.DataFrame
-    runs: pd.DataFrame
-    upper_bounds: pd.DataFrame
-    problems: pd.DataFrame
-    settings: dict[tuple[Any, ...], dict[str, Any]]
+    @cached_property
+    def areas(self) -> pd.DataFrame:
+        """The areas under all curves, as of `areas`."""
+        return areas(self.curves)
+
+
+def areas(curves: pd.DataFrame) -> pd.DataFrame:
+    """The area under each run's learning curve: the mean of its rows (docs/METHOD.md, section 4).
+
+    Returns:
+        One row a run and metric: `EXPERIMENT`, `run`, `metric`, `area`; lower is better.
+    """
+    by = [*EXPERIMENT, "run", "metric"]
+    number, levels = numbered(curves, by)
+    means = curves["value"].groupby(number).mean()
+    columns = dict(zip(by, levels_at(levels, means.index.to_numpy()), strict=True))
+    return pd.DataFrame(columns | {"area": means.to_numpy()})
+
+
+def numbered(table: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, list[Any]]:
+    """One number a row, the same where the columns of these names are, in their order; each column's values.
+
+    pandas' own groups of millions of rows by several columns take a gigabyte.
+    """
+    number, levels = np.zeros(len(table), np.int64), []
+    for name in names:
+        codes, values = pd.factorize(table[name], sort=True)
+        number *= max(len(values), 1)
+        number += codes
+        levels.append(values)
+    return number, levels
+
+
+def levels_at(levels: Sequence[Any], numbers: np.ndarray) -> list[Any]:
+    """The values of each column that belong to numbers as of `numbered`."""
+    places = np.unravel_index(numbers, [max(len(values), 1) for values in levels])
+    return [values.take(at) for values, at in zip(levels, places, strict=True)]
 
 
 def load_results(runs_folder: str | Path | None = "runs", store: str | Path | None = None) -> Results:
@@ -253,11 +306,19 @@ def _tidy(
     """One table of many, their columns below each other; texts as categories, or it would not fit."""
     if not tables:
         return pd.DataFrame(columns=[*names, column, value])
-    table = pd.concat(tables, names=names).reset_index()
-    texts = table.columns.intersection(["dataset", "variation", "protocol", "agent"])
-    table = table.astype(dict.fromkeys(texts, "category"))
-    table = table.melt(names, var_name=column, value_name=value).dropna()
-    return table.astype({column: "category"} if column == "metric" else {column: "float64", value: "int64"})
+    parts = list(dict.fromkeys(part for one in tables.values() for part in one))
+    order = [(part, run) for part in parts for run, one in tables.items() if part in one]
+    lengths = [len(tables[run]) for _, run in order]
+    columns = {}
+    for i, name in enumerate(names[:-1]):
+        of_part = pd.Series([run[i] for _, run in order])
+        columns[name] = (of_part.astype("category") if name in _TEXTS else of_part).repeat(lengths).array
+    columns[names[-1]] = np.concatenate([tables[run].index for _, run in order])
+    of_part = pd.Series([part for part, _ in order], dtype="category" if column == "metric" else "float64")
+    columns[column] = of_part.repeat(lengths).array
+    values = np.concatenate([tables[run][part].to_numpy() for part, run in order])
+    columns[value] = values.astype("float64" if column == "metric" else "int64", copy=False)
+    return pd.DataFrame(columns, copy=False)
 
 
 def find_missing_runs(

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from ..metrics import METRICS
 from . import plots
 from .aggregates import task_blocks
-from .analysis import Blocks, areas, blocks, compare, ranks, relative_areas, select, summary, wins
+from .analysis import Blocks, blocks, compare, ranks, relative_areas, select, summary, wins
 from .labels import task_label
 from .leaderboard import OVER_NOTE, groups, over_tasks
 from .reader import EXPERIMENT, TASK, Results, find_missing_runs
@@ -105,7 +105,7 @@ def area_table(found: Results) -> pd.DataFrame:
     """Mean area ± standard deviation over the runs, with the 95 % bootstrap interval of the mean; lower is
     better.
     """
-    lines = summary(areas(found.curves))
+    lines = summary(found.areas)
     table = lines.assign(shown=[_cell(line) for _, line in lines.iterrows()])
     return _metrics_named(table.pivot(index=[*EXPERIMENT, "runs"], columns="metric", values="shown"))
 
@@ -126,7 +126,7 @@ def query_sizes(found: Results) -> Figures:
     """The area under the curve over the query size, where there are several: the mean over the runs, with its
     95 % bootstrap interval or, of fewer than five runs, a dot for each run.
     """
-    for keys, part in groups(areas(found.curves), _SETTING):
+    for keys, part in groups(found.areas, _SETTING):
         if part["query_size"].nunique() > 1:
             yield file_name("query_sizes", keys), plots.query_sizes(part, task_label(keys))
 
@@ -134,7 +134,7 @@ def query_sizes(found: Results) -> Figures:
 @section("Beside random")
 def heat_maps(found: Results) -> Figures:
     """Areas beside those of random: purple is better, brown is worse."""
-    for keys, part in groups(areas(found.curves), ["protocol"]):
+    for keys, part in groups(found.areas, ["protocol"]):
         for metric in _MAIN_METRICS:
             relative = relative_areas(part, metric)
             if len(relative):
@@ -147,7 +147,7 @@ def win_table(found: Results) -> pd.DataFrame:
     """Runs won / tied / lost against random, by the area of each run with the same id."""
     parts = []
     for metric, label in _LABELS.items():
-        of = wins(areas(found.curves), metric)
+        of = wins(found.areas, metric)
         text = [f"{a} / {b} / {c}" for a, b, c in of[["win", "tie", "loss"]].itertuples(index=False)]
         parts.append(of[EXPERIMENT].assign(metric=label, wins=text))
     wide = pd.concat(parts).pivot(index=["metric", "agent"], columns=TASK, values="wins")
@@ -175,7 +175,7 @@ def _ranked(
     found: Results, made: Callable[[pd.DataFrame, str], Blocks], kind: str, how: str
 ) -> Iterator[tuple[str, Figure]]:
     """Diagrams of each protocol, of all its variations and of each where there are several."""
-    for keys, part in groups(areas(found.curves), ["protocol"]):
+    for keys, part in groups(found.areas, ["protocol"]):
         variations = [{}, *({"variation": name} for name in part["variation"].unique())]
         for of, metric in product(variations if len(variations) > 2 else [{}], _MAIN_METRICS):
             ranked = made(select(part, of), metric)
@@ -188,7 +188,7 @@ def _ranked(
 @section("Over all tasks", OVER_NOTE)
 def task_table(found: Results) -> pd.DataFrame:
     """As of `over_tasks`, for each protocol with two agents in all of its tasks."""
-    parts = groups(areas(found.curves), ["protocol"])
+    parts = groups(found.areas, ["protocol"])
     tables = {keys["protocol"]: over_tasks(part) for keys, part in parts if part["agent"].nunique() > 1}
     return pd.concat(tables, names=["protocol", "agent"]) if tables else pd.DataFrame()
 
@@ -197,7 +197,7 @@ def task_table(found: Results) -> pd.DataFrame:
 def rank_table(found: Results) -> pd.DataFrame:
     """Mean rank of the area in each task, over the blocks in which every agent has a run; lower is better."""
     columns = {}
-    for task, part in groups(areas(found.curves), TASK):
+    for task, part in groups(found.areas, TASK):
         of_task = {}
         for metric, label in _LABELS.items():
             table = blocks(part, metric).table
@@ -215,7 +215,7 @@ def rank_table(found: Results) -> pd.DataFrame:
 def difference_table(found: Results) -> pd.DataFrame:
     """Holm-corrected p-values of all pairs of agents, over all tasks of a protocol."""
     tables = {}
-    for keys, part in groups(areas(found.curves), ["protocol"]):
+    for keys, part in groups(found.areas, ["protocol"]):
         for metric, label in _LABELS.items():
             table = blocks(part, metric).table
             if len(table) and table.shape[1] > 1:

@@ -190,13 +190,20 @@ def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
             f"its columns are {', '.join(map(str, table))}, not {', '.join([*_INDEX, *metrics])}"
         )
     of = {key[3:]: stored for key, stored in found.items()}
-    groups: Any = table.groupby(_INDEX[:3], sort=False)
-    for (query_size, agent, run), rows in groups:
+    labelled, values = table["labelled"].to_numpy(), table[metrics].to_numpy()
+    groups: Any = table.groupby(_INDEX[:3], sort=False).indices
+    del table
+    for (query_size, agent, run), rows in groups.items():
         stored = of.get((query_size, agent))
         name = f"run {run} of {agent}, query size {query_size}"
         if stored is None or run not in stored.notes:
             raise ValueError(f"{path.stem.removesuffix('.csv')}.jsonl does not have {name}")
-        curves = rows.set_index("labelled")[metrics].dropna(axis=1, how="all")
+        of_run = values[rows]
+        there = ~np.isnan(of_run).all(0)
+        index = pd.Index(labelled[rows], name="labelled")
+        curves = pd.DataFrame(
+            of_run[:, there], index, [m for m, is_there in zip(metrics, there, strict=True) if is_there]
+        )
         _check(curves, stored.settings, name)
         stored.curves[int(run)] = curves
     for (_, _, _, query_size, agent), stored in found.items():
@@ -212,7 +219,7 @@ def _check(curves: pd.DataFrame, settings: Mapping[str, Any], name: str) -> None
     if curves.index.tolist() != [begin + points for points in added]:
         raise ValueError(f"{name} does not have one row for each round")
     lacking = [metric for metric, of in METRICS.items() if of.in_every_run and metric not in curves]
-    if curves.isna().any(axis=None) or lacking:
+    if np.isnan(curves.to_numpy()).any() or lacking:
         raise ValueError(f"{name} lacks values")
 
 

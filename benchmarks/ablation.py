@@ -22,7 +22,7 @@ from core.cli import at_least, run_script
 __all__ = ["differences", "numbers"]
 
 TASK = {"dataset": "pakinsons", "variation": "nf", "query_size": 50}
-#: The fields that training hangs on, for every agent; the last one costs a fit a point.
+#: The fields that change training, for every agent; the last one costs a fit a point.
 TRAINING = ("encoder_relu", "stop_on_log_likelihood", "refit_every_point")
 #: Further fields that an agent looks at.
 FIELDS = {"random": (), "coreset": ("k_center",), "balsa_kl_pairs": ("grid", "log_space")}

@@ -103,7 +103,7 @@ class Repeated(ABC):
             runs_folder: where the results of all experiments go.
             device: where data and models live.
             side_by_side: runs that are trained as one stack.
-            overwrite: make runs anew that are there.
+            overwrite: make finished runs again.
             accept_other_versions: as of `EnvironmentLogger`.
             loop: plays an episode, instead of the experiment's own.
             record: what else a run is to write, as of `EnvironmentLogger`: `record_points=True`.

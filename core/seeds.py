@@ -11,7 +11,7 @@ import torch
 
 __all__ = ["Seeds"]
 
-# use -> (key of its stream, the user's seed it hangs on; None: always 1)
+# use -> (key of its stream, the seed of the user that it takes; None: always 1)
 _USES = {
     "split": (0, "pool_seed"),
     "init": (1, "model_seed"),

@@ -48,7 +48,7 @@ def unlike(one: Mapping[str, Any], other: Mapping[str, Any], may_differ: tuple[s
 
 
 def add_runs(store: Path, runs_folder: Path) -> Added:
-    """Adds the finished runs of a folder and its sisters; those that are there are left out, so it can go on.
+    """Adds the finished runs of a folder and those beside it; what is there are left out, so it can go on.
 
     Raises:
         UserError: a run was made with other settings than the stored ones of its experiment, or than its task

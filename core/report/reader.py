@@ -60,7 +60,7 @@ class _Tables(NamedTuple):
 
 
 class Results(_Tables):
-    """All that lies in a runs folder and its sisters, and in a store, as tidy tables.
+    """All that lies in a runs folder (with `<folder>_gauss`, ... beside it) and in a store, as tidy tables.
 
     Attributes:
         curves: one row a measurement: the columns of `EXPERIMENT`, `run`, `labelled` (seed set and
@@ -115,7 +115,7 @@ def levels_at(levels: Sequence[Any], numbers: np.ndarray) -> list[Any]:
 
 
 def load_results(runs_folder: str | Path | None = "runs", store: str | Path | None = None) -> Results:
-    """Reads all runs in a folder and its sisters (`runs_gauss`, `runs_corrected`, ...), and those of a store.
+    """Reads all runs in a folder, in those beside it (`runs_gauss`, `runs_corrected`, ...), and in a store.
 
     Either may be None.
 
@@ -150,7 +150,7 @@ _NO_NUMBERS = (np.nan, np.nan, np.nan)
 
 
 class Folders:
-    """What lies in a runs folder and its sisters; what cannot be read becomes a problem, not an error.
+    """What lies in a runs folder and those beside it; what cannot be read becomes a problem, not an error.
 
     Args:
         stored: the experiments of a store, beside which the folder's are put.

@@ -53,6 +53,6 @@ def provenance() -> dict[str, str]:
         code = described.stdout.strip() or code
     # faiss comes as faiss-cpu, faiss-gpu or conda's faiss.
     versions = {name: version(name) for name in _PACKAGES} | {"faiss": faiss.__version__}
-    instructions = torch.backends.cpu.get_cpu_capability()  # floats may hang on them
+    instructions = torch.backends.cpu.get_cpu_capability()  # results may differ by them
     machine = f"{platform.system()} {platform.machine()}, {instructions}, {os.cpu_count()} cores"
     return {"code": code, "python": platform.python_version(), "machine": machine} | versions

@@ -97,9 +97,9 @@ def ablation() -> pd.DataFrame:
     digits = table.number.str[-3:].map(DIGITS)
     table["text"] = [
         f"{row.mean:.{d}f}"
-        + (f" ({row.difference:+.{d}f} ± {row.se:.{d}f})" if row.protocol != "corrected" else "")
+        + (f" ({row.difference:+.{d}f} ± {row.error:.{d}f})" if row.protocol != "corrected" else "")
         for d, row in zip(
-            digits, table.rename(columns={"se of difference": "se"}).itertuples(index=False), strict=True
+            digits, table.rename(columns={"se of difference": "error"}).itertuples(index=False), strict=True
         )
     ]
     wide = table.pivot(index=["agent", "protocol", "runs"], columns="number", values="text").reset_index()

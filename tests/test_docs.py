@@ -34,6 +34,7 @@ NOT_RUN = {"bibtex": "data, not code"}
 #: Commands that are only read by bash, and why.
 NOT_PARSED = {
     "jupyter": "the notebook is run by tests/test_report.py, Jupyter itself is no dependency of the tests",
+    "tensorboard": "another project's, which watches logs until it is stopped",
     "ray": "its start is another project's; tests/test_ray.py begins sweeps",
 }
 #: Python blocks by page and a part of their text: the test that runs them.
@@ -62,7 +63,8 @@ def blocks() -> Iterator[Block]:
         # Commands within a sentence.
         prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
         for code in re.findall(r"`((?:python )?[\w/]+\.py --[^`<]*)`", prose):
-            yield Block(name, "", code if code.startswith("python ") else f"python {code}")
+            line = " ".join(code.split())
+            yield Block(name, "", line if line.startswith("python ") else f"python {line}")
 
 
 BLOCKS = list(blocks())
@@ -228,8 +230,16 @@ def two_runs() -> Any:
     return argparse.Namespace(curves=curves)
 
 
+def run_environment(code: str, folder: Path) -> None:
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    assert scope["done"]
+    assert scope["info"]["added"] == 100
+
+
 RUN_HERE: dict[tuple[str, str], Callable[[str, Path], None]] = {
     ("docs/OWN_DATA.md", "core.Experiment("): run_own_data,
+    ("docs/LEARNING.md", "gymnasium.make("): run_environment,
     ("CONTRIBUTING.md", 'Metric("rmse"'): run_metric,
     ("CONTRIBUTING.md", '@section("Final MAE")'): run_figure,
 }

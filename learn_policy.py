@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from core.cli import ArgumentParser, at_least, run_script, set_threads
+from core.cli import ArgumentParser, at_least, number, run_script, set_threads
 from core.errors import UserError
 from core.models.variations import VARIATIONS
 from core.rl.candidates import REWARDS, CandidateEnv
@@ -31,15 +31,7 @@ from core.runs.layout import check_writable
 EVALUATION_SEED = 1_000_000
 
 
-def share(text: str) -> float:
-    """An argument type: a number in (0, 1]."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"a number above 0, at most 1, is wanted, got '{text}'")
-    return value
+share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1,")
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

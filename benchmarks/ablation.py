@@ -18,6 +18,7 @@ from measure import make_parser
 
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Experiment, load_results
 from core.cli import at_least, run_script
+from core.report.analysis import select
 
 __all__ = ["differences", "numbers"]
 
@@ -79,9 +80,7 @@ def main() -> None:
                 )
                 print(experiment, flush=True)
                 experiment.run(range(1, args.restarts + 1), args.runs_folder)
-    curves = load_results(args.runs_folder, "results").curves
-    for name, value in TASK.items():
-        curves = curves[curves[name] == value]
+    curves = select(load_results(args.runs_folder, "results").curves, TASK)
     table = differences(numbers(curves[curves.agent.isin(args.agents)]))
     table.to_csv(args.out, index=False, float_format="%.5f", lineterminator="\n")
     print(table.to_string(index=False, float_format="{:.4f}".format))

@@ -16,7 +16,7 @@ from scipy import stats
 
 from core import load_results
 from core.cli import run_script
-from core.report.analysis import areas
+from core.report.analysis import areas, select
 from core.report.markdown import markdown, write_between
 from core.report.plots import learning_curves, save
 
@@ -31,9 +31,7 @@ EARLY = (200, 201, 205, 210, 225, 250, 300, 400, 600, 1000)
 def task(curves: pd.DataFrame, protocol: str, query_size: int) -> pd.DataFrame:
     """The curves of pakinsons and the flow."""
     wanted = {"dataset": "pakinsons", "variation": "nf", "protocol": protocol, "query_size": query_size}
-    for name, value in wanted.items():
-        curves = curves[curves[name] == value]
-    return curves
+    return select(curves, wanted)
 
 
 def with_error(values: pd.Series, digits: int) -> str:

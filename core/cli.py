@@ -26,6 +26,7 @@ __all__ = [
     "at_least",
     "data_options",
     "experiment_options",
+    "number",
     "pick_device",
     "run_options",
     "run_script",
@@ -60,6 +61,21 @@ def at_least(low: int, high: float = math.inf) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"must be at least {low}, got {value}")
         if value > high:
             raise argparse.ArgumentTypeError(f"must be at most {high}, got {value}")
+        return value
+
+    return convert
+
+
+def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]:
+    """An argument type: a number that fits; `wanted` says which do."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not fits(value):
+            raise argparse.ArgumentTypeError(f"{wanted} is wanted, got '{text}'")
         return value
 
     return convert

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from .environment import Action, Environment, Outcome
+from .learner import Learner
 from .seeds import Seeds
 from .training.lockstep import Fitting, fit_side_by_side, own_seconds
+from .training.trainer import FitResult
 
-__all__ = ["TRIED", "Oracle", "Trials"]
+__all__ = ["TRIED", "Oracle", "Trials", "with_each"]
 
 #: Candidates that are tried in each round.
 TRIED = 20
@@ -41,6 +43,23 @@ class Trials:
         self.rng.bit_generator.state = json.loads(state["rng"])
 
 
+def with_each(
+    run: Environment, positions: np.ndarray
+) -> tuple[list[Learner], list[list[int]], list[FitResult]]:
+    """Adds each of some points to a copy of a run's learner, and trains all copies as one stack.
+
+    Args:
+        positions: of the points, in the run's pool.
+
+    Returns:
+        For each point the trained copy, its labelled rows of the train part, and how the fit went.
+    """
+    learners = [run.learner.copy() for _ in positions]
+    tried = [[*run._labeled, int(point)] for point in run._pool[positions]]
+    results = fit_side_by_side([of.fit(rows) for of, rows in zip(learners, tried, strict=True)])
+    return learners, tried, results
+
+
 class Oracle(Environment):
     """Adds, of a few points, the one after which the error on the TEST SET is lowest; a bound, no agent.
 
@@ -59,9 +78,7 @@ class Oracle(Environment):
         """
         yield from ()  # the trials are a stack of their own: nothing is asked of the runs beside this one
         positions = self._positions(action)
-        learners = [self.learner.copy() for _ in positions]
-        tried = [[*self._labeled, int(point)] for point in self._pool[positions]]
-        results = fit_side_by_side([of.fit(rows) for of, rows in zip(learners, tried, strict=True)])
+        learners, tried, results = with_each(self, positions)
         measured = [
             {"mae": math.inf} if math.isnan(result.validation_nll) else of.measured(result)
             for of, result in zip(learners, results, strict=True)

@@ -16,6 +16,7 @@ from ..data.own import find_dataset
 from ..dataset import Dataset
 from ..environment import Environment
 from ..errors import UserError
+from ..learner import Learner
 from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds
@@ -23,7 +24,7 @@ from ..training.lockstep import Fitting, Standalone, alone
 from .features import LIMIT, RUN, SCORES, Features, names_of, with_scores
 from .tasks import TASKS
 
-__all__ = ["REWARDS", "VALIDATION", "CandidateEnv"]
+__all__ = ["REWARDS", "VALIDATION", "CandidateEnv", "mae"]
 
 #: What a reward can be the fall of.
 REWARDS = ("validation_mae", "validation_nll", "mae", "nll")
@@ -182,10 +183,7 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         """The error that the reward goes by."""
         if self.reward != "validation_mae":
             return float(info[self.reward])
-        x, y = self.env.learner.validation
-        # The same samples each time, so that a fall is not one of luck.
-        generator = self.env.seeds.torch("evaluation", x.device)
-        return float((self.env.learner.predictor.predict(x, generator) - y).abs().mean())
+        return mae(self.env.learner, self.env.seeds, *self.env.learner.validation)
 
     def _observation(self) -> Observation:
         """Draws the candidates, and what is seen of them; an empty pool leaves none."""
@@ -213,6 +211,12 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         parts = tuple(np.split(mask, self.query_size))
         kept = {name: value for name, value in info.items() if name not in ("seconds", "pit")}
         return kept | {"action_mask": parts[0] if self.query_size == 1 else parts}
+
+
+def mae(learner: Learner, seeds: Seeds, x: torch.Tensor, y: torch.Tensor) -> float:
+    """Mean absolute error on x [N, d] and y [N], by the same samples each time: a fall is not one of luck."""
+    generator = seeds.torch("evaluation", x.device)
+    return float((learner.predictor.predict(x, generator) - y).abs().mean())
 
 
 def repaired(positions: np.ndarray, count: int) -> np.ndarray:

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..oracle import with_each
 from ..runs import checkpoint
-from ..training.lockstep import fit_side_by_side
 from ..util import tqdm
-from .candidates import CandidateEnv, Observation
+from .candidates import CandidateEnv, Observation, mae
 from .features import RUN
 from .scorer import Scorer, check_settings
 
@@ -46,17 +46,10 @@ def falls(env: CandidateEnv) -> np.ndarray:
     All copies are trained as one stack, from the same state of their generators. NaN where there is none.
     """
     run = env.env
-    learners = [run.learner.copy() for _ in env._rows]
-    labeled = [[*run._labeled, int(point)] for point in run._pool[env._rows]]
-    fit_side_by_side([of.fit(rows) for of, rows in zip(learners, labeled, strict=True)])
-    x, y = run.learner.test
+    learners, _, _ = with_each(run, env._rows)
+    before, *after = (mae(of, run.seeds, *of.test) for of in (run.learner, *learners))
     result = np.full(env.candidates, np.nan)
-
-    def mae(learner: object) -> float:
-        generator = run.seeds.torch("evaluation", x.device)  # the same samples for all
-        return float((learner.predictor.predict(x, generator) - y).abs().mean())  # type: ignore[attr-defined]
-
-    result[: len(learners)] = mae(run.learner) - np.array([mae(one) for one in learners])
+    result[: len(learners)] = before - np.array(after)
     return result
 
 

@@ -1,9 +1,9 @@
 """Groups of runs as tasks of Ray. Nothing but this file and ray_tune.py imports Ray, when it is needed."""
 
-import argparse
 import hashlib
 import importlib
 import logging
+import math
 import os
 import secrets
 import signal
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import util
-from ..cli import ArgumentParser, at_least
+from ..cli import ArgumentParser, at_least, number
 from ..errors import UserError
 from ..experiment import Experiment
 from ..files import make_folder, write_file
@@ -38,15 +38,10 @@ _SECONDS_TO_LOOK = 0.2
 _SECONDS_TO_SAVE = 60.0
 
 
-def _share(text: str) -> float:
-    """An argument type: a number from 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf") or (value > 1 and value % 1):
-        raise argparse.ArgumentTypeError(f"a share from 0 to 1, or a whole number, is wanted, got '{text}'")
-    return value
+_share = number(
+    lambda value: 0 <= value <= 1 or (1 < value < math.inf and value % 1 == 0),
+    "a share from 0 to 1, or a whole number,",
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:

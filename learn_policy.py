@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from core.cli import ArgumentParser, at_least, number, run_script, set_threads
+from core.cli import ArgumentParser, at_least, number, pick_device, run_script, set_threads
 from core.errors import UserError
 from core.models.variations import VARIATIONS
 from core.rl.candidates import REWARDS, CandidateEnv
@@ -59,6 +59,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("seed", 1, "of weights, actions and tasks", type=at_least(0, 2**31 - 1))
     parser.add("every", 10_000, "steps between two evaluations", type=at_least(1))
     parser.add("evaluations", 64, "tasks of an evaluation", type=at_least(2))
+    parser.add("device", "cpu", "where the tasks' models live: auto, cpu, cuda, ...")
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     return parser.parse_args(arguments)
 
@@ -106,6 +107,7 @@ def by_imitation(
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
     set_threads(args.threads)
+    device = pick_device(args.device)
     if args.algorithm == "ppo" and not (find_spec("sb3_contrib") and find_spec("tensorboard")):
         raise UserError("Stable-Baselines3 is not there: pip install '.[rl]'")
     names = ["algorithm", "task", "variation", "environments", "candidates", "budget", "reward", "discount"]
@@ -122,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             budget=args.budget,
             anew=True,
             config=config,
+            device=device,
             data_folder=args.data_folder,
         )
 

@@ -15,7 +15,7 @@ from .learner import Learner
 from .protocol import PUBLISHED, Protocol
 from .seeds import Seeds
 from .state import State
-from .training.lockstep import Fitting, Standalone, own_seconds
+from .training.lockstep import Fitting, Standalone, fit_side_by_side, own_seconds
 from .training.trainer import FitResult
 
 __all__ = ["Action", "Beginning", "Environment", "Outcome"]
@@ -190,6 +190,20 @@ class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]
     def rows(self, action: Action) -> np.ndarray:
         """Where those points lie in the whole table of the dataset: numbers of rows [k]."""
         return self.dataset.rows_train[self._pool[self._checked(action)]]
+
+    def with_each(self, positions: np.ndarray) -> tuple[list[Learner], list[list[int]], list[FitResult]]:
+        """Adds each of some points to a copy of the learner, and trains all copies as one stack.
+
+        Args:
+            positions: of the points, in the pool; the run itself stays as it is.
+
+        Returns:
+            For each point the trained copy, its labelled rows of the train part, and how the fit went.
+        """
+        learners = [self.learner.copy() for _ in positions]
+        tried = [[*self._labeled, int(point)] for point in self._pool[positions]]
+        results = fit_side_by_side([of.fit(rows) for of, rows in zip(learners, tried, strict=True)])
+        return learners, tried, results
 
     def _checked(self, action: Action) -> np.ndarray:
         """An action that the budget leaves room for, as an array."""

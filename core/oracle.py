@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 
 from .environment import Action, Environment, Outcome
-from .learner import Learner
 from .seeds import Seeds
-from .training.lockstep import Fitting, fit_side_by_side, own_seconds
-from .training.trainer import FitResult
+from .training.lockstep import Fitting, own_seconds
 
-__all__ = ["TRIED", "Oracle", "Trials", "with_each"]
+__all__ = ["TRIED", "Oracle", "Trials"]
 
 #: Candidates that are tried in each round.
 TRIED = 20
@@ -43,23 +41,6 @@ class Trials:
         self.rng.bit_generator.state = json.loads(state["rng"])
 
 
-def with_each(
-    run: Environment, positions: np.ndarray
-) -> tuple[list[Learner], list[list[int]], list[FitResult]]:
-    """Adds each of some points to a copy of a run's learner, and trains all copies as one stack.
-
-    Args:
-        positions: of the points, in the run's pool.
-
-    Returns:
-        For each point the trained copy, its labelled rows of the train part, and how the fit went.
-    """
-    learners = [run.learner.copy() for _ in positions]
-    tried = [[*run._labeled, int(point)] for point in run._pool[positions]]
-    results = fit_side_by_side([of.fit(rows) for of, rows in zip(learners, tried, strict=True)])
-    return learners, tried, results
-
-
 class Oracle(Environment):
     """Adds, of a few points, the one after which the error on the TEST SET is lowest; a bound, no agent.
 
@@ -78,7 +59,7 @@ class Oracle(Environment):
         """
         yield from ()  # the trials are a stack of their own: nothing is asked of the runs beside this one
         positions = self._positions(action)
-        learners, tried, results = with_each(self, positions)
+        learners, tried, results = self.with_each(positions)
         measured = [
             {"mae": math.inf} if math.isnan(result.validation_nll) else of.measured(result)
             for of, result in zip(learners, results, strict=True)

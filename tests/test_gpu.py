@@ -10,6 +10,7 @@ from agents import AGENTS
 from core import PROTOCOLS
 from core.models.masks import dropout
 from core.report.reader import load_results
+from core.rl.candidates import CandidateEnv
 
 pytestmark = [
     pytest.mark.gpu,
@@ -40,3 +41,14 @@ def test_a_run(agent: str, protocol: str, tmp_path: Path) -> None:
     found = load_results(tmp_path / "runs")
     assert found.runs["status"].tolist() == ["finished"] * 2
     assert found.curves["value"].notna().all()
+
+
+def test_an_environment_of_candidates() -> None:
+    """Observations are arrays of the space, and an action trains on the device."""
+    env = CandidateEnv("diabetes", budget=2, candidates=4, device="cuda")
+    seen, _ = env.reset(seed=1)
+    assert env.observation_space.contains(seen)
+    seen, reward, *_ = env.step(0)
+    assert env.observation_space.contains(seen)
+    assert isinstance(reward, float)
+    assert env.env.learner.x.is_cuda

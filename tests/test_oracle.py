@@ -85,7 +85,7 @@ def test_points_with_which_training_diverges(monkeypatch: pytest.MonkeyPatch) ->
         oracle.reset()
         oracle._mae = 0.0
         pool = oracle._pool
-        monkeypatch.setattr("core.oracle.fit_side_by_side", diverging(which))
+        monkeypatch.setattr("core.environment.fit_side_by_side", diverging(which))
         if len(which) == 3:
             with pytest.raises(FloatingPointError, match="whichever of the points"):
                 oracle.step([7, 3, 5])

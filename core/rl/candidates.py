@@ -60,6 +60,7 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         anew: each episode is another run, drawn from `np_random`, whatever the seed.
         scores: the agents whose scores are among the candidates' numbers; these may raise the dropout rate.
         config: keys of the configuration that are to differ.
+        device: where data and model live; observations are arrays, whatever the device.
         target, seed_set, data_folder: as of `Experiment`.
 
     Raises:
@@ -82,6 +83,7 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         anew: bool = False,
         scores: Sequence[str] = SCORES,
         config: Mapping[str, Any] | None = None,
+        device: torch.device | str = "cpu",
         target: str | None = None,
         seed_set: int | None = None,
         data_folder: str | Path = "../datasets",
@@ -101,6 +103,7 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         self.protocol = PROTOCOLS[protocol]
         self.query_size, self.candidates, self.reward = query_size, candidates, reward
         self.budget, self.anew, self.scores = budget, anew, tuple(scores)
+        self.device = torch.device(device)
         self._run_id = run_id
         self._data_folder = data_folder
 
@@ -137,9 +140,10 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         elif seed is not None:
             self._run_id = seed
         seeds = Seeds(self._run_id)
-        self.env = Environment(self._dataset(seeds), self.config, self.protocol, budget=self.budget)
+        dataset = self._dataset(seeds)
+        self.env = Environment(dataset, self.config, self.protocol, device=self.device, budget=self.budget)
         self._features = Features(self.scores, seeds, self.protocol)
-        self._generator = seeds.torch("agent")
+        self._generator = seeds.torch("agent", self.device)
         _, info = yield from self.env.resetting()
         self._validation_nll = [info["validation_nll"]] * 3
         self._error = self._measured(info)
@@ -192,13 +196,13 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         self._rows = self.np_random.choice(pool, min(self.candidates, pool), replace=False)
         seen = {name: np.zeros(space.shape, np.float32) for name, space in self._spaces()}
         if pool:
-            rows = torch.from_numpy(self._rows)
+            rows = torch.from_numpy(self._rows).to(self.device)
             of_candidates = self._features.of_candidates(state, state.x_unlabeled[rows], self._generator)
-            seen["candidates"][: len(rows)] = of_candidates.numpy()
+            seen["candidates"][: len(rows)] = of_candidates.cpu().numpy()
         seen["mask"][: len(self._rows)] = 1
         last = np.array(self._validation_nll[-3:])
         validation = np.nan_to_num([last[2], last[2] - last[1], last[1] - last[0]])
-        context = np.concatenate([self._features.of_run(state).numpy(), validation])
+        context = np.concatenate([self._features.of_run(state).cpu().numpy(), validation])
         seen["context"][:] = context.clip(-LIMIT, LIMIT)
         return seen
 

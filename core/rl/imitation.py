@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..oracle import with_each
 from ..runs import checkpoint
 from ..util import tqdm
 from .candidates import CandidateEnv, Observation, mae
@@ -46,7 +45,7 @@ def falls(env: CandidateEnv) -> np.ndarray:
     All copies are trained as one stack, from the same state of their generators. NaN where there is none.
     """
     run = env.env
-    learners, _, _ = with_each(run, env._rows)
+    learners, _, _ = run.with_each(env._rows)
     before, *after = (mae(of, run.seeds, *of.test) for of in (run.learner, *learners))
     result = np.full(env.candidates, np.nan)
     result[: len(learners)] = before - np.array(after)

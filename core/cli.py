@@ -23,6 +23,7 @@ __all__ = [
     "ArgumentParser",
     "add_data_arguments",
     "add_experiment_arguments",
+    "add_versions_argument",
     "at_least",
     "data_options",
     "experiment_options",
@@ -148,6 +149,11 @@ def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("overwrite", 0, "1: make finished runs again", type=int, choices=(0, 1))
+    add_versions_argument(parser)
+
+
+def add_versions_argument(parser: ArgumentParser) -> None:
+    """What every script takes that goes on with runs."""
     parser.add(
         "accept_other_versions", 0, "1: go on with runs begun with other libraries", type=int, choices=(0, 1)
     )

@@ -240,3 +240,5 @@ def test_the_reason_of_a_failure_is_the_line_about_an_unfinished_run() -> None:
         == "evaluate.py: no such thing"
     )
     assert task._reason("", [2]) == "it said nothing"
+    begun = "run_1: goes on after 2 of 4 points\nevaluate.py: run_2: its checkpoint is another's\n"
+    assert task._reason(begun, [1, 2]) == "evaluate.py: run_2: its checkpoint is another's"

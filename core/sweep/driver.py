@@ -178,6 +178,7 @@ def run_groups(
     runs_folder: Path,
     *,
     side_by_side: SideBySide,
+    accept_other_versions: bool,
     cpus: int,
     gpus: float,
     retries: int,
@@ -186,6 +187,7 @@ def run_groups(
 
     Args:
         side_by_side: runs of a group that are trained as one stack.
+        accept_other_versions: as of `EnvironmentLogger`.
         cpus, gpus: what a task asks for.
         retries: how often a task whose process or machine died is begun again.
 
@@ -199,6 +201,7 @@ def run_groups(
     files = task.code_files(ROOT)
     code, digest = ray.put(files), task.digest(files)
     options = {"side_by_side": side_by_side, "threads": cpus, "device": "cuda" if gpus else "cpu"}
+    options["accept_other_versions"] = accept_other_versions
     roots = {g.experiment: _root(g.experiment, runs_folder) for g in groups}
     failures: list[Failure] = []
     left: dict[Any, Group] = {}

@@ -203,8 +203,10 @@ def _evaluate(arguments: list[str]) -> bool:
 
 
 def _reason(said: str, unfinished: list[int]) -> str:
-    """The last line about an unfinished run, else the last one of all."""
+    """The error that ended all, else the last line about an unfinished run, else the last one."""
     lines = [line for line in said.replace("\r", "\n").splitlines() if line.strip() and "%|" not in line]
+    if lines and lines[-1].startswith("evaluate.py: "):
+        return lines[-1].strip()
     about = [line for line in lines if line.split(":")[0] in {f"run_{i}" for i in unfinished}]
     return (about or lines or ["it said nothing"])[-1].strip()
 

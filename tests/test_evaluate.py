@@ -21,6 +21,7 @@ from agents import AGENTS
 from core import EnvironmentLogger
 from core.cli import run_script, set_threads
 from core.metrics import METRICS
+from core.runs import settings
 from core.runs.collecting import aggregate
 from core.runs.layout import discard
 from core.runs.settings import agree_on_settings, write_meta
@@ -228,6 +229,29 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
     folder = tmp_path / "Diabetes/2/RandomAgent"
     assert len(read_curves(folder / "accuracies.csv")) == 7
     assert not (folder / "run_1/selected_points.pt").exists()
+
+
+def test_settings_of_many_runs_are_compared_without_parsing_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run whose settings stand in another order is parsed; so what is compared is still what they mean."""
+    assert run(*TRIAL, "--restarts", "3", "--variation", "gauss", "--runs_folder", tmp_path / "runs") == 0
+    experiment = tmp_path / "runs_gauss/Diabetes/2/RandomAgent"
+    parsed: list[Path] = []
+    parse = settings.read_meta
+
+    def noted(path: Path) -> dict[str, Any]:
+        parsed.append(path)
+        return parse(path)
+
+    monkeypatch.setattr(settings, "read_meta", noted)
+    agreed = parse(experiment / "settings.txt")
+    agree_on_settings(experiment, agreed, [4], overwrite=False)
+    assert parsed == [experiment / "settings.txt"]
+    meta = experiment / "run_2/meta.txt"
+    meta.write_text("\n".join(reversed(meta.read_text().splitlines())))
+    agree_on_settings(experiment, agreed, [4], overwrite=False)
+    assert parsed[1:] == [experiment / "settings.txt", meta]
 
 
 def test_replaced_runs_of_other_settings_do_not_count(

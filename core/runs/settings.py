@@ -45,10 +45,11 @@ def agree_on_settings(
     with FileLock(experiment / ".lock"):
         path = experiment / "settings.txt"
         agreed = {experiment: read_meta(path)} if path.exists() else {}
-        made = {}
+        made, as_wanted = {}, _text(settings).encode()
         for folder in finished_runs(experiment):
             with suppress(FileNotFoundError):  # its process makes it anew
-                made[folder] = read_meta(folder / "meta.txt")
+                if not read_bytes(folder / "meta.txt").startswith(as_wanted):  # parsing is 100 times slower
+                    made[folder] = read_meta(folder / "meta.txt")
         differing = [
             difference
             for folder, found in (made | agreed).items()
@@ -112,13 +113,16 @@ def _plain(value: object) -> Any:
 
 def write_meta(path: Path, settings: Mapping[str, object]) -> None:
     """Writes `meta.txt` or `settings.txt`: YAML, a line `name: value` for each setting."""
-    text = "".join(
+    write_file(path, lambda beside: beside.write_text(_text(settings), encoding="utf-8"))
+
+
+def _text(settings: Mapping[str, object]) -> str:
+    return "".join(
         yaml.safe_dump(
             {name: value}, default_flow_style=None if isinstance(value, list) else False, width=10_000
         )
         for name, value in plain(settings).items()
     )
-    write_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def read_meta(path: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Runs that go on in another process's place: every kind of state an agent, a model or a run keeps."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +67,30 @@ def test_goes_on_to_the_same_bytes(
     assert files(tmp_path / "parts") == files(tmp_path / "whole")
     points = [torch.load(next((tmp_path / of).rglob("selected_points.pt"))) for of in ("parts", "whole")]
     assert torch.equal(*points)
+
+
+def test_a_clock_that_jumps_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run goes on years before it was begun, beside files of the future."""
+    torch.set_num_threads(1)
+    run = ["--agent", "random", "--dataset", "diabetes", "--variation", "gauss", "--query_size", "2"]
+    run += ["--budget", "6", "--restarts", "2", "--runs_folder"]
+    assert evaluate.main([*run, str(tmp_path / "whole/runs")]) == 0
+    stepping = EnvironmentLogger.stepping
+
+    def once(self: EnvironmentLogger, action: Any) -> Any:
+        yield from stepping(self, action)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EnvironmentLogger, "stepping", once)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate.main([*run, str(tmp_path / "runs")])
+    checkpoints = list(tmp_path.glob("runs_gauss/**/checkpoint.pt"))
+    assert checkpoints
+    for path in tmp_path.glob("runs_gauss/**/*"):
+        os.utime(path, (4e9, 4e9))
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    assert evaluate.main([*run, str(tmp_path / "runs")]) == 0
+    assert not list(tmp_path.glob("runs_gauss/**/checkpoint.pt"))
+    assert files(tmp_path / "runs_gauss") == files(tmp_path / "whole/runs_gauss")

@@ -2,7 +2,8 @@
 
     python -m tests.reliability.load --minutes 10
 
-20 experiments of 2 runs; each writer takes them in an order of its own. A reader polls all the while.
+20 experiments of 2 runs; each writer takes one of them. A reader polls all the while. What is left when all
+have been killed is made undisturbed; then the next round begins, in another folder.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
 from itertools import product
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,6 +22,7 @@ from tests.reliability.worker import FILES, files, finish, start
 
 AGENTS = ("random", "coreset", "bald", "nf_std")
 QUERY_SIZES = (1, 2, 3, 4, 6)
+EXPERIMENTS = list(product(AGENTS, QUERY_SIZES))
 KILLED = -signal.SIGKILL
 
 
@@ -42,9 +43,45 @@ def poll(folder: Path) -> int:
     return len(found)
 
 
-def finish_all(writers: Iterable[BaseProcess]) -> None:
-    """Waits for writers that nobody kills; all must have made their runs."""
-    assert all([finish(writer) == 0 for writer in writers])
+def make(runs: Path) -> dict[str, bytes]:
+    """Makes all experiments that are not finished, undisturbed, four at a time; their tables."""
+    for i in range(0, len(EXPERIMENTS), 4):
+        writers = [start(arguments(*of, runs)) for of in EXPERIMENTS[i : i + 4]]
+        assert all([finish(writer) == 0 for writer in writers])
+    assert not list(runs.parent.rglob(".part-*"))
+    return files(runs.parent)
+
+
+def disturb(runs: Path, count: int, rng: random.Random, end: float, seen: Counter[str]) -> None:
+    """So many writers at a time, until all runs are finished or the time is over; then all are killed.
+
+    As many are killed as end by themselves: else nothing would ever be finished on a slow machine.
+
+    Args:
+        seen: counts of what has happened are added to it.
+    """
+    writers: list[BaseProcess] = []
+    codes: Counter[int] = Counter()
+    finished = 0
+    while time.monotonic() < end and finished < 2 * len(EXPERIMENTS):
+        while len(writers) < count:
+            writers.append(start(arguments(*rng.choice(EXPERIMENTS), runs)))
+        time.sleep(rng.uniform(0, 0.5))
+        for _ in range(codes.total() - 2 * codes[KILLED] + 1):
+            rng.choice(writers).kill()
+        for writer in [one for one in writers if not one.is_alive()]:
+            writers.remove(writer)
+            codes[finish(writer)] += 1
+        seen["tables polled"] += poll(runs.parent)
+        finished = len(list(runs.parent.rglob("meta.txt")))
+    for writer in writers:
+        writer.kill()
+        finish(writer)
+    assert set(codes) <= {0, 1, KILLED}, codes  # 1: others had its runs
+    seen["writers killed"] += codes[KILLED]
+    seen["writers ended"] += codes[0] + codes[1]
+    seen["runs finished meanwhile"] += finished
+    seen["rounds"] += 1
 
 
 def main() -> None:
@@ -53,36 +90,15 @@ def main() -> None:
     parser.add_argument("--writers", type=int, default=32)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    rng = random.Random(args.seed)
-    experiments = list(product(AGENTS, QUERY_SIZES))
+    rng, seen = random.Random(args.seed), Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
-        runs, whole = Path(folder) / "disturbed/runs", Path(folder) / "whole/runs"
+        wanted = make(Path(folder) / "whole/runs")
         end = time.monotonic() + 60 * args.minutes
-        writers: list[BaseProcess] = []
-        codes: Counter[int] = Counter()
-        polls = 0
         while time.monotonic() < end:
-            while len(writers) < args.writers:
-                writers.append(start(arguments(*rng.choice(experiments), runs)))
-            time.sleep(rng.uniform(0, 0.5))
-            if 2 * codes[KILLED] <= codes.total():  # half of them come to their end, however slow the machine
-                rng.choice(writers).kill()
-            for writer in [one for one in writers if not one.is_alive()]:
-                writers.remove(writer)
-                codes[finish(writer)] += 1
-            polls += poll(runs.parent)
-        for writer in writers:
-            writer.kill()
-            finish(writer)
-        assert set(codes) <= {0, 1, KILLED}, codes  # 1: others had its runs
-        finished = len(list(runs.parent.rglob("meta.txt")))
-        for place in (runs, whole):
-            for i in range(0, len(experiments), 4):
-                finish_all([start(arguments(*of, place)) for of in experiments[i : i + 4]])
-        assert files(runs.parent) == files(whole.parent)
-        assert not list(runs.parent.rglob(".part-*"))
-        said = f"{codes[KILLED]} killed, {codes[0]} ended, {codes[1]} ended where others had their runs"
-        print(f"{said}, {finished} runs finished meanwhile, {polls} tables polled; equal")
+            runs = Path(folder) / f"round_{seen['rounds']}/runs"
+            disturb(runs, args.writers, rng, end, seen)
+            assert make(runs) == wanted
+    print(", ".join(f"{count} {what}" for what, count in seen.items()) + "; equal")
 
 
 if __name__ == "__main__":

@@ -264,7 +264,9 @@ def test_the_loop_is_the_one_that_is_run() -> None:
 def test_readmes_results_are_those_of_the_store() -> None:
     """Fails when the store has other runs: the table in README.md is then the one that is wanted here."""
     text = (ROOT / "results/README.md").read_text(encoding="utf-8")
-    over = text.split("normalizing flow, corrected protocol\n", 1)[1].split("### Over all ")[1].split("\n###")[0]
+    over = (
+        text.split("normalizing flow, corrected protocol\n", 1)[1].split("### Over all ")[1].split("\n###")[0]
+    )
     head, rule, *lines = [line[2:-2].split(" | ") for line in over.splitlines() if line.startswith("|")]
     names = ["agent", "rank NLL (runs)", "rank MAE (runs)", "P(NLL < random)", "P(MAE < random)"]
     kept = [head.index(name) for name in names]

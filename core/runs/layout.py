@@ -240,8 +240,12 @@ def id_of(folder: Path) -> int:
 
 def run_folders(experiment: Path) -> list[Path]:
     """The folders of all runs, begun or finished, in the order of their ids."""
-    found = [folder for folder in experiment.glob("run_*") if id_of(folder) >= 0 and folder.is_dir()]
-    return sorted(found, key=id_of)
+    if not experiment.is_dir():
+        return []
+    with os.scandir(experiment) as entries:  # which knows what is a folder without looking at each
+        folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+    by_id = {id_of(folder): folder for folder in folders}
+    return [by_id[i] for i in sorted(by_id) if i >= 0]
 
 
 def is_finished(run_folder: Path) -> bool:

@@ -13,7 +13,7 @@ from ..files import make_folder, write_file
 from ..reading import one_line, parse_yaml, read_bytes
 from . import checkpoint
 from .collecting import collect
-from .layout import claimed, discard, finished_runs, id_of, is_finished, run_folders
+from .layout import claimed, discard, id_of, is_finished, run_folders
 
 __all__ = ["agree_on_settings", "check_settings", "plain", "read_meta", "write_meta"]
 
@@ -46,8 +46,8 @@ def agree_on_settings(
         path = experiment / "settings.txt"
         agreed = {experiment: read_meta(path)} if path.exists() else {}
         made, as_wanted = {}, _text(settings).encode()
-        for folder in finished_runs(experiment):
-            with suppress(FileNotFoundError):  # its process makes it anew
+        for folder in run_folders(experiment):
+            with suppress(FileNotFoundError):  # it is not finished, or no longer
                 if not read_bytes(folder / "meta.txt").startswith(as_wanted):  # parsing is 100 times slower
                     made[folder] = read_meta(folder / "meta.txt")
         differing = [

@@ -33,6 +33,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = make_task_parser(__doc__, "acquisition.csv")
     parser.add_argument("--agents", nargs="+", choices=AGENTS.classes, default=list(AGENTS.classes))
     parser.add_argument("--protocol", choices=PROTOCOLS, default=PUBLISHED.name)
+    parser.add_argument("--without_baseline", action="store_true", help="measure our agents alone")
     parser.add_argument("--query_size", type=at_least(1), default=1, help="points of a batch (default: 1)")
     return parser.parse_args()
 
@@ -54,7 +55,8 @@ def main() -> None:
         agent = agent_class(args.query_size, env.seeds, env.protocol)
         candidates = min(agent.candidates, len(state.x_unlabeled))
         calls: dict[str, Callable[[], object]] = {"ours": lambda: agent.predict(state)}
-        if args.query_size == 1 and env.protocol is PUBLISHED and hasattr(baseline, name):
+        comparable = not args.without_baseline and args.query_size == 1
+        if comparable and env.protocol is PUBLISHED and hasattr(baseline, name):
             plain = baseline.Model(state.x_unlabeled.shape[1], 0.05)
             x, labelled = state.x_unlabeled[:candidates], state.x_labeled
             calls["baseline"] = lambda: getattr(baseline, name)(plain, x, labelled)

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import ctypes
 import io
 import math
 import signal
@@ -181,9 +182,28 @@ def told(error: UserError) -> str:
 
 
 def set_threads(threads: int) -> None:
-    """Limits this process to so many threads: torch, BLAS, and the OpenMP of sklearn and faiss."""
+    """Limits this process to so many threads: torch, BLAS, and the OpenMP of sklearn and faiss.
+
+    What it frees of its memory it keeps: see `_keep_memory`.
+    """
     torch.set_num_threads(threads)
     threadpoolctl.threadpool_limits(threads)
+    _keep_memory()
+
+
+# Of glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+
+
+def _keep_memory() -> None:
+    """Lets glibc hand freed memory to the system only beyond 256 MB, and take up to 32 MB from its own.
+
+    Else tensors of a few MB may be paged in anew, zero by zero, whenever they are made: a quarter of the time
+    of a choice. Elsewhere than with glibc this does nothing.
+    """
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        mallopt(_TRIM_THRESHOLD, 256 << 20)
+        mallopt(_MMAP_THRESHOLD, 32 << 20)
 
 
 def pick_device(name: str) -> torch.device:

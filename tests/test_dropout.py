@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import binomtest, chi2_contingency
 
-from core.models.masks import dropout
+from core.models.masks import Mask, dropout
 from tests.builders import no_global_randomness, torch_rng
 
 
@@ -33,6 +33,17 @@ def test_bits_are_those_that_torch_draws(shape: tuple[int, ...], dtype: torch.dt
         kept = bits.view(torch.int32)[: x.numel()] >= round(0.3 * 2**32) - 2**31
         assert torch.equal(out[0], x * (kept.to(dtype) * (1 / 0.7)).view(shape))
         assert torch.equal(ours.get_state(), theirs.get_state())
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 9), (3, 624), (1001, 5)])
+def test_a_mask_for_later_is_that_of_now(shape: tuple[int, int]) -> None:
+    ours, theirs = torch_rng(5), torch_rng(5)
+    x = torch.randn((1, *shape), generator=torch_rng())
+    expected, mask = dropout(x, 0.3, [theirs]), Mask(shape, 0.3, ours)
+    assert torch.equal(ours.get_state(), theirs.get_state())
+    for first in range(0, shape[0], 4):
+        mask.apply(x[:, first : first + 4], first)
+    assert torch.equal(x, expected)
 
 
 @pytest.mark.parametrize("shift", [1, 2, 64, 128])

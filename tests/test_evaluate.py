@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -360,3 +361,13 @@ def test_as_a_command_from_elsewhere(tmp_path: Path) -> None:
         done.stderr == "evaluate.py: unknown agent 'randm'; did you mean random or learned? "
         "evaluate.py --list shows all\n"
     )
+
+
+def test_memory_that_is_freed_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both of glibc's thresholds, by their numbers in malloc.h; without glibc nothing happens."""
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(sys, "platform", "linux")
+    for library in (SimpleNamespace(mallopt=lambda *args: asked.append(args)), SimpleNamespace()):
+        monkeypatch.setattr("core.cli.ctypes", SimpleNamespace(CDLL=lambda _, library=library: library))
+        set_threads(torch.get_num_threads())
+    assert asked == [(-1, 256 << 20), (-3, 32 << 20)]

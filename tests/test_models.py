@@ -327,6 +327,30 @@ def mean(density: Density) -> Tensor:
     return density.loc
 
 
+@pytest.mark.parametrize("variation", [*SINGLE, "mdn"])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("count", [3, 70, 1100])
+def test_passes_have_the_bits_of_all_rows_at_once(variation: str, relu: bool, count: int) -> None:
+    """Piece by piece, with the layers before all masks once: 3 x 1100 rows are two pieces."""
+    model = make_classifier(variation, relu=relu, dropout=0.3).model
+    x, ours, theirs = rows(count), torch_rng(3), torch_rng(3)
+    expected = model.density_parameters(x.repeat(3, 1)[None], [theirs]).view(3, count, -1)
+    assert torch.equal(model.passes(x, 3, ours), expected)
+    assert torch.equal(ours.get_state(), theirs.get_state())
+
+
+@pytest.mark.parametrize("variation", [*SINGLE, "mdn", "ensemble"])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 3073, 7118])
+def test_pieces_have_the_bits_of_all_rows_at_once(variation: str, relu: bool, count: int) -> None:
+    """With gradients all rows go through the layers at once."""
+    model = make_classifier(variation, relu=relu).model
+    x = rows(count).expand(len(model.theta), -1, -1)
+    with torch.no_grad():
+        pieces = model.density_parameters(x)
+    assert torch.equal(pieces, model.density_parameters(x).detach())
+
+
 def test_passes_belong_to_their_rows() -> None:
     """With hardly any dropout, pass t of row n is the density of row n."""
     classifier = make_classifier("gauss")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .mersenne import masked
+from .mersenne import apply_mask, draw_mask, masked
 
-__all__ = ["dropout"]
+__all__ = ["Mask", "dropout"]
 
 
 def dropout(x: Tensor, rate: float, generators: Sequence[torch.Generator], shared: bool = False) -> Tensor:
@@ -26,9 +26,14 @@ def dropout(x: Tensor, rate: float, generators: Sequence[torch.Generator], share
     return factors if at_once else x * factors
 
 
+def _level(rate: float) -> int:
+    """An element is kept where 32 bits, as an integer with a sign, reach this."""
+    return round(rate * 2**32) - 2**31
+
+
 def _masked(x: Tensor, rate: float, generators: Sequence[torch.Generator]) -> Tensor:
     """x [S, ...] times 0, or 1 / (1 - rate)."""
-    below, factor = round(rate * 2**32) - 2**31, 1 / (1 - rate)
+    below, factor = _level(rate), 1 / (1 - rate)
     if x.device.type == "cpu":
         result = torch.empty(x.shape, dtype=x.dtype)
         arrays = x.reshape(len(x), -1).numpy(), result.view(len(x), -1).numpy()
@@ -42,3 +47,20 @@ def _masked(x: Tensor, rate: float, generators: Sequence[torch.Generator]) -> Te
     kept = torch.empty((len(x), count), dtype=x.dtype, device=x.device)
     torch.ge(bits.view(torch.int32)[:, :count], below, out=kept)
     return x * kept.mul_(factor).view(x.shape)
+
+
+class Mask:
+    """What `dropout` does to x [1, n, h] on the CPU, drawn now to be applied to pieces of the rows later.
+
+    Args:
+        shape: n and h.
+        generator: of the CPU; it is left as `dropout` leaves it.
+    """
+
+    def __init__(self, shape: tuple[int, int], rate: float, generator: torch.Generator) -> None:
+        self.factor = 1 / (1 - rate)
+        self.kept = draw_mask(math.prod(shape), _level(rate), generator).reshape(shape)
+
+    def apply(self, x: Tensor, first: int) -> None:
+        """Drops elements of x [1, rows, h], contiguous, in place; its first row is row `first` of the n."""
+        apply_mask(x.view(-1).numpy(), self.kept[first : first + x.shape[1]].reshape(-1), self.factor)

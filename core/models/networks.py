@@ -19,12 +19,18 @@ from torch import Tensor, nn
 
 from ..registry import Registry
 from .densities import Density
-from .masks import dropout
+from .masks import Mask, dropout
 
-__all__ = ["MODELS", "DensityModel", "Layer", "TracedLayer"]
+__all__ = ["FEW", "MODELS", "DensityModel", "Layer", "TracedLayer"]
 
 #: The models by the name that a run's settings have for them.
 MODELS: Registry["DensityModel"] = Registry("model", folders=False)
+
+# Rows that go through the layers at once on the CPU, where no gradients are wanted: what is made of them
+# stays in the cache.
+_PIECE = 3072
+#: Of fewer rows than these, products may have other bits than of many.
+FEW = 64
 
 
 class Layer(NamedTuple):
@@ -35,6 +41,10 @@ class Layer(NamedTuple):
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, x, self.weight)
+
+    def padded(self, outputs: int) -> "Layer":
+        """With so many outputs more, all zero: products of whole vectors are faster, of the same bits."""
+        return Layer(*(nn.functional.pad(part, (0, outputs)) for part in self))
 
 
 class TracedLayer(Layer):
@@ -134,7 +144,49 @@ class DensityModel(nn.Module):
         """
         layers = self.layers()
         linear = self._encoder_layers + self.linear_head_layers
+        if generators is None and not torch.is_grad_enabled() and x.device.type == "cpu":
+            return self._piece_by_piece(layers, x)
         return self.apply_head(layers[linear:], self._linear_part(layers[:linear], x, generators, shared))
+
+    def _piece_by_piece(self, layers: Sequence[Layer], x: Tensor) -> Tensor:
+        """`density_parameters` without dropout or gradients: as many rows at once as stay in the cache."""
+        linear = self._encoder_layers + self.linear_head_layers
+        first = list(layers[:linear]) if self.relu else [_composed(layers[:linear])]
+        pieces = [
+            self.apply_head(layers[linear:], self._one_by_one(first, piece))
+            for piece in _pieces(x, len(x) * x.shape[1])
+        ]
+        return torch.cat(pieces, 1)
+
+    @torch.no_grad()
+    def passes(self, x: Tensor, passes: int, generator: torch.Generator) -> Tensor:
+        """The parameters [T, N, K] of the densities of T passes over x [N, d], by the one model of the stack.
+
+        A mask for each pass and row: it is `density_parameters` of x T times below itself, with dropout. On
+        the CPU the layers before all masks see each row once, and the others the rows piece by piece.
+        """
+        plain = x.device.type != "cpu" or not self.dropout > 0 or self._encoder_layers < 3
+        if plain or len(x) < FEW:
+            return self.density_parameters(x.repeat(passes, 1)[None], [generator]).view(passes, len(x), -1)
+        layers = self.layers()
+        hidden = x[None]
+        for layer in layers[:2]:
+            hidden = layer(hidden)
+            hidden = hidden.relu_() if self.relu else hidden
+        hidden = dropout(hidden.repeat(1, passes, 1), self.dropout, [generator])
+        rows = hidden.shape[1]
+        masks = [Mask((rows, n), self.dropout, generator) for _, n in self.shapes[2 : self._encoder_layers]]
+        linear = self._encoder_layers + self.linear_head_layers
+        found, first = [], 0
+        for piece in _pieces(hidden, rows):
+            for i, layer in enumerate(layers[2:linear]):
+                piece = layer(piece)
+                if i < len(masks):
+                    piece = piece.relu_() if self.relu else piece
+                    masks[i].apply(piece, first)
+            found.append(self.apply_head(layers[linear:], piece))
+            first += piece.shape[1]
+        return torch.cat(found, 1).view(passes, len(x), -1)
 
     def traced(self, x: Tensor) -> tuple[Tensor, list[TracedLayer]]:
         """The parameters [S, N, K] of the densities of rows [S, N, d], and the layers that gave them.
@@ -178,6 +230,14 @@ class DensityModel(nn.Module):
                 if i > 0 and generators is not None and self.dropout > 0:
                     x = dropout(x, self.dropout, generators, shared)
         return x
+
+
+def _pieces(x: Tensor, rows: int) -> Sequence[Tensor]:
+    """x [S, N, d], `rows` in all, in pieces of the rows: of `_PIECE` rows of all models or fewer.
+
+    They are of about the same size: products of a few rows would not have the same bits.
+    """
+    return x.tensor_split(max(1, math.ceil(rows / _PIECE)), 1)
 
 
 def _composed(layers: Sequence[Layer]) -> Layer:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .densities import SPLINE_PARAMETERS, FlowDensity
-from .networks import MODELS, DensityModel, Layer
+from .networks import FEW, MODELS, DensityModel, Layer
 
 __all__ = ["NeuralSplineFlow"]
 
@@ -29,7 +29,9 @@ class NeuralSplineFlow(DensityModel):
     @staticmethod
     def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
         one, two = x.relu_().split(64, -1)
-        splines = [
-            last(second(hidden).relu_()) for hidden, second, last in ((one, *head[:2]), (two, *head[2:]))
-        ]
+        splines = []
+        for hidden, second, last in ((one, *head[:2]), (two, *head[2:])):
+            if x.shape[-2] >= FEW and not torch.is_grad_enabled():
+                last = last.padded(1)
+            splines.append(last(second(hidden).relu_())[..., :SPLINE_PARAMETERS])
         return torch.cat(splines, -1)

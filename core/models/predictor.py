@@ -86,10 +86,9 @@ class Predictor:
                     self.model.density_parameters(x[None], [generator], shared=True) for _ in range(passes)
                 ]
                 return self.model.density(torch.cat(each))
-            parameters = self.model.density_parameters(x.repeat(passes, 1)[None], [generator])
+            return self.model.density(self.model.passes(x, passes, generator))
         finally:
             self.model.dropout = before
-        return self.model.density(parameters.view(passes, len(x), -1))
 
     def gradients(self, x: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
         """Gradients of log p(y|x), y drawn from p(y|x) once for each row of x [N, d]; dropout off.

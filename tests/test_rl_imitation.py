@@ -99,7 +99,7 @@ def test_script_goes_on_with_what_was_tried(tmp_path: Path, monkeypatch: pytest.
 def test_gains_tell_the_points_own_from_luck(monkeypatch: pytest.MonkeyPatch) -> None:
     """Variances are planted: 4 of the point, 2 of the training, 1 of the half, 1 of both."""
     monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "benchmarks"))
-    from gains import summary
+    from gains import summary  # type: ignore[import-not-found]
 
     rng = np.random.default_rng(0)
     steps, trainings, halves, candidates = 200, 3, 2, 500

@@ -123,12 +123,13 @@ def _metrics_named(table: pd.DataFrame) -> pd.DataFrame:
 
 @section("Query sizes")
 def query_sizes(found: Results) -> Figures:
-    """The area under the curve over the query size, where there are several: the mean over the runs, with its
-    95 % bootstrap interval or, of fewer than five runs, a dot for each run.
+    """The area under the curve over the query size, of the agents that have several: the mean over the runs,
+    with its 95 % bootstrap interval or, of fewer than five runs, a dot for each run.
     """
     for keys, part in groups(found.areas, _SETTING):
-        if part["query_size"].nunique() > 1:
-            yield file_name("query_sizes", keys), plots.query_sizes(part, task_label(keys))
+        several = part[part.groupby("agent", observed=True)["query_size"].transform("nunique") > 1]
+        if len(several):
+            yield file_name("query_sizes", keys), plots.query_sizes(several, task_label(keys))
 
 
 @section("Beside random")

@@ -12,6 +12,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from itertools import product
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -43,45 +44,55 @@ def poll(folder: Path) -> int:
     return len(found)
 
 
-def make(runs: Path) -> dict[str, bytes]:
+def make(runs: Path, experiments: Sequence[tuple[str, int]]) -> dict[str, bytes]:
     """Makes all experiments that are not finished, undisturbed, four at a time; their tables."""
-    for i in range(0, len(EXPERIMENTS), 4):
-        writers = [start(arguments(*of, runs)) for of in EXPERIMENTS[i : i + 4]]
+    for i in range(0, len(experiments), 4):
+        writers = [start(arguments(*of, runs)) for of in experiments[i : i + 4]]
         assert all([finish(writer) == 0 for writer in writers])
     assert not list(runs.parent.rglob(".part-*"))
     return files(runs.parent)
 
 
-def disturb(runs: Path, count: int, rng: random.Random, end: float, seen: Counter[str]) -> None:
+def disturb(
+    runs: Path, experiments: Sequence[tuple[str, int]], count: int, rng: random.Random, end: float
+) -> Counter[str]:
     """So many writers at a time, until all runs are finished or the time is over; then all are killed.
 
     As many are killed as end by themselves: else nothing would ever be finished on a slow machine.
 
     Args:
-        seen: counts of what has happened are added to it.
+        end: in seconds of the monotonic clock.
+
+    Returns:
+        How often what has happened.
     """
     writers: list[BaseProcess] = []
     codes: Counter[int] = Counter()
-    finished = 0
-    while time.monotonic() < end and finished < 2 * len(EXPERIMENTS):
+    finished = polled = 0
+    while time.monotonic() < end and finished < 2 * len(experiments):
         while len(writers) < count:
-            writers.append(start(arguments(*rng.choice(EXPERIMENTS), runs)))
+            writers.append(start(arguments(*rng.choice(experiments), runs)))
         time.sleep(rng.uniform(0, 0.5))
         for _ in range(codes.total() - 2 * codes[KILLED] + 1):
             rng.choice(writers).kill()
         for writer in [one for one in writers if not one.is_alive()]:
             writers.remove(writer)
             codes[finish(writer)] += 1
-        seen["tables polled"] += poll(runs.parent)
+        polled += poll(runs.parent)
         finished = len(list(runs.parent.rglob("meta.txt")))
     for writer in writers:
         writer.kill()
         finish(writer)
     assert set(codes) <= {0, 1, KILLED}, codes  # 1: others had its runs
-    seen["writers killed"] += codes[KILLED]
-    seen["writers ended"] += codes[0] + codes[1]
-    seen["runs finished meanwhile"] += finished
-    seen["rounds"] += 1
+    return Counter(
+        {
+            "rounds": 1,
+            "writers killed": codes[KILLED],
+            "writers ended": codes[0] + codes[1],
+            "runs finished meanwhile": finished,
+            "tables polled": polled,
+        }
+    )
 
 
 def main() -> None:
@@ -92,12 +103,12 @@ def main() -> None:
     args = parser.parse_args()
     rng, seen = random.Random(args.seed), Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
-        wanted = make(Path(folder) / "whole/runs")
+        wanted = make(Path(folder) / "whole/runs", EXPERIMENTS)
         end = time.monotonic() + 60 * args.minutes
         while time.monotonic() < end:
             runs = Path(folder) / f"round_{seen['rounds']}/runs"
-            disturb(runs, args.writers, rng, end, seen)
-            assert make(runs) == wanted
+            seen += disturb(runs, EXPERIMENTS, args.writers, rng, end)
+            assert make(runs, EXPERIMENTS) == wanted
     print(", ".join(f"{count} {what}" for what, count in seen.items()) + "; equal")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -20,6 +21,7 @@ from core.cli import run_script
 from core.data import own, tables
 from core.data.rawfiles import UnusableError, read_raw
 from core.errors import UserError
+from core.experiment import Experiment
 from core.reading import parse_yaml
 from core.runs import checkpoint
 from core.runs.logger import KEYS, LATER_KEYS
@@ -238,12 +240,32 @@ def test_curves_of_too_many_columns(tmp_path: Path) -> None:
         read_curves(tmp_path / "crps.csv")
 
 
+@pytest.mark.parametrize("name", ["a", "y"])
+def test_an_integer_that_no_float_is_as_large_as(tmp_path: Path, name: str) -> None:
+    """numpy and pandas raise an OverflowError."""
+    table = pd.DataFrame({"a": range(100), "b": range(100), "y": range(100)}, dtype=object)
+    table.loc[50, name] = 10**400
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(UserError) as refused:
+        Experiment(str(tmp_path / "t.csv"), "random", target="y").make_dataset()
+    assert str(tmp_path / "t.csv") in str(refused.value)
+
+
+@pytest.mark.parametrize("row", ["1e30,0.5", f"{10**400},0.5"])
+def test_curves_at_counts_too_large(tmp_path: Path, row: str) -> None:
+    (tmp_path / "crps.csv").write_text(f"added,run_1\n0,0.5\n{row}\n")
+    with pytest.raises(UserError, match=r"crps\.csv cannot be read"):
+        read_curves(tmp_path / "crps.csv")
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda line: line | {"settings": line["settings"] | {"budget": 10**12, "query_size": 1}},
         lambda line: line | {"settings": line["settings"] | {"budget": []}},
         lambda line: line | {"agent": ["a"]},
+        lambda line: {name: value for name, value in line.items() if name != "agent"},  # a KeyError
+        lambda line: line | {"settings": {}},
         lambda line: json.loads("[" * 900 + "]" * 900),
     ],
 )

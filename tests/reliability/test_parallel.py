@@ -1,12 +1,14 @@
 """Many processes that write the same tables."""
 
 import random
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from core.runs.tables import read_curves
+from tests.reliability import load
 from tests.reliability.worker import FILES, start
 
 PROCESSES = 8
@@ -38,3 +40,11 @@ def test_eight_processes_lose_nothing(tmp_path: Path, repetition: int) -> None:
         for i in run_ids:
             of_run = read_curves(folder / f"run_{i}" / file)
             pd.testing.assert_frame_equal(table[[f"run_{i}"]], of_run)
+
+
+def test_killed_writers_leave_nothing_lost_or_torn(tmp_path: Path) -> None:
+    """The load script in small: four writers of two experiments, as many of them killed as end."""
+    experiments = [("random", 6), ("nf_std", 6)]
+    seen = load.disturb(tmp_path / "runs", experiments, 4, random.Random(1), time.monotonic() + 60)
+    assert seen["writers killed"] > 0
+    assert load.make(tmp_path / "runs", experiments) == load.make(tmp_path / "whole/runs", experiments)

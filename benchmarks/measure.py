@@ -1,5 +1,6 @@
 """Times and memory of ways to do a thing, measured alternately in one process."""
 
+import argparse
 import csv
 import ctypes
 import statistics
@@ -33,8 +34,16 @@ def make_parser(doc: str | None, out: str) -> ArgumentParser:
     """The options of every script that measures; `out` is the table's usual name."""
     parser = ArgumentParser(description=(doc or "").splitlines()[0])
     parser.add_argument("--repeats", type=at_least(1), default=5)
-    parser.add_argument("--out", type=Path, default=Path(out))
+    parser.add_argument("--out", type=_file, default=Path(out))
     return parser
+
+
+def _file(text: str) -> Path:
+    """A path whose folder is there: what has been measured must not be lost at the end."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
+    return path
 
 
 def digits(number: float) -> str:

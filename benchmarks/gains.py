@@ -16,11 +16,13 @@ candidates, over the first MAE of the episode. The table has
 
 import argparse
 from collections.abc import Callable
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
 import torch
 from measure import make_parser
+from scipy import stats
 from tqdm import tqdm
 
 from core.cli import at_least, run_script
@@ -52,18 +54,21 @@ def _falls(env: CandidateEnv, seed: int) -> np.ndarray:
         generator.manual_seed(seed + i)
     learners, _, _ = run.with_each(env._rows)
     x, y = (part.chunk(HALVES) for part in run.learner.test)
-    return np.array([[-mae(of, run.seeds, x[h], y[h]) for of in learners] for h in range(HALVES)])
+    return np.array([[-mae(of, x[h], y[h]) for of in learners] for h in range(HALVES)])
+
+
+def _pairs(count: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Each of so many with itself, and with each of the others."""
+    return [(i, i) for i in range(count)], list(permutations(range(count), 2))
 
 
 def summary(found: np.ndarray) -> pd.DataFrame:
     """The table, of gains [steps, trainings, halves, C]: mean over steps and standard error."""
-    pairs = [(a, b) for a in range(found.shape[1]) for b in range(found.shape[1]) if a != b]
-    same = [(a, a) for a in range(found.shape[1])]
+    (same, others), (half, other_half) = (_pairs(count) for count in found.shape[1:3])
     cases = {
-        "itself": (same, [(0, 0), (1, 1)]),
-        "the other half": (same, [(0, 1), (1, 0)]),
-        "another training": (pairs, [(0, 0), (1, 1)]),
-        "both": (pairs, [(0, 1), (1, 0)]),
+        "the other half": (same, other_half),
+        "another training": (others, half),
+        "both": (others, other_half),
     }
 
     def over(score: Callable[[np.ndarray, np.ndarray], float], trainings: list, halves: list) -> np.ndarray:
@@ -72,11 +77,11 @@ def summary(found: np.ndarray) -> pd.DataFrame:
         return np.mean(each, axis=1)
 
     rows = {"standard deviation of a gain": found.std(axis=-1).mean(axis=(1, 2))}
-    for name, pairing in list(cases.items())[1:]:
-        rows[f"correlation with {name}"] = over(lambda a, b: float(np.corrcoef(a, b)[0, 1]), *pairing)
     for name, pairing in cases.items():
+        rows[f"correlation with {name}"] = over(lambda a, b: float(np.corrcoef(a, b)[0, 1]), *pairing)
+    for name, pairing in {"itself": (same, half), **cases}.items():
         rows[f"best candidate's gain by {name}"] = over(lambda a, b: float(b[a.argmax()]), *pairing)
-    values = [(what, of.mean(), of.std(ddof=1) / len(of) ** 0.5) for what, of in rows.items()]
+    values = [(what, of.mean(), stats.sem(of)) for what, of in rows.items()]
     return pd.DataFrame(values, columns=["what", "mean", "error"])
 
 

@@ -24,6 +24,7 @@ from core.report.plots import learning_curves, save
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, TABLES = ROOT / "docs/REPRODUCTION.md", ROOT / "docs/reproduction"
 FIRST, LAST = "<!-- {} by python benchmarks/reproduction.py: -->", "<!-- (until here) -->"
+FULL = "full data set"
 DIGITS = {"MAE": 4, "NLL": 2}
 #: Labelled points at which the beginning of the curve is shown.
 EARLY = (200, 201, 205, 210, 225, 250, 300, 400, 600, 1000)
@@ -35,9 +36,9 @@ def task(curves: pd.DataFrame, protocol: str, query_size: int) -> pd.DataFrame:
     return select(curves, wanted)
 
 
-def with_error(values: pd.Series, digits: int) -> str:
+def with_error(values: pd.Series, digits: int, sign: str = "") -> str:
     mean, error = np.mean(values.to_numpy(float)), stats.sem(values.to_numpy(float))
-    return f"{mean:.{digits}f} ± {error:.{digits}f}"
+    return f"{mean:{sign}.{digits}f} ± {error:.{digits}f}"
 
 
 def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
@@ -49,7 +50,7 @@ def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
     found = numbers(curves)
     areas_of_mae = found[found.number == "AUC MAE"].pivot(index="run", columns="agent", values="value")
     rows = []
-    for agent, line in published.iterrows():
+    for agent, line in published.drop(index=FULL).iterrows():
         ours = found[found.agent == agent]
         row: dict[str, object] = {"agent": f"`{agent}`", "runs": ours.run.nunique()}
         for shown, name in (("AUC MAE", "AUC MAE"), ("final MAE", "last MAE"), ("final NLL", "last NLL")):
@@ -60,26 +61,24 @@ def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
             if shown == "AUC MAE":
                 row["difference"] = f"{100 * (values.mean() / theirs - 1):+.0f} %" if len(values) else ""
                 row["less `random`: ours"] = row["published"] = ""
-                if agent != "random":
-                    row["published"] = f"{theirs - float(published.loc['random', shown]):+.4f}"
-                if agent != "random" and len(values):
+                if agent == "random":
+                    continue
+                row["published"] = f"{theirs - float(published.loc['random', shown]):+.4f}"
+                if len(values):
                     less = (areas_of_mae[agent] - areas_of_mae["random"]).dropna()
-                    row["less `random`: ours"] = f"{less.mean():+.4f} ± {stats.sem(less):.4f}"
+                    row["less `random`: ours"] = with_error(less, DIGITS["MAE"], "+")
         rows.append(row)
-    return pd.DataFrame([*rows, full_data_set()]).fillna("")
+    return pd.DataFrame([*rows, full_data_set(published.loc[FULL])]).fillna("")
 
 
-def full_data_set() -> dict[str, object]:
+def full_data_set(published: pd.Series) -> dict[str, object]:
     """The row of the model that was trained on the whole train part: its last epoch."""
-    row: dict[str, object] = {"agent": "full data set"}
-    for shown, name, theirs in (
-        ("final MAE", "accuracies.csv", ".0068"),
-        ("final NLL", "likelihoods.csv", "-3.39"),
-    ):
+    row: dict[str, object] = {"agent": FULL}
+    for shown, name in (("final MAE", "accuracies.csv"), ("final NLL", "likelihoods.csv")):
         curves = pd.read_csv(TABLES / "upper_bound" / name, index_col="epoch")
         row["runs"] = curves.shape[1]
         row[f"{shown}: ours"] = with_error(curves.ffill().iloc[-1], DIGITS[shown[-3:]])
-        row["published " + shown] = theirs
+        row["published " + shown] = published[shown]
     return row
 
 

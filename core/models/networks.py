@@ -10,7 +10,7 @@ otherwise; there is no training mode to forget.
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 
@@ -144,19 +144,12 @@ class DensityModel(nn.Module):
         """
         layers = self.layers()
         linear = self._encoder_layers + self.linear_head_layers
+        first, head = layers[:linear], layers[linear:]
         if generators is None and not torch.is_grad_enabled() and x.device.type == "cpu":
-            return self._piece_by_piece(layers, x)
-        return self.apply_head(layers[linear:], self._linear_part(layers[:linear], x, generators, shared))
-
-    def _piece_by_piece(self, layers: Sequence[Layer], x: Tensor) -> Tensor:
-        """`density_parameters` without dropout or gradients: as many rows at once as stay in the cache."""
-        linear = self._encoder_layers + self.linear_head_layers
-        first = list(layers[:linear]) if self.relu else [_composed(layers[:linear])]
-        pieces = [
-            self.apply_head(layers[linear:], self._one_by_one(first, piece))
-            for piece in _pieces(x, len(x) * x.shape[1])
-        ]
-        return torch.cat(pieces, 1)
+            first = self._without_masks(first)
+            pieces = _pieces(x, len(x) * x.shape[1])
+            return torch.cat([self.apply_head(head, self._one_by_one(first, piece)) for piece in pieces], 1)
+        return self.apply_head(head, self._linear_part(first, x, generators, shared))
 
     @torch.no_grad()
     def passes(self, x: Tensor, passes: int, generator: torch.Generator) -> Tensor:
@@ -169,22 +162,23 @@ class DensityModel(nn.Module):
         if plain or len(x) < FEW:
             return self.density_parameters(x.repeat(passes, 1)[None], [generator]).view(passes, len(x), -1)
         layers = self.layers()
-        hidden = x[None]
-        for layer in layers[:2]:
-            hidden = layer(hidden)
-            hidden = hidden.relu_() if self.relu else hidden
+        linear = self._encoder_layers + self.linear_head_layers
+        hidden = self._one_by_one(layers[:2], x[None])
         hidden = dropout(hidden.repeat(1, passes, 1), self.dropout, [generator])
         rows = hidden.shape[1]
-        masks = [Mask((rows, n), self.dropout, generator) for _, n in self.shapes[2 : self._encoder_layers]]
-        linear = self._encoder_layers + self.linear_head_layers
+        masks = {
+            i: Mask((rows, self.shapes[i][1]), self.dropout, generator)
+            for i in range(2, self._encoder_layers)
+        }
         found, first = [], 0
+
+        def drop(i: int, piece: Tensor) -> Tensor:
+            masks[i].apply(piece, first)
+            return piece
+
         for piece in _pieces(hidden, rows):
-            for i, layer in enumerate(layers[2:linear]):
-                piece = layer(piece)
-                if i < len(masks):
-                    piece = piece.relu_() if self.relu else piece
-                    masks[i].apply(piece, first)
-            found.append(self.apply_head(layers[linear:], piece))
+            embedded = self._one_by_one(layers[2:linear], piece, drop, start=2)
+            found.append(self.apply_head(layers[linear:], embedded))
             first += piece.shape[1]
         return torch.cat(found, 1).view(passes, len(x), -1)
 
@@ -211,24 +205,35 @@ class DensityModel(nn.Module):
         shared: bool = False,
     ) -> Tensor:
         """The encoder's layers, and those of the head that are linear in the embedding."""
-        if generators is None and not self.relu:
-            return _composed(layers)(x)
-        return self._one_by_one(layers, x, generators, shared)
+        if generators is None:
+            return self._one_by_one(self._without_masks(layers), x)
+        if not self.dropout > 0:
+            return self._one_by_one(layers, x)
+        return self._one_by_one(layers, x, lambda _, x: dropout(x, self.dropout, generators, shared))
+
+    def _without_masks(self, layers: Sequence[Layer]) -> list[Layer]:
+        """What the layers of the linear part amount to where no masks stand between them."""
+        return list(layers) if self.relu else [_composed(layers)]
 
     def _one_by_one(
         self,
         layers: Sequence[Layer],
         x: Tensor,
-        generators: Sequence[torch.Generator] | None = None,
-        shared: bool = False,
+        drop: Callable[[int, Tensor], Tensor] | None = None,
+        start: int = 0,
     ) -> Tensor:
-        for i, layer in enumerate(layers):
+        """Applies layers of the linear part, of which the first is number `start`.
+
+        Args:
+            drop: dropout behind encoder layer i, of what comes out of it.
+        """
+        for i, layer in enumerate(layers, start):
             x = layer(x)
             if i < self._encoder_layers:
                 if self.relu:
                     x = x.relu_()
-                if i > 0 and generators is not None and self.dropout > 0:
-                    x = dropout(x, self.dropout, generators, shared)
+                if i > 0 and drop is not None:
+                    x = drop(i, x)
         return x
 
 

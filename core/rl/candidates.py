@@ -187,7 +187,7 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         """The error that the reward goes by."""
         if self.reward != "validation_mae":
             return float(info[self.reward])
-        return mae(self.env.learner, self.env.seeds, *self.env.learner.validation)
+        return mae(self.env.learner, *self.env.learner.validation)
 
     def _observation(self) -> Observation:
         """Draws the candidates, and what is seen of them; an empty pool leaves none."""
@@ -217,9 +217,9 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         return kept | {"action_mask": parts[0] if self.query_size == 1 else parts}
 
 
-def mae(learner: Learner, seeds: Seeds, x: torch.Tensor, y: torch.Tensor) -> float:
+def mae(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> float:
     """Mean absolute error on x [N, d] and y [N], by the same samples each time: a fall is not one of luck."""
-    generator = seeds.torch("evaluation", x.device)
+    generator = learner.dataset.seeds.torch("evaluation", x.device)
     return float((learner.predictor.predict(x, generator) - y).abs().mean())
 
 

@@ -46,7 +46,7 @@ def falls(env: CandidateEnv) -> np.ndarray:
     """
     run = env.env
     learners, _, _ = run.with_each(env._rows)
-    before, *after = (mae(of, run.seeds, *of.test) for of in (run.learner, *learners))
+    before, *after = (mae(of, *of.test) for of in (run.learner, *learners))
     result = np.full(env.candidates, np.nan)
     result[: len(learners)] = before - np.array(after)
     return result

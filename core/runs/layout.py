@@ -240,10 +240,11 @@ def id_of(folder: Path) -> int:
 
 def run_folders(experiment: Path) -> list[Path]:
     """The folders of all runs, begun or finished, in the order of their ids."""
-    if not experiment.is_dir():
+    try:
+        with os.scandir(experiment) as entries:  # which knows what is a folder without looking at each
+            folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    with os.scandir(experiment) as entries:  # which knows what is a folder without looking at each
-        folders = [Path(entry.path) for entry in entries if entry.is_dir()]
     by_id = {id_of(folder): folder for folder in folders}
     return [by_id[i] for i in sorted(by_id) if i >= 0]
 

@@ -200,8 +200,12 @@ def run_groups(
     run_group = ray.remote(**settings)(task.run_group)
     files = task.code_files(ROOT)
     code, digest = ray.put(files), task.digest(files)
-    options = {"side_by_side": side_by_side, "threads": cpus, "device": "cuda" if gpus else "cpu"}
-    options["accept_other_versions"] = accept_other_versions
+    options = {
+        "side_by_side": side_by_side,
+        "accept_other_versions": accept_other_versions,
+        "threads": cpus,
+        "device": "cuda" if gpus else "cpu",
+    }
     roots = {g.experiment: _root(g.experiment, runs_folder) for g in groups}
     failures: list[Failure] = []
     left: dict[Any, Group] = {}

@@ -3,7 +3,6 @@
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +10,7 @@ import torch
 
 import evaluate
 from agents.random import RandomAgent
-from core import EnvironmentLogger
-from tests.reliability.worker import files
+from tests.reliability.worker import files, interrupt_after_a_round
 
 
 def test_an_agent_whose_state_no_checkpoint_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,18 +49,8 @@ def test_goes_on_to_the_same_bytes(
     run = ["--agent", agent, "--dataset", "diabetes", "--variation", variation, "--query_size", "2"]
     run += ["--budget", "6", "--restarts", "1", "--record_points", "1", "--runs_folder"]
     assert evaluate.main([*run, str(tmp_path / "whole/runs")]) == 0
-    stepping = EnvironmentLogger.stepping
-
-    def once(self: EnvironmentLogger, action: Any) -> Any:
-        outcome = yield from stepping(self, action)
-        raise KeyboardInterrupt
-        return outcome
-
-    for _ in range(3):  # a round each
-        with monkeypatch.context() as patch:
-            patch.setattr(EnvironmentLogger, "stepping", once)
-            with pytest.raises(KeyboardInterrupt):
-                evaluate.main([*run, str(tmp_path / "parts/runs")])
+    for _ in range(3):
+        interrupt_after_a_round([*run, str(tmp_path / "parts/runs")], monkeypatch)
     assert evaluate.main([*run, str(tmp_path / "parts/runs")]) == 0
     assert files(tmp_path / "parts") == files(tmp_path / "whole")
     points = [torch.load(next((tmp_path / of).rglob("selected_points.pt"))) for of in ("parts", "whole")]
@@ -75,16 +63,7 @@ def test_a_clock_that_jumps_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run = ["--agent", "random", "--dataset", "diabetes", "--variation", "gauss", "--query_size", "2"]
     run += ["--budget", "6", "--restarts", "2", "--runs_folder"]
     assert evaluate.main([*run, str(tmp_path / "whole/runs")]) == 0
-    stepping = EnvironmentLogger.stepping
-
-    def once(self: EnvironmentLogger, action: Any) -> Any:
-        yield from stepping(self, action)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EnvironmentLogger, "stepping", once)
-        with pytest.raises(KeyboardInterrupt):
-            evaluate.main([*run, str(tmp_path / "runs")])
+    interrupt_after_a_round([*run, str(tmp_path / "runs")], monkeypatch)
     checkpoints = list(tmp_path.glob("runs_gauss/**/checkpoint.pt"))
     assert checkpoints
     for path in tmp_path.glob("runs_gauss/**/*"):

@@ -2,19 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 import evaluate
-from core import EnvironmentLogger
 from core.cli import told
 from core.errors import UserError
 from core.runs import checkpoint, provenance
 from core.runs.logger import KEYS, LATER_KEYS
 from core.runs.settings import read_meta
-from tests.reliability.worker import files
+from tests.reliability.worker import files, interrupt_after_a_round
 
 RUN = ["--agent", "random", "--dataset", "diabetes", "--variation", "gauss", "--query_size", "2"]
 RUN += ["--budget", "4", "--restarts", "1", "--runs_folder"]
@@ -25,16 +23,7 @@ FOLDER = Path("runs_gauss/Diabetes/2/RandomAgent/run_1")
 def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The runs folder of a run that was interrupted."""
     torch.set_num_threads(1)
-    stepping = EnvironmentLogger.stepping
-
-    def once(self: EnvironmentLogger, action: Any) -> Any:
-        yield from stepping(self, action)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EnvironmentLogger, "stepping", once)
-        with pytest.raises(KeyboardInterrupt):
-            evaluate.main([*RUN, str(tmp_path / "runs")])
+    interrupt_after_a_round([*RUN, str(tmp_path / "runs")], monkeypatch)
     return tmp_path / "runs"
 
 

@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
 import core.files
 import core.runs.checkpoint
 import evaluate
+from core import EnvironmentLogger
 from core.cli import run_script
 
 _context = multiprocessing.get_context("forkserver")
@@ -62,6 +65,20 @@ def _work(arguments: list[str], said: Path, checkpoints_every: float, die_at_ren
     for standard in (1, 2):
         os.dup2(file, standard)
     run_script(lambda: evaluate.main(arguments))
+
+
+def interrupt_after_a_round(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs evaluate.py in this process until a run has made a round; Ctrl-C comes then."""
+    stepping = EnvironmentLogger.stepping
+
+    def once(self: EnvironmentLogger, action: Any) -> Any:
+        yield from stepping(self, action)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EnvironmentLogger, "stepping", once)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate.main(arguments)
 
 
 def finish(process: BaseProcess) -> int:

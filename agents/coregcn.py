@@ -5,14 +5,16 @@ arXiv 2006.10219. Shapes: n points (candidates, then labelled), h width of the e
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numba import njit
 from torch import Tensor
 from torch.nn import functional as F
 
 from core.agent import AGENTS, Agent
-from core.models.masks import dropout
+from core.models.masks import draw_kept
 from core.state import State
 
 from .selections import k_center_greedy
@@ -23,8 +25,11 @@ WIDTH, DROPOUT = 128, 0.3
 STEPS, LEARNING_RATE, WEIGHT_DECAY = 200, 1e-3, 5e-4
 UNLABELLED_WEIGHT, EPSILON = 1.2, 1e-6
 
-# Points that go through the network at once: what is made of them stays in the cache between two products.
-_PIECE = 512
+# Points that go through the network at once on the CPU: what is made of them stays in the cache between two
+# products.
+_PIECE = 1024
+
+_compiled = njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
 
 
 class Adjacency:
@@ -50,6 +55,59 @@ class Adjacency:
         return self.inverse_degree * (self.x @ (self.x.T @ g) - g) + g
 
 
+@_compiled
+def _activate(products, bias, weights, masks, sums):  # type: ignore[no-untyped-def]
+    for n in range(len(products)):
+        total = sums.dtype.type(0)
+        for j in range(len(bias)):
+            hidden = products[n, j] + bias[j]
+            masks[n, j] = masks[n, j] & np.uint8(hidden > 0)
+            total += hidden * weights[j] if masks[n, j] else sums.dtype.type(0)
+        sums[n] = total
+
+
+@_compiled
+def _spread(masks, by_sums, by_hidden, by_bias):  # type: ignore[no-untyped-def]
+    total = np.zeros_like(by_bias)
+    for n in range(len(masks)):
+        for j in range(len(by_bias)):
+            by_hidden[n, j] = by_sums[n] if masks[n, j] else by_sums.dtype.type(0)
+            total[j] += by_hidden[n, j]
+    by_bias += total
+
+
+def activate(products: Tensor, bias: Tensor, weights: Tensor, masks: Tensor, sums: Tensor) -> None:
+    """Bias, ReLU, dropout and the second layer's product, in one loop on the CPU.
+
+    Args:
+        products: of the first layer, [n, 128].
+        weights: of the second layer, [128].
+        masks: bytes [n, 128], 1 where dropout keeps; becomes 0 where a hidden feature is not positive.
+        sums: receives the products [n] of what is left, not scaled for dropout.
+    """
+    if products.device.type == "cpu":
+        _activate(*(part.numpy() for part in (products, bias, weights, masks, sums)))
+        return
+    hidden = products + bias
+    masks &= hidden > 0
+    torch.mv(hidden.mul_(masks), weights, out=sums)
+
+
+def spread(masks: Tensor, by_sums: Tensor, by_hidden: Tensor, by_bias: Tensor) -> None:
+    """What sums pass back to hidden features.
+
+    Args:
+        masks: M [n, 128], as `activate` leaves them.
+        by_sums: d [n].
+        by_hidden: receives M d [n, 128].
+        by_bias: [128]; the sum of M d over the points is added.
+    """
+    if masks.device.type == "cpu":
+        _spread(*(part.numpy() for part in (masks, by_sums, by_hidden, by_bias)))
+        return
+    by_bias += torch.mul(masks, by_sums[:, None], out=by_hidden).sum(0)
+
+
 class GraphNetwork:
     """Two graph convolutions A (H W) + b, h to 128 with ReLU and dropout, 128 to 1, and their derivatives.
 
@@ -70,8 +128,8 @@ class GraphNetwork:
         shapes = (x.shape[1], WIDTH), (WIDTH,), (WIDTH, 1), (1,)
         self.parameters = torch.cat([self._draw(*shape).flatten() for shape in shapes])
         self.gradient = torch.empty_like(self.parameters)
-        self.masks = x.new_empty(len(x), WIDTH)
-        self.sums, self._hidden = x.new_empty(len(x)), x.new_empty(min(len(x), _PIECE), WIDTH)
+        self.piece = _PIECE if x.device.type == "cpu" else len(x)
+        self.sums, self._products = x.new_empty(len(x)), x.new_empty(min(len(x), self.piece), WIDTH)
 
     def _draw(self, *shape: int) -> Tensor:
         draw = torch.rand(shape, generator=self.generator, device=self.generator.device)
@@ -82,28 +140,27 @@ class GraphNetwork:
         w1, b1, w2, b2 = values.split([self.propagated.shape[1] * WIDTH, WIDTH, WIDTH, 1])
         return w1.view(-1, WIDTH), b1, w2, b2
 
+    def _pieces(self, *parts: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        return zip(*(part.split(self.piece) for part in (self.propagated, *parts)), strict=True)
+
     def logits(self) -> Tensor:
         """The sigmoid's input [n] under fresh dropout masks, which are kept for `backward`."""
         w1, b1, w2, b2 = self._layers(self.parameters)
-        pieces = zip(*(part.split(_PIECE) for part in (self.propagated, self.masks, self.sums)), strict=True)
-        for rows, masks, sums in pieces:
-            hidden = torch.addmm(b1, rows, w1, out=self._hidden[: len(rows)]).relu_()
-            hidden = dropout(hidden[None], DROPOUT, [self.generator])[0]
-            torch.gt(hidden, 0, out=masks)
-            torch.mv(hidden, w2, out=sums)
+        self.masks = draw_kept((len(self.propagated), WIDTH), DROPOUT, self.generator)
+        for rows, masks, sums in self._pieces(self.masks, self.sums):
+            activate(torch.mm(rows, w1, out=self._products[: len(rows)]), b1, w2, masks, sums)
+        self.sums /= 1 - DROPOUT
         return self.adjacency @ self.sums + b2
 
     def backward(self, by_logits: Tensor) -> None:
         """Sets `gradient` from the derivatives [n] of a loss with respect to the last logits."""
         w1, b1, w2, _ = self._layers(self.parameters)
         by_w1, by_b1, by_w2, by_b2 = self._layers(self.gradient)
-        by_sums = self.adjacency.transposed(by_logits)
-        by_w1.zero_()
-        for rows, masks, by in zip(
-            *(part.split(_PIECE) for part in (self.propagated, self.masks, by_sums)), strict=True
-        ):
-            by_w1.addmm_(rows.T, torch.mul(masks, by[:, None], out=self._hidden[: len(rows)]))
-        torch.mv(self.masks.T, by_sums, out=by_b1)
+        self.gradient.zero_()
+        for rows, masks, by_sums in self._pieces(self.masks, self.adjacency.transposed(by_logits)):
+            by_hidden = self._products[: len(rows)]
+            spread(masks, by_sums, by_hidden, by_b1)
+            by_w1.addmm_(rows.T, by_hidden)
         # sum_n d_n M_nj (A X W1 + b1)_nj, without the hidden features.
         torch.add((w1 * by_w1).sum(0), b1 * by_b1, out=by_w2)
         by_w2 /= 1 - DROPOUT

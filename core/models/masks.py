@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .mersenne import apply_mask, draw_mask, masked
 
-__all__ = ["Mask", "dropout"]
+__all__ = ["Mask", "draw_kept", "dropout"]
 
 
 def dropout(x: Tensor, rate: float, generators: Sequence[torch.Generator], shared: bool = False) -> Tensor:
@@ -40,13 +40,31 @@ def _masked(x: Tensor, rate: float, generators: Sequence[torch.Generator]) -> Te
         for row, of_result, generator in zip(*arrays, generators, strict=True):
             masked(row, below, factor, generator, of_result)
         return result
-    count = math.prod(x.shape[1:])
-    bits = torch.empty((len(x), (count + 1) // 2), dtype=torch.int64, device=x.device)
-    for row, generator in zip(bits, generators, strict=True):
-        row.random_(-(2**63), None, generator=generator)
-    kept = torch.empty((len(x), count), dtype=x.dtype, device=x.device)
-    torch.ge(bits.view(torch.int32)[:, :count], below, out=kept)
+    kept = torch.empty((len(x), math.prod(x.shape[1:])), dtype=x.dtype, device=x.device)
+    for row, generator in zip(kept, generators, strict=True):
+        _keep(row, below, generator)
     return x * kept.mul_(factor).view(x.shape)
+
+
+def _keep(kept: Tensor, below: int, generator: torch.Generator) -> None:
+    """Sets `kept` [n] to 1 and 0, by bits that are drawn on its device."""
+    bits = torch.empty((len(kept) + 1) // 2, dtype=torch.int64, device=kept.device)
+    bits.random_(-(2**63), None, generator=generator)
+    torch.ge(bits.view(torch.int32)[: len(kept)], below, out=kept)
+
+
+def draw_kept(shape: tuple[int, int], rate: float, generator: torch.Generator) -> Tensor:
+    """What `dropout` keeps of x [1, n, h]: bytes [n, h], 1 or 0, on the generator's device.
+
+    Args:
+        shape: n and h.
+        generator: it is left as `dropout` leaves it.
+    """
+    if generator.device.type == "cpu":
+        return torch.from_numpy(draw_mask(math.prod(shape), _level(rate), generator)).view(shape)
+    kept = torch.empty(math.prod(shape), dtype=torch.uint8, device=generator.device)
+    _keep(kept, _level(rate), generator)
+    return kept.view(shape)
 
 
 class Mask:
@@ -59,7 +77,7 @@ class Mask:
 
     def __init__(self, shape: tuple[int, int], rate: float, generator: torch.Generator) -> None:
         self.factor = 1 / (1 - rate)
-        self.kept = draw_mask(math.prod(shape), _level(rate), generator).reshape(shape)
+        self.kept = draw_kept(shape, rate, generator).numpy()
 
     def apply(self, x: Tensor, first: int) -> None:
         """Drops elements of x [1, rows, h], contiguous, in place; its first row is row `first` of the n."""

@@ -314,7 +314,7 @@ def test_styles_of_the_study() -> None:
     styles = [str(style(agent)) for agent in ("random", *STUDY)]
     assert len(set(styles)) == len(styles)
     assert style("coreset") == {"color": "#CC79A7", "linestyle": "-"}
-    assert ordered(["zeta", "coreset", "alpha", "random", "balsa_emd"]) == [
+    assert ordered(pd.Index(["zeta", "coreset", "alpha", "random", "balsa_emd"])) == [
         *("random", "balsa_emd", "coreset", "alpha", "zeta")
     ]
 

@@ -187,7 +187,7 @@ DAMAGES: dict[str, tuple[str, Callable[[list[str]], list[str]]]] = {
     "one row for each round": (CSV, lambda t: [*t, t[-1]]),
     "lacks values": (CSV, lambda t: [*t[:-1], ",".join([*t[-1].split(",")[:4], "", *t[-1].split(",")[5:]])]),
     "could not convert": (CSV, lambda t: [*t[:-1], t[-1].replace("0.", "o.")]),
-    "invalid literal": (CSV, lambda t: [*t[:-1], "4.5" + t[-1][1:]]),
+    "cannot safely convert": (CSV, lambda t: [*t[:-1], "4.5" + t[-1][1:]]),
     "it lacks runs of coreset": (CSV, lambda t: [t[0], *(line for line in t[1:] if "coreset,1" not in line)]),
 }
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
-from ..reading import MOST_BYTES, MOST_COLUMNS, bounded, gunzip, one_line, read_bytes
+from ..reading import EXACT_FLOATS, MOST_BYTES, MOST_COLUMNS, bounded, gunzip, one_line, read_bytes
 
 __all__ = ["UnusableError", "arff_parts", "one_line", "read_arff_data", "read_csv", "read_raw"]
 
@@ -88,10 +88,6 @@ def _zip_member(content: bytes, member: str) -> bytes:
     raise UnusableError(f"expected {member} in the archive, found {one_line(found)}")
 
 
-# Before 3.0 pandas reads most floats an ulp off unless it is told not to; since then it warns if told.
-_EXACT: dict[str, Any] = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
-
-
 def read_csv(text: io.StringIO, **options: Any) -> pd.DataFrame:
     """A CSV text as a table; every option of pandas' function may be given."""
     names = options.get("names") or next(csv.reader([text.readline()], delimiter=options.get("sep", ",")), [])
@@ -100,7 +96,7 @@ def read_csv(text: io.StringIO, **options: Any) -> pd.DataFrame:
         raise UnusableError(f"it has {len(names):,} columns; at most {MOST_COLUMNS:,} are read")
     # index_col=False: rows with one cell too many must not turn the first column into an index.
     frame: pd.DataFrame = pd.read_csv(
-        text, low_memory=False, index_col=False, skipinitialspace=True, **_EXACT, **options
+        text, low_memory=False, index_col=False, skipinitialspace=True, **EXACT_FLOATS, **options
     )
     frame.columns = [str(column).strip() for column in frame.columns]
     return frame

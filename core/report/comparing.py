@@ -3,11 +3,12 @@
 Everything takes the tables of `load_results(runs_folder, store)`.
 """
 
+import numpy as np
 import pandas as pd
 
 from .analysis import select
 from .labels import OWN
-from .reader import EXPERIMENT, TASK, Results, spans
+from .reader import EXPERIMENT, TASK, Results, levels_at, numbered, spans
 from .store import differences
 
 __all__ = ["OF_AN_AGENT", "comparable", "lacking", "own_agents", "reference", "unlike_settings"]
@@ -43,7 +44,10 @@ def _tasks_in_both(runs: pd.DataFrame) -> set[tuple[object, ...]]:
 
 def _of(tasks: set[tuple[object, ...]], table: pd.DataFrame) -> pd.DataFrame:
     """The rows of a table that are of these tasks."""
-    return table[[task in tasks for task in table[TASK].itertuples(index=False, name=None)]]
+    number, levels = numbered(table, TASK)
+    there = np.unique(number)
+    wanted = [task in tasks for task in zip(*levels_at(levels, there), strict=True)]
+    return table[np.isin(number, there[wanted])]
 
 
 def reference(found: Results) -> pd.DataFrame:

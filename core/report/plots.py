@@ -106,8 +106,9 @@ def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True, front: 
 
     Where some are in front, the others are pale, and their spread is left out.
     """
+    drawn = curves[["labelled", "run", "value"]]
     for agent in sorted(ordered(curves["agent"]), key=lambda agent: agent not in front):
-        table = _runs_side_by_side(curves[curves["agent"] == agent])
+        table = _runs_side_by_side(drawn[curves["agent"] == agent])
         mean, count, look = table.mean(axis=1), table.count(axis=1), style(agent)
         label = agent_label(agent) + (f" ({table.shape[1]})" if spread else "")
         if front and agent not in front:

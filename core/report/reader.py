@@ -316,7 +316,8 @@ def _tidy(
     columns[names[-1]] = np.concatenate([tables[run].index for _, run in order])
     of_part = pd.Series([part for part, _ in order], dtype="category" if column == "metric" else "float64")
     columns[column] = of_part.repeat(lengths).array
-    values = np.concatenate([tables[run][part].to_numpy() for part, run in order])
+    arrays = {run: one.to_numpy() for run, one in tables.items()}
+    values = np.concatenate([arrays[run][:, tables[run].columns.get_loc(part)] for part, run in order])
     columns[value] = values.astype("float64" if column == "metric" else "int64", copy=False)
     return pd.DataFrame(columns, copy=False)
 

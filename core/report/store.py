@@ -29,7 +29,7 @@ import pandas as pd
 from ..errors import UserError
 from ..files import commit, remove, write_file
 from ..metrics import METRICS, PIT_BINS
-from ..reading import gunzip, one_line, read_bytes
+from ..reading import EXACT_FLOATS, gunzip, one_line, read_bytes
 
 __all__ = [
     "SCHEMA",
@@ -179,11 +179,11 @@ def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
         raise ValueError(f"it has more than {len(kinds)} columns")
     table = pd.read_csv(
         io.BytesIO(content),
-        dtype=str,  # by way of texts: pandas before 3.0 reads most floats an ulp off
+        dtype=kinds,
         keep_default_na=False,
         na_values=[""],
+        **EXACT_FLOATS,
     )
-    table = table.astype({name: kind for name, kind in kinds.items() if name in table})
     metrics = [name for name in METRICS if name in table or METRICS[name].in_every_run]
     if list(table) != [*_INDEX, *metrics]:
         raise ValueError(

@@ -1,8 +1,9 @@
 """How an agent looks: the same colour and line in every figure, whoever else is there."""
 
-from collections.abc import Iterable
 from typing import Any
 from zlib import crc32
+
+import pandas as pd
 
 __all__ = ["COLOURS", "STUDY", "ordered", "style"]
 
@@ -36,7 +37,7 @@ def style(agent: str) -> dict[str, Any]:
     return {"color": colours[i % len(colours)], "linestyle": _LINES[i // len(colours) % len(_LINES)]}
 
 
-def ordered(agents: Iterable[str]) -> list[str]:
+def ordered(agents: pd.Series | pd.Index) -> list[str]:
     """Random first, then as in `STUDY`, then the others by name."""
     rank = {name: i for i, name in enumerate(("random", *STUDY))}
-    return sorted(set(agents), key=lambda agent: (rank.get(agent, len(rank)), agent))
+    return sorted(agents.unique(), key=lambda agent: (rank.get(agent, len(rank)), agent))

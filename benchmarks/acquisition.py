@@ -22,9 +22,10 @@ from agents import AGENTS
 from core import PROTOCOLS, PUBLISHED
 from core.cli import at_least, run_script, set_threads
 from core.environment import Environment
+from core.models.variations import DEFAULT, VARIATIONS
 
 COLUMNS = (
-    *("dataset", "agent", "protocol", "candidates", "seconds", "MB"),
+    *("dataset", "agent", "variation", "protocol", "candidates", "seconds", "MB"),
     *("baseline seconds", "baseline MB", "ratio"),
 )
 
@@ -32,6 +33,7 @@ COLUMNS = (
 def parse_arguments() -> argparse.Namespace:
     parser = make_task_parser(__doc__, "acquisition.csv")
     parser.add_argument("--agents", nargs="+", choices=AGENTS.classes, default=list(AGENTS.classes))
+    parser.add_argument("--variation", choices=VARIATIONS, help="default: each agent's first")
     parser.add_argument("--protocol", choices=PROTOCOLS, default=PUBLISHED.name)
     parser.add_argument("--without_baseline", action="store_true", help="measure our agents alone")
     parser.add_argument("--query_size", type=at_least(1), default=1, help="points of a batch (default: 1)")
@@ -48,27 +50,30 @@ def main() -> None:
         protocol = PROTOCOLS[args.protocol]
         return make_environment(dataset, args.data_folder, variation=variation, protocol=protocol)
 
-    def measure(dataset: str, name: str, protocol: str) -> Iterator[list[object]]:
+    def measure(dataset: str, name: str, variation: str, protocol: str) -> Iterator[list[object]]:
         agent_class = AGENTS[name]
-        env = environment(dataset, agent_class.variations[0])
+        env = environment(dataset, variation)
         state = env.state
         agent = agent_class(args.query_size, env.seeds, env.protocol)
         candidates = min(agent.candidates, len(state.x_unlabeled))
         calls: dict[str, Callable[[], object]] = {"ours": lambda: agent.predict(state)}
-        comparable = not args.without_baseline and args.query_size == 1
+        comparable = not args.without_baseline and args.query_size == 1 and variation == DEFAULT
         if comparable and env.protocol is PUBLISHED and hasattr(baseline, name):
             plain = baseline.Model(state.x_unlabeled.shape[1], 0.05)
             x, labelled = state.x_unlabeled[:candidates], state.x_labeled
             calls["baseline"] = lambda: getattr(baseline, name)(plain, x, labelled)
         cost = compare(calls, args.repeats)
-        line: list[object] = [dataset, name, protocol, candidates]
+        line: list[object] = [dataset, name, variation, protocol, candidates]
         for one in cost.values():
             line += [digits(one.seconds), digits(one.megabytes)]
         if "baseline" in cost:
             line.append(digits(cost["baseline"].seconds / cost["ours"].seconds))
         yield line + [""] * (len(COLUMNS) - len(line))
 
-    write_table(args.out, COLUMNS, product(args.datasets, args.agents, [args.protocol]), measure)
+    agents = [(name, args.variation or AGENTS[name].variations[0]) for name in args.agents]
+    able = [(name, variation) for name, variation in agents if variation in AGENTS[name].variations]
+    cases = ((dataset, *agent, args.protocol) for dataset, agent in product(args.datasets, able))
+    write_table(args.out, COLUMNS, cases, measure)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ __all__ = ["ACQUISITION", "BATCHES", "write_costs"]
 ROOT = Path(__file__).resolve().parent.parent
 ACQUISITION = ROOT / "docs/performance/acquisition.csv"
 BATCHES = ROOT / "docs/performance/acquisition_50.csv"
-COLUMNS = ("part", "dataset", "name", "side_by_side", "labelled", "seconds")
+COLUMNS = ("part", "dataset", "variation", "agent", "side_by_side", "labelled", "seconds")
 
 
 def rows(path: Path) -> Iterator[dict[str, str]]:
@@ -39,13 +39,14 @@ def write_costs(study: Path, acquisition: Path, batches: Path, out: Path) -> Non
     lines: list[tuple[str, ...]] = []
     for row in rows(study):
         dataset, variation, size = row["dataset"], row["variation"], row["runs side by side"]
-        lines += [("refit", dataset, variation, size, str(n), row[f"refit at {n}"]) for n in LABELLED]
+        lines += [("refit", dataset, variation, "", size, str(n), row[f"refit at {n}"]) for n in LABELLED]
         if size == "1":
-            lines.append(("test", dataset, variation, size, "", row["test"]))
+            lines.append(("test", dataset, variation, "", size, "", row["test"]))
     choices = [*rows(acquisition)]
     known = {row["agent"] for row in choices}
     choices += [row for row in rows(batches) if row["agent"] not in known]
-    lines += [("choose", row["dataset"], row["agent"], "1", "", row["seconds"]) for row in choices]
+    for row in choices:
+        lines.append(("choose", row["dataset"], row["variation"], row["agent"], "1", "", row["seconds"]))
     with out.open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
 

@@ -96,6 +96,10 @@ def write_table(
         raise UserError(f"--out {out} cannot be written ({error.strerror})") from error
     with out.open(newline="") as file:
         lines = list(csv.reader(file))
+    if lines[:1] != [list(columns)]:
+        raise UserError(
+            f"--out {out} has other columns ({','.join(lines[0]) if lines else 'none'}): remove it"
+        )
     for line in lines:
         print(*line, sep="\t", flush=True)
     for case in cases:

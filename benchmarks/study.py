@@ -5,7 +5,7 @@
 4 datasets x 3 query sizes x 15 agents x 30 runs x 2 variations, protocol `published`: a refit after
 every point, a choice and a test each round. Measured here, with one thread, for one run and for one
 of 25 side by side: refits of 11 epochs (the mean of the published code) at 250 and at 1,000 labels,
-and a test. The choices are those of docs/performance/acquisition.csv, for both variations. Without
+and a test. The choices are those of docs/performance/acquisition.csv. Without
 a data folder the tables have random content of the real size. What is in `--out` already is not
 measured again. `benchmarks/costs.py` hands new measurements to the sweep's estimates.
 """

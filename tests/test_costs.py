@@ -21,19 +21,21 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_the_measurements_are_those_of_the_documentation() -> None:
     """Fails when docs/performance has changed: `python benchmarks/costs.py` writes the table anew."""
     known = {
-        (row["part"], row["dataset"], row["name"], row["side_by_side"], row["labelled"]): row["seconds"]
+        tuple(
+            row[name] for name in ("part", "dataset", "variation", "agent", "side_by_side", "labelled")
+        ): row["seconds"]
         for row in read(COSTS)
     }
     expected = {}
     for row in read(ROOT / "docs/performance/study.csv"):
         of, name, size = row["dataset"], row["variation"], row["runs side by side"]
         for n in LABELLED:
-            expected["refit", of, name, size, str(n)] = row[f"refit at {n}"]
+            expected["refit", of, name, "", size, str(n)] = row[f"refit at {n}"]
         if size == "1":
-            expected["test", of, name, size, ""] = row["test"]
+            expected["test", of, name, "", size, ""] = row["test"]
     for table in ("acquisition_50", "acquisition"):  # of agents in both, the choice of one point
         for row in read(ROOT / f"docs/performance/{table}.csv"):
-            expected["choose", row["dataset"], row["agent"], "1", ""] = row["seconds"]
+            expected["choose", row["dataset"], row["variation"], row["agent"], "1", ""] = row["seconds"]
     assert known == expected
     assert len(known) == len(read(COSTS))
 
@@ -57,6 +59,28 @@ def test_the_documented_command_writes_the_table(tmp_path: Path, monkeypatch: py
 def test_estimates_are_what_they_were(case: tuple[object, ...], expected: tuple[float, float, float]) -> None:
     """As computed straight from the tables in docs/performance, before they had a copy here."""
     assert Costs().run(*case) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_choice_is_that_of_its_model_where_it_was_measured(tmp_path: Path) -> None:
+    """Else that of the model the agent was measured with, on the dataset and then on sarcos."""
+    lines = read(COSTS)
+    for variation, agent, seconds in (("gauss", "bald", "0.25"), ("gauss", "new", "0.5")):
+        lines.append(dict.fromkeys(lines[0], "") | {"part": "choose", "dataset": "sarcos", "agent": agent})
+        lines[-1] |= {"variation": variation, "seconds": seconds}
+    with (tmp_path / "costs.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
+    costs, measured = Costs(tmp_path / "costs.csv"), Costs().choices("sarcos", "nf")
+
+    def choice(*case: str) -> float:
+        return costs.run(*case, query_size=10_000).choosing  # one round
+
+    assert choice("sarcos", "bald", "nf") == measured["bald"]
+    assert choice("sarcos", "bald", "gauss") == choice("sarcos", "bald", "gauss_ensemble") == 0.25
+    assert choice("sarcos", "balsa_emd", "gauss") == measured["balsa_emd"]
+    assert choice("pakinsons", "bald", "gauss") == Costs().choices("pakinsons")["bald"]
+    assert choice("pakinsons", "new") == 0.5
 
 
 def test_nothing_of_the_documentation_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

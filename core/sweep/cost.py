@@ -30,27 +30,29 @@ class Costs:
 
     A dataset that was not measured takes pakinsons, the smallest; an agent measured on one of the large
     datasets only, that one; an agent not measured at all, the mean of the others; a model not measured, the
-    flow; an ensemble, so many of its single models side by side. Choices were measured under the protocol
-    published alone: of one point, those of the field's agents of 50.
+    flow, and its choices those of the model that its agent was measured with; an ensemble, so many of its
+    single models side by side. Choices were measured under the protocol published alone: of one point, those
+    of the field's agents of 50.
 
     Args:
         path: a table made by `benchmarks/costs.py`. `part` is `refit` (of 11 epochs), `test` or
-            `choose`; `name` the variation, of a choice the agent; `seconds` those of one thread, of
-            each of the `side_by_side` runs.
+            `choose`, this of an `agent`; `seconds` those of one thread, of each of the `side_by_side` runs.
     """
 
     def __init__(self, path: Path = _MEASURED) -> None:
         self._refits: dict[tuple[str, str, int, int], float] = {}
         self._tests: dict[tuple[str, str], float] = {}
-        self._choices: dict[tuple[str, str], float] = {}
+        self._choices: dict[tuple[str, str, str], float] = {}
         with path.open(newline="") as file:
             for row in csv.DictReader(file):
-                of, seconds = (row["dataset"], row["name"]), float(row["seconds"])
+                dataset, variation, seconds = row["dataset"], row["variation"], float(row["seconds"])
                 if row["part"] == "refit":
                     size, labelled = int(row["side_by_side"]), int(row["labelled"])
-                    self._refits[row["dataset"], row["name"], size, labelled] = seconds
+                    self._refits[dataset, variation, size, labelled] = seconds
+                elif row["part"] == "test":
+                    self._tests[dataset, variation] = seconds
                 else:
-                    (self._tests if row["part"] == "test" else self._choices)[of] = seconds
+                    self._choices[dataset, variation, row["agent"]] = seconds
         self.run = cache(self._run)
 
     def _run(
@@ -85,18 +87,27 @@ class Costs:
         share = (1 / size - 1 / SIDE_BY_SIDE[1]) / (1 - 1 / SIDE_BY_SIDE[1])
         refit = share * alone + (1 - share) * many
         test = self._tests[measured, single]
-        choice = self._choice(measured, agent)
+        choice = self._choice(measured, single, agent)
         return Seconds(rounds * choice, fits * members * refit, (rounds + 1) * members * test)
 
-    def choices(self, dataset: str) -> dict[str, float]:
-        """The measured seconds of one choice on a dataset, of each agent that was measured there."""
-        return {agent: seconds for (of, agent), seconds in self._choices.items() if of == dataset}
+    def choices(self, dataset: str, variation: str | None = None) -> dict[str, float]:
+        """The measured seconds of one choice on a dataset, of each agent that was measured there.
 
-    def _choice(self, dataset: str, agent: str) -> float:
+        Args:
+            variation: of which model; of each agent the first that it was measured with if None.
+        """
+        found: dict[str, float] = {}
+        for (of, model, agent), seconds in self._choices.items():
+            if of == dataset and variation in (None, model):
+                found.setdefault(agent, seconds)
+        return found
+
+    def _choice(self, dataset: str, variation: str, agent: str) -> float:
         agent, _, _ = agent.partition("+")  # the noise of a stochastic batch costs nothing
         for known in (dataset, "sarcos"):
-            if (known, agent) in self._choices:
-                return self._choices[known, agent]
+            for model in (variation, None):
+                if agent in (choices := self.choices(known, model)):
+                    return choices[agent]
         others = self.choices(dataset).values()
         return sum(others) / len(others)
 

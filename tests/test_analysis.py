@@ -15,6 +15,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests  # scikit-posthocs brings it
 
 from core.metrics import METRICS
+from core.reading import EXACT_FLOATS
 from core.report import analysis
 from core.report.analysis import areas, blocks, compare
 from core.report.reader import EXPERIMENT, find_missing_runs, load_results
@@ -53,7 +54,9 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         for metric in METRICS:
             one = found.curves.query(f"agent == 'random' and run == {run} and metric == '{metric}'")
             assert one["labelled"].tolist() == [50, 54, 58, 62]
-            written = pd.read_csv(folder / METRICS[metric].file, index_col=0).dropna()[f"run_{run}"]
+            written = pd.read_csv(folder / METRICS[metric].file, index_col=0, **EXACT_FLOATS).dropna()[
+                f"run_{run}"
+            ]
             assert one["value"].tolist() == written.tolist()
         counts = found.pit.query(f"agent == 'random' and run == {run}").sort_values("bin")
         assert counts["labelled"].unique().tolist() == [62]  # the last round's alone

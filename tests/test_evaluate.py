@@ -78,9 +78,9 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
     trial = (*TRIAL, "--restarts", "1", "--record_points", "1", "--runs_folder", tmp_path / "mine")
     assert run(*trial, *options) == 0
     folder = tmp_path / root / "Diabetes/2/RandomAgent/run_1"
-    assert {path.name for path in folder.iterdir()} == {
+    assert {path.name for path in folder.iterdir()} - {".lock"} == {  # some versions of filelock remove it
         *(*FILES, "pit.csv"),
-        *("meta.txt", "selected_points.pt", "selected_rows.csv", ".lock"),
+        *("meta.txt", "selected_points.pt", "selected_rows.csv"),
     }
     meta = (folder / "meta.txt").read_text()
     for line in (

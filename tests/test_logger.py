@@ -18,6 +18,7 @@ from core.environment import Action, Beginning, Environment, Outcome
 from core.files import write_file
 from core.learner import Learner
 from core.metrics import METRICS, Evaluation, Metric
+from core.reading import EXACT_FLOATS
 from core.report.reader import load_results
 from core.runs.collecting import auc, is_collected
 from core.runs.layout import is_finished, put, read_metrics, result_files, take
@@ -84,7 +85,7 @@ def test_files_of_a_run(tmp_path: Path) -> None:
         "calibration.csv": added / 100,
     }
     for file, values in expected.items():
-        table = pd.read_csv(folder / file, index_col="added")
+        table = pd.read_csv(folder / file, index_col="added", **EXACT_FLOATS)
         assert list(table.index) == list(range(8))
         assert list(table.columns) == ["run_4"]
         np.testing.assert_array_equal(table["run_4"].dropna().index, added)
@@ -254,7 +255,7 @@ def test_one_entry_adds_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     env = make(1, kind=Environment, variation="gauss")
     run = experiment / "run_1"
     seen = play(EnvironmentLogger(env, run, settings=settings))
-    curve = pd.read_csv(run / "rmse.csv", index_col="added")["run_1"].dropna()
+    curve = pd.read_csv(run / "rmse.csv", index_col="added", **EXACT_FLOATS)["run_1"].dropna()
     assert curve.tolist() == seen.record.curves["rmse"]
     assert env.learner.tested is not None
     errors = env.learner.tested.predictions.numpy() - env.dataset.y_test

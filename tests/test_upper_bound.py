@@ -271,7 +271,8 @@ def test_files_of_a_run(epochs: int, tmp_path: Path) -> None:
     trial = (*WHOLE, "--run_id", "4", "--epoch_limit", str(epochs))
     assert run(*trial, "--runs_folder", tmp_path / "runs") == 0
     folder = tmp_path / FOLDER / "run_4"
-    assert {path.name for path in folder.iterdir()} == {*FILES, "pit.csv", "meta.txt", ".lock"}
+    written = {path.name for path in folder.iterdir()} - {".lock"}  # some versions of filelock remove it
+    assert written == {*FILES, "pit.csv", "meta.txt"}
     for file in (*FILES, "pit.csv"):
         rows = (folder / file).read_text().splitlines()
         assert [row.split(",")[0] for row in rows] == ["epoch", *"123"[:epochs]]

@@ -53,7 +53,9 @@ def read_curves(path: Path) -> pd.DataFrame:
         content = read_bytes(path)
         if content.partition(b"\n")[0].count(b",") > _MOST_RUNS:
             raise ValueError(f"it has more than {_MOST_RUNS:,} columns")
-        table = pd.read_csv(io.BytesIO(content), dtype=str, index_col=0).astype("float64")
+        # index_col alone would have pandas guess the index's type, and some versions wrap what is too large.
+        texts = pd.read_csv(io.BytesIO(content), dtype=str, index_col=False)
+        table = texts.set_index(texts.columns[0]).astype("float64")
         if table.empty:
             raise ValueError("no rows")
         table.index = table.index.astype("int64")

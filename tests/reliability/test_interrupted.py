@@ -70,7 +70,7 @@ def test_killed_at_random_moments(tmp_path: Path, undisturbed: dict[str, bytes])
     assert files(tmp_path / "runs") == undisturbed
     assert "goes on after" in said.read_text()
     left = {path.name for path in (tmp_path / "runs" / FOLDER / "run_1").iterdir()}
-    assert left == {*FILES, "pit.csv", "meta.txt", ".lock"}
+    assert left - {".lock"} == {*FILES, "pit.csv", "meta.txt"}  # some versions of filelock remove it
 
 
 @pytest.mark.parametrize(

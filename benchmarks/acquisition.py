@@ -22,6 +22,7 @@ from agents import AGENTS
 from core import PROTOCOLS, PUBLISHED
 from core.cli import at_least, run_script, set_threads
 from core.environment import Environment
+from core.errors import UserError
 from core.models.variations import DEFAULT, VARIATIONS
 
 COLUMNS = (
@@ -72,6 +73,10 @@ def main() -> None:
 
     agents = [(name, args.variation or AGENTS[name].variations[0]) for name in args.agents]
     able = [(name, variation) for name, variation in agents if variation in AGENTS[name].variations]
+    if not able:
+        raise UserError(
+            f"--variation {args.variation}: none of --agents {' '.join(args.agents)} can score it"
+        )
     cases = ((dataset, *agent, args.protocol) for dataset, agent in product(args.datasets, able))
     write_table(args.out, COLUMNS, cases, measure)
 

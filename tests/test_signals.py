@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Forks a process for each case, which sends itself signals from a C loop: no handler of Python runs before
 #: the last of them is there.
 SENDER = """
-import ctypes, json, os, sys
+import ctypes, json, os, signal, sys
 from core.cli import run_script
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who runs the tests under nohup ignores it
 kill = ctypes.CDLL(None).kill
 codes = []
 for numbers in json.loads(sys.argv[1]):

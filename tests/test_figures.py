@@ -191,6 +191,17 @@ def test_the_beginning_is_never_cut_off() -> None:
                 np.testing.assert_array_equal(np.concatenate(shown), np.concatenate(below))
 
 
+def test_a_long_title_ends_before_a_wide_legend() -> None:
+    title = "Diamonds, normalizing flow, query size 50, corrected protocol; pale: 23 stored agents"
+    title += ", over the first 400 points"
+    curves = made_curves({f"balsa_kl_pairs_dual_{i}": [0.2, 0.1, 0.15] for i in range(26)})
+    figure = plots.learning_curves(curves, title=title, front=["balsa_kl_pairs_dual_1"])
+    figure.draw_without_rendering()
+    heading = next(text for text in figure.texts if text.get_text().startswith("Diamonds"))
+    assert heading.get_text().split() == title.split()
+    assert heading.get_window_extent().x1 < figure.legends[0].get_window_extent().x0
+
+
 def test_the_first_epochs_are_never_cut_off() -> None:
     curves = made_curves({"a": [9.0, 4.0] + [0.2 + 0.1 * (i % 3) for i in range(40)]})
     figure = plots.upper_bound_curves(curves.rename(columns={"labelled": "epoch"}))

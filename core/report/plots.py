@@ -54,6 +54,8 @@ _COLOUR_BAR = 2.0
 _LEGEND_ROWS = 22
 #: Over the panels: in the middle of the figure a long title would run into the legend beside them.
 _TITLE: dict[str, Any] = {"x": 0.01, "ha": "left"}
+#: Characters of a line of it that end before a legend of two columns begins.
+_TITLE_WIDTH = 75
 #: Points.
 _NOTE, _CELL = 10, 8
 _LINE, _THIN, _FRONT = 1.3, 0.6, 2.2
@@ -162,7 +164,7 @@ def learning_curves(
         below |= bool((of_metric.groupby(["agent", "labelled"], observed=True)["value"].mean() < bound).any())
     if below:
         figure.supxlabel(_BELOW, fontsize=_CELL)
-    figure.suptitle(title, **_TITLE)
+    figure.suptitle(textwrap.fill(title, _TITLE_WIDTH), **_TITLE)
     _legend(figure, panels)
     settle(figure)
     return figure

@@ -128,8 +128,8 @@ class GraphNetwork:
         shapes = (x.shape[1], WIDTH), (WIDTH,), (WIDTH, 1), (1,)
         self.parameters = torch.cat([self._draw(*shape).flatten() for shape in shapes])
         self.gradient = torch.empty_like(self.parameters)
-        self.piece = _PIECE if x.device.type == "cpu" else len(x)
-        self.sums, self._products = x.new_empty(len(x)), x.new_empty(min(len(x), self.piece), WIDTH)
+        self._piece = _PIECE if x.device.type == "cpu" else len(x)
+        self.sums, self._products = x.new_empty(len(x)), x.new_empty(min(len(x), self._piece), WIDTH)
 
     def _draw(self, *shape: int) -> Tensor:
         draw = torch.rand(shape, generator=self.generator, device=self.generator.device)
@@ -141,7 +141,7 @@ class GraphNetwork:
         return w1.view(-1, WIDTH), b1, w2, b2
 
     def _pieces(self, *parts: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        return zip(*(part.split(self.piece) for part in (self.propagated, *parts)), strict=True)
+        return zip(*(part.split(self._piece) for part in (self.propagated, *parts)), strict=True)
 
     def logits(self) -> Tensor:
         """The sigmoid's input [n] under fresh dropout masks, which are kept for `backward`."""

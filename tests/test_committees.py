@@ -122,8 +122,10 @@ def gain_on_grid(density: Density, candidates: int) -> np.ndarray:
     return result / (p.shape[1] - candidates)
 
 
-@pytest.mark.parametrize("variation", ["nf", "gauss", "ensemble", "gauss_ensemble"])
-def test_moments_rank_as_the_grid_does(variation: str) -> None:
+@pytest.mark.parametrize(
+    ("variation", "least"), [("nf", 0.95), ("gauss", 0.95), ("ensemble", 0.8), ("gauss_ensemble", 0.95)]
+)
+def test_moments_rank_as_the_grid_does(variation: str, least: float) -> None:
     """docs/AGENTS.md has the numbers: ranks agree for most models, the sizes of the gains do not."""
     config = AGENTS["epig"].inject_config(load_config("diabetes", variation)[0])
     agreement = []
@@ -136,7 +138,7 @@ def test_moments_rank_as_the_grid_does(variation: str) -> None:
         by_moments = committees.expected_information_gain(means, variances, 40)
         agreement.append(spearmanr(by_moments, gain_on_grid(density, 40)).statistic)
     # A single model may be so sure, or so unlike the others, that noise ranks it.
-    assert np.median(agreement) > 0.8
+    assert np.median(agreement) > least
 
 
 def test_targets_are_drawn_from_the_pool() -> None:

@@ -52,9 +52,8 @@ _PANEL_HEIGHT, _ROW = 3.8, 0.28
 _COLOUR_BAR = 2.0
 #: Lines of a legend that fit beside a panel.
 _LEGEND_ROWS = 22
-#: Over the panels: in the middle of the figure a long title would run into the legend beside them.
-_TITLE: dict[str, Any] = {"x": 0.01, "ha": "left"}
-#: Characters of a line of it that end before a legend of two columns begins.
+#: Characters of a title's line, from the left: in the middle, or longer, it would run into a legend of two
+#: columns beside the panels.
 _TITLE_WIDTH = 75
 #: Points.
 _NOTE, _CELL = 10, 8
@@ -75,6 +74,11 @@ def _figure(width: float, height: float, columns: int = 1, **kwargs: Any) -> tup
         panel.grid(alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
     return figure, list(axes)
+
+
+def _head(figure: Figure, title: str) -> None:
+    """The title, in as many lines as end before a wide legend begins."""
+    figure.suptitle(textwrap.fill(title, _TITLE_WIDTH), x=0.01, ha="left")
 
 
 def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
@@ -164,7 +168,7 @@ def learning_curves(
         below |= bool((of_metric.groupby(["agent", "labelled"], observed=True)["value"].mean() < bound).any())
     if below:
         figure.supxlabel(_BELOW, fontsize=_CELL)
-    figure.suptitle(textwrap.fill(title, _TITLE_WIDTH), **_TITLE)
+    _head(figure, title)
     _legend(figure, panels)
     settle(figure)
     return figure
@@ -197,7 +201,7 @@ def upper_bound_curves(upper_bounds: pd.DataFrame, title: str = "") -> Figure:
         if len(last):
             said = f"last epoch: {last.mean():.4f} (mean of {len(last)})"
             panel.set_title(said, fontsize=_NOTE, y=top(panel))
-    figure.suptitle(title, **_TITLE)
+    _head(figure, title)
     settle(figure)
     return figure
 
@@ -264,7 +268,7 @@ def query_sizes(areas: pd.DataFrame, title: str = "") -> Figure:
             )
         panel.set_xticks(range(len(sizes)), [str(size) for size in sizes])
         panel.set(xlabel="query size", ylabel=f"area under the curve of {METRICS[metric].label}")
-    figure.suptitle(title, **_TITLE)
+    _head(figure, title)
     _legend(figure, panels)
     return figure
 
@@ -333,7 +337,7 @@ def calibration(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "") -> Fig
     right.set(xlabel="P(Y ≤ y | x)", ylabel="share of test points", ylim=(0, None))
     middle.set_title(f"at {pit['labelled'].max()} labelled points, runs pooled", fontsize=_NOTE)
     right.set_title(f"the same as a histogram{shown}", fontsize=_NOTE)
-    figure.suptitle(title, **_TITLE)
+    _head(figure, title)
     _legend(figure, [middle])
     settle(figure)
     return figure
@@ -355,7 +359,7 @@ def times(runs: pd.DataFrame, title: str = "") -> Figure:
     panel.barh(names, means["choosing"], color=COLOURS[1], label="choosing")
     panel.barh(names, means["training"], left=means["choosing"], color=COLOURS[5], label="training, testing")
     panel.set(xlabel="seconds a round")
-    figure.suptitle(title, **_TITLE)
+    _head(figure, title)
     _legend(figure, [panel])
     return figure
 

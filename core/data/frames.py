@@ -68,6 +68,7 @@ def read_frame(path: Path) -> RawFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame, nominal = _parse(suffix, content)
         frame.columns = pd.Index([str(column).strip() for column in frame.columns])
+        frame = frame.reset_index(drop=True)  # messages count the rows from the first
         if frame.empty:
             raise UnusableError("it has no rows")
     except UnusableError as error:
@@ -82,11 +83,9 @@ def _parse(suffix: str, content: bytes) -> tuple[pd.DataFrame, list[str]]:
     """The table, and its columns that are declared as categories."""
     if suffix in _PARQUET:
         try:
-            _check_parquet(content)
-            frame = pd.read_parquet(io.BytesIO(content))
+            return _parse_parquet(content)
         except ImportError as error:
             raise UnusableError("Parquet needs pyarrow: pip install '.[data]'") from error
-        return frame, [str(c) for c in frame if isinstance(frame[c].dtype, pd.CategoricalDtype)]
     text = _text(content)
     if suffix in _ARFF:
         return _parse_arff(text)
@@ -98,20 +97,33 @@ def _parse(suffix: str, content: bytes) -> tuple[pd.DataFrame, list[str]]:
     return read_csv(io.StringIO(text), sep=separator), []
 
 
-def _check_parquet(content: bytes) -> None:
-    """Raises an UnusableError where a file that may be small says that it holds too much."""
+def _parse_parquet(content: bytes) -> tuple[pd.DataFrame, list[str]]:
+    """Dates and durations become the texts that they are in a CSV file."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    of = pq.ParquetFile(io.BytesIO(content)).metadata
+    file = pq.ParquetFile(io.BytesIO(content))
+    of = file.metadata
+    # A file that is small may say that it holds too much.
     if of.num_columns > MOST_COLUMNS or of.num_rows * max(1, of.num_columns) > MOST_CELLS:
         raise UnusableError(
             f"it has {of.num_rows:,} rows of {of.num_columns:,} columns; "
             f"at most {MOST_COLUMNS:,} columns, and {MOST_CELLS:,} cells, are read"
         )
+    _check_names([name.strip() for name in file.schema_arrow.names])
+    for field in file.schema_arrow:
+        if pa.types.is_nested(field.type):
+            raise UnusableError(f"column {field.name!r} holds {one_line(field.type, 60)}; leave it out")
+    frame = pd.read_parquet(io.BytesIO(content))
+    times = frame.select_dtypes(["datetime", "datetimetz", "timedelta"]).columns
+    frame = frame.astype(dict.fromkeys(times, "string"))
+    declared = [c for c in frame if isinstance(frame[c].dtype, pd.CategoricalDtype)]
+    return frame, [str(c).strip() for c in declared]
 
 
 def _parse_arff(text: str) -> tuple[pd.DataFrame, list[str]]:
     attributes, data = arff_parts(text)
+    attributes = [(name.strip(), kind) for name, kind in attributes]
     if re.match(r"\s*\{", data):
         raise UnusableError("sparse ARFF files are not read; write it as CSV")
     _check_names([name for name, _ in attributes])

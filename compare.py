@@ -39,7 +39,7 @@ from core.report.leaderboard import (
 )
 from core.report.reader import TASK, Results, load_results
 from core.report.sections import file_name
-from core.runs.layout import runs_root
+from core.runs.layout import check_target, runs_root
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -78,11 +78,11 @@ def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, o
         yield f"Probability of improvement: {name}", PROBABILITY_NOTE, better, {}
 
 
-def remarks(found: Results) -> Iterator[tuple[str, list[str]]]:
+def remarks(found: Results, runs_folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Headings and lines: what differs, what lacks, what was left out."""
     yield "Settings that differ", unlike_settings(found)
     able = {name: cls.variations for name, cls in AGENTS.classes.items()}
-    lines: list[dict[str, Any]] = lacking(found, able).to_dict("records")  # type: ignore[assignment]
+    lines: list[dict[str, Any]] = lacking(found, able, runs_folder).to_dict("records")  # type: ignore[assignment]
     yield (
         "To be ranked in every task of the store",
         [
@@ -106,12 +106,12 @@ def remarks(found: Results) -> Iterator[tuple[str, list[str]]]:
     )
 
 
-def say(found: Results) -> None:
+def say(found: Results, runs_folder: Path) -> None:
     """All of it, in the terminal."""
     with pd.option_context("display.width", None, "display.max_columns", None, "display.max_rows", None):
         for heading, note, table, _ in tables(found):
             print(f"\n{heading}\n{table.to_string(na_rep='', float_format='{:.2f}'.format)}\n{note}")
-    for heading, lines in remarks(found):
+    for heading, lines in remarks(found, runs_folder):
         if lines:
             print("\n" + "\n  ".join([heading, *lines]))
 
@@ -129,7 +129,7 @@ def page(found: Results, runs_folder: Path) -> str:
             figure = plots.learning_curves(curves, bounds, task_label(task), own_agents(found, task))
             content += figures_html([(file_name("curves", task), figure)])
         parts.append((heading, content))
-    for heading, lines in remarks(found):
+    for heading, lines in remarks(found, runs_folder):
         if lines:
             items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
             parts.append((heading, f"<ul>{items}</ul>"))
@@ -139,6 +139,8 @@ def page(found: Results, runs_folder: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
+    if args.out is not None:
+        check_target(args.out)
     found = load_results(args.runs_folder, args.store)
     if args.list_reference:
         print(reference(found).to_string(index=False, max_colwidth=60))
@@ -156,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             else "it is not there, nor another beside it"
         )
         raise UserError(f"--runs_folder {args.runs_folder} has no finished runs: {there}")
-    say(found)
+    say(found, args.runs_folder)
     if args.out is not None:
         text = page(found, args.runs_folder)
         write_file(args.out, lambda path: path.write_text(text, encoding="utf-8"))

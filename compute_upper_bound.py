@@ -23,6 +23,7 @@ from core.cli import (
     run_options,
     run_script,
 )
+from core.metrics import METRICS
 from core.runs.tables import read_curves
 from core.upper_bound import EPOCH_LIMIT
 from datasets import DATASETS
@@ -53,10 +54,10 @@ def summarise(folder: Path, run_ids: Sequence[int]) -> None:
     """The metrics after the last epoch: mean and standard deviation over the runs."""
     columns = [f"run_{run_id}" for run_id in run_ids]
     parts = []
-    for name, file in (("MAE", "accuracies.csv"), ("NLL", "likelihoods.csv"), ("CRPS", "crps.csv")):
-        last = read_curves(folder / file)[columns].ffill().iloc[-1]
+    for metric in (METRICS[name] for name in ("mae", "nll", "crps")):
+        last = read_curves(folder / metric.file)[columns].ffill().iloc[-1]
         spread = f" +- {last.std():.4f}" if len(columns) > 1 else ""
-        parts.append(f"{name} {last.mean():.4f}{spread}")
+        parts.append(f"{metric.label} {last.mean():.4f}{spread}")
     print(f"upper bound over {len(columns)} run{'s' * (len(columns) > 1)}: {', '.join(parts)}")
     print(f"results: {folder}")
 

@@ -56,7 +56,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("discount", 0.9, "of later rewards", type=share)
     parser.add("rate", 1e-3, "learning rate", type=share)
     parser.add("rollout", 1024, "steps of all environments between two updates", type=at_least(2))
-    parser.add("seed", 1, "of weights, actions and tasks", type=at_least(0, 2**31 - 1))
+    # Episode i of imitation has the seed 1000 * seed + i, which must stay below EVALUATION_SEED.
+    parser.add("seed", 1, "of weights, actions and tasks", type=at_least(0, EVALUATION_SEED // 1000 - 2))
     parser.add("every", 10_000, "steps between two evaluations", type=at_least(1))
     parser.add("evaluations", 64, "tasks of an evaluation", type=at_least(2))
     parser.add("device", "cpu", "where the tasks' models live: auto, cpu, cuda, ...")

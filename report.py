@@ -19,6 +19,7 @@ from core.files import write_file
 from core.report.html import document, figures_html, table_html
 from core.report.reader import Results, load_results
 from core.report.sections import SECTIONS, Section
+from core.runs.layout import check_target
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -72,8 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = load_results(args.runs_folder, args.store)
     if not (args.runs_folder.is_dir() or len(found.runs)):
         raise UserError(f"--runs_folder {args.runs_folder} is not there, nor another beside it")
-    if not args.out.parent.is_dir():  # said before all is drawn
-        raise UserError(f"{args.out} cannot be written: {args.out.parent} is no folder")
+    check_target(args.out)
     text = page(found, args.runs_folder)
     write_file(args.out, lambda path: path.write_text(text, encoding="utf-8"))
     print(f"{overview(found, args.runs_folder)}\nreport: {args.out}")

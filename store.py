@@ -47,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.runs_folder is not None:
         add(args.store, args.runs_folder)
     stored = read_store(args.store)
-    found = load_results(args.store / "runs", args.store)  # no runs are there: the store alone
+    found = load_results(None, args.store)
     for name, figure in pictures(found).items():
-        write_file(args.store / name, lambda path, figure=figure: save(figure, path))  # type: ignore[misc]
+        save(figure, args.store / name)
     text = readme(found, stored)
     write_file(args.store / "README.md", lambda path: path.write_text(text, encoding="utf-8"))
     runs = sum(len(experiment.curves) for experiment in stored.values())

@@ -23,7 +23,7 @@ from core.files import write_file
 from core.models.variations import DEFAULT, VARIATIONS
 from core.report.chosen import chosen_rows
 from core.report.plots import save
-from core.runs.layout import check_writable
+from core.runs.layout import check_target
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
     set_threads(args.threads)
     check(args)
-    check_writable(args.out.absolute().parent)
+    check_target(args.out, args.labelled, args.pool)
     labelled, pool = read_frame(args.labelled), read_frame(args.pool)
     problem = suggestion.make_problem(labelled, pool, args.target)
     tell(args, problem, len(pool.frame) - len(problem.pool))

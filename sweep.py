@@ -102,7 +102,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def left_to_do(args: argparse.Namespace) -> list[tuple[Experiment, list[int]]]:
-    """The sweep's experiments, with their runs that are not finished; says what is left out."""
+    """The sweep's experiments, with their runs that are not finished; says what is left out.
+
+    Raises:
+        UserError: nothing is left.
+    """
     ids = plan.run_ids(args.run_ids)
     found, notes = plan.experiments(
         args.datasets,
@@ -115,6 +119,8 @@ def left_to_do(args: argparse.Namespace) -> list[tuple[Experiment, list[int]]]:
     )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
+    if not found:
+        raise UserError("none of these experiments can be run")
     return [(experiment, plan.to_do(experiment, ids, args.runs_folder)) for experiment in found]
 
 

@@ -22,6 +22,7 @@ from core.report.analysis import select
 
 __all__ = ["differences", "numbers"]
 
+ROOT = Path(__file__).resolve().parent.parent
 TASK = {"dataset": "pakinsons", "variation": "nf", "query_size": 50}
 #: The fields that change training, for every agent; the last one costs a fit a point.
 TRAINING = ("encoder_relu", "stop_on_log_likelihood", "refit_every_point")
@@ -80,7 +81,7 @@ def main() -> None:
                 )
                 print(experiment, flush=True)
                 experiment.run(range(1, args.restarts + 1), args.runs_folder)
-    curves = select(load_results(args.runs_folder, "results").curves, TASK)
+    curves = select(load_results(args.runs_folder, ROOT / "results").curves, TASK)
     table = differences(numbers(curves[curves.agent.isin(args.agents)]))
     table.to_csv(args.out, index=False, float_format="%.5f", lineterminator="\n")
     print(table.to_string(index=False, float_format="{:.4f}".format))

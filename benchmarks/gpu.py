@@ -20,9 +20,8 @@ from tasks import make_table, make_task_parser
 
 from agents import AGENTS
 from core import PUBLISHED, Seeds
-from core.cli import at_least, run_script
+from core.cli import at_least, pick_device, run_script
 from core.environment import Environment
-from core.errors import UserError
 from core.models.variations import build_model, load_config
 from core.training.lockstep import fit_side_by_side
 from core.training.trainer import Trainer
@@ -54,12 +53,11 @@ def refit(dataset: str, runs: int, args: Any) -> Callable[[], object]:
 
 def main() -> None:
     parser = make_task_parser(__doc__, "gpu.csv")
-    parser.add_argument("--device", type=torch.device, default=torch.device("cuda"))
+    parser.add_argument("--device", default="cuda")
     parser.add_argument("--groups", nargs="+", type=at_least(1), default=[1, 25, 100])
     parser.add_argument("--agents", nargs="*", choices=AGENTS.classes, default=list(AGENTS.classes))
     args = parser.parse_args()
-    if args.device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"--device {args.device} is not there")
+    args.device = pick_device(args.device)
 
     def measure(dataset: str, part: str, _: str) -> Iterator[tuple[object, ...]]:
         kind, what = part.split()

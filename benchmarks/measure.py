@@ -105,7 +105,9 @@ def write_table(
     for case in cases:
         if any(line[: len(case)] == [str(part) for part in case] for line in lines):
             continue
+        found = []
         for measured in measure(*case):
             print(*measured, sep="\t", flush=True)
-            with out.open("a", newline="") as file:
-                csv.writer(file).writerow(measured)
+            found.append(measured)
+        with out.open("a", newline="") as file:  # at once: half a case would count as measured
+            csv.writer(file).writerows(found)

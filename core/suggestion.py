@@ -67,6 +67,7 @@ class Problem:
         pool: rows [N, d], float32.
         rows: where they stand in the pool's file [N]: a row that is labelled already is left out.
         note: which columns are not used; empty if all are.
+        scaler: what the target was scaled with.
     """
 
     x: np.ndarray
@@ -99,7 +100,14 @@ class Quality:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, what it is worth, and the labelled rows as tensors."""
+    """A model, what it is worth, and the labelled rows as tensors.
+
+    Attributes:
+        predictor: the model with its best weights.
+        trainer: what trained it; an agent's state holds its optimizer.
+        quality: on the held-out rows.
+        x, y: all labelled rows [n, d] and targets [n], on the model's device.
+    """
 
     predictor: Predictor
     trainer: Trainer
@@ -127,8 +135,9 @@ def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
         if len(y) < LEAST_LABELLED:
             raise UnusableError(f"{len(y)} labelled rows are too few: at least {LEAST_LABELLED} are needed")
         both = pd.concat([labelled.frame[wanted], pool.frame[wanted]], ignore_index=True)
-        raw = RawFrame(both, labelled.nominal | pool.nominal, "")
-        every = np.arange(len(both))
+        # Labelled rows may be left in the pool: they must not count twice.
+        raw = RawFrame(both.drop_duplicates(ignore_index=True), labelled.nominal | pool.nominal, "")
+        every = np.arange(len(raw.frame))
         columns = sort_columns(raw, target, every)
         x = Features(raw, columns, every)(both)
     except UnusableError as error:

@@ -154,6 +154,23 @@ def test_over_tasks_by_hand() -> None:
     assert set(better.index) == {"random", "b", "lone"}
 
 
+def test_a_task_of_one_agent_moves_nothing_over_tasks() -> None:
+    table = pd.concat(
+        [
+            both({"random": [4.0, 5.0], "a": [2.0, 3.0]}),
+            both({"random": [1.0, 2.0], "a": [3.0, 1.0]}, dataset="e"),
+        ]
+    )
+    alone = both({"random": [7.0, 80.0]}, dataset="f")
+    pd.testing.assert_frame_equal(over_tasks(pd.concat([table, alone])), over_tasks(table))
+
+
+def test_without_a_common_run_nothing_is_said_over_tasks() -> None:
+    apart = both({"random": [4.0], "a": [2.0]})
+    apart.loc[apart["agent"] == "a", "run"] = 2
+    assert "nan" not in over_tasks(apart).to_string(na_rep="")
+
+
 def test_picture_has_a_dot_for_each_task_and_agent() -> None:
     table = pd.concat(
         [
@@ -183,14 +200,16 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 def test_what_an_own_agent_lacks_and_where_settings_differ(folders: tuple[Path, Path]) -> None:
     found = load_results(*folders)
     assert own_agents(found) == ["mine"]
-    lacks = lacking(found, {})
+    lacks = lacking(found, {}, Path("runs"))
     assert lacks["runs"].tolist() == ["1, 4-6", "1-2"]
     assert lacks["finished"].tolist() == [2, 0]
     assert lacks["command"][0] == (
         "python evaluate.py --agent mine --dataset diabetes --variation nf --protocol published"
         " --query_size 4 --run_id 1 --restarts 6"
     )
-    assert lacking(found, {"mine": ("gauss",)}).empty  # it cannot score the flow
+    elsewhere = lacking(found, {}, Path("my runs/of today"))["command"]
+    assert elsewhere[0] == f"{lacks['command'][0]} --runs_folder 'my runs/of today'"
+    assert lacking(found, {"mine": ("gauss",)}, Path("runs")).empty  # it cannot score the flow
     assert unlike_settings(found) == [
         "diabetes, nf, published, 4, mine: lr is 0.01, in the stored runs 0.001"
     ]
@@ -287,6 +306,8 @@ def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--store", "."], ". holds no stored runs"),
         (["--runs_folder", "other"], "other has runs of no task in the store: --list_reference shows them"),
         (["--out"], "expected one argument"),
+        (["--out", "no/page.html"], "no/page.html cannot be written: no is no folder"),
+        (["--out", "."], ". cannot be written: it is a folder"),
     ],
 )
 def test_wrong_input_is_one_line(

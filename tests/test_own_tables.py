@@ -163,6 +163,7 @@ def test_a_wrong_table_is_told_in_one_line(
         ("nowhere/t.csv", {"target": "y"}, "nowhere/t.csv: there is no such file"),
         ("t.xlsx", {"target": "y"}, "t.xlsx: a table's name ends in .csv"),
         ("openml:two", {}, "'openml:two': a number is wanted behind openml:"),
+        ("openml:" + "7" * 5000, {}, "a number is wanted behind openml:"),
         ("diabetes", {"target": "y"}, "dataset 'diabetes' has a target and a seed set of its own"),
         ("diabets", {}, "did you mean diabetes"),
     ],

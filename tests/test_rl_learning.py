@@ -201,6 +201,7 @@ def _no_training(fits: Any) -> Any:
         ("--out a --candidates 1", "must be at least 2"),
         ("--out a --discount 2", "a number above 0, at most 1, is wanted, got '2'"),
         ("--out /dev/null/a", "cannot write to /dev/null/a"),
+        ("--out a --algorithm imitation --seed 1000", "must be at most 998, got 1000"),
         (
             "--out a --task diabetes --budget 500 --steps 8 --environments 2",
             "a budget of 500 points need more",
@@ -213,6 +214,19 @@ def test_wrong_input(
     monkeypatch.chdir(tmp_path)
     assert said in refused(learn_policy.main, typed.split(), capsys)
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("table", ["steps,policy\nmany,0.5\n", "\n\n", b"\xff\xfe"])
+def test_a_damaged_table_of_evaluations_is_said_before_training(
+    table: str | bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a/evaluations.csv"
+    path.parent.mkdir()
+    path.write_bytes(table if isinstance(table, bytes) else table.encode())
+    typed = ["--out", str(tmp_path / "a"), "--task", "diabetes", "--steps", "8", "--environments", "1"]
+    said = refused(learn_policy.main, [*typed, "--evaluations", "2"], capsys)
+    assert f"{path} is damaged" in said
+    assert "remove it" in said
 
 
 def test_without_the_extra(

@@ -91,6 +91,22 @@ def test_measured_rows_are_not_chosen_again(
     assert not set(pd.read_csv(tmp_path / "next.csv")["pool_row"]) & set(first["pool_row"])
 
 
+def test_whether_labelled_rows_are_left_in_the_pool_changes_nothing(tmp_path: Path) -> None:
+    """Neither which columns are features, nor medians, nor the range that is scaled to [0, 1]."""
+    every = make_frame(150).assign(id=range(1, 151))
+    every.loc[::7, "a"] = np.nan
+    problems = []
+    for pool in (every, every[50:]):
+        write(tmp_path, every[:50], pool)
+        labelled, pool_frame = (read_frame(tmp_path / name) for name in ("done.csv", "pool.csv"))
+        problems.append(suggestion.make_problem(labelled, pool_frame, "y"))
+    left_in, taken_out = problems
+    assert left_in.note == taken_out.note == "not used as features: id (one value a row)"
+    np.testing.assert_array_equal(left_in.x, taken_out.x)
+    np.testing.assert_array_equal(left_in.pool, taken_out.pool)
+    assert left_in.rows.tolist() == (taken_out.rows + 50).tolist()
+
+
 def test_a_model_that_knows_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labelled = make_frame(60).assign(y=np.random.default_rng(2).normal(size=60))
     suggest.main([*write(tmp_path, labelled, make_frame(50, 1)), "--agent", "random"])
@@ -149,11 +165,19 @@ def test_wrong_tables_are_told_in_one_line(
         (["--out", "next.xlsx"], "its name must end in .csv"),
         (["--pool", "nowhere.csv"], "nowhere.csv: there is no such file"),
         (["--device", "gpu"], "--device gpu is not there"),
+        (["--out", "no/next.csv"], "no/next.csv cannot be written: no is no folder"),
+        (["--out", "pool.csv"], "pool.csv would replace a table that is read"),
     ],
 )
 def test_wrong_options_are_told_in_one_line(
-    more: list[str], message: str, typed: list[str], capsys: pytest.CaptureFixture[str]
+    more: list[str],
+    message: str,
+    typed: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert message in refused(suggest.main, [*typed, *more], capsys)
 
 

@@ -182,6 +182,17 @@ def test_finished_runs_are_left_out_of_the_plan(tmp_path: Path, capsys: pytest.C
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("more", [[], ["--dry_run"]])
+def test_a_sweep_of_nothing_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    typed = ["--datasets", "diabetes", "--agents", "random", "--query_sizes", "500", *more]
+    code, out, err = said(capsys, [*typed, "--runs_folder", tmp_path / "runs"])
+    assert (code, out) == (2, "")
+    assert err.startswith("note: left out: ")
+    assert err.endswith(": none of these experiments can be run\n")
+
+
 def test_without_ray_one_line_says_what_to_install(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,7 +152,7 @@ def find_dataset(
         return found
     if name.startswith(_OPENML):
         data_id = name.removeprefix(_OPENML)
-        if not data_id.isascii() or not data_id.isdigit():
+        if not data_id.isascii() or not data_id.isdigit() or len(data_id) > 18:
             raise UserError(f"'{name}': a number is wanted behind openml:, as in openml:46934")
         folder = f"openml-{int(data_id)}"
         prepared = load_openml_table(int(data_id), Path(data_folder), target)

@@ -3,6 +3,9 @@
 Everything takes the tables of `load_results(runs_folder, store)`.
 """
 
+import shlex
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -18,10 +21,13 @@ OF_AN_AGENT = ("agent", "agent_code", "config", "dropout")
 
 
 def own_agents(found: Results, task: dict[str, object] | None = None) -> list[str]:
-    """The agents with a finished run that is not in the store, in one task or in all that the store has."""
+    """The agents with finished runs where the store has none of theirs, in one of its tasks or in all."""
     runs = select(_of(_tasks_in_both(found.runs), found.runs), task or {})
-    finished = runs[(runs["status"] == "finished") & ~runs["stored"].astype(bool)]
-    return [str(agent) for agent in dict.fromkeys(finished["agent"])]
+    of_store = runs["stored"].astype(bool)
+    known = set(runs.loc[of_store, EXPERIMENT].itertuples(index=False, name=None))
+    finished = runs.loc[(runs["status"] == "finished") & ~of_store, EXPERIMENT].drop_duplicates()
+    own = [keys for keys in finished.itertuples(index=False, name=None) if keys not in known]
+    return list(dict.fromkeys(str(agent) for *_, agent in own))
 
 
 def comparable(found: Results) -> Results:
@@ -51,7 +57,7 @@ def _of(tasks: set[tuple[object, ...]], table: pd.DataFrame) -> pd.DataFrame:
 
 
 def reference(found: Results) -> pd.DataFrame:
-    """What the store has: one row a task with its agents and the run ids of most of them."""
+    """What the store has: one row a task with its agents and the ids of all their runs."""
     stored = found.runs[found.runs["stored"].astype(bool)]
     lines = []
     for task, runs in stored.groupby(TASK, observed=True):
@@ -60,11 +66,12 @@ def reference(found: Results) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=[*TASK, "number", "runs", "agents"])
 
 
-def lacking(found: Results, variations: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+def lacking(found: Results, variations: dict[str, tuple[str, ...]], runs_folder: Path) -> pd.DataFrame:
     """The runs that one's own agents lack to be ranked in every task of the store.
 
     Args:
         variations: of each agent those that it can score; of one that is not named, all.
+        runs_folder: where its runs are.
 
     Returns:
         One row an experiment: `EXPERIMENT`, `runs`, `finished` (how many there are), `command`.
@@ -72,6 +79,7 @@ def lacking(found: Results, variations: dict[str, tuple[str, ...]]) -> pd.DataFr
     own = [agent for agent in own_agents(found) if not agent.endswith(OWN)]
     stored = found.runs[found.runs["stored"].astype(bool)]
     finished = found.runs[found.runs["status"] == "finished"]
+    there_too = "" if runs_folder == Path("runs") else f" --runs_folder {shlex.quote(str(runs_folder))}"
     lines = []
     for agent in own:
         for task, runs in stored.groupby(TASK, observed=True):
@@ -83,7 +91,7 @@ def lacking(found: Results, variations: dict[str, tuple[str, ...]]) -> pd.DataFr
             if lacks:
                 options = " ".join(f"--{name} {value}" for name, value in keys.items())
                 span = f"--run_id {lacks[0]} --restarts {lacks[-1] - lacks[0] + 1}"
-                command = f"python evaluate.py --agent {agent} {options} {span}"
+                command = f"python evaluate.py --agent {agent} {options} {span}{there_too}"
                 lines.append((*task, agent, spans(lacks), len(there), command))
     return pd.DataFrame(lines, columns=[*EXPERIMENT, "runs", "finished", "command"])
 

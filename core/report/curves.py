@@ -33,9 +33,12 @@ def beside_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
         own, stored: as of `Results.curves`, of one task.
 
     Raises:
-        UserError: they do not begin with as many labelled points, or no measurements fall together.
+        UserError: the store has no such runs of other agents, they do not begin with as many labelled
+            points, or no measurements fall together.
     """
     others = stored[~stored["agent"].isin(set(own["agent"])) & stored["run"].isin(set(own["run"]))]
+    if others.empty:
+        raise UserError(f"the store has no other agent with runs {spans(own['run'])} of this task")
     others = others[others["labelled"] <= own["labelled"].max()]
     if set(others["labelled"]) != set(own["labelled"]):
         raise UserError("the stored runs of this task were measured at other numbers of labelled points")

@@ -141,6 +141,8 @@ def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
     by_task = {metric: task_blocks(areas, metric).table for metric in MAIN}
     agents = [str(agent) for agent in by_task["nll"].columns if agent in by_task["mae"].columns]
     there = common_runs(areas[areas["agent"].isin(agents)])
+    together = there.groupby(TASK, observed=True)["agent"].transform("nunique") == len(agents)
+    there = there[together]  # not the tasks that one of them has alone
     for metric, name in _NAMES.items():
         columns[f"rank {name} (runs)"] = ranks(blocks(there, metric).table).mean().rename(index=str)
         columns[f"rank {name} (tasks)"] = ranks(by_task[metric][agents]).mean().rename(index=str)
@@ -156,7 +158,7 @@ def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
             if agent != "random"
         }
     columns["improvability MAE"] = (
-        improvability(by_task["mae"][agents]).rename(index=str).map("{:.1%}".format)
+        improvability(by_task["mae"][agents]).rename(index=str).map("{:.1%}".format, na_action="ignore")
     )
     table = pd.DataFrame(columns, index=agents)
     return table.sort_values([f"rank {name} ({of})" for name in _NAMES.values() for of in ("runs", "tasks")])
@@ -173,14 +175,15 @@ def probabilities(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
     for agent in own:
         for metric, name in _NAMES.items():
             of_metric = areas[areas["metric"] == metric]
-            found = {other: probability_of_improvement(of_metric, agent, other) for other in others}
             columns[f"{agent_label(agent)}, {name}"] = {
-                other: "-" if np.isnan(one.value) else _text(one, 2) for other, one in found.items()
+                other: _text(probability_of_improvement(of_metric, agent, other), 2) for other in others
             }
     return pd.DataFrame(columns, index=others)
 
 
 def _text(estimate: Estimate, digits: int) -> str:
+    if np.isnan(estimate.value):
+        return "-"
     value, low, high = (f"{number:.{digits}f}" for number in estimate)
     return value if np.isnan(estimate.low) else f"{value} [{low}, {high}]"
 

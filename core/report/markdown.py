@@ -28,9 +28,13 @@ def write_between(page: Path, first: str, last: str, text: str) -> None:
     """Writes a page anew with other text between two lines of it.
 
     Raises:
-        UserError: the page lacks one of the lines.
+        UserError: the page lacks one of the lines, or is no text.
     """
-    before, found, rest = page.read_text(encoding="utf-8").partition(first)
+    try:
+        whole = page.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{page} is no UTF-8 text ({error.reason} at byte {error.start})") from error
+    before, found, rest = whole.partition(first)
     _, ended, after = rest.partition(last)
     if not (found and ended):
         raise UserError(f"{page} lacks the line '{first}', or '{last}' behind it")

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from ..errors import UserError
+from ..files import write_file
 from ..metrics import METRICS, PIT_BINS
 from .analysis import Blocks, Comparison, interval
 from .axes import draw_broken, settle, top
@@ -368,9 +369,11 @@ def save(figure: Figure, path: Path) -> None:
     """Writes a figure; the ending of the name says how (PNG, PDF, SVG).
 
     Raises:
-        UserError: it cannot be written.
+        UserError: it cannot be written; what was there is still there.
     """
     try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
+        write_file(path, lambda part: figure.savefig(part, dpi=150))
+    except UserError:
+        raise
+    except ValueError as error:  # matplotlib does not know the ending
         raise UserError(f"cannot write {path}: {' '.join(str(error).split())}") from error

@@ -125,7 +125,7 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
     those of another budget or seed set than most runs of their task, which count as damaged.
 
     An agent of the folder that the store has for the same task is called `<agent> (own)`. If the runs that
-    both have are equal, it is left out: they are the stored ones.
+    both have are equal, they are the stored ones, and what the folder has beyond them are runs of that agent.
 
     Raises:
         UserError: the store cannot be used.
@@ -157,8 +157,10 @@ class Folders:
 
     Attributes:
         curves, pit: of each finished run its table, by labelled points.
+        upper_bounds: of each finished run of an upper bound its table, by epochs.
         runs: status and numbers of each run.
         folders: where it lies, if not in the store.
+        problems: folder and problem of what is left out.
         settings: of each experiment.
     """
 
@@ -183,7 +185,7 @@ class Folders:
                 self._read_experiment(folder)
             for folder in sorted(root.glob("*/UpperBound")):
                 self._read_upper_bound(folder)
-        self._drop_stored_ones()
+        self._join_stored_ones()
         self._drop_other_lengths()
 
     def _take_stored(self, keys: _Key, experiment: Stored) -> None:
@@ -197,24 +199,26 @@ class Folders:
                 bins = [k / PIT_BINS for k in range(PIT_BINS)]
                 self.pit[run] = pd.DataFrame([notes["pit"]], curves.index[[-1]], bins)
 
-    def _drop_stored_ones(self) -> None:
-        """Leaves out an agent's own runs where those that the store has as well are equal."""
+    def _join_stored_ones(self) -> None:
+        """Makes own runs those of the stored agent, if they are equal where the store has them too."""
+        tables: tuple[dict[_Key, Any], ...] = (self.runs, self.curves, self.pit, self.folders)
         for own in list(self.settings):
             stored = (*own[:-1], own[-1].removesuffix(OWN))
             if own in self._stored or stored not in self._stored:
                 continue
-            runs = [run for run in self.runs if run[:-1] == own]
-            twins = [(run, (*stored, run[-1])) for run in runs]
+            twins = {run: (*stored, run[-1]) for run in self.runs if run[:-1] == own}
             both = [
                 (self.curves[run], self.curves[twin])
-                for run, twin in twins
+                for run, twin in twins.items()
                 if run in self.curves and twin in self.curves
             ]
             if both and all(one.equals(other) for one, other in both):
                 del self.settings[own]
-                for run in runs:
-                    for table in (self.runs, self.curves, self.pit, self.folders):
-                        table.pop(run, None)
+                for run, twin in twins.items():
+                    further = twin not in self.runs
+                    for table in tables:
+                        if (value := table.pop(run, None)) is not None and further:
+                            table[twin] = value
 
     def _problem(self, folder: Path, problem: object) -> None:
         self.problems.append((str(folder), " ".join(str(problem).split())))
@@ -356,10 +360,13 @@ def find_missing_runs(
     wanted = set(runs["run"] if run_ids is None else run_ids)
     of_run = runs[[*EXPERIMENT, "run"]].itertuples(index=False, name=None)
     status = dict(zip(of_run, runs["status"], strict=True))
+    begun = set(runs[EXPERIMENT].itertuples(index=False, name=None))
     lines = []
     for keys in ((*task, agent) for task in tasks for agent in wanted_agents):
         _, variation, _, _, agent = keys
-        cls = AGENTS.classes.get(agent.partition("+")[0])
+        if agent.endswith(OWN) and keys not in begun:  # elsewhere it has its own name, or need not be run
+            continue
+        cls = AGENTS.classes.get(agent.removesuffix(OWN).partition("+")[0])
         if cls and variation not in cls.variations:
             continue
         of = {run: status.get((*keys, run), "missing") for run in wanted}

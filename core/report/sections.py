@@ -23,6 +23,7 @@ from ..metrics import METRICS
 from . import plots
 from .aggregates import task_blocks
 from .analysis import Blocks, blocks, compare, ranks, relative_areas, select, summary, wins
+from .comparing import own_agents
 from .labels import task_label
 from .leaderboard import OVER_NOTE, groups, over_tasks
 from .reader import EXPERIMENT, TASK, Results, find_missing_runs
@@ -95,8 +96,7 @@ def learning_curves(found: Results) -> Figures:
     """
     for task, curves in groups(found.curves, TASK):
         bounds = select(found.upper_bounds, {name: task[name] for name in _SETTING})
-        runs = select(found.runs, task)
-        own = list(runs.loc[~runs["stored"].astype(bool), "agent"].unique()) if runs["stored"].any() else []
+        own = own_agents(found, task)
         yield file_name("curves", task), plots.learning_curves(curves, bounds, task_label(task), own)
 
 

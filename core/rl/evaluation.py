@@ -8,7 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from ..errors import UserError
 from ..files import write_file
+from ..reading import one_line
 from ..training.lockstep import Fitting
 from .candidates import CandidateEnv, Observation
 from .features import RUN
@@ -66,6 +68,9 @@ class Evaluation:
 
     Attributes:
         row: the last row of the table, without the steps.
+
+    Raises:
+        UserError: the table that is there is damaged.
     """
 
     COLUMNS = ("policy", "random", "difference", "error")
@@ -74,6 +79,17 @@ class Evaluation:
         self.path, self.envs, self.seeds = path, envs, seeds
         self.row: dict[str, float] = {}
         self._random: np.ndarray | None = None
+        self._rows()  # said before anything is played
+
+    def _rows(self) -> list[list[Any]]:
+        """Of the table that is there, its steps as numbers."""
+        if not self.path.exists():
+            return []
+        try:
+            rows: list[list[Any]] = list(csv.reader(self.path.read_text(encoding="utf-8").splitlines()))[1:]
+            return [[int(steps), *row] for steps, *row in rows]
+        except ValueError as error:
+            raise UserError(f"{self.path} is damaged ({one_line(error)}); remove it") from error
 
     def note(self, steps: int, scorer: Scorer) -> None:
         """Evaluates a scorer that has been trained for so many steps."""
@@ -84,10 +100,7 @@ class Evaluation:
         error = difference.std(ddof=1) / len(own) ** 0.5
         values = (own.mean(), self._random.mean(), difference.mean(), error)
         self.row = {name: float(value) for name, value in zip(self.COLUMNS, values, strict=True)}
-        rows: list[list[Any]] = []
-        if self.path.exists():
-            rows = list(csv.reader(self.path.read_text().splitlines()))[1:]
-        rows = [row for row in rows if int(row[0]) < steps]
+        rows = [row for row in self._rows() if row[0] < steps]
         rows.append([steps, *(f"{value:.6g}" for value in self.row.values())])
 
         def write(beside: Path) -> None:

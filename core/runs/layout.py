@@ -30,6 +30,7 @@ __all__ = [
     "POINTS",
     "PREDICTIONS",
     "ResultFile",
+    "check_target",
     "check_writable",
     "claimed",
     "discard",
@@ -227,7 +228,9 @@ def runs_root(runs_folder: Path, variation: str, protocol: str) -> Path:
     if suffix:
         named = runs_folder.resolve() if runs_folder.name in ("", "..") else runs_folder
         if not named.name:
-            raise UserError(f"the runs folder {runs_folder} has no name that '{suffix}' could be added to")
+            raise UserError(
+                f"the runs folder {runs_folder} has no name that '{suffix}' could be added to", "runs_folder"
+            )
         runs_folder = named.with_name(named.name + suffix)
     return runs_folder
 
@@ -309,3 +312,16 @@ def check_writable(folder: Path) -> None:
     except OSError as error:
         reason = f"cannot write to {folder}: {error.strerror}"
         raise UserError(f"{reason}; choose another folder") from error
+
+
+def check_target(path: Path, *read: Path) -> None:
+    """Raises a UserError unless a file can be made there that is none of those which are read.
+
+    It is asked before the work is done whose results go there.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        reason = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
+        raise UserError(f"{path} cannot be written: {reason}")
+    if any(path.exists() and one.exists() and path.samefile(one) for one in read):
+        raise UserError(f"{path} would replace a table that is read; choose another name")
+    check_writable(path.parent)

@@ -52,7 +52,7 @@ def _falls(env: CandidateEnv, seed: int) -> np.ndarray:
     run = env.env
     for i, generator in enumerate((*run.learner.trainer.batches, *run.learner.trainer.masks)):
         generator.manual_seed(seed + i)
-    learners, _, _ = run.with_each(env._rows)
+    learners, _, _ = run.with_each(env.rows)
     x, y = (part.chunk(HALVES) for part in run.learner.test)
     return np.array([[-mae(of, x[h], y[h]) for of in learners] for h in range(HALVES)])
 

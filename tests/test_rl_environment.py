@@ -123,7 +123,7 @@ def test_a_seed_is_a_run_of_the_benchmark() -> None:
     state, measured = plain.reset()
     assert info["mae"] == measured["mae"]
     for action in (3, 1):
-        row = env._rows[action]
+        row = env.rows[action]
         _, _, _, _, info = env.step(action)
         state, _, _, _, measured = plain.step([row])
         assert info["mae"] == measured["mae"]
@@ -133,10 +133,10 @@ def test_a_seed_is_a_run_of_the_benchmark() -> None:
 def test_without_a_seed_the_run_is_played_again_with_other_candidates() -> None:
     env = make()
     _, info = env.reset(seed=2)
-    rows = env._rows.tolist()
+    rows = env.rows.tolist()
     _, again = env.reset()
     assert again["mae"] == info["mae"]
-    assert env._rows.tolist() != rows
+    assert env.rows.tolist() != rows
 
 
 def test_a_task_is_drawn_anew_for_each_episode() -> None:

@@ -153,7 +153,7 @@ def test_agent_scores_what_the_environment_shows(variation: str, tmp_path: Path)
     save_policy(tmp_path / "two.pt", Policy(scorer, env.scores))
     seen, _ = env.reset(seed=3)
     agent = AGENTS["learned"](1, Seeds(3), CORRECTED, policy=tmp_path / "two.pt")  # type: ignore[call-arg]
-    assert agent.predict(env.env.state).tolist() == [env._rows[best_of(scorer)(seen)]]
+    assert agent.predict(env.env.state).tolist() == [env.rows[best_of(scorer)(seen)]]
     assert policy.scores != env.scores
 
 

@@ -63,6 +63,9 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         device: where data and model live; observations are arrays, whatever the device.
         target, seed_set, data_folder: as of `Experiment`.
 
+    Attributes:
+        rows: the pool's rows that are candidates now, in the order of their positions [at most C], int64.
+
     Raises:
         UserError: an unknown name, or a size that does not fit.
     """
@@ -168,8 +171,8 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         if positions.min() < 0 or positions.max() >= self.candidates:
             raise ValueError(f"a candidate is one of 0 to {self.candidates - 1}, got {action}")
         left = self.env.budget - self.env.added
-        chosen = repaired(positions[:left], len(self._rows))
-        _, _, terminated, _, info = yield from self.env.stepping(self._rows[chosen])
+        chosen = repaired(positions[:left], len(self.rows))
+        _, _, terminated, _, info = yield from self.env.stepping(self.rows[chosen])
         self._validation_nll.append(info["validation_nll"])
         before, self._error = self._error, self._measured(info)
         reward = float((before - self._error) / self._scale)
@@ -177,7 +180,7 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
 
     def action_masks(self) -> np.ndarray:
         """Which positions hold a candidate, bool [C], or [q C] for batches; sb3-contrib asks for it."""
-        mask = np.arange(self.candidates) < len(self._rows)
+        mask = np.arange(self.candidates) < len(self.rows)
         return np.tile(mask, self.query_size)
 
     def _dataset(self, seeds: Seeds) -> Dataset:
@@ -193,13 +196,13 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         """Draws the candidates, and what is seen of them; an empty pool leaves none."""
         state = self.env.state
         pool = len(state.x_unlabeled)
-        self._rows = self.np_random.choice(pool, min(self.candidates, pool), replace=False)
+        self.rows = self.np_random.choice(pool, min(self.candidates, pool), replace=False)
         seen = {name: np.zeros(space.shape, np.float32) for name, space in self._spaces()}
         if pool:
-            rows = torch.from_numpy(self._rows).to(self.device)
+            rows = torch.from_numpy(self.rows).to(self.device)
             of_candidates = self._features.of_candidates(state, state.x_unlabeled[rows], self._generator)
             seen["candidates"][: len(rows)] = of_candidates.cpu().numpy()
-        seen["mask"][: len(self._rows)] = 1
+        seen["mask"][: len(self.rows)] = 1
         last = np.array(self._validation_nll[-3:])
         validation = np.nan_to_num([last[2], last[2] - last[1], last[1] - last[0]])
         context = np.concatenate([self._features.of_run(state).cpu().numpy(), validation])

@@ -45,7 +45,7 @@ def falls(env: CandidateEnv) -> np.ndarray:
     All copies are trained as one stack, from the same state of their generators. NaN where there is none.
     """
     run = env.env
-    learners, _, _ = run.with_each(env._rows)
+    learners, _, _ = run.with_each(env.rows)
     before, *after = (mae(of, *of.test) for of in (run.learner, *learners))
     result = np.full(env.candidates, np.nan)
     result[: len(learners)] = before - np.array(after)

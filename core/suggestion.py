@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .agent import AGENTS
 from .config import Config
-from .data.columns import Features, sort_columns, target_values
+from .data.columns import Features, row_numbers, sort_columns, target_values
 from .data.frames import RawFrame
 from .data.rawfiles import UnusableError, one_line
 from .errors import UserError
@@ -134,18 +134,24 @@ def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
                 raise UnusableError(f"the {where} no column {one_line(', '.join(map(repr, lacking)))}")
         if len(y) < LEAST_LABELLED:
             raise UnusableError(f"{len(y)} labelled rows are too few: at least {LEAST_LABELLED} are needed")
+        # Each file may count its own rows, so that the same row has two numbers.
+        numbers = row_numbers(labelled) | row_numbers(pool)
+        ids = tuple(name for name in wanted if name in numbers)
+        wanted = [name for name in wanted if name not in numbers]
         both = pd.concat([labelled.frame[wanted], pool.frame[wanted]], ignore_index=True)
         # Labelled rows may be left in the pool: they must not count twice.
         raw = RawFrame(both.drop_duplicates(ignore_index=True), labelled.nominal | pool.nominal, "")
         every = np.arange(len(raw.frame))
         columns = sort_columns(raw, target, every)
+        columns = replace(columns, ids=(*ids, *columns.ids))
         x = Features(raw, columns, every)(both)
     except UnusableError as error:
         raise UserError(str(error)) from error
-    x = MinMaxScaler().fit_transform(x).astype(np.float32)
-    scaler = MinMaxScaler().fit(y[:, None])
+    x += 0.0  # turns -0 into 0: the rows are compared byte by byte
     done = {row.tobytes() for row in x[: len(y)]}
     rows = np.array([i for i, row in enumerate(x[len(y) :]) if row.tobytes() not in done], dtype=np.int64)
+    x = MinMaxScaler().fit_transform(x).astype(np.float32)
+    scaler = MinMaxScaler().fit(y[:, None])
     scaled = scaler.transform(y[:, None])[:, 0].astype(np.float32)
     return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, columns.note, scaler)
 

@@ -33,6 +33,11 @@ def write(folder: Path, labelled: pd.DataFrame, pool: pd.DataFrame) -> list[str]
     return [*map(str, named), "--count", "6", "--out", str(folder / "next.csv")]
 
 
+def problem_of(folder: Path, labelled: pd.DataFrame, pool: pd.DataFrame) -> suggestion.Problem:
+    write(folder, labelled, pool)
+    return suggestion.make_problem(read_frame(folder / "done.csv"), read_frame(folder / "pool.csv"), "y")
+
+
 @pytest.fixture
 def typed(tmp_path: Path) -> list[str]:
     return write(tmp_path, make_frame(60), make_frame(120, 1).drop(columns="y"))
@@ -95,16 +100,33 @@ def test_whether_labelled_rows_are_left_in_the_pool_changes_nothing(tmp_path: Pa
     """Neither which columns are features, nor medians, nor the range that is scaled to [0, 1]."""
     every = make_frame(150).assign(id=range(1, 151))
     every.loc[::7, "a"] = np.nan
-    problems = []
-    for pool in (every, every[50:]):
-        write(tmp_path, every[:50], pool)
-        labelled, pool_frame = (read_frame(tmp_path / name) for name in ("done.csv", "pool.csv"))
-        problems.append(suggestion.make_problem(labelled, pool_frame, "y"))
+    problems = [problem_of(tmp_path, every[:50], pool) for pool in (every, every[50:])]
     left_in, taken_out = problems
     assert left_in.note == taken_out.note == "not used as features: id (one value a row)"
     np.testing.assert_array_equal(left_in.x, taken_out.x)
     np.testing.assert_array_equal(left_in.pool, taken_out.pool)
     assert left_in.rows.tolist() == (taken_out.rows + 50).tolist()
+
+
+def test_rows_that_differ_little_are_not_labelled(tmp_path: Path) -> None:
+    """In float32, scaled, one far value makes all these times equal."""
+    frame = make_frame(100).assign(a=1.7e9 + 0.37 * np.arange(100), b=1.0, kind="red")
+    frame.loc[::3, "kind"] = "blue"
+    frame.loc[0, "a"] = 0.0
+    problem = problem_of(tmp_path, frame[:30], frame[20:])
+    assert problem.rows.tolist() == list(range(10, 80))
+
+
+@pytest.mark.parametrize("left_in", [True, False])
+def test_a_column_that_numbers_the_rows_of_a_file_is_no_feature(tmp_path: Path, left_in: bool) -> None:
+    """As pandas writes it by itself, for each file from 0 on."""
+    every = make_frame(90)
+    pool = (every if left_in else every[30:]).sample(frac=1, random_state=1)
+    files = [part.reset_index(drop=True).reset_index(names="no") for part in (every[:30], pool)]
+    problem = problem_of(tmp_path, *files)
+    assert problem.note == "not used as features: no (one value a row)"
+    assert len(problem.rows) == 60
+    assert problem.x.shape == (30, 2 + len(KINDS))
 
 
 def test_a_model_that_knows_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,10 +136,7 @@ def test_a_model_that_knows_nothing_says_so(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_quality_is_that_of_the_held_out_fifth(tmp_path: Path) -> None:
-    write(tmp_path, make_frame(60), make_frame(40, 1))
-    problem = suggestion.make_problem(
-        read_frame(tmp_path / "done.csv"), read_frame(tmp_path / "pool.csv"), "y"
-    )
+    problem = problem_of(tmp_path, make_frame(60), make_frame(40, 1))
     seeds, epochs = Seeds(), []
     trained = suggestion.train(
         problem, "random", "gauss", seeds, torch.device("cpu"), lambda epoch, nll: epochs.append(nll)

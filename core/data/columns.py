@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder
 from .frames import RawFrame
 from .rawfiles import UnusableError, one_line
 
-__all__ = ["Columns", "Features", "sort_columns", "target_values"]
+__all__ = ["Columns", "Features", "row_numbers", "sort_columns", "target_values"]
 
 #: A column of texts of which at least this share are numbers has wrong cells, not categories.
 _MOSTLY = 0.9
@@ -84,6 +84,16 @@ def sort_columns(raw: RawFrame, target: str, rows: np.ndarray) -> Columns:
         found = columns.note or f"it has no column but the target {target!r}"
         raise UnusableError(f"no feature is left: {found}")
     return columns
+
+
+def row_numbers(raw: RawFrame) -> set[str]:
+    """The columns that hold consecutive integers, each of them once.
+
+    Raises:
+        UnusableError: a column has cells that are wrong.
+    """
+    numbers = (name for name in raw.names if name not in raw.nominal and _is_numeric(raw.frame[name], name))
+    return {name for name in numbers if raw.frame[name].nunique() > 1 and _counts_rows(raw.frame[name])}
 
 
 def _is_numeric(column: pd.Series, name: str) -> bool:

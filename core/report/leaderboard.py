@@ -213,7 +213,7 @@ def picture(areas: pd.DataFrame, title: str = "") -> Figure:
             panel.hlines(at, factor * lines["low"], factor * lines["high"], color=colour, linewidth=1.2)
             label = task_label({name: task[name] for name in ("dataset", "query_size")})
             panel.plot(factor * lines["mean"], at, marker, color=colour, markersize=4, label=label)
-        unit = "% of random's" if _RATIO[metric] else "less random's"
+        unit = "less random's, in % of it" if _RATIO[metric] else "less random's"
         panel.set_xlabel(f"AUC of {METRICS[metric].label}, {unit} (left is better)", fontsize=9)
         panel.axvline(0, color="black", linewidth=0.8)
         panel.grid(alpha=0.3)

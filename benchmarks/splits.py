@@ -5,8 +5,8 @@
 
 For each seed of the split (1 is the benchmark's own) the runs go to a folder below `--runs_folder`, and are
 gone on with. `--out` gets a row a split: mean over runs, and its standard error, of the area under the curve
-(AUC) and of the last value of MAE and NLL. The standard deviation of these rows is what all agents share; the one of runs within a
-split is printed beside it.
+(AUC) and of the last value of MAE and NLL. The standard deviation of these rows is what all agents share; the
+one of runs within a split is printed beside it.
 """
 
 import argparse

@@ -69,6 +69,7 @@ class UpperBoundExperiment(Repeated):
     data_folder: Path = field(default=Path("../datasets"), compare=False)
 
     def __post_init__(self) -> None:
+        self._check_names()
         object.__setattr__(self, "dataset", name_of(self.dataset))
         object.__setattr__(self, "data_folder", Path(self.data_folder))
 
@@ -126,6 +127,7 @@ class OracleExperiment(Repeated):
     data_folder: Path = field(default=Path("../datasets"), compare=False)
 
     def __post_init__(self) -> None:
+        self._check_names()
         object.__setattr__(self, "dataset", name_of(self.dataset))
         if self.budget is None:
             object.__setattr__(self, "budget", self.dataset_class.budget)

@@ -69,8 +69,8 @@ class Config:
     """Model and training of one experiment; the keys of a file in `configs/`, each with its rule.
 
     Attributes:
-        model: name in `core.models.networks.MODELS`: `nsf` (neural spline flow), `gauss`; no key of the
-            file, the variation says it.
+        model: name in `core.models.networks.MODELS`, such as `nsf` (neural spline flow); no key of the file,
+            the variation says it.
         hidden: widths of the encoder's layers after the first, which is as wide as the first of them.
         dropout: dropout rate of the encoder.
         fitting: `finetuning` keeps weights and optimiser from fit to fit, `from_scratch` restores

@@ -1,6 +1,8 @@
 """The exceptions that mean 'the user gave something we cannot use'."""
 
-__all__ = ["UserError"]
+from collections.abc import Collection
+
+__all__ = ["UserError", "check_known"]
 
 
 class UserError(ValueError):
@@ -16,3 +18,9 @@ class UserError(ValueError):
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
         self.remedy = remedy
+
+
+def check_known(kind: str, name: str, known: Collection[str]) -> None:
+    """Raises a UserError unless a name, of a variation or a protocol, is known."""
+    if name not in known:
+        raise UserError(f"unknown {kind} '{name}'; one of {', '.join(known)}")

@@ -80,11 +80,14 @@ class Experiment(Repeated):
     data_folder: Path = field(default=Path("../datasets"), compare=False)
 
     def __post_init__(self) -> None:
+        self._check_names()
         dataset, agent = name_of(self.dataset), AGENTS.name(self.agent)
         budget = self.dataset_class.budget if self.budget is None else self.budget
         if self.variation not in AGENTS[agent].variations:
             scored = " or ".join(AGENTS[agent].variations)
             raise UserError(f"agent '{agent}' does not score variation {self.variation}, but {scored}")
+        if self.query_size < 1:
+            raise UserError(f"a query size is at least 1, not {self.query_size}")
         if self.query_size > budget:
             raise UserError(
                 f"{dataset}: a query size of {self.query_size} is more than the budget of {budget} points"

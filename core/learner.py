@@ -60,7 +60,9 @@ class Learner:
         self.trainer = Trainer(model, config, protocol, seeds)
         self.tested: Evaluation | None = None
         self._evaluation = seeds.torch("evaluation", device)
-        data = hashlib.sha256(dataset.x_train.tobytes() + dataset.y_train.tobytes())
+        data = hashlib.sha256()
+        for array in (dataset.x_train, dataset.y_train):
+            data.update(np.ascontiguousarray(array).data)
         self._origin = {
             "run": f"run_{seeds.run_id}",
             "device": self.x.device.type,

@@ -55,8 +55,11 @@ class Oracle(Environment):
         """Labels one of the points that an action names; arguments and values as of `Environment.stepping`.
 
         Raises:
+            ValueError: the budget is used up.
             FloatingPointError: training diverged, whichever point was added.
         """
+        if self.finished:
+            raise ValueError(f"the budget of {self.budget} points is used up")
         yield from ()  # the trials are a stack of their own: nothing is asked of the runs beside this one
         positions = self._positions(action)
         learners, tried, results = self.with_each(positions)

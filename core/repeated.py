@@ -10,7 +10,9 @@ import torch
 from . import util
 from .data.own import find_dataset, is_own
 from .dataset import DATASETS, Dataset
-from .models.variations import note_default_config
+from .errors import UserError, check_known
+from .models.variations import VARIATIONS, note_default_config
+from .protocol import PROTOCOLS
 from .runs.groups import SideBySide, group_size, run_all
 from .runs.layout import check_writable
 from .runs.logger import EnvironmentLogger
@@ -79,6 +81,11 @@ class Repeated(ABC):
     def loop(self) -> Loop:
         """How an episode is played."""
 
+    def _check_names(self) -> None:
+        """Raises a UserError for a variation or a protocol that is unknown."""
+        check_known("variation", self.variation, VARIATIONS)
+        check_known("protocol", self.protocol, PROTOCOLS)
+
     def make_dataset(self, run_id: int = 1) -> Dataset:
         """The data of a run: its split and its seed set."""
         make, seeds = self.dataset_class, self.seeds(run_id)
@@ -112,11 +119,17 @@ class Repeated(ABC):
             The ids of those that are finished now, ascending.
 
         Raises:
-            UserError: the folder cannot be written, or holds runs of other settings.
+            UserError: no id is given, or the folder cannot be written, or holds runs of other settings.
         """
         folder, device = self.folder(runs_folder), torch.device(device)
+        if not run_ids:
+            raise UserError("no run ids are given")
+        if unknown := set(record) - set(EnvironmentLogger.RECORDS):
+            raise TypeError(f"run() has no argument {', '.join(sorted(unknown))}")
+        wanted = [EnvironmentLogger.RECORDS[name] for name, wanted in record.items() if wanted]
         check_writable(folder)
-        dataset = self.environment(run_ids[0]).dataset  # what cannot be made is said before a file is written
+        # What cannot be made is said before a file is written.
+        size = group_size(len(run_ids), side_by_side, self.environment(run_ids[0]).dataset, device)
         settings = self.settings()
         note_default_config(self.dataset_name, self.variation, str(settings["config"]))
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
@@ -142,9 +155,9 @@ class Repeated(ABC):
             settings,
             run_ids,
             start,
-            size=group_size(len(run_ids), side_by_side, dataset, device),
+            size=size,
             overwrite=overwrite,
-            wanted=[EnvironmentLogger.RECORDS[name] for name, wanted in record.items() if wanted],
+            wanted=wanted,
         )
 
     def _of_data(self) -> dict[str, object]:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import evaluate
-from core import Experiment, UpperBoundExperiment, UserError, load_results
+from core import Experiment, OracleExperiment, UpperBoundExperiment, UserError, load_results
 from core.cli import run_script
 from core.runs.settings import read_meta
 from core.runs.sources import code_digest
@@ -44,6 +44,9 @@ def test_names_are_settled() -> None:
             {"agent": "gauss_std", "variation": "nf"},
             "agent 'gauss_std' does not score variation nf, but gauss",
         ),
+        ({"variation": "nff"}, "unknown variation 'nff'; one of nf, gauss, "),
+        ({"protocol": "publised"}, "unknown protocol 'publised'; one of published, corrected"),
+        ({"query_size": 0}, "a query size is at least 1, not 0"),
         ({"query_size": 5}, "diabetes: a query size of 5 is more than the budget of 4 points"),
     ],
 )
@@ -52,6 +55,21 @@ def test_what_cannot_be_run_is_refused(change: dict[str, Any], message: str) -> 
         replace(TRIAL, **change)
     assert str(refused.value).startswith(message)
     assert "--" not in str(refused.value).replace("evaluate.py --list", "")  # options are the scripts'
+
+
+@pytest.mark.parametrize("kind", [OracleExperiment, UpperBoundExperiment])
+@pytest.mark.parametrize("name", ["variation", "protocol"])
+def test_bounds_with_unknown_names_are_refused(kind: Any, name: str) -> None:
+    with pytest.raises(UserError, match=f"unknown {name} 'new'; one of "):
+        kind("diabetes", **{name: "new"})
+
+
+def test_a_run_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run ids are given"):
+        TRIAL.run([], tmp_path / "runs")
+    with pytest.raises(TypeError, match="no argument record_point"):
+        TRIAL.run([1], tmp_path / "runs", record_point=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_ten_lines_in_a_notebook(tmp_path: Path) -> None:

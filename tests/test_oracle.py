@@ -61,6 +61,8 @@ def test_rounds_are_the_best_of_plain_environments(variation: str, protocol: Pro
         assert len(state.x_labeled) == 50 + round_ + 1
         chosen.append(tried[best])
         before = info["mae"]
+    with pytest.raises(ValueError, match="the budget of 3 points is used up"):
+        oracle.step([0])
 
 
 def test_without_help_the_first_point_is_taken() -> None:

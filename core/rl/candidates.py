@@ -15,7 +15,7 @@ import torch
 from ..data.own import find_dataset
 from ..dataset import Dataset
 from ..environment import Environment
-from ..errors import UserError
+from ..errors import UserError, check_known
 from ..learner import Learner
 from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
@@ -91,13 +91,9 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         seed_set: int | None = None,
         data_folder: str | Path = "../datasets",
     ) -> None:
-        for name, value, known in (
-            ("variation", variation, VARIATIONS),
-            ("protocol", protocol, PROTOCOLS),
-            ("reward", reward, REWARDS),
-        ):
-            if value not in known:
-                raise UserError(f"unknown {name} '{value}'; one of {', '.join(known)}")
+        check_known("variation", variation, VARIATIONS)
+        check_known("protocol", protocol, PROTOCOLS)
+        check_known("reward", reward, REWARDS)
         if not 1 <= query_size <= candidates:
             raise UserError(f"of {candidates} candidates no {query_size} can be chosen")
         self._make = TASKS.get(dataset) or find_dataset(dataset, target, seed_set, Path(data_folder))

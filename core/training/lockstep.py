@@ -283,7 +283,8 @@ class _Stack:
         for first in range(0, len(fits), size):
             some = fits[first : first + size]
             model = self.model.with_theta(self.rows["theta"][first : first + size])
-            x_val = torch.stack([fit.x_val for fit in some])
+            # One needs no copy.
+            x_val = torch.stack([fit.x_val for fit in some]) if len(some) > 1 else some[0].x_val[None]
             yield from zip(some, model.density_parameters(x_val), strict=True)
 
     def _leave(self, stay: list[int]) -> None:

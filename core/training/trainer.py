@@ -149,7 +149,7 @@ class Trainer:
 
 
 class Fit(NamedTuple):
-    """A fit that a run asks for: at most `limit` epochs on data as of `Trainer.fit`."""
+    """A fit that a run asks for: at most `limit` epochs on data as of `Trainer.begin`."""
 
     trainer: Trainer
     limit: int

@@ -6,7 +6,6 @@ labelled set is in the end, and is judged on the validation parts alone: test da
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -56,8 +55,6 @@ def validation_nll(
     subsets: list[Subset], config: Config, protocol: Protocol, device: torch.device | str = "cpu"
 ) -> Iterator[float]:
     """The mean validation NLL over the subsets after the first epoch, the second, and so on."""
-    # A fit is an epoch; weights and optimiser stay from one to the next.
-    config = replace(config, fitting="finetuning")
     fits = []
     for run_id, *arrays in subsets:
         seeds = Seeds(run_id)

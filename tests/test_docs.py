@@ -23,6 +23,8 @@ import torch
 from core.agent import AGENTS
 from core.data.own import is_own
 from core.dataset import DATASETS
+from core.report.markdown import markdown
+from core.report.reader import load_results
 from tests.test_seed_loop import LOOP
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,12 +74,41 @@ COMMANDS = [block for block in BLOCKS if not block.language]
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_links_lead_to_files(page: Path) -> None:
-    prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    links = re.findall(r"\]\(([^)\s]+)\)", prose)
-    files = [link.split("#")[0] for link in links if "://" not in link and not link.startswith("#")]
-    assert [name for name in files if not (page.parent / name).exists()] == []
+def prose_of(page: Path) -> str:
+    return re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """Of the headings, as GitHub makes them."""
+    headings = (re.sub(r"[`*]", "", text.lower()) for text in re.findall(r"^#+ (.*)$", prose_of(page), re.M))
+    return {re.sub(r"[^\w\- ]", "", text).replace(" ", "-") for text in headings}
+
+
+MORE_PAGES = [ROOT / name for name in ("CHANGELOG.md", "SECURITY.md", "results/README.md")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *MORE_PAGES], ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    wrong = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose_of(page)):
+        if "://" not in link:
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                wrong.append(link)
+    assert wrong == []
+
+
+def test_the_reproduction_has_the_numbers_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If not: `python benchmarks/reproduction.py` writes its page anew."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import reproduction  # type: ignore[import-not-found]
+
+    text = reproduction.PAGE.read_text(encoding="utf-8")
+    tables = reproduction.tables(load_results(None, ROOT / "results").curves)
+    assert len(tables) == 6
+    for name, table in tables.items():
+        assert f"{reproduction.FIRST.format(name)}\n\n{markdown(table)}\n\n{reproduction.LAST}" in text, name
 
 
 def test_every_block_is_looked_at() -> None:

@@ -229,8 +229,8 @@ class FlowDensity(Density):
         float64 the errors of mean and standard deviation are below 1e-4 where the parameters are of size 3,
         below 5e-4 at size 10, and below 2e-6 where all of them are between -1 and 1 (mostly below 1e-7);
         float32 adds the rounding of its splines: up to 1e-6 with trained models (parameters up to 3, of
-        overfitted ones 9); with random parameters of size 7, whose slopes are so steep that the inverse is not
-        monotone in float32, up to 0.9, and more beyond.
+        overfitted ones 9); with random parameters of size 7, whose slopes are so steep that the inverse is
+        not monotone in float32, up to 0.9, and more beyond.
         """
         if self.parameters.requires_grad:
             return self._moments()

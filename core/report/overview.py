@@ -25,7 +25,9 @@ for each metric on the scaled target, with all digits of the run's own files. `.
 each experiment, and of each run commit, versions, machine, seconds and, but for the oldest, the PIT histogram
 of its last round (`core/report/store.py`, schema {SCHEMA}). `python store.py --runs_folder runs` adds runs.
 
-`sarcos` has no reference: only 14,213 of its 44,484 rows could be had.
+`sarcos` has no reference: only 14,213 of its 44,484 rows could be had. Learning rate, weight decay and
+dropout are the published ones on the study's tables, under both protocols: they come from a search that
+looked at the test set ([docs/METHOD.md](../docs/METHOD.md)).
 """
 
 

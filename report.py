@@ -70,10 +70,10 @@ def page(found: Results, runs_folder: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
+    check_target(args.out)
     found = load_results(args.runs_folder, args.store)
     if not (args.runs_folder.is_dir() or len(found.runs)):
         raise UserError(f"--runs_folder {args.runs_folder} is not there, nor another beside it")
-    check_target(args.out)
     text = page(found, args.runs_folder)
     write_file(args.out, lambda path: path.write_text(text, encoding="utf-8"))
     print(f"{overview(found, args.runs_folder)}\nreport: {args.out}")

@@ -53,10 +53,9 @@ def main() -> None:
     runs = pd.concat(found)
     runs = runs[runs.protocol == args.protocol]
     table = runs.pivot_table(index="split", columns="number", values="value", aggfunc=["mean", "sem"])
-    splits = table["mean"].join(table["sem"].add_prefix("se of "))
-    splits.to_csv(args.out, float_format="%.5f", lineterminator="\n")
+    splits, errors = table["mean"], table["sem"].add_prefix("se of ")
+    splits.join(errors).to_csv(args.out, float_format="%.5f", lineterminator="\n")
     within = runs.groupby(["split", "number"])["value"].std().groupby("number").mean()
-    splits = table["mean"]
     others = splits.drop(index=1)
     spread = pd.DataFrame(
         {

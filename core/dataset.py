@@ -16,7 +16,15 @@ from .errors import UserError
 from .registry import Registry
 from .seeds import Seeds
 
-__all__ = ["DATASETS", "SPLIT_SEED", "TRAIN_SHARE", "VALIDATION_SHARE", "Dataset", "train_and_test"]
+__all__ = [
+    "DATASETS",
+    "SPLIT_SEED",
+    "TRAIN_SHARE",
+    "VALIDATION_SHARE",
+    "Dataset",
+    "sha256_of",
+    "train_and_test",
+]
 
 DATASETS: Registry["Dataset"] = Registry("dataset", package="datasets")
 
@@ -31,6 +39,14 @@ def train_and_test(n: int) -> tuple[np.ndarray, np.ndarray]:
     order = np.random.default_rng(SPLIT_SEED).permutation(n)
     train, test = np.split(order, [int(TRAIN_SHARE * n)])
     return train, test
+
+
+def sha256_of(*arrays: np.ndarray) -> str:
+    """SHA-256 of the bytes of arrays, one behind the other, without a copy of them."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
 
 
 class Dataset(ABC):
@@ -86,10 +102,7 @@ class Dataset(ABC):
     def digest(self) -> str:
         """Of the rows, to know by whether they have changed."""
         x, y = self.rows(self.seeds.numpy("split"))
-        found = hashlib.sha256()
-        for array in (x, y):
-            found.update(np.ascontiguousarray(array, np.float64).data)
-        return found.hexdigest()[:12]
+        return sha256_of(*(np.asarray(part, np.float64) for part in (x, y)))[:12]
 
     @classmethod
     def feature_names(cls) -> list[str]:

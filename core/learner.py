@@ -6,7 +6,6 @@ Shapes: n points of the train part, d features.
 """
 
 import copy
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .config import Config
-from .dataset import Dataset
+from .dataset import Dataset, sha256_of
 from .errors import UserError
 from .metrics import Evaluation, evaluate, measure, pit_histogram
 from .models.predictor import Predictor
@@ -60,13 +59,10 @@ class Learner:
         self.trainer = Trainer(model, config, protocol, seeds)
         self.tested: Evaluation | None = None
         self._evaluation = seeds.torch("evaluation", device)
-        data = hashlib.sha256()
-        for array in (dataset.x_train, dataset.y_train):
-            data.update(np.ascontiguousarray(array).data)
         self._origin = {
             "run": f"run_{seeds.run_id}",
             "device": self.x.device.type,
-            "data": data.hexdigest()[:16],
+            "data": sha256_of(dataset.x_train, dataset.y_train)[:16],
         }
 
     def fit(self, rows: Sequence[int]) -> Fit:

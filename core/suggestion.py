@@ -134,8 +134,9 @@ def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
                 raise UnusableError(f"the {where} no column {one_line(', '.join(map(repr, lacking)))}")
         if len(y) < LEAST_LABELLED:
             raise UnusableError(f"{len(y)} labelled rows are too few: at least {LEAST_LABELLED} are needed")
-        # Each file may count its own rows, so that the same row has two numbers.
-        numbers = row_numbers(labelled) | row_numbers(pool)
+        # Each file may count its rows, so that a row has two numbers. (Few rows may hold any integers so.)
+        many = (raw for raw in (labelled, pool) if len(raw.frame) >= LEAST_LABELLED)
+        numbers = set().union(*map(row_numbers, many))
         ids = tuple(name for name in wanted if name in numbers)
         wanted = [name for name in wanted if name not in numbers]
         both = pd.concat([labelled.frame[wanted], pool.frame[wanted]], ignore_index=True)

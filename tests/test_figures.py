@@ -304,9 +304,12 @@ def test_who_has_fewer_runs_than_others(tmp_path: Path) -> None:
 
 def test_figures_that_cannot_be_written(found: Results, tmp_path: Path) -> None:
     figure = only("Upper bounds", found, "upper_bound_diabetes_nf")
-    for path in (tmp_path / "no/such.png", tmp_path / "figure.txtx"):
-        with pytest.raises(UserError, match=r"cannot (be )?writ"):
-            plots.save(figure, path)
+    no_folder, no_format = tmp_path / "no/such.png", tmp_path / "figure.txtx"
+    with pytest.raises(UserError, match=f"{no_folder} cannot be written: No such file"):
+        plots.save(figure, no_folder)
+    with pytest.raises(UserError, match=f"cannot write {no_format}: Format 'txtx' is not supported"):
+        plots.save(figure, no_format)
+    assert not list(tmp_path.glob("*figure*"))
 
 
 def test_labels(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -371,9 +371,11 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         UserError: it cannot be written; what was there is still there.
     """
-    try:
-        write_file(path, lambda part: figure.savefig(part, dpi=150))
-    except UserError:
-        raise
-    except ValueError as error:  # matplotlib does not know the ending
-        raise UserError(f"cannot write {path}: {' '.join(str(error).split())}") from error
+
+    def write(part: Path) -> None:
+        try:
+            figure.savefig(part, dpi=150)
+        except ValueError as error:  # matplotlib does not know the ending
+            raise UserError(f"cannot write {path}: {' '.join(str(error).split())}") from error
+
+    write_file(path, write)

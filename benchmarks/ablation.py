@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from measure import make_parser
+from measure import ROOT, make_parser
 
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Experiment, load_results
 from core.cli import at_least, run_script
@@ -22,7 +22,6 @@ from core.report.analysis import select
 
 __all__ = ["differences", "numbers"]
 
-ROOT = Path(__file__).resolve().parent.parent
 TASK = {"dataset": "pakinsons", "variation": "nf", "query_size": 50}
 #: The fields that change training, for every agent; the last one costs a fit a point.
 TRAINING = ("encoder_relu", "stop_on_log_likelihood", "refit_every_point")

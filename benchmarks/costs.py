@@ -11,14 +11,13 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-import measure  # noqa: F401 (it puts our code on the path)
+from measure import ROOT
 
 from core.cli import ArgumentParser, run_script
 from core.sweep.cost import LABELLED
 
 __all__ = ["ACQUISITION", "BATCHES", "write_costs"]
 
-ROOT = Path(__file__).resolve().parent.parent
 ACQUISITION = ROOT / "docs/performance/acquisition.csv"
 BATCHES = ROOT / "docs/performance/acquisition_50.csv"
 COLUMNS = ("part", "dataset", "variation", "agent", "side_by_side", "labelled", "seconds")

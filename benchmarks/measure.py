@@ -16,8 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from core.cli import ArgumentParser, at_least
 from core.errors import UserError
 
-__all__ = ["Cost", "compare", "digits", "make_parser", "memory_peak", "write_table"]
+__all__ = ["ROOT", "Cost", "compare", "digits", "make_parser", "memory_peak", "write_table"]
 
+#: The project's folder, which is on the path of every benchmark that imports this.
+ROOT = Path(__file__).resolve().parent.parent
 Key = TypeVar("Key", bound=Hashable)
 
 

@@ -7,12 +7,10 @@ They come from the store and from docs/reproduction: `published.csv` there has t
 has files of `python compute_upper_bound.py --dataset pakinsons --restarts 5`.
 """
 
-from pathlib import Path
-
-import measure  # noqa: F401 (it puts our code on the path)
 import numpy as np
 import pandas as pd
 from ablation import numbers
+from measure import ROOT
 from scipy import stats
 
 from core import load_results
@@ -21,7 +19,6 @@ from core.report.analysis import areas, select
 from core.report.markdown import markdown, write_between
 from core.report.plots import learning_curves, save
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE, TABLES = ROOT / "docs/REPRODUCTION.md", ROOT / "docs/reproduction"
 FIRST, LAST = "<!-- {} by python benchmarks/reproduction.py: -->", "<!-- (until here) -->"
 FULL = "full data set"

@@ -15,11 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import make_parser, write_table
+from measure import ROOT, make_parser, write_table
 
 from core.cli import at_least, run_script
 
-ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = ["--agent", "random", "--dataset", "diabetes", "--variation", "gauss"]
 OPTIONS += ["--query_size", "5", "--budget", "5", "--restarts", "1"]
 

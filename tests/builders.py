@@ -76,11 +76,16 @@ def make_classifier(
 
 
 def make_environment(
-    variation: str = "nf", protocol: Protocol = PUBLISHED, *, budget: int | None = None, **changes: Any
+    variation: str = "nf",
+    protocol: Protocol = PUBLISHED,
+    *,
+    budget: int | None = None,
+    device: str = "cpu",
+    **changes: Any,
 ) -> Environment:
     """`diabetes`, one epoch a fit; `changes` are those of the configuration."""
     dataset = DATASETS["diabetes"]("nowhere", Seeds())
-    return Environment(dataset, make_config(variation, **changes), protocol, budget=budget)
+    return Environment(dataset, make_config(variation, **changes), protocol, device=device, budget=budget)
 
 
 def make_state(

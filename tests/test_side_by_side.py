@@ -248,6 +248,19 @@ def test_auto_looks_at_restarts_cores_and_memory(
         assert said == f"note: {size} runs side by side, {groups} group{'s' * (groups > 1)}\n"
 
 
+@pytest.mark.parametrize(
+    ("restarts", "megabytes", "size"), [(100, 10**6, 100), (201, 10**6, 67), (100, 3200, 20), (100, 10, 1)]
+)
+def test_auto_looks_at_the_memory_of_a_gpu(
+    restarts: int, megabytes: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (megabytes * 2**20, 10**12))
+    dataset = DATASETS["diabetes"]("nowhere", Seeds())
+    assert group_size(restarts, "auto", dataset, torch.device("cuda")) == size
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
 def test_a_wrong_size_is_an_error(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:

@@ -40,17 +40,16 @@ def _masked(x: Tensor, rate: float, generators: Sequence[torch.Generator]) -> Te
         for row, of_result, generator in zip(*arrays, generators, strict=True):
             masked(row, below, factor, generator, of_result)
         return result
-    kept = torch.empty((len(x), math.prod(x.shape[1:])), dtype=x.dtype, device=x.device)
-    for row, generator in zip(kept, generators, strict=True):
-        _keep(row, below, generator)
+    kept = _kept(math.prod(x.shape[1:]), below, generators).to(x.dtype)
     return x * kept.mul_(factor).view(x.shape)
 
 
-def _keep(kept: Tensor, below: int, generator: torch.Generator) -> None:
-    """Sets `kept` [n] to 1 and 0, by bits that are drawn on its device."""
-    bits = torch.empty((len(kept) + 1) // 2, dtype=torch.int64, device=kept.device)
-    bits.random_(-(2**63), None, generator=generator)
-    torch.ge(bits.view(torch.int32)[: len(kept)], below, out=kept)
+def _kept(n: int, below: int, generators: Sequence[torch.Generator]) -> Tensor:
+    """Whether elements are kept [S, n], by the bits of S generators of one device."""
+    bits = torch.empty((len(generators), (n + 1) // 2), dtype=torch.int64, device=generators[0].device)
+    for row, generator in zip(bits, generators, strict=True):
+        row.random_(-(2**63), None, generator=generator)
+    return bits.view(torch.int32)[:, :n] >= below
 
 
 def draw_kept(shape: tuple[int, int], rate: float, generator: torch.Generator) -> Tensor:
@@ -62,9 +61,7 @@ def draw_kept(shape: tuple[int, int], rate: float, generator: torch.Generator) -
     """
     if generator.device.type == "cpu":
         return torch.from_numpy(draw_mask(math.prod(shape), _level(rate), generator)).view(shape)
-    kept = torch.empty(math.prod(shape), dtype=torch.uint8, device=generator.device)
-    _keep(kept, _level(rate), generator)
-    return kept.view(shape)
+    return _kept(math.prod(shape), _level(rate), [generator]).to(torch.uint8).view(shape)
 
 
 class Mask:

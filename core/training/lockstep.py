@@ -8,7 +8,8 @@ returns when it is over; `side_by_side` drives several of them in lockstep:
     run 3   choose - yield Fit ----'   is trained     '-- FitResult - test, choose - yield Fit ...
 
 `alone` drives a single one, in a stack of one. Each model has its own data, minibatches, masks and early
-stopping, and leaves the stack when it stops: it is trained as it would be alone, bit for bit.
+stopping, and leaves the stack when it stops: it is trained as it would be alone, on the CPU bit for bit, on a
+GPU but for rounding.
 
 Shapes: S models in the stack, n labelled points, m validation points, d features.
 """
@@ -36,8 +37,8 @@ BeginningT = TypeVar("BeginningT")
 OutcomeT = TypeVar("OutcomeT")
 
 #: Validation rows, of one model or of several, that are scored at once. On the CPU more of them leave the
-#: cache and take longer.
-_ROWS = 8192
+#: cache and take longer; a GPU is busy with many only.
+_ROWS, _ROWS_ON_GPU = 8192, 2**17
 
 #: A generator that asks for fits, is sent their results, and returns a T.
 Fitting: TypeAlias = Generator[Fit, FitResult, T]
@@ -259,9 +260,7 @@ class _Stack:
         """Scores each model on its validation part; those that stop leave the stack."""
         nll: list[Tensor] = []
         watched = [] if self.protocol.stop_on_log_likelihood else nll
-        for fit, parameters in self._validation_parameters():
-            # Each by itself: a vectorised logarithm may depend on where in a tensor a value lies.
-            log_prob = self.model.density(parameters).log_prob(fit.y_val).double()
+        for log_prob in self._validation_log_prob():
             nll.append(-log_prob.mean())
             if self.protocol.stop_on_log_likelihood:
                 # As published: means over batches of 512, summed, and the *lower* the better.
@@ -276,16 +275,24 @@ class _Stack:
         if len(stay) < len(self.slots):
             self._leave(stay)
 
-    def _validation_parameters(self) -> Iterator[tuple[Fit, Tensor]]:
-        """For each model its fit, and the parameters [m, K] of its densities on the validation part."""
+    def _validation_log_prob(self) -> Iterator[Tensor]:
+        """log p(y|x) of each model on its validation part, [m] in float64."""
         fits = [self.fits[slot.fit] for slot in self.slots]
-        size = max(1, _ROWS // len(fits[0].x_val))
+        on_cpu = self.x.device.type == "cpu"
+        size = max(1, (_ROWS if on_cpu else _ROWS_ON_GPU) // len(fits[0].x_val))
         for first in range(0, len(fits), size):
             some = fits[first : first + size]
             model = self.model.with_theta(self.rows["theta"][first : first + size])
             # One needs no copy.
             x_val = torch.stack([fit.x_val for fit in some]) if len(some) > 1 else some[0].x_val[None]
-            yield from zip(some, model.density_parameters(x_val), strict=True)
+            parameters = model.density_parameters(x_val)
+            if on_cpu:
+                # Each by itself: a vectorised logarithm may depend on where in a tensor a value lies.
+                for fit, own in zip(some, parameters, strict=True):
+                    yield self.model.density(own).log_prob(fit.y_val).double()
+            else:
+                y_val = torch.stack([fit.y_val for fit in some])
+                yield from self.model.density(parameters).log_prob(y_val).double()
 
     def _leave(self, stay: list[int]) -> None:
         """Hands the rows of those that do not stay back to their trainers."""

@@ -35,6 +35,7 @@ from core.report.leaderboard import (
     groups,
     leaderboard,
     over_tasks,
+    over_which,
     probabilities,
 )
 from core.report.reader import TASK, Results, load_results
@@ -70,10 +71,9 @@ def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, o
         yield f"{name}: how often each is beaten", BEATS_NOTE, marked(won, own), {}
     for keys, part in groups(here.areas, ["protocol"]):
         own = own_agents(found, keys)
-        board = over_tasks(part)
-        number = part[TASK].drop_duplicates().shape[0]
-        name = f"{keys['protocol']} protocol, {number} task{'s' * (number > 1)}"
-        yield f"Over all: {name}", OVER_NOTE, marked(board, own), {}
+        name = f"{keys['protocol']} protocol"
+        for which, several in over_which(part):
+            yield f"{name}, over {which}", OVER_NOTE, marked(over_tasks(several), own), {}
         better = marked(probabilities(part, own), own)
         yield f"Probability of improvement: {name}", PROBABILITY_NOTE, better, {}
 

@@ -27,7 +27,7 @@ from core.report.aggregates import (
 )
 from core.report.comparing import lacking, own_agents, unlike_settings
 from core.report.labels import agent_label
-from core.report.leaderboard import beats, leaderboard, over_tasks, picture, probabilities
+from core.report.leaderboard import beats, leaderboard, over_tasks, over_which, picture, probabilities
 from core.report.reader import load_results
 from core.report.styles import style
 from tests.builders import refused
@@ -154,6 +154,27 @@ def test_over_tasks_by_hand() -> None:
     assert set(better.index) == {"random", "b", "lone"}
 
 
+def test_which_tasks_are_ranked_over_together() -> None:
+    """A size with one task has no ranking of its own, nor has the only size."""
+    table = pd.concat(
+        [
+            both({"random": [3.0], "a": [1.0]}, dataset=dataset, query_size=size)
+            for dataset, size in (("d", 1), ("d", 4), ("e", 4), ("d", 9), ("e", 9), ("f", 9))
+        ]
+    )
+    found = {name: set(part["query_size"]) for name, part in over_which(table)}
+    assert found == {
+        "2 tasks of query size 4": {4},
+        "3 tasks of query size 9": {9},
+        "all 6 tasks": {1, 4, 9},
+    }
+    only = table[table["query_size"] == 9]
+    ((name, part),) = over_which(only)
+    assert name == "all 3 tasks"
+    pd.testing.assert_frame_equal(part, only)
+    assert [name for name, _ in over_which(table[table["query_size"] == 1])] == ["one task"]
+
+
 def test_a_task_of_one_agent_moves_nothing_over_tasks() -> None:
     table = pd.concat(
         [
@@ -231,7 +252,7 @@ def test_command_and_page(
         "Mine lacks runs 1, 4-6 of Diabetes, normalizing flow, query size 4: python evaluate.py --agent mine",
         "Nowhere, normalizing flow, query size 4: the store has no runs of it",
         "unfinished runs: 1",
-        "Over all: published protocol, 1 task",
+        "published protocol, over one task",
     ):
         assert said in printed
         assert said.replace(">", "&gt;") in text

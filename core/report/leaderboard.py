@@ -36,6 +36,7 @@ __all__ = [
     "groups",
     "leaderboard",
     "over_tasks",
+    "over_which",
     "picture",
     "probabilities",
 ]
@@ -126,6 +127,21 @@ def beats(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
                 cells[other] = f"{won['win']} / {won.sum()}" if won.sum() else "-"
             columns[f"{agent_label(agent)}, {name}"] = cells
     return pd.DataFrame(columns, index=others)
+
+
+def over_which(areas: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Tasks to rank over together, and what they are called: those of each query size, then all.
+
+    Few agents may be in all, more in those of one query size. A size with one task is left out, and where
+    there is one size alone it is all.
+    """
+    sizes = list(groups(areas, ["query_size"]))
+    for keys, part in sizes:
+        number = len(part[TASK].drop_duplicates())
+        if number > 1 and len(sizes) > 1:
+            yield f"{number} tasks of query size {keys['query_size']}", part
+    number = len(areas[TASK].drop_duplicates())
+    yield f"all {number} tasks" if number > 1 else "one task", areas
 
 
 def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:

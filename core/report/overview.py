@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .labels import agent_label, dataset_label, task_label
-from .leaderboard import BOARD_NOTE, OVER_NOTE, groups, leaderboard, over_tasks, picture
+from .leaderboard import BOARD_NOTE, OVER_NOTE, groups, leaderboard, over_tasks, over_which, picture
 from .markdown import markdown
 from .reader import TASK, Results, spans
 from .store import SCHEMA, Key, Stored
@@ -57,9 +57,9 @@ def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
         if (name := f"leaderboard_{_setting_name(keys)}.png") in drawn:
             said = "AUC beside that of random's run of the same id"
             parts += [f"![{_title(keys)}: {said}]({name})", f"{said}; grey: an agent that lacks a task."]
-        number = part[TASK].drop_duplicates().shape[0]
-        if number > 1:
-            parts += [f"### Over all {number} tasks", OVER_NOTE, markdown(_named(over_tasks(part)))]
+        if len(part[TASK].drop_duplicates()) > 1:
+            for i, (name, tasks) in enumerate(over_which(part)):
+                parts += [f"### Over {name}", *[OVER_NOTE] * (i == 0), markdown(_named(over_tasks(tasks)))]
         for i, (task, of_task) in enumerate(groups(part, TASK)):
             size = f"query size {task['query_size']}"
             parts.append(f"### {dataset_label(str(task['dataset']))}, {size}")

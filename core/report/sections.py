@@ -25,7 +25,7 @@ from .aggregates import task_blocks
 from .analysis import Blocks, blocks, compare, ranks, relative_areas, select, summary, wins
 from .comparing import own_agents
 from .labels import task_label
-from .leaderboard import OVER_NOTE, groups, over_tasks
+from .leaderboard import OVER_NOTE, groups, over_tasks, over_which
 from .reader import EXPERIMENT, TASK, Results, find_missing_runs
 
 __all__ = ["SECTIONS", "Figures", "Section", "file_name", "groups", "section"]
@@ -188,10 +188,14 @@ def _ranked(
 
 @section("Over all tasks", OVER_NOTE)
 def task_table(found: Results) -> pd.DataFrame:
-    """As of `over_tasks`, for each protocol with two agents in all of its tasks."""
-    parts = groups(found.areas, ["protocol"])
-    tables = {keys["protocol"]: over_tasks(part) for keys, part in parts if part["agent"].nunique() > 1}
-    return pd.concat(tables, names=["protocol", "agent"]) if tables else pd.DataFrame()
+    """As of `over_tasks`, for each protocol with two agents, over the tasks of `over_which`."""
+    tables = {
+        (keys["protocol"], name): over_tasks(tasks)
+        for keys, part in groups(found.areas, ["protocol"])
+        if part["agent"].nunique() > 1
+        for name, tasks in over_which(part)
+    }
+    return pd.concat(tables, names=["protocol", "over", "agent"]) if tables else pd.DataFrame()
 
 
 @section("Mean ranks")

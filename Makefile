@@ -12,7 +12,7 @@ PYTESTFLAGS ?=
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 DEMO_TASK := --dataset diamonds --protocol corrected --query_size 50 --runs_folder demo/runs
-DEMO := $(PY) evaluate.py $(DEMO_TASK) --budget 400 --restarts 5 --data_folder demo/data
+DEMO := $(PY) evaluate.py $(DEMO_TASK) --budget 400 --restarts 5 --device cpu --data_folder demo/data
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-curves demo-report test docs check lint types audit lock format clean

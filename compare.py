@@ -34,9 +34,8 @@ from core.report.leaderboard import (
     beats,
     groups,
     leaderboard,
-    over_tasks,
-    over_which,
     probabilities,
+    rankings,
 )
 from core.report.reader import TASK, Results, load_results
 from core.report.sections import file_name
@@ -72,8 +71,8 @@ def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, o
     for keys, part in groups(here.areas, ["protocol"]):
         own = own_agents(found, keys)
         name = f"{keys['protocol']} protocol"
-        for which, several in over_which(part):
-            yield f"{name}, over {which}", OVER_NOTE, marked(over_tasks(several), own), {}
+        for which, board in rankings(part):
+            yield f"{name}, over {which}", OVER_NOTE, marked(board, own), {}
         better = marked(probabilities(part, own), own)
         yield f"Probability of improvement: {name}", PROBABILITY_NOTE, better, {}
 

@@ -31,6 +31,7 @@ from core.models.variations import DEFAULT, VARIATIONS
 from core.protocol import PROTOCOLS
 from core.reading import one_line, parse_yaml, read_bytes
 from core.runs.collecting import aggregate, is_collected
+from core.runs.groups import MOST_ON_GPU
 from core.sweep import driver, plan
 from core.sweep.cost import Costs
 from core.sweep.plan import Group
@@ -134,7 +135,9 @@ def make_groups(
         names = (e.dataset_name, e.agent, e.variation, e.protocol)
         return sum(costs.run(*names, e.query_size, e.budget, size, e.dataset_class.seed_set))
 
-    most = None if args.side_by_side == "auto" else args.side_by_side
+    most = args.side_by_side
+    if most == "auto":
+        most = MOST_ON_GPU if args.gpus else None
     return plan.pack(left, cost, most, slots)
 
 

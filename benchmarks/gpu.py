@@ -20,7 +20,7 @@ from tasks import make_table, make_task_parser
 
 from agents import AGENTS
 from core import PUBLISHED, Seeds
-from core.cli import at_least, pick_device, run_script
+from core.cli import at_least, pick_device, run_script, set_threads
 from core.environment import Environment
 from core.models.variations import build_model, load_config
 from core.training.lockstep import fit_side_by_side
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--agents", nargs="*", choices=AGENTS.classes, default=list(AGENTS.classes))
     args = parser.parse_args()
     args.device = pick_device(args.device)
+    set_threads(1)
 
     def measure(dataset: str, part: str, _: str) -> Iterator[tuple[object, ...]]:
         kind, what = part.split()

@@ -27,7 +27,7 @@ from core.report.aggregates import (
 )
 from core.report.comparing import lacking, own_agents, unlike_settings
 from core.report.labels import agent_label
-from core.report.leaderboard import beats, leaderboard, over_tasks, over_which, picture, probabilities
+from core.report.leaderboard import beats, leaderboard, over_tasks, picture, probabilities, rankings
 from core.report.reader import load_results
 from core.report.styles import style
 from tests.builders import refused
@@ -154,25 +154,31 @@ def test_over_tasks_by_hand() -> None:
     assert set(better.index) == {"random", "b", "lone"}
 
 
-def test_which_tasks_are_ranked_over_together() -> None:
-    """A size with one task has no ranking of its own, nor has the only size."""
+def test_rankings_over_the_tasks_of_each_size_and_over_all() -> None:
+    """`b` has no run at size 1, so it is ranked at the others alone; `c` is in one task."""
     table = pd.concat(
         [
-            both({"random": [3.0], "a": [1.0]}, dataset=dataset, query_size=size)
+            both(
+                {"random": [3.0], "a": [1.0]} | ({"b": [2.0]} if size > 1 else {}),
+                dataset=dataset,
+                query_size=size,
+            )
             for dataset, size in (("d", 1), ("d", 4), ("e", 4), ("d", 9), ("e", 9), ("f", 9))
         ]
     )
-    found = {name: set(part["query_size"]) for name, part in over_which(table)}
-    assert found == {
-        "2 tasks of query size 4": {4},
-        "3 tasks of query size 9": {9},
-        "all 6 tasks": {1, 4, 9},
+    table = pd.concat([table, both({"c": [0.5]}, dataset="f", query_size=9)])
+    found = dict(rankings(table))
+    assert {name: list(board.index) for name, board in found.items()} == {
+        "2 tasks of query size 4": ["a", "b", "random"],
+        "3 tasks of query size 9": ["a", "b", "random"],
+        "all 6 tasks": ["a", "random"],
     }
-    only = table[table["query_size"] == 9]
-    ((name, part),) = over_which(only)
-    assert name == "all 3 tasks"
-    pd.testing.assert_frame_equal(part, only)
-    assert [name for name, _ in over_which(table[table["query_size"] == 1])] == ["one task"]
+    of_nine = table[table["query_size"] == 9]
+    pd.testing.assert_frame_equal(found["3 tasks of query size 9"], over_tasks(of_nine))
+    assert [name for name, _ in rankings(of_nine)] == ["all 3 tasks"]
+    assert [name for name, _ in rankings(table[table["query_size"] == 1])] == ["one task"]
+    apart = pd.concat([both({"a": [1.0], "c": [2.0]}), both({"b": [1.0], "d": [2.0]}, dataset="e")])
+    assert not list(rankings(apart))
 
 
 def test_a_task_of_one_agent_moves_nothing_over_tasks() -> None:

@@ -23,6 +23,8 @@ import torch
 from core.agent import AGENTS
 from core.data.own import is_own
 from core.dataset import DATASETS
+from core.report.aggregates import probability_of_improvement
+from core.report.labels import agent_label
 from core.report.markdown import markdown
 from core.report.reader import load_results
 from tests.test_seed_loop import LOOP
@@ -304,12 +306,19 @@ def test_readmes_results_are_those_of_the_store() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert wanted in readme
     assert f"the first ten of {len(lines)} agents" in readme
-    of_nll, of_mae = (
-        [[float(end) for end in line[i].split("[")[1][:-1].split(", ")] for line in lines if "[" in line[i]]
-        for i in kept[3:]
-    )
-    assert all(low <= 0.5 for low, _ in of_nll + of_mae)
-    assert f"By NLL {sum(high < 0.5 for _, high in of_nll)} are worse" in readme
+    areas = load_results(None, ROOT / "results").areas
+    here = (areas["variation"] == "nf") & (areas["protocol"] == "corrected") & (areas["query_size"] == 50)
+    areas = areas[here & areas["agent"].map(agent_label).isin([line[0] for line in lines])]
+    worse = []
+    for metric in ("nll", "mae"):
+        of_metric = areas[areas["metric"] == metric]
+        against = [
+            probability_of_improvement(of_metric, agent, "random")
+            for agent in set(areas["agent"]) - {"random"}
+        ]
+        assert all(one.low <= 0.5 for one in against)
+        worse.append(sum(one.high < 0.5 for one in against))
+    assert "By NLL {} are worse, by MAE {}".format(*worse) in readme
 
 
 def test_readme_is_for_two_minutes() -> None:

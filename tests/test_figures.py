@@ -60,7 +60,7 @@ CORRECTED = {
 TABLES = [
     *("Finished runs", "Areas under the curves", "Wins against random", "Mean ranks"),
     *(
-        "Over all tasks",
+        "Over several tasks",
         "Differences between agents",
         "Upper bounds, last epoch",
         "What is missing",

@@ -249,13 +249,12 @@ def test_auto_looks_at_restarts_cores_and_memory(
 
 
 @pytest.mark.parametrize(
-    ("restarts", "megabytes", "size"), [(100, 10**6, 100), (201, 10**6, 67), (100, 3200, 20), (100, 10, 1)]
+    ("restarts", "megabytes", "size"), [(100, 24_000, 100), (201, 24_000, 67), (100, 1600, 20), (100, 10, 1)]
 )
 def test_auto_looks_at_the_memory_of_a_gpu(
     restarts: int, megabytes: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
-    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 32)
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (megabytes * 2**20, 10**12))
     dataset = DATASETS["diabetes"]("nowhere", Seeds())
     assert group_size(restarts, "auto", dataset, torch.device("cuda")) == size

@@ -165,6 +165,21 @@ def test_no_core_is_idle_where_groups_can_be_smaller() -> None:
     assert len(plan.pack(three, cost, None, 4)) == 12
 
 
+@pytest.mark.parametrize(("more", "groups"), [("", 5), ("--gpus 0.5", 2), ("--gpus 1 --side_by_side 40", 3)])
+def test_groups_are_larger_on_a_gpu(
+    more: str,
+    groups: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+    typed = "--datasets diabetes --agents random --query_sizes 5 --run_ids 1-101 --dry_run"
+    code, out, err = said(capsys, [*typed.split(), *more.split(), "--runs_folder", f"{tmp_path}/runs"])
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split()[-3:-1] == ["101", str(groups)]
+
+
 def test_finished_runs_are_left_out_of_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "runs_gauss" / "Diabetes/5/RandomAgent"
     for i in (2, 3):

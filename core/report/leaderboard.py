@@ -1,4 +1,4 @@
-"""Leaderboards: the agents of each task, and of all tasks together, as tables and as a picture.
+"""Leaderboards: the agents of each task, and over several tasks, as tables and as a picture.
 
 The main metrics are the study's, NLL and MAE. An agent's name for people stands in the tables.
 """
@@ -36,9 +36,9 @@ __all__ = [
     "groups",
     "leaderboard",
     "over_tasks",
-    "over_which",
     "picture",
     "probabilities",
+    "rankings",
 ]
 
 #: The metric that ranks first.
@@ -51,10 +51,11 @@ BOARD_NOTE = (
 )
 BEATS_NOTE = "Own runs with a lower area than the run of the same id of each other agent."
 OVER_NOTE = (
-    "Only agents that are in every task, and runs that all of them have. Rank (runs): a block is a run of a "
-    "task, the published way; rank (tasks): runs averaged first, a block is a task. IQM: interquartile mean "
-    "of all runs' areas beside random's mean. P: probability that a run is better than one of random, over "
-    "the tasks. Intervals: stratified bootstrap, 95 %. Improvability: 1 - best / own, mean over the tasks."
+    "Only agents that are in every one of these tasks, and runs that all of them have. Rank (runs): a block "
+    "is a run of a task, the published way; rank (tasks): runs averaged first, a block is a task. IQM: "
+    "interquartile mean of all runs' areas beside random's mean. P: probability that a run is better than "
+    "one of random, over the tasks. Intervals: stratified bootstrap, 95 %. Improvability: 1 - best / own, "
+    "mean over the tasks."
 )
 PROBABILITY_NOTE = (
     "Probability that an own run has a lower area than one of the other agent, mean over the tasks that both "
@@ -129,21 +130,6 @@ def beats(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=others)
 
 
-def over_which(areas: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Tasks to rank over together, and what they are called: those of each query size, then all.
-
-    Few agents may be in all, more in those of one query size. A size with one task is left out, and where
-    there is one size alone it is all.
-    """
-    sizes = list(groups(areas, ["query_size"]))
-    for keys, part in sizes:
-        number = len(part[TASK].drop_duplicates())
-        if number > 1 and len(sizes) > 1:
-            yield f"{number} tasks of query size {keys['query_size']}", part
-    number = len(areas[TASK].drop_duplicates())
-    yield f"all {number} tasks" if number > 1 else "one task", areas
-
-
 def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
     """The agents that are in every task, over all of these, the best mean rank of the NLL over runs first.
 
@@ -178,6 +164,28 @@ def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
     )
     table = pd.DataFrame(columns, index=agents)
     return table.sort_values([f"rank {name} ({of})" for name in _NAMES.values() for of in ("runs", "tasks")])
+
+
+def rankings(areas: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Over which tasks, and the table of `over_tasks`: over those of each query size, then over all.
+
+    Few agents may be in all tasks, more in those of one query size. A size with one task is left out, one
+    that is the only one is all, and tasks that have no agent in common have no table.
+    """
+
+    def count(part: pd.DataFrame) -> int:
+        return len(part[TASK].drop_duplicates())
+
+    sizes = list(groups(areas, ["query_size"]))
+    which = {
+        f"{count(part)} tasks of query size {keys['query_size']}": part
+        for keys, part in sizes
+        if len(sizes) > 1 and count(part) > 1
+    }
+    which[f"all {count(areas)} tasks" if count(areas) > 1 else "one task"] = areas
+    for name, part in which.items():
+        if len(table := over_tasks(part)):
+            yield name, table
 
 
 def probabilities(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .labels import agent_label, dataset_label, task_label
-from .leaderboard import BOARD_NOTE, OVER_NOTE, groups, leaderboard, over_tasks, over_which, picture
+from .leaderboard import BOARD_NOTE, OVER_NOTE, groups, leaderboard, picture, rankings
 from .markdown import markdown
 from .reader import TASK, Results, spans
 from .store import SCHEMA, Key, Stored
@@ -58,8 +58,8 @@ def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
             said = "AUC beside that of random's run of the same id"
             parts += [f"![{_title(keys)}: {said}]({name})", f"{said}; grey: an agent that lacks a task."]
         if len(part[TASK].drop_duplicates()) > 1:
-            for i, (name, tasks) in enumerate(over_which(part)):
-                parts += [f"### Over {name}", *[OVER_NOTE] * (i == 0), markdown(_named(over_tasks(tasks)))]
+            for i, (name, table) in enumerate(rankings(part)):
+                parts += [f"### Over {name}", *[OVER_NOTE] * (i == 0), markdown(_named(table))]
         for i, (task, of_task) in enumerate(groups(part, TASK)):
             size = f"query size {task['query_size']}"
             parts.append(f"### {dataset_label(str(task['dataset']))}, {size}")

@@ -25,7 +25,7 @@ from .aggregates import task_blocks
 from .analysis import Blocks, blocks, compare, ranks, relative_areas, select, summary, wins
 from .comparing import own_agents
 from .labels import task_label
-from .leaderboard import OVER_NOTE, groups, over_tasks, over_which
+from .leaderboard import OVER_NOTE, groups, rankings
 from .reader import EXPERIMENT, TASK, Results, find_missing_runs
 
 __all__ = ["SECTIONS", "Figures", "Section", "file_name", "groups", "section"]
@@ -186,14 +186,14 @@ def _ranked(
                 yield file_name(kind, keys | of, metric), figure
 
 
-@section("Over all tasks", OVER_NOTE)
+@section("Over several tasks", OVER_NOTE)
 def task_table(found: Results) -> pd.DataFrame:
-    """As of `over_tasks`, for each protocol with two agents, over the tasks of `over_which`."""
+    """As of `rankings`, for each protocol with two agents."""
     tables = {
-        (keys["protocol"], name): over_tasks(tasks)
+        (keys["protocol"], name): table
         for keys, part in groups(found.areas, ["protocol"])
         if part["agent"].nunique() > 1
-        for name, tasks in over_which(part)
+        for name, table in rankings(part)
     }
     return pd.concat(tables, names=["protocol", "over", "agent"]) if tables else pd.DataFrame()
 

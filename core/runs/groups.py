@@ -99,15 +99,16 @@ def run_all(
     return [run_id for run_id in aggregate(folder) if run_id in finished]
 
 
-#: By so many runs side by side nearly all is gained, on the CPU and on a GPU (docs/PERFORMANCE.md).
+#: By so many runs side by side nearly all is gained on the CPU; on a GPU more were not measured
+#: (docs/PERFORMANCE.md).
 MOST, MOST_ON_GPU = 25, 100
 
 
 def group_size(runs: int, side_by_side: SideBySide, dataset: Dataset, device: torch.device) -> int:
     """Runs to do side by side; what `auto` stands for is said on stderr.
 
-    `auto` makes even groups of at most 25, on a GPU of at most 100. Every core may have a process like this
-    one: half of the free memory is divided among them.
+    `auto` makes even groups of at most 25, on a GPU of at most 100, that need half of the free memory at
+    most. Every core may have a process like this one, and they share that half; a GPU's is this process's.
     """
     if side_by_side != "auto":
         return min(side_by_side, runs)
@@ -115,10 +116,10 @@ def group_size(runs: int, side_by_side: SideBySide, dataset: Dataset, device: to
     # The data, a copy of them in the stack, and the pieces that validation works on.
     bytes_per_run = 3 * sum(part.nbytes for part in parts) + 32 * 2**20
     if device.type == "cuda":
-        (free, _), limit = torch.cuda.mem_get_info(device), MOST_ON_GPU
+        (free, _), limit, processes = torch.cuda.mem_get_info(device), MOST_ON_GPU, 1
     else:
         free, limit = psutil.virtual_memory().available, MOST
-    processes = max(1, joblib.cpu_count() // torch.get_num_threads())
+        processes = max(1, joblib.cpu_count() // torch.get_num_threads())
     most = max(1, min(limit, free // 2 // processes // bytes_per_run))
     groups = math.ceil(runs / most)
     size = math.ceil(runs / groups)

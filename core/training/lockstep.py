@@ -197,7 +197,7 @@ class _Slot:
 
 
 def fit_side_by_side(fits: Sequence[Fit]) -> list[FitResult]:
-    """Trains the models of fits of one shape as one stack; each stops as it would alone."""
+    """Trains the models of fits of one shape as one stack, each with its own early stopping."""
     start = time.perf_counter()
     stack = _Stack(fits)
     while stack.slots:

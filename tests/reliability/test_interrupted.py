@@ -13,7 +13,7 @@ import torch
 
 from core.runs import checkpoint
 from core.runs.logger import KEYS, LATER_KEYS
-from tests.reliability.worker import FILES, files, finish, start, wait_for
+from tests.reliability.worker import FILES, files, finish, start, wait_until_stopped
 
 RUN = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "16")
 ONE = (*RUN, "--restarts", "1")
@@ -32,8 +32,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 def begun(tmp_path: Path) -> Path:
     """A checkpoint of run_1, whose process was killed."""
     path = tmp_path / FOLDER / "run_1" / checkpoint.FILE
-    process = start([*ONE, "--runs_folder", tmp_path])
-    wait_for(path.exists)
+    process = start([*ONE, "--runs_folder", tmp_path], stop_at_step=2)
+    wait_until_stopped(process)
     process.kill()
     assert finish(process) == -signal.SIGKILL
     return path
@@ -97,11 +97,10 @@ def test_signals_end_a_group_cleanly(tmp_path: Path, number: signal.Signals, cod
     arguments = [*RUN, "--restarts", "3", "--runs_folder", tmp_path / "runs"]
     whole = [*RUN, "--restarts", "3", "--runs_folder", tmp_path / "whole"]
     said = tmp_path / "said"
-    process = start(arguments, said)
-    wait_for((tmp_path / "runs" / FOLDER / "run_3" / checkpoint.FILE).exists)
-    time.sleep(0.05)
-    assert process.pid is not None
-    os.kill(process.pid, number)
+    process = start(arguments, said, stop_at_step=6)
+    pid = wait_until_stopped(process)
+    os.kill(pid, number)
+    os.kill(pid, signal.SIGCONT)
     assert finish(process) == code
     text = said.read_text()
     assert text.endswith(line)
@@ -118,14 +117,12 @@ def test_signals_end_a_group_cleanly(tmp_path: Path, number: signal.Signals, cod
 
 def test_the_same_run_twice_at_once(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     arguments = [*ONE, "--runs_folder", tmp_path / "runs"]
-    first = start(arguments)
-    wait_for((tmp_path / "runs" / FOLDER / "run_1" / checkpoint.FILE).exists)
-    assert first.pid is not None
-    os.kill(first.pid, signal.SIGSTOP)  # it must not be finished before the second looks
+    first = start(arguments, stop_at_step=2)  # it must not be finished before the second looks
+    pid = wait_until_stopped(first)
     assert finish(start(arguments, tmp_path / "said")) == 1
-    who = f"(process {first.pid} on {socket.gethostname()})"
+    who = f"(process {pid} on {socket.gethostname()})"
     assert f"run_1: another process is at it {who}" in (tmp_path / "said").read_text()
-    os.kill(first.pid, signal.SIGCONT)
+    os.kill(pid, signal.SIGCONT)
     assert finish(first) == 0
     assert files(tmp_path / "runs") == undisturbed
 
@@ -149,17 +146,15 @@ def test_a_second_signal_does_not_break_the_first_ones_work_off(tmp_path: Path) 
     said = tmp_path / "said"
     for repetition in range(4):
         runs = tmp_path / f"runs{repetition}" / FOLDER
-        process = start([*RUN, "--restarts", "3", "--runs_folder", tmp_path / f"runs{repetition}"], said)
-        wait_for((runs / "run_3" / checkpoint.FILE).exists)
-        assert process.pid is not None
-        for number, pause in (
-            (signal.SIGTERM, 0.001 * 4**repetition),
-            (signal.SIGINT, 0),
-            (signal.SIGTERM, 0),
-        ):
+        arguments = [*RUN, "--restarts", "3", "--runs_folder", tmp_path / f"runs{repetition}"]
+        process = start(arguments, said, stop_at_step=6)
+        pid = wait_until_stopped(process)
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.001 * 4**repetition)
+        for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(ProcessLookupError):  # it has ended
-                os.kill(process.pid, number)
-            time.sleep(pause)
+                os.kill(pid, number)
         # To a process that has not run in between the kernel hands SIGINT first, as the lower number.
         assert finish(process) in (130, 143)
         assert all((runs / f"run_{i}" / checkpoint.FILE).exists() for i in (1, 2, 3))
@@ -186,14 +181,15 @@ def test_other_settings_beside_a_run_that_has_no_checkpoint_yet(
     tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
     arguments, said = [*ONE, "--runs_folder", tmp_path / "runs"], tmp_path / "said"
-    process = start(arguments, checkpoints_every=1e9)
-    wait_for((tmp_path / "runs" / FOLDER / "run_1/.lock").exists)
+    process = start(arguments, checkpoints_every=1e9, stop_at_step=1)
+    pid = wait_until_stopped(process)
     for more, reason in (
         (["--run_id", "2"], "model_seed 1, not 7: take another"),
         (["--overwrite", "1"], "model_seed 1, not 7, and another process is at a run"),
     ):
         assert finish(start([*arguments, "--model_seed", "7", *more], said)) == 2
         assert reason in said.read_text().splitlines()[-1]
+    os.kill(pid, signal.SIGCONT)
     assert finish(process) == 0
     assert files(tmp_path / "runs") == undisturbed
 
@@ -201,16 +197,14 @@ def test_other_settings_beside_a_run_that_has_no_checkpoint_yet(
 def test_overwrite_leaves_a_run_at_work_and_its_neighbours_alone(tmp_path: Path) -> None:
     arguments = [*RUN, "--restarts", "2", "--runs_folder", tmp_path]
     assert finish(start([*ONE, "--runs_folder", tmp_path])) == 0
-    process = start([*ONE, "--run_id", "2", "--runs_folder", tmp_path])
+    process = start([*ONE, "--run_id", "2", "--runs_folder", tmp_path], stop_at_step=2)
     path = tmp_path / FOLDER / "run_2" / checkpoint.FILE
-    wait_for(path.exists)
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGSTOP)
+    pid = wait_until_stopped(process)
     assert finish(start([*arguments, "--overwrite", "1", "--model_seed", "5"])) == 2
     assert (tmp_path / FOLDER / "run_1/meta.txt").exists()
     assert finish(start([*arguments, "--overwrite", "1"])) == 1
     assert path.exists()
-    os.kill(process.pid, signal.SIGCONT)
+    os.kill(pid, signal.SIGCONT)
     assert finish(process) == 0
     header = (tmp_path / FOLDER / "accuracies.csv").read_text().splitlines()[0]
     assert header == "added,run_1,run_2"

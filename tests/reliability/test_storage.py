@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -17,7 +18,7 @@ from core.data import tables
 from core.data.rawfiles import UnusableError, read_raw
 from tests.mini_table import FRAME, Mini
 from tests.reliability.test_interrupted import FOLDER, ONE, RUN, Bomb
-from tests.reliability.worker import files, finish, start, wait_for
+from tests.reliability.worker import files, finish, start, wait_until_stopped
 
 
 @pytest.fixture
@@ -59,9 +60,10 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("restarts", [1, 3])
 def test_a_lost_folder_is_one_line(tmp_path: Path, restarts: int) -> None:
     runs, said = tmp_path / "runs", tmp_path / "said"
-    process = start([*RUN, "--restarts", restarts, "--runs_folder", runs], said, checkpoints_every=1e9)
-    wait_for((runs / FOLDER / f"run_{restarts}/.lock").exists)
+    process = start([*RUN, "--restarts", restarts, "--runs_folder", runs], said, 1e9, stop_at_step=restarts)
+    pid = wait_until_stopped(process)
     shutil.rmtree(runs)
+    os.kill(pid, signal.SIGCONT)
     assert finish(process) == 2
     text = said.read_text()
     assert text.splitlines()[-1].startswith("evaluate.py: ")

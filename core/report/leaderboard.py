@@ -172,17 +172,13 @@ def rankings(areas: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     Few agents may be in all tasks, more in those of one query size. A size with one task is left out, one
     that is the only one is all, and tasks that have no agent in common have no table.
     """
-
-    def count(part: pd.DataFrame) -> int:
-        return len(part[TASK].drop_duplicates())
-
-    sizes = list(groups(areas, ["query_size"]))
+    sizes = areas[TASK].drop_duplicates()["query_size"].value_counts(sort=False).sort_index()
     which = {
-        f"{count(part)} tasks of query size {keys['query_size']}": part
-        for keys, part in sizes
-        if len(sizes) > 1 and count(part) > 1
+        f"{count} tasks of query size {size}": areas[areas["query_size"] == size]
+        for size, count in sizes.items()
+        if 1 < count < sizes.sum()
     }
-    which[f"all {count(areas)} tasks" if count(areas) > 1 else "one task"] = areas
+    which[f"all {sizes.sum()} tasks" if sizes.sum() > 1 else "one task"] = areas
     for name, part in which.items():
         if len(table := over_tasks(part)):
             yield name, table

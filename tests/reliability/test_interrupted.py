@@ -34,6 +34,7 @@ def begun(tmp_path: Path) -> Path:
     path = tmp_path / FOLDER / "run_1" / checkpoint.FILE
     process = start([*ONE, "--runs_folder", tmp_path], stop_at_step=2)
     wait_until_stopped(process)
+    assert path.exists()
     process.kill()
     assert finish(process) == -signal.SIGKILL
     return path

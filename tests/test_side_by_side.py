@@ -167,6 +167,24 @@ def test_runs_at_other_rounds_are_fitted_for_themselves() -> None:
     assert dict(side_by_side([run(0), run(1)])) == {0: 0, 1: 1}
 
 
+def test_a_run_that_lags_behind_is_caught_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a resumption: the third run had lost the last round of the others."""
+    stacks: list[tuple[int, int]] = []
+
+    def note(fits: Sequence[Fit]) -> list[FitResult]:
+        stacks.append((len(fits), len(fits[0].x)))
+        return [FitResult(1, 0.0)] * len(fits)
+
+    def run(i: int, first: int) -> Fitting[int]:
+        for points in range(first, 44):
+            yield make_trainer(i, "gauss").begin(*make_data(i, points))
+        return i
+
+    monkeypatch.setattr("core.training.lockstep.fit_side_by_side", note)
+    assert dict(side_by_side([run(0, 41), run(1, 41), run(2, 40)])) == {0: 0, 1: 1, 2: 2}
+    assert stacks == [(1, 40), (3, 41), (3, 42), (3, 43)]
+
+
 def test_all_are_closed_when_the_driver_is_left() -> None:
     closed: list[int] = []
 

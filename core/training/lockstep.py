@@ -167,9 +167,10 @@ def side_by_side(fittings: Sequence[Fitting[T]]) -> Generator[tuple[int, T | Exc
                     yield i, stop.value
                 except Exception as error:
                     yield i, error
-            # Runs in step ask for fits of one shape; one that was resumed at another round does not.
-            shapes = [_shape(fit) for fit in waiting.values()]
-            alike = [i for i, fit in waiting.items() if _shape(fit) == shapes[0]]
+            # Runs in step ask for fits of one shape. One that was resumed at an earlier round does not,
+            # and goes first: once it has caught up, it is trained with the others.
+            behind = min(waiting.values(), key=lambda fit: len(fit.x), default=None)
+            alike = [i for i, fit in waiting.items() if behind and _shape(fit) == _shape(behind)]
             fitted = fit_side_by_side([waiting.pop(i) for i in alike]) if alike else []
             results = dict(zip(alike, fitted, strict=True))
     finally:

@@ -23,16 +23,14 @@ from core.report.plots import learning_curves, save
 PAGE, TABLES = ROOT / "docs/REPRODUCTION.md", ROOT / "docs/reproduction"
 FIRST, LAST = "<!-- {} by python benchmarks/reproduction.py: -->", "<!-- (until here) -->"
 FULL = "full data set"
-#: The data sets of the study whose whole table can be had.
-REAL = ("pakinsons", "superconductors", "diamonds")
 DIGITS = {"MAE": 4, "NLL": 2}
 #: Labelled points at which the beginning of the curve is shown.
 EARLY = (200, 201, 205, 210, 225, 250, 300, 400, 600, 1000)
 
 
-def task(curves: pd.DataFrame, protocol: str, query_size: int, dataset: str = "pakinsons") -> pd.DataFrame:
-    """The curves of a data set and the flow."""
-    wanted = {"dataset": dataset, "variation": "nf", "protocol": protocol, "query_size": query_size}
+def task(curves: pd.DataFrame, protocol: str, query_size: int) -> pd.DataFrame:
+    """The curves of pakinsons and the flow."""
+    wanted = {"dataset": "pakinsons", "variation": "nf", "protocol": protocol, "query_size": query_size}
     return select(curves, wanted)
 
 
@@ -112,17 +110,17 @@ def over_data_sets(curves: pd.DataFrame) -> pd.DataFrame:
     Each data set counts alike, however many runs it has; the ranks are of means over the runs that all
     agents have there.
     """
-    of_each = {name: area for name in REAL if len(area := areas(task(curves, "published", 1, name)))}
-    common = set.intersection(*(set(area.agent) for area in of_each.values()))
-    together = pd.concat(area[area.agent.isin(common)] for area in of_each.values())
+    found = areas(select(curves, {"variation": "nf", "protocol": "published", "query_size": 1}))
     columns = {}
-    for metric in ("nll", "mae"):
-        for name, area in of_each.items():
-            less = paired_differences(area[area.agent.isin(common)], metric, share=False)
-            columns[f"{metric.upper()} {name}"] = less.groupby("agent", observed=True)["area"].agg(
-                with_error, digits=DIGITS[metric.upper()], sign="+"
+    for metric in ("NLL", "MAE"):
+        means = task_blocks(found, metric.lower()).table
+        common = found[found.agent.isin(means.columns)]
+        for dataset, of_dataset in common.groupby("dataset", observed=True):
+            less = paired_differences(of_dataset, metric.lower(), share=False)
+            columns[f"{metric} {dataset}"] = less.groupby("agent", observed=True)["area"].agg(
+                with_error, digits=DIGITS[metric], sign="+"
             )
-        columns[f"mean rank {metric.upper()}"] = ranks(task_blocks(together, metric).table).mean()
+        columns[f"mean rank {metric}"] = ranks(means).mean()
     table = pd.DataFrame(columns).sort_values(["mean rank NLL", "mean rank MAE"], kind="stable")
     shown = table.map(lambda v: f"{v:.2f}" if isinstance(v, float) else v, na_action="ignore").fillna("")
     return shown.rename_axis("agent").reset_index()

@@ -169,8 +169,8 @@ def side_by_side(fittings: Sequence[Fitting[T]]) -> Generator[tuple[int, T | Exc
                     yield i, error
             # Runs in step ask for fits of one shape. One that was resumed at an earlier round does not,
             # and goes first: once it has caught up, it is trained with the others.
-            behind = min(waiting.values(), key=lambda fit: len(fit.x), default=None)
-            alike = [i for i, fit in waiting.items() if behind and _shape(fit) == _shape(behind)]
+            shapes = [_shape(fit) for fit in sorted(waiting.values(), key=lambda fit: len(fit.x))]
+            alike = [i for i, fit in waiting.items() if _shape(fit) == shapes[0]]
             fitted = fit_side_by_side([waiting.pop(i) for i in alike]) if alike else []
             results = dict(zip(alike, fitted, strict=True))
     finally:

@@ -260,6 +260,24 @@ def slow_encoder(model: DensityModel, x: Tensor, masks: torch.Generator | None =
     return x
 
 
+@pytest.mark.parametrize("size", [1e-31, 1e-40])
+@pytest.mark.parametrize("variation", SINGLE)
+def test_negligible_weights_are_there_in_training_alone(variation: str, size: float) -> None:
+    """Nothing else computes with denormal numbers, and densities have the bits that they have with them."""
+    model = make_model(variation, features=FEATURES, relu=True)
+    with torch.no_grad():
+        model.theta[torch.rand(model.theta.shape, generator=torch_rng(2)) < 0.1] *= size
+    x = rows(9)[None]
+    parameters, traced = model.traced(x)
+    with torch.no_grad():
+        for layer in (*model.layers(), *traced):
+            assert not any(((part != 0) & (part.abs() < 1e-30)).any() for part in (layer.weight, layer.bias))
+        assert torch.equal(model.density_parameters(x), parameters)
+    assert torch.equal(parameters, model.density_parameters(x))
+    theta = torch.cat([part.flatten() for layer in model.layers() for part in (layer.weight, layer.bias)])
+    assert torch.equal(theta, model.theta.flatten())
+
+
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("variation", SINGLE)
 def test_forward_pass(variation: str, relu: bool) -> None:

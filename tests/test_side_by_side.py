@@ -127,25 +127,6 @@ def test_networks_of_real_size_give_the_same_bits_in_any_stack(
             assert torch.equal(one, torch.cat(parts)), size
 
 
-@pytest.mark.parametrize("before", [False, True])
-def test_a_fit_leaves_no_denormal_weights_and_the_processor_as_it_was(before: bool) -> None:
-    """Those that no gradient reaches, of a feature that is always 0."""
-    tiny = torch.finfo(torch.float32).tiny
-    trainer = make_trainer(1, "nf", weight_decay=0.0)
-    weights = trainer.model.layers()[0].weight.data[0, 0]
-    weights.fill_(tiny / 2)
-    x, *others = make_data(1, 70)
-    x[:, 0] = 0.0
-    try:
-        torch.set_flush_denormal(before)
-        fit(trainer, x, *others)
-        assert ((torch.tensor(tiny) / 2).item() == 0) == before
-        torch.set_flush_denormal(False)
-        assert torch.equal(weights, torch.zeros_like(weights))
-    finally:
-        torch.set_flush_denormal(False)
-
-
 def test_members_of_an_ensemble_differ_and_the_first_is_the_single_model() -> None:
     single, ensemble = make_trainer(1, "nf", first_epochs=3), make_trainer(1, "ensemble", first_epochs=3)
     for trainer in (single, ensemble):

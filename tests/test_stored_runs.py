@@ -11,7 +11,7 @@ from core.runs.layout import read_metrics
 from core.runs.provenance import RESULTS_VERSION, provenance
 
 STORE = Path(__file__).resolve().parent.parent / "results"
-BUDGET = 25
+BUDGET = 60
 
 
 @pytest.mark.parametrize("agent", ["random", "balsa_kl_pairs", "coreset"])

@@ -31,6 +31,8 @@ MODELS: Registry["DensityModel"] = Registry("model", folders=False)
 _PIECE = 3072
 #: Of fewer rows than these, products may have other bits than of many.
 FEW = 64
+# Weights below it change no bit of what other weights, or a bias, give.
+_NEGLIGIBLE = 1e-30
 
 
 class Layer(NamedTuple):
@@ -126,8 +128,16 @@ class DensityModel(nn.Module):
         return other
 
     def layers(self) -> list[Layer]:
-        """All layers, in the order of `shapes`."""
-        parts = iter(self.theta.split(self._sizes, 1))
+        """All layers, in the order of `shapes`; views of `theta` where gradients are wanted.
+
+        Elsewhere negligible weights are zero. Weight decay shrinks those of ReLUs that are never on without
+        end, and with denormal numbers in them Intel's processors take ten times as long for a product and
+        more (docs/PERFORMANCE.md). Training needs them: their signs decide which ReLUs wake up.
+        """
+        theta = self.theta
+        if not torch.is_grad_enabled():
+            theta = theta.masked_fill(theta.abs() < _NEGLIGIBLE, 0.0)
+        parts = iter(theta.split(self._sizes, 1))
         return [Layer(next(parts).unflatten(1, shape), next(parts)[:, None]) for shape in self.shapes]
 
     def encode(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Tensor:
@@ -189,7 +199,8 @@ class DensityModel(nn.Module):
         outputs, not to weights. Rows do not mix: one backward pass through the sum over all rows gives
         the derivatives of each.
         """
-        layers = [TracedLayer(weight.detach(), bias.detach()) for weight, bias in self.layers()]
+        with torch.no_grad():
+            layers = [TracedLayer(weight, bias) for weight, bias in self.layers()]
         linear = self._encoder_layers + self.linear_head_layers
         return self.apply_head(layers[linear:], self._one_by_one(layers[:linear], x)), layers
 

@@ -17,7 +17,7 @@ Shapes: S models in the stack, n labelled points, m validation points, d feature
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
@@ -197,30 +197,13 @@ class _Slot:
     nll: float = math.nan
 
 
-@contextmanager
-def _flushed_denormals() -> Iterator[None]:
-    """Within it, numbers of float32 below 1.2e-38 are zero, on the CPU and in this thread.
-
-    Weight decay shrinks without end the weights that no gradient reaches, those of ReLUs that are never on.
-    Products with such denormal numbers take Intel's processors many times as long, in training and, if the
-    weights kept them, in all that is computed with the model (docs/PERFORMANCE.md, Denormal numbers).
-    """
-    before = (torch.tensor(torch.finfo(torch.float32).tiny) / 2).item() == 0
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
-
-
 def fit_side_by_side(fits: Sequence[Fit]) -> list[FitResult]:
     """Trains the models of fits of one shape as one stack, each with its own early stopping."""
     start = time.perf_counter()
     stack = _Stack(fits)
-    with _flushed_denormals():
-        while stack.slots:
-            stack.train_epoch()
-            stack.validate()
+    while stack.slots:
+        stack.train_epoch()
+        stack.validate()
     share = (time.perf_counter() - start) / len(fits)
     return [
         FitResult(

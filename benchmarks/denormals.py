@@ -33,11 +33,6 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def all_weights() -> Any:
-    """Within it no weights are left out."""
-    return mock.patch.object(networks, "_NEGLIGIBLE", 0.0)
-
-
 def main() -> None:
     args = parse_arguments()
     set_threads(1)
@@ -60,7 +55,7 @@ def main() -> None:
             Predictor(trainer.model).passes(x[-ROWS:], PASSES, env.seeds.torch("agent"))
 
         def with_all(part: Callable[[], None]) -> None:
-            with all_weights():
+            with mock.patch.object(networks, "_NEGLIGIBLE", 0.0):
                 part()
 
         for part in (refit, passes):

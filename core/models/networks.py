@@ -200,7 +200,7 @@ class DensityModel(nn.Module):
         the derivatives of each.
         """
         with torch.no_grad():
-            layers = [TracedLayer(weight, bias) for weight, bias in self.layers()]
+            layers = [TracedLayer(*layer) for layer in self.layers()]
         linear = self._encoder_layers + self.linear_head_layers
         return self.apply_head(layers[linear:], self._one_by_one(layers[:linear], x)), layers
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..registry import Registry
+from .denormals import leave_out_denormals, product
 from .densities import Density
 from .masks import Mask, dropout
 
@@ -47,6 +48,15 @@ class Layer(NamedTuple):
     def padded(self, outputs: int) -> "Layer":
         """With so many outputs more, all zero: products of whole vectors are faster, of the same bits."""
         return Layer(*(nn.functional.pad(part, (0, outputs)) for part in self))
+
+
+class TrainedLayer(Layer):
+    """Layers whose products leave out denormal weights (`denormals.py`)."""
+
+    kept: Tensor  # [S, in, out]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return product(x, *self, self.kept)
 
 
 class TracedLayer(Layer):
@@ -130,13 +140,22 @@ class DensityModel(nn.Module):
     def layers(self) -> list[Layer]:
         """All layers, in the order of `shapes`; views of `theta` where gradients are wanted.
 
-        Elsewhere negligible weights are zero. Weight decay shrinks those of ReLUs that are never on without
-        end, and with denormal numbers in them Intel's processors take ten times as long for a product and
-        more (docs/PERFORMANCE.md). Training needs them: their signs decide which ReLUs wake up.
+        Elsewhere negligible weights are zero: weight decay shrinks those of ReLUs that are never on without
+        end, to denormal numbers (`denormals.py`).
         """
-        theta = self.theta
         if not torch.is_grad_enabled():
-            theta = theta.masked_fill(theta.abs() < _NEGLIGIBLE, 0.0)
+            return self._split(self.theta.masked_fill(self.theta.abs() < _NEGLIGIBLE, 0.0))
+        layers = self._split(self.theta)
+        if self.theta.device.type == "cpu" and self.theta.dtype == torch.float32:
+            theta, found = leave_out_denormals(self.theta, self._sizes)
+            for i, kept in enumerate(self._split(theta)):
+                if found[2 * i]:  # in its weight
+                    layers[i] = layer = TrainedLayer(*layers[i])
+                    layer.kept = kept.weight
+        return layers
+
+    def _split(self, theta: Tensor) -> list[Layer]:
+        """The layers of weights [S, P], as views."""
         parts = iter(theta.split(self._sizes, 1))
         return [Layer(next(parts).unflatten(1, shape), next(parts)[:, None]) for shape in self.shapes]
 

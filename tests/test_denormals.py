@@ -1,0 +1,110 @@
+"""Denormal weights are left out of training steps, and no bit changes."""
+
+from collections.abc import Sequence
+from unittest import mock
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from core.models import networks
+from core.models.denormals import leave_out_denormals, product
+from core.models.networks import TrainedLayer
+from core.models.variations import build_model
+from core.training.nadam import NAdam
+from tests.builders import SINGLE, make_config, torch_rng
+
+TINY = torch.finfo(torch.float32).tiny
+
+
+def is_denormal(x: Tensor) -> Tensor:
+    return (x != 0) & (x.abs() < TINY)
+
+
+def with_denormals(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """x with a share of its numbers shrunk, to any size from 1e-45 to 1e-25."""
+    shrunk = x * 10 ** -(25 + 20 * torch.rand(x.shape, generator=generator, dtype=torch.float64))
+    return torch.where(torch.rand(x.shape, generator=generator) < share, shrunk.float(), x)
+
+
+def nothing(theta: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[bool]]:
+    return theta, [False] * len(sizes)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 10**6),
+    stack=st.integers(1, 4),
+    rows=st.sampled_from([1, 7, 16, 64, 100]),
+    shape=st.sampled_from([(128, 128), (64, 64), (64, 23), (61, 32), (10, 1)]),
+    share=st.sampled_from([0.1, 0.4, 0.9, 1.0]),
+)
+def test_products_have_the_bits_of_all_weights(
+    seed: int, stack: int, rows: int, shape: tuple[int, int], share: float
+) -> None:
+    rng = torch_rng(seed)
+    x = torch.randn(stack, rows, shape[0], generator=rng).relu_()
+    weight = with_denormals(torch.randn(stack, *shape, generator=rng), share, rng)
+    bias = with_denormals(torch.randn(stack, 1, shape[1], generator=rng), share, rng)
+    # Some units are never on, and nothing comes back to some.
+    weight[..., ::5] *= 1e-40
+    bias[..., ::5] *= 1e-40
+    by_out = torch.randn(stack, rows, shape[1], generator=rng)
+    by_out *= torch.rand(by_out.shape, generator=rng) < 0.5
+    weight[:, ::7] *= 1e-40
+    kept = weight.masked_fill(is_denormal(weight), 0.0)
+
+    plain, ours = ([one.clone().requires_grad_() for one in (x, weight, bias)] for _ in range(2))
+    expected = torch.baddbmm(plain[2], plain[0], plain[1])
+    out = product(ours[0], ours[1], ours[2], kept)
+    assert torch.equal(out, expected)
+    for result in (expected, out):
+        result.backward(by_out)
+    everything = torch.tensor(True)
+    for own, its, wanted in zip(ours, plain, (x != 0, everything, everything), strict=True):
+        assert own.grad is not None
+        assert its.grad is not None
+        assert torch.equal(own.grad[wanted], its.grad[wanted])
+
+
+def test_what_is_left_out() -> None:
+    sizes = [6, 2, 4]
+    theta = torch.randn(2, 12, generator=torch_rng(0))
+    theta[0, 3], theta[0, 4], theta[1, 11] = 1e-40, TINY, -1e-45
+    kept, found = leave_out_denormals(theta, sizes)
+    assert found == [True, False, True]
+    assert torch.equal(kept, theta.masked_fill(is_denormal(theta), 0.0))
+    assert theta[0, 3] != 0, "the weights themselves stay"
+
+
+@pytest.mark.parametrize("stack", [1, 3])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("variation", SINGLE)
+def test_training_has_the_bits_of_all_weights(variation: str, relu: bool, stack: int) -> None:
+    """Forty steps of a model whose weights are denormal for the most part: ReLUs sleep, and some wake up."""
+    trained = []
+    for plain in (False, True):
+        rng = torch_rng(3)
+        inits = [torch_rng(i) for i in range(stack)]
+        model = build_model(make_config(variation, dropout=0.1), 10, relu, inits)
+        for layer in model.layers():
+            for part in (*layer, layer.weight.mT):
+                part.data[..., torch.rand(part.shape[-1], generator=rng) < 0.3] *= 1e-39
+        optimizer = NAdam([model.theta], lr=1e-3, weight_decay=1e-2)
+        left_out = 0
+        for _ in range(40):
+            x, y = torch.randn(stack, 64, 10, generator=rng), torch.randn(stack, 64, generator=rng)
+            with mock.patch.object(
+                networks, "leave_out_denormals", nothing if plain else leave_out_denormals
+            ):
+                left_out += sum(isinstance(layer, TrainedLayer) for layer in model.layers())
+                masks = [torch_rng(7 + i) for i in range(stack)]
+                optimizer.zero_grad()
+                (-model(x, masks).log_prob(y).mean(-1).sum()).backward()
+            optimizer.step()
+        assert (left_out == 0) == plain
+        trained.append([model.theta.detach(), *optimizer.state[model.theta].values()])
+    for own, its in zip(*trained, strict=True):
+        assert torch.equal(own, its)

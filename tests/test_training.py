@@ -1,8 +1,11 @@
 """Early stopping, minibatches, optimiser and seeds of the training loop."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -29,6 +32,7 @@ from tests.builders import (
     torch_rng,
 )
 
+ROOT = Path(__file__).resolve().parent.parent
 Data = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
@@ -392,3 +396,16 @@ def test_every_minibatch_draws_masks_and_validation_none(monkeypatch: pytest.Mon
     first, second, validation = states
     assert not torch.equal(first, second)
     assert torch.equal(second, validation)
+
+
+def test_training_does_not_load_torchs_compiler() -> None:
+    """It would take three seconds of every run's process."""
+    code = """
+import sys
+from tests.builders import make_environment
+before = set(sys.modules)
+make_environment().reset()
+assert not {"torch._dynamo", "sympy"} & (set(sys.modules) - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

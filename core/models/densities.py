@@ -161,7 +161,8 @@ class FlowDensity(Density):
         if not (self._compiled and value.dtype == torch.float32):
             z, ladj = self.transform.call_and_ladj(value)
             return _normal_log_prob(z) + ladj
-        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        # torch's own would first load its compiler and sympy, for more than a second.
+        shape = np.broadcast_shapes(value.shape, self.batch_shape)
         lead = len(shape) - len(self.batch_shape)
         rows = self.parameters.expand(*shape[lead:], -1).reshape(-1, 2 * SPLINE_PARAMETERS)
         y = value.expand(shape).reshape(math.prod(shape[:lead]), len(rows)).T
@@ -192,14 +193,14 @@ class FlowDensity(Density):
         """P(Y <= y | x) of values that broadcast against the batch; the splines are increasing."""
         if self.parameters.requires_grad or not (self._compiled and value.dtype == torch.float32):
             return torch.special.ndtr(self.transform(value))
-        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        shape = np.broadcast_shapes(value.shape, self.batch_shape)
         rows = self.parameters.expand(*shape, -1).reshape(-1, 2 * SPLINE_PARAMETERS)
         z, _ = splines.forward(rows.numpy(), value.expand(shape).reshape(-1, 1).numpy())
         return torch.special.ndtr(torch.from_numpy(z).view(shape))
 
     def icdf(self, value: Tensor) -> Tensor:
         """The quantiles: the y with P(Y <= y | x) = value, of values that broadcast against the batch."""
-        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        shape = np.broadcast_shapes(value.shape, self.batch_shape)
         return self._inverse(torch.special.ndtri(value.expand(shape)[..., None])).squeeze(-1)
 
     def _inverse(self, z: Tensor) -> Tensor:

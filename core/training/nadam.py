@@ -1,6 +1,7 @@
 """NAdam for a stack of models whose fits end at different times."""
 
 from collections.abc import Callable, Iterable, Mapping
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,10 @@ class NAdam(torch.optim.Optimizer):
         weight_decay: L2 penalty, added to the gradient.
         state: of parameters whose steps go on; the others start anew.
     """
+
+    # Torch's own, but for wrappers that first import its compiler, which takes seconds.
+    add_param_group = unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = unwrap(torch.optim.Optimizer.zero_grad)
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ and 25 passes of 5,000 rows. Both give the same bits. CPU seconds of one thread.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -17,7 +17,6 @@ import torch
 from fit import EPOCHS
 from measure import compare, digits, write_table
 from tasks import make_environment, make_task_parser
-from torch import Tensor
 
 from core.cli import at_least, run_script, set_threads
 from core.models import networks
@@ -32,11 +31,6 @@ def parse_arguments() -> argparse.Namespace:
     parser = make_task_parser(__doc__, "denormals.csv")
     parser.add_argument("--points", type=at_least(1), default=100, help="fits before those that are timed")
     return parser.parse_args()
-
-
-def nothing(theta: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[bool]]:
-    """`leave_out_denormals` of weights without denormal numbers."""
-    return theta, [False] * len(sizes)
 
 
 def main() -> None:
@@ -61,7 +55,7 @@ def main() -> None:
             Predictor(trainer.model).passes(x[-ROWS:], PASSES, env.seeds.torch("agent"))
 
         def with_all(part: Callable[[], None]) -> None:
-            with mock.patch.multiple(networks, _NEGLIGIBLE=0.0, leave_out_denormals=nothing):
+            with mock.patch.multiple(networks, _NEGLIGIBLE=0.0, DENORMAL=0.0):
                 part()
 
         for part in (refit, passes):

@@ -1,6 +1,5 @@
 """Denormal weights are left out of training steps, and no bit changes."""
 
-from collections.abc import Sequence
 from unittest import mock
 
 import pytest
@@ -10,27 +9,21 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from core.models import networks
-from core.models.denormals import leave_out_denormals, product
+from core.models.denormals import DENORMAL, product
 from core.models.networks import TrainedLayer
 from core.models.variations import build_model
 from core.training.nadam import NAdam
 from tests.builders import SINGLE, make_config, torch_rng
 
-TINY = torch.finfo(torch.float32).tiny
-
 
 def is_denormal(x: Tensor) -> Tensor:
-    return (x != 0) & (x.abs() < TINY)
+    return (x != 0) & (x.abs() < DENORMAL)
 
 
 def with_denormals(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """x with a share of its numbers shrunk, to any size from 1e-45 to 1e-25."""
     shrunk = x * 10 ** -(25 + 20 * torch.rand(x.shape, generator=generator, dtype=torch.float64))
     return torch.where(torch.rand(x.shape, generator=generator) < share, shrunk.float(), x)
-
-
-def nothing(theta: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[bool]]:
-    return theta, [False] * len(sizes)
 
 
 @settings(deadline=None, max_examples=60)
@@ -69,16 +62,6 @@ def test_products_have_the_bits_of_all_weights(
         assert torch.equal(own.grad[wanted], its.grad[wanted])
 
 
-def test_what_is_left_out() -> None:
-    sizes = [6, 2, 4]
-    theta = torch.randn(2, 12, generator=torch_rng(0))
-    theta[0, 3], theta[0, 4], theta[1, 11] = 1e-40, TINY, -1e-45
-    kept, found = leave_out_denormals(theta, sizes)
-    assert found == [True, False, True]
-    assert torch.equal(kept, theta.masked_fill(is_denormal(theta), 0.0))
-    assert theta[0, 3] != 0, "the weights themselves stay"
-
-
 @pytest.mark.parametrize("stack", [1, 3])
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("variation", SINGLE)
@@ -96,10 +79,15 @@ def test_training_has_the_bits_of_all_weights(variation: str, relu: bool, stack:
         left_out = 0
         for _ in range(40):
             x, y = torch.randn(stack, 64, 10, generator=rng), torch.randn(stack, 64, generator=rng)
-            with mock.patch.object(
-                networks, "leave_out_denormals", nothing if plain else leave_out_denormals
-            ):
-                left_out += sum(isinstance(layer, TrainedLayer) for layer in model.layers())
+            with mock.patch.object(networks, "DENORMAL", 0.0 if plain else DENORMAL):
+                for layer in model.layers():
+                    if isinstance(layer, TrainedLayer):
+                        assert torch.equal(
+                            layer.kept, layer.weight.masked_fill(is_denormal(layer.weight), 0.0)
+                        )
+                        left_out += 1
+                    else:
+                        assert plain or not is_denormal(layer.weight).any()
                 masks = [torch_rng(7 + i) for i in range(stack)]
                 optimizer.zero_grad()
                 (-model(x, masks).log_prob(y).mean(-1).sum()).backward()

@@ -5,7 +5,6 @@ an Intel core ten times as long and more (docs/PERFORMANCE.md). Training still n
 are all that a sum has, their signs decide which ReLUs wake up. Such sums are found, and computed with them.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,44 +12,18 @@ import torch
 from numba import njit
 from torch import Tensor
 
-__all__ = ["leave_out_denormals", "product"]
+__all__ = ["DENORMAL", "product"]
 
+#: Numbers below it are denormal.
+DENORMAL = torch.finfo(torch.float32).tiny
 # A sum that is not below it has the same bits without products with denormal numbers: these are below 1e-38
 # times what goes in, and a float32 has 24 bits.
 _DOUBTFUL = np.float32(1e-26).view(np.int32)
-_NORMAL = np.finfo(np.float32).tiny.view(np.int32)
 # All bits of a float but its sign: as integers they have the order of the sizes, and are as fast to compare
 # where they are denormal.
 _SIZE = np.int32(0x7FFFFFFF)
 # Products of one row or column, or of two, may have other bits.
 _ROWS, _COLUMNS = 16, 8
-
-
-def leave_out_denormals(theta: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[bool]]:
-    """A copy of float32 weights [S, P] on the CPU with 0 for denormal numbers.
-
-    Args:
-        sizes: of the parts of a row.
-
-    Returns:
-        The copy, and of each part, whether it has denormal numbers in any row.
-    """
-    kept = theta.detach().clone()
-    found = np.zeros(len(sizes), np.bool_)
-    _leave_out(kept.numpy().view(np.int32), np.array(sizes), found)
-    return kept, found.tolist()
-
-
-@njit(cache=True, nogil=True)
-def _leave_out(bits, sizes, found):  # type: ignore[no-untyped-def]
-    for row in bits:
-        first = 0
-        for part in range(len(sizes)):
-            for i in range(first, first + sizes[part]):
-                size = row[i] & _SIZE
-                found[part] |= (size > 0) & (size < _NORMAL)
-                row[i] = 0 if size < _NORMAL else row[i]
-            first += sizes[part]
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor, kept: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..registry import Registry
-from .denormals import leave_out_denormals, product
+from .denormals import DENORMAL, product
 from .densities import Density
 from .masks import Mask, dropout
 
@@ -147,11 +147,14 @@ class DensityModel(nn.Module):
             return self._split(self.theta.masked_fill(self.theta.abs() < _NEGLIGIBLE, 0.0))
         layers = self._split(self.theta)
         if self.theta.device.type == "cpu" and self.theta.dtype == torch.float32:
-            theta, found = leave_out_denormals(self.theta, self._sizes)
-            for i, kept in enumerate(self._split(theta)):
-                if found[2 * i]:  # in its weight
-                    layers[i] = layer = TrainedLayer(*layers[i])
-                    layer.kept = kept.weight
+            theta = self.theta.detach()
+            denormal = theta.abs() < DENORMAL
+            if denormal.any():
+                kept = theta.masked_fill(denormal, 0.0).split(self._sizes, 1)[::2]
+                for i, of_weight in enumerate(denormal.split(self._sizes, 1)[::2]):
+                    if of_weight.any():
+                        layers[i] = layer = TrainedLayer(*layers[i])
+                        layer.kept = kept[i].unflatten(1, self.shapes[i])
         return layers
 
     def _split(self, theta: Tensor) -> list[Layer]:

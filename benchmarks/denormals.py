@@ -46,7 +46,7 @@ def main() -> None:
         for labelled in range(data.seed_set, last):
             fit(trainer, x[:labelled], y[:labelled], x_val, y_val)
         theta = trainer.model.theta.detach()
-        share = ((theta != 0) & (theta.abs() < torch.finfo(theta.dtype).tiny)).double().mean().item()
+        share = ((theta != 0) & (theta.abs() < networks.DENORMAL)).double().mean().item()
 
         def refit() -> None:
             fit(trainer.copy(), x[:last], y[:last], x_val, y_val)

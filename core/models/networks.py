@@ -32,7 +32,7 @@ MODELS: Registry["DensityModel"] = Registry("model", folders=False)
 _PIECE = 3072
 #: Of fewer rows than these, products may have other bits than of many.
 FEW = 64
-# Weights below it change no bit of what other weights, or a bias, give.
+# Weights below it change no bit of what other weights, or a bias, give for inputs of all bits.
 _NEGLIGIBLE = 1e-30
 
 
@@ -51,7 +51,7 @@ class Layer(NamedTuple):
 
 
 class TrainedLayer(Layer):
-    """Layers whose products leave out denormal weights (`denormals.py`)."""
+    """Layers whose products of more than a few rows leave out denormal weights (`denormals.py`)."""
 
     kept: Tensor  # [S, in, out]
 
@@ -140,15 +140,16 @@ class DensityModel(nn.Module):
     def layers(self) -> list[Layer]:
         """All layers, in the order of `shapes`; views of `theta` where gradients are wanted.
 
-        Elsewhere negligible weights are zero: weight decay shrinks those of ReLUs that are never on without
-        end, to denormal numbers (`denormals.py`).
+        Weight decay shrinks weights of ReLUs that are never on without end, to denormal numbers, which are
+        slow (`denormals.py`). But for those of the first layer, they are zero where no gradients are wanted,
+        and elsewhere on the CPU the layers that have any are `TrainedLayer`s.
         """
+        theta = self.theta.detach()
         if not torch.is_grad_enabled():
-            return self._split(self.theta.masked_fill(self.theta.abs() < _NEGLIGIBLE, 0.0))
+            return self._split(theta.masked_fill(self._below(_NEGLIGIBLE), 0.0))
         layers = self._split(self.theta)
-        if self.theta.device.type == "cpu" and self.theta.dtype == torch.float32:
-            theta = self.theta.detach()
-            denormal = theta.abs() < DENORMAL
+        if theta.device.type == "cpu" and theta.dtype == torch.float32:
+            denormal = self._below(DENORMAL)
             if denormal.any():
                 kept = theta.masked_fill(denormal, 0.0).split(self._sizes, 1)[::2]
                 for i, of_weight in enumerate(denormal.split(self._sizes, 1)[::2]):
@@ -156,6 +157,15 @@ class DensityModel(nn.Module):
                         layers[i] = layer = TrainedLayer(*layers[i])
                         layer.kept = kept[i].unflatten(1, self.shapes[i])
         return layers
+
+    def _below(self, size: float) -> Tensor:
+        """Which weights [S, P] are below that size, but for those of the first layer.
+
+        That meets a table's numbers: of few bits, and any size.
+        """
+        below = self.theta.detach().abs() < size
+        below[:, : sum(self._sizes[:2])] = False
+        return below
 
     def _split(self, theta: Tensor) -> list[Layer]:
         """The layers of weights [S, P], as views."""

@@ -270,8 +270,12 @@ def test_negligible_weights_are_there_in_training_alone(variation: str, size: fl
     x = rows(9)[None]
     parameters, traced = model.traced(x)
     with torch.no_grad():
-        for layer in (*model.layers()[1:], *traced[1:]):
+        (first, *others), (first_traced, *others_traced) = model.layers(), traced
+        for layer in (*others, *others_traced):
             assert not any(((part != 0) & (part.abs() < 1e-30)).any() for part in (layer.weight, layer.bias))
+        for layer in (first, first_traced):  # it keeps all
+            whole = torch.cat([part.flatten() for part in layer])
+            assert torch.equal(whole, model.theta[0, : len(whole)])
         assert torch.equal(model.density_parameters(x), parameters)
     assert torch.equal(parameters, model.density_parameters(x))
     theta = torch.cat([part.flatten() for layer in model.layers() for part in (layer.weight, layer.bias)])

@@ -148,14 +148,15 @@ class DensityModel(nn.Module):
         if not torch.is_grad_enabled():
             return self._split(theta.masked_fill(self._below(_NEGLIGIBLE), 0.0))
         layers = self._split(self.theta)
-        if theta.device.type == "cpu" and theta.dtype == torch.float32:
-            denormal = self._below(DENORMAL)
-            if denormal.any():
-                kept = theta.masked_fill(denormal, 0.0).split(self._sizes, 1)[::2]
-                for i, of_weight in enumerate(denormal.split(self._sizes, 1)[::2]):
-                    if of_weight.any():
-                        layers[i] = layer = TrainedLayer(*layers[i])
-                        layer.kept = kept[i].unflatten(1, self.shapes[i])
+        if theta.device.type != "cpu" or theta.dtype != torch.float32:
+            return layers
+        denormal = self._below(DENORMAL)
+        if denormal.any():
+            kept = theta.masked_fill(denormal, 0.0).split(self._sizes, 1)[::2]
+            for i, of_weight in enumerate(denormal.split(self._sizes, 1)[::2]):
+                if of_weight.any():
+                    layers[i] = layer = TrainedLayer(*layers[i])
+                    layer.kept = kept[i].unflatten(1, self.shapes[i])
         return layers
 
     def _below(self, size: float) -> Tensor:

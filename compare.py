@@ -7,6 +7,7 @@ Nothing but one's own agents needs to be run: the baselines are in the store.
 
 import argparse
 import html
+import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -25,7 +26,7 @@ from core.report.aggregates import common_runs
 from core.report.analysis import select
 from core.report.comparing import comparable, lacking, own_agents, reference, unlike_settings
 from core.report.html import document, figures_html, table_html
-from core.report.labels import agent_label, task_label
+from core.report.labels import agent_label, setting_label, task_label
 from core.report.leaderboard import (
     BEATS_NOTE,
     BOARD_NOTE,
@@ -37,7 +38,7 @@ from core.report.leaderboard import (
     probabilities,
     rankings,
 )
-from core.report.reader import TASK, Results, load_results
+from core.report.reader import TASK, Results, load_results, told
 from core.report.sections import file_name
 from core.runs.layout import check_target, runs_root
 
@@ -68,9 +69,12 @@ def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, o
         won = beats(part, own)
         won = won.loc[[agent for agent in board.index if agent in won.index]]
         yield f"{name}: how often each is beaten", BEATS_NOTE, marked(won, own), {}
-    for keys, part in groups(here.areas, ["protocol"]):
-        own = own_agents(found, keys)
-        name = f"{keys['protocol']} protocol"
+    for keys, part in groups(here.areas, ["variation", "protocol"]):
+        stored = set(select(here.runs, keys | {"stored": True})["agent"])
+        own = [agent for agent in own_agents(found, keys) if agent not in stored]  # in another of the tasks
+        if not own:
+            continue
+        name = setting_label(keys)
         for which, board in rankings(part):
             yield f"{name}, over {which}", OVER_NOTE, marked(board, own), {}
         better = marked(probabilities(part, own), own)
@@ -121,9 +125,9 @@ def page(found: Results, runs_folder: Path) -> str:
     for heading, note, table, task in tables(found):
         content = f'<p class="note">{html.escape(note)}</p>\n{table_html(table)}'
         if task:
-            curves = common_runs(select(found.curves, task))
-            if curves.empty:
-                curves = select(found.curves, task)
+            curves = select(found.curves, task)
+            shared = common_runs(curves)
+            curves = pd.concat([shared, curves[~curves["agent"].isin(shared["agent"])]])
             bounds = select(found.upper_bounds, {name: task[name] for name in TASK[:3]})
             figure = plots.learning_curves(curves, bounds, task_label(task), own_agents(found, task))
             content += figures_html([(file_name("curves", task), figure)])
@@ -136,27 +140,42 @@ def page(found: Results, runs_folder: Path) -> str:
     return document("Comparison", f"{own} of {runs_folder} (>) beside the stored reference runs.", parts)
 
 
+def list_reference(found: Results) -> None:
+    """The stored tasks as a table, and below it the agents of each."""
+    tasks = reference(found)
+    print(tasks.drop(columns="agents").to_string(index=False))
+    for task in tasks.to_dict("records"):
+        print("\n" + ", ".join(str(task[name]) for name in TASK))
+        print(textwrap.fill(str(task["agents"]), 100, initial_indent="  ", subsequent_indent="  "))
+
+
+def nothing_own(found: Results, runs_folder: Path) -> str:
+    """Why there is nothing to compare, in a line."""
+    runs = found.runs[~found.runs["stored"].astype(bool)]
+    finished = runs.loc[runs["status"] == "finished", TASK].itertuples(index=False, name=None)
+    if tasks := set(finished):
+        if tasks & set(reference(found)[TASK].itertuples(index=False, name=None)):
+            return f"{runs_folder} has no agent that the store lacks: its runs are more runs of stored agents"
+        return f"{runs_folder} has runs of no task in the store: --list_reference shows them"
+    said = f"--runs_folder {runs_folder} has no finished runs"
+    if len(found.problems):
+        return f"{said} that can be compared: {told(found.problems.itertuples(index=False, name=None))}"
+    roots = (runs_root(runs_folder, *names) for names in product(VARIATIONS, PROTOCOLS))
+    if any(root.is_dir() for root in roots):
+        return f"{said}: none but stored ones"
+    return f"{said}: it is not there, nor another beside it"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
     if args.out is not None:
         check_target(args.out)
     found = load_results(args.runs_folder, args.store)
     if args.list_reference:
-        print(reference(found).to_string(index=False, max_colwidth=60))
+        list_reference(found)
         return
     if not own_agents(found):
-        runs = found.runs[~found.runs["stored"].astype(bool)]
-        if (runs["status"] == "finished").any():
-            raise UserError(
-                f"{args.runs_folder} has runs of no task in the store: --list_reference shows them"
-            )
-        roots = (runs_root(args.runs_folder, *names) for names in product(VARIATIONS, PROTOCOLS))
-        there = (
-            "none but stored ones"
-            if any(root.is_dir() for root in roots)
-            else "it is not there, nor another beside it"
-        )
-        raise UserError(f"--runs_folder {args.runs_folder} has no finished runs: {there}")
+        raise UserError(nothing_own(found, args.runs_folder))
     say(found, args.runs_folder)
     if args.out is not None:
         text = page(found, args.runs_folder)

@@ -17,7 +17,7 @@ from core.files import write_file
 from core.report.adding import add_runs
 from core.report.overview import pictures, readme
 from core.report.plots import save
-from core.report.reader import load_results
+from core.report.reader import load_results, told
 from core.report.store import read_store
 
 
@@ -34,7 +34,8 @@ def add(store: Path, runs_folder: Path) -> None:
     """Adds runs and says which."""
     done = add_runs(store, runs_folder)
     if not (done.added or done.there):
-        raise UserError(f"--runs_folder {runs_folder} has no finished runs, nor has another beside it")
+        why = f" that can be used: {told(done.problems)}" if done.problems else ", nor has another beside it"
+        raise UserError(f"--runs_folder {runs_folder} has no finished runs{why}")
     for (dataset, variation, protocol, query_size, agent), runs in done.added.items():
         print(f"added {dataset} {variation} {protocol} {query_size} {agent}: runs {runs}")
     print(f"{done.there} runs were there already, {done.unfinished} are not finished")

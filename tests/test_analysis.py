@@ -19,6 +19,7 @@ from core.reading import EXACT_FLOATS
 from core.report import analysis
 from core.report.analysis import areas, blocks, compare
 from core.report.reader import EXPERIMENT, find_missing_runs, load_results
+from core.runs.settings import read_meta, write_meta
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
 
@@ -161,6 +162,20 @@ def test_the_same_experiment_twice(tmp_path: Path) -> None:
     found = load_results(tmp_path / "runs")
     assert len(found.runs) == 3
     assert found.problems["problem"].tolist() == [f"the same run as {folder}/run_{i}" for i in (1, 2, 3)]
+
+
+def test_two_folders_of_an_experiment_with_other_settings_are_not_pooled(tmp_path: Path) -> None:
+    for name, lr, run in (("Mine", 0.001, 1), ("Mine_old", 0.5, 2)):
+        folder = write_experiment(tmp_path / name, "mine", (run,))
+        settings = read_meta(folder / "settings.txt") | {"lr": lr}
+        write_meta(folder / "settings.txt", settings)
+        (tmp_path / "runs/Diabetes/4").mkdir(parents=True, exist_ok=True)
+        folder.rename(tmp_path / "runs/Diabetes/4" / name)
+    found = load_results(tmp_path / "runs")
+    assert found.runs["run"].tolist() == [1]
+    assert found.problems["folder"].item().endswith("Mine_old")
+    assert found.problems["problem"].item().startswith("made with lr 0.5, ")
+    assert found.problems["problem"].item().endswith("Mine, of the same experiment, with 0.001")
 
 
 def test_without_any_runs(tmp_path: Path) -> None:

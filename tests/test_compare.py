@@ -17,7 +17,6 @@ import compare
 from core.report import plots, sections
 from core.report.adding import add_runs
 from core.report.aggregates import (
-    beside_reference,
     common_runs,
     improvability,
     interquartile_mean,
@@ -75,7 +74,8 @@ def test_probability_of_improvement_is_that_of_all_pairs(tasks: list[list[float]
     table = pd.concat(parts)
     found = probability_of_improvement(table, "a", "b")
     assert found.value == pytest.approx(sum(expected) / len(expected))
-    assert 0 <= found.low <= found.high <= 1
+    if min(map(len, tasks)) == 5:
+        assert 0 <= found.low <= found.high <= 1
     back = probability_of_improvement(table, "b", "a")
     assert found.value + back.value == pytest.approx(1)
 
@@ -99,22 +99,45 @@ def test_intervals_are_of_the_stratified_bootstrap() -> None:
     assert found == probability_of_improvement(table, "a", "b")
 
 
-def test_a_single_run_has_no_interval() -> None:
-    table = area_rows({"a": [1.0], "random": [2.0]})
-    assert np.isnan(interquartile_mean(table[table["agent"] == "a"]).low)
-    assert np.isnan(probability_of_improvement(table, "a", "random").low)
+@pytest.mark.parametrize("runs", [1, 4, 5])
+def test_few_runs_of_a_task_have_no_interval(runs: int) -> None:
+    many = {"a": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "random": [2.0, 1.0, 4.0, 3.0, 6.0, 7.0]}
+    table = two_tasks(many, {agent: values[:runs] for agent, values in many.items()})
+    for found in (
+        interquartile_mean(table[table["agent"] == "a"]),
+        probability_of_improvement(table, "a", "random"),
+    ):
+        assert np.isfinite(found.value)
+        assert np.isnan(found.low) == (runs < 5)
     assert np.isnan(probability_of_improvement(table, "a", "nobody").value)
 
 
-def test_beside_the_reference() -> None:
-    table = two_tasks({"a": [1.0, 3.0], "random": [2.0, 6.0]}, {"a": [5.0]})
-    ratio = beside_reference(table, "mae", ratio=True)
-    assert ratio.loc[ratio["agent"] == "a", "area"].tolist() == [0.25, 0.75]
-    less = beside_reference(table, "mae", ratio=False)
-    assert less.loc[less["agent"] == "a", "area"].tolist() == [-3, -1]
-    assert set(less["dataset"]) == {"d"}
-    paired = paired_differences(area_rows({"a": [1.0, 3.0, 9.0], "random": [2.0, 6.0]}), "mae", share=True)
-    assert paired["area"].tolist() == [-0.25, -0.75]
+def test_differences_are_of_runs_of_the_same_id() -> None:
+    """Of each task; shares are of the mean of those runs of random that the agent has, too."""
+    first = {"a": [1.0, 3.0, 9.0], "b": [4.0], "random": [2.0, 6.0]}
+    table = two_tasks(first, {"a": [5.0], "random": [10.0]})
+    share = paired_differences(table, "mae", share=True).set_index(["dataset", "agent"])["area"]
+    assert share["d", "a"].tolist() == [-0.25, -0.75]
+    assert (share["d", "b"], share["e", "a"]) == (1.0, -0.5)
+    less = paired_differences(table, "mae", share=False)
+    assert sorted(less["area"]) == [-5, -3, -1, 2]
+    assert set(less["metric"]) == {"mae"}
+    assert paired_differences(two_tasks({"a": [1.0]}, {"b": [1.0]}), "mae", share=False).empty
+
+
+def test_an_agent_that_does_as_random_is_level_with_it() -> None:
+    """However its areas are spread: neither better nor worse by the interquartile mean."""
+    values = [1.0, 2.0, 3.0, 50.0, 60.0]
+    board = over_tasks(pd.concat([both({"random": values, "a": values}, dataset=name) for name in "de"]))
+    assert board.loc["a", "IQM NLL - random"] == "+0.000 [+0.000, +0.000]"
+    assert board.loc["a", "IQM MAE - random"] == "+0.0% [+0.0%, +0.0%]"
+    assert pd.isna(board.loc["random", "IQM NLL - random"])
+
+
+def test_a_run_that_diverged_does_not_empty_the_interquartile_mean() -> None:
+    values = {"random": [np.inf, 2.0, 3.0, 4.0, 5.0], "a": [1.0, 1.5, 2.0, 3.5, 4.0]}
+    board = over_tasks(pd.concat([area_rows(values, "nll"), area_rows({n: [1.0] * 5 for n in values})]))
+    assert str(board.loc["a", "IQM NLL - random"]).startswith("-0.833 ")
 
 
 def both(values: dict[str, list[float]], **task: object) -> pd.DataFrame:
@@ -126,11 +149,29 @@ def test_leaderboard_by_hand() -> None:
     assert list(board.index) == ["good", "random", "own"]  # by rank, over runs 1 and 2
     assert board["rank NLL"].tolist() == [1.0, 2.5, 2.5]
     assert board["runs"].tolist() == [3, 3, 2]
-    assert str(board.loc["good", "AUC NLL [95 %]"]) == "1.5000 [1.0000, 2.0000]"  # run 3 is not all's
+    assert board["ranked"].tolist() == [2, 2, 2]
+    assert str(board.loc["good", "AUC NLL [95 %]"]) == "1.5000"  # run 3 is not all's
     assert board.loc["good", "against random MAE"] == "2 / 0 / 1"
     assert board.loc["own", "against random MAE"] == "1 / 0 / 1"
     won = beats(both({"random": [2.0, 4.0], "good": [1.0, 2.0], "own": [1.5, 5.0]}), ["own"])
     assert won["Own, NLL"].to_dict() == {"random": "1 / 2", "good": "0 / 2"}
+
+
+def test_an_agent_of_other_run_ids_is_not_ranked_and_the_others_are() -> None:
+    table = both({"random": [2.0] * 5, "good": [1.0, 2.0, 0.0, 1.0, 1.0], "a": [3.0] * 6})
+    table = table[(table["agent"] != "a") | (table["run"] == 6)]
+    board = leaderboard(table)
+    assert board["runs"].to_dict() == {"good": 5, "random": 5, "a": 1}
+    assert board["ranked"].to_dict() == {"good": 5, "random": 5, "a": 0}
+    assert board["rank NLL"].tolist() == pytest.approx([1.1, 1.9, np.nan], nan_ok=True)
+    assert str(board.loc["good", "AUC MAE [95 %]"]).startswith("1.0000 [0.")
+    assert pd.isna(board.loc["a", "AUC MAE [95 %]"])
+    assert set(common_runs(table)["agent"]) == {"random", "good"}
+    assert "ranked" not in leaderboard(table[table["agent"] != "a"])
+    apart = leaderboard(table[table["agent"] != "good"])  # nobody has a run in common
+    assert apart[["rank NLL", "AUC NLL [95 %]"]].isna().all(axis=None)
+    alone = leaderboard(both({"random": [2.0, 4.0]}))
+    assert alone["AUC MAE [95 %]"].tolist() == ["3.0000"]
 
 
 def test_over_tasks_by_hand() -> None:
@@ -177,6 +218,9 @@ def test_rankings_over_the_tasks_of_each_size_and_over_all() -> None:
     pd.testing.assert_frame_equal(found["3 tasks of query size 9"], over_tasks(of_nine))
     assert [name for name, _ in rankings(of_nine)] == ["all 3 tasks"]
     assert [name for name, _ in rankings(table[table["query_size"] == 1])] == ["one task"]
+    lone = both({"random": [3.0]}, dataset="g", query_size=9)  # nobody to be ranked with
+    assert [name for name, _ in rankings(pd.concat([of_nine, lone]))] == ["all 3 tasks"]
+    assert not list(rankings(lone))
     apart = pd.concat([both({"a": [1.0], "c": [2.0]}), both({"b": [1.0], "d": [2.0]}, dataset="e")])
     assert not list(rankings(apart))
 
@@ -237,6 +281,8 @@ def test_what_an_own_agent_lacks_and_where_settings_differ(folders: tuple[Path, 
     elsewhere = lacking(found, {}, Path("my runs/of today"))["command"]
     assert elsewhere[0] == f"{lacks['command'][0]} --runs_folder 'my runs/of today'"
     assert lacking(found, {"mine": ("gauss",)}, Path("runs")).empty  # it cannot score the flow
+    softened = found._replace(runs=found.runs.replace({"agent": {"mine": "mine+softmax"}}))
+    assert lacking(softened, {"mine": ("gauss",)}, Path("runs")).empty
     assert unlike_settings(found) == [
         "diabetes, nf, published, 4, mine: lr is 0.01, in the stored runs 0.001"
     ]
@@ -258,7 +304,7 @@ def test_command_and_page(
         "Mine lacks runs 1, 4-6 of Diabetes, normalizing flow, query size 4: python evaluate.py --agent mine",
         "Nowhere, normalizing flow, query size 4: the store has no runs of it",
         "unfinished runs: 1",
-        "published protocol, over one task",
+        "normalizing flow, published protocol, over one task",
     ):
         assert said in printed
         assert said.replace(">", "&gt;") in text
@@ -266,6 +312,29 @@ def test_command_and_page(
     assert 'id="curves_diabetes_nf_q4"' in text
     assert text.count("<svg") == 1
     assert "<script" not in text
+
+
+def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -> None:
+    """Further runs of a stored agent elsewhere are nobody's own, and hide nobody."""
+    runs, store = folders
+    write_runs(runs, "random", (1, 2, 3), query_size=6)
+    found = load_results(runs, store)
+    made = {heading: table for heading, _, table, _ in compare.tables(found)}
+    assert all("query size 6" not in heading for heading in made)
+    assert "> Mine" in made["normalizing flow, published protocol, over one task"].index
+    assert not any(table.empty for table in made.values())
+
+
+def test_an_agent_that_is_stored_in_another_task_is_not_own_over_both(folders: tuple[Path, Path]) -> None:
+    runs, store = folders
+    write_runs(runs, "bald", (1, 2), query_size=6)
+    write_runs(runs, "mine", (1, 2), query_size=6)
+    found = load_results(runs, store)
+    assert own_agents(found) == ["mine", "bald"]
+    made = {heading: table for heading, _, table, _ in compare.tables(found)}
+    assert "> BALD" in made["Diabetes, normalizing flow, query size 6"].index
+    over = made["normalizing flow, published protocol, over all 2 tasks"].index
+    assert {"> Mine", "BALD"} <= set(over)
 
 
 def test_own_agents_are_drawn_in_front(folders: tuple[Path, Path]) -> None:
@@ -315,6 +384,8 @@ def test_an_own_name_of_a_stored_agent() -> None:
 def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     compare.main(["--list_reference"])
     printed = capsys.readouterr().out
+    for agent in load_results(None, RESULTS).runs["agent"].unique():
+        assert re.search(rf" {re.escape(agent)}(,|\n)", printed), agent
     for task in (r"diabetes +nf +corrected +5 +(\d+) +1-30", r"pakinsons +nf +corrected +50 +(\d+) +1-10"):
         found = re.search(task, printed)
         assert found
@@ -332,6 +403,12 @@ def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--runs_folder", "beside"], "beside has no finished runs: none but stored ones"),
         (["--store", "."], ". holds no stored runs"),
         (["--runs_folder", "other"], "other has runs of no task in the store: --list_reference shows them"),
+        (["--runs_folder", "further", "--store", "store"], "further has no agent that the store lacks"),
+        (
+            ["--runs_folder", "shorter", "--store", "store"],
+            "shorter has no finished runs that can be compared: shorter/Diabetes/4/Mine/run_3: 50 to 58 "
+            "labelled points, not 50 to 62",
+        ),
         (["--out"], "expected one argument"),
         (["--out", "no/page.html"], "no/page.html cannot be written: no is no folder"),
         (["--out", "."], ". cannot be written: it is a folder"),
@@ -347,4 +424,9 @@ def test_wrong_input_is_one_line(
     (tmp_path / "beside_gauss").mkdir()
     monkeypatch.chdir(tmp_path)
     write_runs(tmp_path / "other", "random", (1,), dataset="nowhere")
+    write_runs(tmp_path / "made", "random", (1, 2))
+    add_runs(tmp_path / "store", tmp_path / "made")
+    write_runs(tmp_path / "further", "random", (1, 2, 3))
+    for file in write_runs(tmp_path / "shorter", "mine", (3,)).glob("run_3/*.csv"):
+        file.write_text("\n".join(file.read_text().splitlines()[:-4]))
     assert message in refused(compare.main, arguments, capsys)

@@ -45,6 +45,10 @@ def test_stored_agents_are_cut_to_ones_own_runs() -> None:
     worse = curves.beside_stored(rows("random", [2], 60, {2: 0.4}), stored)
     (line,) = curves.places(worse, ["random"])
     assert line.startswith("Random: NLL place 2")
+    own = pd.concat([rows("mine", [1], 60, {1: 9.0}), rows("yours", [2], 60, {2: 0.1})])
+    lines = list(curves.places(curves.beside_stored(own, stored), ["mine", "yours"]))
+    assert lines[0].startswith("Mine: NLL place 3, AUC 6.3333; ")  # the last
+    assert lines[1].startswith("Yours: NLL no place (no run in common with the others), AUC 0.4000; ")
 
 
 def test_other_numbers_of_labelled_points_are_refused() -> None:

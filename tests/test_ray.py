@@ -167,10 +167,10 @@ def test_files_come_back_where_no_runs_folder_is_shared(nodes: Any, cache: Path,
 
 
 def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:
-    case = "--datasets diabetes --agents balsa_emd --query_sizes 2 --run_ids 1-4 --budget 80 --side_by_side 2"
+    case = "--datasets diabetes --agents balsa_emd --query_sizes 2 --run_ids 1-4 --budget 40 --side_by_side 2"
     process = script("sweep.py", tmp_path, *case.split())
     runs = tmp_path / "runs/Diabetes/2/BALSA_EMD"
-    wait_for(lambda: any("0/40" in path.read_text() for path in runs.glob("*.log")) or process.poll())
+    wait_for(lambda: any("0/20" in path.read_text() for path in runs.glob("*.log")) or process.poll())
     time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to Ray's processes too
     assert process.wait(100) == 130
@@ -192,7 +192,7 @@ def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:
     case += " --accept_other_versions 1"
 
     again = script("sweep.py", tmp_path, *case.split())
-    options = "--agent balsa_emd --dataset diabetes --query_size 2 --budget 80"
+    options = "--agent balsa_emd --dataset diabetes --query_size 2 --budget 40"
     alone(tmp_path / "alone", 4, 2, *options.split())
     assert again.wait(150) == 0
     assert "goes on after" in "".join(path.read_text() for path in runs.glob("*.log"))

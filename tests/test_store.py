@@ -97,7 +97,8 @@ def test_the_reference_is_read_as_runs_are() -> None:
     assert counts["diabetes", "corrected", 5] >= 23
     assert counts["pakinsons", "corrected", 50] >= 23
     assert "sarcos" not in set(found.runs["dataset"])
-    assert "`sarcos` has no reference: only 14,213 of its 44,484" in (RESULTS / "README.md").read_text()
+    page = RESULTS.parent / "docs/COMPARING.md"
+    assert "`sarcos` has no reference: only 14,213 of its 44,484" in page.read_text(encoding="utf-8")
 
 
 def test_every_digit_is_kept(tmp_path: Path, stored: Path) -> None:
@@ -147,6 +148,18 @@ def test_an_agent_that_was_trained_otherwise_is_refused(tmp_path: Path, stored: 
         add_runs(stored, tmp_path / "other")
     write_runs(tmp_path / "raised", "bald", (3,), dropout=0.05)  # an agent's own
     assert list(add_runs(stored, tmp_path / "raised").added.values()) == ["3"]
+
+
+@pytest.mark.parametrize("lacks", ["results_version", "budget", "threads", "device"])
+def test_runs_that_say_too_little_are_refused(tmp_path: Path, stored: Path, lacks: str) -> None:
+    """They would make the store one that cannot be read."""
+    folder = write_runs(tmp_path / "other", "bald", (3,))
+    for path in folder.rglob("*.txt"):
+        write_meta(path, {name: value for name, value in read_meta(path).items() if name != lacks})
+    before = {path.name: path.read_bytes() for path in stored.glob("diabetes*")}
+    with pytest.raises(UserError, match=rf"Bald/run_3 cannot be stored: the .*run lacks? {lacks}"):
+        add_runs(stored, tmp_path / "other")
+    assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
 
 
 def test_other_values_of_a_stored_run_are_refused(tmp_path: Path, stored: Path) -> None:
@@ -269,11 +282,15 @@ def test_what_is_missing_of_an_agent_with_an_own_name(tmp_path: Path, stored: Pa
     write_runs(tmp_path / "runs", "random", (1, 2), query_size=6)
     add_runs(stored, tmp_path / "runs")
     write_runs(tmp_path / "own", "coreset", (1,), lr=0.5)
+    for size in (4, 6):
+        write_runs(tmp_path / "own", "mine", (1, 2), query_size=size)
     path = tmp_path / "own/Diabetes/4/Coreset/run_1/accuracies.csv"
     path.write_text(path.read_text().replace("0,0.", "0,1.", 1))
     missing = find_missing_runs(load_results(tmp_path / "own", stored))
     of_own = missing[missing["agent"] == f"coreset{OWN}"]
     assert of_own[["query_size", "missing"]].to_numpy().tolist() == [[4, "2"]]
+    assert len(missing) == 1
+    assert find_missing_runs(load_results(None, stored)).empty  # of the store nothing is missed
 
 
 def test_the_script_adds_and_writes_the_readme(
@@ -298,6 +315,7 @@ def test_the_script_adds_and_writes_the_readme(
     [
         (["--runs_folder", "nowhere"], "--runs_folder nowhere has no finished runs"),
         (["--store", "nowhere"], "nowhere holds no stored runs"),
+        (["--runs_folder", "torn"], "has no finished runs that can be used: torn/Diabetes/4/Random/run_1: "),
     ],
 )
 def test_wrong_input_is_one_line(
@@ -308,9 +326,10 @@ def test_wrong_input_is_one_line(
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (write_runs(tmp_path / "torn", "random", (1,)) / "run_1/accuracies.csv").write_text("")
     arguments = arguments if "--store" in arguments else [*arguments, "--store", "new"]
     assert message in refused(script.main, arguments, capsys)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["torn"]
 
 
 def test_values_that_are_not_finite(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ..runs.layout import META
 from ..runs.settings import read_meta
 from .comparing import OF_AN_AGENT
 from .reader import EXPERIMENT, TASK, Folders, spans
-from .store import Key, Stored, differences, finish_parts, in_todays_form, read_store, write_part
+from .store import Key, Stored, check_run, differences, finish_parts, in_todays_form, read_store, write_part
 
 __all__ = ["Added", "add_runs", "unlike"]
 
@@ -52,7 +52,8 @@ def add_runs(store: Path, runs_folder: Path) -> Added:
 
     Raises:
         UserError: a run was made with other settings than the stored ones of its experiment, or than its task
-            has in common, or is stored with other values; nothing was written then.
+            has in common, is stored with other values, or lacks what the store holds of each run; nothing was
+            written then.
     """
     found = Folders(runs_folder)
     unfinished = sum(status == "unfinished" for status, *_ in found.runs.values())
@@ -67,6 +68,10 @@ def add_runs(store: Path, runs_folder: Path) -> Added:
         for run, curves in found.curves.items():
             key: Key = run[:-1]
             folder, settings, notes = _read(found, run)
+            try:
+                check_run(curves, settings, notes, "the run")
+            except ValueError as error:
+                raise UserError(f"{folder} cannot be stored: {error}") from error
             experiment = there.setdefault(key, Stored(settings))
             if differing := unlike(settings, experiment.settings):
                 raise UserError(f"{folder} was made with {differing} as in the store", "store")

@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .analysis import Blocks, blocks
-from .reader import TASK
+from .analysis import INTERVAL_RUNS, Blocks, blocks, paired, together
+from .reader import EXPERIMENT, TASK
 
 __all__ = [
     "Estimate",
-    "beside_reference",
     "common_runs",
     "improvability",
     "interquartile_mean",
@@ -31,7 +30,7 @@ _CONFIDENCE = 0.95
 
 
 class Estimate(NamedTuple):
-    """A number and its 95 % interval; without one (NaN) if no task has two runs."""
+    """A number and its 95 % interval; without one (NaN) if a task has fewer than `INTERVAL_RUNS` runs."""
 
     value: float
     low: float
@@ -48,24 +47,17 @@ def task_blocks(areas: pd.DataFrame, metric: str) -> Blocks:
 
 
 def common_runs(areas: pd.DataFrame) -> pd.DataFrame:
-    """The rows of those runs that every agent of their task has: nobody's are of easier seeds."""
-    agents = areas.groupby([*TASK, "metric"], observed=True)["agent"].transform("nunique")
-    have = areas.groupby([*TASK, "run", "metric"], observed=True)["agent"].transform("nunique")
-    return areas[have == agents]
+    """The rows of those runs that every agent of their task has: nobody's are of easier seeds.
 
-
-def beside_reference(
-    areas: pd.DataFrame, metric: str, reference: str = "random", *, ratio: bool
-) -> pd.DataFrame:
-    """Areas divided by the reference's mean in their task; without `ratio`, less it, for what has no zero.
-
-    Tasks without the reference are left out.
+    Agents without a run that the others have are left out (`together`).
     """
-    of_metric = areas[areas["metric"] == metric]
-    of_reference = of_metric[of_metric["agent"] == reference].groupby(TASK, observed=True)["area"].mean()
-    beside = of_metric.merge(of_reference.rename("reference").reset_index(), on=TASK)
-    score = beside["area"] / beside["reference"] if ratio else beside["area"] - beside["reference"]
-    return beside.drop(columns="reference").assign(area=score)
+    parts = [areas.iloc[:0]]
+    for _, of_task in areas.groupby([*TASK, "metric"], observed=True):
+        there = of_task.groupby(["run", "agent"], observed=True).size().unstack("agent").notna()
+        agents = together(there, np.zeros(len(there)))
+        runs = there.index[there[agents].all(axis=1)]
+        parts.append(of_task[of_task["agent"].isin(agents) & of_task["run"].isin(runs)])
+    return pd.concat(parts)
 
 
 def paired_differences(
@@ -74,24 +66,23 @@ def paired_differences(
     """Areas less that of the reference's run of the same id, which has the same data and seed set.
 
     Args:
-        areas: of one task.
-        share: divided by the reference's mean.
+        share: divided by the mean of these runs of the reference in their task.
 
     Returns:
-        As `areas`, without the reference.
+        As `areas`, of this metric, without the reference and without runs that it lacks.
     """
-    of_metric = areas[areas["metric"] == metric]
-    of_reference = of_metric[of_metric["agent"] == reference].set_index("run")["area"]
-    others = of_metric[of_metric["agent"] != reference]
-    difference = others["area"] - others["run"].map(of_reference)
-    return others.assign(area=difference / (of_reference.mean() if share else 1)).dropna()
+    pairs = paired(areas, metric, reference)
+    difference = pairs["area"] - pairs["reference"]
+    if share:
+        difference /= pairs.groupby(EXPERIMENT, observed=True)["reference"].transform("mean")
+    return pairs.drop(columns="reference").assign(metric=metric, area=difference).dropna()
 
 
 def interquartile_mean(scores: pd.DataFrame) -> Estimate:
     """Mean of the middle half of all runs of an agent, of all tasks together; a task counts by its runs.
 
     Args:
-        scores: of one agent and metric, as of `beside_reference`.
+        scores: of one agent and metric, as of `paired_differences`.
     """
     rng = np.random.default_rng(1)
     tasks = [of_task.to_numpy() for _, of_task in scores.groupby(TASK, observed=True)["area"]]
@@ -128,9 +119,10 @@ def probability_of_improvement(areas: pd.DataFrame, agent: str, other: str) -> E
 
 
 def _estimate(value: float, resampled: np.ndarray, samples: list[np.ndarray]) -> Estimate:
-    if max(map(len, samples)) < 2:
+    if min(map(len, samples)) < INTERVAL_RUNS:
         return Estimate(value, np.nan, np.nan)
-    low, high = np.quantile(resampled, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
+    # Without interpolation, as a resampled value may be infinite where a run has diverged.
+    low, high = np.quantile(resampled, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2], method="nearest")
     return Estimate(value, float(low), float(high))
 
 

@@ -13,18 +13,25 @@ from scipy import stats
 from .reader import EXPERIMENT, TASK, areas
 
 __all__ = [
+    "INTERVAL_RUNS",
     "Blocks",
     "Comparison",
     "areas",
     "blocks",
     "compare",
     "interval",
+    "paired",
     "ranks",
     "relative_areas",
     "select",
     "summary",
+    "together",
     "wins",
 ]
+
+#: Of fewer runs no interval is given or drawn: it would be far too narrow. Of three Normal values the
+#: bootstrap's 95 % interval holds the mean in 76 of 100 cases, of five in 82, of ten in 90, of thirty in 94.
+INTERVAL_RUNS = 5
 
 
 def select(table: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
@@ -38,7 +45,7 @@ def summary(areas: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     """Mean, standard deviation and bootstrap confidence interval of the areas of each experiment.
 
     The interval is the percentile bootstrap's for the mean (Efron, *Bootstrap Methods: Another Look
-    at the Jackknife*, 1979) with 9,999 resamples of a fixed seed; empty for a single run.
+    at the Jackknife*, 1979) with 9,999 resamples of a fixed seed; NaN for fewer than `INTERVAL_RUNS` runs.
 
     Returns:
         One row an experiment and metric: `EXPERIMENT`, `metric`, `runs`, `mean`, `std`, `low`, `high`.
@@ -50,8 +57,8 @@ def summary(areas: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
 
 def interval(values: pd.Series, confidence: float = 0.95) -> tuple[float, float]:
-    """The percentile bootstrap's confidence interval of a mean."""
-    if len(values) < 2:
+    """The percentile bootstrap's confidence interval of a mean; NaN for fewer than `INTERVAL_RUNS` values."""
+    if len(values) < INTERVAL_RUNS:
         return np.nan, np.nan
     bootstrap = stats.bootstrap(
         (values.to_numpy(),),
@@ -68,7 +75,8 @@ class Blocks(NamedTuple):
 
     Attributes:
         table: a row for each block (`TASK`, `run`), a column for each agent, no gaps.
-        left_out: agents that have no run in a task in which several others have some.
+        left_out: agents that have no run in a task in which several others have some, or none that these
+            have, too.
         incomplete: blocks left out because an agent lacks that run.
     """
 
@@ -85,10 +93,33 @@ def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
     of_metric = areas[areas["metric"] == metric]
     tried_by = of_metric.groupby(TASK, observed=True)["agent"].transform("nunique")
     table = of_metric[tried_by > 1].set_index([*TASK, "run", "agent"])["area"].unstack("agent")
-    everywhere = table.groupby(level=TASK, observed=True).count().gt(0).all()
-    complete = table.loc[:, everywhere].dropna()
-    left_out = [str(agent) for agent in everywhere.index[~everywhere]]
+    there = table.notna()
+    everywhere = there.groupby(level=TASK, observed=True).any().all()
+    kept = together(there.loc[:, everywhere], [there.index.get_level_values(name) for name in TASK])
+    complete = table.loc[:, kept].dropna() if kept else table.iloc[:0, :0]
+    left_out = [str(agent) for agent in table.columns if agent not in kept]
     return Blocks(complete, left_out, len(table) - len(complete))
+
+
+def together(there: pd.DataFrame, tasks: Any) -> list[str]:
+    """Agents that have a run in common in every task: one with other run ids than all the others leaves but
+    itself out, and not everybody.
+
+    Args:
+        there: a row a run, a column an agent: has it this run?
+        tasks: what the rows are grouped by.
+
+    Returns:
+        Names in the order of the columns; none if no two agents have a run in common.
+    """
+    # Whose runs most others have, too, come first.
+    order = there.mul(there.sum(axis=1), axis=0).sum().sort_values(ascending=False, kind="stable").index
+    kept, common = set(), pd.Series(True, there.index)
+    for agent in order:
+        if (both := common & there[agent]).groupby(tasks, observed=True).any().all():
+            kept.add(agent)
+            common = both
+    return [agent for agent in there.columns if agent in kept] if len(kept) > 1 else []
 
 
 def ranks(table: pd.DataFrame) -> pd.DataFrame:
@@ -151,11 +182,11 @@ def wins(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.Data
     Returns:
         One row an experiment: `EXPERIMENT`, `win`, `tie`, `loss`: numbers of runs with the same id.
     """
-    paired = _paired(areas, metric, reference)
-    difference = np.sign(paired["area"] - paired["reference"])
+    pairs = paired(areas, metric, reference)
+    difference = np.sign(pairs["area"] - pairs["reference"])
     for name, sign in (("win", -1), ("tie", 0), ("loss", 1)):
-        paired[name] = difference == sign
-    return paired.groupby(EXPERIMENT, observed=True)[["win", "tie", "loss"]].sum().reset_index()
+        pairs[name] = difference == sign
+    return pairs.groupby(EXPERIMENT, observed=True)[["win", "tie", "loss"]].sum().reset_index()
 
 
 def relative_areas(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.DataFrame:
@@ -164,13 +195,13 @@ def relative_areas(areas: pd.DataFrame, metric: str, reference: str = "random") 
     Returns:
         One row an experiment: `EXPERIMENT`, `area`, `reference`, `difference`, `ratio`.
     """
-    paired = _paired(areas, metric, reference)
-    means = paired.groupby(EXPERIMENT, observed=True)[["area", "reference"]].mean().reset_index()
+    pairs = paired(areas, metric, reference)
+    means = pairs.groupby(EXPERIMENT, observed=True)[["area", "reference"]].mean().reset_index()
     difference, ratio = means["area"] - means["reference"], means["area"] / means["reference"]
     return means.assign(difference=difference, ratio=ratio)
 
 
-def _paired(areas: pd.DataFrame, metric: str, reference: str) -> pd.DataFrame:
+def paired(areas: pd.DataFrame, metric: str, reference: str) -> pd.DataFrame:
     """The other agents' areas, with the reference's of the same task and run beside them."""
     of_metric = areas[areas["metric"] == metric].drop(columns="metric")
     of_reference = of_metric[of_metric["agent"] == reference].drop(columns="agent")

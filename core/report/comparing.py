@@ -22,30 +22,27 @@ OF_AN_AGENT = ("agent", "agent_code", "config", "dropout")
 
 def own_agents(found: Results, task: dict[str, object] | None = None) -> list[str]:
     """The agents with finished runs where the store has none of theirs, in one of its tasks or in all."""
-    runs = select(_of(_tasks_in_both(found.runs), found.runs), task or {})
-    of_store = runs["stored"].astype(bool)
-    known = set(runs.loc[of_store, EXPERIMENT].itertuples(index=False, name=None))
-    finished = runs.loc[(runs["status"] == "finished") & ~of_store, EXPERIMENT].drop_duplicates()
-    own = [keys for keys in finished.itertuples(index=False, name=None) if keys not in known]
-    return list(dict.fromkeys(str(agent) for *_, agent in own))
+    wanted = task or {}
+    own = (dict(zip(EXPERIMENT, keys, strict=True)) for keys in _own_experiments(found.runs))
+    return list(dict.fromkeys(str(keys["agent"]) for keys in own if wanted.items() <= keys.items()))
 
 
 def comparable(found: Results) -> Results:
-    """Only the tasks that the store and the folder have."""
-    both = _tasks_in_both(found.runs)
+    """Only the tasks in which there is an own agent to compare."""
+    tasks = {keys[: len(TASK)] for keys in _own_experiments(found.runs)}
     return found._replace(
-        curves=_of(both, found.curves), pit=_of(both, found.pit), runs=_of(both, found.runs)
+        curves=_of(tasks, found.curves), pit=_of(tasks, found.pit), runs=_of(tasks, found.runs)
     )
 
 
-def _tasks_in_both(runs: pd.DataFrame) -> set[tuple[object, ...]]:
-    """The tasks in which the store has a finished run, and the folder too."""
-    finished = runs[runs["status"] == "finished"]
-    stored = finished["stored"].astype(bool)
-    of_store, own = (
-        set(finished.loc[of, TASK].itertuples(index=False, name=None)) for of in (stored, ~stored)
-    )
-    return of_store & own
+def _own_experiments(runs: pd.DataFrame) -> list[tuple[object, ...]]:
+    """Those with finished runs in the folder, of tasks that the store has, which the store does not have."""
+    runs = runs[runs["status"] == "finished"]
+    stored = runs["stored"].astype(bool)
+    theirs = set(runs.loc[stored, EXPERIMENT].itertuples(index=False, name=None))
+    tasks = {keys[: len(TASK)] for keys in theirs}
+    ours = dict.fromkeys(runs.loc[~stored, EXPERIMENT].itertuples(index=False, name=None))
+    return [keys for keys in ours if keys not in theirs and keys[: len(TASK)] in tasks]
 
 
 def _of(tasks: set[tuple[object, ...]], table: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +54,7 @@ def _of(tasks: set[tuple[object, ...]], table: pd.DataFrame) -> pd.DataFrame:
 
 
 def reference(found: Results) -> pd.DataFrame:
-    """What the store has: one row a task with its agents and the ids of all their runs."""
+    """What the store has: one row a task, with the ids of all runs, and the agents' names as one text."""
     stored = found.runs[found.runs["stored"].astype(bool)]
     lines = []
     for task, runs in stored.groupby(TASK, observed=True):
@@ -70,7 +67,7 @@ def lacking(found: Results, variations: dict[str, tuple[str, ...]], runs_folder:
     """The runs that one's own agents lack to be ranked in every task of the store.
 
     Args:
-        variations: of each agent those that it can score; of one that is not named, all.
+        variations: of each class of agents those that it can score; of one that is not named, all.
         runs_folder: where its runs are.
 
     Returns:
@@ -84,7 +81,7 @@ def lacking(found: Results, variations: dict[str, tuple[str, ...]], runs_folder:
     for agent in own:
         for task, runs in stored.groupby(TASK, observed=True):
             keys = dict(zip(TASK, task, strict=True))
-            if keys["variation"] not in variations.get(agent, (keys["variation"],)):
+            if keys["variation"] not in variations.get(agent.partition("+")[0], (keys["variation"],)):
                 continue
             there = set(select(finished, keys | {"agent": agent})["run"])
             lacks = sorted(set(runs["run"]) - there)

@@ -46,7 +46,10 @@ def beside_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
 
 
 def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
-    """A line for each of one's own agents: its place among all by NLL and by MAE, and its areas."""
+    """A line for each of one's own agents: its place among all by NLL and by MAE, and its areas.
+
+    An agent that has no run in common with the others has no place.
+    """
     of_task = areas(curves)
     board = leaderboard(of_task)
     means = of_task.groupby(["agent", "metric"], observed=True)["area"].mean()
@@ -54,8 +57,10 @@ def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
         said = []
         for metric in MAIN:
             mean_ranks = board[f"rank {metric.upper()}"]
-            place = int((mean_ranks < mean_ranks[agent]).sum()) + 1
-            said.append(f"{metric.upper()} place {place}, AUC {means[agent, metric]:.4f}")
+            place = f"place {(mean_ranks < mean_ranks[agent]).sum() + 1}"
+            if pd.isna(mean_ranks[agent]):
+                place = "no place (no run in common with the others)"
+            said.append(f"{metric.upper()} {place}, AUC {means[agent, metric]:.4f}")
         yield f"{agent_label(agent)}: {'; '.join(said)}"
 
 

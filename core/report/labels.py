@@ -5,7 +5,7 @@ from typing import Any
 from ..agent import AGENTS
 from ..models.variations import VARIATIONS
 
-__all__ = ["OWN", "agent_label", "dataset_label", "task_label"]
+__all__ = ["OWN", "agent_label", "dataset_label", "setting_label", "task_label"]
 
 #: Behind the name of an agent whose runs in a folder stand beside those in the store.
 OWN = " (own)"
@@ -63,3 +63,8 @@ def task_label(task: dict[str, Any]) -> str:
     if task.get("protocol", "published") != "published":
         parts.append(f"{task['protocol']} protocol")
     return ", ".join(parts)
+
+
+def setting_label(setting: dict[str, Any]) -> str:
+    """What the tasks of a leaderboard share, for people: `normalizing flow, published protocol`."""
+    return task_label({"variation": setting["variation"]}) + f", {setting['protocol']} protocol"

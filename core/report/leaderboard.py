@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from ..metrics import METRICS
 from .aggregates import (
     Estimate,
-    beside_reference,
     common_runs,
     improvability,
     interquartile_mean,
@@ -21,7 +20,7 @@ from .aggregates import (
     probability_of_improvement,
     task_blocks,
 )
-from .analysis import blocks, ranks, summary, wins
+from .analysis import INTERVAL_RUNS, blocks, interval, ranks, summary, wins
 from .labels import agent_label, task_label
 from .reader import TASK, levels_at, numbered
 from .styles import COLOURS
@@ -45,21 +44,23 @@ __all__ = [
 MAIN = ("nll", "mae")
 #: What stands under the tables of `leaderboard`, `beats`, `over_tasks`, `probabilities`.
 BOARD_NOTE = (
-    "Rank and AUC (area under the curve, with its 95 % bootstrap interval) are means over the runs that all "
-    "agents here have. Against random: runs won / tied / lost, by run id. Lower is better; the best NLL rank "
-    "comes first."
+    "Rank and AUC (area under the curve, from five runs on with its 95 % bootstrap interval) are means over "
+    "the runs that all agents here have; `ranked` says how many, where some have more. An agent without any "
+    "of them has no rank. Against random: runs won / tied / lost, by run id. Lower is better; the best NLL "
+    "rank comes first."
 )
 BEATS_NOTE = "Own runs with a lower area than the run of the same id of each other agent."
 OVER_NOTE = (
     "Only agents that are in every one of these tasks, and runs that all of them have. Rank (runs): a block "
     "is a run of a task, the published way; rank (tasks): runs averaged first, a block is a task. IQM: "
-    "interquartile mean of all runs' areas beside random's mean. P: probability that a run is better than "
-    "one of random, over the tasks. Intervals: stratified bootstrap, 95 %. Improvability: 1 - best / own, "
-    "mean over the tasks."
+    "interquartile mean of all runs' areas less that of random's run of the same id (MAE: in % of random's "
+    "mean). In rank (runs) and IQM a task counts by its number of runs. P: probability that a run is better "
+    "than one of random, over the tasks. Intervals: stratified bootstrap, 95 %, where each task has five or "
+    "more runs. Improvability: 1 - best / own, mean over the tasks."
 )
 PROBABILITY_NOTE = (
     "Probability that an own run has a lower area than one of the other agent, mean over the tasks that both "
-    "have, with its 95 % interval of the stratified bootstrap."
+    "have, with its 95 % interval of the stratified bootstrap where each has five runs or more."
 )
 #: Metrics that have a zero: areas may be divided.
 _RATIO = {"nll": False, "mae": True}
@@ -81,19 +82,23 @@ def leaderboard(areas: pd.DataFrame) -> pd.DataFrame:
         areas: of one task, as of `core.report.analysis.areas`.
 
     Returns:
-        One row an agent: finished runs; for each main metric the mean rank and the mean area with its 95 %
-        interval over the runs that all agents have (the area over all, where they have none in common), and
-        runs won / tied / lost against random of the same id.
+        One row an agent: finished runs, and, where these are not all, how many of them are ranked; for each
+        main metric the mean rank and the mean area with its 95 % interval over the runs that all agents have
+        (`blocks`; an agent alone has its area and no rank), and runs won / tied / lost against random of the
+        same id.
     """
-    columns: dict[str, pd.Series] = {"runs": areas.groupby("agent", observed=True)["run"].nunique()}
-    shared = common_runs(areas)
-    shared = shared if len(shared) else areas
+    runs = areas.groupby("agent", observed=True)["run"].nunique()
+    columns: dict[str, pd.Series] = {"runs": runs}
     for metric, name in _NAMES.items():
-        of_metric = shared[shared["metric"] == metric]
-        columns[f"rank {name}"] = ranks(blocks(areas, metric).table).mean()
-        lines = summary(of_metric).set_index("agent")
-        columns[f"AUC {name}"] = lines["mean"]
-        columns[f"AUC {name} [95 %]"] = lines.apply(_with_interval, axis=1)
+        ranked = blocks(areas, metric).table
+        columns.setdefault("ranked", ranked.count().reindex(runs.index, fill_value=0))
+        columns[f"rank {name}"] = ranks(ranked).mean()
+        if len(runs) == 1:
+            ranked = areas[areas["metric"] == metric].set_index(["run", "agent"])["area"].unstack()
+        columns[f"AUC {name}"] = ranked.mean()
+        columns[f"AUC {name} [95 %]"] = ranked.apply(_with_interval).astype(object)
+    if len(runs) == 1 or (columns["ranked"] == runs).all():
+        del columns["ranked"]
     for metric, name in _NAMES.items():
         won = wins(areas, metric).set_index("agent")
         text = [f"{a} / {b} / {c}" for a, b, c in won[["win", "tie", "loss"]].itertuples(index=False)]
@@ -103,9 +108,10 @@ def leaderboard(areas: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(by).drop(columns=[f"AUC {name}" for name in _NAMES.values()])
 
 
-def _with_interval(line: pd.Series) -> str:
-    text = f"{line['mean']:.4f}"
-    return text if np.isnan(line["low"]) else f"{text} [{line['low']:.4f}, {line['high']:.4f}]"
+def _with_interval(values: pd.Series) -> str:
+    low, high = interval(values)
+    text = f"{values.mean():.4f}"
+    return text if np.isnan(low) else f"{text} [{low:.4f}, {high:.4f}]"
 
 
 def beats(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
@@ -135,9 +141,9 @@ def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row an agent; for each main metric the mean rank over runs (the published way: a block is a run of
-        a task), that over tasks (runs averaged first), the interquartile mean of the areas beside random's
-        mean, and the probability that a run is better than one of random, both with their 95 % intervals;
-        for MAE the improvability.
+        a task), that over tasks (runs averaged first), the interquartile mean of the areas less those of
+        random's runs of the same ids, and the probability that a run is better than one of random, both with
+        their 95 % intervals; for MAE the improvability.
     """
     columns: dict[str, Any] = {}
     by_task = {metric: task_blocks(areas, metric).table for metric in MAIN}
@@ -150,12 +156,13 @@ def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
         columns[f"rank {name} (tasks)"] = ranks(by_task[metric][agents]).mean().rename(index=str)
     for metric, name in _NAMES.items():
         of_metric = there[there["metric"] == metric]
-        scores = beside_reference(there, metric, ratio=_RATIO[metric])
-        unit = "/ random" if _RATIO[metric] else "- random"
-        means = {agent: interquartile_mean(part) for agent, part in scores.groupby("agent", observed=True)}
-        columns[f"IQM {name} {unit}"] = {str(agent): _text(mean, 3) for agent, mean in means.items()}
+        differences = paired_differences(there, metric, share=_RATIO[metric])
+        columns[f"IQM {name} - random"] = {
+            str(agent): _text(interquartile_mean(part), "+.1%" if _RATIO[metric] else "+.3f")
+            for agent, part in differences.groupby("agent", observed=True)
+        }
         columns[f"P({name} < random)"] = {
-            agent: _text(probability_of_improvement(of_metric, agent, "random"), 2)
+            agent: _text(probability_of_improvement(of_metric, agent, "random"), ".2f")
             for agent in agents
             if agent != "random"
         }
@@ -169,9 +176,11 @@ def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
 def rankings(areas: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Over which tasks, and the table of `over_tasks`: over those of each query size, then over all.
 
-    Few agents may be in all tasks, more in those of one query size. A size with one task is left out, one
-    that is the only one is all, and tasks that have no agent in common have no table.
+    Few agents may be in all tasks, more in those of one query size. A task of one agent does not count. A
+    size with one task is left out, one that is the only one is all, and tasks that have no agent in common
+    have no table.
     """
+    areas = areas[areas.groupby(TASK, observed=True)["agent"].transform("nunique") > 1]
     sizes = areas[TASK].drop_duplicates()["query_size"].value_counts(sort=False).sort_index()
     which = {
         f"{count} tasks of query size {size}": areas[areas["query_size"] == size]
@@ -196,21 +205,21 @@ def probabilities(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
         for metric, name in _NAMES.items():
             of_metric = areas[areas["metric"] == metric]
             columns[f"{agent_label(agent)}, {name}"] = {
-                other: _text(probability_of_improvement(of_metric, agent, other), 2) for other in others
+                other: _text(probability_of_improvement(of_metric, agent, other), ".2f") for other in others
             }
     return pd.DataFrame(columns, index=others)
 
 
-def _text(estimate: Estimate, digits: int) -> str:
+def _text(estimate: Estimate, form: str) -> str:
     if np.isnan(estimate.value):
         return "-"
-    value, low, high = (f"{number:.{digits}f}" for number in estimate)
+    value, low, high = (format(number, form) for number in estimate)
     return value if np.isnan(estimate.low) else f"{value} [{low}, {high}]"
 
 
 def picture(areas: pd.DataFrame, title: str = "") -> Figure:
     """How far the areas lie from those of random's run of the same id, for NLL and MAE: a dot for the mean of
-    each task, with its 95 % bootstrap interval.
+    each task, with its 95 % bootstrap interval, or, of fewer than five runs, a faint dot for each.
 
     Agents are ordered by their mean rank over tasks by NLL; those that lack a task come last, paler.
 
@@ -224,13 +233,17 @@ def picture(areas: pd.DataFrame, title: str = "") -> Figure:
     tasks = list(groups(areas, TASK))
     for panel, metric in zip(panels, MAIN, strict=True):
         for i, (task, of_task) in enumerate(tasks):
-            lines = summary(paired_differences(of_task, metric, share=_RATIO[metric]))
-            lines = lines.set_index("agent").rename(index=str)
+            differences = paired_differences(of_task, metric, share=_RATIO[metric])
+            lines = summary(differences).set_index("agent").rename(index=str)
             shift = 0.6 * ((i + 0.5) / len(tasks) - 0.5)
             at = [order.index(agent) + shift for agent in lines.index]
             factor = 100 if _RATIO[metric] else 1
+            runs = differences.groupby("agent", observed=True)["run"].transform("size")
+            few = differences[runs < INTERVAL_RUNS]
             colour, marker = COLOURS[i % len(COLOURS)], "os^Dv"[i // len(COLOURS) % 5]
             panel.hlines(at, factor * lines["low"], factor * lines["high"], color=colour, linewidth=1.2)
+            places = [order.index(str(agent)) + shift for agent in few["agent"]]
+            panel.scatter(factor * few["area"], places, s=4, color=colour, alpha=0.5, linewidths=0)
             label = task_label({name: task[name] for name in ("dataset", "query_size")})
             panel.plot(factor * lines["mean"], at, marker, color=colour, markersize=4, label=label)
         unit = "less random's, in % of it" if _RATIO[metric] else "less random's"

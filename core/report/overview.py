@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .labels import agent_label, dataset_label, task_label
+from .labels import agent_label, dataset_label, setting_label
 from .leaderboard import BOARD_NOTE, OVER_NOTE, groups, leaderboard, picture, rankings
 from .markdown import markdown
 from .reader import TASK, Results, spans
@@ -18,16 +18,12 @@ _SETTING = ["variation", "protocol"]
 _HEAD = f"""# Reference runs
 
 Made by `python store.py` from the files beside it; do not edit. `python compare.py --runs_folder runs` puts
-agents of one's own among these, without running any of them.
+agents of one's own among these, without running any of them (`docs/COMPARING.md`).
 
 `<dataset>_<variation>_<protocol>.csv.gz` holds the curves: a row for each measurement of each run, a column
 for each metric on the scaled target, with all digits of the run's own files. `.jsonl` holds the settings of
 each experiment, and of each run commit, versions, machine, seconds and, but for the oldest, the PIT histogram
 of its last round (`core/report/store.py`, schema {SCHEMA}). `python store.py --runs_folder runs` adds runs.
-
-`sarcos` has no reference: only 14,213 of its 44,484 rows could be had. Learning rate, weight decay and
-dropout are the published ones on the study's tables, under both protocols: they come from a search that
-looked at the test set ([docs/METHOD.md](../docs/METHOD.md)).
 """
 
 
@@ -40,12 +36,8 @@ def pictures(found: Results) -> dict[str, Figure]:
     made = {}
     for keys, part in groups(found.areas, _SETTING):
         if part["agent"].nunique() > 1 and "random" in set(part["agent"]):
-            made[f"leaderboard_{_setting_name(keys)}.png"] = picture(part, _title(keys))
+            made[f"leaderboard_{_setting_name(keys)}.png"] = picture(part, setting_label(keys))
     return made
-
-
-def _title(keys: Mapping[str, object]) -> str:
-    return task_label({"variation": keys["variation"]}) + f", {keys['protocol']} protocol"
 
 
 def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
@@ -53,10 +45,14 @@ def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
     parts = [_HEAD, "## What is there", markdown(_contents(found)), "## Made by", markdown(_makers(stored))]
     drawn = pictures(found)
     for keys, part in groups(found.areas, _SETTING):
-        parts.append(f"## {_title(keys)}")
+        parts.append(f"## {setting_label(keys)}")
         if (name := f"leaderboard_{_setting_name(keys)}.png") in drawn:
             said = "AUC beside that of random's run of the same id"
-            parts += [f"![{_title(keys)}: {said}]({name})", f"{said}; grey: an agent that lacks a task."]
+            parts.append(f"![{setting_label(keys)}: {said}]({name})")
+            parts.append(
+                f"{said}: mean and 95 % interval, or, of fewer than five runs, each of them. Grey: an agent "
+                "that lacks a task."
+            )
         if len(part[TASK].drop_duplicates()) > 1:
             for i, (name, table) in enumerate(rankings(part)):
                 parts += [f"### Over {name}", *[OVER_NOTE] * (i == 0), markdown(_named(table))]

@@ -19,7 +19,7 @@ from scipy import stats
 from ..errors import UserError
 from ..files import write_file
 from ..metrics import METRICS, PIT_BINS
-from .analysis import Blocks, Comparison, interval
+from .analysis import INTERVAL_RUNS, Blocks, Comparison, interval
 from .axes import draw_broken, settle, top
 from .labels import agent_label, dataset_label
 from .styles import COLOURS, ordered, style
@@ -43,8 +43,6 @@ _BELOW = (
     "a run's goes on from fit to fit."
 )
 _CONFIDENCE = 0.95
-#: With fewer runs each is drawn by itself: an interval of so few says little.
-_INTERVAL_RUNS = 5
 #: More histograms than these could not be told apart.
 _HISTOGRAMS = 7
 #: Inches: of a figure with panels, and of a row for an agent.
@@ -123,7 +121,7 @@ def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True, front: 
             panel.plot(mean.index, mean, label=label, linewidth=_LINE, alpha=pale, zorder=1.5, **look)
             continue
         panel.plot(mean.index, mean, label=label, linewidth=_FRONT if front else _LINE, **look)
-        if spread and table.shape[1] >= _INTERVAL_RUNS:
+        if spread and table.shape[1] >= INTERVAL_RUNS:
             quantile = stats.t.ppf((1 + _CONFIDENCE) / 2, (count - 1).clip(lower=1))
             half = quantile * table.sem(axis=1)
             panel.fill_between(
@@ -256,7 +254,7 @@ def query_sizes(areas: pd.DataFrame, title: str = "") -> Figure:
             shift = _SIDE_BY_SIDE * ((i + 0.5) / len(agents) - 0.5)
             for size, values in of_agent:
                 at = sizes.index(size) + shift
-                if len(values) >= _INTERVAL_RUNS:
+                if len(values) >= INTERVAL_RUNS:
                     panel.vlines(at, *interval(values, _CONFIDENCE), color=look["color"], linewidth=1)
                 else:
                     panel.plot(

@@ -29,7 +29,7 @@ from ..runs.layout import (
 )
 from ..runs.settings import read_meta
 from .labels import OWN
-from .store import Stored, in_todays_form, read_store
+from .store import Stored, differences, in_todays_form, read_store
 
 __all__ = [
     "EXPERIMENT",
@@ -42,6 +42,7 @@ __all__ = [
     "load_results",
     "numbered",
     "spans",
+    "told",
 ]
 
 #: What all runs of different agents must share to be compared.
@@ -172,6 +173,7 @@ class Folders:
         self.folders: dict[_Key, Path] = {}
         self.problems: list[tuple[str, str]] = []
         self.settings: dict[_Key, dict[str, Any]] = {}
+        self._agreed: dict[_Key, tuple[Path, dict[str, Any]]] = {}
         self._stored = stored or {}
         for keys, experiment in self._stored.items():
             self._take_stored(keys, experiment)
@@ -228,7 +230,15 @@ class Folders:
         keys, settings = self._keys(experiment, EXPERIMENT)
         if keys in self._stored:
             keys = (*keys[:-1], keys[-1] + OWN)
-        for folder in run_folders(experiment) if keys else []:
+        folders = run_folders(experiment) if keys else []
+        if folders and (experiment / "settings.txt").is_file():
+            first, others = self._agreed.setdefault(keys, (experiment, settings))
+            if differing := differences(settings, others):
+                name, (mine, theirs) = next(iter(differing.items()))
+                said = f"made with {name} {mine}, {first}, of the same experiment, with {theirs}"
+                self._problem(experiment, said)
+                return
+        for folder in folders:
             self.settings.setdefault(keys, settings)
             run = (*keys, id_of(folder))
             if run in self.runs:
@@ -340,13 +350,15 @@ def find_missing_runs(
 
     Where a part of the task is named, in all combinations of what is named and, else, was begun.
 
-    An agent is not missed where it cannot score the variation's model.
+    Begun is what lies in the folder: what a store has is there, and what it lacks is not missed. Nor is an
+    agent that cannot score the variation's model.
 
     Returns:
         One row an experiment that lacks runs: `EXPERIMENT`, `missing`, `unfinished`, `damaged`, run
         ids such as `2, 5-30`.
     """
-    runs = found.runs
+    runs, status = found.runs, found.runs.set_index([*EXPERIMENT, "run"])["status"].to_dict()
+    runs = runs[~runs["stored"].astype(bool)]
     names = (datasets, variations, protocols, query_sizes)
     if any(given is not None for given in names):
         axes = [
@@ -358,8 +370,6 @@ def find_missing_runs(
         tasks = list(dict.fromkeys(runs[TASK].itertuples(index=False, name=None)))
     wanted_agents = dict.fromkeys(runs["agent"] if agents is None else agents)
     wanted = set(runs["run"] if run_ids is None else run_ids)
-    of_run = runs[[*EXPERIMENT, "run"]].itertuples(index=False, name=None)
-    status = dict(zip(of_run, runs["status"], strict=True))
     begun = set(runs[EXPERIMENT].itertuples(index=False, name=None))
     lines = []
     for keys in ((*task, agent) for task in tasks for agent in wanted_agents):
@@ -376,6 +386,12 @@ def find_missing_runs(
         if any(lacking):
             lines.append((*keys, *lacking))
     return pd.DataFrame(lines, columns=[*EXPERIMENT, "missing", "unfinished", "damaged"])
+
+
+def told(problems: Iterable[Sequence[str]]) -> str:
+    """The first of `Folders.problems` in words, and how many more there are."""
+    (folder, problem), *more = problems
+    return f"{folder}: {problem}" + (f" (and {len(more)} more)" if more else "")
 
 
 def spans(numbers: Iterable[int]) -> str:

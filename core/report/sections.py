@@ -10,6 +10,7 @@ One more figure or table is one function under `section`:
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -102,8 +103,8 @@ def learning_curves(found: Results) -> Figures:
 
 @section("Areas under the curves")
 def area_table(found: Results) -> pd.DataFrame:
-    """Mean area ± standard deviation over the runs, with the 95 % bootstrap interval of the mean; lower is
-    better.
+    """Mean area ± standard deviation over the runs, from five runs on with the 95 % bootstrap interval of the
+    mean; lower is better.
     """
     lines = summary(found.areas)
     table = lines.assign(shown=[_cell(line) for _, line in lines.iterrows()])
@@ -112,7 +113,9 @@ def area_table(found: Results) -> pd.DataFrame:
 
 def _cell(line: pd.Series) -> str:
     text = f"{line['mean']:.4f}"
-    return f"{text} ± {line['std']:.4f} [{line['low']:.4f}, {line['high']:.4f}]" if line["runs"] > 1 else text
+    if line["runs"] > 1:
+        text += f" ± {line['std']:.4f}"
+    return text if math.isnan(line["low"]) else f"{text} [{line['low']:.4f}, {line['high']:.4f}]"
 
 
 def _metrics_named(table: pd.DataFrame) -> pd.DataFrame:
@@ -278,7 +281,8 @@ def upper_bound_table(found: Results) -> pd.DataFrame:
 @section("What is missing")
 def missing_table(found: Results) -> pd.DataFrame:
     """Only what was begun is looked at: in each task (dataset, model, protocol, query size) that has a run,
-    the agents and run ids that occur anywhere in these runs. What occurs nowhere is not missed here.
+    the agents and run ids that occur anywhere in these runs. What occurs nowhere is not missed here, nor
+    what occurs in the store alone.
     """
     return find_missing_runs(found)
 

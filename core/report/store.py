@@ -35,6 +35,7 @@ __all__ = [
     "SCHEMA",
     "Key",
     "Stored",
+    "check_run",
     "differences",
     "finish_parts",
     "in_todays_form",
@@ -149,8 +150,7 @@ def _read_lines(path: Path) -> dict[Key, Stored]:
             settings = line["settings"]
             if key in found:
                 raise ValueError(f"{name} has two settings")
-            if lacking := [setting for setting in _SET if setting not in settings]:
-                raise ValueError(f"the settings of {name} lack {', '.join(lacking)}")
+            _check_settings(settings, name)
             own = dict(zip((*_SETTING, "query_size", "agent"), key, strict=True))
             if unlike := differences(own, settings):
                 raise ValueError(f"the settings of {name} say another {', '.join(unlike)}")
@@ -158,17 +158,34 @@ def _read_lines(path: Path) -> dict[Key, Stored]:
         elif key not in found or line["run"] in found[key].notes:
             raise ValueError(f"run {line['run']} of {name} is there twice, or before its settings")
         else:
-            found[key].notes[line["run"]] = _noted(line, f"run {line['run']} of {name}")
+            notes = {part: line[part] for part in line if part not in ("query_size", "agent", "run")}
+            _check_notes(notes, f"run {line['run']} of {name}")
+            found[key].notes[line["run"]] = notes
     return found
 
 
-def _noted(line: dict[str, Any], name: str) -> dict[str, Any]:
-    notes = {key: value for key, value in line.items() if key not in ("query_size", "agent", "run")}
+def check_run(curves: pd.DataFrame, settings: Mapping[str, Any], notes: Mapping[str, Any], name: str) -> None:
+    """Raises a ValueError if a run lacks what a store holds of each, or has a row too many or too few.
+
+    Args:
+        curves, settings, notes: as of `Stored`.
+        name: what the error calls it.
+    """
+    _check_settings(settings, name)
+    _check_notes(notes, name)
+    _check_curves(curves, settings, name)
+
+
+def _check_settings(settings: Mapping[str, Any], name: str) -> None:
+    if lacking := [setting for setting in _SET if setting not in settings]:
+        raise ValueError(f"the settings of {name} lack {', '.join(lacking)}")
+
+
+def _check_notes(notes: Mapping[str, Any], name: str) -> None:
     if lacking := [noted for noted in _NOTED if noted not in notes]:
         raise ValueError(f"{name} lacks {', '.join(lacking)}")
     if len(notes.get("pit", [0] * PIT_BINS)) != PIT_BINS:
         raise ValueError(f"{name}: a PIT histogram has {PIT_BINS} bins")
-    return notes
 
 
 def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
@@ -204,14 +221,14 @@ def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
         curves = pd.DataFrame(
             of_run[:, there], index, [m for m, is_there in zip(metrics, there, strict=True) if is_there]
         )
-        _check(curves, stored.settings, name)
+        _check_curves(curves, stored.settings, name)
         stored.curves[int(run)] = curves
     for (_, _, _, query_size, agent), stored in found.items():
         if stored.curves.keys() != stored.notes.keys() or not stored.curves:
             raise ValueError(f"it lacks runs of {agent}, query size {query_size}")
 
 
-def _check(curves: pd.DataFrame, settings: Mapping[str, Any], name: str) -> None:
+def _check_curves(curves: pd.DataFrame, settings: Mapping[str, Any], name: str) -> None:
     """A run has every measurement once, in order, in each metric that it has."""
     begin, budget = int(settings["seed_set"]), int(settings["budget"])
     rounds = range(0, budget, int(settings["query_size"]))

@@ -151,15 +151,17 @@ def list_reference(found: Results) -> None:
 
 def nothing_own(found: Results, runs_folder: Path) -> str:
     """Why there is nothing to compare, in a line."""
+    problems = list(found.problems.itertuples(index=False, name=None))
     runs = found.runs[~found.runs["stored"].astype(bool)]
     finished = runs.loc[runs["status"] == "finished", TASK].itertuples(index=False, name=None)
     if tasks := set(finished):
         if tasks & set(reference(found)[TASK].itertuples(index=False, name=None)):
             return f"{runs_folder} has no agent that the store lacks: its runs are more runs of stored agents"
-        return f"{runs_folder} has runs of no task in the store: --list_reference shows them"
+        why = f" (left out: {told(problems)})" if problems else ""
+        return f"{runs_folder} has runs of no task in the store: --list_reference shows them{why}"
     said = f"--runs_folder {runs_folder} has no finished runs"
-    if len(found.problems):
-        return f"{said} that can be compared: {told(found.problems.itertuples(index=False, name=None))}"
+    if problems:
+        return f"{said} that can be compared: {told(problems)}"
     roots = (runs_root(runs_folder, *names) for names in product(VARIATIONS, PROTOCOLS))
     if any(root.is_dir() for root in roots):
         return f"{said}: none but stored ones"

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from scipy import stats
 
@@ -24,6 +25,7 @@ from core.report.aggregates import (
     probability_of_improvement,
     task_blocks,
 )
+from core.report.analysis import together
 from core.report.comparing import lacking, own_agents, unlike_settings
 from core.report.labels import agent_label
 from core.report.leaderboard import beats, leaderboard, over_tasks, picture, probabilities, rankings
@@ -131,13 +133,14 @@ def test_an_agent_that_does_as_random_is_level_with_it() -> None:
     board = over_tasks(pd.concat([both({"random": values, "a": values}, dataset=name) for name in "de"]))
     assert board.loc["a", "IQM NLL - random"] == "+0.000 [+0.000, +0.000]"
     assert board.loc["a", "IQM MAE - random"] == "+0.0% [+0.0%, +0.0%]"
-    assert pd.isna(board.loc["random", "IQM NLL - random"])
+    assert pd.isna(board["IQM NLL - random"]["random"])
 
 
 def test_a_run_that_diverged_does_not_empty_the_interquartile_mean() -> None:
     values = {"random": [np.inf, 2.0, 3.0, 4.0, 5.0], "a": [1.0, 1.5, 2.0, 3.5, 4.0]}
-    board = over_tasks(pd.concat([area_rows(values, "nll"), area_rows({n: [1.0] * 5 for n in values})]))
-    assert str(board.loc["a", "IQM NLL - random"]).startswith("-0.833 ")
+    board = over_tasks(pd.concat([area_rows(values, "nll"), area_rows(values, "mae")]))
+    assert str(board.loc["a", "IQM NLL - random"]).startswith("-0.833 [-inf, -0.")
+    assert pd.isna(board["IQM MAE - random"]["a"])  # in % of what?
 
 
 def both(values: dict[str, list[float]], **task: object) -> pd.DataFrame:
@@ -165,13 +168,38 @@ def test_an_agent_of_other_run_ids_is_not_ranked_and_the_others_are() -> None:
     assert board["ranked"].to_dict() == {"good": 5, "random": 5, "a": 0}
     assert board["rank NLL"].tolist() == pytest.approx([1.1, 1.9, np.nan], nan_ok=True)
     assert str(board.loc["good", "AUC MAE [95 %]"]).startswith("1.0000 [0.")
-    assert pd.isna(board.loc["a", "AUC MAE [95 %]"])
+    assert board["AUC MAE [95 %]"]["a"] == "3.0000"  # of its own
     assert set(common_runs(table)["agent"]) == {"random", "good"}
     assert "ranked" not in leaderboard(table[table["agent"] != "a"])
     apart = leaderboard(table[table["agent"] != "good"])  # nobody has a run in common
-    assert apart[["rank NLL", "AUC NLL [95 %]"]].isna().all(axis=None)
+    assert apart["rank NLL"].isna().all()
+    assert apart["ranked"].tolist() == [0, 0]
     alone = leaderboard(both({"random": [2.0, 4.0]}))
     assert alone["AUC MAE [95 %]"].tolist() == ["3.0000"]
+
+
+#: Of each agent its run ids in each task, and who is to be ranked.
+STORED = {agent: [range(1, 4)] for agent in ("random", "b", "c", "d")}
+APART = [
+    (STORED | {"mine": [range(4, 31)]}, "random b c d"),
+    (STORED | {"mine": [range(4, 31)], "yours": [range(4, 31)]}, "random b c d"),
+    ({"random": [range(10)] * 2, "a": [range(10)] * 2, "mine": [range(30), range(10, 40)]}, "random a"),
+    ({"random": [range(2)], "a": [range(10)], "b": [range(10)], "mine": [range(2, 10)]}, "random a b"),
+    ({"random": [range(10)], "a": [range(10)], "mine": [range(9, 20)]}, "random a mine"),
+    ({"random": [range(10)], "mine": [range(10, 20)]}, ""),
+]
+
+
+@pytest.mark.parametrize(("runs", "kept"), APART)
+def test_as_many_as_can_be_are_ranked(runs: dict[str, list[range]], kept: str) -> None:
+    there = pd.DataFrame(
+        {
+            agent: {(task, run): True for task, ids in enumerate(of) for run in ids}
+            for agent, of in runs.items()
+        }
+    )
+    found = together(there.notna(), np.array([task for task, _ in there.index]))
+    assert found == kept.split()
 
 
 def test_over_tasks_by_hand() -> None:
@@ -253,6 +281,8 @@ def test_picture_has_a_dot_for_each_task_and_agent() -> None:
     for panel in figure.axes:
         dots = [np.size(line.get_xdata()) for line in panel.get_lines()[:-1]]
         assert dots == [2, 1]
+        faint = [drawn for drawn in panel.collections if isinstance(drawn, PathCollection)]
+        assert [np.shape(drawn.get_offsets())[0] for drawn in faint] == [4, 2]  # each of fewer than five runs
     labels = {text.get_text(): to_hex(text.get_color()) for text in figure.axes[0].get_yticklabels()}
     assert labels == {"CoreSet": "#000000", "Random": "#000000", "BALD": "#888888"}
 
@@ -312,6 +342,20 @@ def test_command_and_page(
     assert 'id="curves_diabetes_nf_q4"' in text
     assert text.count("<svg") == 1
     assert "<script" not in text
+
+
+def test_an_agent_without_a_common_run_is_compared_as_far_as_can_be(folders: tuple[Path, Path]) -> None:
+    runs, store = folders
+    write_runs(runs, "yours", (7, 8))
+    found = load_results(runs, store)
+    made = {heading: table for heading, _, table, _ in compare.tables(found)}
+    board = made["Diabetes, normalizing flow, query size 4"]
+    assert board["ranked"].to_dict()["> Yours"] == 0
+    assert board["ranked"].to_dict()["> Mine"] == 2
+    assert float(board["AUC MAE [95 %]"]["> Yours"]) > 0
+    drawn = compare.page(found, runs)
+    assert "Yours (2)" in drawn
+    assert "Mine (2)" in drawn
 
 
 def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -> None:

@@ -150,6 +150,18 @@ def test_an_agent_that_was_trained_otherwise_is_refused(tmp_path: Path, stored: 
     assert list(add_runs(stored, tmp_path / "raised").added.values()) == ["3"]
 
 
+def test_folders_of_one_experiment_with_other_settings_are_refused(tmp_path: Path, stored: Path) -> None:
+    before = {path.name: path.read_bytes() for path in stored.glob("diabetes*")}
+    old = write_runs(tmp_path / "old", "bald", (3, 4), lr=0.5)
+    write_runs(tmp_path / "other", "bald", (1, 2))
+    old.rename(tmp_path / "other/Diabetes/4/Bald_old")
+    with pytest.raises(
+        UserError, match=r"Bald_old was made with lr 0.5, another folder of this .* with 0.001"
+    ):
+        add_runs(stored, tmp_path / "other")
+    assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
+
+
 @pytest.mark.parametrize("lacks", ["results_version", "budget", "threads", "device"])
 def test_runs_that_say_too_little_are_refused(tmp_path: Path, stored: Path, lacks: str) -> None:
     """They would make the store one that cannot be read."""
@@ -290,6 +302,9 @@ def test_what_is_missing_of_an_agent_with_an_own_name(tmp_path: Path, stored: Pa
     of_own = missing[missing["agent"] == f"coreset{OWN}"]
     assert of_own[["query_size", "missing"]].to_numpy().tolist() == [[4, "2"]]
     assert len(missing) == 1
+    write_runs(tmp_path / "own", "coreset", (1, 2), query_size=6)  # its own name there
+    missing = find_missing_runs(load_results(tmp_path / "own", stored))
+    assert set(missing["agent"]) == {f"coreset{OWN}"}
     assert find_missing_runs(load_results(None, stored)).empty  # of the store nothing is missed
 
 

@@ -57,6 +57,8 @@ def add_runs(store: Path, runs_folder: Path) -> Added:
     """
     found = Folders(runs_folder)
     unfinished = sum(status == "unfinished" for status, *_ in found.runs.values())
+    if found.unlike:
+        raise UserError(found.unlike[0], "store")
     if not found.curves:
         return Added({}, 0, found.problems, unfinished)
     make_folder(store)
@@ -70,7 +72,7 @@ def add_runs(store: Path, runs_folder: Path) -> Added:
             folder, settings, notes = _read(found, run)
             try:
                 check_run(curves, settings, notes, "the run")
-            except ValueError as error:
+            except (ValueError, TypeError) as error:  # settings may be of any type
                 raise UserError(f"{folder} cannot be stored: {error}") from error
             experiment = there.setdefault(key, Stored(settings))
             if differing := unlike(settings, experiment.settings):

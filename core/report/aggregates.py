@@ -54,7 +54,7 @@ def common_runs(areas: pd.DataFrame) -> pd.DataFrame:
     parts = [areas.iloc[:0]]
     for _, of_task in areas.groupby([*TASK, "metric"], observed=True):
         there = of_task.groupby(["run", "agent"], observed=True).size().unstack("agent").notna()
-        agents = together(there, np.zeros(len(there)))
+        agents = together(there, np.zeros(len(there), int))
         runs = there.index[there[agents].all(axis=1)]
         parts.append(of_task[of_task["agent"].isin(agents) & of_task["run"].isin(runs)])
     return pd.concat(parts)
@@ -66,7 +66,8 @@ def paired_differences(
     """Areas less that of the reference's run of the same id, which has the same data and seed set.
 
     Args:
-        share: divided by the mean of these runs of the reference in their task.
+        share: divided by the mean of these runs of the reference in their task; of one that has diverged
+            there are no shares.
 
     Returns:
         As `areas`, of this metric, without the reference and without runs that it lacks.
@@ -74,7 +75,8 @@ def paired_differences(
     pairs = paired(areas, metric, reference)
     difference = pairs["area"] - pairs["reference"]
     if share:
-        difference /= pairs.groupby(EXPERIMENT, observed=True)["reference"].transform("mean")
+        means = pairs.groupby(EXPERIMENT, observed=True)["reference"].transform("mean")
+        difference /= means.where(np.isfinite(means))
     return pairs.drop(columns="reference").assign(metric=metric, area=difference).dropna()
 
 

@@ -86,7 +86,7 @@ class Blocks(NamedTuple):
 
 
 def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
-    """The blocks in which every agent has a run (docs/METHOD.md, section 4).
+    """The blocks in which every agent has a run, but for those left out (docs/METHOD.md, section 4).
 
     Tasks that a single agent has tried do not count.
     """
@@ -95,31 +95,45 @@ def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
     table = of_metric[tried_by > 1].set_index([*TASK, "run", "agent"])["area"].unstack("agent")
     there = table.notna()
     everywhere = there.groupby(level=TASK, observed=True).any().all()
-    kept = together(there.loc[:, everywhere], [there.index.get_level_values(name) for name in TASK])
+    tasks = there.index.droplevel("run").factorize()[0]
+    kept = together(there.loc[:, everywhere], tasks)
     complete = table.loc[:, kept].dropna() if kept else table.iloc[:0, :0]
     left_out = [str(agent) for agent in table.columns if agent not in kept]
     return Blocks(complete, left_out, len(table) - len(complete))
 
 
-def together(there: pd.DataFrame, tasks: Any) -> list[str]:
-    """Agents that have a run in common in every task: one with other run ids than all the others leaves but
-    itself out, and not everybody.
+def together(there: pd.DataFrame, tasks: np.ndarray, reference: str = "random") -> list[str]:
+    """Agents that have a run in common in every task: as many as can be found greedily from each of them.
+
+    One with other run ids than all the others leaves out itself, not everybody. Of sets of one size it is
+    that with the reference, then that with most runs in common.
 
     Args:
         there: a row a run, a column an agent: has it this run?
-        tasks: what the rows are grouped by.
+        tasks: of each row the number of its task, from 0.
 
     Returns:
         Names in the order of the columns; none if no two agents have a run in common.
     """
-    # Whose runs most others have, too, come first.
-    order = there.mul(there.sum(axis=1), axis=0).sum().sort_values(ascending=False, kind="stable").index
-    kept, common = set(), pd.Series(True, there.index)
-    for agent in order:
-        if (both := common & there[agent]).groupby(tasks, observed=True).any().all():
-            kept.add(agent)
-            common = both
-    return [agent for agent in there.columns if agent in kept] if len(kept) > 1 else []
+    has, names = there.to_numpy(dtype=bool).T, list(there.columns)
+    count = tasks.max(initial=-1) + 1
+
+    def fits(common: np.ndarray) -> bool:
+        return bool((np.bincount(tasks[common], minlength=count) > 0).all())
+
+    if fits(has.all(axis=0)):
+        return names if len(names) > 1 else []
+    found: list[tuple[int, bool, int, list[str]]] = []
+    for first in range(len(names)):
+        kept, common = [], np.ones(len(there), bool)
+        for agent in (first, *np.argsort(-(has & has[first]).sum(axis=1), kind="stable")):
+            if agent not in kept and fits(common & has[agent]):
+                kept.append(agent)
+                common &= has[agent]
+        chosen = [names[agent] for agent in sorted(kept)]
+        found.append((len(kept), reference in chosen, int(common.sum()), chosen))
+    most = max(found, key=lambda one: one[:3])[-1]
+    return most if len(most) > 1 else []
 
 
 def ranks(table: pd.DataFrame) -> pd.DataFrame:

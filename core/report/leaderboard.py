@@ -29,6 +29,7 @@ __all__ = [
     "BEATS_NOTE",
     "BOARD_NOTE",
     "MAIN",
+    "ONE_TASK",
     "OVER_NOTE",
     "PROBABILITY_NOTE",
     "beats",
@@ -42,12 +43,14 @@ __all__ = [
 
 #: The metric that ranks first.
 MAIN = ("nll", "mae")
+#: What `rankings` calls a task that is the only one.
+ONE_TASK = "one task"
 #: What stands under the tables of `leaderboard`, `beats`, `over_tasks`, `probabilities`.
 BOARD_NOTE = (
     "Rank and AUC (area under the curve, from five runs on with its 95 % bootstrap interval) are means over "
     "the runs that all agents here have; `ranked` says how many, where some have more. An agent without any "
-    "of them has no rank. Against random: runs won / tied / lost, by run id. Lower is better; the best NLL "
-    "rank comes first."
+    "of them has no rank, and the AUC of its own runs. Against random: runs won / tied / lost, by run id. "
+    "Lower is better; the best NLL rank comes first."
 )
 BEATS_NOTE = "Own runs with a lower area than the run of the same id of each other agent."
 OVER_NOTE = (
@@ -60,7 +63,8 @@ OVER_NOTE = (
 )
 PROBABILITY_NOTE = (
     "Probability that an own run has a lower area than one of the other agent, mean over the tasks that both "
-    "have, with its 95 % interval of the stratified bootstrap where each has five runs or more."
+    "have, with its 95 % interval of the stratified bootstrap where they have five or more runs of the same "
+    "ids in each."
 )
 #: Metrics that have a zero: areas may be divided.
 _RATIO = {"nll": False, "mae": True}
@@ -84,8 +88,8 @@ def leaderboard(areas: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row an agent: finished runs, and, where these are not all, how many of them are ranked; for each
         main metric the mean rank and the mean area with its 95 % interval over the runs that all agents have
-        (`blocks`; an agent alone has its area and no rank), and runs won / tied / lost against random of the
-        same id.
+        (`blocks`; one that is left out there has no rank, and the area of its own runs), and runs won /
+        tied / lost against random of the same id.
     """
     runs = areas.groupby("agent", observed=True)["run"].nunique()
     columns: dict[str, pd.Series] = {"runs": runs}
@@ -93,10 +97,10 @@ def leaderboard(areas: pd.DataFrame) -> pd.DataFrame:
         ranked = blocks(areas, metric).table
         columns.setdefault("ranked", ranked.count().reindex(runs.index, fill_value=0))
         columns[f"rank {name}"] = ranks(ranked).mean()
-        if len(runs) == 1:
-            ranked = areas[areas["metric"] == metric].set_index(["run", "agent"])["area"].unstack()
-        columns[f"AUC {name}"] = ranked.mean()
-        columns[f"AUC {name} [95 %]"] = ranked.apply(_with_interval).astype(object)
+        every = areas[areas["metric"] == metric].set_index(["run", "agent"])["area"].unstack()
+        values = {agent: ranked.get(agent, every[agent].dropna()) for agent in every}
+        columns[f"AUC {name}"] = pd.Series({agent: of.mean() for agent, of in values.items()})
+        columns[f"AUC {name} [95 %]"] = pd.Series({agent: _with_interval(of) for agent, of in values.items()})
     if len(runs) == 1 or (columns["ranked"] == runs).all():
         del columns["ranked"]
     for metric, name in _NAMES.items():
@@ -187,7 +191,7 @@ def rankings(areas: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         for size, count in sizes.items()
         if 1 < count < sizes.sum()
     }
-    which[f"all {sizes.sum()} tasks" if sizes.sum() > 1 else "one task"] = areas
+    which[f"all {sizes.sum()} tasks" if sizes.sum() > 1 else ONE_TASK] = areas
     for name, part in which.items():
         if len(table := over_tasks(part)):
             yield name, table
@@ -221,7 +225,8 @@ def picture(areas: pd.DataFrame, title: str = "") -> Figure:
     """How far the areas lie from those of random's run of the same id, for NLL and MAE: a dot for the mean of
     each task, with its 95 % bootstrap interval, or, of fewer than five runs, a faint dot for each.
 
-    Agents are ordered by their mean rank over tasks by NLL; those that lack a task come last, paler.
+    Agents are ordered by their mean rank over tasks by NLL; those that lack a task, or runs in common with
+    the others, come last, paler.
 
     Args:
         areas: of one variation and protocol.
@@ -261,7 +266,7 @@ def picture(areas: pd.DataFrame, title: str = "") -> Figure:
 
 
 def _order(areas: pd.DataFrame) -> list[str]:
-    """Agents by mean rank over tasks, then those that lack a task, by their mean share of agents beaten."""
+    """Agents by mean rank over tasks, then those without one, by their mean share of agents beaten."""
     by_task = ranks(task_blocks(areas, "nll").table).mean().sort_values()
     means = areas[areas["metric"] == "nll"].groupby([*TASK, "agent"], observed=True)["area"].mean().unstack()
     rest = means.rank(axis=1, pct=True).mean().sort_values()

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .labels import agent_label, dataset_label, setting_label
-from .leaderboard import BOARD_NOTE, OVER_NOTE, groups, leaderboard, picture, rankings
+from .leaderboard import BOARD_NOTE, ONE_TASK, OVER_NOTE, groups, leaderboard, picture, rankings
 from .markdown import markdown
 from .reader import TASK, Results, spans
 from .store import SCHEMA, Key, Stored
@@ -51,11 +51,11 @@ def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
             parts.append(f"![{setting_label(keys)}: {said}]({name})")
             parts.append(
                 f"{said}: mean and 95 % interval, or, of fewer than five runs, each of them. Grey: an agent "
-                "that lacks a task."
+                "that lacks a task, or runs in common with the others."
             )
-        if len(part[TASK].drop_duplicates()) > 1:
-            for i, (name, table) in enumerate(rankings(part)):
-                parts += [f"### Over {name}", *[OVER_NOTE] * (i == 0), markdown(_named(table))]
+        over = [(name, table) for name, table in rankings(part) if name != ONE_TASK]
+        for i, (name, table) in enumerate(over):
+            parts += [f"### Over {name}", *[OVER_NOTE] * (i == 0), markdown(_named(table))]
         for i, (task, of_task) in enumerate(groups(part, TASK)):
             size = f"query size {task['query_size']}"
             parts.append(f"### {dataset_label(str(task['dataset']))}, {size}")

@@ -230,7 +230,8 @@ def critical_differences(found: Blocks, compared: Comparison, title: str = "") -
     if found.incomplete:
         said.append(f"{found.incomplete} more blocks lack runs")
     if found.left_out:
-        said.append("without a run in some task: " + ", ".join(map(agent_label, found.left_out)))
+        names = ", ".join(map(agent_label, found.left_out))
+        said.append(f"without a run in some task, or in common with the others: {names}")
     panel.set_title("\n".join(textwrap.fill(line, 90) for line in said), fontsize=_NOTE)
     return figure
 

@@ -6,7 +6,7 @@ An experiment is one (dataset, variation, protocol, query size, agent); its runs
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise, product
+from itertools import pairwise, product, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -162,6 +162,7 @@ class Folders:
         runs: status and numbers of each run.
         folders: where it lies, if not in the store.
         problems: folder and problem of what is left out.
+        unlike: of them those of folders that were made with other settings than another of their experiment.
         settings: of each experiment.
     """
 
@@ -173,7 +174,7 @@ class Folders:
         self.folders: dict[_Key, Path] = {}
         self.problems: list[tuple[str, str]] = []
         self.settings: dict[_Key, dict[str, Any]] = {}
-        self._agreed: dict[_Key, tuple[Path, dict[str, Any]]] = {}
+        self.unlike: list[str] = []
         self._stored = stored or {}
         for keys, experiment in self._stored.items():
             self._take_stored(keys, experiment)
@@ -183,7 +184,8 @@ class Folders:
             else [runs_root(Path(runs_folder), *names) for names in product(VARIATIONS, PROTOCOLS)]
         )
         for root in roots:
-            for folder in sorted(root.glob("*/*/*")):
+            # Of two folders of one experiment that with finished runs counts, if their settings differ.
+            for folder in sorted(root.glob("*/*/*"), key=lambda folder: (not finished_runs(folder), folder)):
                 self._read_experiment(folder)
             for folder in sorted(root.glob("*/UpperBound")):
                 self._read_upper_bound(folder)
@@ -231,15 +233,16 @@ class Folders:
         if keys in self._stored:
             keys = (*keys[:-1], keys[-1] + OWN)
         folders = run_folders(experiment) if keys else []
-        if folders and (experiment / "settings.txt").is_file():
-            first, others = self._agreed.setdefault(keys, (experiment, settings))
-            if differing := differences(settings, others):
-                name, (mine, theirs) = next(iter(differing.items()))
-                said = f"made with {name} {mine}, {first}, of the same experiment, with {theirs}"
-                self._problem(experiment, said)
-                return
+        if folders and (differing := differences(settings, self.settings.setdefault(keys, settings))):
+            name, (mine, theirs) = next(iter(differing.items()))
+            said = f"made with {name} {mine}, another folder of this experiment with {theirs}"
+            self._problem(experiment, said)
+            self.unlike.append(f"{experiment} was {said}")
+            for folder in folders:
+                if (run := (*keys, id_of(folder))) not in self.runs:
+                    self.folders[run], self.runs[run] = folder, ("damaged", *_NO_NUMBERS)
+            return
         for folder in folders:
-            self.settings.setdefault(keys, settings)
             run = (*keys, id_of(folder))
             if run in self.runs:
                 self._problem(folder, f"the same run as {self.folders[run]}")
@@ -284,7 +287,8 @@ class Folders:
         metas = [run / META for run in finished_runs(experiment)]
         for path in filter(Path.is_file, (experiment / "settings.txt", *metas)):
             try:
-                settings = read_meta(path)
+                # Behind the settings a run's own notes follow, its id first.
+                settings = dict(takewhile(lambda line: line[0] != "run_id", read_meta(path).items()))
                 keys = [
                     str(settings[name]).encode("utf-8", "replace").decode()
                     for name in names
@@ -350,15 +354,17 @@ def find_missing_runs(
 
     Where a part of the task is named, in all combinations of what is named and, else, was begun.
 
-    Begun is what lies in the folder: what a store has is there, and what it lacks is not missed. Nor is an
-    agent that cannot score the variation's model.
+    Begun is what lies in the folder: of a stored experiment no run is missed. Nor is an agent that cannot
+    score the variation's model.
 
     Returns:
         One row an experiment that lacks runs: `EXPERIMENT`, `missing`, `unfinished`, `damaged`, run
         ids such as `2, 5-30`.
     """
     runs, status = found.runs, found.runs.set_index([*EXPERIMENT, "run"])["status"].to_dict()
-    runs = runs[~runs["stored"].astype(bool)]
+    of_store = runs["stored"].astype(bool)
+    stored = set(runs.loc[of_store, EXPERIMENT].itertuples(index=False, name=None))
+    runs = runs[~of_store]
     names = (datasets, variations, protocols, query_sizes)
     if any(given is not None for given in names):
         axes = [
@@ -381,7 +387,8 @@ def find_missing_runs(
             continue
         of = {run: status.get((*keys, run), "missing") for run in wanted}
         lacking = [
-            spans([run for run in of if of[run] == name]) for name in ("missing", "unfinished", "damaged")
+            spans([run for run in of if of[run] == name and (name != "missing" or keys not in stored)])
+            for name in ("missing", "unfinished", "damaged")
         ]
         if any(lacking):
             lines.append((*keys, *lacking))

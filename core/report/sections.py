@@ -203,7 +203,9 @@ def task_table(found: Results) -> pd.DataFrame:
 
 @section("Mean ranks")
 def rank_table(found: Results) -> pd.DataFrame:
-    """Mean rank of the area in each task, over the blocks in which every agent has a run; lower is better."""
+    """Mean rank of the area in each task, over the runs that all agents have; lower is better. An agent
+    without a run in common with the others has none.
+    """
     columns = {}
     for task, part in groups(found.areas, TASK):
         of_task = {}
@@ -290,7 +292,7 @@ def missing_table(found: Results) -> pd.DataFrame:
 @section("Fewer runs than others")
 def uneven_table(found: Results) -> pd.DataFrame:
     """Tasks in which an agent has fewer finished runs than another: ranks and tests use only the runs that
-    all of them have.
+    all of them have, and leave out an agent that has none of these.
     """
     finished = (found.runs["status"] == "finished").groupby([found.runs[name] for name in EXPERIMENT])
     table = finished.sum().rename("finished").to_frame()

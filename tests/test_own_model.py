@@ -44,16 +44,17 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("variation", ["mdn", "mdn_ensemble"])
 def test_agents_choose_with_it(copy: Path, variation: str) -> None:
-    for agent in ("random", "bald", "balsa_kl_pairs", "balsa_emd"):
-        typed = f"evaluate.py --agent {agent} --dataset diabetes --query_size 2 --budget 4 --restarts 2"
-        done = python(copy, *typed.split(), "--variation", variation)
-        assert done.returncode == 0, done.stderr
-        assert f"note: no configs/diabetes_{variation}.yaml, mdn.py is used\n" in done.stderr
+    typed = f"--dataset diabetes --query_size 2 --budget 4 --restarts 2 --variation {variation}".split()
+    agents = ["random", "bald", "balsa_kl_pairs", "balsa_emd"]
+    calls = "\n".join(f"evaluate.main({['--agent', agent, *typed]})" for agent in agents)
+    done = python(copy, "-c", f"import evaluate\n{calls}")  # in one process: most of the time is imports
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(f"note: no configs/diabetes_{variation}.yaml, mdn.py is used\n") == len(agents)
     assert len(list((copy / f"runs_{variation}/Diabetes/2").glob("*/accuracies.csv"))) == 4
     meta = (copy / f"runs_{variation}/Diabetes/2/RandomAgent/run_1/meta.txt").read_text(encoding="utf-8")
     members = 5 if variation == "mdn_ensemble" else 1
     assert {"model: mdn", "config: mdn.py", f"members: {members}"} <= set(meta.splitlines())
-    refused = python(copy, *typed.replace(agent, "gauss_std").split(), "--variation", variation)
+    refused = python(copy, "evaluate.py", "--agent", "gauss_std", *typed)
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
     assert f"'gauss_std' does not score variation {variation}, but gauss\n" in refused.stderr
 

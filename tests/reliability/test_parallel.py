@@ -45,6 +45,6 @@ def test_eight_processes_lose_nothing(tmp_path: Path, repetition: int) -> None:
 def test_killed_writers_leave_nothing_lost_or_torn(tmp_path: Path) -> None:
     """The load script in small: four writers of two experiments, as many of them killed as end."""
     experiments = [("random", 6), ("nf_std", 6)]
-    seen = load.disturb(tmp_path / "runs", experiments, 4, random.Random(1), time.monotonic() + 60)
+    seen = load.disturb(tmp_path / "runs", experiments, 4, random.Random(1), time.monotonic() + 30)
     assert seen["writers killed"] > 0
     assert load.make(tmp_path / "runs", experiments) == load.make(tmp_path / "whole/runs", experiments)

@@ -1,0 +1,271 @@
+"""Leaderboards and the statistics behind them: against slow references by hand."""
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
+from scipy import stats
+
+from core.report.aggregates import (
+    common_runs,
+    improvability,
+    interquartile_mean,
+    paired_differences,
+    probability_of_improvement,
+    task_blocks,
+)
+from core.report.analysis import together
+from core.report.leaderboard import beats, leaderboard, over_tasks, picture, probabilities, rankings
+from tests.test_analysis import area_rows
+
+
+def two_tasks(first: Mapping[str, list[float]], second: Mapping[str, list[float]]) -> pd.DataFrame:
+    return pd.concat([area_rows(dict(first)), area_rows(dict(second), dataset="e")])
+
+
+def test_a_task_is_a_block_of_the_runs_that_all_have() -> None:
+    table = two_tasks({"a": [1.0, 2.0, 9.0], "b": [2.0, 5.0]}, {"a": [4.0], "b": [3.0]})
+    found = task_blocks(table, "mae")
+    assert found.table.to_numpy().tolist() == [[1.5, 3.5], [4.0, 3.0]]
+    assert found.incomplete == 1
+    alone = pd.concat([table, area_rows({"c": [1.0, 2.0]})])
+    assert task_blocks(alone, "mae").left_out == ["c"]
+    assert sorted(common_runs(table)["area"]) == [1.0, 2.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_improvability_by_hand() -> None:
+    table = task_blocks(two_tasks({"a": [2.0], "b": [4.0]}, {"a": [5.0], "b": [4.0]}), "mae").table
+    assert improvability(table).to_dict() == {"a": pytest.approx((0 + 0.2) / 2), "b": pytest.approx(0.25)}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 5).map(float), min_size=2, max_size=5), min_size=1, max_size=3),
+    st.integers(0, 99),
+)
+def test_probability_of_improvement_is_that_of_all_pairs(tasks: list[list[float]], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    parts, expected = [], []
+    for i, x in enumerate(tasks):
+        y = rng.integers(6, size=len(x)).astype(float)
+        parts.append(area_rows({"a": x, "b": [*y]}, dataset=f"d{i}"))
+        won = [1.0 if p < q else 0.5 if p == q else 0.0 for p, q in itertools.product(x, y)]
+        expected.append(sum(won) / len(won))
+    table = pd.concat(parts)
+    found = probability_of_improvement(table, "a", "b")
+    assert found.value == pytest.approx(sum(expected) / len(expected))
+    if min(map(len, tasks)) == 5:
+        assert 0 <= found.low <= found.high <= 1
+    back = probability_of_improvement(table, "b", "a")
+    assert found.value + back.value == pytest.approx(1)
+
+
+def test_intervals_are_of_the_stratified_bootstrap() -> None:
+    """Beside resampling one by one; tasks keep their number of runs."""
+    rng = np.random.default_rng(3)
+    x, y = ({"d": rng.normal(i, size=12), "e": rng.normal(i, size=7)} for i in (0, 0.5))
+    table = pd.concat([area_rows({"a": [*x[d]], "b": [*y[d]]}, dataset=d) for d in "de"])
+    improved, means = [], []
+    for _ in range(3000):
+        drawn = [(rng.choice(x[d], len(x[d])), rng.choice(y[d], len(y[d]))) for d in "de"]
+        improved.append(np.mean([(p[:, None] < q).mean() for p, q in drawn]))
+        means.append(stats.trim_mean(np.concatenate([p for p, _ in drawn]), 0.25))
+    found = probability_of_improvement(table, "a", "b")
+    np.testing.assert_allclose([found.low, found.high], np.quantile(improved, [0.025, 0.975]), atol=0.02)
+    of_a = interquartile_mean(table[table["agent"] == "a"])
+    values = np.sort(np.concatenate([x["d"], x["e"]]))
+    assert of_a.value == pytest.approx(values[4:-4].mean())  # 19 values: a quarter is 4
+    np.testing.assert_allclose([of_a.low, of_a.high], np.quantile(means, [0.025, 0.975]), atol=0.04)
+    assert found == probability_of_improvement(table, "a", "b")
+
+
+@pytest.mark.parametrize("runs", [1, 4, 5])
+def test_few_runs_of_a_task_have_no_interval(runs: int) -> None:
+    many = {"a": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "random": [2.0, 1.0, 4.0, 3.0, 6.0, 7.0]}
+    table = two_tasks(many, {agent: values[:runs] for agent, values in many.items()})
+    for found in (
+        interquartile_mean(table[table["agent"] == "a"]),
+        probability_of_improvement(table, "a", "random"),
+    ):
+        assert np.isfinite(found.value)
+        assert np.isnan(found.low) == (runs < 5)
+    assert np.isnan(probability_of_improvement(table, "a", "nobody").value)
+
+
+def test_differences_are_of_runs_of_the_same_id() -> None:
+    """Of each task; shares are of the mean of those runs of random that the agent has, too."""
+    first = {"a": [1.0, 3.0, 9.0], "b": [4.0], "random": [2.0, 6.0]}
+    table = two_tasks(first, {"a": [5.0], "random": [10.0]})
+    share = paired_differences(table, "mae", share=True).set_index(["dataset", "agent"])["area"]
+    assert share["d", "a"].tolist() == [-0.25, -0.75]
+    assert (share["d", "b"], share["e", "a"]) == (1.0, -0.5)
+    less = paired_differences(table, "mae", share=False)
+    assert sorted(less["area"]) == [-5, -3, -1, 2]
+    assert set(less["metric"]) == {"mae"}
+    assert paired_differences(two_tasks({"a": [1.0]}, {"b": [1.0]}), "mae", share=False).empty
+
+
+def test_an_agent_that_does_as_random_is_level_with_it() -> None:
+    """However its areas are spread: neither better nor worse by the interquartile mean."""
+    values = [1.0, 2.0, 3.0, 50.0, 60.0]
+    board = over_tasks(pd.concat([both({"random": values, "a": values}, dataset=name) for name in "de"]))
+    assert board.loc["a", "IQM NLL - random"] == "+0.000 [+0.000, +0.000]"
+    assert board.loc["a", "IQM MAE - random"] == "+0.0% [+0.0%, +0.0%]"
+    assert pd.isna(board["IQM NLL - random"]["random"])
+
+
+def test_a_run_that_diverged_does_not_empty_the_interquartile_mean() -> None:
+    values = {"random": [np.inf, 2.0, 3.0, 4.0, 5.0], "a": [1.0, 1.5, 2.0, 3.5, 4.0]}
+    board = over_tasks(pd.concat([area_rows(values, "nll"), area_rows(values, "mae")]))
+    assert str(board.loc["a", "IQM NLL - random"]).startswith("-0.833 [-inf, -0.")
+    assert pd.isna(board["IQM MAE - random"]["a"])  # in % of what?
+
+
+def both(values: dict[str, list[float]], **task: object) -> pd.DataFrame:
+    return pd.concat([area_rows(values, metric, **task) for metric in ("nll", "mae")])
+
+
+def test_leaderboard_by_hand() -> None:
+    board = leaderboard(both({"random": [2.0, 4.0, 1.0], "good": [1.0, 2.0, 8.0], "own": [1.5, 5.0]}))
+    assert list(board.index) == ["good", "random", "own"]  # by rank, over runs 1 and 2
+    assert board["rank NLL"].tolist() == [1.0, 2.5, 2.5]
+    assert board["runs"].tolist() == [3, 3, 2]
+    assert board["ranked"].tolist() == [2, 2, 2]
+    assert str(board.loc["good", "AUC NLL [95 %]"]) == "1.5000"  # run 3 is not all's
+    assert board.loc["good", "against random MAE"] == "2 / 0 / 1"
+    assert board.loc["own", "against random MAE"] == "1 / 0 / 1"
+    won = beats(both({"random": [2.0, 4.0], "good": [1.0, 2.0], "own": [1.5, 5.0]}), ["own"])
+    assert won["Own, NLL"].to_dict() == {"random": "1 / 2", "good": "0 / 2"}
+
+
+def test_an_agent_of_other_run_ids_is_not_ranked_and_the_others_are() -> None:
+    table = both({"random": [2.0] * 5, "good": [1.0, 2.0, 0.0, 1.0, 1.0], "a": [3.0] * 6})
+    table = table[(table["agent"] != "a") | (table["run"] == 6)]
+    board = leaderboard(table)
+    assert board["runs"].to_dict() == {"good": 5, "random": 5, "a": 1}
+    assert board["ranked"].to_dict() == {"good": 5, "random": 5, "a": 0}
+    assert board["rank NLL"].tolist() == pytest.approx([1.1, 1.9, np.nan], nan_ok=True)
+    assert str(board.loc["good", "AUC MAE [95 %]"]).startswith("1.0000 [0.")
+    assert board["AUC MAE [95 %]"]["a"] == "3.0000"  # of its own
+    assert set(common_runs(table)["agent"]) == {"random", "good"}
+    assert "ranked" not in leaderboard(table[table["agent"] != "a"])
+    apart = leaderboard(table[table["agent"] != "good"])  # nobody has a run in common
+    assert apart["rank NLL"].isna().all()
+    assert apart["ranked"].tolist() == [0, 0]
+    alone = leaderboard(both({"random": [2.0, 4.0]}))
+    assert alone["AUC MAE [95 %]"].tolist() == ["3.0000"]
+
+
+#: Of each agent its run ids in each task, and who is to be ranked.
+STORED = {agent: [range(1, 4)] for agent in ("random", "b", "c", "d")}
+APART = [
+    (STORED | {"mine": [range(4, 31)]}, "random b c d"),
+    (STORED | {"mine": [range(4, 31)], "yours": [range(4, 31)]}, "random b c d"),
+    ({"random": [range(10)] * 2, "a": [range(10)] * 2, "mine": [range(30), range(10, 40)]}, "random a"),
+    ({"random": [range(2)], "a": [range(10)], "b": [range(10)], "mine": [range(2, 10)]}, "random a b"),
+    ({"random": [range(10)], "a": [range(10)], "mine": [range(9, 20)]}, "random a mine"),
+    ({"random": [range(10)], "mine": [range(10, 20)]}, ""),
+]
+
+
+@pytest.mark.parametrize(("runs", "kept"), APART)
+def test_as_many_as_can_be_are_ranked(runs: dict[str, list[range]], kept: str) -> None:
+    there = pd.DataFrame(
+        {
+            agent: {(task, run): True for task, ids in enumerate(of) for run in ids}
+            for agent, of in runs.items()
+        }
+    )
+    found = together(there.notna(), np.array([task for task, _ in there.index]))
+    assert found == kept.split()
+
+
+def test_over_tasks_by_hand() -> None:
+    """Averaged first, `b` wins one task of two; by runs, two of three blocks."""
+    table = pd.concat(
+        [
+            both({"random": [3.0, 3.0], "a": [1.0, 2.9], "b": [2.0, 2.0]}),
+            both({"random": [3.0], "a": [2.0], "b": [1.0]}, dataset="e"),
+            both({"random": [3.0], "a": [1.0], "b": [2.0], "lone": [0.1]}, dataset="f"),
+        ]
+    )
+    board = over_tasks(table)
+    assert list(board.index) == ["a", "b", "random"]
+    assert board["rank MAE (runs)"].to_dict() == {"a": 1.5, "b": 1.5, "random": 3.0}
+    assert board["rank MAE (tasks)"].to_dict() == pytest.approx({"a": 4 / 3, "b": 5 / 3, "random": 3.0})
+    assert str(board.loc["a", "P(MAE < random)"]).startswith("1.00")
+    assert pd.isna(board["P(MAE < random)"]["random"])
+    assert board.loc["a", "improvability MAE"] == f"{(0 + 0.5 + 0) / 3:.1%}"
+    better = probabilities(table, ["a"])
+    assert better.loc["lone", "A, MAE"] == "0.00"
+    assert set(better.index) == {"random", "b", "lone"}
+
+
+def test_rankings_over_the_tasks_of_each_size_and_over_all() -> None:
+    """`b` has no run at size 1, so it is ranked at the others alone; `c` is in one task."""
+    table = pd.concat(
+        [
+            both(
+                {"random": [3.0], "a": [1.0]} | ({"b": [2.0]} if size > 1 else {}),
+                dataset=dataset,
+                query_size=size,
+            )
+            for dataset, size in (("d", 1), ("d", 4), ("e", 4), ("d", 9), ("e", 9), ("f", 9))
+        ]
+    )
+    table = pd.concat([table, both({"c": [0.5]}, dataset="f", query_size=9)])
+    found = dict(rankings(table))
+    assert {name: list(board.index) for name, board in found.items()} == {
+        "2 tasks of query size 4": ["a", "b", "random"],
+        "3 tasks of query size 9": ["a", "b", "random"],
+        "all 6 tasks": ["a", "random"],
+    }
+    of_nine = table[table["query_size"] == 9]
+    pd.testing.assert_frame_equal(found["3 tasks of query size 9"], over_tasks(of_nine))
+    assert [name for name, _ in rankings(of_nine)] == ["all 3 tasks"]
+    assert [name for name, _ in rankings(table[table["query_size"] == 1])] == ["one task"]
+    lone = both({"random": [3.0]}, dataset="g", query_size=9)  # nobody to be ranked with
+    assert [name for name, _ in rankings(pd.concat([of_nine, lone]))] == ["all 3 tasks"]
+    assert not list(rankings(lone))
+    apart = pd.concat([both({"a": [1.0], "c": [2.0]}), both({"b": [1.0], "d": [2.0]}, dataset="e")])
+    assert not list(rankings(apart))
+
+
+def test_a_task_of_one_agent_moves_nothing_over_tasks() -> None:
+    table = pd.concat(
+        [
+            both({"random": [4.0, 5.0], "a": [2.0, 3.0]}),
+            both({"random": [1.0, 2.0], "a": [3.0, 1.0]}, dataset="e"),
+        ]
+    )
+    alone = both({"random": [7.0, 80.0]}, dataset="f")
+    pd.testing.assert_frame_equal(over_tasks(pd.concat([table, alone])), over_tasks(table))
+
+
+def test_without_a_common_run_nothing_is_said_over_tasks() -> None:
+    apart = both({"random": [4.0], "a": [2.0]})
+    apart.loc[apart["agent"] == "a", "run"] = 2
+    assert "nan" not in over_tasks(apart).to_string(na_rep="")
+
+
+def test_picture_has_a_dot_for_each_task_and_agent() -> None:
+    table = pd.concat(
+        [
+            both({"random": [3.0, 3.0], "coreset": [1.0, 2.9], "bald": [2.0, 2.0]}),
+            both({"random": [3.0, 1.0], "coreset": [2.0, 1.0]}, dataset="e"),
+        ]
+    )
+    figure = picture(table, "x")
+    for panel in figure.axes:
+        dots = [np.size(line.get_xdata()) for line in panel.get_lines()[:-1]]
+        assert dots == [2, 1]
+        faint = [drawn for drawn in panel.collections if isinstance(drawn, PathCollection)]
+        assert [np.shape(drawn.get_offsets())[0] for drawn in faint] == [4, 2]  # each of fewer than five runs
+    labels = {text.get_text(): to_hex(text.get_color()) for text in figure.axes[0].get_yticklabels()}
+    assert labels == {"CoreSet": "#000000", "Random": "#000000", "BALD": "#888888"}

@@ -70,8 +70,9 @@ def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, o
         won = won.loc[[agent for agent in board.index if agent in won.index]]
         yield f"{name}: how often each is beaten", BEATS_NOTE, marked(won, own), {}
     for keys, part in groups(here.areas, ["variation", "protocol"]):
+        # Not those that are one's own in one of these tasks and stored in another.
         stored = set(select(here.runs, keys | {"stored": True})["agent"])
-        own = [agent for agent in own_agents(found, keys) if agent not in stored]  # in another of the tasks
+        own = [agent for agent in own_agents(found, keys) if agent not in stored]
         if not own:
             continue
         name = setting_label(keys)

@@ -185,7 +185,8 @@ class Folders:
         )
         for root in roots:
             # Of two folders of one experiment that with finished runs counts, if their settings differ.
-            for folder in sorted(root.glob("*/*/*"), key=lambda folder: (not finished_runs(folder), folder)):
+            folders = sorted(root.glob("*/*/*"))
+            for folder in sorted(folders, key=lambda folder: not any(map(is_finished, run_folders(folder)))):
                 self._read_experiment(folder)
             for folder in sorted(root.glob("*/UpperBound")):
                 self._read_upper_bound(folder)

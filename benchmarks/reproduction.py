@@ -7,11 +7,11 @@ They come from the store and from docs/reproduction: `published.csv` there has t
 has files of `python compute_upper_bound.py --dataset pakinsons --restarts 5`.
 """
 
-import numpy as np
 import pandas as pd
+import statements
 from ablation import numbers
 from measure import ROOT
-from scipy import stats
+from statements import DIGITS, task, with_error
 
 from core import load_results
 from core.cli import run_script
@@ -23,20 +23,8 @@ from core.report.plots import learning_curves, save
 PAGE, TABLES = ROOT / "docs/REPRODUCTION.md", ROOT / "docs/reproduction"
 FIRST, LAST = "<!-- {} by python benchmarks/reproduction.py: -->", "<!-- (until here) -->"
 FULL = "full data set"
-DIGITS = {"MAE": 4, "NLL": 2}
 #: Labelled points at which the beginning of the curve is shown.
 EARLY = (200, 201, 205, 210, 225, 250, 300, 400, 600, 1000)
-
-
-def task(curves: pd.DataFrame, protocol: str, query_size: int) -> pd.DataFrame:
-    """The curves of pakinsons and the flow."""
-    wanted = {"dataset": "pakinsons", "variation": "nf", "protocol": protocol, "query_size": query_size}
-    return select(curves, wanted)
-
-
-def with_error(values: pd.Series, digits: int, sign: str = "") -> str:
-    mean, error = np.mean(values.to_numpy(float)), stats.sem(values.to_numpy(float))
-    return f"{mean:{sign}.{digits}f} ± {error:.{digits}f}"
 
 
 def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
@@ -178,6 +166,7 @@ def tables(curves: pd.DataFrame) -> dict[str, pd.DataFrame]:
         "Over the data sets": over_data_sets(curves),
         "Splits, corrected": splits("splits.csv"),
         "Splits, published, 100 points": splits("splits_published.csv"),
+        **statements.tables(curves),
     }
 
 

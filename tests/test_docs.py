@@ -108,7 +108,7 @@ def test_the_reproduction_has_the_numbers_of_the_store(monkeypatch: pytest.Monke
 
     text = reproduction.PAGE.read_text(encoding="utf-8")
     tables = reproduction.tables(load_results(None, ROOT / "results").curves)
-    assert len(tables) == 7
+    assert len(tables) == 13
     for name, table in tables.items():
         assert f"{reproduction.FIRST.format(name)}\n\n{markdown(table)}\n\n{reproduction.LAST}" in text, name
 

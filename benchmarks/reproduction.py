@@ -46,10 +46,10 @@ def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
             row["published " + shown] = text
             if shown == "AUC MAE":
                 row["difference"] = f"{100 * (values.mean() / theirs - 1):+.0f} %" if len(values) else ""
-                row["less `random`: ours"] = row["published"] = ""
+                row["less `random`: ours"] = row["published, less `random`"] = ""
                 if agent == "random":
                     continue
-                row["published"] = f"{theirs - float(published.loc['random', shown]):+.4f}"
+                row["published, less `random`"] = f"{theirs - float(published.loc['random', shown]):+.4f}"
                 if len(values):
                     less = (areas_of_mae[agent] - areas_of_mae["random"]).dropna()
                     row["less `random`: ours"] = with_error(less, DIGITS["MAE"], "+")

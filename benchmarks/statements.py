@@ -1,7 +1,7 @@
 """The numbers behind the words of docs/REPRODUCTION.md, from the store.
 
-Everywhere the area under the curve (AUC), lower is better; errors are standard errors over runs. 'Less' is
-of runs of the same id, which share seed set and validation data.
+AUC: area under the curve, lower is better. Errors are standard errors over runs. 'Less' is of runs of the
+same id, which share seed set and validation data.
 """
 
 import numpy as np
@@ -62,7 +62,7 @@ def less_random(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def uncertainty_beside_distances(curves: pd.DataFrame) -> pd.DataFrame:
-    """The best agent of uncertainty in each task by AUC of NLL, and what is before it."""
+    """The best agent of uncertainty by AUC of NLL, less three others, and those clearly before two."""
     rows = []
     for protocol, size, dataset in TASKS:
         of_task = task(curves, protocol, size, dataset)

@@ -21,23 +21,23 @@ OF_UNCERTAINTY = (
     *("bald", "bald_dist_entropy", "bald_dist_std", "nflows_out"),
     *("balsa_emd", "balsa_kl_grid", "balsa_kl_pairs"),
 )
-DUAL = {
-    "balsa_emd_dual": "balsa_emd",
-    "balsa_kl_grid_dual": "balsa_kl_grid",
-    "balsa_kl_pairs_dual": "balsa_kl_pairs",
-}
+NAMESAKES = ("balsa_emd", "balsa_kl_grid", "balsa_kl_pairs")
 OF_ONE_FORWARD_PASS = ("nf_conf", "nf_entropy", "nf_std")
-#: Protocol, query size and data set of what the statements about batches look at.
-TASKS = (
-    *(("published", size, "pakinsons") for size in (1, 50)),
-    *(("corrected", size, dataset) for size in (50, 200) for dataset in DATA_SETS),
-)
+#: What the statements about batches look at: by its heading protocol, query size and data set.
+TASKS = {
+    f"{protocol}, {size}: {dataset}": (protocol, size, dataset)
+    for protocol, size, datasets in (
+        *(("published", size, DATA_SETS[:1]) for size in (1, 50)),
+        *(("corrected", size, DATA_SETS) for size in (50, 200)),
+    )
+    for dataset in datasets
+}
 
 
-def task(curves: pd.DataFrame, protocol: str, query_size: int, dataset: str = "pakinsons") -> pd.DataFrame:
-    """The curves of the flow in one task."""
+def task(table: pd.DataFrame, protocol: str, query_size: int, dataset: str = "pakinsons") -> pd.DataFrame:
+    """The rows of the flow in one task, of curves or areas."""
     wanted = {"dataset": dataset, "variation": "nf", "protocol": protocol, "query_size": query_size}
-    return select(curves, wanted)
+    return select(table, wanted)
 
 
 def with_error(values: pd.Series, digits: int, sign: str = "") -> str:
@@ -45,31 +45,32 @@ def with_error(values: pd.Series, digits: int, sign: str = "") -> str:
     return f"{mean:{sign}.{digits}f} ± {error:.{digits}f}"
 
 
-def differences(curves: pd.DataFrame, reference: str = "random") -> pd.Series:
+def differences(found: pd.DataFrame, reference: str = "random") -> pd.Series:
     """AUC of NLL less that of another agent's run of the same id: indexed by agent, a value a run."""
-    less = paired_differences(areas(curves), "nll", reference, share=False)
-    return less.astype({"agent": str}).set_index("agent")["area"]
+    return paired_differences(found, "nll", reference, share=False).set_index("agent")["area"]
 
 
-def less_random(curves: pd.DataFrame) -> pd.DataFrame:
+def less_random(found: pd.DataFrame) -> pd.DataFrame:
     """AUC of NLL less `random`'s, in one task a column."""
     named = [*OF_DISTANCES, *OF_UNCERTAINTY, *OF_ONE_FORWARD_PASS]
-    columns = {}
-    for protocol, size, dataset in TASKS:
-        by_agent = differences(task(curves, protocol, size, dataset)).groupby(level=0)
-        columns[f"{protocol}, {size}: {dataset}"] = by_agent.agg(with_error, digits=DIGITS["NLL"], sign="+")
+    columns = {
+        title: differences(task(found, *which))
+        .groupby(level=0)
+        .agg(with_error, digits=DIGITS["NLL"], sign="+")
+        for title, which in TASKS.items()
+    }
     return pd.DataFrame(columns).reindex(named).fillna("").rename_axis("agent").reset_index()
 
 
-def uncertainty_beside_distances(curves: pd.DataFrame) -> pd.DataFrame:
+def best_of_uncertainty(found: pd.DataFrame) -> pd.DataFrame:
     """The best agent of uncertainty by AUC of NLL, less three others, and those clearly before two."""
     rows = []
-    for protocol, size, dataset in TASKS:
-        of_task = task(curves, protocol, size, dataset)
+    for title, which in TASKS.items():
+        of_task = task(found, *which)
         less = {name: differences(of_task, name) for name in ("random", "coreset", "typiclust")}
         means = less["random"].groupby(level=0).mean()
         best = str(means[means.index.isin(OF_UNCERTAINTY)].idxmin())
-        row = {"task": f"{protocol}, {size}: {dataset}", "best of uncertainty": best}
+        row = {"task": title, "best of uncertainty": best}
         for name, values in less.items():
             row[f"less `{name}`"] = with_error(values[best], DIGITS["NLL"], "+")
         clear = [
@@ -86,24 +87,25 @@ def before(values: pd.Series) -> bool:
     return bool(values.mean() < -2 * stats.sem(values))
 
 
-def places(curves: pd.DataFrame) -> pd.DataFrame:
+def places(found: pd.DataFrame) -> pd.DataFrame:
     """Places by mean AUC among all agents, corrected protocol, query size 50."""
     columns = {}
     for metric in ("NLL", "MAE"):
         for dataset in DATA_SETS:
-            found = areas(task(curves, "corrected", 50, dataset)).astype({"agent": str})
-            mean = found[found.metric == metric.lower()].groupby("agent")["area"].mean()
+            of_task = select(task(found, "corrected", 50, dataset), {"metric": metric.lower()})
+            mean = of_task.groupby("agent")["area"].mean()
             columns[f"{metric} {dataset}"] = mean.rank().map(f"{{:.0f}} of {len(mean)}".format)
     table = pd.DataFrame(columns).loc[["nflows_out", *OF_ONE_FORWARD_PASS, "random"]]
     return table.rename_axis("agent").reset_index()
 
 
-def duals(curves: pd.DataFrame) -> pd.DataFrame:
+def duals(found: pd.DataFrame) -> pd.DataFrame:
     """AUC of NLL of agents with two dropout rates less that of their namesakes; corrected, query size 50."""
     rows = []
-    for dual, namesake in DUAL.items():
+    for namesake in NAMESAKES:
+        dual = f"{namesake}_dual"
         parts = {
-            dataset: differences(task(curves, "corrected", 50, dataset), namesake)[dual]
+            dataset: differences(task(found, "corrected", 50, dataset), namesake)[dual]
             for dataset in DATA_SETS
         }
         row = {dataset: with_error(values, DIGITS["NLL"], "+") for dataset, values in parts.items()}
@@ -124,22 +126,23 @@ def mean_and_end(curves: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).dropna().rename_axis("agent").reset_index()
 
 
-def by_runs(curves: pd.DataFrame) -> pd.DataFrame:
+def by_runs(found: pd.DataFrame) -> pd.DataFrame:
     """Mean AUC of MAE of the first three runs and of the others; pakinsons, published, query size 1."""
-    found = areas(task(curves, "published", 1)).astype({"agent": str})
-    found = found[(found.metric == "mae") & found.agent.isin(["random", "coreset", "balsa_kl_pairs"])]
-    early = np.where(found.run <= 3, "runs 1 to 3", "later runs")
-    table = found.groupby(["agent", early])["area"].mean().unstack()[["runs 1 to 3", "later runs"]]
+    of_metric = select(task(found, "published", 1), {"metric": "mae"})
+    shown = of_metric[of_metric.agent.isin(["random", "coreset", "balsa_kl_pairs"])]
+    early = np.where(shown.run <= 3, "runs 1 to 3", "later runs")
+    table = shown.groupby(["agent", early])["area"].mean().unstack()[["runs 1 to 3", "later runs"]]
     return table.map("{:.4f}".format).reset_index()
 
 
 def tables(curves: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables of the page, by what its lines call them."""
+    found = areas(curves).astype({"agent": str})
     return {
-        "By runs": by_runs(curves),
+        "By runs": by_runs(found),
         "Mean and end of the curves": mean_and_end(curves),
-        "Less random": less_random(curves),
-        "Uncertainty beside distances": uncertainty_beside_distances(curves),
-        "Places": places(curves),
-        "Duals": duals(curves),
+        "Less random": less_random(found),
+        "Best of uncertainty": best_of_uncertainty(found),
+        "Places": places(found),
+        "Duals": duals(found),
     }

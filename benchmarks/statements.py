@@ -17,11 +17,8 @@ __all__ = ["DIGITS", "tables", "task", "with_error"]
 DIGITS = {"MAE": 4, "NLL": 2}
 DATA_SETS = ("pakinsons", "superconductors", "diamonds")
 OF_DISTANCES = ("coreset", "typiclust", "coregcn")
-OF_UNCERTAINTY = (
-    *("bald", "bald_dist_entropy", "bald_dist_std", "nflows_out"),
-    *("balsa_emd", "balsa_kl_grid", "balsa_kl_pairs"),
-)
-NAMESAKES = ("balsa_emd", "balsa_kl_grid", "balsa_kl_pairs")
+HAVE_A_DUAL = ("balsa_emd", "balsa_kl_grid", "balsa_kl_pairs")
+OF_UNCERTAINTY = ("bald", "bald_dist_entropy", "bald_dist_std", "nflows_out", *HAVE_A_DUAL)
 OF_ONE_FORWARD_PASS = ("nf_conf", "nf_entropy", "nf_std")
 #: What the statements about batches look at: by its heading protocol, query size and data set.
 TASKS = {
@@ -102,7 +99,7 @@ def places(found: pd.DataFrame) -> pd.DataFrame:
 def duals(found: pd.DataFrame) -> pd.DataFrame:
     """AUC of NLL of agents with two dropout rates less that of their namesakes; corrected, query size 50."""
     rows = []
-    for namesake in NAMESAKES:
+    for namesake in HAVE_A_DUAL:
         dual = f"{namesake}_dual"
         parts = {
             dataset: differences(task(found, "corrected", 50, dataset), namesake)[dual]

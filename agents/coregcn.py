@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.agent import AGENTS, Agent
-from core.models.masks import draw_kept
+from core.models.masks import draw_kept, mask_source
 from core.state import State
 
 from .selections import k_center_greedy
@@ -124,7 +124,7 @@ class GraphNetwork:
     def __init__(self, x: Tensor, generator: torch.Generator) -> None:
         self.adjacency = Adjacency(x)
         self.propagated = self.adjacency @ x
-        self.generator = generator
+        self.generator, self._mask_source = generator, mask_source(generator)
         shapes = (x.shape[1], WIDTH), (WIDTH,), (WIDTH, 1), (1,)
         self.parameters = torch.cat([self._draw(*shape).flatten() for shape in shapes])
         self.gradient = torch.empty_like(self.parameters)
@@ -146,7 +146,7 @@ class GraphNetwork:
     def logits(self) -> Tensor:
         """The sigmoid's input [n] under fresh dropout masks, which are kept for `backward`."""
         w1, b1, w2, b2 = self._layers(self.parameters)
-        self.masks = draw_kept((len(self.propagated), WIDTH), DROPOUT, self.generator)
+        self.masks = draw_kept((len(self.propagated), WIDTH), DROPOUT, self._mask_source)
         for rows, masks, sums in self._pieces(self.masks, self.sums):
             activate(torch.mm(rows, w1, out=self._products[: len(rows)]), b1, w2, masks, sums)
         self.sums /= 1 - DROPOUT

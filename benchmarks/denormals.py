@@ -1,15 +1,14 @@
-"""Times a refit and the passes of a choice with and without denormal weights, late in a run.
+"""Times a refit late in a run with and without denormal weights.
 
     python benchmarks/denormals.py --datasets diamonds --data_folder ../datasets --out denormals.csv
 
-A model is fitted anew after each of `--points` labelled points, in the order of the table. From there it goes
-on in turn as `DensityModel.layers` has it, which leaves out denormal weights, and with all weights: a refit,
-and 25 passes of 5,000 rows. Both give the same bits. CPU seconds of one thread.
+A model is fitted anew after each of `--points` labelled points, in the order of the table: as the optimiser
+does it, which sets negligible numbers to zero, and with all of them kept. Then both are refitted in turn.
+CPU seconds of one thread.
 """
 
 import argparse
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -19,12 +18,10 @@ from measure import compare, digits, write_table
 from tasks import make_environment, make_task_parser
 
 from core.cli import at_least, run_script, set_threads
-from core.models import networks
-from core.models.predictor import Predictor
+from core.training import nadam
 from core.training.lockstep import fit
 
-ROWS, PASSES = 5000, 25
-COLUMNS = ("dataset", "points", "part", "denormal weights", "seconds with all", "seconds", "ratio")
+COLUMNS = ("dataset", "points", "denormal weights", "seconds with them", "seconds", "ratio")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -33,36 +30,40 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def refitting(dataset: str, args: argparse.Namespace, negligible: float) -> tuple[Callable[[], None], float]:
+    """What refits a model late in a run, and the share of its weights that are denormal.
+
+    Args:
+        negligible: the optimiser sets smaller numbers to zero.
+    """
+    exactly: dict[str, Any] = {"later_epochs": EPOCHS, "patience": EPOCHS}
+    env = make_environment(dataset, args.data_folder, **exactly)
+    data, trainer = env.dataset, env.learner.trainer
+    x, y, x_val, y_val = map(torch.from_numpy, (data.x_train, data.y_train, data.x_val, data.y_val))
+    last = data.seed_set + args.points
+
+    def refit() -> None:
+        with mock.patch.object(nadam, "NEGLIGIBLE", negligible):
+            fit(trainer.copy(), x[:last], y[:last], x_val, y_val)
+
+    with mock.patch.object(nadam, "NEGLIGIBLE", negligible):
+        for labelled in range(data.seed_set, last):
+            fit(trainer, x[:labelled], y[:labelled], x_val, y_val)
+    theta = trainer.model.theta.detach()
+    denormal = (theta != 0) & (theta.abs() < torch.finfo(theta.dtype).tiny)
+    return refit, denormal.double().mean().item()
+
+
 def main() -> None:
     args = parse_arguments()
     set_threads(1)
 
     def measure(dataset: str, points: int) -> Iterator[tuple[object, ...]]:
-        exactly: dict[str, Any] = {"later_epochs": EPOCHS, "patience": EPOCHS}
-        env = make_environment(dataset, args.data_folder, **exactly)
-        data, trainer = env.dataset, env.learner.trainer
-        x, y, x_val, y_val = map(torch.from_numpy, (data.x_train, data.y_train, data.x_val, data.y_val))
-        last = data.seed_set + points
-        for labelled in range(data.seed_set, last):
-            fit(trainer, x[:labelled], y[:labelled], x_val, y_val)
-        theta = trainer.model.theta.detach()
-        share = ((theta != 0) & (theta.abs() < networks.DENORMAL)).double().mean().item()
-
-        def refit() -> None:
-            fit(trainer.copy(), x[:last], y[:last], x_val, y_val)
-
-        def passes() -> None:
-            Predictor(trainer.model).passes(x[-ROWS:], PASSES, env.seeds.torch("agent"))
-
-        def with_all(part: Callable[[], None]) -> None:
-            with mock.patch.multiple(networks, _NEGLIGIBLE=0.0, DENORMAL=0.0):
-                part()
-
-        for part in (refit, passes):
-            cost = compare({"all": partial(with_all, part), "ours": part}, args.repeats)
-            with_them, without = cost["all"].seconds, cost["ours"].seconds
-            numbers = (share, with_them, without, with_them / without)
-            yield dataset, points, part.__name__, *map(digits, numbers)
+        kept, share = refitting(dataset, args, 0.0)
+        zeroed, _ = refitting(dataset, args, nadam.NEGLIGIBLE)
+        cost = compare({"kept": kept, "zeroed": zeroed}, args.repeats)
+        with_them, without = cost["kept"].seconds, cost["zeroed"].seconds
+        yield dataset, points, *map(digits, (share, with_them, without, with_them / without))
 
     write_table(args.out, COLUMNS, ((dataset, args.points) for dataset in args.datasets), measure)
 

@@ -22,7 +22,7 @@ from agents.coregcn import STEPS, WIDTH
 from agents.distributions import GRID, PASSES
 from core.cli import run_script, set_threads
 from core.environment import Environment
-from core.models.masks import dropout
+from core.models.masks import dropout, mask_source
 from core.models.networks import DensityModel
 from core.models.predictor import SAMPLES
 
@@ -65,13 +65,14 @@ def seconds(call: Callable[[], object], repeats: int = 30) -> float:
 def rates() -> dict[str, float]:
     """Seconds of a multiplication with addition, a mask element, a normal, an exponential, a byte."""
     generator = torch.Generator().manual_seed(1)
+    source = mask_source(generator)
     x, weight = torch.rand(_ROWS, WIDTH, generator=generator), torch.rand(WIDTH, WIDTH, generator=generator)
     out = torch.empty_like(x)
     small = torch.rand(1 << 14, generator=generator)  # stays in the cache
-    piece = x[None, :1024]
+    piece = x[None, :1024].clone()
     return {
         "products": seconds(lambda: torch.mm(x, weight, out=out)) / (x.numel() * WIDTH),
-        "masks": seconds(lambda: dropout(piece, 0.05, [generator])) / piece.numel(),
+        "masks": seconds(lambda: dropout(piece, 0.05, [source])) / piece.numel(),
         "normals": seconds(lambda: out.normal_(generator=generator)) / out.numel(),
         "exp and log": seconds(lambda: torch.exp(small, out=out.view(-1)[: len(small)])) / len(small),
         "bytes": seconds(lambda: out.copy_(x)) / (2 * 4 * x.numel()),

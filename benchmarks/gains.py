@@ -26,6 +26,7 @@ from scipy import stats
 from tqdm import tqdm
 
 from core.cli import at_least, run_script
+from core.models.masks import mask_source
 from core.rl.candidates import CandidateEnv, mae
 from core.rl.ids import SMALL
 
@@ -50,8 +51,10 @@ def gains(env: CandidateEnv, every: int, rng: np.random.Generator) -> np.ndarray
 def _falls(env: CandidateEnv, seed: int) -> np.ndarray:
     """Minus the MAE on the halves of the test set after each candidate was added, [halves, C]."""
     run = env.env
-    for i, generator in enumerate((*run.learner.trainer.batches, *run.learner.trainer.masks)):
+    trainer = run.learner.trainer
+    for i, generator in enumerate(trainer.batches):
         generator.manual_seed(seed + i)
+    trainer.masks = [mask_source(generator) for generator in trainer.batches]
     learners, _, _ = run.with_each(env.rows)
     x, y = (part.chunk(HALVES) for part in run.learner.test)
     return np.array([[-mae(of, x[h], y[h]) for of in learners] for h in range(HALVES)])

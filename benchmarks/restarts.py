@@ -3,37 +3,30 @@
     python benchmarks/restarts.py --datasets pakinsons --data_folder ../datasets --out restarts.csv
 
 The agent is `random`, the query size 50, the protocol `published`, so that the model is fitted after
-each of the `--budget` points. Without a data folder the tables
-have random content of the real size. `compiled` hands the layers of the network to torch.compile.
-Runs end their fits at different times, so costs are also given by epoch trained. The table in
-`--out` grows; what is in it already is not measured again.
+each of the `--budget` points. Without a data folder the tables have random content of the real size. Runs end
+their fits at different times, so costs are also given by epoch trained. The table in `--out` grows; what is in
+it already is not measured again.
 """
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
 from functools import partial
 from itertools import product
-from unittest.mock import patch
 
-import torch
 from measure import compare, digits, write_table
 from tasks import make_table, make_task_parser
-from torch import Tensor
 
 from agents import AGENTS
 from core import Environment, Seeds
 from core.cli import at_least, run_script, set_threads
-from core.models import networks
-from core.models.networks import DensityModel
 from core.models.variations import load_config
 from core.training.lockstep import Fitting, side_by_side
 
 GROUPS = (1, 5, 10, 25, 50)
 QUERY_SIZE = 50
 COLUMNS = (
-    *("dataset", "budget", "threads", "mode", "runs side by side", "CPU seconds a run"),
+    *("dataset", "budget", "threads", "runs side by side", "CPU seconds a run"),
     *("wall seconds a run", "MB", "CPU ms an epoch"),
 )
 
@@ -43,7 +36,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=at_least(1), default=5, help="points to add in a run")
     parser.add_argument("--groups", nargs="+", type=at_least(1), default=list(GROUPS))
     parser.add_argument("--threads", nargs="+", type=at_least(1), default=sorted({1, os.cpu_count() or 1}))
-    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     return parser.parse_args()
 
 
@@ -58,47 +50,10 @@ def running(env: Environment) -> Fitting[int]:
     return epochs
 
 
-@contextmanager
-def compiled_layers() -> Iterator[None]:
-    """torch.compile on what it can take: the layers. The splines are compiled already.
-
-    It cannot draw from our generators; the masks are drawn before.
-    """
-    draw = networks.dropout
-    layers: Callable[..., Tensor] = torch.compile(
-        DensityModel.density_parameters, dynamic=True
-    )  # stacks shrink
-
-    def density_parameters(
-        model: DensityModel, x: Tensor, generators: Sequence[torch.Generator] | None = None
-    ) -> Tensor:
-        masks = None
-        if generators is not None:
-            widths = [n_out for _, n_out in model.shapes[1 : model._encoder_layers]]
-            masks = [draw(torch.ones((*x.shape[:2], n)), model.dropout, generators) for n in widths]
-        return layers(model, x, masks)
-
-    def apply_mask(x: Tensor, rate: float, masks: Sequence[Tensor]) -> Tensor:
-        return x * next(mask for mask in masks if mask.shape[-1] == x.shape[-1])
-
-    with (
-        torch._dynamo.config.patch(force_parameter_static_shapes=False, recompile_limit=64),
-        patch.object(DensityModel, "density_parameters", density_parameters),
-        patch.object(networks, "dropout", apply_mask),
-    ):
-        yield
-
-
-MODES: dict[str, Callable[[], AbstractContextManager[None]]] = {
-    "eager": nullcontext,
-    "compiled": compiled_layers,
-}
-
-
 def main() -> None:
     args = parse_arguments()
 
-    def measure(dataset: str, budget: int, threads: int, mode: str) -> Iterator[tuple[object, ...]]:
+    def measure(dataset: str, budget: int, threads: int) -> Iterator[tuple[object, ...]]:
         """A line for each size of the group."""
         set_threads(threads)
         tables = [make_table(dataset, args.data_folder, Seeds(i)) for i in range(max(args.groups))]
@@ -113,22 +68,14 @@ def main() -> None:
                     raise ended
                 epochs[size] += ended
 
-        with MODES[mode]():
-            calls = {size: partial(group, size) for size in args.groups}
-            group(max(args.groups))  # compiles, at all sizes that a shrinking stack has
-            costs = compare(calls, args.repeats)
+        calls = {size: partial(group, size) for size in args.groups}
+        group(max(args.groups))  # compiles
+        costs = compare(calls, args.repeats)
         for size, cost in costs.items():
             each = (cost.seconds / size, cost.wall_seconds / size, cost.megabytes)
-            yield (
-                dataset,
-                budget,
-                threads,
-                mode,
-                size,
-                *map(digits, (*each, 1e3 * cost.seconds / epochs[size])),
-            )
+            yield dataset, budget, threads, size, *map(digits, (*each, 1e3 * cost.seconds / epochs[size]))
 
-    write_table(args.out, COLUMNS, product(args.datasets, [args.budget], args.threads, args.modes), measure)
+    write_table(args.out, COLUMNS, product(args.datasets, [args.budget], args.threads), measure)
 
 
 if __name__ == "__main__":

@@ -5,76 +5,72 @@ import pytest
 import torch
 from scipy.stats import binomtest, chi2_contingency
 
-from core.models.masks import Mask, dropout
+from core.models.masks import MaskSource, draw_kept, dropout, get_state, mask_source, set_state
 from tests.builders import no_global_randomness, torch_rng
 
 
+def sfc64(seed: int = 0) -> MaskSource:
+    return np.random.SFC64(seed)
+
+
+@pytest.mark.parametrize("make", [sfc64, torch_rng])
 @pytest.mark.parametrize("rate", [0.0, 0.0163037704541147, 0.05, 0.3, 0.5, 0.9])
-def test_rate(rate: float) -> None:
+def test_rate(rate: float, make: type) -> None:
     with no_global_randomness():
-        out = dropout(torch.full((1, 500, 801), 3.0), rate, [torch_rng(1)])
+        out = dropout(torch.full((1, 500, 801), 3.0), rate, [make(1)])
     assert out.shape == (1, 500, 801)
     dropped = out == 0
     assert binomtest(int(dropped.sum()), out.numel(), rate).pvalue > 1e-3
     torch.testing.assert_close(out[~dropped], torch.full_like(out[~dropped], 3 / (1 - rate)))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(1,), (2,), (7, 9), (623,), (624,), (1000, 3), (4097,), (100_003,)])
-def test_bits_are_those_that_torch_draws(shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    """The compiled generator takes over in the middle of a stream, and hands it back."""
-    ours, theirs = torch_rng(5), torch_rng(5)
-    for gradients in (False, True):
-        x = torch.randn(shape, generator=theirs, dtype=dtype)
-        out = dropout(
-            torch.randn(shape, generator=ours, dtype=dtype)[None].requires_grad_(gradients), 0.3, [ours]
-        )
-        bits = torch.empty((x.numel() + 1) // 2, dtype=torch.int64).random_(-(2**63), None, generator=theirs)
-        kept = bits.view(torch.int32)[: x.numel()] >= round(0.3 * 2**32) - 2**31
-        assert torch.equal(out[0], x * (kept.to(dtype) * (1 / 0.7)).view(shape))
-        assert torch.equal(ours.get_state(), theirs.get_state())
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (7, 9), (3, 624), (1001, 5)])
-def test_a_mask_for_later_is_that_of_now(shape: tuple[int, int]) -> None:
-    ours, theirs = torch_rng(5), torch_rng(5)
-    x = torch.randn((1, *shape), generator=torch_rng())
-    expected, mask = dropout(x, 0.3, [theirs]), Mask(shape, 0.3, ours)
-    assert torch.equal(ours.get_state(), theirs.get_state())
-    for first in range(0, shape[0], 4):
-        mask.apply(x[:, first : first + 4], first)
-    assert torch.equal(x, expected)
-
-
-@pytest.mark.parametrize("shift", [1, 2, 64, 128])
+@pytest.mark.parametrize("shift", [1, 2, 3, 4, 64, 128])
 def test_neighbours_are_independent(shift: int) -> None:
-    kept = dropout(torch.ones(1, 400_001), 0.3, [torch_rng(2)])[0].numpy() > 0
+    kept = dropout(torch.ones(1, 400_001), 0.3, [sfc64(2)])[0].numpy() > 0
     table = np.histogram2d(kept[:-shift], kept[shift:], bins=2)[0]
     assert chi2_contingency(table).pvalue > 1e-3
 
 
-def test_repeats_with_its_generator_and_goes_on() -> None:
-    x, generator = torch.ones(1, 7, 9), torch_rng(3)
-    first, second = (dropout(x, 0.5, [generator]) for _ in range(2))
-    assert torch.equal(first, dropout(x, 0.5, [torch_rng(3)]))
+def test_elements_that_are_kept_are_those_that_dropout_keeps() -> None:
+    out = dropout(torch.ones(1, 70_001, 2), 0.3, [sfc64(1)])[0]
+    assert torch.equal(draw_kept((70_001, 2), 0.3, sfc64(1)) > 0, out > 0)
+
+
+@pytest.mark.parametrize("make", [sfc64, torch_rng])
+def test_repeats_with_its_source_and_goes_on_from_its_state(make: type) -> None:
+    source, other = make(3), make(4)
+    first, second = (dropout(torch.ones(1, 7, 9), 0.5, [source]) for _ in range(2))
+    assert torch.equal(first, dropout(torch.ones(1, 7, 9), 0.5, [make(3)]))
     assert not torch.equal(first, second)
+    set_state(other, get_state(source))
+    third, same = (dropout(torch.ones(1, 7, 9), 0.5, [one]) for one in (source, other))
+    assert torch.equal(third, same)
+
+
+def test_sources_from_one_generator_differ() -> None:
+    generator = torch_rng()
+    masks = [draw_kept((100,), 0.5, mask_source(generator)) for _ in range(2)]
+    assert not torch.equal(*masks)
+    assert torch.equal(masks[0], draw_kept((100,), 0.5, mask_source(torch_rng())))
 
 
 def test_each_of_a_stack_has_its_own_mask() -> None:
-    alone = [dropout(torch.ones(1, 5, 6), 0.5, [torch_rng(seed)]) for seed in (1, 2)]
+    alone = [dropout(torch.ones(1, 5, 6), 0.5, [sfc64(seed)]) for seed in (1, 2)]
     assert not torch.equal(*alone)
-    assert torch.equal(dropout(torch.ones(2, 5, 6), 0.5, [torch_rng(1), torch_rng(2)]), torch.cat(alone))
+    assert torch.equal(dropout(torch.ones(2, 5, 6), 0.5, [sfc64(1), sfc64(2)]), torch.cat(alone))
 
 
-def test_any_layout_and_type() -> None:
-    x = torch.arange(1.0, 13).view(1, 3, 4).double()
-    out, transposed = dropout(x, 0.5, [torch_rng()]), dropout(x.mT.contiguous().mT, 0.5, [torch_rng()])
-    assert out.dtype == torch.float64
-    assert torch.equal(out, transposed)
+def test_one_mask_for_all_rows() -> None:
+    out = dropout(torch.ones(2, 5, 60), 0.5, [sfc64(1), sfc64(2)], shared=True)
+    assert torch.equal(out, out[:, :1].expand(2, 5, 60))
+    assert not torch.equal(out[0], out[1])
 
 
-def test_gradient() -> None:
-    x = torch.full((1, 40), 2.0, requires_grad=True)
-    out = dropout(x, 0.3, [torch_rng()])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradient(dtype: torch.dtype) -> None:
+    x = torch.full((1, 40), 2.0, dtype=dtype, requires_grad=True)
+    out = dropout(x, 0.3, [sfc64()])
     out.sum().backward()
+    assert out.dtype == dtype
     torch.testing.assert_close(x.grad, out.detach() / 2)
+    assert torch.equal(out.detach(), dropout(x.detach(), 0.3, [sfc64()]))

@@ -260,28 +260,6 @@ def slow_encoder(model: DensityModel, x: Tensor, masks: torch.Generator | None =
     return x
 
 
-@pytest.mark.parametrize("size", [1e-31, 1e-40])
-@pytest.mark.parametrize("variation", SINGLE)
-def test_negligible_weights_are_there_in_training_alone(variation: str, size: float) -> None:
-    """Nothing else computes with denormal numbers, and densities have the bits that they have with them."""
-    model = make_model(variation, features=FEATURES, relu=True)
-    with torch.no_grad():
-        model.theta[torch.rand(model.theta.shape, generator=torch_rng(2)) < 0.1] *= size
-    x = rows(9)[None]
-    parameters, traced = model.traced(x)
-    with torch.no_grad():
-        (first, *others), (first_traced, *others_traced) = model.layers(), traced
-        for layer in (*others, *others_traced):
-            assert not any(((part != 0) & (part.abs() < 1e-30)).any() for part in (layer.weight, layer.bias))
-        for layer in (first, first_traced):  # it keeps all
-            whole = torch.cat([part.flatten() for part in layer])
-            assert torch.equal(whole, model.theta[0, : len(whole)])
-        assert torch.equal(model.density_parameters(x), parameters)
-    assert torch.equal(parameters, model.density_parameters(x))
-    theta = torch.cat([part.flatten() for layer in model.layers() for part in (layer.weight, layer.bias)])
-    assert torch.equal(theta, model.theta.flatten())
-
-
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("variation", SINGLE)
 def test_forward_pass(variation: str, relu: bool) -> None:
@@ -351,26 +329,15 @@ def mean(density: Density) -> Tensor:
 
 @pytest.mark.parametrize("variation", [*SINGLE, "mdn"])
 @pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("count", [3, 70, 1100])
-def test_passes_have_the_bits_of_all_rows_at_once(variation: str, relu: bool, count: int) -> None:
-    """Piece by piece, with the layers before all masks once: 3 x 1100 rows are two pieces."""
+def test_passes_are_those_of_the_model_with_dropout(variation: str, relu: bool) -> None:
+    """Their mean and spread over many passes; the model's layers take each row through all of them."""
     model = make_classifier(variation, relu=relu, dropout=0.3).model
-    x, ours, theirs = rows(count), torch_rng(3), torch_rng(3)
-    expected = model.density_parameters(x.repeat(3, 1)[None], [theirs]).view(3, count, -1)
-    assert torch.equal(model.passes(x, 3, ours), expected)
-    assert torch.equal(ours.get_state(), theirs.get_state())
-
-
-@pytest.mark.parametrize("variation", [*SINGLE, "mdn", "ensemble"])
-@pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("count", [1, 2, 63, 64, 3073, 7118])
-def test_pieces_have_the_bits_of_all_rows_at_once(variation: str, relu: bool, count: int) -> None:
-    """With gradients all rows go through the layers at once."""
-    model = make_classifier(variation, relu=relu).model
-    x = rows(count).expand(len(model.theta), -1, -1)
-    with torch.no_grad():
-        pieces = model.density_parameters(x)
-    assert torch.equal(pieces, model.density_parameters(x).detach())
+    x = rows(3)
+    ours = model.passes(x, 4000, torch_rng(3))
+    theirs = model.density_parameters(x.repeat(4000, 1)[None], [torch_rng(4)]).view(4000, 3, -1).detach()
+    error = ((ours.var(0) + theirs.var(0)) / 4000).sqrt()
+    assert ((ours.mean(0) - theirs.mean(0)).abs() < 5 * error).all()
+    torch.testing.assert_close(ours.std(0), theirs.std(0), rtol=0.15, atol=1e-6)
 
 
 def test_passes_belong_to_their_rows() -> None:

@@ -275,18 +275,6 @@ def test_passes_of_one_mask_vary_together() -> None:
     assert abs(correlation[False]) < 5 / math.sqrt(4000)
 
 
-@pytest.mark.parametrize("variation", ["nf", "gauss", "mdn"])
-def test_fresh_masks_are_as_without_the_choice(variation: str) -> None:
-    """All rows of all passes go through the model as one stack, a mask for each of them."""
-    predictor, x = make_classifier(variation), torch.rand(5, 5, generator=torch_rng(1))
-    with torch.no_grad():  # the splines that gradients go through round otherwise
-        parameters = predictor.model.density_parameters(x.repeat(4, 1)[None], [torch_rng(2)])
-    expected = predictor.model.density(parameters.view(4, 5, -1)).mean
-    predictor.passes(x, 4, torch_rng(3), 0.3, shared=True)
-    assert torch.equal(predictor.passes(x, 4, torch_rng(2)).mean, expected)
-    assert torch.equal(predictor.passes(x, 4, torch_rng(2), shared=False).mean, expected)
-
-
 @pytest.mark.parametrize("variation", ["nf", "gauss"])
 def test_equal_rows_of_a_pass_are_equal(variation: str) -> None:
     predictor = make_classifier(variation)

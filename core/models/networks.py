@@ -10,7 +10,7 @@ otherwise; there is no training mode to forget.
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,11 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from ..registry import Registry
-from .denormals import DENORMAL, product
 from .densities import Density
-from .masks import Mask, dropout
+from .masks import MaskSource, dropout, mask_source
 
-__all__ = ["FEW", "MODELS", "DensityModel", "Layer", "TracedLayer"]
+__all__ = ["MODELS", "DensityModel", "Layer", "TracedLayer"]
 
 #: The models by the name that a run's settings have for them.
 MODELS: Registry["DensityModel"] = Registry("model", folders=False)
@@ -30,10 +29,6 @@ MODELS: Registry["DensityModel"] = Registry("model", folders=False)
 # Rows that go through the layers at once on the CPU, where no gradients are wanted: what is made of them
 # stays in the cache.
 _PIECE = 3072
-#: Of fewer rows than these, products may have other bits than of many.
-FEW = 64
-# Weights below it change no bit of what other weights, or a bias, give for inputs of all bits.
-_NEGLIGIBLE = 1e-30
 
 
 class Layer(NamedTuple):
@@ -44,19 +39,6 @@ class Layer(NamedTuple):
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, x, self.weight)
-
-    def padded(self, outputs: int) -> "Layer":
-        """With so many outputs more, all zero: products of whole vectors are faster, of the same bits."""
-        return Layer(*(nn.functional.pad(part, (0, outputs)) for part in self))
-
-
-class TrainedLayer(Layer):
-    """Layers whose products of more than a few rows leave out denormal weights (`denormals.py`)."""
-
-    kept: Tensor  # [S, in, out]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return product(x, *self, self.kept)
 
 
 class TracedLayer(Layer):
@@ -138,47 +120,16 @@ class DensityModel(nn.Module):
         return other
 
     def layers(self) -> list[Layer]:
-        """All layers, in the order of `shapes`; views of `theta` where gradients are wanted.
-
-        Weight decay shrinks weights of ReLUs that are never on without end, to denormal numbers, which are
-        slow (`denormals.py`). But for those of the first layer, they are zero where no gradients are wanted,
-        and elsewhere on the CPU the layers that have any are `TrainedLayer`s.
-        """
-        theta = self.theta.detach()
-        if not torch.is_grad_enabled():
-            return self._split(theta.masked_fill(self._below(_NEGLIGIBLE), 0.0))
-        layers = self._split(self.theta)
-        if theta.device.type != "cpu" or theta.dtype != torch.float32:
-            return layers
-        denormal = self._below(DENORMAL)
-        if denormal.any():
-            kept = theta.masked_fill(denormal, 0.0).split(self._sizes, 1)[::2]
-            for i, of_weight in enumerate(denormal.split(self._sizes, 1)[::2]):
-                if of_weight.any():
-                    layers[i] = layer = TrainedLayer(*layers[i])
-                    layer.kept = kept[i].unflatten(1, self.shapes[i])
-        return layers
-
-    def _below(self, size: float) -> Tensor:
-        """Which weights [S, P] are below that size, but for those of the first layer.
-
-        That meets a table's numbers: of few bits, and any size.
-        """
-        below = self.theta.detach().abs() < size
-        below[:, : sum(self._sizes[:2])] = False
-        return below
-
-    def _split(self, theta: Tensor) -> list[Layer]:
-        """The layers of weights [S, P], as views."""
-        parts = iter(theta.split(self._sizes, 1))
+        """All layers, in the order of `shapes`, as views of `theta`."""
+        parts = iter(self.theta.split(self._sizes, 1))
         return [Layer(next(parts).unflatten(1, shape), next(parts)[:, None]) for shape in self.shapes]
 
-    def encode(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Tensor:
-        """The embedding [S, N, h] of rows [S, N, d]; with dropout if generators are given."""
-        return self._linear_part(self.layers()[: self._encoder_layers], x, generators)
+    def encode(self, x: Tensor, masks: Sequence[MaskSource] | None = None) -> Tensor:
+        """The embedding [S, N, h] of rows [S, N, d]; with dropout if masks are given, a source for each model."""
+        return self._linear_part(self.layers()[: self._encoder_layers], x, masks)
 
     def density_parameters(
-        self, x: Tensor, generators: Sequence[torch.Generator] | None = None, shared: bool = False
+        self, x: Tensor, masks: Sequence[MaskSource] | None = None, shared: bool = False
     ) -> Tensor:
         """The parameters [S, N, K] of the densities of rows [S, N, d]; dropout as in `encode`.
 
@@ -187,42 +138,27 @@ class DensityModel(nn.Module):
         """
         layers = self.layers()
         linear = self._encoder_layers + self.linear_head_layers
-        first, head = layers[:linear], layers[linear:]
-        if generators is None and not torch.is_grad_enabled() and x.device.type == "cpu":
-            first = self._without_masks(first)
-            pieces = _pieces(x, len(x) * x.shape[1])
-            return torch.cat([self.apply_head(head, self._one_by_one(first, piece)) for piece in pieces], 1)
-        return self.apply_head(head, self._linear_part(first, x, generators, shared))
+        return self.apply_head(layers[linear:], self._linear_part(layers[:linear], x, masks, shared))
 
     @torch.no_grad()
     def passes(self, x: Tensor, passes: int, generator: torch.Generator) -> Tensor:
         """The parameters [T, N, K] of the densities of T passes over x [N, d], by the one model of the stack.
 
-        A mask for each pass and row: it is `density_parameters` of x T times below itself, with dropout. On
-        the CPU the layers before all masks see each row once, and the others the rows piece by piece.
+        Every row of every pass has a mask of its own.
+
+        Args:
+            passes: their number T.
+            generator: seeds the masks; on the device of x.
         """
-        plain = x.device.type != "cpu" or not self.dropout > 0 or self._encoder_layers < 3
-        if plain or len(x) < FEW:
-            return self.density_parameters(x.repeat(passes, 1)[None], [generator]).view(passes, len(x), -1)
-        layers = self.layers()
+        layers, masks = self.layers(), [mask_source(generator)]
         linear = self._encoder_layers + self.linear_head_layers
-        hidden = self._one_by_one(layers[:2], x[None])
-        hidden = dropout(hidden.repeat(1, passes, 1), self.dropout, [generator])
-        rows = hidden.shape[1]
-        masks = {
-            i: Mask((rows, self.shapes[i][1]), self.dropout, generator)
-            for i in range(2, self._encoder_layers)
-        }
-        found, first = [], 0
-
-        def drop(i: int, piece: Tensor) -> Tensor:
-            masks[i].apply(piece, first)
-            return piece
-
-        for piece in _pieces(hidden, rows):
-            embedded = self._one_by_one(layers[2:linear], piece, drop, start=2)
+        # No mask comes before the output of the second layer: up to there all passes are the same.
+        hidden = self._one_by_one(layers[:2], x[None]).repeat(1, passes, 1)
+        found = []
+        for rows in hidden.split(_PIECE if x.device.type == "cpu" else hidden.shape[1], 1):
+            dropped = dropout(rows, self.dropout, masks)
+            embedded = self._one_by_one(layers[2:linear], dropped, masks, start=2)
             found.append(self.apply_head(layers[linear:], embedded))
-            first += piece.shape[1]
         return torch.cat(found, 1).view(passes, len(x), -1)
 
     def traced(self, x: Tensor) -> tuple[Tensor, list[TracedLayer]]:
@@ -237,56 +173,35 @@ class DensityModel(nn.Module):
         linear = self._encoder_layers + self.linear_head_layers
         return self.apply_head(layers[linear:], self._one_by_one(layers[:linear], x)), layers
 
-    def forward(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Density:
+    def forward(self, x: Tensor, masks: Sequence[MaskSource] | None = None) -> Density:
         """The densities p(y|x) of rows [S, N, d], batch shape [S, N]."""
-        return self.density(self.density_parameters(x, generators))
+        return self.density(self.density_parameters(x, masks))
 
     def _linear_part(
-        self,
-        layers: Sequence[Layer],
-        x: Tensor,
-        generators: Sequence[torch.Generator] | None,
-        shared: bool = False,
+        self, layers: Sequence[Layer], x: Tensor, masks: Sequence[MaskSource] | None, shared: bool = False
     ) -> Tensor:
         """The encoder's layers, and those of the head that are linear in the embedding."""
-        if generators is None:
-            return self._one_by_one(self._without_masks(layers), x)
-        if not self.dropout > 0:
-            return self._one_by_one(layers, x)
-        return self._one_by_one(layers, x, lambda _, x: dropout(x, self.dropout, generators, shared))
-
-    def _without_masks(self, layers: Sequence[Layer]) -> list[Layer]:
-        """What the layers of the linear part amount to where no masks stand between them."""
-        return list(layers) if self.relu else [_composed(layers)]
+        if masks is None and not self.relu:
+            layers = [_composed(layers)]
+        return self._one_by_one(layers, x, masks, shared)
 
     def _one_by_one(
         self,
         layers: Sequence[Layer],
         x: Tensor,
-        drop: Callable[[int, Tensor], Tensor] | None = None,
+        masks: Sequence[MaskSource] | None = None,
+        shared: bool = False,
         start: int = 0,
     ) -> Tensor:
-        """Applies layers of the linear part, of which the first is number `start`.
-
-        Args:
-            drop: dropout behind encoder layer i, of what comes out of it.
-        """
+        """Applies layers of the linear part, of which the first is number `start`."""
         for i, layer in enumerate(layers, start):
             x = layer(x)
             if i < self._encoder_layers:
                 if self.relu:
                     x = x.relu_()
-                if i > 0 and drop is not None:
-                    x = drop(i, x)
+                if i > 0 and masks is not None and self.dropout > 0:
+                    x = dropout(x, self.dropout, masks, shared)
         return x
-
-
-def _pieces(x: Tensor, rows: int) -> Sequence[Tensor]:
-    """x [S, N, d], `rows` in all, in pieces of the rows: of `_PIECE` rows of all models or fewer.
-
-    They are of about the same size: products of a few rows would not have the same bits.
-    """
-    return x.tensor_split(max(1, math.ceil(rows / _PIECE)), 1)
 
 
 def _composed(layers: Sequence[Layer]) -> Layer:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .densities import SPLINE_PARAMETERS, FlowDensity
-from .networks import FEW, MODELS, DensityModel, Layer
+from .networks import MODELS, DensityModel, Layer
 
 __all__ = ["NeuralSplineFlow"]
 
@@ -31,7 +31,5 @@ class NeuralSplineFlow(DensityModel):
         one, two = x.relu_().split(64, -1)
         splines = []
         for hidden, second, last in ((one, *head[:2]), (two, *head[2:])):
-            if x.shape[-2] >= FEW and not torch.is_grad_enabled():
-                last = last.padded(1)
-            splines.append(last(second(hidden).relu_())[..., :SPLINE_PARAMETERS])
+            splines.append(last(second(hidden).relu_()))
         return torch.cat(splines, -1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .densities import Density, MixtureDensity
+from .masks import mask_source
 from .networks import DensityModel
 
 __all__ = ["SAMPLES", "Predictor", "most_likely"]
@@ -82,9 +83,8 @@ class Predictor:
         self.model.dropout = before if rate is None else rate
         try:
             if shared:
-                each = [
-                    self.model.density_parameters(x[None], [generator], shared=True) for _ in range(passes)
-                ]
+                masks = [mask_source(generator)]
+                each = [self.model.density_parameters(x[None], masks, shared=True) for _ in range(passes)]
                 return self.model.density(torch.cat(each))
             return self.model.density(self.model.passes(x, passes, generator))
         finally:

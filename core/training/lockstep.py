@@ -279,21 +279,15 @@ class _Stack:
     def _validation_log_prob(self) -> Iterator[Tensor]:
         """log p(y|x) of each model on its validation part, [m] in float64."""
         fits = [self.fits[slot.fit] for slot in self.slots]
-        on_cpu = self.x.device.type == "cpu"
-        size = max(1, (_ROWS if on_cpu else _ROWS_ON_GPU) // len(fits[0].x_val))
+        rows = _ROWS if self.x.device.type == "cpu" else _ROWS_ON_GPU
+        size = max(1, rows // len(fits[0].x_val))
         for first in range(0, len(fits), size):
             some = fits[first : first + size]
             model = self.model.with_theta(self.rows["theta"][first : first + size])
             # One needs no copy.
             x_val = torch.stack([fit.x_val for fit in some]) if len(some) > 1 else some[0].x_val[None]
-            parameters = model.density_parameters(x_val)
-            if on_cpu:
-                # Each by itself: a vectorised logarithm may depend on where in a tensor a value lies.
-                for fit, own in zip(some, parameters, strict=True):
-                    yield self.model.density(own).log_prob(fit.y_val).double()
-            else:
-                y_val = torch.stack([fit.y_val for fit in some])
-                yield from self.model.density(parameters).log_prob(y_val).double()
+            y_val = torch.stack([fit.y_val for fit in some]) if len(some) > 1 else some[0].y_val[None]
+            yield from model.density(model.density_parameters(x_val)).log_prob(y_val).double()
 
     def _leave(self, stay: list[int]) -> None:
         """Hands the rows of those that do not stay back to their trainers."""

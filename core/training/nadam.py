@@ -14,34 +14,35 @@ __all__ = ["NAdam"]
 _BETA1, _BETA2, _EPSILON, _MOMENTUM_DECAY = 0.9, 0.999, 1e-8, 0.004
 
 
+# Weight decay shrinks weights that no gradient reaches until they are denormal, and arithmetic with denormal
+# numbers is ten times slower on Intel. Smaller numbers than this become zero: in a sum they are lost anyway.
+NEGLIGIBLE = 1e-30
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _fused(a, b, c):  # type: ignore[no-untyped-def]
-    """a b + c, rounded once, as torch computes it."""
-    return a * b + c
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _update_rows(p, grad, exp_avg, exp_avg_sq, of_grad, of_average, correction, constants):  # type: ignore[no-untyped-def]
     """`NAdam._update` on float32 arrays [S, P], in one pass over the memory instead of twelve."""
-    weight_decay, beta2, rest1, rest2, epsilon = constants
+    weight_decay, beta2, rest1, rest2, epsilon, negligible = constants
+    zero = np.float32(0)
     for row in range(len(p)):
         weights, gradients, first, second = p[row], grad[row], exp_avg[row], exp_avg_sq[row]
         factor, factor_of_average, by = of_grad[row], of_average[row], correction[row]
         for i in range(len(weights)):
-            g = _fused(weight_decay, weights[i], gradients[i])
-            first[i] = _fused(rest1, g - first[i], first[i])
-            second[i] = _fused(rest2 * g, g, second[i] * beta2)
-            below = np.sqrt(second[i] / by) + epsilon
-            weights[i] = (weights[i] + factor * g / below) + factor_of_average * first[i] / below
+            g = gradients[i] + weight_decay * weights[i]
+            m = first[i] + rest1 * (g - first[i])
+            v = beta2 * second[i] + rest2 * g * g
+            w = weights[i] + (factor * g + factor_of_average * m) / (np.sqrt(v / by) + epsilon)
+            weights[i] = zero if abs(w) < negligible else w
+            first[i] = zero if abs(m) < negligible else m
+            second[i] = zero if v < negligible else v
 
 
 class NAdam(torch.optim.Optimizer):
     """`torch.optim.NAdam` with its defaults, each row of a parameter [S, ...] on its own.
 
     torch's counts steps and multiplies momenta once for a whole tensor; here every row has its own
-    count and product, so that a row's updates are those it would have alone. A stack of one takes
-    torch's steps bit for bit (tests/test_nadam.py). Dozat, *Incorporating Nesterov Momentum into
-    Adam*, 2016.
+    count and product, so that a row's updates are those it would have alone. Dozat, *Incorporating
+    Nesterov Momentum into Adam*, 2016.
 
     The state of a parameter: `step` and `mu_product` [S] on the CPU, `exp_avg` and `exp_avg_sq`
     of the parameter's shape.
@@ -93,14 +94,13 @@ class NAdam(torch.optim.Optimizer):
         )
         state["mu_product"] *= torch.tensor(now)
         product = state["mu_product"].tolist()
-        # Python's double precision, as in torch's own; float32 from here on.
         factors = [
             (-lr * (1.0 - mu) / (1.0 - p), -lr * mu_next / (1.0 - p * mu_next), 1 - _BETA2**step)
             for mu, mu_next, p, step in zip(now, after, product, state["step"].tolist(), strict=True)
         ]
         if p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous():
             arrays = [tensor.numpy().reshape(len(p), -1) for tensor in (p, grad, exp_avg, exp_avg_sq)]
-            constants = weight_decay, _BETA2, 1 - _BETA1, 1 - _BETA2, _EPSILON
+            constants = weight_decay, _BETA2, 1 - _BETA1, 1 - _BETA2, _EPSILON, NEGLIGIBLE
             by_row = np.array(factors, np.float32).T
             _update_rows(*arrays, *by_row, tuple(map(np.float32, constants)))  # type: ignore[call-arg]
             return

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..config import Config
+from ..models.masks import get_state, mask_source, set_state
 from ..models.networks import DensityModel
 from ..protocol import Protocol
 from ..seeds import Seeds
@@ -90,7 +91,7 @@ class Trainer:
         self.seeds = seeds
         device, members = model.theta.device, range(len(model.theta))
         self.batches = [seeds.torch("batches", member=member) for member in members]
-        self.masks = [seeds.torch("dropout", device, member) for member in members]
+        self.masks = [mask_source(seeds.torch("dropout", device, member)) for member in members]
         self.fits = 0
         self.drop_last = True
         self._initial = model.theta.detach().clone()
@@ -110,7 +111,7 @@ class Trainer:
             "fits": self.fits,
             "rows": {name: tensor.clone() for name, tensor in self.rows().items()},
             "batches": [generator.get_state() for generator in self.batches],
-            "masks": [generator.get_state() for generator in self.masks],
+            "masks": [get_state(source) for source in self.masks],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -118,9 +119,10 @@ class Trainer:
         self.fits = state["fits"]
         for name, tensor in self.rows().items():
             tensor.copy_(state["rows"][name])
-        for generators, states in ((self.batches, state["batches"]), (self.masks, state["masks"])):
-            for generator, one in zip(generators, states, strict=True):
-                generator.set_state(one)
+        for generator, one in zip(self.batches, state["batches"], strict=True):
+            generator.set_state(one)
+        for source, one in zip(self.masks, state["masks"], strict=True):
+            set_state(source, one)
 
     def copy(self) -> "Trainer":
         """A trainer, and a model, of its own that would do next what this one would."""

@@ -99,7 +99,6 @@ class Repeated(ABC):
         device: torch.device | str = "cpu",
         side_by_side: SideBySide = "auto",
         overwrite: bool = False,
-        accept_other_versions: bool = False,
         loop: Loop | None = None,
         **record: bool,
     ) -> list[int]:
@@ -111,7 +110,6 @@ class Repeated(ABC):
             device: where data and models live.
             side_by_side: runs that are trained as one stack.
             overwrite: make finished runs again.
-            accept_other_versions: as of `EnvironmentLogger`.
             loop: plays an episode, instead of the experiment's own.
             record: what else a run is to write, as of `EnvironmentLogger`: `record_points=True`.
 
@@ -145,7 +143,6 @@ class Repeated(ABC):
                 util.is_cluster,
                 settings=noted,
                 resume=decider,
-                accept_other_versions=accept_other_versions,
                 **record,
             ) as logger:
                 yield from (loop or self.loop)(logger, decider, title)

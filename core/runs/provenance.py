@@ -28,16 +28,10 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in _COMPUTING}
 
 
-def other_versions(then: Mapping[str, str]) -> tuple[str, bool]:
-    """How the versions here differ from those that a run was begun with.
-
-    Returns:
-        That in words, empty if they do not; and whether numbers may differ: they may from one minor version
-        to another (kernels, streams of random numbers), and do not between releases that mend errors.
-    """
-    differing = {name: (then[name], now) for name, now in versions().items() if then.get(name, now) != now}
-    words = ", ".join(f"{name} {old}, not {new}" for name, (old, new) in differing.items())
-    return words, any(old.split(".")[:2] != new.split(".")[:2] for old, new in differing.values())
+def other_versions(then: Mapping[str, str]) -> str:
+    """In words, how the versions here differ from those that a run was begun with; empty if they do not."""
+    here = versions()
+    return ", ".join(f"{name} {then[name]}, not {here[name]}" for name in here if then[name] != here[name])
 
 
 def provenance() -> dict[str, str]:

@@ -16,7 +16,7 @@ from .protocol import PROTOCOLS
 from .runs.groups import SideBySide, group_size, run_all
 from .runs.layout import check_writable
 from .runs.logger import EnvironmentLogger
-from .runs.provenance import RESULTS_VERSION, provenance
+from .runs.provenance import provenance
 from .runs.sources import code_digest
 from .seeds import Seeds
 from .training.lockstep import Fitting
@@ -69,7 +69,7 @@ class Repeated(ABC):
         """All that its runs have in common, and that tells them from the runs of others.
 
         Beside what was asked for: the configuration, digests of the data and of the code of agent and
-        dataset, and the version of the results that `core` computes.
+        dataset, and the versions of protocol and agent.
         """
 
     @abstractmethod
@@ -157,13 +157,13 @@ class Repeated(ABC):
             wanted=wanted,
         )
 
-    def _of_data(self) -> dict[str, object]:
-        """The settings that say which data, and which code."""
+    def _definition(self) -> dict[str, object]:
+        """The settings that say which data, and which version of the protocol."""
         return {
             **self.dataset_class.more_settings,
             "dataset_code": code_digest(self.dataset_class),
             "data": self.make_dataset().digest(),
-            "results_version": RESULTS_VERSION,
+            "protocol_version": PROTOCOLS[self.protocol].version,
         }
 
 

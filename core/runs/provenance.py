@@ -11,14 +11,9 @@ from pathlib import Path
 import faiss
 import torch
 
-__all__ = ["RESULTS_VERSION", "other_versions", "provenance", "versions"]
-
-#: Goes up when the same command gives other numbers or files than before; runs of two versions do not mix.
-RESULTS_VERSION = 3
+__all__ = ["other_versions", "provenance", "versions"]
 
 _PACKAGES = ("torch", "zuko", "numba", "numpy", "scikit-learn")
-
-
 #: Of a checkpoint: what computes or draws the numbers of a run.
 _COMPUTING = ("torch", "numpy", "numba", "scikit-learn")
 

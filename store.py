@@ -38,7 +38,8 @@ def add(store: Path, runs_folder: Path) -> None:
         raise UserError(f"--runs_folder {runs_folder} has no finished runs{why}")
     for (dataset, variation, protocol, query_size, agent), runs in done.added.items():
         print(f"added {dataset} {variation} {protocol} {query_size} {agent}: runs {runs}")
-    print(f"{done.there} runs were there already, {done.unfinished} are not finished")
+    others = f" ({done.others} with other values: the stored ones stay)" if done.others else ""
+    print(f"{done.there} runs were there already{others}, {done.unfinished} are not finished")
     for folder, problem in done.problems:
         print(f"left out {folder}: {problem}")
 

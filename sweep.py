@@ -19,7 +19,6 @@ from core import UserError, util
 from core.cli import (
     ArgumentParser,
     add_data_arguments,
-    add_versions_argument,
     at_least,
     auto_or_count,
     data_options,
@@ -52,7 +51,6 @@ def make_parser() -> ArgumentParser:
     parser.add("budget", None, "points to add instead of a dataset's own number", type=at_least(1))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("side_by_side", "auto", "most runs trained as one stack, in one task", type=auto_or_count)
-    add_versions_argument(parser)
     driver.add_arguments(parser)
     parser.add(
         "retries", 3, "how often a task whose process or machine died is begun again", type=at_least(0)
@@ -212,7 +210,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             groups,
             args.runs_folder,
             side_by_side=args.side_by_side,
-            accept_other_versions=bool(args.accept_other_versions),
             cpus=args.cpus,
             gpus=args.gpus,
             retries=args.retries,

@@ -65,7 +65,7 @@ def write_store(folder: Path, runs: int) -> int:
             key: Key = (dataset, variation, "published", query_size, agent)
             names = ("dataset", "variation", "protocol", "query_size", "agent")
             settings = dict(zip(names, key, strict=True)) | {"seed_set": SEED_SET, "budget": budget}
-            one = stored[key] = Stored(settings | {"results_version": 0})
+            one = stored[key] = Stored(settings | {"protocol_version": 1, "agent_version": 1})
             for run in range(1, runs + 1):
                 one.curves[run], one.notes[run] = invented(key, run, budget)
                 rows += len(one.curves[run])

@@ -80,6 +80,9 @@ class Agent:
 
     #: Name of the folder of its results.
     folder: ClassVar[str]
+    #: Raise it when what the agent computes changes (not for rounding or random draws): runs of two versions
+    #: are not pooled.
+    version: ClassVar[int] = 1
     #: Its name in figures, a subclass's own; without one the registered name, spelled for people.
     label: ClassVar[str] = ""
     #: Size of the pool's subsample that is scored (a larger batch takes a larger one).

@@ -97,7 +97,7 @@ class UpperBoundExperiment(Repeated):
         config, file = load_config(self.dataset_name, self.variation)
         unused = ("fitting", "first_epochs", "later_epochs", "patience")
         model = {name: value for name, value in asdict(config).items() if name not in unused}
-        return asked | self._of_data() | {"config": file.name} | model
+        return asked | self._definition() | {"config": file.name} | model
 
 
 @dataclass(frozen=True)
@@ -156,4 +156,4 @@ class OracleExperiment(Repeated):
         asked = {name: getattr(self, name) for name in (*names, "agent_seed", "pool_seed", "model_seed")}
         asked = {"dataset": self.dataset_name} | asked
         config, file = load_config(self.dataset_name, self.variation)
-        return asked | {"sees_test_set": True} | self._of_data() | {"config": file.name} | asdict(config)
+        return asked | {"sees_test_set": True} | self._definition() | {"config": file.name} | asdict(config)

@@ -6,7 +6,6 @@ import ctypes
 import io
 import math
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -24,7 +23,6 @@ __all__ = [
     "ArgumentParser",
     "add_data_arguments",
     "add_experiment_arguments",
-    "add_versions_argument",
     "at_least",
     "data_options",
     "experiment_options",
@@ -132,7 +130,6 @@ def run_options(args: argparse.Namespace) -> dict[str, Any]:
         "device": pick_device(args.device),
         "side_by_side": args.side_by_side,
         "overwrite": bool(args.overwrite),
-        "accept_other_versions": bool(args.accept_other_versions),
     }
 
 
@@ -150,14 +147,6 @@ def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("overwrite", 0, "1: make finished runs again", type=int, choices=(0, 1))
-    add_versions_argument(parser)
-
-
-def add_versions_argument(parser: ArgumentParser) -> None:
-    """What every script takes that goes on with runs."""
-    parser.add(
-        "accept_other_versions", 0, "1: go on with runs begun with other libraries", type=int, choices=(0, 1)
-    )
 
 
 #: What the scripts' options can do about a `UserError`, by its `remedy`.
@@ -169,7 +158,6 @@ REMEDIES = {
     "store": "nothing was added; such runs cannot be in one store",
     "settings": "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1",
     "target": "name it with --target",
-    "versions": "--accept_other_versions 1 goes on with it, --overwrite 1 makes it anew",
     "skip_data_check": "--skip_data_check 1 goes on with it",
 }
 
@@ -240,21 +228,13 @@ _SECONDS_TO_SAVE = 10.0
 
 
 class _Stopper:
-    """The handler of `_SIGNALS`: raises Stopped for the one that came first.
-
-    Python calls the handlers of signals that wait together in the order of their numbers, Ctrl-C before
-    SIGTERM. C notes in a socket in which order they came.
-    """
+    """The handler of `_SIGNALS`: raises Stopped."""
 
     def __init__(self) -> None:
         self._last = -math.inf
-        self._noted, self._notes = socket.socketpair()
-        for end in (self._noted, self._notes):
-            end.setblocking(False)
 
     def __enter__(self) -> None:
         """Handles the signals from now on, but for those that are ignored."""
-        signal.set_wakeup_fd(self._notes.fileno(), warn_on_full_buffer=False)
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self)
@@ -263,13 +243,8 @@ class _Stopper:
         """The script is over: its exit is not to be broken off."""
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        signal.set_wakeup_fd(-1)
-        self._noted.close()
-        self._notes.close()
 
     def __call__(self, number: int, frame: object) -> None:
-        with contextlib.suppress(BlockingIOError):  # nothing noted, or noted and read with one before
-            number = next((noted for noted in self._noted.recv(4096) if noted in _SIGNALS), number)
         if time.monotonic() - self._last > _SECONDS_TO_SAVE:
             self._last = time.monotonic()
             raise Stopped(number)

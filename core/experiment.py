@@ -148,4 +148,5 @@ class Experiment(Repeated):
         code = code_digest(AGENTS[self.agent.partition("+")[0]])  # a suffix's code is core's
         if self.policy is not None:
             asked["policy"] = hashlib.sha256(self.policy.read_bytes()).hexdigest()
-        return asked | {"agent_code": code} | self._of_data() | config
+        made_by = {"agent_code": code, "agent_version": AGENTS[self.agent].version}
+        return asked | made_by | self._definition() | config

@@ -11,6 +11,8 @@ class Protocol:
 
     Attributes:
         name: `published` or `corrected`.
+        version: goes up when what the protocol computes changes, not for rounding or random draws. Runs of
+            two versions are not pooled.
         stop_on_log_likelihood: early stopping waits for a new minimum of the summed validation
             mean log-likelihood (as published, upside down) instead of the validation NLL.
         refit_every_point: a `finetuning` model is refitted after every added point, not once a round.
@@ -27,6 +29,7 @@ class Protocol:
     """
 
     name: str
+    version: int
     stop_on_log_likelihood: bool
     refit_every_point: bool
     encoder_relu: bool
@@ -43,6 +46,7 @@ class Protocol:
 
 PUBLISHED = Protocol(
     name="published",
+    version=1,
     stop_on_log_likelihood=True,
     refit_every_point=True,
     encoder_relu=False,
@@ -59,6 +63,7 @@ PUBLISHED = Protocol(
 
 CORRECTED = Protocol(
     name="corrected",
+    version=1,
     stop_on_log_likelihood=False,
     refit_every_point=False,
     encoder_relu=True,

@@ -3,7 +3,6 @@
 import gzip
 import io
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -76,10 +75,10 @@ def gunzip(content: bytes, most: int = MOST_BYTES) -> bytes:
         return bounded(file, most)
 
 
-def unpacked_size(archive: Path | IO[bytes], names: Sequence[str] | None = None) -> int:
+def unpacked_size(archive: Path) -> int:
     """Bytes of all members of a zip archive, as it says itself; an error of zipfile's if it is none."""
     with zipfile.ZipFile(archive) as opened:
-        return sum(one.file_size for one in opened.infolist() if names is None or one.filename in names)
+        return sum(one.file_size for one in opened.infolist())
 
 
 class _Loader(yaml.SafeLoader):

@@ -16,7 +16,7 @@ from .protocol import PROTOCOLS
 from .runs.groups import SideBySide, group_size, run_all
 from .runs.layout import check_writable
 from .runs.logger import EnvironmentLogger
-from .runs.provenance import RESULTS_VERSION, provenance
+from .runs.provenance import provenance
 from .runs.sources import code_digest
 from .seeds import Seeds
 from .training.lockstep import Fitting
@@ -69,7 +69,7 @@ class Repeated(ABC):
         """All that its runs have in common, and that tells them from the runs of others.
 
         Beside what was asked for: the configuration, digests of the data and of the code of agent and
-        dataset, and the version of the results that `core` computes.
+        dataset, and the versions of protocol and agent.
         """
 
     @abstractmethod
@@ -99,7 +99,6 @@ class Repeated(ABC):
         device: torch.device | str = "cpu",
         side_by_side: SideBySide = "auto",
         overwrite: bool = False,
-        accept_other_versions: bool = False,
         loop: Loop | None = None,
         **record: bool,
     ) -> list[int]:
@@ -111,7 +110,6 @@ class Repeated(ABC):
             device: where data and models live.
             side_by_side: runs that are trained as one stack.
             overwrite: make finished runs again.
-            accept_other_versions: as of `EnvironmentLogger`.
             loop: plays an episode, instead of the experiment's own.
             record: what else a run is to write, as of `EnvironmentLogger`: `record_points=True`.
 
@@ -145,7 +143,6 @@ class Repeated(ABC):
                 util.is_cluster,
                 settings=noted,
                 resume=decider,
-                accept_other_versions=accept_other_versions,
                 **record,
             ) as logger:
                 yield from (loop or self.loop)(logger, decider, title)
@@ -160,13 +157,13 @@ class Repeated(ABC):
             wanted=wanted,
         )
 
-    def _of_data(self) -> dict[str, object]:
-        """The settings that say which data, and which code."""
+    def _definition(self) -> dict[str, object]:
+        """The settings that say which data, and which version of the protocol."""
         return {
             **self.dataset_class.more_settings,
             "dataset_code": code_digest(self.dataset_class),
             "data": self.make_dataset().digest(),
-            "results_version": RESULTS_VERSION,
+            "protocol_version": PROTOCOLS[self.protocol].version,
         }
 
 

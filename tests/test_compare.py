@@ -46,8 +46,18 @@ def test_what_an_own_agent_lacks_and_where_settings_differ(folders: tuple[Path, 
     assert lacking(found, {"mine": ("gauss",)}, Path("runs")).empty  # it cannot score the flow
     softened = found._replace(runs=found.runs.replace({"agent": {"mine": "mine+softmax"}}))
     assert lacking(softened, {"mine": ("gauss",)}, Path("runs")).empty
+    task = "diabetes, nf, published, 4"
+    assert unlike_settings(found) == [f"{task}, mine: lr is 0.01, in the stored runs 0.001"]
+    # Of another version, a stored agent is one's own; of other code alone, it is not.
+    write_runs(folders[0], "coreset", (1,), agent_version=2)
+    write_runs(folders[0], "bald", (1,), agent_code="a2")
+    write_runs(folders[0], "yours", (1,), protocol_version=2, agent_version=3)
+    found = load_results(*folders)
+    assert own_agents(found) == ["coreset (own)", "mine", "yours"]
     assert unlike_settings(found) == [
-        "diabetes, nf, published, 4, mine: lr is 0.01, in the stored runs 0.001"
+        f"{task}, coreset (own): agent_version is 2, in the stored runs 1",
+        f"{task}, mine: lr is 0.01, in the stored runs 0.001",
+        f"{task}, yours: protocol_version is 2, in the stored runs 1",
     ]
 
 

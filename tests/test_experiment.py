@@ -1,8 +1,12 @@
 """An experiment as an object, and what tells its runs from those of another: settings, digests."""
 
+import linecache
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,8 +16,9 @@ import pandas as pd
 import pytest
 
 import evaluate
-from core import Experiment, OracleExperiment, UpperBoundExperiment, UserError, load_results
-from core.cli import run_script
+from core import AGENTS, DATASETS, Experiment, OracleExperiment, UpperBoundExperiment, UserError, load_results
+from core.cli import run_script, told
+from core.report.adding import add_runs
 from core.runs.settings import read_meta
 from core.runs.sources import code_digest
 from tests.reliability.worker import files
@@ -107,7 +112,7 @@ def test_settings_are_yaml_and_hold_what_makes_the_runs(tmp_path: Path) -> None:
     settings = read_meta(folder / "settings.txt")
     assert settings["hidden"] == [32, 64, 128]
     assert settings["weight_decay"] == TRIAL.config.weight_decay
-    assert {"agent_code", "dataset_code", "data", "results_version"} <= set(settings)
+    assert {"agent_code", "agent_version", "dataset_code", "data", "protocol_version"} <= set(settings)
     meta = read_meta(folder / "run_1/meta.txt")
     assert {name: meta[name] for name in settings} == settings
     (folder / "settings.txt").write_text("a: [1\n")
@@ -121,8 +126,6 @@ OWN_AGENT = '''"""An agent of our own."""
 
 from core.agent import AGENTS, Agent
 
-from . import own_scores
-
 
 @AGENTS.register("own")
 class Own(Agent):
@@ -131,11 +134,8 @@ class Own(Agent):
     folder = "Own"
 
     def score(self, state, x):
-        return own_scores.first(x)
-'''
-OWN_SCORES = '''def first(x):
-    """Of the first feature."""
-    return x[:, 0]
+        """Of the first feature."""
+        return x[:, 0]
 '''
 OWN_DATASET = '''"""A dataset of our own."""
 
@@ -159,82 +159,93 @@ class Mine(Dataset):
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The code in a folder of its own, with an agent, a dataset and its file."""
-    folder = tmp_path / "code"
-    tracked = subprocess.run(["git", "ls-files", "*.py", "configs"], cwd=ROOT, capture_output=True, text=True)
-    for name in tracked.stdout.split():
-        if not name.startswith("tests/"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
-    (folder / "agents/own.py").write_text(OWN_AGENT)
-    (folder / "agents/own_scores.py").write_text(OWN_SCORES)
-    (folder / "datasets/mine.py").write_text(OWN_DATASET)
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Experiment]:
+    """Imports `own.py` and `mine.py` as they are now, for this test alone; the experiment of both."""
+    (tmp_path / "own.py").write_text(OWN_AGENT)
+    (tmp_path / "mine.py").write_text(OWN_DATASET)
     table = np.random.default_rng(1).uniform(size=(60, 3))
-    pd.DataFrame(table, columns=["a", "b", "y"]).to_csv(folder / "mine.csv", index=False)
-    return folder
+    pd.DataFrame(table, columns=["a", "b", "y"]).to_csv(tmp_path / "mine.csv", index=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # it tells edits of one second by their size alone
+    known = {"own": (AGENTS, dict(AGENTS.classes)), "mine": (DATASETS, dict(DATASETS.classes))}
+
+    def imported() -> Experiment:
+        for name, (registry, classes) in known.items():
+            monkeypatch.setattr(registry, "_classes", dict(classes))
+            spec = spec_from_file_location(f"edited_{name}", tmp_path / f"{name}.py")
+            assert spec
+            assert spec.loader
+            module = module_from_spec(spec)
+            monkeypatch.setitem(sys.modules, spec.name, module)
+            spec.loader.exec_module(module)
+        return Experiment("mine", "own", variation="gauss", query_size=4, data_folder=tmp_path)
+
+    return imported
 
 
-def evaluate_in(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    typed = (
-        "evaluate.py --agent own --dataset mine --variation gauss --query_size 4 --data_folder . --restarts 1"
-    )
-    command = [sys.executable, *typed.split(), *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
 
 
-def test_edited_code_and_data_are_refused_and_named(copy: Path) -> None:
-    first = evaluate_in(copy)
-    assert first.returncode == 0, first.stderr
-    before = files(copy / "runs_gauss")
-
-    def edit(name: str, old: str, new: str) -> None:
-        text = (copy / name).read_text()
-        assert old in text
-        (copy / name).write_text(text.replace(old, new))
-
-    # What changes no number: comments, docstrings, line breaks.
-    edit("agents/own.py", "first(x)", "first(\n            x)  # a comment")
-    edit("agents/own_scores.py", "Of the first feature.", "Of the feature that comes first.")
-    again = evaluate_in(copy)
-    assert again.returncode == 0, again.stderr
-
+def test_edited_code_and_data_are_refused_and_named(own: Callable[[], Experiment], tmp_path: Path) -> None:
+    assert own().run([1], tmp_path / "runs") == [1]
+    # What changes nothing: comments, docstrings, line breaks.
+    edit(tmp_path / "own.py", "x[:, 0]", "x[\n            :, 0]  # a comment")
+    edit(tmp_path / "own.py", "Of the first feature.", "Of the feature that comes first.")
+    assert own().run([1, 2], tmp_path / "runs") == [1, 2]
+    before = files(tmp_path / "runs_gauss")
     for name, old, new, said in (
-        ("agents/own.py", "own_scores.first", "-own_scores.first", "other code of the agent"),
-        ("agents/own_scores.py", "x[:, 0]", "x[:, 1]", "other code of the agent"),
-        ("datasets/mine.py", "budget = 4", "budget = 4\n    more = 1", "other code of the dataset"),
+        ("own.py", ":, 0]", ":, 1]", "other code of the agent"),
+        ("mine.py", "budget = 4", "budget = 4\n    more = 1", "other code of the dataset"),
         ("mine.csv", "0.", "0.0", "other data"),
     ):
-        kept = (copy / name).read_text()
-        edit(name, old, new)
-        refused = evaluate_in(copy, "--run_id", "2")
-        assert refused.returncode == 2, refused.stderr
-        (line,) = [line for line in refused.stderr.splitlines() if not line.startswith("note:")]
-        assert f"was made with {said}" in line
-        assert "--overwrite 1" in line
-        assert files(copy / "runs_gauss") == before
-        (copy / name).write_text(kept)
-    assert evaluate_in(copy, "--run_id", "2").returncode == 0
+        kept = (tmp_path / name).read_text()
+        edit(tmp_path / name, old, new)
+        with pytest.raises(UserError, match=f"was made with {said}: digest ") as refused:
+            own().run([3], tmp_path / "runs")
+        assert "--overwrite 1" in told(refused.value)
+        assert files(tmp_path / "runs_gauss") == before
+        (tmp_path / name).write_text(kept)
+    assert own().run([3], tmp_path / "runs") == [3]
+
+
+def test_runs_of_edited_code_are_pooled_in_the_store(own: Callable[[], Experiment], tmp_path: Path) -> None:
+    """As long as its version says that it computes the same."""
+    for run_ids, folder in (([1, 2], "runs"), ([2, 3], "later")):
+        assert own().run(run_ids, tmp_path / folder) == run_ids
+        edit(tmp_path / "own.py", "x[:, 0]", "1 * x[:, 0]")
+    assert list(add_runs(tmp_path / "store", tmp_path / "runs").added.values()) == ["1-2"]
+    done = add_runs(tmp_path / "store", tmp_path / "later")
+    assert (list(done.added.values()), done.there) == (["3"], 1)
+    edit(tmp_path / "own.py", "folder", "version = 2\n    folder")
+    own().run([4], tmp_path / "other")
+    with pytest.raises(UserError, match="made with agent_version 2, not 1 as in the store"):
+        add_runs(tmp_path / "store", tmp_path / "other")
 
 
 def test_indentation_is_part_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "own_package"
-    package.mkdir()
-    (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     digests = []
     for i, last in enumerate(("        y += 1", "    y += 1")):
         source = f"class A: ...\ndef f(y):\n    for _ in range(3):\n        y += 2\n{last}\n    return y\n"
-        (package / f"m{i}.py").write_text(source)
-        __import__(f"own_package.m{i}")
-        renamed = package / "m.py"
-        renamed.write_text(source)
-        digests.append(code_digest(sys.modules[f"own_package.m{i}"].A))
+        (tmp_path / f"indented_{i}.py").write_text(source)
+        digests.append(code_digest(import_module(f"indented_{i}").A))
     assert digests[0] != digests[1]
 
 
-def test_a_class_without_a_file_has_a_digest() -> None:
-    sys.modules["typed_in"] = ModuleType("typed_in")
+def test_a_class_without_a_file_has_a_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a notebook, whose cells linecache knows."""
+    module = ModuleType("typed_in")
+    monkeypatch.setitem(sys.modules, "typed_in", module)
+
+    def digest(cell: str, name: str) -> str:
+        source = f"class Typed:\n    def score(self, x):\n        return {cell}\n"
+        monkeypatch.setitem(linecache.cache, name, (len(source), None, source.splitlines(True), name))
+        exec(compile(source, name, "exec"), vars(module))
+        return code_digest(module.Typed)
+
+    assert digest("x", "<cell 1>") == digest("x  # larger", "<cell 2>") != digest("-x", "<cell 3>")
     assert code_digest(type("Typed", (), {"__module__": "typed_in"})) == "unknown"
 
 

@@ -18,7 +18,7 @@ from core.metrics import METRICS
 from core.report.adding import add_runs
 from core.report.comparing import own_agents
 from core.report.reader import OWN, find_missing_runs, load_results
-from core.report.store import SCHEMA, in_todays_form, read_store
+from core.report.store import SCHEMA, definition, read_store
 from core.runs.settings import read_meta, write_meta
 from tests.builders import refused
 from tests.synthetic_runs import BUDGET, write_experiment
@@ -37,7 +37,8 @@ def write_runs(
 ) -> Path:
     """Runs with all that a real run's settings say and that the store asks for."""
     made = write_experiment(folder, agent, run_ids, dataset=dataset, query_size=query_size)
-    settings = {"budget": BUDGET, "results_version": 3, "lr": 0.001, "hidden": [32, 64]} | changes
+    versions = {"agent_code": "a1", "agent_version": 1, "dataset_code": "d1", "protocol_version": 1}
+    settings = {"budget": BUDGET, **versions, "lr": 0.001, "hidden": [32, 64]} | changes
     noted = {
         "data_folder": "/home/me",
         "code": "abc",
@@ -131,7 +132,8 @@ def test_adding_goes_on_and_the_same_runs_give_the_same_bytes(tmp_path: Path, st
     ("changes", "message"),
     [
         ({"lr": 0.01}, r"Random/run_3 was made with lr 0.01, not 0.001 as in the store"),
-        ({"results_version": 4}, "results_version 4, not 3 as in the store"),
+        ({"agent_version": 2}, "agent_version 2, not 1 as in the store"),
+        ({"protocol_version": 2}, "protocol_version 2, not 1 as in the store"),
     ],
 )
 def test_unlike_runs_are_refused(tmp_path: Path, stored: Path, changes: dict[str, Any], message: str) -> None:
@@ -142,11 +144,27 @@ def test_unlike_runs_are_refused(tmp_path: Path, stored: Path, changes: dict[str
     assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
 
 
+def test_runs_of_other_code_are_more_runs_of_the_agent(tmp_path: Path, stored: Path) -> None:
+    """So are older ones, which say no versions."""
+    write_runs(tmp_path / "other", "random", (3,), agent_code="a2", dataset_code="d2")
+    old = write_runs(tmp_path / "old", "coreset", (3,), results_version=3)
+    for path in old.rglob("*.txt"):
+        write_meta(path, {n: v for n, v in read_meta(path).items() if not n.endswith(("_version", "_code"))})
+    for folder in ("other", "old"):
+        assert list(add_runs(stored, tmp_path / folder).added.values()) == ["3"]
+    for experiment in read_store(stored).values():
+        assert len(experiment.curves) == 3
+        assert not {"agent_code", "dataset_code", "results_version"} & set(experiment.settings)
+
+
 def test_an_agent_that_was_trained_otherwise_is_refused(tmp_path: Path, stored: Path) -> None:
     write_runs(tmp_path / "other", "bald", (3,), lr=0.01)
     with pytest.raises(UserError, match=r"bald has lr 0.01, not 0.001 as (random|coreset) has there"):
         add_runs(stored, tmp_path / "other")
-    write_runs(tmp_path / "raised", "bald", (3,), dropout=0.05)  # an agent's own
+    write_runs(tmp_path / "changed", "bald", (3,), protocol_version=2)
+    with pytest.raises(UserError, match=r"bald has protocol_version 2, not 1 as (random|coreset) has there"):
+        add_runs(stored, tmp_path / "changed")
+    write_runs(tmp_path / "raised", "bald", (3,), dropout=0.05, agent_version=2)  # an agent's own
     assert list(add_runs(stored, tmp_path / "raised").added.values()) == ["3"]
 
 
@@ -162,7 +180,7 @@ def test_folders_of_one_experiment_with_other_settings_are_refused(tmp_path: Pat
     assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
 
 
-@pytest.mark.parametrize("lacks", ["results_version", "budget", "threads", "device"])
+@pytest.mark.parametrize("lacks", ["budget", "threads", "device"])
 def test_runs_that_say_too_little_are_refused(tmp_path: Path, stored: Path, lacks: str) -> None:
     """They would make the store one that cannot be read."""
     folder = write_runs(tmp_path / "other", "bald", (3,))
@@ -174,16 +192,19 @@ def test_runs_that_say_too_little_are_refused(tmp_path: Path, stored: Path, lack
     assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
 
 
-def test_other_values_of_a_stored_run_are_refused(tmp_path: Path, stored: Path) -> None:
+def test_a_stored_run_stays_where_another_machine_gives_other_values(tmp_path: Path, stored: Path) -> None:
+    before = {path.name: path.read_bytes() for path in stored.glob("diabetes*")}
     path = tmp_path / "runs/Diabetes/4/Coreset/run_2/accuracies.csv"
     path.write_text(path.read_text().replace("0,0.", "0,1.", 1))
-    with pytest.raises(UserError, match="run_2 has other values than the store has"):
-        add_runs(stored, tmp_path / "runs")
+    done = add_runs(stored, tmp_path / "runs")
+    assert (done.added, done.there, done.others) == ({}, 4, 1)
+    assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
 
 
 def test_settings_of_older_runs() -> None:
-    old = {"hidden": "(32, 64, 128)", "skip_data_check": 0, "lr": 0.1}
-    assert in_todays_form(old) == {"hidden": [32, 64, 128], "skip_data_check": False, "lr": 0.1}
+    old = {"hidden": "(32, 64, 128)", "skip_data_check": 0, "lr": 0.1, "results_version": 3}
+    now = {"hidden": [32, 64, 128], "skip_data_check": False, "lr": 0.1}
+    assert definition(old) == now | {"protocol_version": 1, "agent_version": 1}
 
 
 def edit_lines(path: Path, edit: Callable[[list[str]], list[str]]) -> None:
@@ -195,7 +216,7 @@ def edit_lines(path: Path, edit: Callable[[list[str]], list[str]]) -> None:
 
 CSV, JSONL = "diabetes_nf_published.csv.gz", "diabetes_nf_published.jsonl"
 DAMAGES: dict[str, tuple[str, Callable[[list[str]], list[str]]]] = {
-    "its schema is 99, this code reads 1": (JSONL, lambda t: [t[0].replace(": 1,", ": 99,"), *t[1:]]),
+    "its schema is 99, this code reads 2": (JSONL, lambda t: [t[0].replace(": 2,", ": 99,"), *t[1:]]),
     "its schema is None": (JSONL, lambda t: []),
     "says that it is of pakinsons": (JSONL, lambda t: [t[0].replace("diabetes", "pakinsons"), *t[1:]]),
     "has two settings": (JSONL, lambda t: [*t[:2], *t[1:]]),
@@ -257,10 +278,9 @@ def test_a_metric_that_older_runs_lack(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_own_runs_beside_stored_ones(tmp_path: Path, stored: Path) -> None:
-    """Equal ones are the stored ones, others of that agent get another name, other lengths are left out."""
-    shutil.copytree(tmp_path / "runs", tmp_path / "own")
-    path = tmp_path / "own/Diabetes/4/Coreset/run_2/accuracies.csv"
-    path.write_text(path.read_text().replace("0,0.", "0,1.", 1))
+    """Those of another version of an agent get another name, those of other lengths are left out."""
+    shutil.copytree(tmp_path / "runs/Diabetes/4/Random", tmp_path / "own/Diabetes/4/Random")
+    write_runs(tmp_path / "own", "coreset", (1, 2), agent_version=2)
     mine = write_runs(tmp_path / "own", "mine", (1, 2, 3, 4, 5, 6))
     for file in mine.glob("run_3/*.csv"):
         file.write_text("\n".join(file.read_text().splitlines()[:-4]))
@@ -274,9 +294,11 @@ def test_own_runs_beside_stored_ones(tmp_path: Path, stored: Path) -> None:
 
 
 def test_an_agents_further_runs_stand_beside_its_stored_ones(tmp_path: Path, stored: Path) -> None:
-    """Runs 1 and 2 are stored and equal; 3 and 4 are its too, finished or not, and nobody's own agent."""
-    folder = write_runs(tmp_path / "own", "random", (1, 2, 3, 4))
+    """Runs 1 and 2 are the stored ones, whatever their values here; 3 and 4 are its too, finished or not."""
+    folder = write_runs(tmp_path / "own", "random", (1, 2, 3, 4), agent_code="a2")
     (folder / "run_4/meta.txt").unlink()
+    path = folder / "run_2/accuracies.csv"
+    path.write_text(path.read_text().replace("0,0.", "0,1.", 1))
     write_runs(tmp_path / "own", "mine", (1, 2, 3))
     found = load_results(tmp_path / "own", stored)
     of_random = found.runs[found.runs["agent"] == "random"].sort_values("run")
@@ -284,6 +306,7 @@ def test_an_agents_further_runs_stand_beside_its_stored_ones(tmp_path: Path, sto
     assert of_random["status"].tolist() == ["finished"] * 3 + ["unfinished"]
     assert of_random["stored"].tolist() == [True, True, False, False]
     assert set(found.curves.loc[found.curves["agent"] == "random", "run"]) == {1, 2, 3}
+    assert found.curves["value"].max() < 1
     assert set(found.pit.loc[found.pit["agent"] == "random", "run"]) == {1, 2, 3}
     assert own_agents(found) == ["mine"]
     assert ("diabetes", "nf", "published", 4, f"random{OWN}") not in found.settings
@@ -296,8 +319,6 @@ def test_what_is_missing_of_an_agent_with_an_own_name(tmp_path: Path, stored: Pa
     write_runs(tmp_path / "own", "coreset", (1,), lr=0.5)
     for size in (4, 6):
         write_runs(tmp_path / "own", "mine", (1, 2), query_size=size)
-    path = tmp_path / "own/Diabetes/4/Coreset/run_1/accuracies.csv"
-    path.write_text(path.read_text().replace("0,0.", "0,1.", 1))
     missing = find_missing_runs(load_results(tmp_path / "own", stored))
     of_own = missing[missing["agent"] == f"coreset{OWN}"]
     assert of_own[["query_size", "missing"]].to_numpy().tolist() == [[4, "2"]]

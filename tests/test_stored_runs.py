@@ -1,4 +1,4 @@
-"""Stored runs are made again: what is computed has not changed since, or `RESULTS_VERSION` says so."""
+"""Stored runs are made again: what is computed has not changed since, or its version says so."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from core import Experiment
 from core.report.store import read_store
 from core.runs.layout import read_metrics
-from core.runs.provenance import RESULTS_VERSION, provenance
+from core.runs.provenance import provenance
 
 STORE = Path(__file__).resolve().parent.parent / "results"
 BUDGET = 60
@@ -21,13 +21,14 @@ def test_a_stored_run_is_made_again(agent: str, protocol: str, tmp_path: Path) -
     last bit, the rest as well (docs/TRUST.md, Bits).
     """
     stored = read_store(STORE)["diabetes", "nf", protocol, 5, agent]
-    if stored.settings["results_version"] != RESULTS_VERSION:
-        pytest.skip("the store is of another version of the results")
     notes, here = stored.notes[1], provenance()
     for name in ("torch", "numpy", "numba", "scikit-learn"):
         if str(notes[name]).split(".")[:2] != str(here[name]).split(".")[:2]:
             pytest.skip(f"the store was made with {name} {notes[name]}")
     experiment = Experiment("diabetes", agent, protocol=protocol, query_size=5, budget=BUDGET)
+    for name in ("protocol_version", "agent_version"):
+        if stored.settings[name] != experiment.settings()[name]:
+            pytest.skip(f"the store has {name} {stored.settings[name]}")
     assert experiment.run([1], tmp_path / "runs") == [1]
     made = read_metrics(experiment.folder(tmp_path / "runs") / "run_1")
     expected = stored.curves[1].iloc[: len(made)]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.io import arff as scipy_arff
+from scipy.io import savemat
 
 from core.data import tables
 from core.data.rawfiles import read_raw
@@ -315,6 +316,13 @@ def test_truncated_gzip_is_refused(tmp_path: Path) -> None:
     assert "cannot be read (EOFError" in refused(Mini, tmp_path)
 
 
+def cells() -> bytes:
+    """A MATLAB file whose variable is a cell array."""
+    buffer = io.BytesIO()
+    savemat(buffer, {"table": np.array([1, "a"], object)})
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -322,6 +330,7 @@ def test_truncated_gzip_is_refused(tmp_path: Path) -> None:
         (b"not a matrix" * 50, "cannot be read"),
         (mat(variable="table_test"), "expected a variable table, found table_test"),
         (mat(FRAME.iloc[:30]), "30 rows instead of 40"),
+        (cells(), "variable table is a cell of shape (1, 2), not a matrix of numbers"),
     ],
 )
 def test_damaged_matlab_files_are_refused(tmp_path: Path, content: bytes, expected: str) -> None:

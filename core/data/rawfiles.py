@@ -6,22 +6,23 @@ Everything is read in place, in memory: nothing is unpacked on disk (the largest
 import csv
 import hashlib
 import io
+import math
 import re
 import warnings
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 
-from ..reading import EXACT_FLOATS, MOST_BYTES, MOST_COLUMNS, bounded, gunzip, one_line, read_bytes
+from ..reading import EXACT_FLOATS, MOST_CELLS, MOST_COLUMNS, bounded, gunzip, one_line, read_bytes
 
 __all__ = ["UnusableError", "arff_parts", "one_line", "read_arff_data", "read_csv", "read_raw"]
 
+#: MATLAB's classes of matrices that can be a table.
+_NUMBERS = {"double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 _ATTRIBUTE = re.compile(r"""@attribute\s+('[^']*'|"[^"]*"|[^\s{]+)""", re.IGNORECASE)
 
 
@@ -133,46 +134,14 @@ def read_arff_data(names: Sequence[str], data: str) -> pd.DataFrame:
 
 
 def _read_mat(content: bytes, variable: str) -> pd.DataFrame:
-    _check_mat(content)
-    variables = loadmat(io.BytesIO(content))
-    if variable not in variables:
-        found = ", ".join(name for name in variables if not name.startswith("__")) or "none"
-        raise UnusableError(f"expected a variable {variable}, found {one_line(found)}")
-    return pd.DataFrame(np.asarray(variables[variable]))
-
-
-def _check_mat(content: bytes) -> None:
-    """Raises a ValueError where the packed variables of a MATLAB file (version 5) are too large."""
-    order: Any = "big" if content[126:128] == b"MI" else "little"
-    at, size = 128, 0
-    while at + 8 <= len(content):
-        kind, length = (int.from_bytes(content[at + i : at + i + 4], order) for i in (0, 4))
-        if kind == 15:  # miCOMPRESSED
-            packed = zlib.decompressobj()
-            element = packed.decompress(content[at + 8 : at + 8 + length], MOST_BYTES + 1)
-            size += len(element)
-            if size > MOST_BYTES:
-                raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
-        else:
-            element = content[at : at + 8 + length]
-        # scipy crashes on some damaged ones of cells, structures, objects and sparse matrices.
-        if content[124:128] in (b"\0\1IM", b"\1\0MI") and not _holds_numbers(element, order):
-            raise ValueError("it holds something else than matrices of numbers")
-        at += 8 + length
-
-
-def _holds_numbers(element: bytes, order: Any) -> bool:
-    """Whether an element of a MATLAB file is a dense matrix of numbers, or a text."""
-    kind, flags = (int.from_bytes(element[i : i + 4], order) for i in (0, 16))
-    if kind != 14 or flags & 0xFF not in (4, *range(6, 16)):
-        return False
-    at = 8
-    while at + 8 <= len(element):  # scipy looks its parts' types up unseen
-        part, length = (int.from_bytes(element[at + i : at + i + 4], order) for i in (0, 4))
-        if part & 0xFFFF not in (*range(1, 8), 9, 12, 13, 16, 17, 18):
-            return False
-        at += 8 if part >> 16 else 8 + (length + 7) // 8 * 8
-    return True
+    there = {name: (kind, shape) for name, shape, kind in whosmat(io.BytesIO(content))}
+    if variable not in there:
+        raise UnusableError(f"expected a variable {variable}, found {one_line(', '.join(there) or 'none')}")
+    kind, shape = there[variable]
+    # Nothing else is parsed: scipy crashes on some damaged cells and structures.
+    if kind not in _NUMBERS or math.prod(shape) > MOST_CELLS:
+        raise UnusableError(f"variable {variable} is a {kind} of shape {shape}, not a matrix of numbers")
+    return pd.DataFrame(loadmat(io.BytesIO(content), variable_names=[variable])[variable])
 
 
 def _with_names(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

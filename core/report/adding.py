@@ -12,12 +12,9 @@ from ..runs.layout import META
 from ..runs.settings import read_meta
 from .comparing import OF_AN_AGENT
 from .reader import EXPERIMENT, TASK, Folders, spans
-from .store import Key, Stored, check_run, differences, finish_parts, in_todays_form, read_store, write_part
+from .store import Key, Stored, check_run, definition, differences, finish_parts, read_store, write_part
 
 __all__ = ["Added", "add_runs", "unlike"]
-
-#: Settings in which the stored agents of a task may differ: their own, and those of the code.
-_OF_AN_AGENT = (*OF_AN_AGENT, "dataset_code", "results_version")
 
 #: Of a run's meta.txt: what the store has elsewhere, and what says nothing to others.
 _LEFT_OUT = ("run_id", "data_folder")
@@ -28,13 +25,15 @@ class Added(NamedTuple):
 
     Attributes:
         added: run ids by experiment, as text.
-        there: runs that were stored already, equal.
+        there: runs that were stored already.
+        others: of them those with other values, as another machine gives; what is stored stays.
         problems: folder and problem of what was left out, as of `Results.problems`.
         unfinished: runs left out that are not finished.
     """
 
     added: dict[Key, str]
     there: int
+    others: int
     problems: list[tuple[str, str]]
     unfinished: int
 
@@ -52,21 +51,21 @@ def add_runs(store: Path, runs_folder: Path) -> Added:
 
     Raises:
         UserError: a run was made with other settings than the stored ones of its experiment, or than its task
-            has in common, is stored with other values, or lacks what the store holds of each run; nothing was
-            written then.
+            has in common, or lacks what the store holds of each run; nothing was written then.
     """
     found = Folders(runs_folder)
     unfinished = sum(status == "unfinished" for status, *_ in found.runs.values())
     if found.unlike:
         raise UserError(found.unlike[0], "store")
     if not found.curves:
-        return Added({}, 0, found.problems, unfinished)
+        return Added({}, 0, 0, found.problems, unfinished)
     make_folder(store)
     with FileLock(store / ".lock"):
         remove_parts(store)
         finish_parts(store)
         there = read_store(store) if any(store.glob("*.jsonl")) else {}
         added: dict[Key, list[int]] = {}
+        others = 0
         for run, curves in found.curves.items():
             key: Key = run[:-1]
             folder, settings, notes = _read(found, run)
@@ -81,20 +80,21 @@ def add_runs(store: Path, runs_folder: Path) -> Added:
                 experiment.settings = settings | experiment.settings
                 experiment.curves[run[-1]], experiment.notes[run[-1]] = curves, notes
                 added.setdefault(key, []).append(run[-1])
-            elif not curves.equals(experiment.curves[run[-1]]):
-                raise UserError(f"{folder} has other values than the store has of that run", "store")
+            else:
+                others += not curves.equals(experiment.curves[run[-1]])
         for key in added:
             _check_task(key, there)
         for setting in {key[:3] for key in added}:
             write_part(store, setting, there)
-    equal = len(found.curves) - sum(map(len, added.values()))
-    return Added({key: spans(runs) for key, runs in added.items()}, equal, found.problems, unfinished)
+    there_before = len(found.curves) - sum(map(len, added.values()))
+    runs = {key: spans(ids) for key, ids in added.items()}
+    return Added(runs, there_before, others, found.problems, unfinished)
 
 
 def _read(found: Folders, run: tuple[Any, ...]) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     """Folder of a run, settings of its experiment, and what was noted of it beside them."""
     folder, agreed = found.folders[run], found.settings[run[:-1]]
-    meta = in_todays_form(read_meta(folder / META))
+    meta = definition(read_meta(folder / META))
     settings = {name: value for name, value in meta.items() if name in agreed or name == "seed_set"}
     if differing := unlike(settings, agreed):
         raise UserError(f"{folder} was made with {differing} as its folder's settings say", "store")
@@ -106,7 +106,7 @@ def _check_task(key: Key, there: Mapping[Key, Stored]) -> None:
     """What is to be ranked must have been measured alike."""
     for other, stored in there.items():
         if other[: len(TASK)] == key[: len(TASK)] and (
-            differing := unlike(there[key].settings, stored.settings, _OF_AN_AGENT)
+            differing := unlike(there[key].settings, stored.settings, OF_AN_AGENT)
         ):
             name = ", ".join(f"{part}" for part in key)
             raise UserError(f"{name} has {differing} as {other[len(EXPERIMENT) - 1]} has there", "store")

@@ -17,7 +17,7 @@ from .store import differences
 __all__ = ["OF_AN_AGENT", "comparable", "lacking", "own_agents", "reference", "unlike_settings"]
 
 #: Settings in which agents that are compared may differ: their own, and the name of the configuration's file.
-OF_AN_AGENT = ("agent", "agent_code", "config", "dropout")
+OF_AN_AGENT = ("agent", "agent_version", "config", "dropout")
 
 
 def own_agents(found: Results, task: dict[str, object] | None = None) -> list[str]:

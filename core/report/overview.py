@@ -79,7 +79,6 @@ def _makers(stored: Mapping[Key, Stored]) -> pd.DataFrame:
     lines = [
         {
             "commit": notes["code"],
-            "results version": experiment.settings["results_version"],
             "machine": notes.get("machine", "not noted"),
             "device": notes["device"],
             "Python, torch": f"{notes['python']}, {notes['torch']}",

@@ -29,7 +29,7 @@ from ..runs.layout import (
 )
 from ..runs.settings import read_meta
 from .labels import OWN
-from .store import Stored, differences, in_todays_form, read_store
+from .store import Stored, definition, differences, read_store
 
 __all__ = [
     "EXPERIMENT",
@@ -125,8 +125,9 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
     Runs that are unfinished or damaged are listed in `Results.runs` and left out elsewhere. So are
     those of another budget or seed set than most runs of their task, which count as damaged.
 
-    An agent of the folder that the store has for the same task is called `<agent> (own)`. If the runs that
-    both have are equal, they are the stored ones, and what the folder has beyond them are runs of that agent.
+    Runs of an agent that the store has for the same task are more runs of it if their settings agree,
+    whatever machine or commit made them; of runs that both have the stored ones count. If the settings
+    differ, the folder's agent is called `<agent> (own)`.
 
     Raises:
         UserError: the store cannot be used.
@@ -190,7 +191,6 @@ class Folders:
                 self._read_experiment(folder)
             for folder in sorted(root.glob("*/UpperBound")):
                 self._read_upper_bound(folder)
-        self._join_stored_ones()
         self._drop_other_lengths()
 
     def _take_stored(self, keys: _Key, experiment: Stored) -> None:
@@ -204,34 +204,13 @@ class Folders:
                 bins = [k / PIT_BINS for k in range(PIT_BINS)]
                 self.pit[run] = pd.DataFrame([notes["pit"]], curves.index[[-1]], bins)
 
-    def _join_stored_ones(self) -> None:
-        """Makes own runs those of the stored agent, if they are equal where the store has them too."""
-        tables: tuple[dict[_Key, Any], ...] = (self.runs, self.curves, self.pit, self.folders)
-        for own in list(self.settings):
-            stored = (*own[:-1], own[-1].removesuffix(OWN))
-            if own in self._stored or stored not in self._stored:
-                continue
-            twins = {run: (*stored, run[-1]) for run in self.runs if run[:-1] == own}
-            both = [
-                (self.curves[run], self.curves[twin])
-                for run, twin in twins.items()
-                if run in self.curves and twin in self.curves
-            ]
-            if both and all(one.equals(other) for one, other in both):
-                del self.settings[own]
-                for run, twin in twins.items():
-                    further = twin not in self.runs
-                    for table in tables:
-                        if (value := table.pop(run, None)) is not None and further:
-                            table[twin] = value
-
     def _problem(self, folder: Path, problem: object) -> None:
         self.problems.append((str(folder), " ".join(str(problem).split())))
 
     def _read_experiment(self, experiment: Path) -> None:
         """All runs of an experiment, if it is one."""
         keys, settings = self._keys(experiment, EXPERIMENT)
-        if keys in self._stored:
+        if keys in self._stored and differences(settings, self.settings[keys]):
             keys = (*keys[:-1], keys[-1] + OWN)
         folders = run_folders(experiment) if keys else []
         if folders and (differing := differences(settings, self.settings.setdefault(keys, settings))):
@@ -246,7 +225,8 @@ class Folders:
         for folder in folders:
             run = (*keys, id_of(folder))
             if run in self.runs:
-                self._problem(folder, f"the same run as {self.folders[run]}")
+                if run in self.folders:
+                    self._problem(folder, f"the same run as {self.folders[run]}")
                 continue
             self.folders[run] = folder
             self.runs[run] = ("unfinished", *_NO_NUMBERS)
@@ -297,7 +277,7 @@ class Folders:
                 ]
                 if len(keys) == len(names):
                     values = (int(v) if k == "query_size" else v for k, v in zip(names, keys, strict=True))
-                    return tuple(values), in_todays_form(settings)
+                    return tuple(values), definition(settings)
                 self._problem(
                     path, "it does not say " + ", ".join(name for name in names if name not in settings)
                 )

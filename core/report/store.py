@@ -36,15 +36,15 @@ __all__ = [
     "Key",
     "Stored",
     "check_run",
+    "definition",
     "differences",
     "finish_parts",
-    "in_todays_form",
     "read_store",
     "write_part",
 ]
 
 #: Goes up when the files of a store change their form.
-SCHEMA = 1
+SCHEMA = 2
 
 #: An experiment: dataset, variation, protocol, query size, agent.
 Key: TypeAlias = tuple[str, str, str, int, str]
@@ -52,9 +52,11 @@ Key: TypeAlias = tuple[str, str, str, int, str]
 _SETTING = ("dataset", "variation", "protocol")
 _INTEGERS = ("query_size", "run", "labelled")
 _INDEX = ["query_size", "agent", "run", "labelled"]
+#: Settings that keep the runs of a folder apart, and say nothing about what was computed.
+_CODE = ("agent_code", "dataset_code", "results_version")
 #: What a run's line must hold, and a setting without which no curve can be checked.
 _NOTED = ("code", "python", "torch", "device", "threads", "seconds_choosing", "seconds_in_step")
-_SET = ("seed_set", "budget", "results_version")
+_SET = ("seed_set", "budget", "protocol_version", "agent_version")
 
 
 @dataclass
@@ -72,9 +74,15 @@ class Stored:
     notes: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
-def in_todays_form(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as they are written now; older runs have `hidden` as a text, numbers for yes and no."""
-    today = dict(settings)
+def definition(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that say what was computed, as they are written now.
+
+    Which code did it is left out. Older runs have no versions (they are of the first), `hidden` as a text,
+    numbers for yes and no.
+    """
+    today = {name: value for name, value in settings.items() if name not in _CODE}
+    for version in ("protocol_version", "agent_version"):
+        today.setdefault(version, 1)
     if isinstance(hidden := today.get("hidden"), str):
         today["hidden"] = list(ast.literal_eval(hidden))
     if "skip_data_check" in today:

@@ -77,7 +77,7 @@ def try_out_more(folder: Path, settings: dict[str, Any], env: CandidateEnv, step
     """
     path = folder / checkpoint.FILE
     tried, episode = [], 0
-    if (found := checkpoint.read(path, ("settings", "episode", "fall", *_SEEN))) is not None:
+    if (found := checkpoint.read(path)) is not None:
         check_settings(folder, found["settings"], settings)
         episode = found["episode"]
         parts = zip(found["fall"], *(found[name] for name in _SEEN), strict=True)

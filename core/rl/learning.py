@@ -166,7 +166,7 @@ def resume(learner: MaskablePPO, folder: Path, settings: dict[str, Any]) -> None
     Raises:
         UserError: it was made with other settings.
     """
-    found = checkpoint.read(folder / checkpoint.FILE, ("settings", "steps", "weights", "optimizer"))
+    found = checkpoint.read(folder / checkpoint.FILE)
     if found is None:
         return
     check_settings(folder, found["settings"], settings)

@@ -3,18 +3,21 @@
 import hashlib
 import io
 import os
+import pickle
 import sys
 import time
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..files import write_file
-from ..reading import unpacked_size
+from ..reading import one_line
 
 __all__ = ["FILE", "Checkpoint", "read", "write"]
+
+#: Goes up when checkpoints hold something else: what older code wrote is not read.
+VERSION = 1
 
 #: Name of the checkpoint in a run's folder.
 FILE = "checkpoint.pt"
@@ -72,62 +75,34 @@ def _check(content: dict[str, Any]) -> None:
 def write(path: Path, content: dict[str, Any]) -> None:
     """Writes tensors and plain values: a SHA-256 digest, then what `torch.save` makes of them."""
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save({"version": VERSION} | content, buffer)
     payload = buffer.getvalue()
     write_file(path, lambda beside: beside.write_bytes(hashlib.sha256(payload).digest() + payload))
 
 
-def _fits(content: Any, size: int) -> bool:
-    """Whether no tensor is larger than the file, as a view of one number may be, and nothing is held twice.
+def read(path: Path) -> dict[str, Any] | None:
+    """A checkpoint that `write` wrote, on the CPU; None if there is none.
 
-    Lists that hold lists many times over would grow without bounds where they are copied.
-    """
-    seen: set[int] = set()
-    left = [content]
-    while left:
-        one = left.pop()
-        if isinstance(one, torch.Tensor) and one.numel() * one.element_size() > size:
-            return False
-        if isinstance(one, dict | list | tuple) and one:
-            if id(one) in seen:
-                return False
-            seen.add(id(one))
-            left += one.values() if isinstance(one, dict) else one
-    return True
-
-
-def read(path: Path, keys: Collection[str], later: Collection[str] = ()) -> dict[str, Any] | None:
-    """A checkpoint that `write` wrote, with these keys, on the CPU; None if there is none.
-
-    Args:
-        later: keys that older checkpoints do not have.
-
-    Nothing in the file is executed. A damaged one is reported, renamed to `checkpoint.pt.damaged`
-    and counts as none.
+    Nothing in the file is executed. One that is damaged or of another version of this code is reported,
+    renamed to `checkpoint.pt.damaged` and counts as none.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
     digest, payload = data[:32], data[32:]
-    reason = "its checksum is wrong"
-    if hashlib.sha256(payload).digest() == digest:
-        try:
-            # What torch packs it does not press: a file that unpacks to more is none of ours.
-            if unpacked_size(io.BytesIO(payload)) > len(payload):
-                raise ValueError("it unpacks to more than it is")
-            content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-            if (
-                isinstance(content, dict)
-                and set(content) - set(later) == set(keys)
-                and _fits(content, len(payload))
-            ):
-                return content
-            reason = "it holds something else"
-        # torch raises nearly anything on what it did not write, or will not execute.
-        except Exception as error:
-            reason = f"{type(error).__name__} while it was read"
+    try:
+        if hashlib.sha256(payload).digest() != digest:
+            raise ValueError("its checksum is wrong")
+        content: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        if (version := content.get("version")) != VERSION:
+            raise ValueError(f"its version is {version}, this code reads {VERSION}")
+        return content
+    except pickle.UnpicklingError:  # torch's, for an object that would be executed
+        reason = "it holds more than tensors and plain values"
+    except (ValueError, RuntimeError) as error:
+        reason = one_line(error)
     aside = path.with_name(path.name + ".damaged")
     os.replace(path, aside)
-    print(f"{path} is damaged ({reason}): kept as {aside.name}, the run starts over", file=sys.stderr)
+    print(f"{path} cannot be used ({reason}): kept as {aside.name}, the run starts over", file=sys.stderr)
     return None

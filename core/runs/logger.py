@@ -12,7 +12,6 @@ from ..dataset import Dataset
 from ..environment import Action, Beginning, Environment, Outcome
 from ..errors import UserError
 from ..files import make_folder
-from ..reading import one_line
 from ..seeds import Seeds
 from ..state import State
 from ..training.lockstep import Fitting, Standalone
@@ -26,11 +25,6 @@ from .record import Record
 from .settings import write_meta
 
 __all__ = ["EnvironmentLogger", "Episode"]
-
-#: What a checkpoint holds.
-KEYS = ("env", "decider", "record", "seconds")
-#: What those of older code do not hold.
-LATER_KEYS = ("versions",)
 
 #: The counts at which something was measured, and what was measured then.
 Curve: TypeAlias = tuple[list[int], list[Any]]
@@ -109,8 +103,6 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         settings: what else `meta.txt` should say.
         resume: the agent, whose state belongs to a checkpoint, or another that decides how the run
             goes on; None for a run without checkpoints.
-        accept_other_versions: go on with a run that was begun with libraries of versions with which numbers
-            may be others; `meta.txt` then says so.
 
     Raises:
         TypeError: an environment that is no `Environment` has neither points nor predictions to keep.
@@ -129,7 +121,6 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         record_predictions: bool = False,
         settings: Mapping[str, object] | None = None,
         resume: Stateful | None = None,
-        accept_other_versions: bool = False,
     ) -> None:
         if (record_points or record_predictions) and not isinstance(env, Environment):
             raise TypeError(f"{type(env).__name__} has neither points nor predictions that could be recorded")
@@ -138,7 +129,6 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         self.unattended = unattended
         self.settings = dict(settings or {})
         self.decider = resume
-        self.accept_other_versions = accept_other_versions
         self.begun_with = versions()
         self.record = Record(
             env.index_name,
@@ -205,7 +195,7 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         """Resets the environment, or takes its checkpoint up; the state alone."""
         self.record.clear()
         self.clock.begin()
-        if self.decider is not None and (saved := checkpoint.read(self.checkpoint.path, KEYS, LATER_KEYS)):
+        if self.decider is not None and (saved := checkpoint.read(self.checkpoint.path)):
             return self._restore(saved, self.decider)
         self.clock.enter()
         state, info = yield from self.env.resetting()
@@ -249,21 +239,11 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
             ) from error
 
     def _restore(self, saved: dict[str, Any], decider: Stateful) -> State:
-        """Goes on from a checkpoint.
+        """Goes on from a checkpoint; libraries of other versions than it was begun with are named.
 
         Raises:
             UserError: it does not hold what is to be kept, or belongs to another run.
         """
-        try:
-            return self._restored(saved, decider)
-        # Whatever its parts say to what is not theirs; a UserError says it better.
-        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            if isinstance(error, UserError):
-                raise
-            reason = f"its checkpoint is none of this run ({type(error).__name__}: {one_line(error)})"
-            raise UserError(f"{self.log_path.name}: {reason}", "overwrite") from error
-
-    def _restored(self, saved: dict[str, Any], decider: Stateful) -> State:
         record = saved["record"]
         if self.record.keeps_points and not record["keeps_points"]:
             raise UserError(f"{self.log_path} was begun without keeping the chosen points", "overwrite")
@@ -271,19 +251,14 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
             raise UserError(
                 f"{self.log_path} has come to its end without keeping the predictions", "overwrite"
             )
-        begun_with = dict(saved.get("versions", self.begun_with))
-        differing, numbers = other_versions(begun_with)
-        said = f"{self.log_path.name}: its checkpoint was written with {differing}"
-        if numbers and not self.accept_other_versions:
-            raise UserError(said, "versions")
-        if differing:
-            print(f"warning: {said}", file=sys.stderr)
         state = self.env.resume(saved["env"])
         decider.load_state_dict(saved["decider"])
         self.record.load_state_dict(record)
         self.clock.load_state_dict(saved["seconds"])
-        self.begun_with = begun_with
+        self.begun_with = saved["versions"]
         self.checkpoint.content = saved
+        if differing := other_versions(self.begun_with):
+            print(f"warning: {self.log_path.name}: it was begun with {differing}", file=sys.stderr)
         print(f"{self.log_path.name}: goes on after {self.env.progress}", file=sys.stderr)
         return state
 
@@ -300,7 +275,7 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
             "seconds_choosing": round(self.clock.choosing, 3),
             "seconds_in_step": round(self.clock.in_step, 3),
         }
-        differing, _ = other_versions(self.begun_with)
+        differing = other_versions(self.begun_with)
         begun = {"begun_with": differing} if differing else {}
         write_meta(self.log_path / META, self.settings | begun | measured)
         aggregate(self.log_path.parent)

@@ -11,14 +11,9 @@ from pathlib import Path
 import faiss
 import torch
 
-__all__ = ["RESULTS_VERSION", "other_versions", "provenance", "versions"]
-
-#: Goes up when the same command gives other numbers or files than before; runs of two versions do not mix.
-RESULTS_VERSION = 3
+__all__ = ["other_versions", "provenance", "versions"]
 
 _PACKAGES = ("torch", "zuko", "numba", "numpy", "scikit-learn")
-
-
 #: Of a checkpoint: what computes or draws the numbers of a run.
 _COMPUTING = ("torch", "numpy", "numba", "scikit-learn")
 
@@ -28,16 +23,10 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in _COMPUTING}
 
 
-def other_versions(then: Mapping[str, str]) -> tuple[str, bool]:
-    """How the versions here differ from those that a run was begun with.
-
-    Returns:
-        That in words, empty if they do not; and whether numbers may differ: they may from one minor version
-        to another (kernels, streams of random numbers), and do not between releases that mend errors.
-    """
-    differing = {name: (then[name], now) for name, now in versions().items() if then.get(name, now) != now}
-    words = ", ".join(f"{name} {old}, not {new}" for name, (old, new) in differing.items())
-    return words, any(old.split(".")[:2] != new.split(".")[:2] for old, new in differing.values())
+def other_versions(then: Mapping[str, str]) -> str:
+    """In words, how the versions here differ from those that a run was begun with; empty if they do not."""
+    here = versions()
+    return ", ".join(f"{name} {then[name]}, not {here[name]}" for name in here if then[name] != here[name])
 
 
 def provenance() -> dict[str, str]:

@@ -1,79 +1,33 @@
-"""What an agent's or a dataset's code is: a digest of its modules, so that edited code does not mix."""
+"""What an agent's or a dataset's code is: a digest, so that runs of edited code do not mix in a folder."""
 
 import ast
 import hashlib
 import inspect
-import io
 import sys
-import tokenize
-from collections.abc import Iterator
-from pathlib import Path
+import textwrap
 
 __all__ = ["code_digest"]
 
-#: Tokens that change nothing.
-_SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING}
-_LAYOUT = {tokenize.NEWLINE: "\n", tokenize.INDENT: "\n>", tokenize.DEDENT: "\n<", tokenize.ENDMARKER: ""}
-
 
 def code_digest(cls: type) -> str:
-    """A digest of the module that defines a class, and of what it imports from the same folder.
+    """A digest of the module that defines a class: of its syntax tree without docstrings.
 
-    Comments, docstrings and the breaking of lines play no part. Of a class that has no file, as in a
-    notebook, it is that of its own text.
+    Comments and formatting play no part, nor does what the module imports. Another minor version of Python
+    may give another digest: its runs are refused in an old folder, which is the safe side.
+
+    Of a class that has no file, as in a notebook, it is that of its functions; `unknown` if these have no
+    source either.
     """
     module = sys.modules[cls.__module__]
-    file = getattr(module, "__file__", None)
-    if file is None or module.__package__ in (None, ""):
-        try:
-            return _digest([inspect.getsource(cls)])
-        except (OSError, TypeError):  # typed in, or made by type()
-            return "unknown"
-    files = sorted(_imported(Path(file)))
-    return _digest([f"{path.name}\n{_meaning(path.read_text(encoding='utf-8'))}" for path in files])
-
-
-def _digest(texts: list[str]) -> str:
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
-
-
-def _imported(file: Path) -> set[Path]:
-    """A module's file and those of the same folder that it imports, directly or through others."""
-    found, left = set(), [file]
-    while left:
-        path = left.pop()
-        if path not in found:
-            found.add(path)
-            beside = [file.parent / f"{name}.py" for name in _names(path)]
-            left += [module for module in beside if module.exists()]
-    return found
-
-
-def _names(file: Path) -> Iterator[str]:
-    """The modules of its own folder that a file imports: `scores` of `from . import scores`."""
-    package = file.parent.name
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = f"{package}." * (node.level == 1) + (f"{node.module}." if node.module else "")
-            modules = [base + alias.name for alias in node.names]
-        else:
-            continue
-        # What comes behind the module's name is a name in it.
-        yield from (module.split(".")[1] for module in modules if module.startswith(f"{package}."))
-
-
-def _meaning(source: str) -> str:
-    """The source without comments, docstrings and white space; indentation stays."""
-    texts: list[str] = []
-    statement: list[tokenize.TokenInfo] = []
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in _LAYOUT:
-            if not (len(statement) == 1 and statement[0].type == tokenize.STRING):
-                texts += ["".join(one.string.split()) for one in statement]
-            statement = []
-            texts.append(_LAYOUT[token.type])
-        elif token.type not in _SILENT:
-            statement.append(token)
-    return "\n".join(line for line in "".join(texts).splitlines() if line)
+    has_file = getattr(module, "__file__", None)
+    parts = [module] if has_file else [part for part in vars(cls).values() if inspect.isfunction(part)]
+    try:
+        source = "\n".join(textwrap.dedent(inspect.getsource(part)) for part in parts)
+    except OSError:
+        return "unknown"
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                del node.body[0]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12] if parts else "unknown"

@@ -178,7 +178,6 @@ def run_groups(
     runs_folder: Path,
     *,
     side_by_side: SideBySide,
-    accept_other_versions: bool,
     cpus: int,
     gpus: float,
     retries: int,
@@ -187,7 +186,6 @@ def run_groups(
 
     Args:
         side_by_side: runs of a group that are trained as one stack.
-        accept_other_versions: as of `EnvironmentLogger`.
         cpus, gpus: what a task asks for.
         retries: how often a task whose process or machine died is begun again.
 
@@ -200,12 +198,7 @@ def run_groups(
     run_group = ray.remote(**settings)(task.run_group)
     files = task.code_files(ROOT)
     code, digest = ray.put(files), task.digest(files)
-    options = {
-        "side_by_side": side_by_side,
-        "accept_other_versions": accept_other_versions,
-        "threads": cpus,
-        "device": "cuda" if gpus else "cpu",
-    }
+    options = {"side_by_side": side_by_side, "threads": cpus, "device": "cuda" if gpus else "cpu"}
     roots = {g.experiment: _root(g.experiment, runs_folder) for g in groups}
     failures: list[Failure] = []
     left: dict[Any, Group] = {}

@@ -8,7 +8,6 @@ number that make it again.
 
 import argparse
 import gzip
-import hashlib
 import io
 import json
 import random
@@ -36,7 +35,7 @@ from core.errors import UserError
 from core.report.adding import add_runs
 from core.report.store import read_store
 from core.runs import checkpoint
-from core.runs.logger import KEYS, LATER_KEYS, EnvironmentLogger
+from core.runs.logger import EnvironmentLogger
 from core.runs.settings import read_meta
 from core.runs.tables import read_curves
 from core.sweep import plan
@@ -129,17 +128,13 @@ def _logger(folder: Path) -> EnvironmentLogger:
 def _resume(folder: Path) -> None:
     """A run goes on from the checkpoint there; one that starts over does not begin."""
     logger = _logger(folder)
-    saved = checkpoint.read(logger.checkpoint.path, KEYS, LATER_KEYS)
+    saved = checkpoint.read(logger.checkpoint.path)
     if saved is not None and logger.decider is not None:
         logger._restore(saved, logger.decider)
 
 
 def _of(*parts: str) -> Callable[[], bytes]:
     return lambda: next(_runs().parent.glob("/".join(parts))).read_bytes()
-
-
-def _digest(payload: bytes) -> bytes:
-    return hashlib.sha256(payload).digest() + payload
 
 
 def _mini(cls: type[tables.Table]) -> Callable[[Path], object]:
@@ -207,7 +202,6 @@ KINDS = {
     "sweep": Kind("sweep.yaml", (CONFIGS / "study_small.yaml").read_bytes, _sweep),
     "settings": Kind("meta.txt", _of(*_RUN, "meta.txt"), lambda folder: read_meta(folder / "meta.txt")),
     "checkpoint": Kind("checkpoint.pt", _of("begun", "checkpoint.pt"), _resume),
-    "payload": Kind("checkpoint.pt", lambda: _of("begun", "checkpoint.pt")()[32:], _resume, _digest),
     "curve": Kind("crps.csv", _of(*_RUN, "crps.csv"), lambda folder: read_curves(folder / "crps.csv")),
     "lines": Kind(f"{_STORE}.jsonl", _of("store", f"{_STORE}.jsonl"), _read_store),
     "curves": Kind(

@@ -6,7 +6,6 @@ import json
 import resource
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,11 @@ from core.data.rawfiles import UnusableError, read_raw
 from core.errors import UserError
 from core.experiment import Experiment
 from core.reading import parse_yaml
-from core.runs import checkpoint
-from core.runs.logger import KEYS, LATER_KEYS
 from core.runs.tables import read_curves
 from tests.mini_table import FRAME, Mini, expected_x
 from tests.reliability import fuzz
 
-CASES = 17 * len(fuzz.KINDS)  # 306
+CASES = 17 * len(fuzz.KINDS)  # 289
 #: Zeros press to a thousandth of their size.
 TOO_MUCH = 2**29 + 2**20
 
@@ -159,7 +156,7 @@ def test_a_parquet_of_many_rows(tmp_path: Path) -> None:
     assert peak() - before < 2**29
 
 
-@pytest.mark.parametrize("name", ["t.csv", "t.zip", "t.mat", "t.csv.gz"])
+@pytest.mark.parametrize("name", ["t.csv", "t.zip", "t.csv.gz"])
 def test_published_tables(tmp_path: Path, name: str, bomb: bytes) -> None:
     path, before = tmp_path / name, peak()
     if name == "t.csv":
@@ -171,15 +168,10 @@ def test_published_tables(tmp_path: Path, name: str, bomb: bytes) -> None:
         ):
             for _ in range(TOO_MUCH // 2**20):
                 file.write(bytes(2**20))
-    elif name == "t.mat":
-        packer = zlib.compressobj()
-        packed = b"".join(packer.compress(bytes(2**20)) for _ in range(TOO_MUCH // 2**20)) + packer.flush()
-        head = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
-        path.write_bytes(head + (15).to_bytes(4, "little") + len(packed).to_bytes(4, "little") + packed)
     else:
         path.write_bytes(bomb)
     with pytest.raises(UnusableError, match=r"more than 536,870,912 bytes|1,000,000 columns"):
-        read_raw(path, ["a", "b"], member="table.csv", variable="a")
+        read_raw(path, ["a", "b"], member="table.csv")
     assert peak() - before < 2**31
 
 
@@ -202,36 +194,6 @@ def test_caches(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -
     assert Mini.load(tmp_path).source == tmp_path / "mini.csv"
     assert "is damaged or of another version" in capsys.readouterr().err
     assert peak() - before < 2**30
-
-
-@pytest.mark.parametrize("what", ["view", "lists", "packed", "other", "curves"])
-def test_checkpoints(tmp_path: Path, what: str) -> None:
-    """With a right digest, which anybody can compute."""
-    path = tmp_path / "checkpoint.pt"
-    kind = fuzz.KINDS["payload"]
-    path.write_bytes(kind.pack(kind.make()))
-    content = checkpoint.read(path, KEYS, LATER_KEYS)
-    assert content is not None
-    if what == "view":
-        content["record"]["points"] = [torch.zeros(1).expand(10**12)]
-    elif what == "lists":
-        nested: list[Any] = [0]
-        for _ in range(40):
-            nested = [nested, nested]
-        content["record"]["index"] = nested
-    elif what == "other":
-        content["env"] = 3
-    elif what == "curves":
-        content["record"]["curves"]["mae"] = ["<script>"] * len(content["record"]["index"])
-    checkpoint.write(path, content)
-    if what == "packed":
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("archive/data.pkl", bytes(2**24))
-        path.write_bytes(kind.pack(packed.getvalue()))
-    wanted = "refused" if what in ("other", "curves") else "taken"  # set aside: the run starts over
-    assert fuzz.read(kind, tmp_path) == wanted
-    assert path.with_name("checkpoint.pt.damaged").exists() == (wanted == "taken")
 
 
 def test_curves_of_too_many_columns(tmp_path: Path) -> None:
@@ -298,8 +260,3 @@ def test_a_script_says_it_in_one_line(
         f"evaluate.py: {tmp_path}/t.csv: it has 1,000,000 columns; at most 20,000 are read\n"
     )
     assert not (tmp_path / "runs").exists()
-
-
-def test_a_matlab_file_on_which_scipy_crashes() -> None:
-    """One of 10,000 mutated files: a type that scipy looks up beyond its table."""
-    assert fuzz.case("raw mat", 9967) == "refused"

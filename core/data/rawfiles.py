@@ -18,15 +18,20 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
-from ..reading import EXACT_FLOATS, MOST_BYTES, MOST_COLUMNS, bounded, gunzip, one_line, read_bytes
+from ..reading import (
+    EXACT_FLOATS,
+    MOST_BYTES,
+    MOST_COLUMNS,
+    UnusableError,
+    bounded,
+    gunzip,
+    one_line,
+    read_bytes,
+)
 
 __all__ = ["UnusableError", "arff_parts", "one_line", "read_arff_data", "read_csv", "read_raw"]
 
 _ATTRIBUTE = re.compile(r"""@attribute\s+('[^']*'|"[^"]*"|[^\s{]+)""", re.IGNORECASE)
-
-
-class UnusableError(Exception):
-    """A file cannot be used; the text says what was found and what was expected, on one line."""
 
 
 def read_raw(

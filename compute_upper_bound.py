@@ -5,14 +5,11 @@
 The results lie in runs/<Dataset>/UpperBound/, one row an epoch; the last row is the upper bound.
 """
 
+from __future__ import annotations
+
 import argparse
-import signal
 from collections.abc import Sequence
 from pathlib import Path
-
-# Ctrl-C while the modules below are loaded, which takes seconds, ends without a traceback.
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import core
 from core.cli import (
@@ -23,9 +20,6 @@ from core.cli import (
     run_options,
     run_script,
 )
-from core.metrics import METRICS
-from core.runs.tables import read_curves
-from core.upper_bound import EPOCH_LIMIT
 from datasets import DATASETS
 
 
@@ -36,7 +30,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_experiment_arguments(parser, restarts=15)
-    parser.add("epoch_limit", EPOCH_LIMIT, "most epochs, for trials", type=at_least(1))
+    parser.add("epoch_limit", 1000, "most epochs, for trials", type=at_least(1))
     args = parser.parse_args(arguments)
     if not args.dataset:
         parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
@@ -52,6 +46,9 @@ def make_experiment(args: argparse.Namespace) -> core.UpperBoundExperiment:
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
     """The metrics after the last epoch: mean and standard deviation over the runs."""
+    from core.metrics import METRICS
+    from core.runs.tables import read_curves
+
     columns = [f"run_{run_id}" for run_id in run_ids]
     parts = []
     for metric in (METRICS[name] for name in ("mae", "nll", "crps")):

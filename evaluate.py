@@ -5,20 +5,15 @@
 The results lie in runs/<Dataset>/<query_size>/<Agent>/; docs/USING.md describes them.
 """
 
+from __future__ import annotations
+
 import argparse
 import math
-import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-# Ctrl-C while the modules below are loaded, which takes seconds, ends without a traceback.
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+from typing import TYPE_CHECKING, Any
 
 import core
-from agents import AGENTS
-from core.catalogue import families, first_line
 from core.cli import (
     ArgumentParser,
     add_experiment_arguments,
@@ -27,13 +22,10 @@ from core.cli import (
     run_options,
     run_script,
 )
-from core.metrics import METRICS
-from core.runs.collecting import auc
-from core.runs.tables import read_curves
-from core.stochastic import SUFFIXES
-from core.training.lockstep import Fitting
 from core.util import tqdm
-from datasets import DATASETS
+
+if TYPE_CHECKING:
+    from core.training.lockstep import Fitting
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -58,7 +50,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1)
     )
     parser.add("policy", None, "the file that agent 'learned' follows, instead of its own", type=Path)
-    parser.add_argument("--list", action="store_true", help="list agents and datasets, and exit")
+    parser.add_argument("--list", action="store_true", help="list agents, datasets and variations, and exit")
     args = parser.parse_args(arguments)
     if not args.list and not (args.agent and args.dataset):
         parser.error("--agent and --dataset are needed; --list shows what there is")
@@ -66,6 +58,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def list_names() -> None:
+    from core import AGENTS, DATASETS
+    from core.catalogue import families, first_line
+    from core.models.variations import VARIATIONS
+    from core.stochastic import SUFFIXES
+
     print("agents")
     for family, agents in families().items():
         print(f" {family}")
@@ -77,6 +74,9 @@ def list_names() -> None:
     for name, dataset in DATASETS.classes.items():
         unverified = "" if getattr(dataset, "verified", True) else " (unverified)"
         print(f"  {', '.join([name, *DATASETS.aliases(name)]):28}{first_line(dataset)}{unverified}")
+    print("variations")
+    for variation in VARIATIONS.values():
+        print(f"  {variation.name:28}{variation.label}")
 
 
 def make_experiment(args: argparse.Namespace) -> core.Experiment:
@@ -121,6 +121,10 @@ def loop(env: core.EnvironmentLogger, agent: core.Agent, title: str | None) -> F
 
 def summarise(folder: Path, run_ids: list[int]) -> None:
     """One line a run, then the AUC over the runs: mean and standard deviation."""
+    from core.metrics import METRICS
+    from core.runs.collecting import auc
+    from core.runs.tables import read_curves
+
     columns = [f"run_{run_id}" for run_id in run_ids]
     shown = [METRICS[name] for name in ("mae", "nll", "crps")]
     curves = {metric.name: read_curves(folder / metric.file)[columns] for metric in shown}
@@ -143,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.list:
         list_names()
         return 0
+    core.AGENTS.name(args.agent)  # an unknown one is refused before the libraries of a run are loaded
     options = run_options(args)
     experiment = make_experiment(args)
     finished = experiment.run(

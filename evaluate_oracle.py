@@ -6,13 +6,10 @@ It is no agent, for it sees the test set: a bound on what a choice of single poi
 runs/<Dataset>/Oracle/, a row for each point added; meta.txt says `sees_test_set: true`.
 """
 
-import argparse
-import signal
-from collections.abc import Sequence
+from __future__ import annotations
 
-# Ctrl-C while the modules below are loaded, which takes seconds, ends without a traceback.
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+import argparse
+from collections.abc import Sequence
 
 import core
 from core.cli import (
@@ -23,7 +20,6 @@ from core.cli import (
     run_options,
     run_script,
 )
-from core.oracle import TRIED
 from datasets import DATASETS
 from evaluate import summarise
 
@@ -36,7 +32,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add_experiment_arguments(parser, restarts=5)
     parser.add("agent_seed", 1, "seed of the points that are tried", type=at_least(0))
-    parser.add("tried", TRIED, "points tried in each round", type=at_least(1))
+    parser.add("tried", 20, "points tried in each round", type=at_least(1))
     parser.add(
         "budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1)
     )

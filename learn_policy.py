@@ -7,25 +7,30 @@ The folder gets policy.pt, evaluations.csv (beside random), TensorBoard's logs, 
 line goes on where it was broken off. docs/LEARNING.md describes all.
 """
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from core.cli import ArgumentParser, at_least, number, pick_device, run_script, set_threads
+from core.cli import (
+    ArgumentParser,
+    add_variation_argument,
+    at_least,
+    number,
+    pick_device,
+    run_script,
+    set_threads,
+)
 from core.errors import UserError
-from core.models.variations import VARIATIONS
-from core.rl.candidates import REWARDS, CandidateEnv
-from core.rl.evaluation import Evaluation
-from core.rl.features import RUN, SCORES, names_of
 from core.rl.ids import SMALL
-from core.rl.imitation import imitate, try_out_more
-from core.rl.scorer import Policy, Scorer, save_policy
-from core.rl.tasks import TASKS
-from core.runs.layout import check_writable
+from core.rl.tasks import REWARDS, TASKS
+
+if TYPE_CHECKING:
+    from core.rl.candidates import CandidateEnv
+    from core.rl.evaluation import Evaluation
 
 #: Evaluations are on tasks of these seeds and the ones behind them; training has others.
 EVALUATION_SEED = 1_000_000
@@ -47,7 +52,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add("task", "synthetic", f"{', '.join(TASKS)}, or a dataset as of evaluate.py")
     parser.add("data_folder", Path("../datasets"), "where dataset files lie", type=Path)
-    parser.add("variation", "gauss", "the model", choices=VARIATIONS)
+    add_variation_argument(parser, "gauss")
     parser.add("steps", 100_000, "steps in all", type=at_least(1))
     parser.add("environments", 16, "environments side by side", type=at_least(1, 1024))
     parser.add("candidates", 32, "candidates of a step", type=at_least(2, 10_000))
@@ -72,6 +77,7 @@ def by_ppo(
     evaluation: Evaluation,
 ) -> None:
     """Plays and updates the policy in turn."""
+    from core.rl.features import SCORES
     from core.rl.learning import Lockstep, Watch, logger_of, make_learner, resume
 
     learner = make_learner(
@@ -96,6 +102,12 @@ def by_imitation(
     evaluation: Evaluation,
 ) -> None:
     """Tries out what each candidate would bring, then learns to tell."""
+    import torch
+
+    from core.rl.features import RUN, SCORES, names_of
+    from core.rl.imitation import imitate, try_out_more
+    from core.rl.scorer import Policy, Scorer, save_policy
+
     tried = try_out_more(args.out, settings, make(), args.steps)
     torch.manual_seed(args.seed)  # the weights, in a process of our own
     scorer = Scorer(len(names_of(SCORES)), len(RUN))
@@ -107,6 +119,11 @@ def by_imitation(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
+
+    from core.rl.candidates import CandidateEnv
+    from core.rl.evaluation import Evaluation
+    from core.runs.layout import check_writable
+
     set_threads(args.threads)
     device = pick_device(args.device)
     if args.algorithm == "ppo" and not (find_spec("sb3_contrib") and find_spec("tensorboard")):

@@ -6,6 +6,8 @@ Trials are judged by the validation NLL alone. `--out` gets a table of them and 
 those in configs/, with the best trial's values; docs/TUNING.md says more.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
@@ -13,21 +15,26 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import yaml
 
-from core import DATASETS, UserError, util
-from core.cli import ArgumentParser, add_data_arguments, at_least, run_script
+from core import DATASETS, util
+from core.cli import (
+    ArgumentParser,
+    add_data_arguments,
+    add_ray_arguments,
+    add_variation_argument,
+    at_least,
+    run_script,
+)
 from core.data.own import find_dataset, is_own
+from core.errors import UserError, check_known
 from core.files import write_file
-from core.models.variations import DEFAULT, VARIATIONS, load_config
 from core.protocol import PROTOCOLS
-from core.runs.layout import check_writable
-from core.runs.provenance import provenance
-from core.sweep import driver, task
-from core.training.tuning import SUBSETS, make_subsets
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: What is searched: lowest and highest value, and whether evenly on a logarithmic scale.
 RANGES = {"lr": (1e-6, 1e-3, True), "weight_decay": (1e-6, 1e-2, True), "dropout": (0.0, 0.3, False)}
@@ -40,14 +47,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="ray_tune.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_data_arguments(parser)
-    single = [name for name, variation in VARIATIONS.items() if not variation.ensemble]
-    parser.add("variation", DEFAULT, "the model", choices=single)
+    add_variation_argument(parser)
     parser.add("protocol", "published", "whether its encoder has a ReLU", choices=list(PROTOCOLS))
     parser.add("trials", 50, "values to try", type=at_least(1))
     parser.add("epochs", 100, "most epochs of a trial", type=at_least(1))
     parser.add("seed", 1, "seed of the search", type=at_least(0))
     parser.add("out", Path("tuned"), "folder for the table and the configuration", type=Path)
-    driver.add_arguments(parser)
+    add_ray_arguments(parser)
     args = parser.parse_args(arguments)
     if not args.dataset:
         parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
@@ -60,6 +66,9 @@ def search(ray: Any, args: argparse.Namespace, config: dict[str, Any], subsets: 
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search.optuna import OptunaSearch
+
+    from core.runs.provenance import provenance
+    from core.sweep import driver, task
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -112,6 +121,8 @@ def make_table(grid: Any) -> pd.DataFrame:
     Raises:
         UserError: all have failed.
     """
+    import pandas as pd
+
     rows = [
         {
             "validation_nll": result.metrics["validation_nll"],
@@ -133,6 +144,8 @@ def make_table(grid: Any) -> pd.DataFrame:
 
 def write(args: argparse.Namespace, config: dict[str, Any], table: pd.DataFrame) -> Path:
     """Writes the table and, beside it, the configuration, whose path it returns."""
+    from core.models.variations import VARIATIONS
+
     args.out.mkdir(parents=True, exist_ok=True)
     name = args.dataset + VARIATIONS[args.variation].suffix
     write_file(args.out / f"{name}_trials.csv", lambda path: table.to_csv(path, index=False))
@@ -145,6 +158,14 @@ def write(args: argparse.Namespace, config: dict[str, Any], table: pd.DataFrame)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
+
+    from core.models.variations import VARIATIONS, load_config
+    from core.runs.layout import check_writable
+    from core.sweep import driver
+    from core.training.tuning import SUBSETS, make_subsets
+
+    single = [name for name, variation in VARIATIONS.items() if not variation.ensemble]
+    check_known("variation", args.variation, single)
     data = find_dataset(args.dataset, args.target, args.seed_set, args.data_folder)
     args.dataset = data.folder if is_own(args.dataset) else DATASETS.name(args.dataset)
     # Not wanted: Tune's way with Ctrl-C, the files that it writes for other tools, what it prints.

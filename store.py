@@ -14,11 +14,6 @@ from pathlib import Path
 from core.cli import ArgumentParser, run_script
 from core.errors import UserError
 from core.files import write_file
-from core.report.adding import add_runs
-from core.report.overview import pictures, readme
-from core.report.plots import save
-from core.report.reader import load_results, told
-from core.report.store import read_store
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -32,6 +27,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def add(store: Path, runs_folder: Path) -> None:
     """Adds runs and says which."""
+    from core.report.adding import add_runs
+    from core.report.reader import told
+
     done = add_runs(store, runs_folder)
     if not (done.added or done.there):
         why = f" that can be used: {told(done.problems)}" if done.problems else ", nor has another beside it"
@@ -46,6 +44,12 @@ def add(store: Path, runs_folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
+
+    from core.report.overview import pictures, readme
+    from core.report.plots import save
+    from core.report.reader import load_results
+    from core.report.store import read_store
+
     if args.runs_folder is not None:
         add(args.store, args.runs_folder)
     stored = read_store(args.store)

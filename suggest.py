@@ -6,24 +6,33 @@
 beside it. Add what you have measured to the labelled rows and type it again. docs/OWN_DATA.md says more.
 """
 
+from __future__ import annotations
+
 import argparse
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
-from agents import AGENTS
-from core import Seeds, UserError, suggestion, util
-from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
-from core.data.frames import RawFrame, read_frame
+from core import util
+from core.cli import (
+    ArgumentParser,
+    add_variation_argument,
+    at_least,
+    pick_device,
+    run_script,
+    set_threads,
+)
+from core.errors import UserError, check_known
 from core.files import write_file
-from core.models.variations import DEFAULT, VARIATIONS
-from core.report.chosen import chosen_rows
-from core.report.plots import save
-from core.runs.layout import check_target
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from core import Seeds, suggestion
+    from core.data.frames import RawFrame
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -36,7 +45,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("target", None, "column that is measured; the pool may lack it", required=True)
     parser.add("agent", "balsa_kl_pairs", "name of the agent that chooses")
     parser.add("count", 20, "rows to choose", type=at_least(1))
-    parser.add("variation", DEFAULT, "the model", choices=VARIATIONS)
+    add_variation_argument(parser)
     parser.add("out", Path("next.csv"), "the chosen rows; a picture lies beside them", type=Path)
     parser.add("seed", 1, "the same seed makes the same choice", type=at_least(0))
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
@@ -48,7 +57,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Raises a UserError if the agent is unknown, or does not score the model."""
+    """Raises a UserError if agent or model are unknown, or the agent does not score the model."""
+    from core import AGENTS
+    from core.models.variations import VARIATIONS
+
+    check_known("variation", args.variation, VARIATIONS)
     scored = AGENTS[args.agent].variations
     if args.variation not in scored:
         others = " or ".join(scored)
@@ -57,6 +70,8 @@ def check(args: argparse.Namespace) -> None:
 
 def tell(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -> None:
     """What the user should know of the tables."""
+    from core import AGENTS
+
     if problem.note:
         print(f"note: {problem.note}")
     if left_out:
@@ -67,6 +82,8 @@ def tell(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -
 
 
 def train(args: argparse.Namespace, problem: suggestion.Problem, seeds: Seeds) -> suggestion.Trained:
+    from core import suggestion
+
     device = pick_device(args.device)
     with util.tqdm(desc="training", unit=" epochs") as bar:
         minimum = math.inf
@@ -101,6 +118,9 @@ def table(
     predicted: pd.DataFrame,
 ) -> pd.DataFrame:
     """The chosen rows in order: rank, number of the pool's data row, score, quantiles, the row itself."""
+    import numpy as np
+    import pandas as pd
+
     rows = problem.rows[chosen]
     said = predicted.iloc[chosen].reset_index(drop=True)
     heads = pd.DataFrame({"rank": np.arange(1, len(rows) + 1), "pool_row": rows + 1, "score": scores})
@@ -111,8 +131,15 @@ def table(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
-    set_threads(args.threads)
     check(args)
+    set_threads(args.threads)
+
+    from core import Seeds, suggestion
+    from core.data.frames import read_frame
+    from core.report.chosen import chosen_rows
+    from core.report.plots import save
+    from core.runs.layout import check_target
+
     check_target(args.out, args.labelled, args.pool)
     labelled, pool = read_frame(args.labelled), read_frame(args.pool)
     problem = suggestion.make_problem(labelled, pool, args.target)

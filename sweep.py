@@ -7,33 +7,33 @@ The file holds options by their names, lists where there are several; options ty
 it take precedence. Finished runs are left out, unfinished ones go on. docs/CLUSTER.md says more.
 """
 
+from __future__ import annotations
+
 import argparse
 import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import joblib
-
-from core import UserError, util
+from core import util
 from core.cli import (
     ArgumentParser,
     add_data_arguments,
+    add_ray_arguments,
     at_least,
     auto_or_count,
     data_options,
     run_script,
 )
-from core.data.own import is_own
-from core.experiment import Experiment
-from core.models.variations import DEFAULT, VARIATIONS
+from core.errors import UserError
 from core.protocol import PROTOCOLS
 from core.reading import one_line, parse_yaml, read_bytes
-from core.runs.collecting import aggregate, is_collected
-from core.runs.groups import MOST_ON_GPU
-from core.sweep import driver, plan
-from core.sweep.cost import Costs
-from core.sweep.plan import Group
+
+if TYPE_CHECKING:
+    from core import Experiment
+    from core.sweep.driver import Failure
+    from core.sweep.plan import Group
 
 
 def make_parser() -> ArgumentParser:
@@ -44,14 +44,14 @@ def make_parser() -> ArgumentParser:
     several = {"nargs": "+", "metavar": "NAME"}
     add_data_arguments(parser, several=True)
     parser.add("agents", None, "names of agents", **several)
-    parser.add("variations", [DEFAULT], "the models", nargs="+", choices=VARIATIONS)
+    parser.add("variations", ["nf"], "the models; evaluate.py --list shows all", nargs="+", metavar="NAME")
     parser.add("protocols", ["published"], "the protocols", nargs="+", choices=list(PROTOCOLS))
     parser.add("query_sizes", [50], "points chosen in each round", nargs="+", type=at_least(1), metavar="N")
     parser.add("run_ids", ["1-30"], "ids, and ranges of ids, of the runs", nargs="+", metavar="IDS")
     parser.add("budget", None, "points to add instead of a dataset's own number", type=at_least(1))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("side_by_side", "auto", "most runs trained as one stack, in one task", type=auto_or_count)
-    driver.add_arguments(parser)
+    add_ray_arguments(parser)
     parser.add(
         "retries", 3, "how often a task whose process or machine died is begun again", type=at_least(0)
     )
@@ -106,6 +106,8 @@ def left_to_do(args: argparse.Namespace) -> list[tuple[Experiment, list[int]]]:
     Raises:
         UserError: nothing is left.
     """
+    from core.sweep import plan
+
     ids = plan.run_ids(args.run_ids)
     found, notes = plan.experiments(
         args.datasets,
@@ -126,6 +128,10 @@ def left_to_do(args: argparse.Namespace) -> list[tuple[Experiment, list[int]]]:
 def make_groups(
     args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]]], slots: int
 ) -> list[Group]:
+    from core.runs.groups import MOST_ON_GPU
+    from core.sweep import plan
+    from core.sweep.cost import Costs
+
     costs = Costs()
 
     def cost(experiment: Experiment, size: int) -> float:
@@ -141,6 +147,8 @@ def make_groups(
 
 def print_plan(left: Sequence[tuple[Experiment, list[int]]], groups: Sequence[Group], slots: int) -> None:
     """A line an experiment, then the total."""
+    from core.sweep import plan
+
     print(f"{'experiment':60}{'runs':>6}{'groups':>8}{'core-hours':>12}")
     for experiment, ids in left:
         seconds = [group.seconds for group in groups if group.experiment == experiment]
@@ -152,6 +160,8 @@ def print_plan(left: Sequence[tuple[Experiment, list[int]]], groups: Sequence[Gr
 
 def collect(args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]]]) -> None:
     """Mends the collected files of experiments whose last process died before it had written them."""
+    from core.runs.collecting import aggregate, is_collected
+
     for experiment, ids in left:
         folder = experiment.folder(args.runs_folder)
         if not ids and not is_collected(folder):
@@ -166,7 +176,7 @@ def print_results(args: argparse.Namespace, left: Sequence[tuple[Experiment, lis
         print(f"results: {beside / name}")
 
 
-def report(failures: Sequence[driver.Failure], groups: int) -> None:
+def report(failures: Sequence[Failure], groups: int) -> None:
     if failures:
         print(f"groups that have failed: {len(failures)} of {groups}", file=sys.stderr)
     for failure in failures:
@@ -176,6 +186,12 @@ def report(failures: Sequence[driver.Failure], groups: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
+
+    import joblib
+
+    from core.data.own import is_own
+    from core.sweep import driver
+
     # What a task is told must mean the same in another folder.
     args.data_folder, args.runs_folder = args.data_folder.absolute(), args.runs_folder.absolute()
     tables = [is_own(name) and not name.startswith("openml:") for name in args.datasets]

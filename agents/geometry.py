@@ -9,8 +9,6 @@ import faiss
 import numpy as np
 import torch
 from numba import njit
-from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from core.agent import AGENTS, Agent
@@ -161,6 +159,9 @@ class TypiClust(Agent):
 
     def _cluster(self, features: np.ndarray, clusters: int) -> np.ndarray:
         """The cluster of each row of features [N + L, h]."""
+        from sklearn.cluster import KMeans, MiniBatchKMeans
+        from sklearn.exceptions import ConvergenceWarning
+
         seed = int(self.rng.integers(2**31))
         if clusters <= 50:
             k_means = KMeans(clusters, n_init=STARTS, random_state=seed)

@@ -1,17 +1,25 @@
-"""The benchmark's machinery: experiments, environment, logger, bases of agents and datasets, results."""
+"""The benchmark's machinery: experiments, environment, logger, bases of agents and datasets, results.
 
-from . import agent, dataset, environment, util
-from .agent import AGENTS, Agent
-from .bounds import OracleExperiment, UpperBoundExperiment
-from .dataset import DATASETS, Dataset
-from .environment import Environment
-from .errors import UserError
-from .experiment import Experiment
-from .protocol import CORRECTED, PROTOCOLS, PUBLISHED, Protocol
-from .report.reader import load_results
-from .runs.logger import EnvironmentLogger
-from .seeds import Seeds
-from .state import State
+What is named here is imported when it is first asked for: torch alone takes a second, and `--help` needs none
+of it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import agent, dataset, environment, util
+    from .agent import AGENTS, Agent
+    from .bounds import OracleExperiment, UpperBoundExperiment
+    from .dataset import DATASETS, Dataset
+    from .environment import Environment
+    from .errors import UserError
+    from .experiment import Experiment
+    from .protocol import CORRECTED, PROTOCOLS, PUBLISHED, Protocol
+    from .report.reader import load_results
+    from .runs.logger import EnvironmentLogger
+    from .seeds import Seeds
+    from .state import State
 
 __all__ = [
     "AGENTS",
@@ -36,3 +44,37 @@ __all__ = [
     "load_results",
     "util",
 ]
+
+#: The modules of these names; the other names of `__all__` are modules themselves.
+_MODULES = {
+    "AGENTS": "agent",
+    "Agent": "agent",
+    "CORRECTED": "protocol",
+    "DATASETS": "dataset",
+    "Dataset": "dataset",
+    "Environment": "environment",
+    "EnvironmentLogger": "runs.logger",
+    "Experiment": "experiment",
+    "OracleExperiment": "bounds",
+    "PROTOCOLS": "protocol",
+    "PUBLISHED": "protocol",
+    "Protocol": "protocol",
+    "Seeds": "seeds",
+    "State": "state",
+    "UpperBoundExperiment": "bounds",
+    "UserError": "errors",
+    "load_results": "report.reader",
+}
+
+
+if not TYPE_CHECKING:  # type checkers go by the imports above, and find a name that is not among them
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module 'core' has no attribute '{name}'")
+        module = import_module(f"core.{_MODULES.get(name, name)}")
+        return getattr(module, name) if name in _MODULES else module
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from .agent import AGENTS, Agent
 from .cli import ArgumentParser, run_script
-from .report.markdown import write_between
 from .sweep.cost import Costs
 
 __all__ = ["Described", "described", "families", "first_line", "tables"]
@@ -90,6 +89,8 @@ def tables() -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    from .report.markdown import write_between
+
     parser = ArgumentParser(prog="core.catalogue", description=first_line(sys.modules[__name__]))
     parser.add("page", PAGE, "the page whose tables are written anew", type=Path)
     page = parser.parse_args(arguments).page

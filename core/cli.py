@@ -1,4 +1,9 @@
-"""What the scripts share: arguments, one-line errors, threads and device."""
+"""What the scripts share: arguments, one-line errors, threads and device.
+
+Arguments are parsed before torch is loaded, which takes a second: what needs it is imported where it is used.
+"""
+
+from __future__ import annotations
 
 import argparse
 import contextlib
@@ -10,19 +15,20 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
-
-import threadpoolctl
-import torch
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import UserError
-from .models.variations import DEFAULT, VARIATIONS
 from .protocol import PROTOCOLS
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = [
     "ArgumentParser",
     "add_data_arguments",
     "add_experiment_arguments",
+    "add_ray_arguments",
+    "add_variation_argument",
     "at_least",
     "data_options",
     "experiment_options",
@@ -79,6 +85,12 @@ def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]
         return value
 
     return convert
+
+
+_share = number(
+    lambda value: 0 <= value <= 1 or (1 < value < math.inf and value % 1 == 0),
+    "a share from 0 to 1, or a whole number,",
+)
 
 
 def auto_or_count(text: str) -> int | str:
@@ -141,12 +153,24 @@ def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
     parser.add("side_by_side", "auto", "runs trained as one stack, in one process", type=auto_or_count)
     parser.add("pool_seed", 1, "seed of validation part and seed set", type=at_least(0))
     parser.add("model_seed", 1, "seed of initial weights, dropout and evaluation", type=at_least(0))
-    parser.add("variation", DEFAULT, "the model", choices=VARIATIONS)
+    add_variation_argument(parser)
     parser.add("protocol", "published", "as the published code does, or its method", choices=list(PROTOCOLS))
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("overwrite", 0, "1: make finished runs again", type=int, choices=(0, 1))
+
+
+def add_variation_argument(parser: ArgumentParser, default: str = "nf") -> None:
+    """The model. Names are checked where it is made: to know them takes torch."""
+    parser.add("variation", default, "the model; evaluate.py --list shows all")
+
+
+def add_ray_arguments(parser: ArgumentParser) -> None:
+    """The options of every script that uses Ray."""
+    parser.add("address", None, "Ray to use: auto, or ray://<host>:10001; a Ray of its own if not given")
+    parser.add("cpus", 1, "cores that a task asks for, and its threads", type=at_least(1))
+    parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=_share)
 
 
 #: What the scripts' options can do about a `UserError`, by its `remedy`.
@@ -174,6 +198,12 @@ def set_threads(threads: int) -> None:
 
     What it frees of its memory it keeps: see `_keep_memory`.
     """
+    # Only a library that is loaded can be limited. Those of numpy and scipy come with these.
+    import faiss  # noqa: F401
+    import sklearn  # noqa: F401
+    import threadpoolctl
+    import torch
+
     torch.set_num_threads(threads)
     threadpoolctl.threadpool_limits(threads)
     _keep_memory()
@@ -200,6 +230,8 @@ def pick_device(name: str) -> torch.device:
     Raises:
         UserError: torch cannot put a tensor there.
     """
+    import torch
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from sklearn.preprocessing import MinMaxScaler
 
 from .errors import UserError
 from .registry import Registry
@@ -111,6 +110,8 @@ class Dataset(ABC):
 
     def reset(self) -> None:
         """Restores the run's split and seed set; they are drawn again, the same."""
+        from sklearn.preprocessing import MinMaxScaler
+
         rng = self.seeds.numpy("split")
         x, y = self._checked(*self.rows(rng))
         train, test = train_and_test(len(x))

@@ -3,10 +3,10 @@
 import gzip
 import io
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
-import pandas as pd
 import yaml
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "MOST_BYTES",
     "MOST_CELLS",
     "MOST_COLUMNS",
+    "UnusableError",
     "bounded",
     "gunzip",
     "one_line",
@@ -31,10 +32,14 @@ MOST_COLUMNS = 20_000
 #: For pandas' `read_csv`: before 3.0 it reads most floats an ulp off unless it is told not to; since then it
 #: warns if told.
 EXACT_FLOATS: dict[str, Any] = (
-    {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
+    {} if int(version("pandas").split(".")[0]) >= 3 else {"float_precision": "round_trip"}
 )
 #: Of a YAML file: ours have 3 kB, and PyYAML takes seconds for more.
 _MOST_YAML = 2**16
+
+
+class UnusableError(Exception):
+    """A file cannot be used; the text says what was found and what was expected, on one line."""
 
 
 def one_line(error: object, limit: int = 200) -> str:

@@ -4,10 +4,15 @@ Each use of randomness has a stream of its own, so that one more draw in one pla
 nothing in another, and a run depends on its seeds and its run id alone.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Seeds"]
 
@@ -61,6 +66,8 @@ class Seeds:
 
     def torch(self, use: str, device: torch.device | str = "cpu", member: int = 0) -> torch.Generator:
         """A fresh torch generator at the start of the use's stream, on `device`."""
+        import torch
+
         seed = int(self.sequence(use, member).generate_state(1, np.uint64)[0])
         # torch takes seeds below 2**63 on every device.
         return torch.Generator(device).manual_seed(seed >> 1)

@@ -4,7 +4,6 @@ Source: Efron, Hastie, Johnstone, Tibshirani, *Least Angle Regression*, Annals o
 """
 
 import numpy as np
-from sklearn.datasets import load_diabetes
 
 from core.dataset import DATASETS, Dataset
 
@@ -18,4 +17,6 @@ class Diabetes(Dataset):
     budget = 100
 
     def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        from sklearn.datasets import load_diabetes
+
         return load_diabetes(return_X_y=True)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import compare
-from core.report import plots, sections
+from core.report import comparison, plots, sections
 from core.report.adding import add_runs
 from core.report.comparing import lacking, own_agents, unlike_settings
 from core.report.labels import agent_label
@@ -91,12 +91,12 @@ def test_an_agent_without_a_common_run_is_compared_as_far_as_can_be(folders: tup
     runs, store = folders
     write_runs(runs, "yours", (7, 8))
     found = load_results(runs, store)
-    made = {heading: table for heading, _, table, _ in compare.tables(found)}
+    made = {heading: table for heading, _, table, _ in comparison.tables(found)}
     board = made["Diabetes, normalizing flow, query size 4"]
     assert board["ranked"].to_dict()["> Yours"] == 0
     assert board["ranked"].to_dict()["> Mine"] == 2
     assert float(board["AUC MAE [95 %]"]["> Yours"]) > 0
-    drawn = compare.page(found, runs)
+    drawn = comparison.page(found, runs)
     assert "Yours (2)" in drawn
     assert "Mine (2)" in drawn
 
@@ -106,7 +106,7 @@ def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -
     runs, store = folders
     write_runs(runs, "random", (1, 2, 3), query_size=6)
     found = load_results(runs, store)
-    made = {heading: table for heading, _, table, _ in compare.tables(found)}
+    made = {heading: table for heading, _, table, _ in comparison.tables(found)}
     assert all("query size 6" not in heading for heading in made)
     assert "> Mine" in made["normalizing flow, published protocol, over one task"].index
     assert not any(table.empty for table in made.values())
@@ -118,7 +118,7 @@ def test_an_agent_that_is_stored_in_another_task_is_not_own_over_both(folders: t
     write_runs(runs, "mine", (1, 2), query_size=6)
     found = load_results(runs, store)
     assert own_agents(found) == ["mine", "bald"]
-    made = {heading: table for heading, _, table, _ in compare.tables(found)}
+    made = {heading: table for heading, _, table, _ in comparison.tables(found)}
     assert "> BALD" in made["Diabetes, normalizing flow, query size 6"].index
     over = made["normalizing flow, published protocol, over all 2 tasks"].index
     assert {"> Mine", "BALD"} <= set(over)

@@ -113,7 +113,7 @@ def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[s
         (["--device", "gpu"], "--device gpu is not there"),
         (["--device", "mps"], "--device mps: only cpu and cuda are supported"),
         (["--runs_folder", "/", "--variation", "gauss"], "the runs folder / has no name that '_gauss'"),
-        (["--variation", "made"], "argument --variation: invalid choice: 'made'"),
+        (["--variation", "made"], "unknown variation 'made'; one of nf, gauss, mdn, "),
         (["--agent", "gauss_std"], "agent 'gauss_std' does not score variation nf, but gauss"),
         (["--dataset", "pakinsons", "--data_folder", "/dev/null/x"], "/dev/null/x"),
         (["--runs_folder", "/dev/null/x"], "cannot write to /dev/null/x/Diabetes/2/RandomAgent"),

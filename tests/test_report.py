@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 import evaluate
 import report
 from core.metrics import METRICS
-from core.report import sections
+from core.report import page, sections
 from core.report.reader import Results, load_results
 from tests.builders import refused
 from tests.synthetic_runs import write_every_kind, write_experiment, write_upper_bound
@@ -153,7 +153,7 @@ def test_one_function_adds_a_section_to_report_and_notebook(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sections, "SECTIONS", {})
-    monkeypatch.setattr(report, "SECTIONS", sections.SECTIONS)
+    monkeypatch.setattr(page, "SECTIONS", sections.SECTIONS)
     exec(OWN_SECTIONS, {})
     text = make_report(runs, tmp_path / "report.html")
     assert headings(text) == ["A figure of our own", "A table of our own"]
@@ -174,7 +174,7 @@ def test_the_section_that_contributing_shows(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sections, "SECTIONS", {})
-    monkeypatch.setattr(report, "SECTIONS", sections.SECTIONS)
+    monkeypatch.setattr(page, "SECTIONS", sections.SECTIONS)
     (code,) = re.findall(r"```python\n(@section.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
     exec(code, vars(sections))
     assert headings(make_report(runs, tmp_path / "report.html")) == ["Final MAE"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agents import AGENTS
 from core import CORRECTED, Environment, Seeds, UserError
 from core.models.variations import VARIATIONS, load_config
-from core.rl.candidates import REWARDS, CandidateEnv, repaired
+from core.rl.candidates import CandidateEnv, repaired
 from core.rl.features import LIMIT, RUN, SCORES, Features
 from core.rl.ids import env_id
 from core.rl.tasks import TASKS

@@ -71,7 +71,7 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
         ("datasets: diabetes\nagents: randm", "unknown agent 'randm'; did you mean random"),
         ("datasets: diabets\nagents: random", "unknown dataset 'diabets'; did you mean diabetes"),
         ("datasets: diabetes", "--datasets and --agents are needed"),
-        ("variations: nff", "--variations: invalid choice: 'nff'"),
+        ("datasets: diabetes\nagents: random\nvariations: nff", "unknown variation 'nff'; one of nf, gauss"),
         ("query_sizes: 0", "--query_sizes: must be at least 1, got 0"),
         (
             "datasets: diabetes\nagents: random\nrun_ids: 3-1",

@@ -52,7 +52,7 @@ def test_a_diverged_model_is_worse_than_any() -> None:
     [
         ("", "--dataset is needed, one of "),
         ("--dataset diabets", "unknown dataset 'diabets'; did you mean diabetes"),
-        ("--dataset diabetes --variation ensemble", "--variation: invalid choice: 'ensemble'"),
+        ("--dataset diabetes --variation ensemble", "unknown variation 'ensemble'; one of nf, gauss, mdn"),
         ("--dataset diabetes --trials 0", "--trials: must be at least 1, got 0"),
         ("--dataset diabetes", "ray is not installed: pip install '.[ray]'"),
     ],

@@ -6,23 +6,24 @@
 Shapes: n rows, d features.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ..dataset import DATASETS, TRAIN_SHARE, VALIDATION_SHARE, Dataset, train_and_test
 from ..errors import UserError
-from ..reading import MOST_CELLS
-from .columns import Features, sort_columns, target_values
-from .frames import RawFrame, read_frame
-from .openml import load_openml
-from .rawfiles import UnusableError, one_line
+from ..reading import MOST_CELLS, UnusableError, one_line
+
+if TYPE_CHECKING:
+    from .frames import RawFrame
 
 __all__ = [
     "LEAST_ROWS",
@@ -190,6 +191,7 @@ def load_file(path: Path, target: str | None) -> Prepared:
     Raises:
         UserError: it cannot be read, or cannot be trained on.
     """
+    from .frames import read_frame
 
     def make() -> Prepared:
         raw = read_frame(path)
@@ -210,6 +212,8 @@ def load_openml_table(data_id: int, folder: Path, target: str | None) -> Prepare
     Raises:
         UserError: it is not to be had, or cannot be trained on.
     """
+    from .openml import load_openml
+
     where = f"openml:{data_id}"
 
     def make() -> Prepared:
@@ -242,6 +246,8 @@ def _stamp(path: Path) -> tuple[object, ...]:
 
 def _prepare(where: str, raw: RawFrame, target: str) -> Prepared:
     """Features as the train part of all runs has them; which columns are not used is said on stderr."""
+    from .columns import Features, sort_columns, target_values
+
     try:
         y = target_values(raw, target)
         if len(y) < LEAST_ROWS:

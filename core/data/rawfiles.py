@@ -17,17 +17,22 @@ from typing import Any
 import pandas as pd
 from scipy.io import loadmat, whosmat
 
-from ..reading import EXACT_FLOATS, MOST_CELLS, MOST_COLUMNS, bounded, gunzip, one_line, read_bytes
+from ..reading import (
+    EXACT_FLOATS,
+    MOST_CELLS,
+    MOST_COLUMNS,
+    UnusableError,
+    bounded,
+    gunzip,
+    one_line,
+    read_bytes,
+)
 
 __all__ = ["UnusableError", "arff_parts", "one_line", "read_arff_data", "read_csv", "read_raw"]
 
 #: MATLAB's classes of matrices that can be a table.
 _NUMBERS = {"double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 _ATTRIBUTE = re.compile(r"""@attribute\s+('[^']*'|"[^"]*"|[^\s{]+)""", re.IGNORECASE)
-
-
-class UnusableError(Exception):
-    """A file cannot be used; the text says what was found and what was expected, on one line."""
 
 
 def read_raw(

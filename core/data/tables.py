@@ -3,23 +3,26 @@
 Shapes: n rows, d features.
 """
 
+from __future__ import annotations
+
 import sys
 from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from ..dataset import TRAIN_SHARE, VALIDATION_SHARE, Dataset
 from ..errors import UserError
 from ..files import beside, commit, write_file
-from ..reading import unpacked_size
+from ..reading import UnusableError, one_line, unpacked_size
 from .downloads import DownloadError, fetch, is_writable, writing_alone
-from .rawfiles import UnusableError, one_line, read_raw
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Categories", "LoadedTable", "Table"]
 
@@ -275,6 +278,8 @@ class Table(Dataset, ABC):
         Raises:
             UnusableError: nothing can be trained on it, or it differs and the check is on.
         """
+        from .rawfiles import read_raw
+
         frame = read_raw(path, cls.columns, member=cls.member, variable=cls.variable, sha256=sha256)
         missing = [column for column in cls.columns if column not in frame]
         if missing:
@@ -324,6 +329,8 @@ def _numbers(frame: pd.DataFrame, column: str) -> np.ndarray:
     Raises:
         UnusableError: a cell is empty or not a finite number.
     """
+    import pandas as pd
+
     try:
         values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64)
     except OverflowError as error:
@@ -350,6 +357,8 @@ def _one_hot(frame: pd.DataFrame, column: str, categories: Sequence[str] | Seque
 def _expect(good: np.ndarray, frame: pd.DataFrame, column: str, wanted: str) -> None:
     if good.all():
         return
+    import pandas as pd
+
     row = int(np.argmin(good))
     cell = frame[column].iloc[row]
     found = "nothing" if pd.isna(cell) else repr(str(cell))

@@ -22,12 +22,10 @@ from ..protocol import PROTOCOLS
 from ..seeds import Seeds
 from ..training.lockstep import Fitting, Standalone, alone
 from .features import LIMIT, RUN, SCORES, Features, names_of, with_scores
-from .tasks import TASKS
+from .tasks import REWARDS, TASKS
 
-__all__ = ["REWARDS", "VALIDATION", "CandidateEnv", "mae"]
+__all__ = ["VALIDATION", "CandidateEnv", "mae"]
 
-#: What a reward can be the fall of.
-REWARDS = ("validation_mae", "validation_nll", "mae", "nll")
 #: Names of the numbers behind those of `features.RUN` in a context: what no agent sees, but a critic may.
 VALIDATION = ("validation_nll", "last_change", "change_before")
 

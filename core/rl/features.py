@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from ..agent import AGENTS
@@ -111,6 +110,8 @@ def _nearest(x: Tensor, others: Tensor, count: int) -> Tensor:
 
 def _ranks(columns: Tensor) -> Tensor:
     """In each column of [N, r]: from 0, the lowest, to 1; equal values share a rank, NaN is the highest."""
+    from scipy.stats import rankdata
+
     columns = torch.where(columns.isnan(), torch.inf, columns)
     ranks = rankdata(columns.cpu().numpy(), axis=0) - 1
     return torch.from_numpy(ranks / max(len(ranks) - 1, 1)).float()

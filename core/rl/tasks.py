@@ -11,9 +11,11 @@ import numpy as np
 
 from ..dataset import Dataset
 
-__all__ = ["TASKS", "Friedman", "Mixture", "Network", "Synthetic"]
+__all__ = ["REWARDS", "TASKS", "Friedman", "Mixture", "Network", "Synthetic"]
 
 ROWS = 500
+#: What a reward can be the fall of.
+REWARDS = ("validation_mae", "validation_nll", "mae", "nll")
 
 
 class Task(Dataset):

@@ -3,7 +3,6 @@
 import hashlib
 import importlib
 import logging
-import math
 import os
 import secrets
 import signal
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import util
-from ..cli import ArgumentParser, at_least, number
 from ..errors import UserError
 from ..experiment import Experiment
 from ..files import make_folder, write_file
@@ -29,26 +27,13 @@ from ..runs.settings import agree_on_settings, plain, read_meta
 from . import task
 from .plan import Group, makespan
 
-__all__ = ["ROOT", "Failure", "add_arguments", "connected", "load_ray", "run_groups", "slots"]
+__all__ = ["ROOT", "Failure", "connected", "load_ray", "run_groups", "slots"]
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Between two looks at which tasks have ended.
 _SECONDS_TO_LOOK = 0.2
 #: What tasks may take to write their checkpoints when a sweep is interrupted.
 _SECONDS_TO_SAVE = 60.0
-
-
-_share = number(
-    lambda value: 0 <= value <= 1 or (1 < value < math.inf and value % 1 == 0),
-    "a share from 0 to 1, or a whole number,",
-)
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """The options of every script that uses Ray."""
-    parser.add("address", None, "Ray to use: auto, or ray://<host>:10001; a Ray of its own if not given")
-    parser.add("cpus", 1, "cores that a task asks for, and its threads", type=at_least(1))
-    parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=_share)
 
 
 class Failure(NamedTuple):

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 from ..agent import AGENTS
 from ..data.own import find_dataset, is_own
 from ..dataset import DATASETS
-from ..errors import UserError
+from ..errors import UserError, check_known
 from ..experiment import Experiment
+from ..models.variations import VARIATIONS
 from ..runs.groups import MOST
 from ..runs.layout import is_finished
 
@@ -102,6 +103,8 @@ def experiments(
         )
     for name in named:
         find_dataset(name, **more[name], data_folder=common.get("data_folder", "../datasets"))
+    for variation in variations:
+        check_known("variation", variation, VARIATIONS)
     found, notes = [], []
     agents = [AGENTS.name(name) for name in agents]
     for names in product(named, agents, variations, protocols, query_sizes):

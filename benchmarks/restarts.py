@@ -3,9 +3,9 @@
     python benchmarks/restarts.py --datasets pakinsons --data_folder ../datasets --out restarts.csv
 
 The agent is `random`, the query size 50, the protocol `published`, so that the model is fitted after
-each of the `--budget` points. Without a data folder the tables have random content of the real size. Runs end
-their fits at different times, so costs are also given by epoch trained. The table in `--out` grows; what is in
-it already is not measured again.
+each of the `--budget` points. Without a data folder the tables have random content of the real size.
+Runs end their fits at different times, so costs are also given by epoch trained. The table in `--out`
+grows; what is in it already is not measured again.
 """
 
 import argparse

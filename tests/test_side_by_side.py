@@ -15,8 +15,8 @@ from torch import Tensor
 
 import evaluate
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
-from core.models.masks import get_state
 from core.metrics import METRICS
+from core.models.masks import get_state
 from core.models.variations import VARIATIONS, build_model, load_config
 from core.runs.groups import group_size
 from core.training.lockstep import Fitting, fit, fit_side_by_side, side_by_side

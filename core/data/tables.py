@@ -57,7 +57,7 @@ class LoadedTable:
 Categories: TypeAlias = Mapping[str, Sequence[str] | Sequence[int]]
 
 # Restarts build a dataset each; the file is read once a process.
-_loaded: dict[tuple[type["Table"], Path, bool], LoadedTable] = {}
+_loaded: dict[tuple[type[Table], Path, bool], LoadedTable] = {}
 
 
 class Table(Dataset, ABC):

@@ -125,7 +125,7 @@ class DensityModel(nn.Module):
         return [Layer(next(parts).unflatten(1, shape), next(parts)[:, None]) for shape in self.shapes]
 
     def encode(self, x: Tensor, masks: Sequence[MaskSource] | None = None) -> Tensor:
-        """The embedding [S, N, h] of rows [S, N, d]; with dropout if masks are given, a source for each model."""
+        """The embedding [S, N, h] of rows [S, N, d]; with dropout if masks are given, a source a model."""
         return self._linear_part(self.layers()[: self._encoder_layers], x, masks)
 
     def density_parameters(

@@ -5,6 +5,7 @@ Everything takes the tables of `load_results(runs_folder, store)`.
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,35 +22,53 @@ OF_AN_AGENT = ("agent", "agent_version", "config", "dropout")
 
 
 def own_agents(found: Results, task: dict[str, object] | None = None) -> list[str]:
-    """The agents with finished runs where the store has none of theirs, in one of its tasks or in all."""
+    """One's own agents that can be compared, in one task of the store or in any."""
     wanted = task or {}
-    own = (dict(zip(EXPERIMENT, keys, strict=True)) for keys in _own_experiments(found.runs))
+    own = (dict(zip(EXPERIMENT, keys, strict=True)) for keys in _own_experiments(found))
     return list(dict.fromkeys(str(keys["agent"]) for keys in own if wanted.items() <= keys.items()))
 
 
 def comparable(found: Results) -> Results:
-    """Only the tasks in which there is an own agent to compare."""
-    tasks = {keys[: len(TASK)] for keys in _own_experiments(found.runs)}
+    """Only the tasks in which there is an own agent to compare, without runs of another definition."""
+    own, stored = set(_own_experiments(found)), _stored_experiments(found)
+    wanted = own | {keys for keys in stored if keys[: len(TASK)] in {of_own[: len(TASK)] for of_own in own}}
     return found._replace(
-        curves=_of(tasks, found.curves), pit=_of(tasks, found.pit), runs=_of(tasks, found.runs)
+        curves=_of(wanted, found.curves), pit=_of(wanted, found.pit), runs=_of(wanted, found.runs)
     )
 
 
-def _own_experiments(runs: pd.DataFrame) -> list[tuple[object, ...]]:
-    """Those with finished runs in the folder, of tasks that the store has, which the store does not have."""
-    runs = runs[runs["status"] == "finished"]
-    stored = runs["stored"].astype(bool)
-    theirs = set(runs.loc[stored, EXPERIMENT].itertuples(index=False, name=None))
-    tasks = {keys[: len(TASK)] for keys in theirs}
-    ours = dict.fromkeys(runs.loc[~stored, EXPERIMENT].itertuples(index=False, name=None))
-    return [keys for keys in ours if keys not in theirs and keys[: len(TASK)] in tasks]
+def _stored_experiments(found: Results) -> list[tuple[object, ...]]:
+    stored = found.runs.loc[found.runs["stored"].astype(bool), EXPERIMENT]
+    return list(dict.fromkeys(stored.itertuples(index=False, name=None)))
 
 
-def _of(tasks: set[tuple[object, ...]], table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table that are of these tasks."""
-    number, levels = numbered(table, TASK)
+def _in_stored_tasks(found: Results) -> dict[tuple[object, ...], tuple[object, ...]]:
+    """One's own experiments with finished runs in the store's tasks, each with a stored one of its task."""
+    stored = _stored_experiments(found)
+    tasks = {keys[: len(TASK)]: keys for keys in reversed(stored)}
+    finished = found.runs[(found.runs["status"] == "finished") & ~found.runs["stored"].astype(bool)]
+    own = dict.fromkeys(finished[EXPERIMENT].itertuples(index=False, name=None))
+    return {
+        keys: tasks[keys[: len(TASK)]] for keys in own if keys not in stored and keys[: len(TASK)] in tasks
+    }
+
+
+def _task_differences(found: Results, own: tuple[object, ...], other: tuple[object, ...]) -> dict[str, Any]:
+    """The settings in which all that is compared must agree, and that differ."""
+    differing = differences(found.settings[own], found.settings[other])
+    return {name: values for name, values in differing.items() if name not in OF_AN_AGENT}
+
+
+def _own_experiments(found: Results) -> list[tuple[object, ...]]:
+    """Those of `_in_stored_tasks` that have the definition of their task."""
+    return [own for own, other in _in_stored_tasks(found).items() if not _task_differences(found, own, other)]
+
+
+def _of(experiments: set[tuple[object, ...]], table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table that are of these experiments."""
+    number, levels = numbered(table, EXPERIMENT)
     there = np.unique(number)
-    wanted = [task in tasks for task in zip(*levels_at(levels, there), strict=True)]
+    wanted = [keys in experiments for keys in zip(*levels_at(levels, there), strict=True)]
     return table[np.isin(number, there[wanted])]
 
 
@@ -94,22 +113,19 @@ def lacking(found: Results, variations: dict[str, tuple[str, ...]], runs_folder:
 
 
 def unlike_settings(found: Results) -> list[str]:
-    """In which settings one's own runs differ from the stored ones of their tasks, a line each."""
-    found = comparable(found)
-    experiments = found.runs[[*EXPERIMENT, "stored"]].drop_duplicates().itertuples(index=False, name=None)
-    stored: dict[tuple[object, ...], list[tuple[object, ...]]] = {}
-    own: list[tuple[object, ...]] = []
-    for *keys, is_stored in experiments:
-        if is_stored:
-            stored.setdefault(tuple(keys[:-1]), []).append(tuple(keys))
-        else:
-            own.append(tuple(keys))
+    """In which settings one's own runs differ from the stored ones, a line each.
+
+    Runs of another definition than the stored ones of their task are not compared; those of a stored agent
+    with other settings of the agent's own are compared as another agent.
+    """
     lines: dict[str, None] = {}
-    for key in own:
-        for other in stored[key[:-1]]:
-            same = str(key[-1]).removesuffix(OWN) == other[-1]
-            for name, (mine, theirs) in differences(found.settings[key], found.settings[other]).items():
-                if name not in OF_AN_AGENT or (same and name not in ("agent", "config")):
-                    where = ", ".join(str(part) for part in key)
+    for own, other in _in_stored_tasks(found).items():
+        where = ", ".join(str(part) for part in own)
+        for name, (mine, theirs) in _task_differences(found, own, other).items():
+            lines[f"{where}: not ranked, {name} is {mine}, in the stored runs {theirs}"] = None
+        namesake = (*own[:-1], str(own[-1]).removesuffix(OWN))
+        if namesake in found.settings and namesake != own:
+            for name, (mine, theirs) in differences(found.settings[own], found.settings[namesake]).items():
+                if name in OF_AN_AGENT and name not in ("agent", "config"):
                     lines[f"{where}: {name} is {mine}, in the stored runs {theirs}"] = None
     return list(lines)

@@ -139,7 +139,10 @@ def nothing_own(found: Results, runs_folder: Path) -> str:
     finished = runs.loc[runs["status"] == "finished", TASK].itertuples(index=False, name=None)
     if tasks := set(finished):
         if tasks & set(reference(found)[TASK].itertuples(index=False, name=None)):
-            return f"{runs_folder} has no agent that the store lacks: its runs are more runs of stored agents"
+            if differing := unlike_settings(found):
+                return f"{runs_folder} has no runs that can be ranked; {differing[0]}"
+            why = "its runs are more runs of stored agents (an agent that you changed needs a new version)"
+            return f"{runs_folder} has no agent that the store lacks: {why}"
         why = f" (left out: {told(problems)})" if problems else ""
         return f"{runs_folder} has runs of no task in the store: --list_reference shows them{why}"
     said = f"--runs_folder {runs_folder} has no finished runs"

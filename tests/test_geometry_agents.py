@@ -250,8 +250,8 @@ def test_typiclust_clusters(labelled: int, clusters: int, monkeypatch: pytest.Mo
             assert len(features) == 9 + labelled
             return np.zeros(len(features), dtype=np.int32)
 
-    monkeypatch.setattr(geometry, "KMeans", type("Plain", (Spy,), {"kind": "plain"}))
-    monkeypatch.setattr(geometry, "MiniBatchKMeans", type("Mini", (Spy,), {"kind": "mini-batch"}))
+    monkeypatch.setattr("sklearn.cluster.KMeans", type("Plain", (Spy,), {"kind": "plain"}))
+    monkeypatch.setattr("sklearn.cluster.MiniBatchKMeans", type("Mini", (Spy,), {"kind": "mini-batch"}))
     for seed in (1, 2):
         choose("typiclust", embedded(9, labelled, 0)[0], PUBLISHED, seed=seed)
     for kind, count, settings in asked:

@@ -18,7 +18,7 @@ from core.models.variations import VARIATIONS, load_config
 from core.rl.candidates import CandidateEnv, repaired
 from core.rl.features import LIMIT, RUN, SCORES, Features
 from core.rl.ids import env_id
-from core.rl.tasks import TASKS
+from core.rl.tasks import REWARDS, TASKS
 from datasets import DATASETS
 from tests.builders import make_state, no_global_randomness, quick, torch_rng
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import compute_upper_bound
 import core
+import evaluate
+import evaluate_oracle
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
@@ -67,6 +70,17 @@ def test_threads_are_limited_in_libraries_that_are_used_later() -> None:
     command = [sys.executable, "-c", "\n".join(lines)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "{1}"
+
+
+def test_scripts_have_the_defaults_of_experiments() -> None:
+    """They are written down twice: the classes are behind torch."""
+    typed = ["--dataset", "diabetes"]
+    args = evaluate.parse_arguments([*typed, "--agent", "random"])
+    assert evaluate.make_experiment(args) == core.Experiment("diabetes", "random")
+    bound = compute_upper_bound.make_experiment(compute_upper_bound.parse_arguments(typed))
+    assert bound == core.UpperBoundExperiment("diabetes")
+    oracle = evaluate_oracle.make_experiment(evaluate_oracle.parse_arguments(typed))
+    assert oracle == core.OracleExperiment("diabetes")
 
 
 def test_core_has_what_it_names() -> None:

@@ -145,7 +145,7 @@ def test_a_table_is_read_once_a_process(tmp_path: Path, monkeypatch: pytest.Monk
         reads.append(path)
         return read_raw(path, *args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tables, "read_raw", counting)
+    monkeypatch.setattr("core.data.rawfiles.read_raw", counting)
     monkeypatch.setattr(tables, "is_writable", lambda folder: False)
     first = Mini(tmp_path, Seeds(run_id=1))
     Mini(tmp_path / ".." / tmp_path.name, Seeds(run_id=2)).reset()

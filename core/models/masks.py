@@ -43,10 +43,7 @@ def dropout(x: Tensor, rate: float, sources: Sequence[MaskSource], shared: bool 
 def draw_kept(shape: tuple[int, ...], rate: float, source: MaskSource) -> Tensor:
     """What dropout keeps: bytes of that shape, 1 or 0, on the source's device."""
     if isinstance(source, torch.Generator):
-        count = math.prod(shape)
-        bits = torch.empty(math.ceil(count / 4), dtype=torch.int64, device=source.device)
-        bits.random_(-(2**63), None, generator=source)  # four elements share 64 bits: bernoulli_ is slower
-        return (bits.view(torch.int16)[:count] >= _level(rate) - 2**15).to(torch.uint8).view(shape)
+        return _kept(math.prod(shape), rate, [source]).to(torch.uint8).view(shape)
     kept = np.empty(math.prod(shape), np.uint8)
     for part in _parts(kept):
         _keep(_bits(source, len(part)), np.uint16(_level(rate)), part)
@@ -56,12 +53,22 @@ def draw_kept(shape: tuple[int, ...], rate: float, source: MaskSource) -> Tensor
 def _drop(x: Tensor, rate: float, sources: Sequence[MaskSource]) -> Tensor:
     """Multiplies x [S, ...] by 0 or 1 / (1 - rate), in place."""
     factor = 1 / (1 - rate)
-    if isinstance(sources[0], torch.Generator):
-        return x.mul_(torch.stack([draw_kept(x.shape[1:], rate, source) for source in sources]).mul(factor))
+    if generators := [source for source in sources if isinstance(source, torch.Generator)]:
+        return x.mul_(_kept(x[0].numel(), rate, generators).to(x.dtype).mul_(factor).view(x.shape))
     for row, source in zip(x.view(len(x), -1).numpy(), sources, strict=True):
         for part in _parts(row):
-            _scale(part, _bits(source, len(part)), np.uint16(_level(rate)), row.dtype.type(factor))
+            bits = _bits(source, len(part))  # type: ignore[arg-type]
+            _scale(part, bits, np.uint16(_level(rate)), row.dtype.type(factor))
     return x
+
+
+def _kept(count: int, rate: float, generators: Sequence[torch.Generator]) -> Tensor:
+    """Whether elements are kept [S, count], by the generators of S models: one comparison for all of them."""
+    device = generators[0].device
+    bits = torch.empty((len(generators), math.ceil(count / 4)), dtype=torch.int64, device=device)
+    for row, generator in zip(bits, generators, strict=True):
+        row.random_(-(2**63), None, generator=generator)  # bernoulli_ takes five times as long
+    return bits.view(torch.int16)[:, :count] >= _level(rate) - 2**15
 
 
 def _level(rate: float) -> int:

@@ -16,7 +16,7 @@ from core import Experiment, OracleExperiment, UpperBoundExperiment, UserError, 
 from core.cli import run_script
 from core.runs.settings import read_meta
 from core.runs.sources import code_digest
-from tests.reliability.worker import files
+from tests.builders import files
 
 ROOT = Path(__file__).resolve().parent.parent
 TRIAL = Experiment("diabetes", "random", variation="gauss", query_size=2, budget=4)

@@ -25,8 +25,7 @@ from core.training.lockstep import fit, fit_side_by_side
 from core.training.trainer import EarlyStopping, FitResult, Trainer
 from core.upper_bound import UpperBound
 from datasets import DATASETS
-from tests.builders import make_config, no_global_randomness, quick, specified_layers
-from tests.reliability.worker import files
+from tests.builders import files, make_config, no_global_randomness, quick, specified_layers
 from tests.shared_data import shared_file
 from tests.test_training import Scripted, forward_separately, make_data, separate_layers, train_scripted
 

@@ -27,7 +27,7 @@ from core.runs import checkpoint
 from core.runs.logger import KEYS, LATER_KEYS
 from core.runs.tables import read_curves
 from tests.mini_table import FRAME, Mini, expected_x
-from tests.reliability import fuzz
+from tests.slow import fuzz
 
 CASES = 17 * len(fuzz.KINDS)  # 306
 #: Zeros press to a thousandth of their size.

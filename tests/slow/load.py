@@ -1,6 +1,6 @@
 """Many writers in one folder, killed at random moments: nothing is lost or torn, and the bytes stay the same.
 
-    python -m tests.reliability.load --minutes 10
+    python -m tests.slow.load --minutes 10
 
 20 experiments of 2 runs; each writer takes one of them. A reader polls all the while. What is left when all
 have been killed is made undisturbed; then the next round begins, in another folder.
@@ -19,7 +19,8 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.runs.tables import read_curves
-from tests.reliability.worker import FILES, files, finish, start
+from tests.builders import FILES, files
+from tests.slow.worker import finish, start
 
 AGENTS = ("random", "coreset", "bald", "nf_std")
 QUERY_SIZES = (1, 2, 3, 4, 6)

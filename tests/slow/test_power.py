@@ -15,8 +15,8 @@ from core.report.adding import add_runs
 from core.report.store import read_store
 from core.runs import checkpoint
 from tests.mini_table import FRAME, Mini
-from tests.reliability import power
-from tests.reliability.worker import files
+from tests.slow import power
+from tests.builders import files
 
 RUN = ["--agent", "random", "--dataset", "diabetes", "--variation", "gauss", "--query_size", "1"]
 RUN += ["--budget", "2", "--restarts", "1"]

@@ -23,7 +23,8 @@ from core.models.variations import load_config
 from core.runs import checkpoint
 from core.runs.logger import KEYS, LATER_KEYS
 from core.training import tuning
-from tests.reliability.worker import files, finish, start, wait_for
+from tests.builders import files
+from tests.slow.worker import finish, start, wait_for
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")

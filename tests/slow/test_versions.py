@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.runs import checkpoint, provenance
 from core.runs.logger import KEYS, LATER_KEYS
 from core.runs.settings import read_meta
-from tests.reliability.worker import files, interrupt_after_a_round
+from tests.builders import files, interrupt_after_a_round
 
 RUN = ["--agent", "random", "--dataset", "diabetes", "--variation", "gauss", "--query_size", "2"]
 RUN += ["--budget", "4", "--restarts", "1", "--runs_folder"]

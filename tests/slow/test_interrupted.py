@@ -13,7 +13,8 @@ import torch
 
 from core.runs import checkpoint
 from core.runs.logger import KEYS, LATER_KEYS
-from tests.reliability.worker import FILES, files, finish, start, wait_until_stopped
+from tests.builders import FILES, files
+from tests.slow.worker import finish, start, wait_until_stopped
 
 RUN = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "16")
 ONE = (*RUN, "--restarts", "1")

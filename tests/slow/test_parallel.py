@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from core.runs.tables import read_curves
-from tests.reliability import load
-from tests.reliability.worker import FILES, start
+from tests.slow import load
+from tests.builders import FILES
+from tests.slow.worker import start
 
 PROCESSES = 8
 RUN = ("--agent", "random", "--dataset", "diabetes", "--query_size", "3", "--budget", "6", "--restarts", "1")

@@ -10,7 +10,7 @@ import torch
 
 import evaluate
 from agents.random import RandomAgent
-from tests.reliability.worker import files, interrupt_after_a_round
+from tests.builders import files, interrupt_after_a_round
 
 
 def test_an_agent_whose_state_no_checkpoint_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,9 @@ import pytest
 from core.data import tables
 from core.data.rawfiles import UnusableError, read_raw
 from tests.mini_table import FRAME, Mini
-from tests.reliability.test_interrupted import FOLDER, ONE, RUN, Bomb
-from tests.reliability.worker import files, finish, start, wait_until_stopped
+from tests.slow.test_interrupted import FOLDER, ONE, RUN, Bomb
+from tests.builders import files
+from tests.slow.worker import finish, start, wait_until_stopped
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ from skactiveml.base import SkactivemlRegressor
 from skactiveml.pool import GreedySamplingTarget, GreedySamplingX, QueryByCommittee
 from torch import Tensor
 
-from agents import AGENTS, features, selections
+from agents import features, selections
 from core import CORRECTED, PROTOCOLS, Protocol, Seeds
-from core.models.densities import Density
 from core.models.predictor import Predictor
 from core.models.variations import VARIATIONS
 from tests.builders import choose, make_state, torch_rng
@@ -200,19 +199,3 @@ def test_a_candidates_twin_is_not_chosen_too(name: str, variation: str) -> None:
     # An ensemble's three members span two directions.
     count = 2 if name == "batchbald" and VARIATIONS[variation].ensemble else 5
     assert len(set((choose(name, twice, CORRECTED, count) % 12).tolist())) == count
-
-
-@pytest.mark.parametrize("name", AGENTS.classes)
-def test_who_shares_masks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All others have a mask for each candidate, as before there was a choice."""
-    asked: list[bool] = []
-    passes = Predictor.passes
-
-    def watching(self: Predictor, *args: Any, shared: bool = False, **kwargs: Any) -> Density:
-        asked.append(shared)
-        return passes(self, *args, shared=shared, **kwargs)
-
-    monkeypatch.setattr(Predictor, "passes", watching)
-    choose(name, make_state("gauss", CORRECTED), CORRECTED)
-    assert set(asked) <= {name in SHARED}
-    assert asked or name not in SHARED

@@ -10,7 +10,6 @@ import compare
 from core.report import plots, sections
 from core.report.adding import add_runs
 from core.report.comparing import lacking, own_agents, unlike_settings
-from core.report.labels import agent_label
 from core.report.reader import load_results
 from core.report.styles import style
 from tests.builders import refused
@@ -102,18 +101,6 @@ def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -
     assert not any(table.empty for table in made.values())
 
 
-def test_an_agent_that_is_stored_in_another_task_is_not_own_over_both(folders: tuple[Path, Path]) -> None:
-    runs, store = folders
-    write_runs(runs, "bald", (1, 2), query_size=6)
-    write_runs(runs, "mine", (1, 2), query_size=6)
-    found = load_results(runs, store)
-    assert own_agents(found) == ["mine", "bald"]
-    made = {heading: table for heading, _, table, _ in compare.tables(found)}
-    assert "> BALD" in made["Diabetes, normalizing flow, query size 6"].index
-    over = made["normalizing flow, published protocol, over all 2 tasks"].index
-    assert {"> Mine", "BALD"} <= set(over)
-
-
 def test_own_agents_are_drawn_in_front(folders: tuple[Path, Path]) -> None:
     found = load_results(*folders)
     figure = dict(sections.learning_curves(found))["curves_diabetes_nf_q4"]
@@ -129,18 +116,6 @@ def test_own_agents_are_drawn_in_front(folders: tuple[Path, Path]) -> None:
         assert not panel.collections
 
 
-def test_the_legend_of_many_agents_is_whole() -> None:
-    names = [f"agent_{i}" for i in range(30)]
-    rows = [(n, r, x, m, 1.0) for n in names for r in (1,) for x in (0, 1) for m in ("mae", "nll", "crps")]
-    curves = pd.DataFrame(rows, columns=["agent", "run", "labelled", "metric", "value"])
-    figure = plots.learning_curves(curves)
-    figure.draw_without_rendering()
-    extent = figure.legends[0].get_window_extent()
-    assert extent.y0 >= 0
-    assert extent.x1 <= figure.bbox.x1
-    assert len(figure.legends[0].get_texts()) == 30
-
-
 @pytest.mark.parametrize("agents", [3, 30])
 def test_a_title_and_the_legend_do_not_overlap(agents: int) -> None:
     names = ["random", *(f"a_rather_long_name_{i}" for i in range(agents))]
@@ -152,10 +127,6 @@ def test_a_title_and_the_legend_do_not_overlap(agents: int) -> None:
         figure.draw_without_rendering()
         (said,) = [text for text in figure.texts if text.get_text() == title]
         assert not said.get_window_extent().overlaps(figure.legends[0].get_window_extent())
-
-
-def test_an_own_name_of_a_stored_agent() -> None:
-    assert agent_label("balsa_emd (own)") == "BALSA EMD (own)"
 
 
 def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

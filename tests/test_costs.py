@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.sweep import cost, task
-from core.sweep.cost import LABELLED, Costs
+from core.sweep.cost import Costs
 
 ROOT = Path(__file__).resolve().parent.parent
 COSTS = ROOT / "core/sweep/costs.csv"
@@ -16,28 +15,6 @@ COSTS = ROOT / "core/sweep/costs.csv"
 def read(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def test_the_measurements_are_those_of_the_documentation() -> None:
-    """Fails when docs/performance has changed: `python benchmarks/costs.py` writes the table anew."""
-    known = {
-        tuple(
-            row[name] for name in ("part", "dataset", "variation", "agent", "side_by_side", "labelled")
-        ): row["seconds"]
-        for row in read(COSTS)
-    }
-    expected = {}
-    for row in read(ROOT / "docs/performance/study.csv"):
-        of, name, size = row["dataset"], row["variation"], row["runs side by side"]
-        for n in LABELLED:
-            expected["refit", of, name, "", size, str(n)] = row[f"refit at {n}"]
-        if size == "1":
-            expected["test", of, name, "", size, ""] = row["test"]
-    for table in ("acquisition_50", "acquisition"):  # of agents in both, the choice of one point
-        for row in read(ROOT / f"docs/performance/{table}.csv"):
-            expected["choose", row["dataset"], row["variation"], row["agent"], "1", ""] = row["seconds"]
-    assert known == expected
-    assert len(known) == len(read(COSTS))
 
 
 def test_the_documented_command_writes_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,23 +58,3 @@ def test_a_choice_is_that_of_its_model_where_it_was_measured(tmp_path: Path) -> 
     assert choice("sarcos", "balsa_emd_full", "gauss") == measured["balsa_emd_full"]
     assert choice("pakinsons", "nf_sample_std", "gauss") == Costs().choices("pakinsons")["nf_sample_std"]
     assert choice("pakinsons", "new") == 0.5
-
-
-def test_nothing_of_the_documentation_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
-    original = Path.open
-
-    def watching(self: Path, *args: object, **kwargs: object) -> object:
-        opened.append(self)
-        return original(self, *args, **kwargs)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(Path, "open", watching)
-    Costs()
-    assert opened == [COSTS]
-
-
-def test_the_table_travels_with_the_code() -> None:
-    code = task.code_files(ROOT)
-    assert code["core/sweep/costs.csv"] == COSTS.read_bytes()
-    assert "core/sweep/cost.py" in code
-    assert Path(cost.__file__).parent == COSTS.parent

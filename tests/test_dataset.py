@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from core.dataset import SPLIT_SEED, TRAIN_SHARE, VALIDATION_SHARE, Dataset
 from core.errors import UserError
 from core.seeds import Seeds
-from datasets import DATASETS
 
 N = 60
 
@@ -131,10 +130,3 @@ def test_a_constant_target_has_scale_one() -> None:
     data = Own(good()[0], np.full(N, 3.0))
     assert data.y_scale == 1
     np.testing.assert_array_equal(data.y_to_raw(data.y_test), 3.0)
-
-
-def test_a_real_table_in_its_own_units() -> None:
-    data = DATASETS["diabetes"]("nowhere", Seeds())
-    x, y = data.rows(np.random.default_rng())
-    np.testing.assert_allclose(data.to_raw(data.x_test), x[data.rows_test], atol=1e-7)
-    np.testing.assert_allclose(data.y_to_raw(data.y_test), y[data.rows_test], atol=1e-4)

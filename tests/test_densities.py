@@ -13,7 +13,6 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from torch import Tensor
 
-from core.models import densities
 from core.models.densities import Density, FlowDensity, GaussDensity, MixtureDensity
 from tests.builders import quick, torch_rng
 
@@ -70,20 +69,6 @@ def test_moments_of_steep_flows_are_those_of_their_inverse(seed: int, spread: fl
     variance = torch.trapezoid(weights * (y - mean).square(), z, dim=0)
     torch.testing.assert_close(density.mean, mean, rtol=0, atol=8e-4)
     torch.testing.assert_close(density.variance, variance, rtol=0, atol=8e-3)
-
-
-@quick
-@given(seed=st.integers(0, 10**6), spread=st.floats(0.0, 10.0))
-def test_more_nodes_change_moments_no_more_than_documented(seed: int, spread: float) -> None:
-    steep = flow_parameters(20, spread, seed)
-    even = 2 * torch.rand((20, 46), generator=torch_rng(seed), dtype=torch.float64) - 1
-    for parameters, error in ((steep, 5e-4), (even, 2e-6)):
-        density = FlowDensity(parameters)
-        few = density.mean, density.stddev
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(densities, "_RULE", densities._rule(100))
-            many = density.mean, density.stddev
-        torch.testing.assert_close(few, many, rtol=0, atol=error)
 
 
 def test_a_flow_of_zeros_is_the_standard_normal() -> None:

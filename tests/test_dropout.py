@@ -19,22 +19,6 @@ def test_rate(rate: float) -> None:
     torch.testing.assert_close(out[~dropped], torch.full_like(out[~dropped], 3 / (1 - rate)))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(1,), (2,), (7, 9), (623,), (624,), (1000, 3), (4097,), (100_003,)])
-def test_bits_are_those_that_torch_draws(shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    """The compiled generator takes over in the middle of a stream, and hands it back."""
-    ours, theirs = torch_rng(5), torch_rng(5)
-    for gradients in (False, True):
-        x = torch.randn(shape, generator=theirs, dtype=dtype)
-        out = dropout(
-            torch.randn(shape, generator=ours, dtype=dtype)[None].requires_grad_(gradients), 0.3, [ours]
-        )
-        bits = torch.empty((x.numel() + 1) // 2, dtype=torch.int64).random_(-(2**63), None, generator=theirs)
-        kept = bits.view(torch.int32)[: x.numel()] >= round(0.3 * 2**32) - 2**31
-        assert torch.equal(out[0], x * (kept.to(dtype) * (1 / 0.7)).view(shape))
-        assert torch.equal(ours.get_state(), theirs.get_state())
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (7, 9), (3, 624), (1001, 5)])
 def test_a_mask_for_later_is_that_of_now(shape: tuple[int, int]) -> None:
     ours, theirs = torch_rng(5), torch_rng(5)

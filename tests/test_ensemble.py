@@ -6,10 +6,9 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from agents import AGENTS
 from core.models.densities import MixtureDensity
 from core.models.predictor import Predictor
-from tests.builders import FEATURES, make_classifier, make_config, torch_rng
+from tests.builders import FEATURES, make_classifier, torch_rng
 
 both = pytest.mark.parametrize("variation", ["ensemble", "gauss_ensemble"])
 
@@ -69,9 +68,3 @@ def test_embedding_is_that_of_all_members(variation: str) -> None:
     ensemble, members, x = make(variation)
     expected = torch.cat([member.encode(x) for member in members], 1)
     torch.testing.assert_close(ensemble.encode(x), expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", AGENTS.classes)
-def test_no_agent_raises_the_dropout_of_an_ensemble(name: str) -> None:
-    config = make_config("ensemble", dropout=0.01)
-    assert AGENTS[name].inject_config(config) == config

@@ -5,9 +5,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -22,10 +21,7 @@ from agents import AGENTS
 from core import EnvironmentLogger
 from core.cli import run_script, set_threads
 from core.metrics import METRICS
-from core.runs import settings
 from core.runs.collecting import aggregate
-from core.runs.layout import discard
-from core.runs.settings import agree_on_settings, write_meta
 from core.runs.tables import read_curves
 from core.training.lockstep import Fitting
 from core.training.trainer import Fit, Trainer
@@ -232,29 +228,6 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
     assert not (folder / "run_1/selected_points.pt").exists()
 
 
-def test_settings_of_many_runs_are_compared_without_parsing_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A run whose settings stand in another order is parsed; so what is compared is still what they mean."""
-    assert run(*TRIAL, "--restarts", "3", "--variation", "gauss", "--runs_folder", tmp_path / "runs") == 0
-    experiment = tmp_path / "runs_gauss/Diabetes/2/RandomAgent"
-    parsed: list[Path] = []
-    parse = settings.read_meta
-
-    def noted(path: Path) -> dict[str, Any]:
-        parsed.append(path)
-        return parse(path)
-
-    monkeypatch.setattr(settings, "read_meta", noted)
-    agreed = parse(experiment / "settings.txt")
-    agree_on_settings(experiment, agreed, [4], overwrite=False)
-    assert parsed == [experiment / "settings.txt"]
-    meta = experiment / "run_2/meta.txt"
-    meta.write_text("\n".join(reversed(meta.read_text().splitlines())))
-    agree_on_settings(experiment, agreed, [4], overwrite=False)
-    assert parsed[1:] == [experiment / "settings.txt", meta]
-
-
 def test_replaced_runs_of_other_settings_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,48 +278,12 @@ def test_diverged_run_is_named_and_the_others_go_on(
     assert list(read_curves(folder / "accuracies.csv").columns) == ["run_2"]
 
 
-def test_settings_changed_by_others_before_the_first_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    agree = agree_on_settings
-
-    def agree_and_lose(folder: Path, settings: Mapping[str, object], *rest: Any) -> None:
-        agree(folder, settings, *rest)
-        write_meta(folder / "settings.txt", {**settings, "agent_seed": 9})
-
-    monkeypatch.setattr("core.runs.groups.agree_on_settings", agree_and_lose)
-    assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 2
-    assert "was made with agent_seed 9, not 1" in capsys.readouterr().err
-    assert not list(tmp_path.rglob("meta.txt"))
-
-
-def test_a_run_made_anew_by_another_process_is_not_summarised(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def discard_and_aggregate(folder: Path) -> list[int]:
-        if (folder / "run_2/meta.txt").exists():
-            discard(folder / "run_1")
-        return aggregate(folder)
-
-    monkeypatch.setattr("core.runs.groups.aggregate", discard_and_aggregate)
-    assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 1
-    assert "AUC over 1 run:" in capsys.readouterr().out
-
-
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--list") == 0
     printed = capsys.readouterr().out
     wanted = "random coreset typiclust coregcn bald balsa_kl_pairs balsa_kl_grid balsa_emd bald_dist_entropy"
     wanted += " bald_dist_std nflows_out pakinsons diamonds sarcos superconductors bimodalsin diabetes"
     assert set(wanted.split()) <= {word.strip(",") for word in printed.split()}
-
-
-def test_published_defaults() -> None:
-    args = evaluate.parse_arguments(["--agent", "random", "--dataset", "sarcos"])
-    assert (args.data_folder, args.runs_folder) == (Path("../datasets"), Path("runs"))
-    assert (args.run_id, args.agent_seed, args.pool_seed, args.model_seed) == (1, 1, 1, 1)
-    assert (args.query_size, args.restarts, args.record_points, args.variation) == (50, 50, 0, "nf")
-    assert (args.protocol, args.device, args.threads, args.skip_data_check) == ("published", "auto", 1, 0)
 
 
 def test_as_a_command_from_elsewhere(tmp_path: Path) -> None:
@@ -361,13 +298,3 @@ def test_as_a_command_from_elsewhere(tmp_path: Path) -> None:
         done.stderr == "evaluate.py: unknown agent 'randm'; did you mean random or learned? "
         "evaluate.py --list shows all\n"
     )
-
-
-def test_memory_that_is_freed_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both of glibc's thresholds, by their numbers in malloc.h; without glibc nothing happens."""
-    asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(sys, "platform", "linux")
-    for library in (SimpleNamespace(mallopt=lambda *args: asked.append(args)), SimpleNamespace()):
-        monkeypatch.setattr("core.cli.ctypes", SimpleNamespace(CDLL=lambda _, library=library: library))
-        set_threads(torch.get_num_threads())
-    assert asked == [(-1, 256 << 20), (-3, 32 << 20)]

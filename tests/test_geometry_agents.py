@@ -70,12 +70,6 @@ def test_nearest_distance_far_from_the_origin() -> None:
     np.testing.assert_allclose(selections.nearest_distance(x, centers), expected, atol=1e-4)
 
 
-def test_nearest_distance_in_pieces() -> None:
-    x, centers = torch.rand(2100, 2, generator=torch_rng()), torch.rand(3, 2, generator=torch_rng(1))
-    expected = (x[:, None] - centers).norm(dim=-1).min(1).values
-    torch.testing.assert_close(selections.nearest_distance(x, centers), expected)
-
-
 @pytest.mark.parametrize("name", ["coreset", "typiclust", "coregcn"])
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_geometry_looks_at_the_encoders_output(name: str, protocol: Protocol) -> None:
@@ -177,13 +171,6 @@ def test_typiclust_ranks_clusters() -> None:
     assert np.array(labels)[chosen].tolist() == [2, 3, 1, 2, 3]
     chosen = Labelled(5, Seeds(), PUBLISHED).predict(state)
     assert np.array(labels)[chosen].tolist() == [2] * 5
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-def test_typiclust_counts_labelled_points_as_members(protocol: Protocol) -> None:
-    """Cluster 1 is above 5 points with its labelled one only, 0 is not."""
-    state = told_clusters([0] * 5 + [1] * 5 + [1], 10)
-    assert Labelled(1, Seeds(), protocol).predict(state).tolist()[0] in range(5, 10)
 
 
 def test_typiclust_without_large_clusters_and_with_an_emptied_one() -> None:

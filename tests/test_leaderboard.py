@@ -85,19 +85,6 @@ def test_intervals_are_of_the_stratified_bootstrap() -> None:
     assert found == probability_of_improvement(table, "a", "b")
 
 
-@pytest.mark.parametrize("runs", [1, 4, 5])
-def test_few_runs_of_a_task_have_no_interval(runs: int) -> None:
-    many = {"a": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "random": [2.0, 1.0, 4.0, 3.0, 6.0, 7.0]}
-    table = two_tasks(many, {agent: values[:runs] for agent, values in many.items()})
-    for found in (
-        interquartile_mean(table[table["agent"] == "a"]),
-        probability_of_improvement(table, "a", "random"),
-    ):
-        assert np.isfinite(found.value)
-        assert np.isnan(found.low) == (runs < 5)
-    assert np.isnan(probability_of_improvement(table, "a", "nobody").value)
-
-
 def test_differences_are_of_runs_of_the_same_id() -> None:
     """Of each task; shares are of the mean of those runs of random that the agent has, too."""
     first = {"a": [1.0, 3.0, 9.0], "b": [4.0], "random": [2.0, 6.0]}
@@ -235,23 +222,6 @@ def test_rankings_over_the_tasks_of_each_size_and_over_all() -> None:
     assert not list(rankings(lone))
     apart = pd.concat([both({"a": [1.0], "c": [2.0]}), both({"b": [1.0], "d": [2.0]}, dataset="e")])
     assert not list(rankings(apart))
-
-
-def test_a_task_of_one_agent_moves_nothing_over_tasks() -> None:
-    table = pd.concat(
-        [
-            both({"random": [4.0, 5.0], "a": [2.0, 3.0]}),
-            both({"random": [1.0, 2.0], "a": [3.0, 1.0]}, dataset="e"),
-        ]
-    )
-    alone = both({"random": [7.0, 80.0]}, dataset="f")
-    pd.testing.assert_frame_equal(over_tasks(pd.concat([table, alone])), over_tasks(table))
-
-
-def test_without_a_common_run_nothing_is_said_over_tasks() -> None:
-    apart = both({"random": [4.0], "a": [2.0]})
-    apart.loc[apart["agent"] == "a", "run"] = 2
-    assert "nan" not in over_tasks(apart).to_string(na_rep="")
 
 
 def test_picture_has_a_dot_for_each_task_and_agent() -> None:

@@ -1,28 +1,23 @@
 """The logger: what it collects, what it writes, and when it writes nothing."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tqdm import tqdm as plain_tqdm
 
 import datasets
-from core import CORRECTED, EnvironmentLogger, Seeds, State, UserError
+from core import CORRECTED, EnvironmentLogger, Seeds, UserError
 from core.environment import Action, Beginning, Environment, Outcome
 from core.files import write_file
-from core.learner import Learner
 from core.metrics import METRICS, Evaluation, Metric
 from core.reading import EXACT_FLOATS
 from core.report.reader import load_results
 from core.runs.collecting import auc, is_collected
-from core.runs.layout import is_finished, put, read_metrics, result_files, take
-from core.runs.settings import read_meta
+from core.runs.layout import is_finished, put, result_files, take
 from core.runs.tables import read_curves
 from core.training.lockstep import Fitting
 from core.training.trainer import Fit, FitResult
@@ -160,13 +155,6 @@ def test_predictions_of_the_last_round(variation: str, tmp_path: Path) -> None:
     assert np.abs(said["prediction"] - said["target"]).mean() == pytest.approx(last, rel=1e-6)
 
 
-def test_only_an_environment_has_points_to_record(tmp_path: Path) -> None:
-    env: Any = SimpleNamespace(index_name="epoch", seeds=Seeds())
-    for option in ("record_points", "record_predictions"):
-        with pytest.raises(TypeError, match="SimpleNamespace has neither points nor predictions"):
-            EnvironmentLogger(env, tmp_path, **{option: True})  # type: ignore[arg-type]
-
-
 class Agent:
     """One that has nothing to remember."""
 
@@ -287,27 +275,6 @@ def test_one_entry_adds_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert file.read_bytes() == (run / file.name).read_bytes()
 
 
-def test_a_run_begun_before_there_was_a_metric_goes_on_without_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "run_1"
-    break_off(folder)
-    monkeypatch.setitem(METRICS, "rmse", RMSE)
-    go_on(folder)
-    assert is_finished(folder)
-    assert not (folder / "rmse.csv").exists()
-    assert not (tmp_path / "rmse.csv").exists()
-    assert len(read_metrics(folder)) == 4
-
-
-@pytest.mark.parametrize("file", [metric.file for metric in METRICS.values()])
-def test_a_missing_file_that_every_run_has_is_damage(tmp_path: Path, file: str) -> None:
-    play(EnvironmentLogger(make(), tmp_path / "run_1"))
-    (tmp_path / "run_1" / file).unlink()
-    with pytest.raises(UserError, match=f"{file} cannot be read"):
-        read_metrics(tmp_path / "run_1")
-
-
 def test_files_taken_from_a_run_make_the_same_run_elsewhere(tmp_path: Path) -> None:
     there, here = tmp_path / "there/run_1", tmp_path / "here/run_1"
     play(EnvironmentLogger(make(), there, record_points=True))
@@ -317,73 +284,6 @@ def test_files_taken_from_a_run_make_the_same_run_elsewhere(tmp_path: Path) -> N
     copied = {path.name: path.read_bytes() for path in here.iterdir()}
     assert copied == {path.name: path.read_bytes() for path in there.iterdir()}
     assert not (tmp_path / "here/evil").exists()
-
-
-def test_where_the_seconds_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a clock that is only moved by hand says: waiting for runs side by side is no run's own."""
-    now = [100.0]
-    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-
-    fit = Learner.fit
-
-    def slow(learner: Learner, rows: Sequence[int]) -> Fit:
-        now[0] += 2.0  # own work
-        return fit(learner, rows)
-
-    monkeypatch.setattr(Learner, "fit", slow)
-    logger = EnvironmentLogger(make(budget=2), tmp_path / "run_1")
-    with logger as env:
-        running: Any = env.resetting()
-        for choosing in (0.0, 7.0, 9.0):
-            if choosing:
-                now[0] += choosing
-                running = env.stepping([0])
-            next(running)
-            now[0] += 1000.0  # others are fitted
-            with pytest.raises(StopIteration) as ended:
-                running.send(FitResult(1, 0.0, seconds=0.25))
-            if choosing:
-                assert ended.value.value[-1]["seconds"] == 2.25
-        now[0] += 0.5
-    meta = read_meta(tmp_path / "run_1/meta.txt")
-    seconds = {name: float(value) for name, value in meta.items() if name.startswith("seconds")}
-    assert seconds["seconds_choosing"] == 16.0
-    assert seconds["seconds_in_step"] == 4.5
-    assert seconds["seconds"] == round(2.25 + 16 + 4.5 + 0.5, 1)
-
-
-class Untested:
-    """Of an environment as the logger sees it, one that tests nothing in its last epoch."""
-
-    index_name, progress, finished = "epoch", "some epochs", False
-
-    def __init__(self) -> None:
-        self.dataset = datasets.DATASETS["diabetes"]("unused", Seeds(3))
-        self.seeds = self.dataset.seeds
-
-    def resetting(self) -> Fitting[Beginning]:
-        return None, {"epoch": 1, **known(1), "validation_nll": 0.3, "epochs": 1, "seconds": 0.0}  # type: ignore[return-value]
-        yield
-
-    def stepping(self, action: Action) -> Fitting[Outcome]:
-        self.finished = True
-        return None, 0.0, True, False, {"epochs": 1, "seconds": 0.0}  # type: ignore[return-value]
-        yield
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def resume(self, state: dict[str, Any]) -> State:
-        raise NotImplementedError
-
-
-def test_an_epoch_without_metrics_is_not_logged_but_counted(tmp_path: Path) -> None:
-    with EnvironmentLogger(Untested(), tmp_path / "run_3") as env:
-        env.reset()
-        env.step(())
-    assert env.accuracies == ([1], [0.5])
-    assert (tmp_path / "run_3/accuracies.csv").read_text() == "epoch,run_3\n1,0.5\n"
-    assert "epochs: 2" in (tmp_path / "run_3/meta.txt").read_text().splitlines()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
@@ -430,12 +330,3 @@ def test_unattended_bars_print_few_lines(
     assert printed.count("\r") <= most
     assert "100/100" in printed
     assert unattended or printed.count("\r") > 50
-
-
-def test_bar_counts_the_round_that_breaks() -> None:
-    bar = tqdm(range(5), disable=False, file=open("/dev/null", "w"))  # noqa: SIM115
-    for i in bar:
-        if i == 4:
-            break
-    assert bar.n == 5
-    assert isinstance(bar, plain_tqdm)

@@ -9,13 +9,11 @@ from scipy.stats import kstest
 from torch import Tensor
 
 from core import CORRECTED, Seeds, UserError
-from core.config import check_config
 from core.models import variations
-from core.models.densities import Density, MixtureDensity
+from core.models.densities import Density
 from core.models.networks import MODELS, DensityModel
 from core.models.predictor import Predictor
 from core.models.variations import MEMBERS, VARIATIONS, build_model, load_config, note_default_config
-from core.report.labels import task_label
 from core.training.lockstep import fit
 from core.training.trainer import Trainer
 from tests.builders import FEATURES, make_classifier, make_config, no_global_randomness, torch_rng
@@ -26,30 +24,6 @@ every_model = pytest.mark.parametrize("variation", [v.name for v in VARIATIONS.v
 
 def rows(count: int) -> Tensor:
     return torch.rand(count, FEATURES, generator=torch_rng(1))
-
-
-def test_names_and_labels_of_the_study() -> None:
-    for variation, label in {
-        "nf": "normalizing flow",
-        "gauss": "Gaussian",
-        "ensemble": "ensemble of flows",
-        "gauss_ensemble": "ensemble of Gaussians",
-    }.items():
-        assert VARIATIONS[variation].label == task_label({"variation": variation}) == label
-    assert [name for name in VARIATIONS if "gauss" in name or name in ("nf", "ensemble")] == [
-        *("nf", "gauss", "ensemble", "gauss_ensemble")
-    ]
-    assert [VARIATIONS[name].suffix for name in ("nf", "gauss", "ensemble")] == ["", "_gauss", "_ensemble"]
-    assert task_label({"variation": "not_here"}) == "not_here"
-
-
-def test_every_model_has_an_ensemble() -> None:
-    single = [v for v in VARIATIONS.values() if not v.ensemble]
-    assert {v.model for v in single} == set(MODELS.classes)
-    for one in single:
-        (ensemble,) = (v for v in VARIATIONS.values() if v.ensemble and v.single == one.name)
-        assert (ensemble.model, ensemble.density) == (one.model, MixtureDensity)
-        assert one.density is MODELS[one.model].density
 
 
 @pytest.mark.parametrize("name", ["corrected", "my_published", "gauss_ensemble", "ensemble", "nf"])
@@ -99,14 +73,6 @@ def test_files_come_before_the_models_own_default(
     monkeypatch.setattr(MODELS[kind.model], "default", {})
     with pytest.raises(UserError, match=f"cannot read .*default{kind.suffix}.yaml"):
         load_config("mine", variation, tmp_path / "empty")
-
-
-@every_model
-def test_the_models_own_default_is_a_configuration(variation: str) -> None:
-    model = MODELS[VARIATIONS[variation].model]
-    if model.default:
-        config = check_config(model.default, Path("default"), VARIATIONS[variation].model, False)
-        assert config.lr > 0
 
 
 # --- the density ---------------------------------------------------------------------------
@@ -183,18 +149,6 @@ def test_passes_differ_and_their_batch_is_that_of_passes_and_rows(variation: str
 
 
 # --- the network ---------------------------------------------------------------------------
-
-
-@every_model
-@pytest.mark.parametrize("relu", [False, True])
-def test_a_stack_of_three_is_three_models(variation: str, relu: bool) -> None:
-    config, x = make_config(variation), torch.stack([rows(7), rows(7) + 1, rows(7) ** 2])
-    stack = build_model(config, FEATURES, relu, [torch_rng(i) for i in range(3)])
-    parameters = stack.density_parameters(x)
-    for i in range(3):
-        alone = build_model(config, FEATURES, relu, [torch_rng(i)])
-        assert torch.equal(alone.density_parameters(x[i : i + 1])[0], parameters[i])
-    assert stack(x).batch_shape == (3, 7)
 
 
 @every_model

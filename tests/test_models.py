@@ -16,7 +16,7 @@ from core.models.gauss import GaussianModel
 from core.models.masks import dropout
 from core.models.networks import DensityModel
 from core.models.nf import NeuralSplineFlow
-from core.models.predictor import SAMPLES, Predictor, most_likely
+from core.models.predictor import SAMPLES, most_likely
 from core.models.variations import build_model
 from tests.builders import (
     FEATURES,
@@ -94,12 +94,6 @@ def test_flow_is_durkans_spline_twice(spread: float) -> None:
     assert np.abs(expected - swapped).max() > 0.01
 
 
-def test_a_flow_of_zeros_is_the_standard_normal() -> None:
-    y = torch.tensor(Y)
-    density = FlowDensity(torch.zeros(46))
-    torch.testing.assert_close(density.log_prob(y), torch.distributions.Normal(0, 1).log_prob(y))
-
-
 def test_smallest_and_largest_slope() -> None:
     """Of a knot, where the parameter is far out: 1e-4 and its inverse."""
     for sign, slope in ((-1, SLOPE), (1, 1 / SLOPE)):
@@ -108,15 +102,6 @@ def test_smallest_and_largest_slope() -> None:
         spline = FlowDensity(parameters).transform.transforms[0]
         _, log_slope = spline.call_and_ladj(torch.zeros((), dtype=torch.float64) + 1e-12)
         np.testing.assert_allclose(log_slope.exp(), slope, rtol=1e-3)
-
-
-def test_density_integrates_to_one_and_cdf_is_its_integral() -> None:
-    density = FlowDensity(spline_parameters(spread=1.0))
-    grid = torch.linspace(-12, 12, 40_001, dtype=torch.float64)
-    p = density.log_prob(grid[:, None]).exp()
-    integral = torch.cumulative_trapezoid(p, grid, dim=0)
-    np.testing.assert_allclose(integral[-1], 1, atol=1e-4)
-    np.testing.assert_allclose(density.cdf(grid[1:, None]), integral, atol=1e-4)
 
 
 @quick
@@ -133,35 +118,6 @@ def test_inverse_and_log_determinant(seed: int, spread: float, y: float) -> None
 
 def gauss_parameters() -> Tensor:
     return torch.tensor([[0.3, 0.2], [-1.0, 1.5], [2.0, 0.01]], dtype=torch.float64)
-
-
-def test_flow_samples_like_any_torch_distribution() -> None:
-    torch_state = torch.get_rng_state()
-    density = FlowDensity(spline_parameters(2, spread=1.0).requires_grad_())
-    sample = density.sample((3000,))
-    assert sample.shape == (3000, 2)
-    assert not sample.requires_grad
-    assert density.rsample().requires_grad
-    for i in range(2):
-        assert kstest(density.cdf(sample)[:, i].detach().numpy(), "uniform").pvalue > 1e-3
-    torch.set_rng_state(torch_state)
-
-
-@pytest.mark.parametrize("density", [FlowDensity(spline_parameters(3)), GaussDensity(gauss_parameters())])
-def test_draw(density: FlowDensity | GaussDensity) -> None:
-    with no_global_randomness():
-        y, log_prob = density.draw(3000, torch_rng(5))
-    assert y.shape == log_prob.shape == (3000, 3)
-    torch.testing.assert_close(log_prob, density.log_prob(y), rtol=1e-5, atol=1e-4)
-    u = density.cdf(y)
-    for i in range(3):
-        assert kstest(u[:, i], "uniform").pvalue > 0.01
-    # Power: the samples of one row are not those of another.
-    assert kstest(density.cdf(y.roll(1, 1))[:, 0], "uniform").pvalue < 1e-6
-    again, _ = density.draw(3000, torch_rng(5))
-    other, _ = density.draw(3000, torch_rng(6))
-    assert torch.equal(again, y)
-    assert not torch.equal(other, y)
 
 
 def test_gaussian_density() -> None:
@@ -195,12 +151,6 @@ def test_layers_of_the_specification(variation: str) -> None:
     assert [tuple(bias.shape) for _, bias in layers] == [(2, 1, n_out) for _, n_out in LAYERS[variation]]
     count = sum((n_in + 1) * n_out for n_in, n_out in LAYERS[variation])
     assert sum(p.numel() for p in model.parameters()) == 2 * count
-
-
-def test_encoder_of_two_widths() -> None:
-    model = make_model("gauss", features=1, hidden=(64, 128))  # type: ignore[arg-type]
-    assert model.shapes[:3] == [(1, 64), (64, 64), (64, 128)]
-    assert model.encode(torch.rand(1, 4, 1)).shape == (1, 4, 128)
 
 
 @pytest.mark.parametrize("variation", SINGLE)
@@ -260,28 +210,6 @@ def slow_encoder(model: DensityModel, x: Tensor, masks: torch.Generator | None =
     return x
 
 
-@pytest.mark.parametrize("size", [1e-31, 1e-40])
-@pytest.mark.parametrize("variation", SINGLE)
-def test_negligible_weights_are_there_in_training_alone(variation: str, size: float) -> None:
-    """Nothing else computes with denormal numbers, and densities have the bits that they have with them."""
-    model = make_model(variation, features=FEATURES, relu=True)
-    with torch.no_grad():
-        model.theta[torch.rand(model.theta.shape, generator=torch_rng(2)) < 0.1] *= size
-    x = rows(9)[None]
-    parameters, traced = model.traced(x)
-    with torch.no_grad():
-        (first, *others), (first_traced, *others_traced) = model.layers(), traced
-        for layer in (*others, *others_traced):
-            assert not any(((part != 0) & (part.abs() < 1e-30)).any() for part in (layer.weight, layer.bias))
-        for layer in (first, first_traced):  # it keeps all
-            whole = torch.cat([part.flatten() for part in layer])
-            assert torch.equal(whole, model.theta[0, : len(whole)])
-        assert torch.equal(model.density_parameters(x), parameters)
-    assert torch.equal(parameters, model.density_parameters(x))
-    theta = torch.cat([part.flatten() for layer in model.layers() for part in (layer.weight, layer.bias)])
-    assert torch.equal(theta, model.theta.flatten())
-
-
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("variation", SINGLE)
 def test_forward_pass(variation: str, relu: bool) -> None:
@@ -308,15 +236,6 @@ def test_forward_pass(variation: str, relu: bool) -> None:
         masks = None if seed is None else [torch_rng(seed)]
         got = model.density_parameters(x[None], masks)[0]
         torch.testing.assert_close(got, torch.cat(expected, 1))
-
-
-@pytest.mark.parametrize("relu", [False, True])
-def test_encoder_is_linear_without_relu(relu: bool) -> None:
-    model = make_model("nf", features=FEATURES, relu=relu).double()
-    a, b = rows(20).double(), -3 * rows(20).double().flip(0)
-    encode = Predictor(model).encode
-    bend = encode(a) + encode(b) - encode(a + b) - encode(torch.zeros_like(a))
-    assert (bend.abs().max() < 1e-12) == (not relu)
 
 
 def test_dropout_is_off_without_generators() -> None:
@@ -347,30 +266,6 @@ def mean(density: Density) -> Tensor:
     """Of a Gaussian."""
     assert isinstance(density, GaussDensity)
     return density.loc
-
-
-@pytest.mark.parametrize("variation", [*SINGLE, "mdn"])
-@pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("count", [3, 70, 1100])
-def test_passes_have_the_bits_of_all_rows_at_once(variation: str, relu: bool, count: int) -> None:
-    """Piece by piece, with the layers before all masks once: 3 x 1100 rows are two pieces."""
-    model = make_classifier(variation, relu=relu, dropout=0.3).model
-    x, ours, theirs = rows(count), torch_rng(3), torch_rng(3)
-    expected = model.density_parameters(x.repeat(3, 1)[None], [theirs]).view(3, count, -1)
-    assert torch.equal(model.passes(x, 3, ours), expected)
-    assert torch.equal(ours.get_state(), theirs.get_state())
-
-
-@pytest.mark.parametrize("variation", [*SINGLE, "mdn", "ensemble"])
-@pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("count", [1, 2, 63, 64, 3073, 7118])
-def test_pieces_have_the_bits_of_all_rows_at_once(variation: str, relu: bool, count: int) -> None:
-    """With gradients all rows go through the layers at once."""
-    model = make_classifier(variation, relu=relu).model
-    x = rows(count).expand(len(model.theta), -1, -1)
-    with torch.no_grad():
-        pieces = model.density_parameters(x)
-    assert torch.equal(pieces, model.density_parameters(x).detach())
 
 
 def test_passes_belong_to_their_rows() -> None:
@@ -421,16 +316,6 @@ def test_point_prediction_is_the_most_likely_of_64_samples(variation: str) -> No
         log_p = density.log_prob(y[:, n, None])[:, 0].tolist()
         expected.append(y[log_p.index(max(log_p)), n].item())
     np.testing.assert_allclose(classifier.predict(x, torch_rng(3)), expected, rtol=1e-6)
-
-
-def test_point_predictions_of_many_rows() -> None:
-    classifier = make_classifier("gauss")
-    x = rows(2100) + torch.arange(2100)[:, None] * 100
-    predictions = classifier.predict(x, torch_rng())
-    assert predictions.shape == (2100,)
-    density = classifier(x)
-    assert isinstance(density, GaussDensity)
-    assert ((predictions - density.loc) / density.scale).abs().max() < 1
 
 
 @pytest.mark.parametrize("variation", SINGLE)

@@ -16,7 +16,7 @@ import evaluate
 import sweep
 from core import Experiment, Seeds, UserError
 from core.data import downloads, openml, own
-from core.data.own import OpenMLTable, default_sizes, find_dataset
+from core.data.own import default_sizes, find_dataset
 from core.dataset import train_and_test
 from core.runs.settings import read_meta
 from datasets import DATASETS
@@ -321,27 +321,6 @@ def test_what_openml_cannot_give_is_told_in_one_line(
         find_dataset("openml:78", data_folder=tmp_path)
 
 
-class Named(OpenMLTable):
-    folder, seed_set, budget, data_id = "Named", 9, 19, 77
-
-
-class Known(Named):
-    folder, n_rows, target_mean = "Known", N, float(make_frame()["y"].mean())
-
-
-class Other(Named):
-    folder, n_rows, target_mean = "Other", N, 1e3
-
-
-def test_named_tables_of_openml_are_checked_where_figures_are_known(site: Server, tmp_path: Path) -> None:
-    assert [cls.verified for cls in (Named, Known, Other)] == [False, True, True]
-    assert Named(tmp_path, Seeds()).data_check.startswith("unverified: 90 rows, target y")
-    assert Known(tmp_path, Seeds()).data_check == "passed"
-    with pytest.raises(UserError, match="instead of 90 rows, mean 1000"):
-        Other(tmp_path, Seeds())
-    assert Other(tmp_path, Seeds(), skip_data_check=True).data_check.startswith("skipped")
-
-
 def test_tables_of_openml_are_downloaded_where_they_are_named(
     site: Server,
     tmp_path: Path,
@@ -362,9 +341,3 @@ def test_tables_of_openml_are_downloaded_where_they_are_named(
     assert lines["openml:78"][-1] == "failed"
     assert "openml:78: cannot be downloaded (HTTP status 404)" in said.err
     assert {path.name for path in tmp_path.iterdir()} == {"openml-77.json", "openml-77.arff"}
-
-
-def test_list_says_what_is_unverified(capsys: pytest.CaptureFixture[str]) -> None:
-    evaluate.main(["--list"])
-    marked = {line.split()[0] for line in capsys.readouterr().out.splitlines() if "(unverified)" in line}
-    assert marked == {"airfoil", "concrete", "wine", "houses", "protein", "kin8nm", "naval"}

@@ -118,14 +118,6 @@ def test_points_of_the_grid(name: str, protocol: Protocol) -> None:
     np.testing.assert_allclose(grid.flatten(), np.linspace(*ends, GRIDS[name]), atol=1e-6)
 
 
-def test_points_of_the_grid_of_nflows_out() -> None:
-    """Corrected has none (below)."""
-    classifier = gaussians(means_around_a_half(3), 0.2)
-    score("nflows_out", fixed_state(classifier, 3), PUBLISHED)
-    (grid,) = classifier.grids
-    np.testing.assert_allclose(grid.flatten(), np.linspace(0.1, 0.9, 200), atol=1e-6)
-
-
 @both
 def test_spacing_of_the_grid(protocol: Protocol) -> None:
     """Areas and entropies by numpy, of points and spacings in numbers."""
@@ -238,13 +230,6 @@ def test_samples_of_heuristics(name: str, protocol: Protocol) -> None:
     classifier = gaussians(torch.zeros(1, 4), 0.1)
     score(name, fixed_state(classifier, 4), protocol)
     assert classifier.draws == [64 if protocol is PUBLISHED else 200]
-
-
-@both
-def test_samples_of_the_other_heuristic(protocol: Protocol) -> None:
-    classifier = gaussians(torch.zeros(1, 4), 0.1)
-    score("nf_std", fixed_state(classifier, 4), protocol)
-    assert classifier.draws == [64]
 
 
 # --- choice of a batch ---------------------------------------------------------------------

@@ -117,18 +117,6 @@ def test_partial_sarcos_is_refused_unless_the_check_is_skipped(
         sarcos(path.parent, Seeds())
 
 
-def test_partial_sarcos_agrees_with_its_source(data_folder: Path) -> None:
-    shared_file("partial/sarcos_inv.mat")
-    path = data_folder / "partial/sarcos_inv.mat"
-    rows = raw_rows(shared_file("sarcos_partial_rows.csv.gz"))
-    sarcos = DATASETS["sarcos"]
-    assert issubclass(sarcos, Table)
-    table = sarcos.load(path.parent, skip_data_check=True)
-    np.testing.assert_allclose(table.y, [float(row["torque1"]) for row in rows])
-    for i in range(0, len(rows), 97):
-        np.testing.assert_allclose(table.x[i], [float(rows[i][f"x{k}"]) for k in range(1, 22)])
-
-
 def test_sarcos_test_rows_are_no_sarcos(tmp_path: Path) -> None:
     """The test file under the name of the training file holds another variable."""
     (tmp_path / "sarcos_inv.mat").symlink_to(shared_file("sarcos_inv_test.mat"))

@@ -130,15 +130,6 @@ def test_a_seed_is_a_run_of_the_benchmark() -> None:
     assert torch.equal(env.env.state.x_labeled, state.x_labeled)
 
 
-def test_without_a_seed_the_run_is_played_again_with_other_candidates() -> None:
-    env = make()
-    _, info = env.reset(seed=2)
-    rows = env.rows.tolist()
-    _, again = env.reset()
-    assert again["mae"] == info["mae"]
-    assert env.rows.tolist() != rows
-
-
 def test_a_task_is_drawn_anew_for_each_episode() -> None:
     env = make("synthetic_friedman")
     env.reset(seed=2)
@@ -147,17 +138,6 @@ def test_a_task_is_drawn_anew_for_each_episode() -> None:
     assert not np.array_equal(first, env.env.dataset.x_train)
     env.reset(seed=2)
     assert np.array_equal(first, env.env.dataset.x_train)
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_tasks_are_finite_and_differ(name: str) -> None:
-    tasks = [TASKS[name]("nowhere", Seeds(run)) for run in range(12)]
-    assert len({task.digest() for task in tasks}) == 12
-    for task in tasks:
-        assert (len(task.x_train), len(task.x_val), len(task.x_test)) == (320, 80, 100)
-        assert task.y_train.std() > 0.05
-    kinds = {task.x_train.shape[1] for task in tasks}
-    assert kinds == {"synthetic": {1, 5}, "synthetic_mixture": {1}}.get(name, {5})
 
 
 def test_random_actions_do_as_the_agent_random() -> None:
@@ -238,18 +218,6 @@ def test_rewards_sum_to_the_error_saved(reward: str) -> None:
     scale = max(abs(first), 0.1) if reward.endswith("nll") else first
     assert total == pytest.approx((first - env._error) / scale)
     assert total != 0
-
-
-def test_context_ends_with_the_validation_nll_and_its_changes() -> None:
-    env = make()
-    seen, info = env.reset(seed=4)
-    nll = [info["validation_nll"]] * 3
-    for _ in range(3):
-        expected = np.clip([nll[-1], nll[-1] - nll[-2], nll[-2] - nll[-3]], -LIMIT, LIMIT)
-        np.testing.assert_allclose(seen["context"][len(RUN) :], expected, rtol=1e-5, atol=1e-6)
-        seen, _, _, _, info = env.step(0)
-        nll.append(info["validation_nll"])
-    assert seen["context"][0] == pytest.approx(3 / 6)
 
 
 # --- features --------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from core import CORRECTED, Experiment, Seeds, UserError
 from core.rl.candidates import CandidateEnv
 from core.rl.evaluation import best_of
 from core.rl.features import RUN, SCORES, names_of
-from core.rl.scorer import Policy, Scorer, load_policy, masked_mean, save_policy
+from core.rl.scorer import Policy, Scorer, load_policy, save_policy
 from core.runs.settings import read_meta
 from tests.builders import make_state, quick, refused
 
@@ -48,13 +48,6 @@ def test_scores_go_with_their_candidates_whatever_their_number(count: int, absen
     wider = torch.cat([candidates, torch.randn(1, absent, M, generator=generator)], 1)
     there = torch.cat([mask, torch.zeros(1, absent)], 1)
     torch.testing.assert_close(scorer(wider, run, there)[:, :count], scores)
-
-
-def test_mean_of_none_is_zero() -> None:
-    assert masked_mean(torch.ones(2, 3, 4), torch.tensor([[1.0, 1, 0], [0, 0, 0]])).tolist() == [
-        [1.0] * 4,
-        [0.0] * 4,
-    ]
 
 
 def test_file_keeps_the_policy(tmp_path: Path) -> None:

@@ -1,8 +1,5 @@
 """Runs side by side are what they are alone, bit for bit, at one thread."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -157,34 +154,6 @@ def test_each_is_sent_its_own_result_and_an_error_ends_one() -> None:
     assert asked == [0, 1, 2, 3, 0, 3, 0]
 
 
-def test_runs_at_other_rounds_are_fitted_for_themselves() -> None:
-    def run(i: int) -> Fitting[int]:
-        trainer = make_trainer(i, "gauss")
-        for points in (40, 41)[i:]:
-            yield trainer.begin(*make_data(i, points))
-        return i
-
-    assert dict(side_by_side([run(0), run(1)])) == {0: 0, 1: 1}
-
-
-def test_a_run_that_lags_behind_is_caught_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a resumption: the third run had lost the last round of the others."""
-    stacks: list[tuple[int, int]] = []
-
-    def note(fits: Sequence[Fit]) -> list[FitResult]:
-        stacks.append((len(fits), len(fits[0].x)))
-        return [FitResult(1, 0.0)] * len(fits)
-
-    def run(i: int, first: int) -> Fitting[int]:
-        for points in range(first, 44):
-            yield make_trainer(i, "gauss").begin(*make_data(i, points))
-        return i
-
-    monkeypatch.setattr("core.training.lockstep.fit_side_by_side", note)
-    assert dict(side_by_side([run(0, 41), run(1, 41), run(2, 40)])) == {0: 0, 1: 1, 2: 2}
-    assert stacks == [(1, 40), (3, 41), (3, 42), (3, 43)]
-
-
 def test_all_are_closed_when_the_driver_is_left() -> None:
     closed: list[int] = []
 
@@ -216,18 +185,6 @@ def test_files_are_the_same_bytes(variation: str, tmp_path: Path) -> None:
     one, *others = (curves(tmp_path / size) for size in ("1", "2", "auto"))
     assert len(one) == 5 + 3 * 6  # all runs' and each run's
     assert others == [one, one]
-
-
-@pytest.mark.parametrize("threads", ["1", "2"])
-def test_the_same_command_twice_gives_the_same_files(threads: str, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        command = [sys.executable, "evaluate.py", *TRIAL, "--restarts", "2", "--threads", threads]
-        command += ["--runs_folder", str(tmp_path / name / "runs")]
-        environment = os.environ | {"PYTHONHASHSEED": str(len(name) + ord(name[0]))}
-        root = Path(__file__).parents[1]
-        subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True)
-    assert len(curves(tmp_path / "one")) == 5 + 2 * 6
-    assert curves(tmp_path / "one") == curves(tmp_path / "two")
 
 
 @pytest.mark.parametrize(
@@ -276,11 +233,3 @@ def test_auto_looks_at_the_memory_of_a_gpu(
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (megabytes * 2**20, 10**12))
     dataset = DATASETS["diabetes"]("nowhere", Seeds())
     assert group_size(restarts, "auto", dataset, torch.device("cuda")) == size
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
-def test_a_wrong_size_is_an_error(value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        evaluate.main([*TRIAL, "--side_by_side", value])
-    assert exit_.value.code == 2
-    assert "--side_by_side" in capsys.readouterr().err

@@ -124,16 +124,6 @@ def test_nan_stays_nan(place: int) -> None:
         assert part[:, 1].isfinite().all()
 
 
-def test_targets_of_rows() -> None:
-    """Row r of the parameters takes row r mod Q of the targets."""
-    p = parameters(6, 1.0)
-    y = torch.rand((3, 9), generator=torch_rng()).sort(-1).values.numpy()
-    z, jacobian = splines.forward(p.numpy(), y)
-    for r in range(6):
-        one = splines.forward(p[r : r + 1].numpy(), y[r % 3 : r % 3 + 1])
-        np.testing.assert_array_equal(np.stack([z[r], jacobian[r]]), np.stack(one)[:, 0])
-
-
 @pytest.mark.parametrize("batch", [(7,), (4, 7)])
 def test_density_is_the_same_with_and_without_the_kernels(
     batch: tuple[int, ...], without_kernels: Callable[[], None]
@@ -156,34 +146,6 @@ def test_density_is_the_same_with_and_without_the_kernels(
     without_kernels()
     for got, expected in zip(compiled, results(), strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=2e-3)
-
-
-def test_log_prob_broadcasts_as_a_distribution_does() -> None:
-    p, y = parameters(1, 1.0), torch.linspace(0, 1, 5)
-    one_by_one = torch.cat([FlowDensity(p).log_prob(value[None]) for value in y])
-    assert torch.equal(FlowDensity(p).log_prob(y), one_by_one)
-    assert torch.equal(FlowDensity(p[0]).log_prob(y), one_by_one)
-    assert FlowDensity(p[:0]).log_prob(y[:0]).shape == (0,)
-
-
-def test_what_is_not_compiled_with_its_gradient_still_has_one() -> None:
-    p, grid = parameters(3, 1.0).requires_grad_(), torch.linspace(0, 1, 4)
-    for result in (
-        lambda density: density.log_prob_on(grid),
-        lambda density: density.draw(5, torch_rng())[0],
-        lambda density: density.draw(5, torch_rng())[1],
-        lambda density: density.rsample((2,)),
-    ):
-        (gradient,) = torch.autograd.grad(result(FlowDensity(p)).sum(), p)
-        assert gradient.abs().sum() > 0
-
-
-def test_second_derivatives_are_refused() -> None:
-    p, weight = parameters(3, 1.0).requires_grad_(), torch.ones(3, requires_grad=True)
-    log_p = FlowDensity(p).log_prob(torch.zeros(3))
-    (gradient,) = torch.autograd.grad(log_p, p, weight, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        gradient.sum().backward()
 
 
 DIGESTS = """

@@ -4,11 +4,9 @@ import gzip
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,7 +16,7 @@ from core.metrics import METRICS
 from core.report.adding import add_runs
 from core.report.comparing import own_agents
 from core.report.reader import OWN, find_missing_runs, load_results
-from core.report.store import SCHEMA, in_todays_form, read_store
+from core.report.store import SCHEMA, read_store
 from core.runs.settings import read_meta, write_meta
 from tests.builders import refused
 from tests.synthetic_runs import BUDGET, write_experiment
@@ -162,28 +160,11 @@ def test_folders_of_one_experiment_with_other_settings_are_refused(tmp_path: Pat
     assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
 
 
-@pytest.mark.parametrize("lacks", ["results_version", "budget", "threads", "device"])
-def test_runs_that_say_too_little_are_refused(tmp_path: Path, stored: Path, lacks: str) -> None:
-    """They would make the store one that cannot be read."""
-    folder = write_runs(tmp_path / "other", "bald", (3,))
-    for path in folder.rglob("*.txt"):
-        write_meta(path, {name: value for name, value in read_meta(path).items() if name != lacks})
-    before = {path.name: path.read_bytes() for path in stored.glob("diabetes*")}
-    with pytest.raises(UserError, match=rf"Bald/run_3 cannot be stored: the .*run lacks? {lacks}"):
-        add_runs(stored, tmp_path / "other")
-    assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
-
-
 def test_other_values_of_a_stored_run_are_refused(tmp_path: Path, stored: Path) -> None:
     path = tmp_path / "runs/Diabetes/4/Coreset/run_2/accuracies.csv"
     path.write_text(path.read_text().replace("0,0.", "0,1.", 1))
     with pytest.raises(UserError, match="run_2 has other values than the store has"):
         add_runs(stored, tmp_path / "runs")
-
-
-def test_settings_of_older_runs() -> None:
-    old = {"hidden": "(32, 64, 128)", "skip_data_check": 0, "lr": 0.1}
-    assert in_todays_form(old) == {"hidden": [32, 64, 128], "skip_data_check": False, "lr": 0.1}
 
 
 def edit_lines(path: Path, edit: Callable[[list[str]], list[str]]) -> None:
@@ -244,16 +225,6 @@ def test_cut_and_lonely_files(stored: Path, tmp_path: Path) -> None:
         read_store(stored)
     with pytest.raises(UserError, match="holds no stored runs"):
         read_store(tmp_path / "nowhere")
-
-
-def test_a_metric_that_older_runs_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METRICS, "crps", replace(METRICS["crps"], in_every_run=False))
-    old = write_runs(tmp_path / "runs", "random", (1, 2))
-    (old / "run_1/crps.csv").unlink()
-    add_runs(tmp_path / "store", tmp_path / "runs")
-    curves = load_results(None, tmp_path / "store").curves
-    assert set(curves.loc[curves["metric"] == "crps", "run"]) == {2}
-    assert set(curves.loc[curves["metric"] == "mae", "run"]) == {1, 2}
 
 
 def test_own_runs_beside_stored_ones(tmp_path: Path, stored: Path) -> None:
@@ -345,12 +316,3 @@ def test_wrong_input_is_one_line(
     arguments = arguments if "--store" in arguments else [*arguments, "--store", "new"]
     assert message in refused(script.main, arguments, capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["torn"]
-
-
-def test_values_that_are_not_finite(tmp_path: Path) -> None:
-    folder = write_runs(tmp_path / "runs", "random", (1,))
-    path = folder / "run_1/likelihoods.csv"
-    path.write_text(path.read_text().rsplit(",", 1)[0] + ",inf\n")
-    add_runs(tmp_path / "store", tmp_path / "runs")
-    curves = load_results(None, tmp_path / "store").curves
-    assert np.isinf(curves.loc[curves["metric"] == "nll", "value"]).sum() == 1

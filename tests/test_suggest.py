@@ -129,14 +129,6 @@ def test_a_column_that_numbers_the_rows_of_a_file_is_no_feature(tmp_path: Path, 
     assert problem.x.shape == (30, 2 + len(KINDS))
 
 
-def test_few_candidates_number_nothing(tmp_path: Path) -> None:
-    """Two candidates of which one has a 3 and the other a 4: a feature all the same."""
-    labelled = make_frame(40).assign(a=np.arange(40) % 7)
-    problem = problem_of(tmp_path, labelled, make_frame(2, 1).assign(a=[3, 4]))
-    assert problem.note == ""
-    assert problem.x.shape == (40, 2 + len(KINDS))
-
-
 def test_a_model_that_knows_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labelled = make_frame(60).assign(y=np.random.default_rng(2).normal(size=60))
     suggest.main([*write(tmp_path, labelled, make_frame(50, 1)), "--agent", "random"])

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ import sweep
 from core.cli import run_script
 from core.experiment import Experiment
 from core.sweep import plan, task
-from core.sweep.cost import Costs
 from tests.builders import quick
 
 RANDOM = Experiment("diabetes", "random", "nf", "published", 5)
@@ -92,11 +90,6 @@ def test_wrong_file_is_one_line(
     assert len(err.splitlines()) == 1
 
 
-def test_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = said(capsys, [tmp_path / "none.yaml"])
-    assert (code, len(err.splitlines())) == (2, 1)
-
-
 def test_product_leaves_out_what_cannot_be_run() -> None:
     found, notes = plan.experiments(
         ["diabetes", "pakinsons"],
@@ -140,13 +133,6 @@ def test_packing(ids: list[set[int]], most: int | None, slots: int) -> None:
     assert plan.makespan(seconds, slots) <= plan.makespan(whole, slots)
 
 
-@given(st.sets(st.integers(0, 50)))
-def test_consecutive(ids: set[int]) -> None:
-    ranges = list(plan.consecutive(sorted(ids)))
-    assert [i for some in ranges for i in some] == sorted(ids)
-    assert all(one.stop < two.start for one, two in pairwise(ranges))
-
-
 def test_no_core_is_idle_where_groups_can_be_smaller() -> None:
     def cost(experiment: Experiment, size: int) -> float:
         return 100 * (1 + 1 / size)
@@ -163,21 +149,6 @@ def test_no_core_is_idle_where_groups_can_be_smaller() -> None:
     assert sizes(20, 4, most=10) == [10, 10]
     three = [(Experiment("diabetes", "random", "nf", "published", n), list(range(24))) for n in (1, 2, 3)]
     assert len(plan.pack(three, cost, None, 4)) == 12
-
-
-@pytest.mark.parametrize(("more", "groups"), [("", 5), ("--gpus 0.5", 2), ("--gpus 1 --side_by_side 40", 3)])
-def test_groups_are_larger_on_a_gpu(
-    more: str,
-    groups: int,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
-    typed = "--datasets diabetes --agents random --query_sizes 5 --run_ids 1-101 --dry_run"
-    code, out, err = said(capsys, [*typed.split(), *more.split(), "--runs_folder", f"{tmp_path}/runs"])
-    assert (code, err) == (0, "")
-    assert out.splitlines()[1].split()[-3:-1] == ["101", str(groups)]
 
 
 def test_finished_runs_are_left_out_of_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,24 +192,6 @@ def test_without_ray_one_line_says_what_to_install(
     assert not (tmp_path / "runs").exists()
 
 
-def test_costs_grow_with_what_is_asked() -> None:
-    def total(*case: object, **more: object) -> float:
-        return sum(Costs().run(*case, **more))
-
-    nf = total("pakinsons", "random", query_size=50)
-    assert (
-        total("pakinsons", "random", "gauss", query_size=50) < nf < total("pakinsons", "random", query_size=1)
-    )
-    assert nf < total("pakinsons", "bald", query_size=50) < total("pakinsons", "bald", query_size=1)
-    assert total("pakinsons", "random", "nf", "corrected", 50) < nf / 10
-    assert total("pakinsons", "random", query_size=50, side_by_side=25) < nf / 2
-    assert nf < total("pakinsons", "random", "ensemble", query_size=50) < 5 * nf
-    assert total("diamonds", "bald_dist_entropy") > total("diabetes", "bald_dist_entropy") > 0
-    assert total("bimodalsin", "random", query_size=5, budget=10) < total(
-        "bimodalsin", "random", query_size=5
-    )
-
-
 def test_a_machine_without_the_code_gets_a_copy_that_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,15 +209,3 @@ def test_a_machine_without_the_code_gets_a_copy_that_stays(
     assert (copy / "evaluate.py").stat().st_mtime_ns == before
     assert task.find_code(root, code | {"core/state.py": b""}) not in (root, copy)
     assert {path.name[:5] for path in copy.parent.iterdir()} == {"code-"}
-
-
-def test_the_reason_of_a_failure_is_the_line_about_an_unfinished_run() -> None:
-    said = "run_1 to run_2:  50%|##  | 1/2\rrun_2: training diverged\nrun_1: AUC of MAE 1\nresults: x\n"
-    assert task._reason(said, [2]) == "run_2: training diverged"
-    assert (
-        task._reason("run_2:  50%|##  | 1/2\nevaluate.py: no such thing\n\n", [2])
-        == "evaluate.py: no such thing"
-    )
-    assert task._reason("", [2]) == "it said nothing"
-    begun = "run_1: goes on after 2 of 4 points\nevaluate.py: run_2: its checkpoint is another's\n"
-    assert task._reason(begun, [1, 2]) == "evaluate.py: run_2: its checkpoint is another's"

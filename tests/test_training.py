@@ -1,13 +1,11 @@
 """Early stopping, minibatches, optimiser and seeds of the training loop."""
 
 import math
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -170,39 +168,6 @@ def test_incomplete_batch_is_dropped_only_beside_full_ones(points: int, sizes: l
         assert epochs[0] != epochs[1] != epochs[2]
 
 
-def test_rows_stay_with_their_targets() -> None:
-    seen: list[tuple[float, float]] = []
-
-    class Pairs(Scripted):
-        validated: ClassVar[Tensor]
-
-        def forward(self, x: Tensor, generators: Sequence[torch.Generator]) -> Any:
-            return self.watched(super().forward(x, generators), x[0])
-
-        def density_parameters(self, x: Tensor) -> Tensor:
-            type(self).validated = x[0]
-            return super().density_parameters(x)
-
-        def density(self, parameters: Tensor) -> Any:
-            return self.watched(super().density(parameters), self.validated)
-
-        def watched(self, density: Any, x: Tensor) -> Any:
-            log_prob = density.log_prob
-
-            def watch(y: Tensor) -> Tensor:
-                seen.extend(zip(x[:, 0].tolist(), y.reshape(-1).tolist(), strict=True))
-                return log_prob(y)
-
-            density.log_prob = watch
-            return density
-
-    x, y, x_val, y_val = make_data(70)
-    fit(train_scripted(Pairs(), make_data(70), first_epochs=2), x, y, x_val, y_val)
-    known = set(zip(torch.cat([x, x_val])[:, 0].tolist(), torch.cat([y, y_val]).tolist(), strict=True))
-    assert len(seen) == 2 * (64 + 10)
-    assert set(seen) <= known
-
-
 # --- weights and optimiser -----------------------------------------------------------------
 
 
@@ -306,17 +271,6 @@ def test_finetuning_goes_on_and_from_scratch_starts_again() -> None:
     assert third.epochs == 3
 
 
-def test_from_scratch_is_not_finetuning_of_the_optimiser() -> None:
-    """Restored weights with an old optimiser state would end elsewhere; so this checks its momenta."""
-    data = doubles(make_data(20))
-    changes: dict[str, Any] = {"dropout": 0.0, "double": True, "fitting": "from_scratch"}
-    _, once = train("gauss", data, 1, **changes)
-    _, thrice = train("gauss", data, 3, **changes)
-    (one,), (other,) = once.optimizer.state.values(), thrice.optimizer.state.values()
-    for name in ("exp_avg", "exp_avg_sq", "mu_product"):
-        torch.testing.assert_close(one[name], other[name])
-
-
 @pytest.mark.parametrize("part", [1, 2, 3])
 def test_divergence_is_an_error(part: int) -> None:
     data = list(make_data(20))
@@ -396,16 +350,3 @@ def test_every_minibatch_draws_masks_and_validation_none(monkeypatch: pytest.Mon
     first, second, validation = states
     assert not torch.equal(first, second)
     assert torch.equal(second, validation)
-
-
-def test_training_does_not_load_torchs_compiler() -> None:
-    """It would take three seconds of every run's process."""
-    code = """
-import sys
-from tests.builders import make_environment
-before = set(sys.modules)
-make_environment().reset()
-assert not {"torch._dynamo", "sympy"} & (set(sys.modules) - before)
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

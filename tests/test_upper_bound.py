@@ -3,15 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import compute_upper_bound
@@ -22,12 +19,12 @@ from core.metrics import METRICS, Evaluation, measure
 from core.models.variations import load_config
 from core.runs.tables import read_curves
 from core.training.lockstep import fit, fit_side_by_side
-from core.training.trainer import EarlyStopping, FitResult, Trainer
+from core.training.trainer import FitResult, Trainer
 from core.upper_bound import UpperBound
 from datasets import DATASETS
-from tests.builders import files, make_config, no_global_randomness, quick, specified_layers
+from tests.builders import files, make_config, no_global_randomness, specified_layers
 from tests.shared_data import shared_file
-from tests.test_training import Scripted, forward_separately, make_data, separate_layers, train_scripted
+from tests.test_training import forward_separately, separate_layers
 
 FILES = [metric.file for metric in METRICS.values()]
 WHOLE = ("--dataset", "diabetes", "--variation", "gauss", "--restarts", "2")
@@ -106,16 +103,6 @@ def test_two_epochs_are_a_plain_loop(
         mae_before = info["mae"]
 
 
-@pytest.mark.parametrize("sizes", [[1], [32], [32, 1], [32, 32], [32, 32, 4]])
-def test_without_drop_last_every_point_counts(sizes: list[int]) -> None:
-    model, data = Scripted(), make_data(sum(sizes))
-    trainer = train_scripted(model, data, first_epochs=1)
-    trainer.drop_last = False
-    fit(trainer, *data)
-    assert [len(batch) for batch in model.batches] == sizes
-    assert sorted(chain(*model.batches)) == sorted(data[0][:, 0].tolist())
-
-
 def test_all_3760_rows_of_pakinsons_are_seen_once_an_epoch(tmp_path: Path) -> None:
     path = shared_file("parkinsons_updrs.data")
     (tmp_path / path.name).symlink_to(path)
@@ -128,23 +115,6 @@ def test_all_3760_rows_of_pakinsons_are_seen_once_an_epoch(tmp_path: Path) -> No
         running.send(fit_side_by_side([fit])[0])
     assert [len(batch) for batch in seen] == 58 * [64] + [48]
     assert sorted(torch.cat(seen).tolist()) == sorted(dataset.x_train.tolist())
-
-
-def test_each_member_of_an_ensemble_is_a_model_of_its_own() -> None:
-    single, ensemble = upper_bound(), upper_bound(variation="gauss_ensemble")
-    assert play(single) != play(ensemble)
-    assert torch.equal(single.learner.trainer.model.theta[0], ensemble.learner.trainer.model.theta[0])
-    assert len(ensemble.learner.trainer.model.theta.unique(dim=0)) == 3
-
-
-@quick
-@given(values=st.lists(st.sampled_from([math.nan, 1.0, 2.0, 3.0]), max_size=12), cut=st.integers(0, 12))
-def test_early_stopping_goes_on_from_its_state(values: list[float], cut: int) -> None:
-    whole, first, second = (EarlyStopping(2) for _ in range(3))
-    second.stop(0.0)
-    expected, said = [whole.stop(value) for value in values], [first.stop(value) for value in values[:cut]]
-    second.load_state_dict(first.state_dict())
-    assert said + [second.stop(value) for value in values[cut:]] == expected
 
 
 def off_by(mae: float, y: Tensor) -> Evaluation:
@@ -195,11 +165,6 @@ def test_test_part_reaches_nothing_but_the_metrics() -> None:
     assert all(a["mae"] != b["mae"] for a, b in zip(infos, play(other), strict=True))
     assert torch.equal(one.learner.trainer.model.theta, other.learner.trainer.model.theta)
     assert one.stopping.state_dict() == other.stopping.state_dict()
-
-
-def test_seed_set_and_budget_play_no_part() -> None:
-    greedy = type("Greedy", (Diabetes,), {"budget": 284})
-    assert play(upper_bound(greedy)) == play(upper_bound())
 
 
 def run(*arguments: str | Path) -> int:
@@ -314,11 +279,3 @@ def test_wrong_input_is_one_line_and_code_2(
     assert message in printed.err
     assert (printed.err.count("\n"), printed.out) == (1, "")
     assert not list(tmp_path.iterdir())  # nothing half-written
-
-
-def test_defaults_and_what_reaches_the_environment() -> None:
-    asked = "--dataset diabetes --protocol corrected --pool_seed 5 --model_seed 6"
-    args = compute_upper_bound.parse_arguments(asked.split())
-    env = compute_upper_bound.make_experiment(args).environment(3)
-    assert (env.protocol, env.seeds) == (CORRECTED, Seeds(3, pool_seed=5, model_seed=6))
-    assert (args.variation, args.restarts, env.epoch_limit) == ("nf", 15, 1000)

@@ -1,4 +1,4 @@
-"""Everything in this folder is slow: it starts processes, kills them, hands them broken files, reads documents.
+"""Everything here is slow: it starts processes, kills them, hands them broken files, reads documents.
 
 Processes are killed, stopped and forked as POSIX systems let them: on Windows there are none of these tests.
 """

@@ -2,14 +2,12 @@
 
 import math
 import shutil
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import settings
 from scipy import stats
 from statsmodels.stats.multitest import multipletests  # scikit-posthocs brings it
 
@@ -99,38 +97,6 @@ def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> 
     assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-8"]]
 
 
-def test_a_later_metric_whose_file_lacks_is_missing_there_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for metric in ("crps", "calibration"):
-        monkeypatch.setitem(METRICS, metric, replace(METRICS[metric], in_every_run=False))
-    folder = write_experiment(tmp_path / "runs", run_ids=(1, 2, 3))
-    (folder / "run_1/crps.csv").unlink()
-    for path in folder.glob("run_3/*.csv"):
-        if path.name != "pit.csv":
-            path.unlink()
-    write_upper_bound(tmp_path / "runs")
-    (tmp_path / "runs/Diabetes/UpperBound/run_2/calibration.csv").unlink()
-    found = load_results(tmp_path / "runs")
-    assert found.runs["status"].tolist() == ["finished", "finished", "damaged"]
-    assert found.problems["problem"][0].startswith(f"{folder / 'run_3/accuracies.csv'} cannot be read")
-    of = {run: set(table["metric"]) for run, table in found.curves.groupby("run")}
-    assert of == {1: set(METRICS) - {"crps"}, 2: set(METRICS)}
-    bounds = {run: set(table["metric"]) for run, table in found.upper_bounds.groupby("run")}
-    assert bounds == {1: set(METRICS), 2: set(METRICS) - {"calibration"}}
-    assert len(areas(found.curves)) == 2 * len(METRICS) - 1
-
-
-@pytest.mark.parametrize("settings", [b"agent: x\xff\n", b"query_size: [\n", b"\xff\xfe\0", b""])
-def test_odd_settings(tmp_path: Path, settings: bytes) -> None:
-    folder = write_experiment(tmp_path / "runs")
-    whole = (folder / "settings.txt").read_bytes()
-    (folder / "settings.txt").write_bytes(whole + settings if b":" in settings else settings)
-    found = load_results(tmp_path / "runs")
-    assert found.curves["agent"].unique().tolist() == ["random"]  # what its runs say
-    assert found.problems["folder"].tolist() == [str(folder / "settings.txt")]
-
-
 def test_runs_of_another_length_are_left_out(tmp_path: Path) -> None:
     write_experiment(tmp_path / "runs", "random")
     folder = write_experiment(tmp_path / "runs", "coreset", (1, 2))
@@ -145,14 +111,6 @@ def test_runs_of_another_length_are_left_out(tmp_path: Path) -> None:
         "60 to 72 labelled points, not 50 to 62",
         "50 to 58 labelled points, not 50 to 62",
     ]
-
-
-def test_the_same_experiment_twice(tmp_path: Path) -> None:
-    folder = write_experiment(tmp_path / "runs")
-    shutil.copytree(folder, folder.with_name("Random_old"))
-    found = load_results(tmp_path / "runs")
-    assert len(found.runs) == 3
-    assert found.problems["problem"].tolist() == [f"the same run as {folder}/run_{i}" for i in (1, 2, 3)]
 
 
 @pytest.mark.parametrize("settings_file", [True, False])
@@ -220,11 +178,6 @@ def test_summary() -> None:
     pd.testing.assert_frame_equal(analysis.summary(area_rows(HAND)), analysis.summary(area_rows(HAND)))
 
 
-def test_ranks_and_ties() -> None:
-    table = blocks(area_rows({"a": [1.0, 5.0, 2.0], "b": [2.0, 5.0, 1.0], "c": [3.0, 1.0, 1.0]}), "mae").table
-    assert analysis.ranks(table).to_numpy().tolist() == [[1, 2, 3], [2.5, 2.5, 1], [3, 1.5, 1.5]]
-
-
 def test_blocks_are_complete() -> None:
     first = area_rows(HAND | {"good": HAND["good"][:4]})
     second = area_rows({"random": [1.0, 2.0], "best": [0.5, 1.0], "good": [3.0]}, dataset="e")
@@ -279,14 +232,6 @@ def test_all_pairs(runs: int, values: int) -> None:
     pd.testing.assert_frame_equal(found.p_values, holm(table), rtol=1e-12, check_names=False)
     if runs > 1:
         assert found.friedman == stats.friedmanchisquare(*table.to_numpy().T).pvalue
-
-
-def test_agents_that_are_all_alike() -> None:
-    for values in ([1.0, 2.0, 3.0], [1.0], [float(i) for i in range(30)]):
-        found = compare(blocks(area_rows({name: values for name in "abc"}), "mae").table)
-        assert math.isnan(found.friedman)
-        assert (found.p_values == 1).all(axis=None)
-        assert found.mean_ranks.tolist() == [2, 2, 2]
 
 
 def test_beside_random() -> None:

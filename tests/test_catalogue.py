@@ -5,12 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from torch import Tensor
 
-from agents.geometry import CoresetGreedy
-from core import Agent, State, catalogue
+from core import catalogue
 from tests.builders import refused
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,39 +25,6 @@ def test_the_page_is_what_the_command_writes(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert page.read_text(encoding="utf-8") == PAGE.read_text(encoding="utf-8")
-
-
-def test_an_agent_need_not_say_anything() -> None:
-    class Silent(Agent):
-        def score(self, state: State, x: Tensor) -> Tensor:
-            return x[:, 0]
-
-    class Brief(Silent):
-        """First line.
-
-        Needs: much, and
-            more than that
-
-        Args:
-            x: none of the fields.
-        """
-
-        def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
-            return np.arange(count)
-
-    class Heir(CoresetGreedy):
-        pass
-
-    assert catalogue.described(Silent) == ("-", "-", "-", "no", "-")
-    assert catalogue.described(Brief) == (
-        "First line.",
-        "First line.",
-        "much, and more than that",
-        "yes",
-        "-",
-    )
-    # What is said of a registered agent is not said of those made of it.
-    assert catalogue.described(Heir) == ("-", "-", "-", "yes", "-")
 
 
 def test_a_page_without_its_marks_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

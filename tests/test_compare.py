@@ -3,11 +3,10 @@
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 import compare
-from core.report import plots, sections
+from core.report import sections
 from core.report.adding import add_runs
 from core.report.comparing import lacking, own_agents, unlike_settings
 from core.report.reader import load_results
@@ -16,9 +15,6 @@ from tests.builders import refused
 from tests.test_store import write_runs
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-RUN_COLUMNS = ["agent", "status", "rounds", "seconds_choosing", "seconds_in_step"]
-
-
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     """A runs folder with an own agent, and a store."""
@@ -76,20 +72,6 @@ def test_command_and_page(
     assert "<script" not in text
 
 
-def test_an_agent_without_a_common_run_is_compared_as_far_as_can_be(folders: tuple[Path, Path]) -> None:
-    runs, store = folders
-    write_runs(runs, "yours", (7, 8))
-    found = load_results(runs, store)
-    made = {heading: table for heading, _, table, _ in compare.tables(found)}
-    board = made["Diabetes, normalizing flow, query size 4"]
-    assert board["ranked"].to_dict()["> Yours"] == 0
-    assert board["ranked"].to_dict()["> Mine"] == 2
-    assert float(board["AUC MAE [95 %]"]["> Yours"]) > 0
-    drawn = compare.page(found, runs)
-    assert "Yours (2)" in drawn
-    assert "Mine (2)" in drawn
-
-
 def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -> None:
     """Further runs of a stored agent elsewhere are nobody's own, and hide nobody."""
     runs, store = folders
@@ -114,19 +96,6 @@ def test_own_agents_are_drawn_in_front(folders: tuple[Path, Path]) -> None:
             assert line.get_zorder() < own.get_zorder()
             assert line.get_linewidth() < own.get_linewidth()
         assert not panel.collections
-
-
-@pytest.mark.parametrize("agents", [3, 30])
-def test_a_title_and_the_legend_do_not_overlap(agents: int) -> None:
-    names = ["random", *(f"a_rather_long_name_{i}" for i in range(agents))]
-    rows = [(n, r, x, m, 1.0) for n in names for r in (1,) for x in (0, 1) for m in ("mae", "nll", "crps")]
-    curves = pd.DataFrame(rows, columns=["agent", "run", "labelled", "metric", "value"])
-    times = pd.DataFrame([(n, "finished", 2, 1.0, 2.0) for n in names], columns=RUN_COLUMNS)
-    title = "Superconductors, normalizing flows, query size 50, corrected protocol"
-    for figure in (plots.learning_curves(curves, title=title), plots.times(times, title)):
-        figure.draw_without_rendering()
-        (said,) = [text for text in figure.texts if text.get_text() == title]
-        assert not said.get_window_extent().overlaps(figure.legends[0].get_window_extent())
 
 
 def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,25 +36,3 @@ def test_the_documented_command_writes_the_table(tmp_path: Path, monkeypatch: py
 def test_estimates_are_what_they_were(case: tuple[object, ...], expected: tuple[float, float, float]) -> None:
     """As computed by hand from the tables in docs/performance."""
     assert Costs().run(*case) == pytest.approx(expected, rel=1e-12)
-
-
-def test_a_choice_is_that_of_its_model_where_it_was_measured(tmp_path: Path) -> None:
-    """Else that of the model the agent was measured with, on the dataset and then on sarcos."""
-    lines = read(COSTS)
-    for variation, agent, seconds in (("gauss", "bald", "0.25"), ("gauss", "new", "0.5")):
-        lines.append(dict.fromkeys(lines[0], "") | {"part": "choose", "dataset": "sarcos", "agent": agent})
-        lines[-1] |= {"variation": variation, "seconds": seconds}
-    with (tmp_path / "costs.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(lines[0]))
-        writer.writeheader()
-        writer.writerows(lines)
-    costs, measured = Costs(tmp_path / "costs.csv"), Costs().choices("sarcos", "nf")
-
-    def choice(*case: str) -> float:
-        return costs.run(*case, query_size=10_000).choosing  # one round
-
-    assert choice("sarcos", "bald", "nf") == measured["bald"]
-    assert choice("sarcos", "bald", "gauss") == choice("sarcos", "bald", "gauss_ensemble") == 0.25
-    assert choice("sarcos", "balsa_emd_full", "gauss") == measured["balsa_emd_full"]
-    assert choice("pakinsons", "nf_sample_std", "gauss") == Costs().choices("pakinsons")["nf_sample_std"]
-    assert choice("pakinsons", "new") == 0.5

@@ -71,14 +71,6 @@ def test_moments_of_steep_flows_are_those_of_their_inverse(seed: int, spread: fl
     torch.testing.assert_close(density.variance, variance, rtol=0, atol=8e-3)
 
 
-def test_a_flow_of_zeros_is_the_standard_normal() -> None:
-    density = FlowDensity(torch.zeros(2, 46, dtype=torch.float64))
-    torch.testing.assert_close(density.mean, torch.zeros(2, dtype=torch.float64), rtol=0, atol=1e-12)
-    torch.testing.assert_close(density.variance, torch.ones(2, dtype=torch.float64), rtol=0, atol=1e-12)
-    expected = torch.from_numpy(stats.norm.ppf(LEVELS))[:, None].expand(-1, 2)
-    torch.testing.assert_close(density.icdf(LEVELS[:, None]), expected)
-
-
 def test_moments_and_quantiles_of_the_flow_are_those_of_zukos_splines(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -90,15 +82,6 @@ def test_moments_and_quantiles_of_the_flow_are_those_of_zukos_splines(
     for one, other, shape in zip(compiled, plain, [(2, 3), (2, 3), (8, 2, 3)], strict=True):
         assert one.shape == shape
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("name", ["mean", "variance"])
-def test_moments_of_the_flow_are_differentiable(name: str) -> None:
-    parameters = flow_parameters(1, 0.5).requires_grad_()
-    (gradient,) = torch.autograd.grad(getattr(FlowDensity(parameters), name).sum(), parameters)
-    step = 1e-5 * torch.eye(46, dtype=torch.float64)
-    high, low = (getattr(FlowDensity(parameters.detach() + s), name) for s in (step, -step))
-    torch.testing.assert_close(gradient[0], (high - low) / 2e-5, rtol=1e-4, atol=1e-6)
 
 
 def make(kind: str, dtype: torch.dtype = torch.float64) -> Density:
@@ -154,24 +137,6 @@ def test_conventions_of_icdf(kind: str, dtype: torch.dtype) -> None:
     assert wrong[2:].isnan().all()
 
 
-@KINDS
-@BOTH
-def test_moments_are_those_of_the_density(kind: str, dtype: torch.dtype) -> None:
-    """Trapezoids in float64, for each row around its quantiles."""
-    density, exact = make(kind, dtype), make(kind)
-    low, high = exact.icdf(torch.tensor([1e-12, 1 - 1e-12], dtype=torch.float64)[:, None])
-    y = low + (high - low) * torch.linspace(0, 1, 40_001, dtype=torch.float64)[:, None]
-    p = exact.log_prob(y).exp()
-    mean = torch.trapezoid(y * p, y, dim=0)
-    variance = torch.trapezoid((y - mean).square() * p, y, dim=0)
-    error = 1e-6 if dtype == torch.float64 else 1e-5
-    for name, expected in (("mean", mean), ("variance", variance), ("stddev", variance.sqrt())):
-        got = getattr(density, name)
-        assert got.dtype == dtype
-        assert got.shape == (3,)
-        torch.testing.assert_close(got.double(), expected, rtol=error, atol=error)
-
-
 def test_the_mixture_of_gaussians_is_scipys() -> None:
     density = make("gauss_ensemble")
     members = np.stack([GAUSS, GAUSS * 0.5, GAUSS.flip(0), GAUSS + 0.1])  # [4, 3, 2]
@@ -189,14 +154,3 @@ def test_the_mixture_of_gaussians_is_scipys() -> None:
     np.testing.assert_allclose(density.mean, mean, rtol=1e-12)
     variance = (members[..., 1] ** 2 + members[..., 0] ** 2).mean(0) - mean**2
     np.testing.assert_allclose(density.variance, variance, rtol=1e-12)
-
-
-def test_broken_parameters_have_no_moments_and_no_quantiles() -> None:
-    for density in (
-        FlowDensity(torch.full((2, 46), math.nan)),
-        GaussDensity(torch.full((2, 2), math.nan)),
-        MixtureDensity(torch.full((3, 2, 46), math.nan), FlowDensity),
-    ):
-        for got in (density.mean, density.stddev, density.icdf(torch.tensor(0.3))):
-            assert got.shape == (2,)
-            assert got.isnan().all()

@@ -16,7 +16,6 @@ import download_all_datasets
 from core.data import downloads, tables
 from core.data.downloads import DownloadError, fetch
 from core.errors import UserError
-from core.files import beside
 from datasets import DATASETS
 from tests.builders import refused
 from tests.mini_table import FRAME, Mini, csv, expected_x, put, zipped
@@ -242,27 +241,6 @@ def test_processes_that_start_together_fetch_once(tmp_path: Path, server: Server
 
 
 # --- small parts ---------------------------------------------------------------------------
-
-
-def test_beside_removes_what_was_not_renamed(tmp_path: Path) -> None:
-    target = tmp_path / "table.npz"
-    with beside(target) as one, beside(target) as two:
-        assert one != two
-        assert one.parent == target.parent
-        assert one.suffix == ".npz"
-        one.write_bytes(b"good")
-        two.write_bytes(b"half")
-        os.replace(one, target)
-    assert files_of(tmp_path) == ["table.npz"]
-
-    def interrupted() -> None:
-        with beside(target) as part:
-            part.write_bytes(b"half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert files_of(tmp_path) == ["table.npz"]
 
 
 # --- download_all_datasets.py --------------------------------------------------------------

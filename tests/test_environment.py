@@ -120,11 +120,6 @@ def test_wrong_action_changes_nothing(
     assert len(labelled_at_fit) == 1
 
 
-def test_reset_takes_no_seed() -> None:
-    with pytest.raises(ValueError, match="seeds are those of its dataset"):
-        environment().reset(seed=3)
-
-
 def measured(info: dict[str, Any]) -> dict[str, Any]:
     """An info without its seconds, which are no two times the same."""
     return {name: value for name, value in info.items() if name != "seconds"}

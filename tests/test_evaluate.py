@@ -4,7 +4,6 @@ import math
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 import core
@@ -21,9 +19,7 @@ from agents import AGENTS
 from core import EnvironmentLogger
 from core.cli import run_script, set_threads
 from core.metrics import METRICS
-from core.runs.collecting import aggregate
 from core.runs.tables import read_curves
-from core.training.lockstep import Fitting
 from core.training.trainer import Fit, Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,19 +193,6 @@ def test_runs_folder_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (wanted / "Diabetes/2/RandomAgent/accuracies.csv").exists()
 
 
-def test_processes_take_turns_at_the_aggregated_files(tmp_path: Path) -> None:
-    assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 0
-    experiment = tmp_path / "Diabetes/2/RandomAgent"
-    (experiment / "accuracies.csv").unlink()
-    worker = threading.Thread(target=aggregate, args=(experiment,))
-    with FileLock(experiment / ".lock"):
-        worker.start()
-        worker.join(0.5)
-        assert not (experiment / "accuracies.csv").exists()
-    worker.join()
-    assert (experiment / "accuracies.csv").exists()
-
-
 def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trial = (*TRIAL, "--restarts", "1", "--runs_folder", tmp_path)
     assert run(*trial, "--record_points", "1") == 0
@@ -226,36 +209,6 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
     folder = tmp_path / "Diabetes/2/RandomAgent"
     assert len(read_curves(folder / "accuracies.csv")) == 7
     assert not (folder / "run_1/selected_points.pt").exists()
-
-
-def test_replaced_runs_of_other_settings_do_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trial = (*TRIAL, "--restarts", "2", "--side_by_side", "1", "--runs_folder", tmp_path)
-    assert run(*trial) == 0
-    whole = evaluate.loop
-
-    def interrupted(env: EnvironmentLogger, *rest: Any) -> Fitting[None]:
-        if env.env.seeds.run_id == 2:
-            raise KeyboardInterrupt
-        return whole(env, *rest)
-
-    monkeypatch.setattr(evaluate, "loop", interrupted)
-    assert run(*trial, "--budget", "6", "--overwrite", "1") == 130
-    table = read_curves(tmp_path / "Diabetes/2/RandomAgent/accuracies.csv")
-    assert list(table.columns) == ["run_1"]
-    assert len(table) == 7
-
-
-@pytest.mark.parametrize("damage", [None, "", "added,run_1\n0,much\n", "\0\1"])
-def test_damaged_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str | None) -> None:
-    trial = (*TRIAL, "--restarts", "1", "--runs_folder", tmp_path)
-    assert run(*trial) == 0
-    file = tmp_path / "Diabetes/2/RandomAgent/run_1/accuracies.csv"
-    file.unlink() if damage is None else file.write_text(damage)
-    capsys.readouterr()
-    assert run(*trial, "--run_id", "2") == 2
-    assert f"{file} cannot be read (" in capsys.readouterr().err
 
 
 def test_diverged_run_is_named_and_the_others_go_on(

@@ -13,10 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from agents import AGENTS as REGISTERED
-from core import UserError
 from core.metrics import METRICS
 from core.report import plots, sections
-from core.report.analysis import areas, blocks, compare, relative_areas, select
+from core.report.analysis import areas, blocks, compare, select
 from core.report.labels import agent_label
 from core.report.reader import Results, load_results
 from tests.synthetic_runs import AGENTS, write_every_kind, write_experiment
@@ -180,21 +179,6 @@ def test_an_agent_looks_the_same_everywhere(found: Results) -> None:
     assert len(set.union(*of_agents)) == len(of_agents)
 
 
-def test_heat_map_says_how_far_from_random(found: Results) -> None:
-    of_metric = areas(select(found.curves, {"protocol": "published"}))
-    for metric, unit in (("mae", "%"), ("nll", "difference")):
-        relative = relative_areas(of_metric, metric)
-        figure = plots.heat_map(relative, metric)
-        line = relative.query("variation == 'nf' and query_size == 6 and agent == 'coreset'").iloc[0]
-        text = f"{100 * (line['ratio'] - 1):+.1f}" if unit == "%" else f"{line['difference']:+.2f}"
-        columns = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
-        rows = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
-        at = columns.index("Diabetes\nnf, 6"), rows.index("CoreSet")
-        (cell,) = [t for t in figure.axes[0].texts if t.get_position() == at]
-        assert cell.get_text() == text
-        assert unit in figure.axes[1].get_ylabel()
-
-
 def test_critical_differences_tell_who_differs(found: Results) -> None:
     figure = only("Critical differences", found, "critical_differences_nll")
     shown = {text.get_text() for text in figure.axes[0].texts}
@@ -229,16 +213,6 @@ def test_tables(found: Results) -> None:
     assert upper["restarts"] == 2
     missing = tables["What is missing"].set_index(["variation", "query_size", "agent", "protocol"])
     assert missing.loc[("nf", 4, "coreset", "published"), "unfinished"] == "4"
-
-
-def test_figures_that_cannot_be_written(found: Results, tmp_path: Path) -> None:
-    figure = only("Upper bounds", found, "upper_bound_diabetes_nf")
-    no_folder, no_format = tmp_path / "no/such.png", tmp_path / "figure.txtx"
-    with pytest.raises(UserError, match=f"{no_folder} cannot be written: No such file"):
-        plots.save(figure, no_folder)
-    with pytest.raises(UserError, match=f"cannot write {no_format}: Format 'txtx' is not supported"):
-        plots.save(figure, no_format)
-    assert not list(tmp_path.glob("*figure*"))
 
 
 def test_every_registered_agent_is_drawn() -> None:

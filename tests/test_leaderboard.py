@@ -8,8 +8,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.collections import PathCollection
-from matplotlib.colors import to_hex
 from scipy import stats
 
 from core.report.aggregates import (
@@ -21,7 +19,7 @@ from core.report.aggregates import (
     task_blocks,
 )
 from core.report.analysis import together
-from core.report.leaderboard import beats, leaderboard, over_tasks, picture, probabilities, rankings
+from core.report.leaderboard import beats, leaderboard, over_tasks, probabilities, rankings
 from tests.test_analysis import area_rows
 
 
@@ -98,22 +96,6 @@ def test_differences_are_of_runs_of_the_same_id() -> None:
     assert paired_differences(two_tasks({"a": [1.0]}, {"b": [1.0]}), "mae", share=False).empty
 
 
-def test_an_agent_that_does_as_random_is_level_with_it() -> None:
-    """However its areas are spread: neither better nor worse by the interquartile mean."""
-    values = [1.0, 2.0, 3.0, 50.0, 60.0]
-    board = over_tasks(pd.concat([both({"random": values, "a": values}, dataset=name) for name in "de"]))
-    assert board.loc["a", "IQM NLL - random"] == "+0.000 [+0.000, +0.000]"
-    assert board.loc["a", "IQM MAE - random"] == "+0.0% [+0.0%, +0.0%]"
-    assert pd.isna(board["IQM NLL - random"]["random"])
-
-
-def test_a_run_that_diverged_does_not_empty_the_interquartile_mean() -> None:
-    values = {"random": [np.inf, 2.0, 3.0, 4.0, 5.0], "a": [1.0, 1.5, 2.0, 3.5, 4.0]}
-    board = over_tasks(pd.concat([area_rows(values, "nll"), area_rows(values, "mae")]))
-    assert str(board.loc["a", "IQM NLL - random"]).startswith("-0.833 [-inf, -0.")
-    assert pd.isna(board["IQM MAE - random"]["a"])  # in % of what?
-
-
 def both(values: dict[str, list[float]], **task: object) -> pd.DataFrame:
     return pd.concat([area_rows(values, metric, **task) for metric in ("nll", "mae")])
 
@@ -129,24 +111,6 @@ def test_leaderboard_by_hand() -> None:
     assert board.loc["own", "against random MAE"] == "1 / 0 / 1"
     won = beats(both({"random": [2.0, 4.0], "good": [1.0, 2.0], "own": [1.5, 5.0]}), ["own"])
     assert won["Own, NLL"].to_dict() == {"random": "1 / 2", "good": "0 / 2"}
-
-
-def test_an_agent_of_other_run_ids_is_not_ranked_and_the_others_are() -> None:
-    table = both({"random": [2.0] * 5, "good": [1.0, 2.0, 0.0, 1.0, 1.0], "a": [3.0] * 6})
-    table = table[(table["agent"] != "a") | (table["run"] == 6)]
-    board = leaderboard(table)
-    assert board["runs"].to_dict() == {"good": 5, "random": 5, "a": 1}
-    assert board["ranked"].to_dict() == {"good": 5, "random": 5, "a": 0}
-    assert board["rank NLL"].tolist() == pytest.approx([1.1, 1.9, np.nan], nan_ok=True)
-    assert str(board.loc["good", "AUC MAE [95 %]"]).startswith("1.0000 [0.")
-    assert board["AUC MAE [95 %]"]["a"] == "3.0000"  # of its own
-    assert set(common_runs(table)["agent"]) == {"random", "good"}
-    assert "ranked" not in leaderboard(table[table["agent"] != "a"])
-    apart = leaderboard(table[table["agent"] != "good"])  # nobody has a run in common
-    assert apart["rank NLL"].isna().all()
-    assert apart["ranked"].tolist() == [0, 0]
-    alone = leaderboard(both({"random": [2.0, 4.0]}))
-    assert alone["AUC MAE [95 %]"].tolist() == ["3.0000"]
 
 
 #: Of each agent its run ids in each task, and who is to be ranked.
@@ -222,20 +186,3 @@ def test_rankings_over_the_tasks_of_each_size_and_over_all() -> None:
     assert not list(rankings(lone))
     apart = pd.concat([both({"a": [1.0], "c": [2.0]}), both({"b": [1.0], "d": [2.0]}, dataset="e")])
     assert not list(rankings(apart))
-
-
-def test_picture_has_a_dot_for_each_task_and_agent() -> None:
-    table = pd.concat(
-        [
-            both({"random": [3.0, 3.0], "coreset": [1.0, 2.9], "bald": [2.0, 2.0]}),
-            both({"random": [3.0, 1.0], "coreset": [2.0, 1.0]}, dataset="e"),
-        ]
-    )
-    figure = picture(table, "x")
-    for panel in figure.axes:
-        dots = [np.size(line.get_xdata()) for line in panel.get_lines()[:-1]]
-        assert dots == [2, 1]
-        faint = [drawn for drawn in panel.collections if isinstance(drawn, PathCollection)]
-        assert [np.shape(drawn.get_offsets())[0] for drawn in faint] == [4, 2]  # each of fewer than five runs
-    labels = {text.get_text(): to_hex(text.get_color()) for text in figure.axes[0].get_yticklabels()}
-    assert labels == {"CoreSet": "#000000", "Random": "#000000", "BALD": "#888888"}

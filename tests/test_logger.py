@@ -16,12 +16,11 @@ from core.files import write_file
 from core.metrics import METRICS, Evaluation, Metric
 from core.reading import EXACT_FLOATS
 from core.report.reader import load_results
-from core.runs.collecting import auc, is_collected
-from core.runs.layout import is_finished, put, result_files, take
+from core.runs.collecting import is_collected
+from core.runs.layout import is_finished, result_files, take
 from core.runs.tables import read_curves
 from core.training.lockstep import Fitting
 from core.training.trainer import Fit, FitResult
-from core.util import tqdm
 from tests.builders import make_config
 
 SEED_SET = 50
@@ -96,14 +95,6 @@ def test_files_of_a_run(tmp_path: Path) -> None:
     assert pit.loc[6].tolist() == [6] * 20
     assert "\n3,3,3," in (folder / "pit.csv").read_text()  # whole numbers
     assert not (folder.parent / "pit.csv").exists()
-
-
-def test_runs_are_collected_in_order_of_their_ids(tmp_path: Path) -> None:
-    for run_id in (10, 2, 1):
-        play(EnvironmentLogger(make(run_id), tmp_path / EXPERIMENT / f"run_{run_id}"))
-    table = read_curves(tmp_path / EXPERIMENT / "accuracies.csv")
-    assert list(table.columns) == ["run_1", "run_2", "run_10"]
-    np.testing.assert_allclose(auc(table), (1 + 1 / 4 + 1 / 7 + 1 / 8) / 4)
 
 
 def test_chosen_points_in_the_order_of_choice(tmp_path: Path) -> None:
@@ -200,30 +191,6 @@ def test_a_run_that_goes_on_keeps_all_that_it_was_asked_to(tmp_path: Path) -> No
     assert {path.name for path in parts.iterdir()} == {path.name for path in whole.iterdir()}
 
 
-def test_a_checkpoint_without_what_is_to_be_kept_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "run_1"
-    break_off(folder)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(UserError, match="run_1 was begun without keeping the chosen points") as refused:
-        go_on(folder, record_points=True)
-    assert "--" not in str(refused.value)  # a library knows no options
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-
-    def full(*args: Any) -> None:
-        raise UserError("disk full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("core.runs.logger.write_meta", full)
-        with pytest.raises(UserError, match="disk full"):
-            go_on(folder)
-    with pytest.raises(UserError, match="has come to its end without keeping the predictions"):
-        go_on(folder, record_predictions=True)
-    go_on(folder)
-    assert is_finished(folder)
-
-
 def rmse(evaluation: Evaluation) -> float:
     evaluation.densities[0].draw(5, torch.Generator().manual_seed(1))  # its own affair
     return float((evaluation.predictions - evaluation.targets).square().mean().sqrt())
@@ -275,17 +242,6 @@ def test_one_entry_adds_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert file.read_bytes() == (run / file.name).read_bytes()
 
 
-def test_files_taken_from_a_run_make_the_same_run_elsewhere(tmp_path: Path) -> None:
-    there, here = tmp_path / "there/run_1", tmp_path / "here/run_1"
-    play(EnvironmentLogger(make(), there, record_points=True))
-    here.mkdir(parents=True)
-    put(here, take(there) | {"../evil": b"not ours", "rmse.csv": b"neither"})
-    assert is_finished(here)
-    copied = {path.name: path.read_bytes() for path in here.iterdir()}
-    assert copied == {path.name: path.read_bytes() for path in there.iterdir()}
-    assert not (tmp_path / "here/evil").exists()
-
-
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_a_run_that_breaks_off_writes_nothing(tmp_path: Path, error: type[BaseException]) -> None:
     def break_off() -> None:
@@ -316,17 +272,3 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         write_file(target, fail)
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
-
-
-@pytest.mark.parametrize(("unattended", "most"), [(True, 3), (False, 1000)])
-def test_unattended_bars_print_few_lines(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], unattended: bool, most: int
-) -> None:
-    with EnvironmentLogger(make(), tmp_path, unattended):
-        bar = tqdm(range(100), miniters=2)
-        for _ in bar:
-            bar.set_postfix({"MAE": 0.5})
-    printed = capsys.readouterr().err
-    assert printed.count("\r") <= most
-    assert "100/100" in printed
-    assert unattended or printed.count("\r") > 50

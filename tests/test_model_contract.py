@@ -9,9 +9,8 @@ from scipy.stats import kstest
 from torch import Tensor
 
 from core import CORRECTED, Seeds, UserError
-from core.models import variations
 from core.models.densities import Density
-from core.models.networks import MODELS, DensityModel
+from core.models.networks import MODELS
 from core.models.predictor import Predictor
 from core.models.variations import MEMBERS, VARIATIONS, build_model, load_config, note_default_config
 from core.training.lockstep import fit
@@ -24,17 +23,6 @@ every_model = pytest.mark.parametrize("variation", [v.name for v in VARIATIONS.v
 
 def rows(count: int) -> Tensor:
     return torch.rand(count, FEATURES, generator=torch_rng(1))
-
-
-@pytest.mark.parametrize("name", ["corrected", "my_published", "gauss_ensemble", "ensemble", "nf"])
-def test_a_name_that_would_share_a_folder_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Mine(DensityModel):
-        label, plural = "mine", "mine"
-        variation = name
-
-    monkeypatch.setitem(MODELS.classes, "mine", Mine)
-    with pytest.raises(ValueError, match=f"names of models .* '{name}'"):
-        variations._collect()
 
 
 @every

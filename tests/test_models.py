@@ -94,16 +94,6 @@ def test_flow_is_durkans_spline_twice(spread: float) -> None:
     assert np.abs(expected - swapped).max() > 0.01
 
 
-def test_smallest_and_largest_slope() -> None:
-    """Of a knot, where the parameter is far out: 1e-4 and its inverse."""
-    for sign, slope in ((-1, SLOPE), (1, 1 / SLOPE)):
-        parameters = torch.zeros(46, dtype=torch.float64)
-        parameters[16:23] = sign * 1e9
-        spline = FlowDensity(parameters).transform.transforms[0]
-        _, log_slope = spline.call_and_ladj(torch.zeros((), dtype=torch.float64) + 1e-12)
-        np.testing.assert_allclose(log_slope.exp(), slope, rtol=1e-3)
-
-
 @quick
 @given(seed=st.integers(0, 10**6), spread=st.floats(0.1, 3), y=st.floats(-8, 8))
 def test_inverse_and_log_determinant(seed: int, spread: float, y: float) -> None:
@@ -167,35 +157,6 @@ def test_init_is_pytorchs_default_for_linear_layers(variation: str) -> None:
     assert kstest((torch.cat(pooled) + 1) / 2, "uniform").pvalue > 0.01
 
 
-def test_init_comes_from_the_generator_alone() -> None:
-    config = make_config()
-    with no_global_randomness():
-        one, same, other = (
-            build_model(config, FEATURES, False, [torch_rng(seed)]).theta for seed in (3, 3, 4)
-        )
-    assert torch.equal(one, same)
-    assert (one != other).float().mean() > 0.99
-
-
-@pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("variation", SINGLE)
-def test_a_stack_of_three_is_three_models(variation: str, relu: bool) -> None:
-    config = make_config(variation, dropout=0.3)
-    stack = build_model(config, FEATURES, relu, [torch_rng(s) for s in (1, 2, 3)]).double()
-    x = torch.stack([rows(7), rows(7) + 1, rows(7) ** 2]).double()
-    y = torch.rand(3, 7, generator=torch_rng(2), dtype=torch.float64)
-    together = stack(x).log_prob(y)
-    masked = stack(x, [torch_rng(s) for s in (7, 8, 9)]).log_prob(y)
-    assert together.shape == (3, 7)
-    for i in range(3):
-        alone = build_model(config, FEATURES, relu, [torch_rng(i + 1)]).double()
-        assert torch.equal(alone.theta[0], stack.theta[i])
-        torch.testing.assert_close(alone(x[i : i + 1]).log_prob(y[i : i + 1])[0], together[i])
-        one = alone(x[i : i + 1], [torch_rng(i + 7)]).log_prob(y[i : i + 1])[0]
-        torch.testing.assert_close(one, masked[i])
-    assert not torch.allclose(together, masked)
-
-
 # --- the networks --------------------------------------------------------------------------
 
 
@@ -238,15 +199,6 @@ def test_forward_pass(variation: str, relu: bool) -> None:
         torch.testing.assert_close(got, torch.cat(expected, 1))
 
 
-def test_dropout_is_off_without_generators() -> None:
-    plain, dropping = (make_model("nf", features=FEATURES, dropout=rate) for rate in (0.0, 0.5))
-    x = rows(6)[None]
-    torch.testing.assert_close(dropping.encode(x), plain.encode(x), rtol=0, atol=0)
-    # One linear layer instead of four, hence the rounding.
-    torch.testing.assert_close(plain.encode(x, [torch_rng()]), plain.encode(x))
-    assert not torch.allclose(dropping.encode(x, [torch_rng()]), plain.encode(x))
-
-
 # --- the view that agents get --------------------------------------------------------------
 
 
@@ -266,14 +218,6 @@ def mean(density: Density) -> Tensor:
     """Of a Gaussian."""
     assert isinstance(density, GaussDensity)
     return density.loc
-
-
-def test_passes_belong_to_their_rows() -> None:
-    """With hardly any dropout, pass t of row n is the density of row n."""
-    classifier = make_classifier("gauss")
-    x = 5 * rows(6)
-    density = classifier.passes(x, 3, torch_rng(), rate=1e-6)
-    torch.testing.assert_close(mean(density), mean(classifier(x)).expand(3, 6), rtol=1e-4, atol=1e-4)
 
 
 def test_rate_of_passes() -> None:

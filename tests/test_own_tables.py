@@ -14,14 +14,13 @@ import compute_upper_bound
 import download_all_datasets
 import evaluate
 import sweep
-from core import Experiment, Seeds, UserError
+from core import Seeds, UserError
 from core.data import downloads, openml, own
 from core.data.own import default_sizes, find_dataset
 from core.dataset import train_and_test
 from core.runs.settings import read_meta
 from datasets import DATASETS
 from tests.builders import refused
-from tests.shared_data import shared_file
 from tests.test_downloads import Server, server, whole  # noqa: F401 (a fixture)
 
 N = 90
@@ -157,23 +156,6 @@ def test_a_wrong_table_is_told_in_one_line(
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("nowhere/t.csv", {"target": "y"}, "nowhere/t.csv: there is no such file"),
-        ("t.xlsx", {"target": "y"}, "t.xlsx: a table's name ends in .csv"),
-        ("openml:two", {}, "'openml:two': a number is wanted behind openml:"),
-        ("openml:" + "7" * 5000, {}, "a number is wanted behind openml:"),
-        ("diabetes", {"target": "y"}, "dataset 'diabetes' has a target and a seed set of its own"),
-        ("diabets", {}, "did you mean diabetes"),
-    ],
-)
-def test_what_is_no_table(name: str, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=r"^[^\n]*$") as info:
-        Experiment(name, "random", **options)
-    assert message in str(info.value)
-
-
 def test_runs_of_a_table_go_on_and_those_of_another_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,32 +182,6 @@ def test_runs_of_a_table_go_on_and_those_of_another_are_refused(
     path.write_bytes(text(changed(b=1.5 * make_frame()["b"])))
     with pytest.raises(UserError, match="was made with sha256"):
         evaluate.main(trial)
-
-
-def test_a_real_table_has_the_features_of_the_registered_one() -> None:
-    path = shared_file("diamonds.csv")
-    made = find_dataset(str(path), "price")(".", Seeds())
-    named = DATASETS["diamonds"](path.parent, Seeds())
-    x, y = made.rows(np.random.default_rng())
-    wanted_x, wanted_y = named.rows(np.random.default_rng())
-    np.testing.assert_array_equal(y, wanted_y)
-    np.testing.assert_array_equal(made.rows_test, named.rows_test)
-    names, wanted = made.feature_names(), [name.replace("=", "_") for name in named.feature_names()]
-    assert sorted(names) == sorted(wanted)
-    np.testing.assert_array_equal(x[:, [names.index(name) for name in wanted]], wanted_x)
-    assert default_sizes(len(y)) == (200, 800)
-
-
-def test_the_packaged_diamonds_are_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("plotnine.options")  # a part that imports little
-    cls: Any = DATASETS["diamonds"]
-    packaged = cls._from_package(False)
-    assert packaged.source.parts[-3:] == ("plotnine", "data", "diamonds.csv")
-    shared = pd.read_csv(shared_file("diamonds.csv"))
-    pd.testing.assert_frame_equal(pd.read_csv(packaged.source), shared)
-    table = cls.load(tmp_path)
-    assert (table.source, table.data_check) == (packaged.source, "passed")
-    assert not list(tmp_path.iterdir())
 
 
 # --- OpenML --------------------------------------------------------------------------------
@@ -290,13 +246,6 @@ def test_openml_gives_target_and_types(site: Server, tmp_path: Path) -> None:
     own._made.clear()
     assert find_dataset("openml:77", "y", data_folder=tmp_path).feature_names() == data.feature_names()
     assert len(site.requests) == asked
-
-
-def test_an_openml_experiment_is_run(site: Server, tmp_path: Path) -> None:
-    typed = ["--agent", "coreset", "--dataset", "openml:77", "--data_folder", str(tmp_path / "data")]
-    more = ["--query_size", "4", "--budget", "8", "--restarts", "1", "--runs_folder", str(tmp_path / "runs")]
-    assert evaluate.main([*typed, *more]) == 0
-    assert read_meta(tmp_path / "runs/openml-77/4/Coreset_Greedy/settings.txt")["dataset"] == "openml-77"
 
 
 @pytest.mark.parametrize(

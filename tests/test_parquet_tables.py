@@ -54,17 +54,6 @@ def test_lists_and_records_are_refused(tmp_path: Path, cell: Any) -> None:
         read_frame(tmp_path / "t.parquet")
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "arff"])
-def test_names_that_differ_by_spaces_alone_are_refused(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"t.{suffix}"
-    if suffix == "parquet":
-        numbers().assign(**{"a ": 1.0}).to_parquet(path)
-    else:
-        path.write_text("@relation t\n@attribute a numeric\n@attribute 'a ' numeric\n@data\n1,2\n3,4\n")
-    with pytest.raises(UserError, match="2 columns are called 'a'; names must differ"):
-        read_frame(path)
-
-
 @pytest.mark.parametrize("index", [range(1000, 1000 + N), [f"r{i}" for i in range(N)]])
 def test_rows_are_counted_from_the_file_s_first(tmp_path: Path, index: Any) -> None:
     frame = numbers().assign(b=[str(i / 4) for i in range(N)])

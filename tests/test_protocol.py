@@ -284,13 +284,3 @@ def test_agents_that_know_no_protocol(name: str) -> None:
     """The same choice on the same model."""
     state = make_state("gauss", PUBLISHED)
     assert choose(name, state, PUBLISHED, 5) == choose(name, state, CORRECTED, 5)
-
-
-ONE_BY_ONE = ["coreset", "typiclust", "bald", "balsa_emd", "balsa_emd_full", "balsa_emd_dual"]
-
-
-@pytest.mark.parametrize("name", ONE_BY_ONE)
-def test_single_choices_that_know_no_protocol(name: str) -> None:
-    """Also of those that differ in a batch."""
-    state = make_state("gauss", PUBLISHED, pool=40)
-    assert choose(name, state, PUBLISHED) == choose(name, state, CORRECTED)

@@ -115,10 +115,3 @@ def test_partial_sarcos_is_refused_unless_the_check_is_skipped(
     assert capsys.readouterr().err.count("\n") == 1
     with pytest.raises(UserError, match="14213 rows instead of 44484"):
         sarcos(path.parent, Seeds())
-
-
-def test_sarcos_test_rows_are_no_sarcos(tmp_path: Path) -> None:
-    """The test file under the name of the training file holds another variable."""
-    (tmp_path / "sarcos_inv.mat").symlink_to(shared_file("sarcos_inv_test.mat"))
-    with pytest.raises(UserError, match="expected a variable sarcos_inv, found sarcos_inv_test"):
-        DATASETS["sarcos"](tmp_path, Seeds(), skip_data_check=True)

@@ -34,17 +34,6 @@ def test_a_folder_that_is_none_is_refused_in_one_line(birds: Registry[Bird], fol
     assert list(birds.classes) == ["tit"]
 
 
-def test_a_folder_that_an_ancestor_has_is_refused(birds: Registry[Bird]) -> None:
-    """Also of an ancestor that is not registered: what inherits from it would write to the same place."""
-    base: type[Bird] = type("Base", (Bird,), {"folder": "Base"})
-    for parent in (base, birds["tit"]):
-        with pytest.raises(UserError, match="bird 'wren': Wren needs a class attribute folder"):
-            birds.register("wren")(type("Wren", (parent,), {}))
-        with pytest.raises(UserError, match=f"folder {parent.folder} is that of {parent.__name__}"):
-            birds.register("wren")(type("Wren", (parent,), {"folder": parent.folder}))
-    assert list(birds.classes) == ["tit"]
-
-
 def test_names_and_folders_are_given_once(birds: Registry[Bird]) -> None:
     for name, taken in (("tit", "tit"), ("titmouse", "titmouse"), ("wren", "tit")):
         with pytest.raises(UserError, match=f"bird '{taken}' is there already") as info:

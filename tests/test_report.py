@@ -2,21 +2,18 @@
 
 import re
 import shutil
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 import evaluate
 import report
-from core.metrics import METRICS
 from core.report import sections
 from core.report.reader import Results, load_results
 from tests.builders import refused
 from tests.synthetic_runs import write_every_kind, write_experiment
-from tests.test_figures import NAMES, names_of, only, table_of
+from tests.test_figures import names_of
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,28 +23,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def found(runs: Path) -> Results:
     return load_results(runs)
-
-
-def test_runs_older_than_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are in every figure and table of the other metrics."""
-    for metric in ("mae", "crps"):
-        monkeypatch.setitem(METRICS, metric, replace(METRICS[metric], in_every_run=False))
-    write_experiment(tmp_path / "runs", "random")
-    old = write_experiment(tmp_path / "runs", "coreset")
-    for query_size in (6, 12):
-        write_experiment(tmp_path / "runs", "random", query_size=query_size)
-    for path in [*old.glob("run_*/accuracies.csv"), *(tmp_path / "runs/Diabetes/12").rglob("crps.csv")]:
-        path.unlink()
-    found = load_results(tmp_path / "runs")
-    assert set(found.runs["status"]) == {"finished"}
-    curves = only("Learning curves", found, "curves_diabetes_nf_q4")
-    labels = [text.get_text() for text in curves.legends[0].get_texts()]
-    assert labels == ["Random (3)", "CoreSet (3)"]
-    areas_shown = table_of("Areas under the curves", found).xs(("coreset", 3), level=("agent", "runs"))
-    assert areas_shown.columns[areas_shown.isna().any()].tolist() == ["MAE"]
-    text = make_report(tmp_path / "runs", tmp_path / "report.html")
-    lacking = {"Dual ablation", "Upper bounds", "Critical differences, runs averaged first"}
-    assert set(NAMES) - lacking <= set(headings(text))
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:
@@ -103,16 +78,6 @@ def test_one_function_adds_a_section(runs: Path, tmp_path: Path, monkeypatch: py
     assert Page(text).figures == ["own_figure"]
     assert "What it shows." in text
     assert "owned" in text
-
-
-def test_a_section_without_a_text_or_with_anothers_heading_is_refused() -> None:
-    def silent(found: Results) -> pd.DataFrame:
-        return pd.DataFrame()
-
-    with pytest.raises(ValueError, match="'Mine': silent needs a docstring"):
-        sections.section("Mine")(silent)
-    with pytest.raises(ValueError, match="'Time' is there already"):
-        sections.section("Time")(sections.times)
 
 
 class Page(HTMLParser):

@@ -46,12 +46,6 @@ def rollout(env: gym.Env[Any, Any], seed: int, steps: int = 6) -> list[Any]:
 # --- Gymnasium's contract --------------------------------------------------------------------
 
 
-def test_every_dataset_and_task_is_registered() -> None:
-    ids = {env_id(name) for name in (*DATASETS.classes, *TASKS)}
-    assert {"BalsaBench/Diabetes-v0", "BalsaBench/Pakinsons-v0", "BalsaBench/Synthetic-v0"} <= ids
-    assert ids == {name for name in gym.registry if name.startswith("BalsaBench/")}
-
-
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -130,16 +124,6 @@ def test_a_seed_is_a_run_of_the_benchmark() -> None:
     assert torch.equal(env.env.state.x_labeled, state.x_labeled)
 
 
-def test_a_task_is_drawn_anew_for_each_episode() -> None:
-    env = make("synthetic_friedman")
-    env.reset(seed=2)
-    first = env.env.dataset.x_train
-    env.reset()
-    assert not np.array_equal(first, env.env.dataset.x_train)
-    env.reset(seed=2)
-    assert np.array_equal(first, env.env.dataset.x_train)
-
-
 def test_random_actions_do_as_the_agent_random() -> None:
     """Equal seeds begin alike, and the differences of the curves' ends have no sign of their own."""
     config = {"first_epochs": 10, "later_epochs": 10}
@@ -167,23 +151,6 @@ def test_random_actions_do_as_the_agent_random() -> None:
 # --- candidates, actions, rewards ------------------------------------------------------------
 
 
-def test_small_pools_leave_positions_without_a_candidate() -> None:
-    env = make(budget=233, candidates=150, query_size=50)
-    seen, info = env.reset(seed=1)
-    assert seen["mask"].sum() == 150
-    for left in (183, 133, 83, 33):
-        seen, _, done, _, info = env.step(np.zeros(50, dtype=int))
-        assert seen["mask"].tolist() == [1.0] * min(left, 150) + [0.0] * (150 - min(left, 150))
-        assert not seen["candidates"][seen["mask"] == 0].any()
-        assert np.array_equal(env.action_masks(), np.tile(seen["mask"] == 1, 50))
-        assert [mask.tolist() for mask in info["action_mask"]] == [seen["mask"].tolist()] * 50
-        assert not done
-    seen, _, done, _, info = env.step(env.action_space.sample(mask=info["action_mask"]))
-    assert done
-    assert info["added"] == 233
-    assert not seen["mask"].any()
-
-
 @given(st.lists(st.integers(0, 11), min_size=1, max_size=8), st.integers(1, 12))
 def test_repair(positions: list[int], count: int) -> None:
     chosen = repaired(np.array(positions), count).tolist()
@@ -195,14 +162,6 @@ def test_repair(positions: list[int], count: int) -> None:
     for wanted, got in zip(positions, chosen, strict=False):  # a slow look for the next free one
         assert got == next((wanted + i) % count for i in range(count) if (wanted + i) % count in free)
         free.remove(got)
-
-
-def test_positions_out_of_range() -> None:
-    env = make()
-    env.reset(seed=1)
-    for action in (8, -1):
-        with pytest.raises(ValueError, match="a candidate is one of 0 to 7"):
-            env.step(action)
 
 
 @pytest.mark.parametrize("reward", REWARDS)

@@ -1,7 +1,6 @@
 """Learning a policy: it learns, environments side by side are those alone, what is broken off goes on."""
 
 import csv
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from core.rl import scorer as scorers
 from core.rl.candidates import VALIDATION, CandidateEnv
-from core.rl.evaluation import areas, best_of, random_of
+from core.rl.evaluation import best_of, random_of
 from core.rl.features import RUN, SCORES, names_of
 from core.runs import checkpoint
 from tests.builders import refused
@@ -105,20 +104,6 @@ def test_environments_side_by_side_are_those_alone() -> None:
             assert ("terminal_observation" in info) == ("terminal_observation" in other)
 
 
-def test_areas_of_one_policy_are_the_same_twice() -> None:
-    envs = [make() for _ in range(3)]
-    first = areas(envs, [1, 2, 3], lambda seen: 0)
-    assert first.tolist() == areas(envs, [1, 2, 3], lambda seen: 0).tolist()
-    curve = []
-    env = make()
-    _, info = env.reset(seed=2)
-    for _ in range(3):
-        curve.append(info["mae"])
-        *_, info = env.step(0)
-    curve.append(info["mae"])
-    assert first[1] == pytest.approx(np.mean(curve[1:]) / curve[0])
-
-
 # --- the script ------------------------------------------------------------------------------
 
 TYPED = "--task synthetic_mixture --steps 32 --environments 4 --budget 4 --candidates 6 --every 16"
@@ -204,27 +189,4 @@ def test_wrong_input(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert said in refused(learn_policy.main, typed.split(), capsys)
-    assert not (tmp_path / "a").exists()
-
-
-@pytest.mark.parametrize("table", ["steps,policy\nmany,0.5\n", "\n\n", b"\xff\xfe"])
-def test_a_damaged_table_of_evaluations_is_said_before_training(
-    table: str | bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "a/evaluations.csv"
-    path.parent.mkdir()
-    path.write_bytes(table if isinstance(table, bytes) else table.encode())
-    typed = ["--out", str(tmp_path / "a"), "--task", "diabetes", "--steps", "8", "--environments", "1"]
-    said = refused(learn_policy.main, [*typed, "--evaluations", "2"], capsys)
-    assert f"{path} is damaged" in said
-    assert "remove it" in said
-
-
-def test_without_the_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(learn_policy, "find_spec", lambda name: name != "sb3_contrib" and find(name))
-    said = refused(learn_policy.main, ["--out", tmp_path / "a"], capsys)
-    assert "Stable-Baselines3 is not there: pip install '.[rl]'" in said
     assert not (tmp_path / "a").exists()

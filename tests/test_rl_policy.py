@@ -18,7 +18,7 @@ from core.rl.evaluation import best_of
 from core.rl.features import RUN, SCORES, names_of
 from core.rl.scorer import Policy, Scorer, load_policy, save_policy
 from core.runs.settings import read_meta
-from tests.builders import make_state, quick, refused
+from tests.builders import quick, refused
 
 M, K = len(names_of(SCORES)), len(RUN)
 TRIAL = ("--agent", "learned", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
@@ -110,13 +110,6 @@ def test_bad_files_are_one_line_and_nothing_is_executed(
     assert not (tmp_path / "runs").exists()
 
 
-def test_agents_without_a_policy_refuse_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    typed = ["--agent", "random", "--dataset", "diabetes", "--policy", saved(tmp_path / "a.pt")]
-    assert "agent 'random' follows no policy" in refused(evaluate.main, typed, capsys)
-    with pytest.raises(UserError):
-        Experiment("diabetes", "coreset", policy=tmp_path / "a.pt")
-
-
 def test_settings_hold_the_digest_of_the_policy(tmp_path: Path) -> None:
     one, other = saved(tmp_path / "one.pt"), saved(tmp_path / "other.pt", seed=1)
     typed = [*TRIAL, "--restarts", "2", "--runs_folder", str(tmp_path / "runs")]
@@ -148,11 +141,3 @@ def test_agent_scores_what_the_environment_shows(variation: str, tmp_path: Path)
     agent = AGENTS["learned"](1, Seeds(3), CORRECTED, policy=tmp_path / "two.pt")  # type: ignore[call-arg]
     assert agent.predict(env.env.state).tolist() == [env.rows[best_of(scorer)(seen)]]
     assert policy.scores != env.scores
-
-
-def test_scores_of_a_batch() -> None:
-    agent = AGENTS["learned"](4, Seeds(), CORRECTED)
-    chosen = agent.predict(make_state("gauss", CORRECTED))
-    assert len(set(chosen.tolist())) == 4
-    assert agent.scores is not None
-    assert agent.scores.tolist() == sorted(agent.scores.tolist(), reverse=True)

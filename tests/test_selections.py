@@ -223,13 +223,3 @@ def test_passes_of_one_mask_vary_together() -> None:
         correlation[shared] = float(np.corrcoef(means.numpy().T)[0, 1])
     assert correlation[True] > 0.5
     assert abs(correlation[False]) < 5 / math.sqrt(4000)
-
-
-@pytest.mark.parametrize("variation", ["nf", "gauss"])
-def test_equal_rows_of_a_pass_are_equal(variation: str) -> None:
-    predictor = make_classifier(variation)
-    x = torch.rand(1, 5, generator=torch_rng(1)).expand(3, -1)
-    mean = predictor.passes(x, 4, torch_rng(2), 0.3, shared=True).mean
-    torch.testing.assert_close(mean, mean[:, :1].expand(-1, 3))
-    assert len(mean[:, 0].unique()) == 4
-    assert predictor.dropout == 0.02

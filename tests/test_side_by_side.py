@@ -124,17 +124,6 @@ def test_networks_of_real_size_give_the_same_bits_in_any_stack(
             assert torch.equal(one, torch.cat(parts)), size
 
 
-def test_members_of_an_ensemble_differ_and_the_first_is_the_single_model() -> None:
-    single, ensemble = make_trainer(1, "nf", first_epochs=3), make_trainer(1, "ensemble", first_epochs=3)
-    for trainer in (single, ensemble):
-        fit(trainer, *make_data(1, 40))
-    assert torch.equal(single.model.theta[0], ensemble.model.theta[0])
-    assert len(ensemble.model.theta.unique(dim=0)) == 3
-    masks, orders = ([g.get_state() for g in of] for of in (ensemble.masks, ensemble.batches))
-    assert not torch.equal(masks[0], masks[1])
-    assert not torch.equal(orders[0], orders[1])
-
-
 def test_each_is_sent_its_own_result_and_an_error_ends_one() -> None:
     asked: list[int] = []
 
@@ -152,23 +141,6 @@ def test_each_is_sent_its_own_result_and_an_error_ends_one() -> None:
     assert isinstance(ended.pop(2), FloatingPointError)
     assert ended == {0: (0, [1, 1, 1]), 1: (1, [2]), 3: (3, [4, 4])}
     assert asked == [0, 1, 2, 3, 0, 3, 0]
-
-
-def test_all_are_closed_when_the_driver_is_left() -> None:
-    closed: list[int] = []
-
-    def run(i: int) -> Fitting[None]:
-        try:
-            yield make_trainer(i, "gauss").begin(*make_data(i, 40))
-            if i == 1:
-                raise KeyboardInterrupt
-            yield make_trainer(i, "gauss").begin(*make_data(i, 40))
-        finally:
-            closed.append(i)
-
-    with pytest.raises(KeyboardInterrupt):
-        list(side_by_side([run(0), run(1), run(2)]))
-    assert sorted(closed) == [0, 1, 2]
 
 
 def curves(folder: Path) -> dict[str, bytes]:
@@ -221,15 +193,3 @@ def test_auto_looks_at_restarts_cores_and_memory(
         assert not said
     else:
         assert said == f"note: {size} runs side by side, {groups} group{'s' * (groups > 1)}\n"
-
-
-@pytest.mark.parametrize(
-    ("restarts", "megabytes", "size"), [(100, 24_000, 100), (201, 24_000, 67), (100, 1600, 20), (100, 10, 1)]
-)
-def test_auto_looks_at_the_memory_of_a_gpu(
-    restarts: int, megabytes: int, size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("joblib.cpu_count", lambda: 32)
-    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (megabytes * 2**20, 10**12))
-    dataset = DATASETS["diabetes"]("nowhere", Seeds())
-    assert group_size(restarts, "auto", dataset, torch.device("cuda")) == size

@@ -91,26 +91,6 @@ def test_log_prob_and_its_gradients_are_zukos(seed: int, spread: float, rows: in
         torch.testing.assert_close(got.double(), exact, rtol=1e-3, atol=3e-3 * max(1.0, spread**3))
 
 
-def test_no_farther_from_float64_than_zuko_in_float32(without_kernels: Callable[[], None]) -> None:
-    p, rng = parameters(2000, 1.0), torch_rng(1)
-    y, weight = 2 * torch.randn((3, 2000), generator=rng), torch.rand((3, 2000), generator=rng)
-    grid = torch.linspace(0, 1, 200)
-
-    def results(dtype: torch.dtype) -> tuple[Tensor, ...]:
-        density = FlowDensity(p.to(dtype))
-        return density.log_prob_on(grid.to(dtype)), *with_gradients(p.to(dtype), y.to(dtype), weight)
-
-    def mean_errors() -> list[float]:
-        drawn = FlowDensity(p.double()).transform(FlowDensity(p).draw(64, torch_rng(2))[0].double())
-        z = torch.randn((2000, 64), generator=torch_rng(2)).T
-        pairs = [*zip(results(torch.float32), results(torch.float64), strict=True), (drawn, z)]
-        return [float((got - exact).abs().mean()) for got, exact in pairs]
-
-    ours = mean_errors()
-    without_kernels()
-    assert np.all(np.array(ours) <= 1.05 * np.array(mean_errors()))
-
-
 @pytest.mark.parametrize("place", [0, 9, 20, 30])
 def test_nan_stays_nan(place: int) -> None:
     p = parameters(2, 1.0)

@@ -74,18 +74,6 @@ def test_every_agent_that_scores_has_them() -> None:
     assert not any("+" in name for name in AGENTS.classes)
 
 
-def test_aliases_and_mistakes() -> None:
-    assert AGENTS.name("bald_point+power") == "bald+power"
-    for wrong, said in {
-        "bald+": r"there is no suffix '\+', but \+power, \+softmax, \+softrank",
-        "bald+powr": r"there is no suffix '\+powr'",
-        "bald+power+power": r"there is no suffix '\+power\+power'",
-        "balld+power": "unknown agent 'balld'; did you mean bald",
-    }.items():
-        with pytest.raises(UserError, match=said):
-            AGENTS.name(wrong)
-
-
 def test_names_in_settings_folders_figures_and_plans() -> None:
     plain, noisy = (Experiment("diabetes", name, query_size=5) for name in ("bald", "bald_point+power"))
     assert noisy.folder("runs").as_posix() == "runs/Diabetes/5/BALD_Point+power"

@@ -1,7 +1,6 @@
 """The store of reference runs: what is in the repository, what is written and read again, what is refused."""
 
 import gzip
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,10 @@ import pytest
 
 import store as script
 from core.errors import UserError
-from core.metrics import METRICS
 from core.report.adding import add_runs
 from core.report.comparing import own_agents
-from core.report.reader import OWN, find_missing_runs, load_results
-from core.report.store import SCHEMA, read_store
+from core.report.reader import OWN, load_results
+from core.report.store import read_store
 from core.runs.settings import read_meta, write_meta
 from tests.builders import refused
 from tests.synthetic_runs import BUDGET, write_experiment
@@ -59,46 +57,6 @@ def stored(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def test_the_stores_files_are_of_its_schema() -> None:
-    """Read here without the reader: columns, types, duplicates, gaps, one setting an experiment."""
-    tables = sorted(RESULTS.glob("*.csv.gz"))
-    assert len(tables) >= 4
-    assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 30 * 2**20
-    for path in tables:
-        table = pd.read_csv(path)
-        assert list(table) == ["query_size", "agent", "run", "labelled", *METRICS]
-        assert (table[["query_size", "run", "labelled"]].dtypes == "int64").all()
-        assert (table[list(METRICS)].dtypes == "float64").all()
-        assert not table.isna().any(axis=None)
-        assert not table.duplicated(["query_size", "agent", "run", "labelled"]).any()
-        lines = [
-            json.loads(line) for line in path.with_name(f"{path.name[:-7]}.jsonl").read_text().splitlines()
-        ]
-        assert lines[0]["schema"] == SCHEMA
-        settings = [line for line in lines if "settings" in line]
-        assert len({(line["query_size"], line["agent"]) for line in settings}) == len(settings)
-        runs = {(line["query_size"], line["agent"], line["run"]) for line in lines if "run" in line}
-        assert runs == set(table[["query_size", "agent", "run"]].itertuples(index=False, name=None))
-        of = {(line["query_size"], line["agent"]): line["settings"] for line in settings}
-        groups: Any = table.groupby(["query_size", "agent", "run"])
-        for (size, agent, _), rows in groups:
-            begin, budget = of[size, agent]["seed_set"], of[size, agent]["budget"]
-            assert sorted(rows["labelled"] - begin) == sorted({*range(0, budget, size), budget})
-
-
-def test_the_reference_is_read_as_runs_are() -> None:
-    found = load_results(None, RESULTS)
-    assert found.runs["stored"].all()
-    assert set(found.runs["status"]) == {"finished"}
-    assert found.problems.empty
-    counts = found.runs.groupby(["dataset", "protocol", "query_size"])["agent"].nunique()
-    assert counts["diabetes", "corrected", 5] >= 23
-    assert counts["pakinsons", "corrected", 50] >= 23
-    assert "sarcos" not in set(found.runs["dataset"])
-    page = RESULTS.parent / "docs/COMPARING.md"
-    assert "`sarcos` has no reference: only 14,213 of its 44,484" in page.read_text(encoding="utf-8")
-
-
 def test_every_digit_is_kept(tmp_path: Path, stored: Path) -> None:
     """What is read from the store is what is read from the runs themselves: all tables but where they lie."""
     of_runs, of_store = load_results(tmp_path / "runs"), load_results(None, stored)
@@ -138,33 +96,6 @@ def test_unlike_runs_are_refused(tmp_path: Path, stored: Path, changes: dict[str
     with pytest.raises(UserError, match=message):
         add_runs(stored, tmp_path / "other")
     assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
-
-
-def test_an_agent_that_was_trained_otherwise_is_refused(tmp_path: Path, stored: Path) -> None:
-    write_runs(tmp_path / "other", "bald", (3,), lr=0.01)
-    with pytest.raises(UserError, match=r"bald has lr 0.01, not 0.001 as (random|coreset) has there"):
-        add_runs(stored, tmp_path / "other")
-    write_runs(tmp_path / "raised", "bald", (3,), dropout=0.05)  # an agent's own
-    assert list(add_runs(stored, tmp_path / "raised").added.values()) == ["3"]
-
-
-def test_folders_of_one_experiment_with_other_settings_are_refused(tmp_path: Path, stored: Path) -> None:
-    before = {path.name: path.read_bytes() for path in stored.glob("diabetes*")}
-    old = write_runs(tmp_path / "old", "bald", (3, 4), lr=0.5)
-    write_runs(tmp_path / "other", "bald", (1, 2))
-    old.rename(tmp_path / "other/Diabetes/4/Bald_old")
-    with pytest.raises(
-        UserError, match=r"Bald_old was made with lr 0.5, another folder of this .* with 0.001"
-    ):
-        add_runs(stored, tmp_path / "other")
-    assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
-
-
-def test_other_values_of_a_stored_run_are_refused(tmp_path: Path, stored: Path) -> None:
-    path = tmp_path / "runs/Diabetes/4/Coreset/run_2/accuracies.csv"
-    path.write_text(path.read_text().replace("0,0.", "0,1.", 1))
-    with pytest.raises(UserError, match="run_2 has other values than the store has"):
-        add_runs(stored, tmp_path / "runs")
 
 
 def edit_lines(path: Path, edit: Callable[[list[str]], list[str]]) -> None:
@@ -258,25 +189,6 @@ def test_an_agents_further_runs_stand_beside_its_stored_ones(tmp_path: Path, sto
     assert set(found.pit.loc[found.pit["agent"] == "random", "run"]) == {1, 2, 3}
     assert own_agents(found) == ["mine"]
     assert ("diabetes", "nf", "published", 4, f"random{OWN}") not in found.settings
-
-
-def test_what_is_missing_of_an_agent_with_an_own_name(tmp_path: Path, stored: Path) -> None:
-    """`coreset (own)` is missed in its own task alone."""
-    write_runs(tmp_path / "runs", "random", (1, 2), query_size=6)
-    add_runs(stored, tmp_path / "runs")
-    write_runs(tmp_path / "own", "coreset", (1,), lr=0.5)
-    for size in (4, 6):
-        write_runs(tmp_path / "own", "mine", (1, 2), query_size=size)
-    path = tmp_path / "own/Diabetes/4/Coreset/run_1/accuracies.csv"
-    path.write_text(path.read_text().replace("0,0.", "0,1.", 1))
-    missing = find_missing_runs(load_results(tmp_path / "own", stored))
-    of_own = missing[missing["agent"] == f"coreset{OWN}"]
-    assert of_own[["query_size", "missing"]].to_numpy().tolist() == [[4, "2"]]
-    assert len(missing) == 1
-    write_runs(tmp_path / "own", "coreset", (1, 2), query_size=6)  # its own name there
-    missing = find_missing_runs(load_results(tmp_path / "own", stored))
-    assert set(missing["agent"]) == {f"coreset{OWN}"}
-    assert find_missing_runs(load_results(None, stored)).empty  # of the store nothing is missed
 
 
 def test_the_script_adds_and_writes_the_readme(

@@ -108,33 +108,6 @@ def test_whether_labelled_rows_are_left_in_the_pool_changes_nothing(tmp_path: Pa
     assert left_in.rows.tolist() == (taken_out.rows + 50).tolist()
 
 
-def test_rows_that_differ_little_are_not_labelled(tmp_path: Path) -> None:
-    """In float32, scaled, one far value makes all these times equal."""
-    frame = make_frame(100).assign(a=1.7e9 + 0.37 * np.arange(100), b=1.0, kind="red")
-    frame.loc[::3, "kind"] = "blue"
-    frame.loc[0, "a"] = 0.0
-    problem = problem_of(tmp_path, frame[:30], frame[20:])
-    assert problem.rows.tolist() == list(range(10, 80))
-
-
-@pytest.mark.parametrize("left_in", [True, False])
-def test_a_column_that_numbers_the_rows_of_a_file_is_no_feature(tmp_path: Path, left_in: bool) -> None:
-    """As pandas writes it by itself, for each file from 0 on."""
-    every = make_frame(90)
-    pool = (every if left_in else every[30:]).sample(frac=1, random_state=1)
-    files = [part.reset_index(drop=True).reset_index(names="no") for part in (every[:30], pool)]
-    problem = problem_of(tmp_path, *files)
-    assert problem.note == "not used as features: no (one value a row)"
-    assert len(problem.rows) == 60
-    assert problem.x.shape == (30, 2 + len(KINDS))
-
-
-def test_a_model_that_knows_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    labelled = make_frame(60).assign(y=np.random.default_rng(2).normal(size=60))
-    suggest.main([*write(tmp_path, labelled, make_frame(50, 1)), "--agent", "random"])
-    assert "no better than predicting the mean" in capsys.readouterr().out
-
-
 def test_quality_is_that_of_the_held_out_fifth(tmp_path: Path) -> None:
     problem = problem_of(tmp_path, make_frame(60), make_frame(40, 1))
     seeds, epochs = Seeds(), []

@@ -14,7 +14,6 @@ from core.experiment import Experiment
 from core.sweep import plan, task
 from tests.builders import quick
 
-RANDOM = Experiment("diabetes", "random", "nf", "published", 5)
 BALD = Experiment("diabetes", "bald", "nf", "published", 5)
 
 
@@ -131,24 +130,6 @@ def test_packing(ids: list[set[int]], most: int | None, slots: int) -> None:
     assert seconds == sorted(seconds, reverse=True)
     whole = [group.seconds for group in plan.pack(left, cost, most or plan.MOST, slots)]
     assert plan.makespan(seconds, slots) <= plan.makespan(whole, slots)
-
-
-def test_no_core_is_idle_where_groups_can_be_smaller() -> None:
-    def cost(experiment: Experiment, size: int) -> float:
-        return 100 * (1 + 1 / size)
-
-    def sizes(runs: int, slots: int, most: int | None = None) -> list[int]:
-        groups = plan.pack([(RANDOM, list(range(runs)))], cost, most, slots)
-        return [len(group.run_ids) for group in groups]
-
-    assert sizes(30, 2) == [15, 15]
-    assert sizes(50, 1) == [25, 25]
-    assert sizes(20, 1) == [20]
-    assert sizes(20, 4) == [5, 5, 5, 5]
-    assert sizes(3, 8) == [1, 1, 1]
-    assert sizes(20, 4, most=10) == [10, 10]
-    three = [(Experiment("diabetes", "random", "nf", "published", n), list(range(24))) for n in (1, 2, 3)]
-    assert len(plan.pack(three, cost, None, 4)) == 12
 
 
 def test_finished_runs_are_left_out_of_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,15 +72,6 @@ def test_matlab_columns_go_by_place(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(table.y, FRAME["y"])
 
 
-def test_arff_with_other_names_goes_by_place(tmp_path: Path) -> None:
-    put(
-        tmp_path,
-        "mini.arff",
-        arff(frame=FRAME.rename(columns={"a": "V1", "unused": "V 5"})).replace(b"V 5", b"'V 5'"),
-    )
-    np.testing.assert_allclose(Mini.load(tmp_path).x, expected_x(), rtol=1e-15)
-
-
 # --- order of the sources ------------------------------------------------------------------
 
 
@@ -101,56 +92,6 @@ def test_sources_are_taken_in_order(tmp_path: Path) -> None:
 
 
 # --- a table of one's own ------------------------------------------------------------------
-
-
-class Local(tables.Table):
-    """The file is the user's; nobody else has it."""
-
-    folder = "Local"
-    seed_set = 5
-    budget = 10
-
-    name = "local"
-    files = ("local.csv",)
-    columns = tuple(FRAME.columns)
-    target = "y"
-    dropped = ("kind", "unused")
-    n_rows = N
-    target_mean = 20.0
-
-
-def test_a_table_without_addresses_is_read_from_its_file(tmp_path: Path) -> None:
-    put(tmp_path, "local.csv", csv())
-    dataset = Local(tmp_path, Seeds())
-    assert dataset.data_check == "passed"
-    np.testing.assert_allclose(
-        dataset.to_raw(dataset.x_test), FRAME[["a", "code", "b"]].iloc[dataset.rows_test], atol=1e-6
-    )
-    assert files_of(tmp_path) == ["local.csv", "local.npz"]
-
-
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        (None, "none of local.csv is in "),
-        (b"", "cannot be read"),
-        (csv(FRAME.iloc[1:]), "39 rows instead of 40"),
-        (csv(FRAME.drop(columns="b")), "1 of 6 columns are missing: b"),
-    ],
-)
-def test_its_messages_name_no_address_and_remove_nothing(
-    tmp_path: Path, content: bytes | None, found: str
-) -> None:
-    if content is not None:
-        put(tmp_path, "local.csv", content)
-    message = refused(Local, tmp_path)
-    assert found in message
-    assert str(tmp_path) in message
-    for word in ("remove", "fetch", "http", "download"):
-        assert word not in message
-    with pytest.raises(UserError) as absent:
-        Local.load(tmp_path / "missing")
-    assert absent.value.remedy == "data_folder"
 
 
 # --- the check -----------------------------------------------------------------------------
@@ -310,18 +251,6 @@ def test_a_bad_cache_is_told_and_made_anew(
     forget()
     assert Mini.load(tmp_path).source.name == "mini.npz"
     assert capsys.readouterr().err == ""
-
-
-def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(tmp_path, "mini.csv", csv())
-
-    def full_disk(path: Path, **arrays: np.ndarray) -> None:
-        path.write_bytes(b"half a file")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez", full_disk)
-    assert Mini.load(tmp_path).data_check == "passed"
-    assert files_of(tmp_path) == ["mini.csv"]
 
 
 def test_a_read_only_folder_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

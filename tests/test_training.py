@@ -297,24 +297,6 @@ def test_same_seeds_same_weights(variation: str) -> None:
     assert torch.equal(weights(Seeds(3, agent_seed=2, pool_seed=2)), one)
 
 
-def minibatches(seeds: Seeds, **changes: Any) -> list[list[float]]:
-    """First features of all minibatches of two epochs, from a model that may use dropout."""
-    model = build("gauss", **changes)
-    seen: list[list[float]] = []
-    model.register_forward_pre_hook(lambda _, args: seen.append(args[0][0, :, 0].tolist()))
-    fit(Trainer(model, make_config("gauss", first_epochs=2, **changes), CORRECTED, seeds), *make_data(70))
-    return [batch for batch in seen if len(batch) == 32]
-
-
-def test_minibatch_order_is_a_stream_of_its_own() -> None:
-    plain = minibatches(Seeds(1), dropout=0.0)
-    assert len(plain) == 4
-    assert minibatches(Seeds(1), dropout=0.5) == plain
-    # No user seed reaches it; the run id does.
-    assert minibatches(Seeds(1, agent_seed=5, pool_seed=6, model_seed=7), dropout=0.5) == plain
-    assert minibatches(Seeds(2), dropout=0.0) != plain
-
-
 def test_dropout_is_a_stream_of_its_own() -> None:
     """Of equal rows the order cannot matter: the weights depend on the masks alone."""
     data = make_data(20)
@@ -332,21 +314,3 @@ def test_dropout_is_a_stream_of_its_own() -> None:
     trainer.batches[0].manual_seed(12345)
     fit(trainer, *same)
     assert torch.equal(reordered.theta, by_run[0])
-
-
-def test_every_minibatch_draws_masks_and_validation_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    states: list[Tensor] = []
-    model = build("gauss", dropout=0.5)
-    trainer = Trainer(model, make_config("gauss", dropout=0.5), CORRECTED, Seeds())
-    plain = DensityModel.density_parameters
-
-    def watched(self: DensityModel, *args: Any) -> Tensor:
-        parameters = plain(self, *args)
-        states.append(trainer.masks[0].get_state())
-        return parameters
-
-    monkeypatch.setattr(DensityModel, "density_parameters", watched)
-    fit(trainer, *make_data(64))
-    first, second, validation = states
-    assert not torch.equal(first, second)
-    assert torch.equal(second, validation)

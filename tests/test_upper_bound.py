@@ -18,12 +18,10 @@ from core.learner import Learner
 from core.metrics import METRICS, Evaluation, measure
 from core.models.variations import load_config
 from core.runs.tables import read_curves
-from core.training.lockstep import fit, fit_side_by_side
 from core.training.trainer import FitResult, Trainer
 from core.upper_bound import UpperBound
 from datasets import DATASETS
 from tests.builders import files, make_config, no_global_randomness, specified_layers
-from tests.shared_data import shared_file
 from tests.test_training import forward_separately, separate_layers
 
 FILES = [metric.file for metric in METRICS.values()]
@@ -101,20 +99,6 @@ def test_two_epochs_are_a_plain_loop(
         measured = [info["nll"], info["validation_nll"], info["mae"], env.stopping.minimum]
         np.testing.assert_allclose(measured, [nll, validation_nll, mae, min(watched)], rtol=1e-7)
         mae_before = info["mae"]
-
-
-def test_all_3760_rows_of_pakinsons_are_seen_once_an_epoch(tmp_path: Path) -> None:
-    path = shared_file("parkinsons_updrs.data")
-    (tmp_path / path.name).symlink_to(path)
-    dataset = DATASETS["pakinsons"](tmp_path, Seeds())
-    env = UpperBound(dataset, load_config("pakinsons", "gauss")[0])
-    running, seen = env.resetting(), []
-    fit = next(running)
-    fit.trainer.model.register_forward_pre_hook(lambda _, args: seen.append(args[0][0]))
-    with pytest.raises(StopIteration):
-        running.send(fit_side_by_side([fit])[0])
-    assert [len(batch) for batch in seen] == 58 * [64] + [48]
-    assert sorted(torch.cat(seen).tolist()) == sorted(dataset.x_train.tolist())
 
 
 def off_by(mae: float, y: Tensor) -> Evaluation:
@@ -228,20 +212,6 @@ def test_runs_of_different_length(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert printed == [summary, f"results: {folder}"]
     assert run(*WHOLE, "--side_by_side", "1", "--runs_folder", tmp_path / "alone/runs") == 0
     assert files(tmp_path / "alone" / FOLDER) == files(folder)
-
-
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_files_of_a_run(epochs: int, tmp_path: Path) -> None:
-    trial = (*WHOLE, "--run_id", "4", "--epoch_limit", str(epochs))
-    assert run(*trial, "--runs_folder", tmp_path / "runs") == 0
-    folder = tmp_path / FOLDER / "run_4"
-    written = {path.name for path in folder.iterdir()} - {".lock"}  # some versions of filelock remove it
-    assert written == {*FILES, "pit.csv", "meta.txt"}
-    for file in (*FILES, "pit.csv"):
-        rows = (folder / file).read_text().splitlines()
-        assert [row.split(",")[0] for row in rows] == ["epoch", *"123"[:epochs]]
-    wanted = f"dataset: diabetes|run_id: 4|epochs: {epochs}|epoch_limit: {epochs}|config: diabetes_gauss.yaml"
-    assert set(wanted.split("|")) <= set((folder / "meta.txt").read_text().splitlines())
 
 
 def test_finished_runs_are_skipped_and_other_settings_refused(

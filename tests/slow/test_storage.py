@@ -97,16 +97,6 @@ def test_a_strange_file_is_one_line(tmp_path: Path, name: str, what: str) -> Non
     assert "Traceback" not in said.read_text()
 
 
-def test_a_path_that_is_no_text(tmp_path: Path) -> None:
-    runs = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
-    trial = [*RUN, "--restarts", "1", "--budget", "2", "--runs_folder", runs, "--data_folder", runs]
-    assert finish(start(trial, tmp_path / "said")) == 0
-    text = (tmp_path / "said").read_text()
-    assert "results: " in text
-    assert "Traceback" not in text
-    assert finish(start(trial, tmp_path / "said")) == 0
-
-
 def test_a_pickle_in_a_cache_is_not_executed(tmp_path: Path) -> None:
     data, evidence = tmp_path / "data", tmp_path / "executed"
     data.mkdir()

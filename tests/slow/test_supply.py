@@ -1,6 +1,5 @@
 """What comes from elsewhere, and who can reach what we open: addresses, hashes, ports, modes, pages."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,21 +49,6 @@ def test_other_addresses_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
         fetch("https://example.org/a", tmp_path / "t.csv")
     assert not list(tmp_path.iterdir())
     assert downloads.RETRIES > 0
-
-
-def test_every_locked_release_has_a_hash() -> None:
-    """And is the one of constraints.txt, where that names one."""
-    text = (ROOT / "requirements.lock").read_text()
-    blocks = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
-    assert all("--hash=sha256:" in block for block in blocks)
-    locked = {tuple(block.split(" ")[0].split("==")) for block in blocks}
-    pinned = {
-        tuple(line.split(" ")[0].split("=="))
-        for line in (ROOT / "constraints.txt").read_text().splitlines()
-        if not line.startswith("#")
-    }
-    names = {name for name, _ in locked}
-    assert {pin for pin in pinned if pin[0] in names} <= locked
 
 
 def test_tokens_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The logger: what it collects, what it writes, and when it writes nothing."""
 
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -272,3 +274,22 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         write_file(target, fail)
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no folders that can be synchronised")
+def test_a_file_is_on_the_disk_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power cut might leave an empty file where a whole one was."""
+    done: list[str] = []
+    replace = os.replace
+
+    def fsync(number: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(number).st_mode) else "content")
+
+    def rename(one: Path, other: Path) -> None:
+        done.append("name")
+        replace(one, other)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", rename)
+    write_file(tmp_path / "table.csv", lambda path: path.write_text("new"))
+    assert done == ["content", "name", "folder"]

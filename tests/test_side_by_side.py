@@ -12,16 +12,16 @@ from torch import Tensor
 
 import evaluate
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
-from core.metrics import METRICS
 from core.models.variations import VARIATIONS, build_model, load_config
 from core.runs.groups import group_size
 from core.training.lockstep import Fitting, fit, fit_side_by_side, side_by_side
 from core.training.trainer import Fit, FitResult, Trainer
 from datasets import DATASETS
-from tests.builders import FEATURES, make_config, torch_rng
+from tests.builders import FEATURES, files, make_config, torch_rng
+
+pytestmark = pytest.mark.machines
 
 TRIAL = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
-CURVES = (*(metric.file for metric in METRICS.values()), "pit.csv")
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ def test_unlike_fits_do_not_share_a_stack(what: str) -> None:
         assert torch.equal(together[1].model.theta, make_trainer(1, "nf", lr=0.0).model.theta)
 
 
-@pytest.mark.parametrize("features", [21, 26, 61, 81])
+@pytest.mark.parametrize("features", [61, *(pytest.param(n, marks=pytest.mark.slow) for n in (21, 26, 81))])
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("variation", [v.name for v in VARIATIONS.values() if not v.ensemble])
 def test_networks_of_real_size_give_the_same_bits_in_any_stack(
@@ -143,32 +143,34 @@ def test_each_is_sent_its_own_result_and_an_error_ends_one() -> None:
     assert asked == [0, 1, 2, 3, 0, 3, 0]
 
 
-def curves(folder: Path) -> dict[str, bytes]:
-    files = [path for name in CURVES for path in folder.rglob(name)]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-@pytest.mark.parametrize("variation", VARIATIONS)
-def test_files_are_the_same_bytes(variation: str, tmp_path: Path) -> None:
-    trial = (*TRIAL, "--variation", variation, "--restarts", "3")
-    for size in ("1", "2", "auto"):
+@pytest.mark.parametrize(
+    ("variation", "restarts", "sizes"),
+    [
+        ("nf", 3, ("1", "2", "auto")),
+        ("gauss_ensemble", 3, ("1", "2")),
+        pytest.param("nf", 25, ("1", "10", "25"), marks=pytest.mark.slow),
+        *(pytest.param(name, 3, ("1", "2", "auto"), marks=pytest.mark.slow) for name in VARIATIONS),
+    ],
+)
+def test_files_are_the_same_bytes(
+    variation: str, restarts: int, sizes: tuple[str, ...], tmp_path: Path
+) -> None:
+    trial = (*TRIAL, "--variation", variation, "--restarts", str(restarts))
+    for size in sizes:
         folder = tmp_path / size / "runs"
         assert evaluate.main([*trial, "--side_by_side", size, "--runs_folder", str(folder)]) == 0
-    one, *others = (curves(tmp_path / size) for size in ("1", "2", "auto"))
-    assert len(one) == 5 + 3 * 6  # all runs' and each run's
-    assert others == [one, one]
+    one, *others = (files(tmp_path / size) for size in sizes)
+    assert len(one) == 5 + restarts * 6  # all runs' and each run's
+    assert all(other == one for other in others)
 
 
 @pytest.mark.parametrize(
     ("restarts", "cores", "threads", "megabytes", "size", "groups"),
     [
         (50, 2, 1, 24_000, 25, 2),
-        (30, 2, 1, 24_000, 15, 2),
         (1, 2, 1, 24_000, 1, 1),
         (50, 128, 1, 24_000, 2, 25),  # each core may have such a process
-        (50, 128, 32, 24_000, 25, 2),
         (50, 2, 1, 400, 3, 17),
-        (50, 2, 1, 10, 1, 50),
         (5, 1, 2, 24_000, 5, 1),
     ],
 )

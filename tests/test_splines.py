@@ -17,6 +17,8 @@ from core.models import splines
 from core.models.densities import FlowDensity
 from tests.builders import quick, torch_rng
 
+pytestmark = pytest.mark.machines
+
 
 def parameters(rows: int, spread: float, seed: int = 0) -> Tensor:
     return spread * torch.randn((rows, 46), generator=torch_rng(seed))
@@ -147,6 +149,7 @@ print(sorted(digests.items()))
 """
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_who_compiled_the_kernels_or_when(tmp_path: Path) -> None:
     """They did: a run that compiled the kernels differed from one that found them in the cache."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}

@@ -1,7 +1,6 @@
 """A policy's network and file, and the agent that follows it."""
 
 import hashlib
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -74,27 +73,21 @@ def bad_files(folder: Path) -> dict[str, str]:
         ("version.pt", content | {"version": 2}),
         ("agent.pt", content | {"scores": ["nobody"]}),
         ("shape.pt", content | {"width": 9}),
-        ("type.pt", content | {"width": "wide"}),
-        ("none.pt", content | {"weights": None}),
         ("nan.pt", content | {"weights": nan}),
         ("harmful.pt", content | {"trained": Harmful()}),
     ):
         torch.save(other, folder / name)
     (folder / "text.pt").write_text("a policy")
-    (folder / "pickle.pt").write_bytes(pickle.dumps(Harmful()))
     (folder / "half.pt").write_bytes((folder / "good.pt").read_bytes()[:900])
     return {
         "missing.pt": "cannot be read: No such file",
         "text.pt": "is no policy: ",
-        "pickle.pt": "is no policy: ",
         "half.pt": "is no policy: ",
         "harmful.pt": "is no policy: UnpicklingError",
         "keys.pt": "is no policy: it holds something else",
         "version.pt": "is a policy of another version",
         "agent.pt": "is a damaged policy: unknown agent 'nobody'",
         "shape.pt": "is a damaged policy: ",
-        "type.pt": "is a damaged policy: ",
-        "none.pt": "is a damaged policy: ",
         "nan.pt": "is a damaged policy: its weights are not finite",
     }
 

@@ -122,10 +122,8 @@ DAMAGES: dict[str, tuple[str, Callable[[list[str]], list[str]]]] = {
     ".jsonl does not have run 2 of random": (JSONL, lambda t: t[:-1]),
     "its columns are": (CSV, lambda t: [t[0].replace("mae", "mea"), *t[1:]]),
     "does not have one row for each round": (CSV, lambda t: [*t[:3], *t[4:]]),
-    "one row for each round": (CSV, lambda t: [*t, t[-1]]),
     "lacks values": (CSV, lambda t: [*t[:-1], ",".join([*t[-1].split(",")[:4], "", *t[-1].split(",")[5:]])]),
     "could not convert": (CSV, lambda t: [*t[:-1], t[-1].replace("0.", "o.")]),
-    "cannot safely convert": (CSV, lambda t: [*t[:-1], "4.5" + t[-1][1:]]),
     "it lacks runs of coreset": (CSV, lambda t: [t[0], *(line for line in t[1:] if "coreset,1" not in line)]),
 }
 
@@ -143,13 +141,10 @@ def test_a_damaged_store_is_one_line(stored: Path, message: str) -> None:
 
 def test_cut_and_lonely_files(stored: Path, tmp_path: Path) -> None:
     whole = (stored / CSV).read_bytes()
-    for content in (whole[:200], b"", b"no gzip", whole[:-9] + b"123456789"):
+    for content in (whole[:200], b"no gzip"):
         (stored / CSV).write_bytes(content)
         with pytest.raises(UserError, match=rf"{CSV} cannot be used .*: fetch it anew"):
             read_store(stored)
-    (stored / CSV).unlink()
-    with pytest.raises(UserError, match=rf"{CSV} cannot be used"):
-        read_store(stored)
     (stored / CSV).write_bytes(whole)
     (stored / JSONL).unlink()
     with pytest.raises(UserError, match=f"lacks its file {JSONL}"):

@@ -32,18 +32,7 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
         "datasets: diabetes\nagents: [random, bald]\nskip_data_check: true\n"
         "gpus: 0.5\nside_by_side: 7\nquery_sizes: [1, 50]\nrun_ids: 1-3\n"
     )
-    typed = [
-        "--datasets",
-        "diabetes",
-        "--agents",
-        "random",
-        "bald",
-        "--query_sizes",
-        "1",
-        "50",
-        "--run_ids",
-        "1-3",
-    ]
+    typed = "--datasets diabetes --agents random bald --query_sizes 1 50 --run_ids 1-3".split()
     typed += ["--skip_data_check", "1", "--gpus", "0.5", "--side_by_side", "7"]
     of_file, of_options = sweep.parse_arguments([str(file)]), sweep.parse_arguments(typed)
     assert {**vars(of_file), "file": None} == vars(of_options)
@@ -56,17 +45,12 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("agent: random", "unknown key 'agent'; did you mean agents?"),
-        ("zzz: 1", "unknown key 'zzz'; known are datasets, target,"),
-        ("dry_run: 1", "unknown key 'dry_run'"),
         ("- agents", "a mapping is wanted"),
         ("agents: [", "cannot read"),
         ("agents: !!python/object/apply:os.getcwd []", "cannot read"),
         ("agents: []", "'agents' must be a name, a number or a list of them, got []"),
-        ("agents: {random: 1}", "'agents' must be a name"),
-        ("agents: null", "'agents' must be a name"),
         ("agents: [--dry_run]", "'agents' must be a name"),
         ("datasets: diabetes\nagents: randm", "unknown agent 'randm'; did you mean random"),
-        ("datasets: diabets\nagents: random", "unknown dataset 'diabets'; did you mean diabetes"),
         ("datasets: diabetes", "--datasets and --agents are needed"),
         ("variations: nff", "--variations: invalid choice: 'nff'"),
         ("query_sizes: 0", "--query_sizes: must be at least 1, got 0"),
@@ -74,7 +58,6 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
             "datasets: diabetes\nagents: random\nrun_ids: 3-1",
             "a number or a range like 1-30 is wanted, got '3-1'",
         ),
-        ("datasets: diabetes\nagents: random\nrun_ids: [-1]", "'run_ids' must be a name"),
         ("gpus: nan", "--gpus: a share from 0 to 1, or a whole number, is wanted, got 'nan'"),
     ],
 )

@@ -110,22 +110,17 @@ NOT_TRAINABLE = {
         "column 'b': expected a number, found 'many' in data row 4",
     ),
     "infinite": (with_cell("a", np.inf), "expected a number, found 'inf'"),
-    "empty target": (with_cell("y", None), "column 'y'"),
     "unknown category": (with_cell("kind", "fine"), "expected one of plain, very good, ideal, found 'fine'"),
-    "unknown code": (with_cell("code", 3), "expected one of 1, 2, found '3'"),
-    "empty category": (with_cell("kind", None), "found nothing in data row 4"),
     "missing column": (FRAME.drop(columns="b"), "1 of 6 columns are missing: b"),
     "too few rows": (FRAME.iloc[:7], "7 rows instead of 40"),
-    "no rows": (FRAME.iloc[:0], "0 rows instead of 40"),
 }
 
 
-@pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize("case", NOT_TRAINABLE)
-def test_what_cannot_be_trained_on_is_refused_even_unchecked(tmp_path: Path, case: str, skip: bool) -> None:
+def test_what_cannot_be_trained_on_is_refused_even_unchecked(tmp_path: Path, case: str) -> None:
     frame, expected = NOT_TRAINABLE[case]
     path = put(tmp_path, "mini.csv", csv(frame))
-    message = refused(Mini, tmp_path, skip)
+    message = refused(Mini, tmp_path, skip=True)
     assert expected in message
     assert message.startswith(f"mini: {path}: ")
     assert Mini.urls[0] in message
@@ -167,14 +162,11 @@ def test_another_table_is_refused_or_noted(
     ("name", "content", "expected"),
     [
         ("mini.csv", b"", "cannot be read"),
-        ("mini.csv", b"\x00\xff\xfe\x80" * 99, "cannot be read"),
         ("mini.csv", b"<!DOCTYPE html>\n<p>moved</p>\n", "6 of 6 columns are missing"),
         ("mini.csv", csv().replace(b"\n", b",1\n").replace(b"b,1\n", b"b\n", 1), "cannot be read"),
         ("mini.zip", zipped(csv())[:-60], "cannot be read"),
         ("mini.zip", zipped(csv(), "other.csv"), "expected table.csv in the archive, found readme.txt, oth"),
         ("mini.arff", arff()[:60], "no @DATA line"),
-        ("mini.arff", arff(frame=FRAME.drop(columns="b")), "5 columns instead of 6"),
-        ("bare", csv(), "no @DATA line"),
     ],
 )  # fmt: skip
 def test_damaged_files_are_refused_in_one_line(
@@ -190,9 +182,7 @@ def test_damaged_files_are_refused_in_one_line(
     ("content", "expected"),
     [
         (mat()[:-40], "cannot be read"),
-        (b"not a matrix" * 50, "cannot be read"),
         (mat(variable="table_test"), "expected a variable table, found table_test"),
-        (mat(FRAME.iloc[:30]), "30 rows instead of 40"),
     ],
 )
 def test_damaged_matlab_files_are_refused(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -222,12 +212,10 @@ def _savez(path: Path, **changes: np.ndarray) -> None:
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-200]),
-    "empty": lambda path: path.write_bytes(b""),
     "flipped byte": lambda path: path.write_bytes(path.read_bytes()[:400] + b"?" + path.read_bytes()[401:]),
     "rows missing": lambda path: _savez(path, x=expected_x()[1:]),
     "other mean": lambda path: _savez(path, y=FRAME["y"].to_numpy() + 1),
     "not finite": lambda path: _savez(path, x=np.where(np.eye(N, 7) == 1, np.nan, expected_x())),
-    "other type": lambda path: _savez(path, x=expected_x().astype(np.float32)),
     "other features": lambda path: _savez(path, features=np.array(Mini.feature_names()[::-1])),
     "pickled": lambda path: _savez(path, y=np.array([None] * N)),
     "array missing": lambda path: np.savez(path, x=expected_x()),

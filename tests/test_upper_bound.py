@@ -15,16 +15,15 @@ import compute_upper_bound
 from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds
 from core.cli import run_script
 from core.learner import Learner
-from core.metrics import METRICS, Evaluation, measure
+from core.metrics import Evaluation, measure
 from core.models.variations import load_config
 from core.runs.tables import read_curves
 from core.training.trainer import FitResult, Trainer
 from core.upper_bound import UpperBound
 from datasets import DATASETS
-from tests.builders import files, make_config, no_global_randomness, specified_layers
+from tests.builders import FILES, files, make_config, no_global_randomness, specified_layers
 from tests.test_training import forward_separately, separate_layers
 
-FILES = [metric.file for metric in METRICS.values()]
 WHOLE = ("--dataset", "diabetes", "--variation", "gauss", "--restarts", "2")
 TRIAL = (*WHOLE, "--epoch_limit", "3")
 FOLDER = "runs_gauss/Diabetes/UpperBound"
@@ -58,9 +57,10 @@ def play(env: UpperBound) -> list[dict[str, Any]]:
     return [{name: value for name, value in info.items() if name != "seconds"} for info in tested]
 
 
-@pytest.mark.parametrize("fitting", ["finetuning", "from_scratch"])
-@pytest.mark.parametrize("protocol", [PUBLISHED, CORRECTED], ids=lambda protocol: protocol.name)
-@pytest.mark.parametrize("variation", ["nf", "gauss"])
+@pytest.mark.parametrize(
+    ("variation", "protocol", "fitting"),
+    [("nf", PUBLISHED, "finetuning"), ("nf", CORRECTED, "from_scratch"), ("gauss", CORRECTED, "finetuning")],
+)
 def test_two_epochs_are_a_plain_loop(
     variation: str, protocol: Protocol, fitting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,8 +166,15 @@ def broken_off(whole: Any) -> Any:
     return stepping
 
 
-@pytest.mark.parametrize("protocol", ["published", "corrected"])
-@pytest.mark.parametrize("variation", ["nf", "gauss", "ensemble", "gauss_ensemble"])
+@pytest.mark.parametrize(
+    ("variation", "protocol"),
+    [
+        ("nf", "published"),
+        ("gauss_ensemble", "corrected"),
+        pytest.param("gauss", "published", marks=pytest.mark.slow),
+        pytest.param("ensemble", "corrected", marks=pytest.mark.slow),
+    ],
+)
 def test_same_bytes_alone_in_a_group_and_broken_off(
     variation: str, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +202,7 @@ def test_same_bytes_alone_in_a_group_and_broken_off(
     assert not list(parts.rglob("checkpoint.pt"))
 
 
+@pytest.mark.slow
 def test_runs_of_different_length(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, said = tmp_path / FOLDER, []
     assert run(*WHOLE, "--runs_folder", tmp_path / "runs") == 0

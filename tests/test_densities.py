@@ -71,19 +71,6 @@ def test_moments_of_steep_flows_are_those_of_their_inverse(seed: int, spread: fl
     torch.testing.assert_close(density.variance, variance, rtol=0, atol=8e-3)
 
 
-def test_moments_and_quantiles_of_the_flow_are_those_of_zukos_splines(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    parameters, levels = flow_parameters(6, 1.0).float().view(2, 3, 46), LEVELS.float()[:, None, None]
-    density = FlowDensity(parameters)
-    compiled = density.mean, density.stddev, density.icdf(levels)
-    monkeypatch.setattr(FlowDensity, "_compiled", False)
-    plain = density.mean, density.stddev, density.icdf(levels)
-    for one, other, shape in zip(compiled, plain, [(2, 3), (2, 3), (8, 2, 3)], strict=True):
-        assert one.shape == shape
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
-
-
 def make(kind: str, dtype: torch.dtype = torch.float64) -> Density:
     """Batch shape [3]; the ensembles have four members."""
     flows = flow_parameters(12, 0.7, seed=3).to(dtype).view(4, 3, 46)

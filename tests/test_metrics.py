@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from core import metrics
 from core.metrics import crps, evaluate, measure, pit_histogram
 from core.models.variations import VARIATIONS
 from tests.builders import make_classifier, no_global_randomness, quick, torch_rng
@@ -35,31 +34,27 @@ def test_crps_is_the_double_loop(samples: np.ndarray, y: float) -> None:
     assert (got >= -1e-12).all()
 
 
-@pytest.mark.parametrize("piece", [2048, 7])
 @pytest.mark.parametrize("variation", VARIATIONS)
-def test_evaluate(variation: str, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_PIECE", piece)
+def test_evaluate(variation: str) -> None:
     predictor = make_classifier(variation)
     x = 3 * torch.rand(20, 5, generator=torch_rng(1))
     y = torch.rand(20, generator=torch_rng(2))
 
     evaluation = evaluate(predictor, x, y, torch_rng(3))
-    generator, errors, nll, scores, u = torch_rng(3), [], [], [], []
-    for start in range(0, 20, piece):
-        part = x[start : start + piece]
-        samples, _ = predictor(part).draw(64, generator)
-        for n in range(len(part)):
-            density, target = predictor(part[n : n + 1]), y[start + n].item()
-            column = samples[:, n].tolist()
-            log_p = density.log_prob(samples[:, n, None])[:, 0].tolist()
-            # Of samples that are as likely but for rounding, either is the prediction.
-            likely = [value for value, log in zip(column, log_p, strict=True) if log > max(log_p) - 1e-5]
-            predicted = evaluation.predictions[start + n].item()
-            errors.append(abs(min(likely, key=lambda value: abs(value - predicted)) - target))
-            nll.append(-density.log_prob(torch.tensor([target])).item())
-            u.append(density.cdf(torch.tensor([target])).item())
-            spread = sum(abs(a - b) for a in column for b in column) / 64**2
-            scores.append(sum(abs(a - target) for a in column) / 64 - spread / 2)
+    errors, nll, scores, u = [], [], [], []
+    samples, _ = predictor(x).draw(64, torch_rng(3))
+    for n in range(20):
+        density, target = predictor(x[n : n + 1]), y[n].item()
+        column = samples[:, n].tolist()
+        log_p = density.log_prob(samples[:, n, None])[:, 0].tolist()
+        # Of samples that are as likely but for rounding, either is the prediction.
+        likely = [value for value, log in zip(column, log_p, strict=True) if log > max(log_p) - 1e-5]
+        predicted = evaluation.predictions[n].item()
+        errors.append(abs(min(likely, key=lambda value: abs(value - predicted)) - target))
+        nll.append(-density.log_prob(torch.tensor([target])).item())
+        u.append(density.cdf(torch.tensor([target])).item())
+        spread = sum(abs(a - b) for a in column for b in column) / 64**2
+        scores.append(sum(abs(a - target) for a in column) / 64 - spread / 2)
 
     result = measure(evaluation)
     expected = [sum(values) / 20 for values in (errors, nll, scores)]

@@ -16,7 +16,6 @@ from core.reading import EXACT_FLOATS
 from core.report import analysis
 from core.report.analysis import areas, blocks, compare
 from core.report.reader import EXPERIMENT, find_missing_runs, load_results
-from core.runs.settings import read_meta, write_meta
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
 
@@ -111,36 +110,6 @@ def test_runs_of_another_length_are_left_out(tmp_path: Path) -> None:
         "60 to 72 labelled points, not 50 to 62",
         "50 to 58 labelled points, not 50 to 62",
     ]
-
-
-@pytest.mark.parametrize("settings_file", [True, False])
-def test_two_folders_of_an_experiment_with_other_settings_are_not_pooled(
-    tmp_path: Path, settings_file: bool
-) -> None:
-    """That with finished runs counts; without settings.txt those in a run's meta.txt say it."""
-    (tmp_path / "runs/Diabetes/4").mkdir(parents=True)
-    for name, lr, runs in (("Mine", 0.5, (3, 4)), ("Mine_old", 0.001, (1, 2)), ("Mine_older", 0.001, (5,))):
-        folder = write_experiment(tmp_path / name, "mine", runs)
-        for path in folder.rglob("*.txt"):
-            meta = read_meta(path)
-            agreed = {"lr": lr} | {key: meta.pop(key) for key in EXPERIMENT}
-            write_meta(path, agreed | {"run_id": path.parent.name[4:]} | meta)
-        if name == "Mine":
-            (folder / "run_4/meta.txt").unlink()
-            if settings_file:
-                (folder / "run_3/meta.txt").unlink()
-        if not settings_file:
-            (folder / "settings.txt").unlink()
-        folder.rename(tmp_path / "runs/Diabetes/4" / name)
-    found = load_results(tmp_path / "runs")
-    status = found.runs.set_index("run")["status"].to_dict()
-    kept, left = ((1, 2, 5), (3, 4)) if settings_file else ((3,), (1, 2, 5))
-    assert {run for run in status if status[run] == "finished"} == set(kept)
-    assert {run for run in status if status[run] == "damaged"} == set(left)
-    assert len(found.problems) == (1 if settings_file else 2)
-    said = "made with lr {}, another folder of this experiment with {}"
-    values = (0.5, 0.001) if settings_file else (0.001, 0.5)
-    assert set(found.problems["problem"]) == {said.format(*values)}
 
 
 def test_without_any_runs(tmp_path: Path) -> None:

@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 
 import compare
-from core.report import sections
 from core.report.adding import add_runs
 from core.report.comparing import lacking, own_agents, unlike_settings
 from core.report.reader import load_results
-from core.report.styles import style
 from tests.builders import refused
 from tests.test_store import write_runs
 
@@ -81,21 +79,6 @@ def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -
     assert all("query size 6" not in heading for heading in made)
     assert "> Mine" in made["normalizing flow, published protocol, over one task"].index
     assert not any(table.empty for table in made.values())
-
-
-def test_own_agents_are_drawn_in_front(folders: tuple[Path, Path]) -> None:
-    found = load_results(*folders)
-    figure = dict(sections.learning_curves(found))["curves_diabetes_nf_q4"]
-    for panel in figure.axes:
-        named = {str(line.get_label()): line for line in panel.get_lines() if str(line.get_label())[0] != "_"}
-        own, others = named.pop("Mine (2)"), [*named.values()]
-        assert own.get_color() == style("mine")["color"]
-        assert len(others) == 3
-        for line in others:
-            assert (line.get_alpha() or 1) < 1
-            assert line.get_zorder() < own.get_zorder()
-            assert line.get_linewidth() < own.get_linewidth()
-        assert not panel.collections
 
 
 def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -210,20 +210,6 @@ def test_a_file_that_lies_there_may_have_another_hash(tmp_path: Path) -> None:
     assert cls.load(tmp_path).data_check == "passed"
 
 
-def test_an_unchecked_download_is_used_but_not_kept(
-    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cls = mini(server.answer("/mini", whole(zipped(csv(FRAME.iloc[1:])))))
-    table = cls.load(tmp_path, skip_data_check=True)
-    assert table.data_check.startswith("skipped: 39 rows instead of 40")
-    assert files_of(tmp_path) == []
-    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
-    assert len(warnings) == 1
-    assert "39 rows" in warnings[0]
-    with pytest.raises(UserError, match="39 rows instead of 40"):
-        cls.load(tmp_path)
-
-
 def test_processes_that_start_together_fetch_once(tmp_path: Path, server: Server) -> None:
     """Four threads stand for processes: locks and files are all that they share."""
     cls = mini(server.answer("/mini", whole(GOOD)))

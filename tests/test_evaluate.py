@@ -1,7 +1,6 @@
 """evaluate.py as a user meets it: results, summary, and what it says of wrong input."""
 
 import math
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,20 +112,6 @@ def test_wrong_input_is_one_line_and_code_2(
     assert not list(tmp_path.iterdir())  # nothing half-written
 
 
-def test_wrong_config_is_one_line_and_code_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    configs = tmp_path / "configs"
-    shutil.copytree(ROOT / "configs", configs)
-    (configs / "diabetes.yaml").write_text((configs / "diabetes.yaml").read_text() + "lrate: 3\n")
-    monkeypatch.setattr("core.config.CONFIGS", configs)
-    assert run(*TRIAL, "--runs_folder", tmp_path / "runs") == 2
-    printed = capsys.readouterr().err
-    assert f"{configs / 'diabetes.yaml'}: unknown key lrate; known are hidden" in printed
-    assert printed.count("\n") == 1
-    assert not (tmp_path / "runs").exists()
-
-
 def test_what_was_asked_for_reaches_agent_and_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,17 +151,6 @@ def test_what_was_asked_for_reaches_agent_and_environment(
     assert env.budget == 9
 
 
-@pytest.mark.parametrize("folder", [".", "..", ""])
-def test_runs_folder_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
-    inside = tmp_path / "a/b"
-    inside.mkdir(parents=True)
-    monkeypatch.chdir(inside)
-    trial = (*TRIAL, "--restarts", "1", "--variation", "gauss", "--runs_folder", folder)
-    assert run(*trial) == 0
-    wanted = tmp_path / ("a_gauss" if folder == ".." else "a/b_gauss")
-    assert (wanted / "Diabetes/2/RandomAgent/accuracies.csv").exists()
-
-
 def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trial = (*TRIAL, "--restarts", "1", "--runs_folder", tmp_path)
     assert run(*trial, "--record_points", "1") == 0
@@ -213,14 +187,6 @@ def test_diverged_run_is_named_and_the_others_go_on(
     assert "AUC over 1 run:" in printed.out
     folder = tmp_path / "Diabetes/2/RandomAgent"
     assert list(read_curves(folder / "accuracies.csv").columns) == ["run_2"]
-
-
-def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--list") == 0
-    printed = capsys.readouterr().out
-    wanted = "random coreset typiclust coregcn bald balsa_kl_pairs balsa_kl_grid balsa_emd bald_dist_entropy"
-    wanted += " bald_dist_std nflows_out pakinsons diamonds sarcos superconductors bimodalsin diabetes"
-    assert set(wanted.split()) <= {word.strip(",") for word in printed.split()}
 
 
 @pytest.mark.slow

@@ -14,7 +14,6 @@ from core.report.aggregates import (
     common_runs,
     improvability,
     interquartile_mean,
-    paired_differences,
     probability_of_improvement,
     task_blocks,
 )
@@ -81,19 +80,6 @@ def test_intervals_are_of_the_stratified_bootstrap() -> None:
     assert of_a.value == pytest.approx(values[4:-4].mean())  # 19 values: a quarter is 4
     np.testing.assert_allclose([of_a.low, of_a.high], np.quantile(means, [0.025, 0.975]), atol=0.04)
     assert found == probability_of_improvement(table, "a", "b")
-
-
-def test_differences_are_of_runs_of_the_same_id() -> None:
-    """Of each task; shares are of the mean of those runs of random that the agent has, too."""
-    first = {"a": [1.0, 3.0, 9.0], "b": [4.0], "random": [2.0, 6.0]}
-    table = two_tasks(first, {"a": [5.0], "random": [10.0]})
-    share = paired_differences(table, "mae", share=True).set_index(["dataset", "agent"])["area"]
-    assert share["d", "a"].tolist() == [-0.25, -0.75]
-    assert (share["d", "b"], share["e", "a"]) == (1.0, -0.5)
-    less = paired_differences(table, "mae", share=False)
-    assert sorted(less["area"]) == [-5, -3, -1, 2]
-    assert set(less["metric"]) == {"mae"}
-    assert paired_differences(two_tasks({"a": [1.0]}, {"b": [1.0]}), "mae", share=False).empty
 
 
 def both(values: dict[str, list[float]], **task: object) -> pd.DataFrame:

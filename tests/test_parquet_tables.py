@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core import UserError
 from core.data.columns import Features, sort_columns
 from core.data.frames import read_frame
 from core.data.rawfiles import UnusableError
@@ -44,14 +43,6 @@ def test_dates_and_durations_are_what_they_are_in_a_text_file(
     assert names == of_text
     assert len(names) == 1 + 6 + 1  # a, six days, a missing one
     np.testing.assert_array_equal(x, expected)
-
-
-@pytest.mark.parametrize("cell", [[1, 2], {"p": 1.0}])
-def test_lists_and_records_are_refused(tmp_path: Path, cell: Any) -> None:
-    frame = numbers().assign(inner=[cell] * N)
-    frame.to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(UserError, match=r"t\.parquet: column 'inner' holds .*; leave it out"):
-        read_frame(tmp_path / "t.parquet")
 
 
 @pytest.mark.parametrize("index", [range(1000, 1000 + N), [f"r{i}" for i in range(N)]])

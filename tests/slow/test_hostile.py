@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 import torch
 
-import evaluate
-from core.cli import run_script
 from core.data import own, tables
 from core.data.rawfiles import UnusableError, read_raw
 from core.errors import UserError
@@ -203,21 +201,6 @@ def test_stores(tmp_path: Path, change: Callable[[Any], Any]) -> None:
     assert fuzz.read(kind, tmp_path) == "refused"
     (tmp_path / kind.name).write_text("\n".join([json.dumps(head), "[" * 10**5]))
     assert fuzz.read(kind, tmp_path) == "refused"
-
-
-def test_a_script_says_it_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "t.csv").write_bytes(wide())
-    monkeypatch.setattr(sys, "argv", ["evaluate.py"])
-    arguments = ["--agent", "random", "--dataset", str(tmp_path / "t.csv"), "--target", "c1"]
-    with pytest.raises(SystemExit) as ended:
-        run_script(lambda: evaluate.main([*arguments, "--runs_folder", str(tmp_path / "runs")]))
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == (
-        f"evaluate.py: {tmp_path}/t.csv: it has 1,000,000 columns; at most 20,000 are read\n"
-    )
-    assert not (tmp_path / "runs").exists()
 
 
 def test_a_matlab_file_on_which_scipy_crashes() -> None:

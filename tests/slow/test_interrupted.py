@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from core.runs import checkpoint
-from core.runs.logger import KEYS, LATER_KEYS
 from tests.builders import FILES, files
 from tests.slow.worker import finish, start, wait_until_stopped
 
@@ -157,19 +156,6 @@ def test_overwrite_leaves_a_run_at_work_and_its_neighbours_alone(tmp_path: Path)
     assert finish(process) == 0
     header = (tmp_path / FOLDER / "accuracies.csv").read_text().splitlines()[0]
     assert header == "added,run_1,run_2"
-
-
-@pytest.mark.parametrize("name", ["run", "device", "data"])
-def test_checkpoint_of_another_run_device_or_table(tmp_path: Path, name: str) -> None:
-    path, said = begun(tmp_path), tmp_path / "said"
-    content = checkpoint.read(path, KEYS, LATER_KEYS)
-    assert content is not None
-    content["env"]["learner"]["origin"][name] = "other"
-    checkpoint.write(path, content)
-    assert finish(start([*ONE, "--runs_folder", tmp_path], said)) == 2
-    line = said.read_text().splitlines()[-1]
-    assert f"run_1: its checkpoint belongs to {name} other, not " in line
-    assert line.endswith(": --overwrite 1 makes it anew")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "bomb", "tensor", "other"])

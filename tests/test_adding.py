@@ -117,7 +117,7 @@ def test_edited_code_and_data_are_refused_and_named(add: Add, tmp_path: Path) ->
     write()
     assert evaluate.main(typed) == 0
     # What changes no number: comments, docstrings, line breaks.
-    layout = agent.replace("Spread", "The spread").replace(" * dist", " \\\n            * dist") + "# the end\n"
+    layout = agent.replace("Spread", "A spread").replace(" * dist", " \\\n            * dist") + "# end\n"
     write(layout)
     assert evaluate.main([*typed, "--run_id", "2"]) == 0
     made = files(tmp_path)

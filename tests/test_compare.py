@@ -9,7 +9,6 @@ import compare
 from core.report.adding import add_runs
 from core.report.comparing import lacking, own_agents, unlike_settings
 from core.report.reader import load_results
-from tests.builders import refused
 from tests.test_store import write_runs
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -90,43 +89,3 @@ def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         found = re.search(task, printed)
         assert found
         assert int(found[1]) >= 25
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["--runs_folder", "nowhere"],
-            "nowhere has no finished runs: it is not there, nor another beside it",
-        ),
-        (["--runs_folder", "."], "has no finished runs: none but stored ones"),
-        (["--store", "."], ". holds no stored runs"),
-        (["--runs_folder", "other"], "other has runs of no task in the store: --list_reference shows them"),
-        (["--runs_folder", "further"], "further has no agent that the store lacks"),
-        (
-            ["--runs_folder", "shorter"],
-            "shorter has no finished runs that can be compared: shorter/Diabetes/4/Mine/run_3: 50 to 58 "
-            "labelled points, not 50 to 62",
-        ),
-        (["--out"], "expected one argument"),
-        (["--out", "no/page.html"], "no/page.html cannot be written: no is no folder"),
-        (["--out", "."], ". cannot be written: it is a folder"),
-    ],
-)
-def test_wrong_input_is_one_line(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_runs(tmp_path / "other", "random", (1,), dataset="nowhere")
-    write_runs(tmp_path / "made", "random", (1, 2))
-    add_runs(tmp_path / "store", tmp_path / "made")
-    write_runs(tmp_path / "further", "random", (1, 2, 3))
-    for file in write_runs(tmp_path / "shorter", "mine", (3,)).glob("run_3/*.csv"):
-        file.write_text("\n".join(file.read_text().splitlines()[:-4]))
-    if "--out" not in arguments and "--store" not in arguments:
-        arguments = [*arguments, "--store", "store"]
-    assert message in refused(compare.main, arguments, capsys)

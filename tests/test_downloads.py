@@ -17,7 +17,6 @@ from core.data import downloads, tables
 from core.data.downloads import DownloadError, fetch
 from core.errors import UserError
 from datasets import DATASETS
-from tests.builders import refused
 from tests.mini_table import FRAME, Mini, csv, expected_x, put, zipped
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -255,23 +254,6 @@ def test_one_failure_does_not_stop_the_others(
         assert lines[name] == ["-", "-", "-", "failed"]
         assert sum(line.startswith(f"{name}: ") for line in err.splitlines()) == 1
     assert files_of(tmp_path) == ["sarcos.arff", "sarcos.npz"]
-
-
-@pytest.mark.parametrize(
-    ("typed", "message"),
-    [
-        ("--datasets sarcos diabetes", "dataset 'diabetes' has no table to download"),
-        ("--datasets sarcs", "unknown dataset 'sarcs'; did you mean sarcos"),
-        ("--data_folder /dev/null", "--data_folder /dev/null is not a folder"),
-        ("--data_folder", "--data_folder: expected one argument"),
-    ],
-)
-def test_wrong_input_is_one_line(
-    typed: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    more = [] if "data_folder" in typed else ["--data_folder", tmp_path]
-    assert message in refused(download_all_datasets.main, [*typed.split(), *more], capsys)
-    assert files_of(tmp_path) == []
 
 
 #: The script with its addresses turned to our server.

@@ -66,52 +66,6 @@ def test_folder_names_variation_and_protocol(tmp_path: Path) -> None:
         assert set(wanted.split("|")) <= set((folder / "meta.txt").read_text().splitlines())
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (["--agent", "balsa_em"], "unknown agent 'balsa_em'; did you mean balsa_emd"),
-        (["--dataset", "sarkos"], "unknown dataset 'sarkos'; did you mean sarcos?"),
-        (["--query_size", "0"], "argument --query_size: must be at least 1, got 0"),
-        (["--query_size", "5"], "diabetes: a query size of 5 is more than the budget of 4 points"),
-        (["--query_size", "many"], "argument --query_size: an integer is wanted, got 'many'"),
-        (["--pool_seed", "-1"], "argument --pool_seed: must be at least 0, got -1"),
-        (["--run_id", "-1"], "argument --run_id: must be at least 0, got -1"),
-        (["--restarts", "0"], "argument --restarts: must be at least 1, got 0"),
-        (["--restarts", "9" * 20], "argument --restarts: must be at most 100000, got 9999"),
-        (["--budget", "284"], "a seed set of 50 and a budget of 284 points need more than the 283 points"),
-        (["--device", "cuda:77"], "--device cuda:77 is not there"),
-        (["--device", "gpu"], "--device gpu is not there"),
-        (["--device", "mps"], "--device mps: only cpu and cuda are supported"),
-        (["--runs_folder", "/", "--variation", "gauss"], "the runs folder / has no name that '_gauss'"),
-        (["--variation", "made"], "argument --variation: invalid choice: 'made'"),
-        (["--agent", "gauss_std"], "agent 'gauss_std' does not score variation nf, but gauss"),
-        (["--dataset", "pakinsons", "--data_folder", "/dev/null/x"], "/dev/null/x"),
-        (["--runs_folder", "/dev/null/x"], "cannot write to /dev/null/x/Diabetes/2/RandomAgent"),
-        (["--quer", "3"], "unrecognized arguments: --quer 3"),
-        (["--agent", ""], "--agent and --dataset are needed"),
-        (["--side_by_side", "0"], "argument --side_by_side: "),
-        (["--policy", "x.pt"], "agent 'random' follows no policy"),
-        (["--dataset", "nowhere/t.csv", "--target", "y"], "nowhere/t.csv: there is no such file"),
-        (["--dataset", "openml:two"], "'openml:two': a number is wanted behind openml:"),
-        (["--target", "y"], "dataset 'diabetes' has a target and a seed set of its own"),
-    ],
-)
-def test_wrong_input_is_one_line_and_code_2(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    change: list[str],
-    message: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run(*TRIAL, *change) == 2
-    printed = capsys.readouterr()
-    assert message in printed.err
-    assert printed.err.count("\n") == 1
-    assert printed.out == ""
-    assert not list(tmp_path.iterdir())  # nothing half-written
-
-
 def test_what_was_asked_for_reaches_agent_and_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

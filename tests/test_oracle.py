@@ -15,7 +15,7 @@ from core.oracle import Oracle, Trials
 from core.runs.layout import result_files
 from core.training.lockstep import Fitting
 from datasets import DATASETS
-from tests.builders import make_config, no_global_randomness, refused
+from tests.builders import make_config, no_global_randomness
 
 MEASURED = ("mae", "nll", "crps", "calibration", "validation_nll", "epochs", "pit", "added")
 
@@ -112,17 +112,3 @@ def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {"sees_test_set: true", "tried: 2", "budget: 2"} <= set(
         (folder / "run_1/meta.txt").read_text().splitlines()
     )
-
-
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        ("", "evaluate_oracle.py: --dataset is needed, one of "),
-        ("--dataset nowhere", "unknown dataset 'nowhere'"),
-        ("--dataset diabetes --budget 5000", "a budget of 5000 points need more"),
-        ("--dataset diabetes --tried 0", "must be at least 1"),
-    ],
-)
-def test_wrong_input(typed: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said in refused(evaluate_oracle.main, [*typed.split(), "--runs_folder", tmp_path / "runs"], capsys)
-    assert not (tmp_path / "runs").exists()

@@ -11,7 +11,6 @@ import evaluate
 import report
 from core.report import sections
 from core.report.reader import Results, load_results
-from tests.builders import refused
 from tests.synthetic_runs import write_every_kind, write_experiment
 from tests.test_figures import names_of
 
@@ -139,26 +138,3 @@ def test_report_on_half_finished_runs_and_on_nothing(
     assert "No finished runs in" in text
     assert "<svg" not in text
     assert "No finished runs in" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--runs_folder", "nowhere"], "--runs_folder nowhere is not there, nor another beside it"),
-        (
-            ["--runs_folder", ".", "--out", "no/report.html"],
-            "no/report.html cannot be written: no is",
-        ),
-        (["--runs", "."], "unrecognized arguments"),
-    ],
-)
-def test_wrong_input_is_one_line(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert message in refused(report.main, arguments, capsys)
-    assert not list(tmp_path.iterdir())

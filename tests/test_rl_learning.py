@@ -166,27 +166,3 @@ def _no_training(fits: Any) -> Any:
     from core.training.trainer import FitResult
 
     return [FitResult(1, 0.0) for _ in fits]
-
-
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        ("--out a --algorithm dqn", "argument --algorithm: invalid choice: 'dqn'"),
-        ("", "the following arguments are required: --out"),
-        ("--out a --task nowhere", "unknown dataset 'nowhere'"),
-        ("--out a --candidates 1", "must be at least 2"),
-        ("--out a --discount 2", "a number above 0, at most 1, is wanted, got '2'"),
-        ("--out /dev/null/a", "cannot write to /dev/null/a"),
-        ("--out a --algorithm imitation --seed 1000", "must be at most 998, got 1000"),
-        (
-            "--out a --task diabetes --budget 500 --steps 8 --environments 2",
-            "a budget of 500 points need more",
-        ),
-    ],
-)
-def test_wrong_input(
-    typed: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert said in refused(learn_policy.main, typed.split(), capsys)
-    assert not (tmp_path / "a").exists()

@@ -16,7 +16,6 @@ from core.report.comparing import own_agents
 from core.report.reader import OWN, load_results
 from core.report.store import read_store
 from core.runs.settings import read_meta, write_meta
-from tests.builders import refused
 from tests.synthetic_runs import BUDGET, write_experiment
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -201,25 +200,3 @@ def test_the_script_adds_and_writes_the_readme(
     before = {path.name: path.read_bytes() for path in stored.glob("*[!k]")}
     script.main(["--store", str(stored)])
     assert {path.name: path.read_bytes() for path in stored.glob("*[!k]")} == before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--runs_folder", "nowhere"], "--runs_folder nowhere has no finished runs"),
-        (["--store", "nowhere"], "nowhere holds no stored runs"),
-        (["--runs_folder", "torn"], "has no finished runs that can be used: torn/Diabetes/4/Random/run_1: "),
-    ],
-)
-def test_wrong_input_is_one_line(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (write_runs(tmp_path / "torn", "random", (1,)) / "run_1/accuracies.csv").write_text("")
-    arguments = arguments if "--store" in arguments else [*arguments, "--store", "new"]
-    assert message in refused(script.main, arguments, capsys)
-    assert [path.name for path in tmp_path.iterdir()] == ["torn"]

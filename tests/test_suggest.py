@@ -1,7 +1,6 @@
 """suggest.py as a user meets it: its files, the same choice again, and what it says of wrong tables."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ import torch
 import suggest
 from core import Seeds, suggestion
 from core.data.frames import read_frame
-from tests.builders import refused
 
 KINDS = ("red", "green", "blue")
 
@@ -118,51 +116,3 @@ def test_quality_is_that_of_the_held_out_fifth(tmp_path: Path) -> None:
     assert trained.quality.r2 == pytest.approx(float(1 - error / around), abs=1e-6)
     # The best weights, not the last ones.
     assert -float(density.log_prob(trained.y[held]).mean()) == pytest.approx(min(epochs), abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("labelled", "pool", "message"),
-    [
-        ({"drop": "b"}, {}, "the labelled rows have no column 'b'"),
-        ({}, {"drop": "kind"}, "the pool has no column 'kind'"),
-        ({"rows": 12}, {}, "12 labelled rows are too few: at least 20 are needed"),
-        ({}, {"rows": 5}, "6 rows are to be chosen, and 5 are left"),
-        ({"drop": "y"}, {}, "labelled rows: there is no column 'y'"),
-    ],
-)
-def test_wrong_tables_are_told_in_one_line(
-    labelled: dict[str, Any],
-    pool: dict[str, Any],
-    message: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    frames = []
-    for seed, change in enumerate((labelled, pool)):
-        frame = make_frame(change.get("rows", 60), seed)
-        frames.append(frame.drop(columns=[change["drop"]] if "drop" in change else []))
-    assert message in refused(suggest.main, write(tmp_path, *frames), capsys)
-    assert not (tmp_path / "next.csv").exists()
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (["--agent", "balsa_em"], "unknown agent 'balsa_em'; did you mean balsa_emd"),
-        (["--agent", "gauss_std"], "agent 'gauss_std' does not score variation nf, but gauss"),
-        (["--out", "next.xlsx"], "its name must end in .csv"),
-        (["--pool", "nowhere.csv"], "nowhere.csv: there is no such file"),
-        (["--out", "no/next.csv"], "no/next.csv cannot be written: no is no folder"),
-        (["--out", "pool.csv"], "pool.csv would replace a table that is read"),
-    ],
-)
-def test_wrong_options_are_told_in_one_line(
-    more: list[str],
-    message: str,
-    typed: list[str],
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert message in refused(suggest.main, [*typed, *more], capsys)

@@ -1,6 +1,5 @@
 """sweep.py as far as it needs no Ray: its options and its file, the plan, what a task does with its code."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,15 +48,6 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
         ("agents: !!python/object/apply:os.getcwd []", "cannot read"),
         ("agents: []", "'agents' must be a name, a number or a list of them, got []"),
         ("agents: [--dry_run]", "'agents' must be a name"),
-        ("datasets: diabetes\nagents: randm", "unknown agent 'randm'; did you mean random"),
-        ("datasets: diabetes", "--datasets and --agents are needed"),
-        ("variations: nff", "--variations: invalid choice: 'nff'"),
-        ("query_sizes: 0", "--query_sizes: must be at least 1, got 0"),
-        (
-            "datasets: diabetes\nagents: random\nrun_ids: 3-1",
-            "a number or a range like 1-30 is wanted, got '3-1'",
-        ),
-        ("gpus: nan", "--gpus: a share from 0 to 1, or a whole number, is wanted, got 'nan'"),
     ],
 )
 def test_wrong_file_is_one_line(
@@ -140,19 +130,6 @@ def test_a_sweep_of_nothing_is_no_success(
     assert (code, out) == (2, "")
     assert err.startswith("note: left out: ")
     assert err.endswith(": none of these experiments can be run\n")
-
-
-def test_without_ray_one_line_says_what_to_install(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    typed = ["--datasets", "diabetes", "--agents", "random", "--runs_folder", tmp_path / "runs"]
-    code, _, err = said(capsys, typed)
-    assert code == 2
-    assert err.endswith(": ray is not installed: pip install '.[ray]'\n")
-    assert len(err.splitlines()) == 1
-    assert said(capsys, [*typed, "--dry_run"])[0] == 0
-    assert not (tmp_path / "runs").exists()
 
 
 def test_a_machine_without_the_code_gets_a_copy_that_stays(

@@ -236,24 +236,3 @@ def test_finished_runs_are_skipped_and_other_settings_refused(
         assert run(*trial, "--run_id", "3", f"--{option}", "2") == 2
         assert f"was made with {option} {before}, not 2: " in capsys.readouterr().err
     assert files(tmp_path) == made
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("--dataset=", "compute_upper_bound.py: --dataset is needed, one of "),
-        ("--dataset=sarkos", "unknown dataset 'sarkos'; did you mean sarcos?"),
-        ("--dataset=pakinsons --data_folder=/dev/null/x", "/dev/null/x"),
-        ("--epoch_limit=0", "argument --epoch_limit: must be at least 1, got 0"),
-        ("--runs_folder=/dev/null/x", "cannot write to /dev/null/x_gauss/Diabetes/UpperBound"),
-    ],
-)
-def test_wrong_input_is_one_line_and_code_2(
-    change: str, message: str, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run(*TRIAL, *change.split()) == 2
-    printed = capsys.readouterr()
-    assert message in printed.err
-    assert (printed.err.count("\n"), printed.out) == (1, "")
-    assert not list(tmp_path.iterdir())  # nothing half-written

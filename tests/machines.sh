@@ -20,7 +20,7 @@ try() {
     said=$(mktemp)
     mapfile -t files < <(grep -rl "mark\.machines" tests --include="*.py")
     [[ $1 == *=* ]] && export "$1"
-    OMP_NUM_THREADS=1 "${PY:-.venv/bin/python}" -m pytest -q -m machines -p no:cacheprovider "${files[@]}" >"$said" 2>&1 || status=1
+    OMP_NUM_THREADS=1 "${PY:-.venv/bin/python}" -m pytest -q -m "machines and not slow" -p no:cacheprovider "${files[@]}" >"$said" 2>&1 || status=1
     printf '%-32s %s\n' "$1" "$(tail -1 "$said")"
     ((status == 0)) || cat "$said"
     rm -f "$said"

@@ -167,6 +167,7 @@ def test_contract(name: str, variation: str, protocol: Protocol, monkeypatch: py
     assert not torch.equal(seen[0], seen[2])
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize("dataset", ["diabetes", pytest.param("bimodalsin", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", AGENTS.classes)
 def test_rounds_on_every_small_dataset(name: str, dataset: str) -> None:

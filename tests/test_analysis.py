@@ -190,7 +190,7 @@ def holm(table: pd.DataFrame) -> pd.DataFrame:
     return expected
 
 
-@pytest.mark.parametrize("runs", [1, 2, 8, 10, 14, 40])  # up to 13 with ties scipy tries all signs
+@pytest.mark.parametrize("runs", [1, 8, 14])  # up to 13 with ties scipy tries all signs
 @pytest.mark.parametrize("values", [2, 10**6])  # many ties, none
 def test_all_pairs(runs: int, values: int) -> None:
     """Beside the same one by one; with agents that are alike, of which scikit-posthocs says NaN."""

@@ -114,6 +114,7 @@ def gain_on_grid(density: Density, candidates: int) -> np.ndarray:
     return result / (p.shape[1] - candidates)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variation", "least"), [("nf", 0.95), ("gauss", 0.95), ("ensemble", 0.8), ("gauss_ensemble", 0.95)]
 )

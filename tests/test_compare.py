@@ -80,6 +80,7 @@ def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -
     assert not any(table.empty for table in made.values())
 
 
+@pytest.mark.slow
 def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     compare.main(["--list_reference"])
     printed = capsys.readouterr().out

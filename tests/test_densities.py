@@ -43,7 +43,7 @@ def slow_moments(parameters: Tensor) -> tuple[float, float]:
     return mean, math.sqrt(integral(2, mean))
 
 
-@pytest.mark.parametrize(("spread", "error"), [(0.3, 1e-8), (1.0, 1e-6), (2.0, 1e-5)])
+@pytest.mark.parametrize(("spread", "error"), [(0.3, 1e-8), (1.0, 1e-6)])
 def test_moments_of_the_flow_are_its_integrals(spread: float, error: float) -> None:
     parameters = flow_parameters(2, spread, seed=1)
     expected = np.array([slow_moments(row) for row in parameters]).T
@@ -87,6 +87,7 @@ def make(kind: str, dtype: torch.dtype = torch.float64) -> Density:
 KINDS = pytest.mark.parametrize("kind", ["flow", "gauss", "ensemble", "gauss_ensemble"])
 
 
+@pytest.mark.machines
 @KINDS
 @BOTH
 def test_quantiles_are_the_roots_of_the_cdf(kind: str, dtype: torch.dtype) -> None:

@@ -15,6 +15,8 @@ from core.stochastic import SUFFIXES, perturbed
 from core.sweep.cost import Costs
 from tests.builders import make_state, torch_rng
 
+pytestmark = pytest.mark.machines
+
 SCORES = torch.tensor([0.5, 2.0, 1.0])
 
 

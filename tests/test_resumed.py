@@ -28,9 +28,9 @@ def test_an_agent_whose_state_no_checkpoint_can_hold(tmp_path: Path, monkeypatch
     ("agent", "variation"),
     [
         ("balsa_kl_grid_dual", "nf"),  # as published, its raised dropout stays in the model
-        ("typiclust", "gauss"),
-        ("coregcn", "nf"),
         ("balsa_emd", "ensemble"),
+        ("typiclust", "gauss"),
+        pytest.param("coregcn", "nf", marks=pytest.mark.slow),
     ],
 )
 def test_goes_on_to_the_same_bytes(

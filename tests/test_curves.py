@@ -52,14 +52,6 @@ def test_stored_agents_are_cut_to_ones_own_runs() -> None:
     assert lines[1].startswith("Yours: NLL no place (no run in common with the others), AUC 0.4000; ")
 
 
-def test_other_numbers_of_labelled_points_are_refused() -> None:
-    own = rows("random", [1], 60, {1: 0.4})
-    stored = rows("igs", [1], 100, {1: 0.4})
-    for unlike in (stored.assign(labelled=stored["labelled"] + 1), stored[stored["labelled"] < 60]):
-        with pytest.raises(UserError, match="other numbers of labelled points"):
-            curves.beside_stored(own, unlike)
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A store of two agents with three runs each of query size 4."""

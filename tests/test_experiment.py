@@ -35,7 +35,6 @@ def test_names_are_settled() -> None:
     ("change", "message"),
     [
         ({"dataset": "diabets"}, "unknown dataset 'diabets'; did you mean diabetes"),
-        ({"agent": "randm"}, "unknown agent 'randm'; did you mean random"),
         (
             {"agent": "gauss_std", "variation": "nf"},
             "agent 'gauss_std' does not score variation nf, but gauss",

@@ -14,15 +14,7 @@ from torch import Tensor
 from agents import coregcn, geometry
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
 from core.models.masks import dropout
-from tests.builders import (
-    FixedPredictor,
-    choose,
-    fixed_state,
-    make_state,
-    no_global_randomness,
-    quick,
-    torch_rng,
-)
+from tests.builders import FixedPredictor, choose, fixed_state, no_global_randomness, quick, torch_rng
 
 # --- CoreSet -------------------------------------------------------------------------------
 
@@ -55,17 +47,6 @@ def test_coreset(pool: int, labelled: int, count: int, seed: int) -> None:
     expected = np.argsort(-distances(x, centers), kind="stable")[:count].tolist()
     assert choose("coreset", state, PUBLISHED, count).tolist() == expected
     assert choose("coreset", state, CORRECTED, count).tolist() == k_center_by_loops(x, centers, count)
-
-
-@pytest.mark.parametrize("name", ["coreset", "typiclust", "coregcn"])
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-def test_geometry_looks_at_the_encoders_output(name: str, protocol: Protocol) -> None:
-    """The same choice from a classifier that knows nothing but the embeddings."""
-    state = make_state("nf", protocol, pool=30)
-    encode = state.classifier.encode
-    embedding = torch.cat([encode(state.x_unlabeled), encode(state.x_labeled)])
-    known = fixed_state(FixedPredictor(embedding=embedding), 30, 8)
-    assert choose(name, known, protocol).tolist() == choose(name, state, protocol).tolist()
 
 
 # --- TypiClust -----------------------------------------------------------------------------
@@ -235,16 +216,6 @@ def dense_adjacency(x: Tensor) -> Tensor:
     gram = torch.tensor([[sum(a * b) for b in x.numpy()] for a in x.numpy()]) - torch.eye(n)
     degree = torch.tensor([sum(gram[:, j]) + 1e-6 for j in range(n)])
     return gram @ torch.diag(1 / degree) + torch.eye(n)
-
-
-@pytest.mark.usefixtures("float64")
-def test_adjacency_without_its_matrix() -> None:
-    x = torch.randn(15, 6, generator=torch_rng())
-    x = x / x.norm(dim=1, keepdim=True)
-    dense, h = dense_adjacency(x), torch.randn(15, 4, generator=torch_rng(1))
-    torch.testing.assert_close(coregcn.Adjacency(x) @ h, dense @ h, rtol=1e-9, atol=1e-9)
-    # Columns are scaled, not rows.
-    assert not torch.allclose(dense, dense.T)
 
 
 def train_densely(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:

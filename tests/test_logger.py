@@ -244,24 +244,6 @@ def test_one_entry_adds_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert file.read_bytes() == (run / file.name).read_bytes()
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_a_run_that_breaks_off_writes_nothing(tmp_path: Path, error: type[BaseException]) -> None:
-    def break_off() -> None:
-        with EnvironmentLogger(make(), tmp_path / EXPERIMENT / "run_1") as env:
-            env.reset()
-            env.step([1, 2, 3])
-            raise error
-
-    with pytest.raises(error):
-        break_off()
-    with EnvironmentLogger(make(), tmp_path / EXPERIMENT / "run_1") as env:
-        env.reset()
-        env.step([1, 2, 3])  # stops before the budget is used
-    with EnvironmentLogger(make(), tmp_path / EXPERIMENT / "run_1"):
-        pass  # never even began
-    assert not list(tmp_path.iterdir())
-
-
 def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
     target.write_text("old")

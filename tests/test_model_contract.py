@@ -18,9 +18,6 @@ from core.training.trainer import Trainer
 from tests.builders import FEATURES, make_classifier, make_config, no_global_randomness, torch_rng
 
 every = pytest.mark.parametrize("variation", VARIATIONS)
-every_model = pytest.mark.parametrize("variation", [v.name for v in VARIATIONS.values() if not v.ensemble])
-
-
 def rows(count: int) -> Tensor:
     return torch.rand(count, FEATURES, generator=torch_rng(1))
 
@@ -125,29 +122,7 @@ def test_many_y_at_once(variation: str) -> None:
             torch.testing.assert_close(density.log_prob_on(y), expected, rtol=1e-4, atol=1e-4)
 
 
-@every
-def test_passes_differ_and_their_batch_is_that_of_passes_and_rows(variation: str) -> None:
-    classifier = make_classifier(variation, dropout=0.3)
-    density = classifier.passes(rows(6), 3, torch_rng())  # an ensemble has three members here
-    assert isinstance(density, MODELS[VARIATIONS[variation].model].density)
-    assert density.batch_shape == (3, 6)
-    mean = density.mean
-    assert mean.shape == (3, 6)
-    assert not torch.equal(mean[0], mean[1])
-
-
 # --- the network ---------------------------------------------------------------------------
-
-
-@every_model
-def test_every_layer_learns(variation: str) -> None:
-    model = build_model(make_config(variation), FEATURES, True, [torch_rng()])
-    model(rows(40)[None]).log_prob(torch.rand(40, generator=torch_rng(2))).mean().backward()
-    assert model.theta.grad is not None
-    for layer in model.with_theta(model.theta.grad).layers():
-        for gradient in layer:
-            assert gradient.isfinite().all()
-            assert (gradient != 0).any()
 
 
 @every

@@ -16,7 +16,7 @@ from core.models.gauss import GaussianModel
 from core.models.masks import dropout
 from core.models.networks import DensityModel
 from core.models.nf import NeuralSplineFlow
-from core.models.predictor import SAMPLES, most_likely
+from core.models.predictor import SAMPLES
 from core.models.variations import build_model
 from tests.builders import (
     FEATURES,
@@ -104,17 +104,6 @@ def test_inverse_and_log_determinant(seed: int, spread: float, y: float) -> None
     torch.testing.assert_close(log_slope, slope.log(), rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(density.transform.inv(z), value, rtol=1e-6, atol=1e-6)
     assert slope > 0
-
-
-def gauss_parameters() -> Tensor:
-    return torch.tensor([[0.3, 0.2], [-1.0, 1.5], [2.0, 0.01]], dtype=torch.float64)
-
-
-def test_gaussian_density() -> None:
-    got = GaussDensity(gauss_parameters()).log_prob(torch.tensor(Y, dtype=torch.float64)[:, None])
-    for i, (mean, scale) in enumerate(gauss_parameters().tolist()):
-        expected = [-0.5 * ((y - mean) / scale) ** 2 - math.log(scale * math.sqrt(2 * math.pi)) for y in Y]
-        np.testing.assert_allclose(got[:, i], expected, rtol=1e-9)
 
 
 # --- layers and their init -----------------------------------------------------------------
@@ -218,34 +207,6 @@ def mean(density: Density) -> Tensor:
     """Of a Gaussian."""
     assert isinstance(density, GaussDensity)
     return density.loc
-
-
-def test_rate_of_passes() -> None:
-    classifier = make_classifier("gauss", dropout=0.3)
-    x = rows(5)
-    own = mean(classifier.passes(x, 3, torch_rng()))
-    assert classifier.dropout == 0.3
-    assert torch.equal(mean(classifier.passes(x, 3, torch_rng(), rate=0.3)), own)
-    other = mean(classifier.passes(x, 3, torch_rng(), rate=0.6))
-    assert not torch.allclose(other, own)
-    as_built = make_classifier("gauss", dropout=0.6)
-    assert torch.equal(mean(as_built.passes(x, 3, torch_rng())), other)
-    assert classifier.dropout == 0.3
-    with pytest.raises(RuntimeError):
-        classifier.passes(rows(5, FEATURES + 1), 3, torch_rng(), rate=0.6)
-    assert classifier.dropout == 0.3
-
-
-@quick
-@given(count=st.integers(1, 8), seed=st.integers(0, 999))
-def test_most_likely(count: int, seed: int) -> None:
-    samples = torch.randn(count, 3, 2, generator=torch_rng(seed))
-    log_prob = torch.randn(count, 3, 2, generator=torch_rng(seed + 1))
-    got = most_likely(samples, log_prob)
-    for i in range(3):
-        for j in range(2):
-            best = max(range(count), key=lambda m: log_prob[m, i, j].item())
-            assert got[i, j] == samples[best, i, j]
 
 
 @pytest.mark.parametrize("variation", SINGLE)

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 import compute_upper_bound
-import download_all_datasets
 import evaluate
 import sweep
 from core import Seeds, UserError
@@ -19,7 +18,6 @@ from core.data import downloads, openml, own
 from core.data.own import default_sizes, find_dataset
 from core.dataset import train_and_test
 from core.runs.settings import read_meta
-from datasets import DATASETS
 from tests.builders import refused
 from tests.test_downloads import Server, server, whole  # noqa: F401 (a fixture)
 
@@ -262,25 +260,3 @@ def test_what_openml_cannot_give_is_told_in_one_line(
     assert message in str(info.value)
     with pytest.raises(UserError, match=r"openml:78: cannot be downloaded \(HTTP status 404"):
         find_dataset("openml:78", data_folder=tmp_path)
-
-
-def test_tables_of_openml_are_downloaded_where_they_are_named(
-    site: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(DATASETS["houses"], "data_id", 77)
-    monkeypatch.setattr(DATASETS["houses"], "seed_set", 9)
-    code = download_all_datasets.main(
-        ["--data_folder", str(tmp_path), "--datasets", "houses", "openml:77", "openml:78"]
-    )
-    assert code == 1  # there is no 78
-    said = capsys.readouterr()
-    lines = {line.split()[0]: line.split()[1:] for line in said.out.splitlines()}
-    assert lines["houses"][0] == lines["openml:77"][0] == "90"
-    assert lines["houses"][2:] == ["openml-77.arff", "ready,", "unverified"]
-    assert lines["openml:77"][2:] == ["openml-77.arff", "ready"]
-    assert lines["openml:78"][-1] == "failed"
-    assert "openml:78: cannot be downloaded (HTTP status 404)" in said.err
-    assert {path.name for path in tmp_path.iterdir()} == {"openml-77.json", "openml-77.arff"}

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents import AGENTS
-from core import CORRECTED, Environment, Seeds, UserError
+from core import CORRECTED, Environment, Seeds
 from core.models.variations import VARIATIONS, load_config
 from core.rl.candidates import REWARDS, CandidateEnv, repaired
 from core.rl.features import LIMIT, RUN, SCORES, Features
@@ -88,22 +88,6 @@ def test_four_in_processes_of_their_own() -> None:
             assert a[-1]["mae"][i] == b[-1]["mae"]
             assert a[-1]["action_mask"][i].tolist() == [1] * 8
         assert [step[1][i] for step in together[1:]] == [step[1] for step in alone[1:]]
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"reward": "rmse"}, "unknown reward 'rmse'; one of validation_mae"),
-        ({"variation": "tree"}, "unknown variation 'tree'"),
-        ({"protocol": "own"}, "unknown protocol 'own'"),
-        ({"query_size": 9}, "of 8 candidates no 9"),
-        ({"scores": ["greedy"]}, "unknown agent 'greedy'"),
-        ({"dataset": "nowhere"}, "unknown dataset 'nowhere'"),
-    ],
-)
-def test_wrong_options(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        CandidateEnv(**{"dataset": "diabetes"} | SHORT | options)
 
 
 # --- seeds -----------------------------------------------------------------------------------

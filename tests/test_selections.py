@@ -124,15 +124,6 @@ def seeding(x: Tensor, centers: Tensor, count: int) -> Tensor:
     return selections.k_means_seeding(x.square().sum(1), lambda i: x @ x[i], count, torch_rng())
 
 
-@pytest.mark.parametrize("select", SELECTIONS.values(), ids=SELECTIONS)
-@quick
-@given(pool=st.integers(2, 20), count=st.integers(1, 6), seed=seeds)
-def test_order_of_candidates_does_not_matter(select: Selection, pool: int, count: int, seed: int) -> None:
-    x, centers, count = points(pool, 4, seed), points(3, 4, seed + 1), min(count, pool)
-    order = torch.randperm(pool, generator=torch_rng(seed))
-    assert order[select(x[order], centers, count)].tolist() == select(x, centers, count).tolist()
-
-
 @pytest.mark.parametrize("select", [*SELECTIONS.values(), seeding], ids=[*SELECTIONS, "k_means_seeding"])
 @quick
 @given(pool=st.integers(1, 12), seed=seeds)

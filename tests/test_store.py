@@ -12,7 +12,6 @@ import pytest
 import store as script
 from core.errors import UserError
 from core.report.adding import add_runs
-from core.report.comparing import own_agents
 from core.report.reader import OWN, load_results
 from core.report.store import read_store
 from core.runs.settings import read_meta, write_meta
@@ -167,22 +166,6 @@ def test_own_runs_beside_stored_ones(tmp_path: Path, stored: Path) -> None:
     assert "50 to 58 labelled points, not 50 to 62" in found.problems["problem"].item()
     assert sorted(found.runs.loc[found.runs["stored"], "agent"]) == ["coreset"] * 2 + ["random"] * 2
     assert found.settings["diabetes", "nf", "published", 4, "mine"]["lr"] == 0.001
-
-
-def test_an_agents_further_runs_stand_beside_its_stored_ones(tmp_path: Path, stored: Path) -> None:
-    """Runs 1 and 2 are stored and equal; 3 and 4 are its too, finished or not, and nobody's own agent."""
-    folder = write_runs(tmp_path / "own", "random", (1, 2, 3, 4))
-    (folder / "run_4/meta.txt").unlink()
-    write_runs(tmp_path / "own", "mine", (1, 2, 3))
-    found = load_results(tmp_path / "own", stored)
-    of_random = found.runs[found.runs["agent"] == "random"].sort_values("run")
-    assert of_random["run"].tolist() == [1, 2, 3, 4]
-    assert of_random["status"].tolist() == ["finished"] * 3 + ["unfinished"]
-    assert of_random["stored"].tolist() == [True, True, False, False]
-    assert set(found.curves.loc[found.curves["agent"] == "random", "run"]) == {1, 2, 3}
-    assert set(found.pit.loc[found.pit["agent"] == "random", "run"]) == {1, 2, 3}
-    assert own_agents(found) == ["mine"]
-    assert ("diabetes", "nf", "published", 4, f"random{OWN}") not in found.settings
 
 
 def test_the_script_adds_and_writes_the_readme(

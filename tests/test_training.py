@@ -108,17 +108,6 @@ def steadily(step: float, epochs: int = 120) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "step", "epochs"),
-    [(PUBLISHED, 1.0, 7), (PUBLISHED, -1.0, 50), (CORRECTED, 1.0, 50), (CORRECTED, -1.0, 7)],
-)
-def test_what_is_watched(protocol: Protocol, step: float, epochs: int) -> None:
-    """As published, a model that improves is stopped and one that gets worse trains on."""
-    result = fit(train_scripted(Scripted(steadily(step)), make_data(40), protocol), *make_data(40))
-    assert result.epochs == epochs
-    assert result.validation_nll == -step * (epochs - 1)
-
-
-@pytest.mark.parametrize(
     ("protocol", "large", "small", "epochs"),
     [
         # Of two batches, 512 and 88 rows, the sum of means falls while the mean over all rows rises; and

@@ -21,7 +21,6 @@ from core.config import Config
 from core.dataset import DATASETS
 from core.models.variations import load_config
 from core.runs import checkpoint
-from core.runs.logger import KEYS, LATER_KEYS
 from core.training import tuning
 from tests.builders import files
 from tests.slow.worker import finish, start, wait_for
@@ -180,17 +179,6 @@ def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert list(runs.glob(f"run_*/{checkpoint.FILE}"))
     assert not list(runs.glob("run_*/meta.txt"))
-
-    # One was begun with other libraries: told once, and gone on with when that is accepted.
-    path = next(runs.glob(f"run_*/{checkpoint.FILE}"))
-    content = checkpoint.read(path, KEYS, LATER_KEYS)
-    assert content is not None
-    content["versions"]["torch"] = "1.0"
-    checkpoint.write(path, content)
-    refused = script("sweep.py", tmp_path, *case.split())
-    assert refused.wait(150) == 1
-    assert ": --accept_other_versions 1 goes on with it" in (tmp_path / "said").read_text()
-    case += " --accept_other_versions 1"
 
     again = script("sweep.py", tmp_path, *case.split())
     options = "--agent balsa_emd --dataset diabetes --query_size 2 --budget 40"

@@ -17,6 +17,7 @@ from core.models.variations import VARIATIONS
 from tests.builders import choose, make_state
 from tests.test_selections import forward_backward_by_inverses, largest_cluster_by_loops, seeding_by_loops
 
+
 def greedy_by_loops(name: str, state: object, count: int) -> list[int]:
     x, x_known, y_known = state.x_unlabeled, state.x_labeled, state.y_labeled  # type: ignore[attr-defined]
     predicted = state.classifier(x).mean  # type: ignore[attr-defined]

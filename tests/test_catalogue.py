@@ -1,4 +1,4 @@
-"""docs/AGENTS.md holds what its command writes, and what an agent does not say is no error."""
+"""docs/AGENTS.md holds what its command writes."""
 
 import shutil
 import subprocess

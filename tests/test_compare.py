@@ -12,6 +12,8 @@ from core.report.reader import load_results
 from tests.test_store import write_runs
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
+
+
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     """A runs folder with an own agent, and a store."""

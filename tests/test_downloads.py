@@ -225,10 +225,8 @@ def test_processes_that_start_together_fetch_once(tmp_path: Path, server: Server
     assert files_of(tmp_path) == ["mini.npz", "mini.zip"]
 
 
-# --- small parts ---------------------------------------------------------------------------
-
-
 # --- download_all_datasets.py --------------------------------------------------------------
+
 
 def sarcos_arff() -> bytes:
     """44,484 rows of 28 columns whose first torque has the mean of the real table."""

@@ -1,4 +1,4 @@
-"""Figures, the notebook and the report: on invented results, on a real run, on nothing and on half of it."""
+"""Figures and tables of the report, on invented results."""
 
 from itertools import chain
 from pathlib import Path

@@ -18,6 +18,8 @@ from core.training.trainer import Trainer
 from tests.builders import FEATURES, make_classifier, make_config, no_global_randomness, torch_rng
 
 every = pytest.mark.parametrize("variation", VARIATIONS)
+
+
 def rows(count: int) -> Tensor:
     return torch.rand(count, FEATURES, generator=torch_rng(1))
 

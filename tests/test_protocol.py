@@ -95,6 +95,7 @@ def test_activation_of_the_encoder(protocol: Protocol, variation: str) -> None:
 
 # --- grids and density arithmetic ----------------------------------------------------------
 
+
 @both
 def test_spacing_of_the_grid(protocol: Protocol) -> None:
     """Areas and entropies by numpy, of points and spacings in numbers."""

@@ -14,6 +14,7 @@ from core.report.reader import Results, load_results
 from tests.synthetic_runs import write_every_kind, write_experiment
 from tests.test_figures import names_of
 
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_every_kind(tmp_path_factory.mktemp("results") / "runs")

@@ -91,9 +91,6 @@ def test_sources_are_taken_in_order(tmp_path: Path) -> None:
     assert f"fetch {Mini.urls[0]} by hand and save it as {tmp_path / 'mini.zip'}" in message
 
 
-# --- a table of one's own ------------------------------------------------------------------
-
-
 # --- the check -----------------------------------------------------------------------------
 
 

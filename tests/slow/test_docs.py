@@ -265,6 +265,3 @@ def test_python_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(keys) == 1, "no test runs this block, or it is not known which"
     if keys[0] in RUN_HERE:
         RUN_HERE[keys[0]](block.text, tmp_path)
-
-
-# --- README ----------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def test_the_chosen_rows_are_rows_of_the_pool(
 def test_the_same_seed_makes_the_same_choice(typed: list[str], tmp_path: Path) -> None:
     made = []
     for seed in ("1", "1", "2"):
-        suggest.main([*typed, "--seed", seed])
+        suggest.main([*typed, "--variation", "gauss", "--seed", seed])
         made.append((tmp_path / "next.csv").read_bytes())
     assert made[0] == made[1] != made[2]
 
@@ -80,12 +80,11 @@ def test_measured_rows_are_not_chosen_again(
     typed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Who has measured adds the rows to the labelled ones, and may leave them in the pool."""
-    suggest.main(typed)
+    suggest.main([*typed, "--variation", "gauss"])
     first = pd.read_csv(tmp_path / "next.csv")
     measured = make_frame(120, 1).iloc[first["pool_row"] - 1]
     both = pd.concat([pd.read_csv(tmp_path / "done.csv"), measured])
-    typed = write(tmp_path, both, make_frame(120, 1))
-    suggest.main(typed)
+    suggest.main([*write(tmp_path, both, make_frame(120, 1)), "--variation", "gauss"])
     assert "note: 6 rows of the pool are labelled already" in capsys.readouterr().out
     assert not set(pd.read_csv(tmp_path / "next.csv")["pool_row"]) & set(first["pool_row"])
 

@@ -15,10 +15,10 @@ DEMO_TASK := --dataset diamonds --protocol corrected --query_size 50 --runs_fold
 DEMO := $(PY) evaluate.py $(DEMO_TASK) --budget 400 --restarts 5 --device cpu --data_folder demo/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-curves demo-report test docs check lint types audit lock format clean
+.PHONY: help install demo demo-curves demo-report test test-all test-machines docs check lint types audit lock format clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
 install: .venv/.installed  ## make .venv with the tested releases of all dependencies
 
@@ -43,8 +43,16 @@ demo-report:
 	@$(PY) report.py --runs_folder demo/runs --out demo/report.html
 
 # Two workers of one thread each.
-test: .venv/.installed  ## run all tests
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadgroup -q -rs $(PYTESTFLAGS)
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadgroup -q -rfEs
+
+test: .venv/.installed  ## test every feature: within five minutes on two cores
+	$(PYTEST) -m "not slow" $(PYTESTFLAGS)
+
+test-all: .venv/.installed  ## run all tests, the slow ones too: within fifteen minutes
+	$(PYTEST) $(PYTESTFLAGS)
+
+test-machines: .venv/.installed  ## run the tests that other processors might fail, as if on such processors
+	PY=$(PY) tests/machines.sh
 
 docs: .venv/.installed-docs  ## build the pages of docs/ and of the API as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict

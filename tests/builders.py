@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,10 +14,12 @@ import torch
 from hypothesis import settings
 from torch import Tensor
 
+import evaluate
 from agents import AGENTS
-from core import PUBLISHED, Environment, Protocol, Seeds, State
+from core import PUBLISHED, Environment, EnvironmentLogger, Protocol, Seeds, State
 from core.cli import run_script
 from core.config import Config
+from core.metrics import METRICS
 from core.models.densities import GaussDensity
 from core.models.networks import DensityModel
 from core.models.predictor import Predictor
@@ -24,6 +27,8 @@ from core.models.variations import VARIATIONS, build_model
 from datasets import DATASETS
 
 FEATURES = 5
+#: Of a run and of an experiment, one a metric.
+FILES = tuple(metric.file for metric in METRICS.values())
 
 
 def refused(main: Callable[[list[str]], object], typed: Sequence[object], capsys: Any) -> str:
@@ -186,6 +191,26 @@ def no_global_randomness() -> Iterator[None]:
 
 def choose(name: str, state: State, protocol: Protocol, query_size: int = 5, seed: int = 1) -> np.ndarray:
     return AGENTS[name](query_size, Seeds(agent_seed=seed), protocol).predict(state)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The CSV files of all runs below a folder, by their relative names."""
+    found = [path for name in (*FILES, "pit.csv") for path in folder.rglob(name)]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def interrupt_after_a_round(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs evaluate.py in this process until a run has made a round; Ctrl-C comes then."""
+    stepping = EnvironmentLogger.stepping
+
+    def once(self: EnvironmentLogger, action: Any) -> Any:
+        yield from stepping(self, action)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EnvironmentLogger, "stepping", once)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate.main(arguments)
 
 
 def specified_layers(model: DensityModel) -> list[tuple[Tensor, Tensor]]:

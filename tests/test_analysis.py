@@ -2,15 +2,12 @@
 
 import math
 import shutil
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests  # scikit-posthocs brings it
 
@@ -19,7 +16,6 @@ from core.reading import EXACT_FLOATS
 from core.report import analysis
 from core.report.analysis import areas, blocks, compare
 from core.report.reader import EXPERIMENT, find_missing_runs, load_results
-from core.runs.settings import read_meta, write_meta
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
 
@@ -100,46 +96,6 @@ def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> 
     assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-8"]]
 
 
-def test_a_later_metric_whose_file_lacks_is_missing_there_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for metric in ("crps", "calibration"):
-        monkeypatch.setitem(METRICS, metric, replace(METRICS[metric], in_every_run=False))
-    folder = write_experiment(tmp_path / "runs", run_ids=(1, 2, 3))
-    (folder / "run_1/crps.csv").unlink()
-    for path in folder.glob("run_3/*.csv"):
-        if path.name != "pit.csv":
-            path.unlink()
-    write_upper_bound(tmp_path / "runs")
-    (tmp_path / "runs/Diabetes/UpperBound/run_2/calibration.csv").unlink()
-    found = load_results(tmp_path / "runs")
-    assert found.runs["status"].tolist() == ["finished", "finished", "damaged"]
-    assert found.problems["problem"][0].startswith(f"{folder / 'run_3/accuracies.csv'} cannot be read")
-    of = {run: set(table["metric"]) for run, table in found.curves.groupby("run")}
-    assert of == {1: set(METRICS) - {"crps"}, 2: set(METRICS)}
-    bounds = {run: set(table["metric"]) for run, table in found.upper_bounds.groupby("run")}
-    assert bounds == {1: set(METRICS), 2: set(METRICS) - {"calibration"}}
-    assert len(areas(found.curves)) == 2 * len(METRICS) - 1
-
-
-@pytest.mark.parametrize("settings", [b"agent: x\xff\n", b"query_size: [\n", b"\xff\xfe\0", b""])
-def test_odd_settings(tmp_path: Path, settings: bytes) -> None:
-    folder = write_experiment(tmp_path / "runs")
-    whole = (folder / "settings.txt").read_bytes()
-    (folder / "settings.txt").write_bytes(whole + settings if b":" in settings else settings)
-    found = load_results(tmp_path / "runs")
-    assert found.curves["agent"].unique().tolist() == ["random"]  # what its runs say
-    assert found.problems["folder"].tolist() == [str(folder / "settings.txt")]
-
-
-def test_damaged_upper_bound_is_listed_and_left_out(tmp_path: Path) -> None:
-    write_upper_bound(tmp_path / "runs")
-    (tmp_path / "runs/Diabetes/UpperBound/run_1/losses.csv").write_text("")
-    found = load_results(tmp_path / "runs")
-    assert found.upper_bounds["run"].unique().tolist() == [2]
-    assert "losses.csv cannot be read" in found.problems["problem"][0]
-
-
 def test_runs_of_another_length_are_left_out(tmp_path: Path) -> None:
     write_experiment(tmp_path / "runs", "random")
     folder = write_experiment(tmp_path / "runs", "coreset", (1, 2))
@@ -154,44 +110,6 @@ def test_runs_of_another_length_are_left_out(tmp_path: Path) -> None:
         "60 to 72 labelled points, not 50 to 62",
         "50 to 58 labelled points, not 50 to 62",
     ]
-
-
-def test_the_same_experiment_twice(tmp_path: Path) -> None:
-    folder = write_experiment(tmp_path / "runs")
-    shutil.copytree(folder, folder.with_name("Random_old"))
-    found = load_results(tmp_path / "runs")
-    assert len(found.runs) == 3
-    assert found.problems["problem"].tolist() == [f"the same run as {folder}/run_{i}" for i in (1, 2, 3)]
-
-
-@pytest.mark.parametrize("settings_file", [True, False])
-def test_two_folders_of_an_experiment_with_other_settings_are_not_pooled(
-    tmp_path: Path, settings_file: bool
-) -> None:
-    """That with finished runs counts; without settings.txt those in a run's meta.txt say it."""
-    (tmp_path / "runs/Diabetes/4").mkdir(parents=True)
-    for name, lr, runs in (("Mine", 0.5, (3, 4)), ("Mine_old", 0.001, (1, 2)), ("Mine_older", 0.001, (5,))):
-        folder = write_experiment(tmp_path / name, "mine", runs)
-        for path in folder.rglob("*.txt"):
-            meta = read_meta(path)
-            agreed = {"lr": lr} | {key: meta.pop(key) for key in EXPERIMENT}
-            write_meta(path, agreed | {"run_id": path.parent.name[4:]} | meta)
-        if name == "Mine":
-            (folder / "run_4/meta.txt").unlink()
-            if settings_file:
-                (folder / "run_3/meta.txt").unlink()
-        if not settings_file:
-            (folder / "settings.txt").unlink()
-        folder.rename(tmp_path / "runs/Diabetes/4" / name)
-    found = load_results(tmp_path / "runs")
-    status = found.runs.set_index("run")["status"].to_dict()
-    kept, left = ((1, 2, 5), (3, 4)) if settings_file else ((3,), (1, 2, 5))
-    assert {run for run in status if status[run] == "finished"} == set(kept)
-    assert {run for run in status if status[run] == "damaged"} == set(left)
-    assert len(found.problems) == (1 if settings_file else 2)
-    said = "made with lr {}, another folder of this experiment with {}"
-    values = (0.5, 0.001) if settings_file else (0.001, 0.5)
-    assert set(found.problems["problem"]) == {said.format(*values)}
 
 
 def test_without_any_runs(tmp_path: Path) -> None:
@@ -229,11 +147,6 @@ def test_summary() -> None:
     pd.testing.assert_frame_equal(analysis.summary(area_rows(HAND)), analysis.summary(area_rows(HAND)))
 
 
-def test_ranks_and_ties() -> None:
-    table = blocks(area_rows({"a": [1.0, 5.0, 2.0], "b": [2.0, 5.0, 1.0], "c": [3.0, 1.0, 1.0]}), "mae").table
-    assert analysis.ranks(table).to_numpy().tolist() == [[1, 2, 3], [2.5, 2.5, 1], [3, 1.5, 1.5]]
-
-
 def test_blocks_are_complete() -> None:
     first = area_rows(HAND | {"good": HAND["good"][:4]})
     second = area_rows({"random": [1.0, 2.0], "best": [0.5, 1.0], "good": [3.0]}, dataset="e")
@@ -264,33 +177,6 @@ def test_comparison_by_hand() -> None:
     assert np.diag(found.p_values).tolist() == [1, 1, 1]
 
 
-@settings(max_examples=15, deadline=None)  # exact tests of many ties take long
-@given(data=st.data(), count=st.integers(2, 4), runs=st.integers(2, 6))
-def test_comparison_is_scipys_and_holms(data: st.DataObject, count: int, runs: int) -> None:
-    numbers = st.lists(st.integers(0, 6).map(float), min_size=runs, max_size=runs)
-    values = {f"a{i}": data.draw(numbers) for i in range(count)}
-    table = blocks(area_rows(values), "mae").table
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = compare(table)
-    raw = {}
-    for i in range(count):
-        for j in range(i):
-            a, b = (np.array(values[f"a{k}"]) for k in (i, j))
-            same = (a == b).all()
-            raw[i, j] = 1.0 if same else stats.wilcoxon(a, b, zero_method="pratt").pvalue
-    highest = 0.0
-    for left, ((i, j), p) in zip(
-        range(len(raw), 0, -1), sorted(raw.items(), key=lambda item: item[1]), strict=True
-    ):
-        highest = max(highest, min(1.0, left * p))
-        for one, other in ((f"a{i}", f"a{j}"), (f"a{j}", f"a{i}")):
-            assert math.isclose(
-                found.p_values[other].to_numpy(float)[found.p_values.index.get_loc(one)],
-                highest,
-                rel_tol=1e-9,
-            )
-
-
 def holm(table: pd.DataFrame) -> pd.DataFrame:
     """Wilcoxon's test of all pairs, identical agents p = 1, and Holm's correction by statsmodels."""
     pairs = list(combinations(table.columns, 2))
@@ -304,7 +190,7 @@ def holm(table: pd.DataFrame) -> pd.DataFrame:
     return expected
 
 
-@pytest.mark.parametrize("runs", [1, 2, 8, 10, 14, 40])  # up to 13 with ties scipy tries all signs
+@pytest.mark.parametrize("runs", [1, 8, 14])  # up to 13 with ties scipy tries all signs
 @pytest.mark.parametrize("values", [2, 10**6])  # many ties, none
 def test_all_pairs(runs: int, values: int) -> None:
     """Beside the same one by one; with agents that are alike, of which scikit-posthocs says NaN."""
@@ -315,14 +201,6 @@ def test_all_pairs(runs: int, values: int) -> None:
     pd.testing.assert_frame_equal(found.p_values, holm(table), rtol=1e-12, check_names=False)
     if runs > 1:
         assert found.friedman == stats.friedmanchisquare(*table.to_numpy().T).pvalue
-
-
-def test_agents_that_are_all_alike() -> None:
-    for values in ([1.0, 2.0, 3.0], [1.0], [float(i) for i in range(30)]):
-        found = compare(blocks(area_rows({name: values for name in "abc"}), "mae").table)
-        assert math.isnan(found.friedman)
-        assert (found.p_values == 1).all(axis=None)
-        assert found.mean_ranks.tolist() == [2, 2, 2]
 
 
 def test_beside_random() -> None:
@@ -347,20 +225,3 @@ def test_missing_runs(tmp_path: Path) -> None:
     wanted = find_missing_runs(found, range(1, 9), variations=["nf"], agents=["random", "bald"])
     assert wanted["missing"].tolist() == ["4, 6-8", "1-8"]
     assert wanted["agent"].tolist() == ["random", "bald"]
-
-
-@pytest.mark.parametrize("query_size", [1, 50])
-def test_a_real_loggers_run_is_read(tmp_path: Path, query_size: int) -> None:
-    """meta.txt of a real run holds what is read of it; the curves of the folder are those of the table."""
-    import evaluate
-
-    trial = ["--agent", "random", "--dataset", "diabetes", "--budget", "50", "--restarts", "1"]
-    if query_size == 1:
-        trial += ["--budget", "2"]
-    assert evaluate.main([*trial, "--query_size", str(query_size), "--runs_folder", str(tmp_path / "r")]) == 0
-    found = load_results(tmp_path / "r")
-    assert found.runs["status"].tolist() == ["finished"]
-    assert found.runs["rounds"].tolist() == [2 if query_size == 1 else 1]
-    assert (found.runs[["seconds_choosing", "seconds_in_step"]] >= 0).all(axis=None)
-    assert found.curves["labelled"].max() == (52 if query_size == 1 else 100)
-    assert found.pit.groupby("labelled")["count"].sum().unique().tolist() == [89]

@@ -10,16 +10,12 @@ from skactiveml.base import SkactivemlRegressor
 from skactiveml.pool import GreedySamplingTarget, GreedySamplingX, QueryByCommittee
 from torch import Tensor
 
-from agents import AGENTS, features, selections
+from agents import features, selections
 from core import CORRECTED, PROTOCOLS, Protocol, Seeds
-from core.models.densities import Density
 from core.models.predictor import Predictor
 from core.models.variations import VARIATIONS
-from tests.builders import choose, make_state, torch_rng
+from tests.builders import choose, make_state
 from tests.test_selections import forward_backward_by_inverses, largest_cluster_by_loops, seeding_by_loops
-
-#: Whose points must vary together over the passes.
-SHARED = {"lcmd_pred", "batchbald", "epig"}
 
 
 def greedy_by_loops(name: str, state: object, count: int) -> list[int]:
@@ -168,51 +164,3 @@ def test_bait(variation: str, protocol: Protocol) -> None:
     values, vectors = torch.linalg.eigh(covariance)
     after = phi @ (vectors * values.clamp(min=0).sqrt())
     assert chosen == forward_backward_by_inverses(after[:15], after.T @ after, 3, sigma)
-
-
-#: Whose choice draws nothing for single candidates.
-SAME_FOR_ALL = ["gsx", "gsy", "igs", "bait", "coreset", "lcmd_pred", "batchbald", "epig"]
-MEMBERS = ["qbc", "paide", "paide_bhatt"]
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(
-    ("name", "variation"),
-    [(name, variation) for variation in VARIATIONS for name in SAME_FOR_ALL]
-    + [(name, variation) for variation in VARIATIONS if VARIATIONS[variation].ensemble for name in MEMBERS],
-)
-def test_order_of_candidates_does_not_matter(name: str, variation: str, seed: int) -> None:
-    state = make_state(variation, CORRECTED, pool=30)
-    order = torch.randperm(30, generator=torch_rng(seed))
-    shuffled = choose(name, state._replace(x_unlabeled=state.x_unlabeled[order]), CORRECTED)
-    assert order[torch.from_numpy(shuffled)].tolist() == choose(name, state, CORRECTED).tolist()
-
-
-@pytest.mark.parametrize("name", ["gsx", "gsy", "igs", "lcmd_pred", "batchbald", "bait"])
-@pytest.mark.parametrize("variation", VARIATIONS)
-def test_a_candidates_twin_is_not_chosen_too(name: str, variation: str) -> None:
-    """But by those whose features of a twin are others: a target is drawn for each candidate's gradient.
-
-    That dropout makes passes differ by more than `batchbald` takes for noise; below it, measuring twice pays.
-    """
-    state = make_state(variation, CORRECTED, pool=12, dropout=0.3)
-    twice = state._replace(x_unlabeled=state.x_unlabeled.repeat(2, 1))
-    # An ensemble's three members span two directions.
-    count = 2 if name == "batchbald" and VARIATIONS[variation].ensemble else 5
-    assert len(set((choose(name, twice, CORRECTED, count) % 12).tolist())) == count
-
-
-@pytest.mark.parametrize("name", AGENTS.classes)
-def test_who_shares_masks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All others have a mask for each candidate, as before there was a choice."""
-    asked: list[bool] = []
-    passes = Predictor.passes
-
-    def watching(self: Predictor, *args: Any, shared: bool = False, **kwargs: Any) -> Density:
-        asked.append(shared)
-        return passes(self, *args, shared=shared, **kwargs)
-
-    monkeypatch.setattr(Predictor, "passes", watching)
-    choose(name, make_state("gauss", CORRECTED), CORRECTED)
-    assert set(asked) <= {name in SHARED}
-    assert asked or name not in SHARED

@@ -3,21 +3,15 @@
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 import compare
-from core.report import comparison, plots, sections
 from core.report.adding import add_runs
 from core.report.comparing import lacking, own_agents, unlike_settings
-from core.report.labels import agent_label
 from core.report.reader import load_results
-from core.report.styles import style
-from tests.builders import refused
 from tests.test_store import write_runs
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-RUN_COLUMNS = ["agent", "status", "rounds", "seconds_choosing", "seconds_in_step"]
 
 
 @pytest.fixture
@@ -87,20 +81,6 @@ def test_command_and_page(
     assert "<script" not in text
 
 
-def test_an_agent_without_a_common_run_is_compared_as_far_as_can_be(folders: tuple[Path, Path]) -> None:
-    runs, store = folders
-    write_runs(runs, "yours", (7, 8))
-    found = load_results(runs, store)
-    made = {heading: table for heading, _, table, _ in comparison.tables(found)}
-    board = made["Diabetes, normalizing flow, query size 4"]
-    assert board["ranked"].to_dict()["> Yours"] == 0
-    assert board["ranked"].to_dict()["> Mine"] == 2
-    assert float(board["AUC MAE [95 %]"]["> Yours"]) > 0
-    drawn = comparison.page(found, runs)
-    assert "Yours (2)" in drawn
-    assert "Mine (2)" in drawn
-
-
 def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -> None:
     """Further runs of a stored agent elsewhere are nobody's own, and hide nobody."""
     runs, store = folders
@@ -112,62 +92,7 @@ def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -
     assert not any(table.empty for table in made.values())
 
 
-def test_an_agent_that_is_stored_in_another_task_is_not_own_over_both(folders: tuple[Path, Path]) -> None:
-    runs, store = folders
-    write_runs(runs, "bald", (1, 2), query_size=6)
-    write_runs(runs, "mine", (1, 2), query_size=6)
-    found = load_results(runs, store)
-    assert own_agents(found) == ["mine", "bald"]
-    made = {heading: table for heading, _, table, _ in comparison.tables(found)}
-    assert "> BALD" in made["Diabetes, normalizing flow, query size 6"].index
-    over = made["normalizing flow, published protocol, over all 2 tasks"].index
-    assert {"> Mine", "BALD"} <= set(over)
-
-
-def test_own_agents_are_drawn_in_front(folders: tuple[Path, Path]) -> None:
-    found = load_results(*folders)
-    figure = dict(sections.learning_curves(found))["curves_diabetes_nf_q4"]
-    for panel in figure.axes:
-        named = {str(line.get_label()): line for line in panel.get_lines() if str(line.get_label())[0] != "_"}
-        own, others = named.pop("Mine (2)"), [*named.values()]
-        assert own.get_color() == style("mine")["color"]
-        assert len(others) == 3
-        for line in others:
-            assert (line.get_alpha() or 1) < 1
-            assert line.get_zorder() < own.get_zorder()
-            assert line.get_linewidth() < own.get_linewidth()
-        assert not panel.collections
-
-
-def test_the_legend_of_many_agents_is_whole() -> None:
-    names = [f"agent_{i}" for i in range(30)]
-    rows = [(n, r, x, m, 1.0) for n in names for r in (1,) for x in (0, 1) for m in ("mae", "nll", "crps")]
-    curves = pd.DataFrame(rows, columns=["agent", "run", "labelled", "metric", "value"])
-    figure = plots.learning_curves(curves)
-    figure.draw_without_rendering()
-    extent = figure.legends[0].get_window_extent()
-    assert extent.y0 >= 0
-    assert extent.x1 <= figure.bbox.x1
-    assert len(figure.legends[0].get_texts()) == 30
-
-
-@pytest.mark.parametrize("agents", [3, 30])
-def test_a_title_and_the_legend_do_not_overlap(agents: int) -> None:
-    names = ["random", *(f"a_rather_long_name_{i}" for i in range(agents))]
-    rows = [(n, r, x, m, 1.0) for n in names for r in (1,) for x in (0, 1) for m in ("mae", "nll", "crps")]
-    curves = pd.DataFrame(rows, columns=["agent", "run", "labelled", "metric", "value"])
-    times = pd.DataFrame([(n, "finished", 2, 1.0, 2.0) for n in names], columns=RUN_COLUMNS)
-    title = "Superconductors, normalizing flows, query size 50, corrected protocol"
-    for figure in (plots.learning_curves(curves, title=title), plots.times(times, title)):
-        figure.draw_without_rendering()
-        (said,) = [text for text in figure.texts if text.get_text() == title]
-        assert not said.get_window_extent().overlaps(figure.legends[0].get_window_extent())
-
-
-def test_an_own_name_of_a_stored_agent() -> None:
-    assert agent_label("balsa_emd (own)") == "BALSA EMD (own)"
-
-
+@pytest.mark.slow
 def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     compare.main(["--list_reference"])
     printed = capsys.readouterr().out
@@ -177,43 +102,3 @@ def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         found = re.search(task, printed)
         assert found
         assert int(found[1]) >= 25
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["--runs_folder", "nowhere"],
-            "nowhere has no finished runs: it is not there, nor another beside it",
-        ),
-        (["--runs_folder", "."], "has no finished runs: none but stored ones"),
-        (["--runs_folder", "beside"], "beside has no finished runs: none but stored ones"),
-        (["--store", "."], ". holds no stored runs"),
-        (["--runs_folder", "other"], "other has runs of no task in the store: --list_reference shows them"),
-        (["--runs_folder", "further", "--store", "store"], "further has no agent that the store lacks"),
-        (
-            ["--runs_folder", "shorter", "--store", "store"],
-            "shorter has no finished runs that can be compared: shorter/Diabetes/4/Mine/run_3: 50 to 58 "
-            "labelled points, not 50 to 62",
-        ),
-        (["--out"], "expected one argument"),
-        (["--out", "no/page.html"], "no/page.html cannot be written: no is no folder"),
-        (["--out", "."], ". cannot be written: it is a folder"),
-    ],
-)
-def test_wrong_input_is_one_line(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
-) -> None:
-    (tmp_path / "beside_gauss").mkdir()
-    monkeypatch.chdir(tmp_path)
-    write_runs(tmp_path / "other", "random", (1,), dataset="nowhere")
-    write_runs(tmp_path / "made", "random", (1, 2))
-    add_runs(tmp_path / "store", tmp_path / "made")
-    write_runs(tmp_path / "further", "random", (1, 2, 3))
-    for file in write_runs(tmp_path / "shorter", "mine", (3,)).glob("run_3/*.csv"):
-        file.write_text("\n".join(file.read_text().splitlines()[:-4]))
-    assert message in refused(compare.main, arguments, capsys)

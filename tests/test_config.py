@@ -7,7 +7,7 @@ import yaml
 
 from core import DATASETS, UserError
 from core.config import CONFIGS
-from core.models.variations import VARIATIONS, load_config
+from core.models.variations import load_config
 
 # docs/METHOD.md, section 2: learning rate, weight decay, dropout.
 PUBLISHED = {
@@ -38,11 +38,6 @@ def test_every_dataset_has_its_published_values() -> None:
         assert config.fitting == ("from_scratch" if toy else "finetuning")
         assert config.batch_size == (32 if small else 64)
         assert (config.first_epochs, config.later_epochs, config.patience) == (50, 100, 5)
-
-
-@pytest.mark.parametrize("variation", VARIATIONS)
-def test_unknown_dataset_takes_the_default_file(variation: str) -> None:
-    assert load_config("mine", variation)[1].name.startswith("default")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from core.dataset import SPLIT_SEED, TRAIN_SHARE, VALIDATION_SHARE, Dataset
 from core.errors import UserError
 from core.seeds import Seeds
-from datasets import DATASETS
 
 N = 60
 
@@ -111,30 +110,3 @@ def test_rows_and_raw_values_are_found_again(seed: int, run_id: int) -> None:
     order = np.random.default_rng(SPLIT_SEED).permutation(N)
     assert sorted(own) == sorted(order[: int(TRAIN_SHARE * N)])
     assert data.y_scale == pytest.approx(y[own].max() - y[own].min())
-
-
-def test_raw_values_of_any_shape_in_double_precision() -> None:
-    data = Own(*good())
-    y = np.random.default_rng(1).random((3, 5, 2), dtype=np.float32)
-    raw = data.y_to_raw(y)
-    assert (raw.shape, raw.dtype) == (y.shape, np.float64)
-    assert data.to_raw(data.x_test).dtype == np.float64
-    # A standard deviation grows by y_scale, a density shrinks by it.
-    assert raw.std() == pytest.approx(y.std() * data.y_scale, rel=1e-5)
-    assert float(data.y_to_raw(np.float32(0.5))) == pytest.approx(float(data.y_to_raw(np.array([0.5]))[0]))
-    before = data.x_test.copy()
-    data.to_raw(data.x_test)
-    np.testing.assert_array_equal(data.x_test, before)
-
-
-def test_a_constant_target_has_scale_one() -> None:
-    data = Own(good()[0], np.full(N, 3.0))
-    assert data.y_scale == 1
-    np.testing.assert_array_equal(data.y_to_raw(data.y_test), 3.0)
-
-
-def test_a_real_table_in_its_own_units() -> None:
-    data = DATASETS["diabetes"]("nowhere", Seeds())
-    x, y = data.rows(np.random.default_rng())
-    np.testing.assert_allclose(data.to_raw(data.x_test), x[data.rows_test], atol=1e-7)
-    np.testing.assert_allclose(data.y_to_raw(data.y_test), y[data.rows_test], atol=1e-4)

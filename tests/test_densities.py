@@ -13,7 +13,6 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from torch import Tensor
 
-from core.models import densities
 from core.models.densities import Density, FlowDensity, GaussDensity, MixtureDensity
 from tests.builders import quick, torch_rng
 
@@ -44,7 +43,7 @@ def slow_moments(parameters: Tensor) -> tuple[float, float]:
     return mean, math.sqrt(integral(2, mean))
 
 
-@pytest.mark.parametrize(("spread", "error"), [(0.3, 1e-8), (1.0, 1e-6), (2.0, 1e-5)])
+@pytest.mark.parametrize(("spread", "error"), [(0.3, 1e-8), (1.0, 1e-6)])
 def test_moments_of_the_flow_are_its_integrals(spread: float, error: float) -> None:
     parameters = flow_parameters(2, spread, seed=1)
     expected = np.array([slow_moments(row) for row in parameters]).T
@@ -72,50 +71,6 @@ def test_moments_of_steep_flows_are_those_of_their_inverse(seed: int, spread: fl
     torch.testing.assert_close(density.variance, variance, rtol=0, atol=8e-3)
 
 
-@quick
-@given(seed=st.integers(0, 10**6), spread=st.floats(0.0, 10.0))
-def test_more_nodes_change_moments_no_more_than_documented(seed: int, spread: float) -> None:
-    steep = flow_parameters(20, spread, seed)
-    even = 2 * torch.rand((20, 46), generator=torch_rng(seed), dtype=torch.float64) - 1
-    for parameters, error in ((steep, 5e-4), (even, 2e-6)):
-        density = FlowDensity(parameters)
-        few = density.mean, density.stddev
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(densities, "_RULE", densities._rule(100))
-            many = density.mean, density.stddev
-        torch.testing.assert_close(few, many, rtol=0, atol=error)
-
-
-def test_a_flow_of_zeros_is_the_standard_normal() -> None:
-    density = FlowDensity(torch.zeros(2, 46, dtype=torch.float64))
-    torch.testing.assert_close(density.mean, torch.zeros(2, dtype=torch.float64), rtol=0, atol=1e-12)
-    torch.testing.assert_close(density.variance, torch.ones(2, dtype=torch.float64), rtol=0, atol=1e-12)
-    expected = torch.from_numpy(stats.norm.ppf(LEVELS))[:, None].expand(-1, 2)
-    torch.testing.assert_close(density.icdf(LEVELS[:, None]), expected)
-
-
-def test_moments_and_quantiles_of_the_flow_are_those_of_zukos_splines(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    parameters, levels = flow_parameters(6, 1.0).float().view(2, 3, 46), LEVELS.float()[:, None, None]
-    density = FlowDensity(parameters)
-    compiled = density.mean, density.stddev, density.icdf(levels)
-    monkeypatch.setattr(FlowDensity, "_compiled", False)
-    plain = density.mean, density.stddev, density.icdf(levels)
-    for one, other, shape in zip(compiled, plain, [(2, 3), (2, 3), (8, 2, 3)], strict=True):
-        assert one.shape == shape
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("name", ["mean", "variance"])
-def test_moments_of_the_flow_are_differentiable(name: str) -> None:
-    parameters = flow_parameters(1, 0.5).requires_grad_()
-    (gradient,) = torch.autograd.grad(getattr(FlowDensity(parameters), name).sum(), parameters)
-    step = 1e-5 * torch.eye(46, dtype=torch.float64)
-    high, low = (getattr(FlowDensity(parameters.detach() + s), name) for s in (step, -step))
-    torch.testing.assert_close(gradient[0], (high - low) / 2e-5, rtol=1e-4, atol=1e-6)
-
-
 def make(kind: str, dtype: torch.dtype = torch.float64) -> Density:
     """Batch shape [3]; the ensembles have four members."""
     flows = flow_parameters(12, 0.7, seed=3).to(dtype).view(4, 3, 46)
@@ -132,6 +87,7 @@ def make(kind: str, dtype: torch.dtype = torch.float64) -> Density:
 KINDS = pytest.mark.parametrize("kind", ["flow", "gauss", "ensemble", "gauss_ensemble"])
 
 
+@pytest.mark.machines
 @KINDS
 @BOTH
 def test_quantiles_are_the_roots_of_the_cdf(kind: str, dtype: torch.dtype) -> None:
@@ -169,24 +125,6 @@ def test_conventions_of_icdf(kind: str, dtype: torch.dtype) -> None:
     assert wrong[2:].isnan().all()
 
 
-@KINDS
-@BOTH
-def test_moments_are_those_of_the_density(kind: str, dtype: torch.dtype) -> None:
-    """Trapezoids in float64, for each row around its quantiles."""
-    density, exact = make(kind, dtype), make(kind)
-    low, high = exact.icdf(torch.tensor([1e-12, 1 - 1e-12], dtype=torch.float64)[:, None])
-    y = low + (high - low) * torch.linspace(0, 1, 40_001, dtype=torch.float64)[:, None]
-    p = exact.log_prob(y).exp()
-    mean = torch.trapezoid(y * p, y, dim=0)
-    variance = torch.trapezoid((y - mean).square() * p, y, dim=0)
-    error = 1e-6 if dtype == torch.float64 else 1e-5
-    for name, expected in (("mean", mean), ("variance", variance), ("stddev", variance.sqrt())):
-        got = getattr(density, name)
-        assert got.dtype == dtype
-        assert got.shape == (3,)
-        torch.testing.assert_close(got.double(), expected, rtol=error, atol=error)
-
-
 def test_the_mixture_of_gaussians_is_scipys() -> None:
     density = make("gauss_ensemble")
     members = np.stack([GAUSS, GAUSS * 0.5, GAUSS.flip(0), GAUSS + 0.1])  # [4, 3, 2]
@@ -204,14 +142,3 @@ def test_the_mixture_of_gaussians_is_scipys() -> None:
     np.testing.assert_allclose(density.mean, mean, rtol=1e-12)
     variance = (members[..., 1] ** 2 + members[..., 0] ** 2).mean(0) - mean**2
     np.testing.assert_allclose(density.variance, variance, rtol=1e-12)
-
-
-def test_broken_parameters_have_no_moments_and_no_quantiles() -> None:
-    for density in (
-        FlowDensity(torch.full((2, 46), math.nan)),
-        GaussDensity(torch.full((2, 2), math.nan)),
-        MixtureDensity(torch.full((3, 2, 46), math.nan), FlowDensity),
-    ):
-        for got in (density.mean, density.stddev, density.icdf(torch.tensor(0.3))):
-            assert got.shape == (2,)
-            assert got.isnan().all()

@@ -119,33 +119,24 @@ SCORES: dict[str, Scoring] = {
 }
 
 
-@pytest.mark.parametrize("piece", [None, 2])
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 @pytest.mark.parametrize("name", SCORES)
-def test_scores_of_the_predictive_distribution(
-    name: str, protocol: Protocol, piece: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of all candidates at once, and piece by piece; float64, as an untrained model hardly disagrees."""
+def test_scores_of_the_predictive_distribution(name: str, protocol: Protocol) -> None:
+    """float64, as an untrained model hardly disagrees."""
     state, again = (make_state("gauss", protocol, pool=5) for _ in range(2))
     for one in (state, again):
         one.classifier.model.double()
     x = state.x_unlabeled.double()
     agent = AGENTS[name](3, Seeds(), protocol)
-    assert isinstance(agent, distributions.DistributionAgent)
-    if piece:
-        everyone = name == "nflows_out" and protocol is CORRECTED  # every pass judges every sample
-        densities = 25 * 25 * 64 if everyone else agent.densities
-        monkeypatch.setattr(distributions, "_PIECE", piece * densities + 1)
     got = agent.score(state, x)
     assert got.shape == (5,)
     assert not got.requires_grad
 
-    generator = Seeds().torch("agent")
-    parts = [SCORES[name](again.classifier, part, generator, protocol) for part in x.split(piece or 5)]
+    expected = SCORES[name](again.classifier, x, Seeds().torch("agent"), protocol)
     # The agent takes the density at a sample where it was drawn, the reference at the sample
     # rounded to float32: mutual information, a difference of two near numbers, shows it.
     atol = 1e-7 if name == "nflows_out" and protocol is CORRECTED else 1e-9
-    torch.testing.assert_close(got, torch.cat(parts), rtol=1e-6, atol=atol, check_dtype=False)
+    torch.testing.assert_close(got, expected, rtol=1e-6, atol=atol, check_dtype=False)
 
 
 @pytest.mark.parametrize("name", sorted(DUALS))

@@ -1,15 +1,12 @@
 """Ensembles: the mixture of the members, and what agents see of it."""
 
-import math
 
 import pytest
 import torch
-from scipy.stats import kstest
 
-from agents import AGENTS
 from core.models.densities import MixtureDensity
 from core.models.predictor import Predictor
-from tests.builders import FEATURES, make_classifier, make_config, torch_rng
+from tests.builders import FEATURES, make_classifier, torch_rng
 
 both = pytest.mark.parametrize("variation", ["ensemble", "gauss_ensemble"])
 
@@ -39,19 +36,6 @@ def test_density_is_the_mean_of_the_members(variation: str) -> None:
 
 
 @both
-def test_samples_are_the_mixtures(variation: str) -> None:
-    ensemble, _, x = make(variation, rows=3)
-    samples, log_prob = ensemble(x).draw(4000, torch_rng(3))
-    torch.testing.assert_close(log_prob, ensemble(x).log_prob(samples))
-    uniform = ensemble(x).cdf(samples).T
-    for row in uniform.double().numpy():
-        assert kstest(row, "uniform").pvalue > 1e-3
-    # Rows do not share the members that their samples come from.
-    a, b = (samples[:, :2] > samples[:, :2].median(0).values).T
-    assert abs((a == b).double().mean() - 0.5) < 4 * 0.5 / math.sqrt(4000)
-
-
-@both
 def test_passes_are_the_members_without_dropout(variation: str) -> None:
     ensemble, members, x = make(variation)
     generator = torch_rng()
@@ -69,9 +53,3 @@ def test_embedding_is_that_of_all_members(variation: str) -> None:
     ensemble, members, x = make(variation)
     expected = torch.cat([member.encode(x) for member in members], 1)
     torch.testing.assert_close(ensemble.encode(x), expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", AGENTS.classes)
-def test_no_agent_raises_the_dropout_of_an_ensemble(name: str) -> None:
-    config = make_config("ensemble", dropout=0.01)
-    assert AGENTS[name].inject_config(config) == config

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import datasets
-from core import CORRECTED, PUBLISHED, Environment, Protocol, Seeds, State
+from core import PUBLISHED, Environment, Protocol, Seeds, State
 from core.models.variations import load_config
 from core.training.trainer import Fit, FitResult
 
@@ -66,24 +66,6 @@ def test_state_and_pool_follow_the_labels(labelled_at_fit: list[torch.Tensor]) -
     assert state.added_images == 7
 
 
-@pytest.mark.parametrize(("protocol", "sizes"), [(PUBLISHED, [50, 51, 52, 53]), (CORRECTED, [50, 53])])
-def test_published_refits_after_every_point(
-    labelled_at_fit: list[torch.Tensor], protocol: Protocol, sizes: list[int]
-) -> None:
-    env = environment(protocol=protocol)
-    env.reset()
-    env.step([1, 2, 3])
-    assert [len(points) for points in labelled_at_fit] == sizes
-
-
-def test_from_scratch_refits_once_a_round(labelled_at_fit: list[torch.Tensor]) -> None:
-    dataset = datasets.DATASETS["bimodalsin"]("unused", Seeds())
-    env = Environment(dataset, load_config("bimodalsin", "nf")[0], PUBLISHED)
-    env.reset()
-    env.step([1, 2, 3])
-    assert [len(points) for points in labelled_at_fit] == [30, 33]
-
-
 def test_episode_ends_when_the_pool_is_empty(labelled_at_fit: list[torch.Tensor]) -> None:
     pool = 442 * 8 // 10 - 442 * 8 // 10 * 2 // 10 - 50
     env = environment(budget=pool)
@@ -118,11 +100,6 @@ def test_wrong_action_changes_nothing(
     assert env.added == 0
     assert torch.equal(env.state.x_unlabeled, before.x_unlabeled)
     assert len(labelled_at_fit) == 1
-
-
-def test_reset_takes_no_seed() -> None:
-    with pytest.raises(ValueError, match="seeds are those of its dataset"):
-        environment().reset(seed=3)
 
 
 def measured(info: dict[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,14 @@
 """evaluate.py as a user meets it: results, summary, and what it says of wrong input."""
 
 import math
-import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 import core
@@ -21,17 +16,11 @@ import evaluate
 from agents import AGENTS
 from core import EnvironmentLogger
 from core.cli import run_script, set_threads
-from core.metrics import METRICS
-from core.runs import settings
-from core.runs.collecting import aggregate
-from core.runs.layout import discard
-from core.runs.settings import agree_on_settings, write_meta
 from core.runs.tables import read_curves
-from core.training.lockstep import Fitting
 from core.training.trainer import Fit, Trainer
+from tests.builders import FILES
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = tuple(metric.file for metric in METRICS.values())
 TRIAL = ("--agent", "random", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
 
 
@@ -66,89 +55,15 @@ def test_summary_has_a_line_a_run_and_the_auc(tmp_path: Path, capsys: pytest.Cap
     assert lines[3] == f"results: {folder}"
 
 
-@pytest.mark.parametrize(
-    ("options", "root"),
-    [
-        (["--variation", "gauss"], "mine_gauss"),
-        (["--protocol", "corrected"], "mine_corrected"),
-        (["--variation", "gauss", "--protocol", "corrected"], "mine_gauss_corrected"),
-    ],
-)
-def test_folder_names_variation_and_protocol(tmp_path: Path, options: Sequence[str], root: str) -> None:
+def test_folder_names_variation_and_protocol(tmp_path: Path) -> None:
     trial = (*TRIAL, "--restarts", "1", "--record_points", "1", "--runs_folder", tmp_path / "mine")
-    assert run(*trial, *options) == 0
-    folder = tmp_path / root / "Diabetes/2/RandomAgent/run_1"
-    assert {path.name for path in folder.iterdir()} - {".lock"} == {  # some versions of filelock remove it
-        *(*FILES, "pit.csv"),
-        *("meta.txt", "selected_points.pt", "selected_rows.csv"),
-    }
-    meta = (folder / "meta.txt").read_text()
-    for line in (
-        "agent: random",
-        "run_id: 1",
-        "budget: 4",
-        "query_size: 2",
-        "threads: 1",
-        "hidden: [32, 64, 128]",
-    ):
-        assert f"{line}\n" in meta
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (["--agent", "balsa_em"], "unknown agent 'balsa_em'; did you mean balsa_emd"),
-        (["--agent", "zzz"], "unknown agent 'zzz'; one of"),
-        (["--dataset", "sarkos"], "unknown dataset 'sarkos'; did you mean sarcos?"),
-        (["--query_size", "0"], "argument --query_size: must be at least 1, got 0"),
-        (["--query_size", "5"], "diabetes: a query size of 5 is more than the budget of 4 points"),
-        (["--query_size", "many"], "argument --query_size: an integer is wanted, got 'many'"),
-        (["--pool_seed", "-1"], "argument --pool_seed: must be at least 0, got -1"),
-        (["--run_id", "-1"], "argument --run_id: must be at least 0, got -1"),
-        (["--restarts", "0"], "argument --restarts: must be at least 1, got 0"),
-        (["--restarts", "9" * 20], "argument --restarts: must be at most 100000, got 9999"),
-        (["--threads", "99999"], "argument --threads: must be at most 1024, got 99999"),
-        (["--budget", "284"], "a seed set of 50 and a budget of 284 points need more than the 283 points"),
-        (["--device", "cuda:77"], "--device cuda:77 is not there"),
-        (["--device", "gpu"], "--device gpu is not there"),
-        (["--device", "mps"], "--device mps: only cpu and cuda are supported"),
-        (["--runs_folder", "/", "--variation", "gauss"], "the runs folder / has no name that '_gauss'"),
-        (["--variation", "made"], "unknown variation 'made'; one of nf, gauss, mdn, "),
-        (["--agent", "gauss_std"], "agent 'gauss_std' does not score variation nf, but gauss"),
-        (["--dataset", "pakinsons", "--data_folder", "/dev/null/x"], "/dev/null/x"),
-        (["--runs_folder", "/dev/null/x"], "cannot write to /dev/null/x/Diabetes/2/RandomAgent"),
-        (["--quer", "3"], "unrecognized arguments: --quer 3"),
-        (["--agent", ""], "--agent and --dataset are needed"),
-    ],
-)
-def test_wrong_input_is_one_line_and_code_2(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    change: list[str],
-    message: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run(*TRIAL, *change) == 2
-    printed = capsys.readouterr()
-    assert message in printed.err
-    assert printed.err.count("\n") == 1
-    assert printed.out == ""
-    assert not list(tmp_path.iterdir())  # nothing half-written
-
-
-def test_wrong_config_is_one_line_and_code_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    configs = tmp_path / "configs"
-    shutil.copytree(ROOT / "configs", configs)
-    (configs / "diabetes.yaml").write_text((configs / "diabetes.yaml").read_text() + "lrate: 3\n")
-    monkeypatch.setattr("core.config.CONFIGS", configs)
-    assert run(*TRIAL, "--runs_folder", tmp_path / "runs") == 2
-    printed = capsys.readouterr().err
-    assert f"{configs / 'diabetes.yaml'}: unknown key lrate; known are hidden" in printed
-    assert printed.count("\n") == 1
-    assert not (tmp_path / "runs").exists()
+    for options, root in (("gauss", "mine_gauss"), ("gauss --protocol corrected", "mine_gauss_corrected")):
+        assert run(*trial, "--variation", *options.split()) == 0
+        folder = tmp_path / root / "Diabetes/2/RandomAgent/run_1"
+        written = {path.name for path in folder.iterdir()} - {".lock"}  # some versions of filelock remove it
+        assert written == {*FILES, "pit.csv", "meta.txt", "selected_points.pt", "selected_rows.csv"}
+        wanted = "agent: random|run_id: 1|budget: 4|query_size: 2|threads: 1|hidden: [32, 64, 128]"
+        assert set(wanted.split("|")) <= set((folder / "meta.txt").read_text().splitlines())
 
 
 def test_what_was_asked_for_reaches_agent_and_environment(
@@ -190,30 +105,6 @@ def test_what_was_asked_for_reaches_agent_and_environment(
     assert env.budget == 9
 
 
-@pytest.mark.parametrize("folder", [".", "..", ""])
-def test_runs_folder_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
-    inside = tmp_path / "a/b"
-    inside.mkdir(parents=True)
-    monkeypatch.chdir(inside)
-    trial = (*TRIAL, "--restarts", "1", "--variation", "gauss", "--runs_folder", folder)
-    assert run(*trial) == 0
-    wanted = tmp_path / ("a_gauss" if folder == ".." else "a/b_gauss")
-    assert (wanted / "Diabetes/2/RandomAgent/accuracies.csv").exists()
-
-
-def test_processes_take_turns_at_the_aggregated_files(tmp_path: Path) -> None:
-    assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 0
-    experiment = tmp_path / "Diabetes/2/RandomAgent"
-    (experiment / "accuracies.csv").unlink()
-    worker = threading.Thread(target=aggregate, args=(experiment,))
-    with FileLock(experiment / ".lock"):
-        worker.start()
-        worker.join(0.5)
-        assert not (experiment / "accuracies.csv").exists()
-    worker.join()
-    assert (experiment / "accuracies.csv").exists()
-
-
 def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trial = (*TRIAL, "--restarts", "1", "--runs_folder", tmp_path)
     assert run(*trial, "--record_points", "1") == 0
@@ -230,59 +121,6 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
     folder = tmp_path / "Diabetes/2/RandomAgent"
     assert len(read_curves(folder / "accuracies.csv")) == 7
     assert not (folder / "run_1/selected_points.pt").exists()
-
-
-def test_settings_of_many_runs_are_compared_without_parsing_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A run whose settings stand in another order is parsed; so what is compared is still what they mean."""
-    assert run(*TRIAL, "--restarts", "3", "--variation", "gauss", "--runs_folder", tmp_path / "runs") == 0
-    experiment = tmp_path / "runs_gauss/Diabetes/2/RandomAgent"
-    parsed: list[Path] = []
-    parse = settings.read_meta
-
-    def noted(path: Path) -> dict[str, Any]:
-        parsed.append(path)
-        return parse(path)
-
-    monkeypatch.setattr(settings, "read_meta", noted)
-    agreed = parse(experiment / "settings.txt")
-    agree_on_settings(experiment, agreed, [4], overwrite=False)
-    assert parsed == [experiment / "settings.txt"]
-    meta = experiment / "run_2/meta.txt"
-    meta.write_text("\n".join(reversed(meta.read_text().splitlines())))
-    agree_on_settings(experiment, agreed, [4], overwrite=False)
-    assert parsed[1:] == [experiment / "settings.txt", meta]
-
-
-def test_replaced_runs_of_other_settings_do_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trial = (*TRIAL, "--restarts", "2", "--side_by_side", "1", "--runs_folder", tmp_path)
-    assert run(*trial) == 0
-    whole = evaluate.loop
-
-    def interrupted(env: EnvironmentLogger, *rest: Any) -> Fitting[None]:
-        if env.env.seeds.run_id == 2:
-            raise KeyboardInterrupt
-        return whole(env, *rest)
-
-    monkeypatch.setattr(evaluate, "loop", interrupted)
-    assert run(*trial, "--budget", "6", "--overwrite", "1") == 130
-    table = read_curves(tmp_path / "Diabetes/2/RandomAgent/accuracies.csv")
-    assert list(table.columns) == ["run_1"]
-    assert len(table) == 7
-
-
-@pytest.mark.parametrize("damage", [None, "", "added,run_1\n0,much\n", "\0\1"])
-def test_damaged_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str | None) -> None:
-    trial = (*TRIAL, "--restarts", "1", "--runs_folder", tmp_path)
-    assert run(*trial) == 0
-    file = tmp_path / "Diabetes/2/RandomAgent/run_1/accuracies.csv"
-    file.unlink() if damage is None else file.write_text(damage)
-    capsys.readouterr()
-    assert run(*trial, "--run_id", "2") == 2
-    assert f"{file} cannot be read (" in capsys.readouterr().err
 
 
 def test_diverged_run_is_named_and_the_others_go_on(
@@ -305,50 +143,7 @@ def test_diverged_run_is_named_and_the_others_go_on(
     assert list(read_curves(folder / "accuracies.csv").columns) == ["run_2"]
 
 
-def test_settings_changed_by_others_before_the_first_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    agree = agree_on_settings
-
-    def agree_and_lose(folder: Path, settings: Mapping[str, object], *rest: Any) -> None:
-        agree(folder, settings, *rest)
-        write_meta(folder / "settings.txt", {**settings, "agent_seed": 9})
-
-    monkeypatch.setattr("core.runs.groups.agree_on_settings", agree_and_lose)
-    assert run(*TRIAL, "--restarts", "1", "--runs_folder", tmp_path) == 2
-    assert "was made with agent_seed 9, not 1" in capsys.readouterr().err
-    assert not list(tmp_path.rglob("meta.txt"))
-
-
-def test_a_run_made_anew_by_another_process_is_not_summarised(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def discard_and_aggregate(folder: Path) -> list[int]:
-        if (folder / "run_2/meta.txt").exists():
-            discard(folder / "run_1")
-        return aggregate(folder)
-
-    monkeypatch.setattr("core.runs.groups.aggregate", discard_and_aggregate)
-    assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 1
-    assert "AUC over 1 run:" in capsys.readouterr().out
-
-
-def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--list") == 0
-    printed = capsys.readouterr().out
-    wanted = "random coreset typiclust coregcn bald balsa_kl_pairs balsa_kl_grid balsa_emd bald_dist_entropy"
-    wanted += " bald_dist_std nflows_out pakinsons diamonds sarcos superconductors bimodalsin diabetes"
-    assert set(wanted.split()) <= {word.strip(",") for word in printed.split()}
-
-
-def test_published_defaults() -> None:
-    args = evaluate.parse_arguments(["--agent", "random", "--dataset", "sarcos"])
-    assert (args.data_folder, args.runs_folder) == (Path("../datasets"), Path("runs"))
-    assert (args.run_id, args.agent_seed, args.pool_seed, args.model_seed) == (1, 1, 1, 1)
-    assert (args.query_size, args.restarts, args.record_points, args.variation) == (50, 50, 0, "nf")
-    assert (args.protocol, args.device, args.threads, args.skip_data_check) == ("published", "auto", 1, 0)
-
-
+@pytest.mark.slow
 def test_as_a_command_from_elsewhere(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "evaluate.py"), *TRIAL, "--restarts", "1"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
@@ -361,13 +156,3 @@ def test_as_a_command_from_elsewhere(tmp_path: Path) -> None:
         done.stderr == "evaluate.py: unknown agent 'randm'; did you mean random or learned? "
         "evaluate.py --list shows all\n"
     )
-
-
-def test_memory_that_is_freed_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both of glibc's thresholds, by their numbers in malloc.h; without glibc nothing happens."""
-    asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(sys, "platform", "linux")
-    for library in (SimpleNamespace(mallopt=lambda *args: asked.append(args)), SimpleNamespace()):
-        monkeypatch.setattr("core.cli.ctypes", SimpleNamespace(CDLL=lambda _, library=library: library))
-        set_threads(torch.get_num_threads())
-    assert asked == [(-1, 256 << 20), (-3, 32 << 20)]

@@ -11,18 +11,10 @@ from hypothesis import strategies as st
 from sklearn.cluster import kmeans_plusplus
 from torch import Tensor
 
-from agents import coregcn, geometry, selections
+from agents import coregcn, geometry
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
-from core.models.masks import dropout, mask_source
-from tests.builders import (
-    FixedPredictor,
-    choose,
-    fixed_state,
-    make_state,
-    no_global_randomness,
-    quick,
-    torch_rng,
-)
+from core.models.masks import dropout
+from tests.builders import FixedPredictor, choose, fixed_state, no_global_randomness, quick, torch_rng
 
 # --- CoreSet -------------------------------------------------------------------------------
 
@@ -55,36 +47,6 @@ def test_coreset(pool: int, labelled: int, count: int, seed: int) -> None:
     expected = np.argsort(-distances(x, centers), kind="stable")[:count].tolist()
     assert choose("coreset", state, PUBLISHED, count).tolist() == expected
     assert choose("coreset", state, CORRECTED, count).tolist() == k_center_by_loops(x, centers, count)
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-def test_coreset_among_equal_points(protocol: Protocol) -> None:
-    state = fixed_state(FixedPredictor(embedding=torch.ones(7, 3)), 6)
-    assert choose("coreset", state, protocol).tolist() == [0, 1, 2, 3, 4]
-
-
-def test_nearest_distance_far_from_the_origin() -> None:
-    generator = torch_rng()
-    x, centers = torch.rand(60, 3, generator=generator) + 1000, torch.rand(40, 3, generator=generator) + 1000
-    expected = distances(x.double().numpy(), centers.double().numpy())
-    np.testing.assert_allclose(selections.nearest_distance(x, centers), expected, atol=1e-4)
-
-
-def test_nearest_distance_in_pieces() -> None:
-    x, centers = torch.rand(2100, 2, generator=torch_rng()), torch.rand(3, 2, generator=torch_rng(1))
-    expected = (x[:, None] - centers).norm(dim=-1).min(1).values
-    torch.testing.assert_close(selections.nearest_distance(x, centers), expected)
-
-
-@pytest.mark.parametrize("name", ["coreset", "typiclust", "coregcn"])
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-def test_geometry_looks_at_the_encoders_output(name: str, protocol: Protocol) -> None:
-    """The same choice from a classifier that knows nothing but the embeddings."""
-    state = make_state("nf", protocol, pool=30)
-    encode = state.classifier.encode
-    embedding = torch.cat([encode(state.x_unlabeled), encode(state.x_labeled)])
-    known = fixed_state(FixedPredictor(embedding=embedding), 30, 8)
-    assert choose(name, known, protocol).tolist() == choose(name, state, protocol).tolist()
 
 
 # --- TypiClust -----------------------------------------------------------------------------
@@ -161,37 +123,6 @@ def test_typiclust(pool: int, labelled: int, clusters: int, count: int, seed: in
     for protocol, rotate in ((PUBLISHED, False), (CORRECTED, True)):
         chosen = Labelled(count, Seeds(), protocol).predict(state).tolist()
         assert chosen == typiclust_by_loops(points, pool, Labelled.labels, count, rotate)
-
-
-def told_clusters(labels: list[int], pool: int) -> State:
-    Labelled.labels = np.array(labels)
-    embedding = torch.randn(len(labels), 3, generator=torch_rng())
-    return fixed_state(FixedPredictor(embedding=embedding), pool, len(labels) - pool)
-
-
-def test_typiclust_ranks_clusters() -> None:
-    """Cluster 0 is small, 1 holds labels, 2 is the largest without, 3 comes next."""
-    labels = [0] * 5 + [1] * 20 + [2] * 8 + [3] * 7 + [1, 1, 1]
-    state = told_clusters(labels, 40)
-    chosen = Labelled(5, Seeds(), CORRECTED).predict(state)
-    assert np.array(labels)[chosen].tolist() == [2, 3, 1, 2, 3]
-    chosen = Labelled(5, Seeds(), PUBLISHED).predict(state)
-    assert np.array(labels)[chosen].tolist() == [2] * 5
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-def test_typiclust_counts_labelled_points_as_members(protocol: Protocol) -> None:
-    """Cluster 1 is above 5 points with its labelled one only, 0 is not."""
-    state = told_clusters([0] * 5 + [1] * 5 + [1], 10)
-    assert Labelled(1, Seeds(), protocol).predict(state).tolist()[0] in range(5, 10)
-
-
-def test_typiclust_without_large_clusters_and_with_an_emptied_one() -> None:
-    """All clusters count; the first-ranked one, of two points, is soon empty."""
-    state = told_clusters([0, 0, 1, 2, 1, 2], 4)
-    chosen = Labelled(4, Seeds(), PUBLISHED).predict(state).tolist()
-    assert chosen[:2] == [0, 1]
-    assert sorted(chosen[2:]) == [2, 3]
 
 
 def inertia(x: np.ndarray, centers: Sequence[int]) -> float:
@@ -285,16 +216,6 @@ def dense_adjacency(x: Tensor) -> Tensor:
     gram = torch.tensor([[sum(a * b) for b in x.numpy()] for a in x.numpy()]) - torch.eye(n)
     degree = torch.tensor([sum(gram[:, j]) + 1e-6 for j in range(n)])
     return gram @ torch.diag(1 / degree) + torch.eye(n)
-
-
-@pytest.mark.usefixtures("float64")
-def test_adjacency_without_its_matrix() -> None:
-    x = torch.randn(15, 6, generator=torch_rng())
-    x = x / x.norm(dim=1, keepdim=True)
-    dense, h = dense_adjacency(x), torch.randn(15, 4, generator=torch_rng(1))
-    torch.testing.assert_close(coregcn.Adjacency(x) @ h, dense @ h, rtol=1e-9, atol=1e-9)
-    # Columns are scaled, not rows.
-    assert not torch.allclose(dense, dense.T)
 
 
 def train_densely(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:

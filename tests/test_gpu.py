@@ -25,8 +25,16 @@ from core.models.predictor import Predictor
 from core.models.variations import VARIATIONS
 from core.report.reader import load_results
 from core.rl.candidates import CandidateEnv
-from tests.builders import FEATURES, choose, make_classifier, make_environment, make_state, torch_rng
-from tests.reliability.worker import files, interrupt_after_a_round
+from tests.builders import (
+    FEATURES,
+    choose,
+    files,
+    interrupt_after_a_round,
+    make_classifier,
+    make_environment,
+    make_state,
+    torch_rng,
+)
 from tests.test_suggest import make_frame, write
 
 pytestmark = [

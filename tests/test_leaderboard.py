@@ -8,20 +8,17 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.collections import PathCollection
-from matplotlib.colors import to_hex
 from scipy import stats
 
 from core.report.aggregates import (
     common_runs,
     improvability,
     interquartile_mean,
-    paired_differences,
     probability_of_improvement,
     task_blocks,
 )
 from core.report.analysis import together
-from core.report.leaderboard import beats, leaderboard, over_tasks, picture, probabilities, rankings
+from core.report.leaderboard import beats, leaderboard, over_tasks, probabilities, rankings
 from tests.test_analysis import area_rows
 
 
@@ -85,48 +82,6 @@ def test_intervals_are_of_the_stratified_bootstrap() -> None:
     assert found == probability_of_improvement(table, "a", "b")
 
 
-@pytest.mark.parametrize("runs", [1, 4, 5])
-def test_few_runs_of_a_task_have_no_interval(runs: int) -> None:
-    many = {"a": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "random": [2.0, 1.0, 4.0, 3.0, 6.0, 7.0]}
-    table = two_tasks(many, {agent: values[:runs] for agent, values in many.items()})
-    for found in (
-        interquartile_mean(table[table["agent"] == "a"]),
-        probability_of_improvement(table, "a", "random"),
-    ):
-        assert np.isfinite(found.value)
-        assert np.isnan(found.low) == (runs < 5)
-    assert np.isnan(probability_of_improvement(table, "a", "nobody").value)
-
-
-def test_differences_are_of_runs_of_the_same_id() -> None:
-    """Of each task; shares are of the mean of those runs of random that the agent has, too."""
-    first = {"a": [1.0, 3.0, 9.0], "b": [4.0], "random": [2.0, 6.0]}
-    table = two_tasks(first, {"a": [5.0], "random": [10.0]})
-    share = paired_differences(table, "mae", share=True).set_index(["dataset", "agent"])["area"]
-    assert share["d", "a"].tolist() == [-0.25, -0.75]
-    assert (share["d", "b"], share["e", "a"]) == (1.0, -0.5)
-    less = paired_differences(table, "mae", share=False)
-    assert sorted(less["area"]) == [-5, -3, -1, 2]
-    assert set(less["metric"]) == {"mae"}
-    assert paired_differences(two_tasks({"a": [1.0]}, {"b": [1.0]}), "mae", share=False).empty
-
-
-def test_an_agent_that_does_as_random_is_level_with_it() -> None:
-    """However its areas are spread: neither better nor worse by the interquartile mean."""
-    values = [1.0, 2.0, 3.0, 50.0, 60.0]
-    board = over_tasks(pd.concat([both({"random": values, "a": values}, dataset=name) for name in "de"]))
-    assert board.loc["a", "IQM NLL - random"] == "+0.000 [+0.000, +0.000]"
-    assert board.loc["a", "IQM MAE - random"] == "+0.0% [+0.0%, +0.0%]"
-    assert pd.isna(board["IQM NLL - random"]["random"])
-
-
-def test_a_run_that_diverged_does_not_empty_the_interquartile_mean() -> None:
-    values = {"random": [np.inf, 2.0, 3.0, 4.0, 5.0], "a": [1.0, 1.5, 2.0, 3.5, 4.0]}
-    board = over_tasks(pd.concat([area_rows(values, "nll"), area_rows(values, "mae")]))
-    assert str(board.loc["a", "IQM NLL - random"]).startswith("-0.833 [-inf, -0.")
-    assert pd.isna(board["IQM MAE - random"]["a"])  # in % of what?
-
-
 def both(values: dict[str, list[float]], **task: object) -> pd.DataFrame:
     return pd.concat([area_rows(values, metric, **task) for metric in ("nll", "mae")])
 
@@ -142,24 +97,6 @@ def test_leaderboard_by_hand() -> None:
     assert board.loc["own", "against random MAE"] == "1 / 0 / 1"
     won = beats(both({"random": [2.0, 4.0], "good": [1.0, 2.0], "own": [1.5, 5.0]}), ["own"])
     assert won["Own, NLL"].to_dict() == {"random": "1 / 2", "good": "0 / 2"}
-
-
-def test_an_agent_of_other_run_ids_is_not_ranked_and_the_others_are() -> None:
-    table = both({"random": [2.0] * 5, "good": [1.0, 2.0, 0.0, 1.0, 1.0], "a": [3.0] * 6})
-    table = table[(table["agent"] != "a") | (table["run"] == 6)]
-    board = leaderboard(table)
-    assert board["runs"].to_dict() == {"good": 5, "random": 5, "a": 1}
-    assert board["ranked"].to_dict() == {"good": 5, "random": 5, "a": 0}
-    assert board["rank NLL"].tolist() == pytest.approx([1.1, 1.9, np.nan], nan_ok=True)
-    assert str(board.loc["good", "AUC MAE [95 %]"]).startswith("1.0000 [0.")
-    assert board["AUC MAE [95 %]"]["a"] == "3.0000"  # of its own
-    assert set(common_runs(table)["agent"]) == {"random", "good"}
-    assert "ranked" not in leaderboard(table[table["agent"] != "a"])
-    apart = leaderboard(table[table["agent"] != "good"])  # nobody has a run in common
-    assert apart["rank NLL"].isna().all()
-    assert apart["ranked"].tolist() == [0, 0]
-    alone = leaderboard(both({"random": [2.0, 4.0]}))
-    assert alone["AUC MAE [95 %]"].tolist() == ["3.0000"]
 
 
 #: Of each agent its run ids in each task, and who is to be ranked.
@@ -235,37 +172,3 @@ def test_rankings_over_the_tasks_of_each_size_and_over_all() -> None:
     assert not list(rankings(lone))
     apart = pd.concat([both({"a": [1.0], "c": [2.0]}), both({"b": [1.0], "d": [2.0]}, dataset="e")])
     assert not list(rankings(apart))
-
-
-def test_a_task_of_one_agent_moves_nothing_over_tasks() -> None:
-    table = pd.concat(
-        [
-            both({"random": [4.0, 5.0], "a": [2.0, 3.0]}),
-            both({"random": [1.0, 2.0], "a": [3.0, 1.0]}, dataset="e"),
-        ]
-    )
-    alone = both({"random": [7.0, 80.0]}, dataset="f")
-    pd.testing.assert_frame_equal(over_tasks(pd.concat([table, alone])), over_tasks(table))
-
-
-def test_without_a_common_run_nothing_is_said_over_tasks() -> None:
-    apart = both({"random": [4.0], "a": [2.0]})
-    apart.loc[apart["agent"] == "a", "run"] = 2
-    assert "nan" not in over_tasks(apart).to_string(na_rep="")
-
-
-def test_picture_has_a_dot_for_each_task_and_agent() -> None:
-    table = pd.concat(
-        [
-            both({"random": [3.0, 3.0], "coreset": [1.0, 2.9], "bald": [2.0, 2.0]}),
-            both({"random": [3.0, 1.0], "coreset": [2.0, 1.0]}, dataset="e"),
-        ]
-    )
-    figure = picture(table, "x")
-    for panel in figure.axes:
-        dots = [np.size(line.get_xdata()) for line in panel.get_lines()[:-1]]
-        assert dots == [2, 1]
-        faint = [drawn for drawn in panel.collections if isinstance(drawn, PathCollection)]
-        assert [np.shape(drawn.get_offsets())[0] for drawn in faint] == [4, 2]  # each of fewer than five runs
-    labels = {text.get_text(): to_hex(text.get_color()) for text in figure.axes[0].get_yticklabels()}
-    assert labels == {"CoreSet": "#000000", "Random": "#000000", "BALD": "#888888"}

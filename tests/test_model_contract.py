@@ -9,58 +9,19 @@ from scipy.stats import kstest
 from torch import Tensor
 
 from core import CORRECTED, Seeds, UserError
-from core.config import check_config
-from core.models import variations
-from core.models.densities import Density, MixtureDensity
-from core.models.networks import MODELS, DensityModel
+from core.models.densities import Density
+from core.models.networks import MODELS
 from core.models.predictor import Predictor
 from core.models.variations import MEMBERS, VARIATIONS, build_model, load_config, note_default_config
-from core.report.labels import task_label
 from core.training.lockstep import fit
 from core.training.trainer import Trainer
 from tests.builders import FEATURES, make_classifier, make_config, no_global_randomness, torch_rng
 
 every = pytest.mark.parametrize("variation", VARIATIONS)
-every_model = pytest.mark.parametrize("variation", [v.name for v in VARIATIONS.values() if not v.ensemble])
 
 
 def rows(count: int) -> Tensor:
     return torch.rand(count, FEATURES, generator=torch_rng(1))
-
-
-def test_names_and_labels_of_the_study() -> None:
-    for variation, label in {
-        "nf": "normalizing flow",
-        "gauss": "Gaussian",
-        "ensemble": "ensemble of flows",
-        "gauss_ensemble": "ensemble of Gaussians",
-    }.items():
-        assert VARIATIONS[variation].label == task_label({"variation": variation}) == label
-    assert [name for name in VARIATIONS if "gauss" in name or name in ("nf", "ensemble")] == [
-        *("nf", "gauss", "ensemble", "gauss_ensemble")
-    ]
-    assert [VARIATIONS[name].suffix for name in ("nf", "gauss", "ensemble")] == ["", "_gauss", "_ensemble"]
-    assert task_label({"variation": "not_here"}) == "not_here"
-
-
-def test_every_model_has_an_ensemble() -> None:
-    single = [v for v in VARIATIONS.values() if not v.ensemble]
-    assert {v.model for v in single} == set(MODELS.classes)
-    for one in single:
-        (ensemble,) = (v for v in VARIATIONS.values() if v.ensemble and v.single == one.name)
-        assert (ensemble.model, ensemble.density) == (one.model, MixtureDensity)
-        assert one.density is MODELS[one.model].density
-
-
-@pytest.mark.parametrize("name", ["corrected", "my_published", "gauss_ensemble", "ensemble", "nf"])
-def test_a_name_that_would_share_a_folder_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Mine(DensityModel):
-        label, plural = "mine", "mine"
-        variation = name
-
-    monkeypatch.setitem(MODELS.classes, "mine", Mine)
-    with pytest.raises(ValueError, match=f"names of models .* '{name}'"):
-        variations._collect()
 
 
 @every
@@ -99,14 +60,6 @@ def test_files_come_before_the_models_own_default(
     monkeypatch.setattr(MODELS[kind.model], "default", {})
     with pytest.raises(UserError, match=f"cannot read .*default{kind.suffix}.yaml"):
         load_config("mine", variation, tmp_path / "empty")
-
-
-@every_model
-def test_the_models_own_default_is_a_configuration(variation: str) -> None:
-    model = MODELS[VARIATIONS[variation].model]
-    if model.default:
-        config = check_config(model.default, Path("default"), VARIATIONS[variation].model, False)
-        assert config.lr > 0
 
 
 # --- the density ---------------------------------------------------------------------------
@@ -171,41 +124,7 @@ def test_many_y_at_once(variation: str) -> None:
             torch.testing.assert_close(density.log_prob_on(y), expected, rtol=1e-4, atol=1e-4)
 
 
-@every
-def test_passes_differ_and_their_batch_is_that_of_passes_and_rows(variation: str) -> None:
-    classifier = make_classifier(variation, dropout=0.3)
-    density = classifier.passes(rows(6), 3, torch_rng())  # an ensemble has three members here
-    assert isinstance(density, MODELS[VARIATIONS[variation].model].density)
-    assert density.batch_shape == (3, 6)
-    mean = density.mean
-    assert mean.shape == (3, 6)
-    assert not torch.equal(mean[0], mean[1])
-
-
 # --- the network ---------------------------------------------------------------------------
-
-
-@every_model
-@pytest.mark.parametrize("relu", [False, True])
-def test_a_stack_of_three_is_three_models(variation: str, relu: bool) -> None:
-    config, x = make_config(variation), torch.stack([rows(7), rows(7) + 1, rows(7) ** 2])
-    stack = build_model(config, FEATURES, relu, [torch_rng(i) for i in range(3)])
-    parameters = stack.density_parameters(x)
-    for i in range(3):
-        alone = build_model(config, FEATURES, relu, [torch_rng(i)])
-        assert torch.equal(alone.density_parameters(x[i : i + 1])[0], parameters[i])
-    assert stack(x).batch_shape == (3, 7)
-
-
-@every_model
-def test_every_layer_learns(variation: str) -> None:
-    model = build_model(make_config(variation), FEATURES, True, [torch_rng()])
-    model(rows(40)[None]).log_prob(torch.rand(40, generator=torch_rng(2))).mean().backward()
-    assert model.theta.grad is not None
-    for layer in model.with_theta(model.theta.grad).layers():
-        for gradient in layer:
-            assert gradient.isfinite().all()
-            assert (gradient != 0).any()
 
 
 @every

@@ -16,7 +16,7 @@ from core.models.gauss import GaussianModel
 from core.models.masks import dropout
 from core.models.networks import DensityModel
 from core.models.nf import NeuralSplineFlow
-from core.models.predictor import SAMPLES, Predictor, most_likely
+from core.models.predictor import SAMPLES
 from core.models.variations import build_model
 from tests.builders import (
     FEATURES,
@@ -94,31 +94,6 @@ def test_flow_is_durkans_spline_twice(spread: float) -> None:
     assert np.abs(expected - swapped).max() > 0.01
 
 
-def test_a_flow_of_zeros_is_the_standard_normal() -> None:
-    y = torch.tensor(Y)
-    density = FlowDensity(torch.zeros(46))
-    torch.testing.assert_close(density.log_prob(y), torch.distributions.Normal(0, 1).log_prob(y))
-
-
-def test_smallest_and_largest_slope() -> None:
-    """Of a knot, where the parameter is far out: 1e-4 and its inverse."""
-    for sign, slope in ((-1, SLOPE), (1, 1 / SLOPE)):
-        parameters = torch.zeros(46, dtype=torch.float64)
-        parameters[16:23] = sign * 1e9
-        spline = FlowDensity(parameters).transform.transforms[0]
-        _, log_slope = spline.call_and_ladj(torch.zeros((), dtype=torch.float64) + 1e-12)
-        np.testing.assert_allclose(log_slope.exp(), slope, rtol=1e-3)
-
-
-def test_density_integrates_to_one_and_cdf_is_its_integral() -> None:
-    density = FlowDensity(spline_parameters(spread=1.0))
-    grid = torch.linspace(-12, 12, 40_001, dtype=torch.float64)
-    p = density.log_prob(grid[:, None]).exp()
-    integral = torch.cumulative_trapezoid(p, grid, dim=0)
-    np.testing.assert_allclose(integral[-1], 1, atol=1e-4)
-    np.testing.assert_allclose(density.cdf(grid[1:, None]), integral, atol=1e-4)
-
-
 @quick
 @given(seed=st.integers(0, 10**6), spread=st.floats(0.1, 3), y=st.floats(-8, 8))
 def test_inverse_and_log_determinant(seed: int, spread: float, y: float) -> None:
@@ -129,46 +104,6 @@ def test_inverse_and_log_determinant(seed: int, spread: float, y: float) -> None
     torch.testing.assert_close(log_slope, slope.log(), rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(density.transform.inv(z), value, rtol=1e-6, atol=1e-6)
     assert slope > 0
-
-
-def gauss_parameters() -> Tensor:
-    return torch.tensor([[0.3, 0.2], [-1.0, 1.5], [2.0, 0.01]], dtype=torch.float64)
-
-
-def test_flow_samples_like_any_torch_distribution() -> None:
-    torch_state = torch.get_rng_state()
-    density = FlowDensity(spline_parameters(2, spread=1.0).requires_grad_())
-    sample = density.sample((3000,))
-    assert sample.shape == (3000, 2)
-    assert not sample.requires_grad
-    assert density.rsample().requires_grad
-    for i in range(2):
-        assert kstest(density.cdf(sample)[:, i].detach().numpy(), "uniform").pvalue > 1e-3
-    torch.set_rng_state(torch_state)
-
-
-@pytest.mark.parametrize("density", [FlowDensity(spline_parameters(3)), GaussDensity(gauss_parameters())])
-def test_draw(density: FlowDensity | GaussDensity) -> None:
-    with no_global_randomness():
-        y, log_prob = density.draw(3000, torch_rng(5))
-    assert y.shape == log_prob.shape == (3000, 3)
-    torch.testing.assert_close(log_prob, density.log_prob(y), rtol=1e-5, atol=1e-4)
-    u = density.cdf(y)
-    for i in range(3):
-        assert kstest(u[:, i], "uniform").pvalue > 0.01
-    # Power: the samples of one row are not those of another.
-    assert kstest(density.cdf(y.roll(1, 1))[:, 0], "uniform").pvalue < 1e-6
-    again, _ = density.draw(3000, torch_rng(5))
-    other, _ = density.draw(3000, torch_rng(6))
-    assert torch.equal(again, y)
-    assert not torch.equal(other, y)
-
-
-def test_gaussian_density() -> None:
-    got = GaussDensity(gauss_parameters()).log_prob(torch.tensor(Y, dtype=torch.float64)[:, None])
-    for i, (mean, scale) in enumerate(gauss_parameters().tolist()):
-        expected = [-0.5 * ((y - mean) / scale) ** 2 - math.log(scale * math.sqrt(2 * math.pi)) for y in Y]
-        np.testing.assert_allclose(got[:, i], expected, rtol=1e-9)
 
 
 # --- layers and their init -----------------------------------------------------------------
@@ -197,12 +132,6 @@ def test_layers_of_the_specification(variation: str) -> None:
     assert sum(p.numel() for p in model.parameters()) == 2 * count
 
 
-def test_encoder_of_two_widths() -> None:
-    model = make_model("gauss", features=1, hidden=(64, 128))  # type: ignore[arg-type]
-    assert model.shapes[:3] == [(1, 64), (64, 64), (64, 128)]
-    assert model.encode(torch.rand(1, 4, 1)).shape == (1, 4, 128)
-
-
 @pytest.mark.parametrize("variation", SINGLE)
 def test_init_is_pytorchs_default_for_linear_layers(variation: str) -> None:
     pooled = []
@@ -215,35 +144,6 @@ def test_init_is_pytorchs_default_for_linear_layers(variation: str) -> None:
             assert scaled.abs().max() > 0.85
             pooled.append(scaled[:500])
     assert kstest((torch.cat(pooled) + 1) / 2, "uniform").pvalue > 0.01
-
-
-def test_init_comes_from_the_generator_alone() -> None:
-    config = make_config()
-    with no_global_randomness():
-        one, same, other = (
-            build_model(config, FEATURES, False, [torch_rng(seed)]).theta for seed in (3, 3, 4)
-        )
-    assert torch.equal(one, same)
-    assert (one != other).float().mean() > 0.99
-
-
-@pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("variation", SINGLE)
-def test_a_stack_of_three_is_three_models(variation: str, relu: bool) -> None:
-    config = make_config(variation, dropout=0.3)
-    stack = build_model(config, FEATURES, relu, [torch_rng(s) for s in (1, 2, 3)]).double()
-    x = torch.stack([rows(7), rows(7) + 1, rows(7) ** 2]).double()
-    y = torch.rand(3, 7, generator=torch_rng(2), dtype=torch.float64)
-    together = stack(x).log_prob(y)
-    masked = stack(x, [torch_rng(s) for s in (7, 8, 9)]).log_prob(y)
-    assert together.shape == (3, 7)
-    for i in range(3):
-        alone = build_model(config, FEATURES, relu, [torch_rng(i + 1)]).double()
-        assert torch.equal(alone.theta[0], stack.theta[i])
-        torch.testing.assert_close(alone(x[i : i + 1]).log_prob(y[i : i + 1])[0], together[i])
-        one = alone(x[i : i + 1], [torch_rng(i + 7)]).log_prob(y[i : i + 1])[0]
-        torch.testing.assert_close(one, masked[i])
-    assert not torch.allclose(together, masked)
 
 
 # --- the networks --------------------------------------------------------------------------
@@ -288,24 +188,6 @@ def test_forward_pass(variation: str, relu: bool) -> None:
         torch.testing.assert_close(got, torch.cat(expected, 1))
 
 
-@pytest.mark.parametrize("relu", [False, True])
-def test_encoder_is_linear_without_relu(relu: bool) -> None:
-    model = make_model("nf", features=FEATURES, relu=relu).double()
-    a, b = rows(20).double(), -3 * rows(20).double().flip(0)
-    encode = Predictor(model).encode
-    bend = encode(a) + encode(b) - encode(a + b) - encode(torch.zeros_like(a))
-    assert (bend.abs().max() < 1e-12) == (not relu)
-
-
-def test_dropout_is_off_without_generators() -> None:
-    plain, dropping = (make_model("nf", features=FEATURES, dropout=rate) for rate in (0.0, 0.5))
-    x = rows(6)[None]
-    torch.testing.assert_close(dropping.encode(x), plain.encode(x), rtol=0, atol=0)
-    # One linear layer instead of four, hence the rounding.
-    torch.testing.assert_close(plain.encode(x, [torch_rng()]), plain.encode(x))
-    assert not torch.allclose(dropping.encode(x, [torch_rng()]), plain.encode(x))
-
-
 # --- the view that agents get --------------------------------------------------------------
 
 
@@ -327,55 +209,6 @@ def mean(density: Density) -> Tensor:
     return density.loc
 
 
-@pytest.mark.parametrize("variation", [*SINGLE, "mdn"])
-@pytest.mark.parametrize("relu", [False, True])
-def test_passes_are_those_of_the_model_with_dropout(variation: str, relu: bool) -> None:
-    """Their mean and spread over many passes; the model's layers take each row through all of them."""
-    model = make_classifier(variation, relu=relu, dropout=0.3).model
-    x = rows(3)
-    ours = model.passes(x, 4000, torch_rng(3))
-    theirs = model.density_parameters(x.repeat(4000, 1)[None], [torch_rng(4)]).view(4000, 3, -1).detach()
-    error = ((ours.var(0) + theirs.var(0)) / 4000).sqrt()
-    assert ((ours.mean(0) - theirs.mean(0)).abs() < 5 * error).all()
-    torch.testing.assert_close(ours.std(0), theirs.std(0), rtol=0.15, atol=1e-6)
-
-
-def test_passes_belong_to_their_rows() -> None:
-    """With hardly any dropout, pass t of row n is the density of row n."""
-    classifier = make_classifier("gauss")
-    x = 5 * rows(6)
-    density = classifier.passes(x, 3, torch_rng(), rate=1e-6)
-    torch.testing.assert_close(mean(density), mean(classifier(x)).expand(3, 6), rtol=1e-4, atol=1e-4)
-
-
-def test_rate_of_passes() -> None:
-    classifier = make_classifier("gauss", dropout=0.3)
-    x = rows(5)
-    own = mean(classifier.passes(x, 3, torch_rng()))
-    assert classifier.dropout == 0.3
-    assert torch.equal(mean(classifier.passes(x, 3, torch_rng(), rate=0.3)), own)
-    other = mean(classifier.passes(x, 3, torch_rng(), rate=0.6))
-    assert not torch.allclose(other, own)
-    as_built = make_classifier("gauss", dropout=0.6)
-    assert torch.equal(mean(as_built.passes(x, 3, torch_rng())), other)
-    assert classifier.dropout == 0.3
-    with pytest.raises(RuntimeError):
-        classifier.passes(rows(5, FEATURES + 1), 3, torch_rng(), rate=0.6)
-    assert classifier.dropout == 0.3
-
-
-@quick
-@given(count=st.integers(1, 8), seed=st.integers(0, 999))
-def test_most_likely(count: int, seed: int) -> None:
-    samples = torch.randn(count, 3, 2, generator=torch_rng(seed))
-    log_prob = torch.randn(count, 3, 2, generator=torch_rng(seed + 1))
-    got = most_likely(samples, log_prob)
-    for i in range(3):
-        for j in range(2):
-            best = max(range(count), key=lambda m: log_prob[m, i, j].item())
-            assert got[i, j] == samples[best, i, j]
-
-
 @pytest.mark.parametrize("variation", SINGLE)
 def test_point_prediction_is_the_most_likely_of_64_samples(variation: str) -> None:
     classifier = make_classifier(variation)
@@ -388,16 +221,6 @@ def test_point_prediction_is_the_most_likely_of_64_samples(variation: str) -> No
         log_p = density.log_prob(y[:, n, None])[:, 0].tolist()
         expected.append(y[log_p.index(max(log_p)), n].item())
     np.testing.assert_allclose(classifier.predict(x, torch_rng(3)), expected, rtol=1e-6)
-
-
-def test_point_predictions_of_many_rows() -> None:
-    classifier = make_classifier("gauss")
-    x = rows(2100) + torch.arange(2100)[:, None] * 100
-    predictions = classifier.predict(x, torch_rng())
-    assert predictions.shape == (2100,)
-    density = classifier(x)
-    assert isinstance(density, GaussDensity)
-    assert ((predictions - density.loc) / density.scale).abs().max() < 1
 
 
 @pytest.mark.parametrize("variation", SINGLE)

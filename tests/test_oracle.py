@@ -1,7 +1,5 @@
 """The oracle: each round is the best of plain environments that try a point each, and the script works."""
 
-import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +8,14 @@ import pytest
 import torch
 
 import evaluate_oracle
-from core import CORRECTED, PROTOCOLS, Environment, OracleExperiment, Protocol, Seeds, load_results
+from core import CORRECTED, PROTOCOLS, Environment, OracleExperiment, Protocol, Seeds
 from core.bounds import seek
 from core.cli import run_script
 from core.oracle import Oracle, Trials
 from core.runs.layout import result_files
-from core.training.lockstep import Fitting, fit_side_by_side
-from core.training.trainer import FitResult
+from core.training.lockstep import Fitting
 from datasets import DATASETS
-from tests.builders import make_config, no_global_randomness, refused
+from tests.builders import make_config, no_global_randomness
 
 MEASURED = ("mae", "nll", "crps", "calibration", "validation_nll", "epochs", "pit", "added")
 
@@ -63,38 +60,6 @@ def test_rounds_are_the_best_of_plain_environments(variation: str, protocol: Pro
         before = info["mae"]
     with pytest.raises(ValueError, match="the budget of 3 points is used up"):
         oracle.step([0])
-
-
-def test_without_help_the_first_point_is_taken() -> None:
-    oracle = make(Oracle, "gauss", CORRECTED)
-    state, _ = oracle.reset()
-    oracle._mae = 0.0
-    state = oracle.step([7, 3, 5])[0]
-    assert torch.equal(state.x_labeled[-1], torch.from_numpy(oracle.dataset.x_train)[oracle._labeled[-1]])
-    assert oracle._labeled[-1] == np.setdiff1d(np.arange(len(oracle.learner.x)), oracle._labeled[:-1])[7]
-
-
-def test_points_with_which_training_diverges(monkeypatch: pytest.MonkeyPatch) -> None:
-    def diverging(which: set[int]) -> Any:
-        def fit(fits: list[Any]) -> list[FitResult]:
-            results = enumerate(fit_side_by_side(fits))
-            return [replace(one, validation_nll=math.nan) if i in which else one for i, one in results]
-
-        return fit
-
-    for which in ({0}, {0, 1, 2}):
-        oracle = make(Oracle, "gauss", CORRECTED)
-        oracle.reset()
-        oracle._mae = 0.0
-        pool = oracle._pool
-        monkeypatch.setattr("core.environment.fit_side_by_side", diverging(which))
-        if len(which) == 3:
-            with pytest.raises(FloatingPointError, match="whichever of the points"):
-                oracle.step([7, 3, 5])
-        else:
-            oracle.step([7, 3, 5])
-            assert oracle._labeled[-1] == pool[3]
-        monkeypatch.undo()
 
 
 def test_small_pools_and_order() -> None:
@@ -147,24 +112,3 @@ def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {"sees_test_set: true", "tried: 2", "budget: 2"} <= set(
         (folder / "run_1/meta.txt").read_text().splitlines()
     )
-
-
-def test_the_report_leaves_it_out(tmp_path: Path) -> None:
-    OracleExperiment("diabetes", "gauss", budget=2, tried=2).run([1], tmp_path / "runs")
-    found = load_results(tmp_path / "runs")
-    assert found.runs.empty
-    assert found.problems.empty
-
-
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        ("", "evaluate_oracle.py: --dataset is needed, one of "),
-        ("--dataset nowhere", "unknown dataset 'nowhere'"),
-        ("--dataset diabetes --budget 5000", "a budget of 5000 points need more"),
-        ("--dataset diabetes --tried 0", "must be at least 1"),
-    ],
-)
-def test_wrong_input(typed: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said in refused(evaluate_oracle.main, [*typed.split(), "--runs_folder", tmp_path / "runs"], capsys)
-    assert not (tmp_path / "runs").exists()

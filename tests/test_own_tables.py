@@ -11,17 +11,14 @@ import pandas as pd
 import pytest
 
 import compute_upper_bound
-import download_all_datasets
 import evaluate
 import sweep
-from core import Experiment, Seeds, UserError
+from core import Seeds, UserError
 from core.data import downloads, openml, own
-from core.data.own import OpenMLTable, default_sizes, find_dataset
+from core.data.own import default_sizes, find_dataset
 from core.dataset import train_and_test
 from core.runs.settings import read_meta
-from datasets import DATASETS
 from tests.builders import refused
-from tests.shared_data import shared_file
 from tests.test_downloads import Server, server, whole  # noqa: F401 (a fixture)
 
 N = 90
@@ -129,20 +126,16 @@ LINES = GOOD.decode().splitlines(keepends=True)
     [
         (GOOD, "yy", "there is no column 'yy'; did you mean 'y'?"),
         (text(changed(y="high")), "y", "the target 'y' must hold numbers: 90 cells are wrong"),
-        (text(make_frame()[["kind", "name"]]), "name", "the target 'name' must hold numbers"),
         ("".join([*LINES[:5], "1,2,3\n", *LINES[5:]]).encode(), "y", "line 6 has 3 fields instead of 7"),
-        ("".join([*LINES[:5], LINES[5].strip() + ",9\n"]).encode(), "y", "line 6 has 8 fields instead of 7"),
         (text(changed(y=3.5)), "y", "the target 'y' is 3.5 in all rows: nothing to learn"),
         (GOOD.replace(b"same", b"a", 1), "y", "2 columns are called 'a'; names must differ"),
         ("".join(LINES[:4]).encode(), "y", "3 rows are too few: at least 50 are needed"),
         (text(changed(y=[np.nan, *make_frame()["y"][1:]])), "y", "1 of 90 row has no target 'y'"),
         (text(make_frame()[["same", "no", "y"]]), "y", "no feature is left: not used"),
         (GOOD.decode().encode("utf-16"), "y", "it is no UTF-8 text (invalid start byte at byte 0)"),
-        (GOOD.decode().encode("utf-16-le"), "y", "it is no UTF-8 text (zero bytes)"),
         (text(changed(b=[*make_frame()["b"][:-1], "?!"])), "y", "is expected, found '?!' in data row 90"),
         (text(changed(b=[np.inf, *make_frame()["b"][1:]])), "y", "a cell is wrong: a finite number"),
         (b"", "y", "it cannot be read"),
-        (LINES[0].encode(), "y", "it has no rows"),
     ],
 )  # fmt: skip
 def test_a_wrong_table_is_told_in_one_line(
@@ -155,23 +148,6 @@ def test_a_wrong_table_is_told_in_one_line(
     assert f"{path}: " in said
     assert message in said
     assert not (tmp_path / "runs").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("nowhere/t.csv", {"target": "y"}, "nowhere/t.csv: there is no such file"),
-        ("t.xlsx", {"target": "y"}, "t.xlsx: a table's name ends in .csv"),
-        ("openml:two", {}, "'openml:two': a number is wanted behind openml:"),
-        ("openml:" + "7" * 5000, {}, "a number is wanted behind openml:"),
-        ("diabetes", {"target": "y"}, "dataset 'diabetes' has a target and a seed set of its own"),
-        ("diabets", {}, "did you mean diabetes"),
-    ],
-)
-def test_what_is_no_table(name: str, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=r"^[^\n]*$") as info:
-        Experiment(name, "random", **options)
-    assert message in str(info.value)
 
 
 def test_runs_of_a_table_go_on_and_those_of_another_are_refused(
@@ -200,32 +176,6 @@ def test_runs_of_a_table_go_on_and_those_of_another_are_refused(
     path.write_bytes(text(changed(b=1.5 * make_frame()["b"])))
     with pytest.raises(UserError, match="was made with sha256"):
         evaluate.main(trial)
-
-
-def test_a_real_table_has_the_features_of_the_registered_one() -> None:
-    path = shared_file("diamonds.csv")
-    made = find_dataset(str(path), "price")(".", Seeds())
-    named = DATASETS["diamonds"](path.parent, Seeds())
-    x, y = made.rows(np.random.default_rng())
-    wanted_x, wanted_y = named.rows(np.random.default_rng())
-    np.testing.assert_array_equal(y, wanted_y)
-    np.testing.assert_array_equal(made.rows_test, named.rows_test)
-    names, wanted = made.feature_names(), [name.replace("=", "_") for name in named.feature_names()]
-    assert sorted(names) == sorted(wanted)
-    np.testing.assert_array_equal(x[:, [names.index(name) for name in wanted]], wanted_x)
-    assert default_sizes(len(y)) == (200, 800)
-
-
-def test_the_packaged_diamonds_are_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("plotnine.options")  # a part that imports little
-    cls: Any = DATASETS["diamonds"]
-    packaged = cls._from_package(False)
-    assert packaged.source.parts[-3:] == ("plotnine", "data", "diamonds.csv")
-    shared = pd.read_csv(shared_file("diamonds.csv"))
-    pd.testing.assert_frame_equal(pd.read_csv(packaged.source), shared)
-    table = cls.load(tmp_path)
-    assert (table.source, table.data_check) == (packaged.source, "passed")
-    assert not list(tmp_path.iterdir())
 
 
 # --- OpenML --------------------------------------------------------------------------------
@@ -292,13 +242,6 @@ def test_openml_gives_target_and_types(site: Server, tmp_path: Path) -> None:
     assert len(site.requests) == asked
 
 
-def test_an_openml_experiment_is_run(site: Server, tmp_path: Path) -> None:
-    typed = ["--agent", "coreset", "--dataset", "openml:77", "--data_folder", str(tmp_path / "data")]
-    more = ["--query_size", "4", "--budget", "8", "--restarts", "1", "--runs_folder", str(tmp_path / "runs")]
-    assert evaluate.main([*typed, *more]) == 0
-    assert read_meta(tmp_path / "runs/openml-77/4/Coreset_Greedy/settings.txt")["dataset"] == "openml-77"
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -306,8 +249,6 @@ def test_an_openml_experiment_is_run(site: Server, tmp_path: Path) -> None:
         ({"format": "Sparse_ARFF"}, "its format is Sparse_ARFF; only ARFF is read"),
         ({"url": "http://127.0.0.1:9/no"}, "cannot be downloaded"),
         ({"default_target_attribute": None}, "its metadata name no target"),
-        ({"table": b"<html>"}, "expected an ARFF file, found no @DATA line"),
-        ({"table": b"@DATA\n{0 1}"}, "sparse ARFF"),
     ],
 )
 def test_what_openml_cannot_give_is_told_in_one_line(
@@ -319,52 +260,3 @@ def test_what_openml_cannot_give_is_told_in_one_line(
     assert message in str(info.value)
     with pytest.raises(UserError, match=r"openml:78: cannot be downloaded \(HTTP status 404"):
         find_dataset("openml:78", data_folder=tmp_path)
-
-
-class Named(OpenMLTable):
-    folder, seed_set, budget, data_id = "Named", 9, 19, 77
-
-
-class Known(Named):
-    folder, n_rows, target_mean = "Known", N, float(make_frame()["y"].mean())
-
-
-class Other(Named):
-    folder, n_rows, target_mean = "Other", N, 1e3
-
-
-def test_named_tables_of_openml_are_checked_where_figures_are_known(site: Server, tmp_path: Path) -> None:
-    assert [cls.verified for cls in (Named, Known, Other)] == [False, True, True]
-    assert Named(tmp_path, Seeds()).data_check.startswith("unverified: 90 rows, target y")
-    assert Known(tmp_path, Seeds()).data_check == "passed"
-    with pytest.raises(UserError, match="instead of 90 rows, mean 1000"):
-        Other(tmp_path, Seeds())
-    assert Other(tmp_path, Seeds(), skip_data_check=True).data_check.startswith("skipped")
-
-
-def test_tables_of_openml_are_downloaded_where_they_are_named(
-    site: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(DATASETS["houses"], "data_id", 77)
-    monkeypatch.setattr(DATASETS["houses"], "seed_set", 9)
-    code = download_all_datasets.main(
-        ["--data_folder", str(tmp_path), "--datasets", "houses", "openml:77", "openml:78"]
-    )
-    assert code == 1  # there is no 78
-    said = capsys.readouterr()
-    lines = {line.split()[0]: line.split()[1:] for line in said.out.splitlines()}
-    assert lines["houses"][0] == lines["openml:77"][0] == "90"
-    assert lines["houses"][2:] == ["openml-77.arff", "ready,", "unverified"]
-    assert lines["openml:77"][2:] == ["openml-77.arff", "ready"]
-    assert lines["openml:78"][-1] == "failed"
-    assert "openml:78: cannot be downloaded (HTTP status 404)" in said.err
-    assert {path.name for path in tmp_path.iterdir()} == {"openml-77.json", "openml-77.arff"}
-
-
-def test_list_says_what_is_unverified(capsys: pytest.CaptureFixture[str]) -> None:
-    evaluate.main(["--list"])
-    marked = {line.split()[0] for line in capsys.readouterr().out.splitlines() if "(unverified)" in line}
-    assert marked == {"airfoil", "concrete", "wine", "houses", "protein", "kin8nm", "naval"}

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core import UserError
-from core.data.columns import Features, sort_columns, target_values
+from core.data.columns import Features, sort_columns
 from core.data.frames import read_frame
 from core.data.rawfiles import UnusableError
 
@@ -44,40 +43,6 @@ def test_dates_and_durations_are_what_they_are_in_a_text_file(
     assert names == of_text
     assert len(names) == 1 + 6 + 1  # a, six days, a missing one
     np.testing.assert_array_equal(x, expected)
-
-
-def test_a_date_is_no_target(tmp_path: Path) -> None:
-    frame = numbers().assign(y=pd.date_range("2020-01-01", periods=N))
-    frame.to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(UnusableError, match="must hold numbers"):
-        target_values(read_frame(tmp_path / "t.parquet"), "y")
-
-
-@pytest.mark.parametrize("cell", [[1, 2], {"p": 1.0}])
-def test_lists_and_records_are_refused(tmp_path: Path, cell: Any) -> None:
-    frame = numbers().assign(inner=[cell] * N)
-    frame.to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(UserError, match=r"t\.parquet: column 'inner' holds .*; leave it out"):
-        read_frame(tmp_path / "t.parquet")
-
-
-@pytest.mark.parametrize("suffix", ["parquet", "arff"])
-def test_names_that_differ_by_spaces_alone_are_refused(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"t.{suffix}"
-    if suffix == "parquet":
-        numbers().assign(**{"a ": 1.0}).to_parquet(path)
-    else:
-        path.write_text("@relation t\n@attribute a numeric\n@attribute 'a ' numeric\n@data\n1,2\n3,4\n")
-    with pytest.raises(UserError, match="2 columns are called 'a'; names must differ"):
-        read_frame(path)
-
-
-@pytest.mark.parametrize("name", ["kind", "kind "])
-def test_a_declared_category_stays_one(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "t.arff"
-    rows = "\n".join(f"{i % 3 + 1},{i}.5" for i in range(N))
-    path.write_text(f"@relation t\n@attribute '{name}' {{1,2,3}}\n@attribute y numeric\n@data\n{rows}\n")
-    assert features(path)[0] == ["kind_1", "kind_2", "kind_3"]
 
 
 @pytest.mark.parametrize("index", [range(1000, 1000 + N), [f"r{i}" for i in range(N)]])

@@ -88,36 +88,6 @@ def test_activation_of_the_encoder(protocol: Protocol, variation: str) -> None:
 
 # --- grids and density arithmetic ----------------------------------------------------------
 
-GRIDS = {
-    "bald_dist_entropy": 200,
-    "balsa_kl_grid": 200,
-    "balsa_kl_grid_norm": 200,
-    "balsa_kl_pairs": 200,
-    "balsa_kl_diff": 200,
-    "balsa_entropy": 200,
-    "balsa_kl_grid_dual": 200,
-    "balsa_kl_pairs_dual": 200,
-    "nf_entropy": 500,
-}
-
-
-@pytest.mark.parametrize("name", GRIDS)
-@both
-def test_points_of_the_grid(name: str, protocol: Protocol) -> None:
-    classifier = gaussians(means_around_a_half(3), 0.2)
-    score(name, fixed_state(classifier, 3), protocol)
-    (grid,) = classifier.grids
-    ends = (0.1, 0.9) if protocol is PUBLISHED else (0.0, 1.0)
-    np.testing.assert_allclose(grid.flatten(), np.linspace(*ends, GRIDS[name]), atol=1e-6)
-
-
-def test_points_of_the_grid_of_nflows_out() -> None:
-    """Corrected has none (below)."""
-    classifier = gaussians(means_around_a_half(3), 0.2)
-    score("nflows_out", fixed_state(classifier, 3), PUBLISHED)
-    (grid,) = classifier.grids
-    np.testing.assert_allclose(grid.flatten(), np.linspace(0.1, 0.9, 200), atol=1e-6)
-
 
 @both
 def test_spacing_of_the_grid(protocol: Protocol) -> None:
@@ -225,21 +195,6 @@ def test_mutual_information_of_nflows_out() -> None:
     assert score("nflows_out", calm, CORRECTED)[0] > 0.05
 
 
-@pytest.mark.parametrize("name", ["nf_conf", "nf_sample_std"])
-@both
-def test_samples_of_heuristics(name: str, protocol: Protocol) -> None:
-    classifier = gaussians(torch.zeros(1, 4), 0.1)
-    score(name, fixed_state(classifier, 4), protocol)
-    assert classifier.draws == [64 if protocol is PUBLISHED else 200]
-
-
-@both
-def test_samples_of_the_other_heuristic(protocol: Protocol) -> None:
-    classifier = gaussians(torch.zeros(1, 4), 0.1)
-    score("nf_std", fixed_state(classifier, 4), protocol)
-    assert classifier.draws == [64]
-
-
 # --- choice of a batch ---------------------------------------------------------------------
 
 
@@ -292,13 +247,3 @@ def test_agents_that_know_no_protocol(name: str) -> None:
     """The same choice on the same model."""
     state = make_state("gauss", PUBLISHED)
     assert choose(name, state, PUBLISHED, 5) == choose(name, state, CORRECTED, 5)
-
-
-ONE_BY_ONE = ["coreset", "typiclust", "bald", "balsa_emd", "balsa_emd_full", "balsa_emd_dual"]
-
-
-@pytest.mark.parametrize("name", ONE_BY_ONE)
-def test_single_choices_that_know_no_protocol(name: str) -> None:
-    """Also of those that differ in a batch."""
-    state = make_state("gauss", PUBLISHED, pool=40)
-    assert choose(name, state, PUBLISHED) == choose(name, state, CORRECTED)

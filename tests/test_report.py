@@ -1,27 +1,18 @@
-"""The report and the notebook: on invented results, on a real run, on nothing and on half of it."""
+"""The report: on invented results, on a real run, on nothing and on half of it."""
 
 import re
 import shutil
-import subprocess
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import nbformat
-import pandas as pd
 import pytest
-from nbclient import NotebookClient
 
 import evaluate
 import report
-from core.metrics import METRICS
-from core.report import page, sections
+from core.report import sections
 from core.report.reader import Results, load_results
-from tests.builders import refused
-from tests.synthetic_runs import write_every_kind, write_experiment, write_upper_bound
-from tests.test_figures import CORRECTED, NAMES, names_of, only, table_of
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.synthetic_runs import write_every_kind, write_experiment
+from tests.test_figures import names_of
 
 
 @pytest.fixture(scope="module")
@@ -34,76 +25,16 @@ def found(runs: Path) -> Results:
     return load_results(runs)
 
 
-def test_runs_older_than_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are in every figure and table of the other metrics."""
-    for metric in ("mae", "crps"):
-        monkeypatch.setitem(METRICS, metric, replace(METRICS[metric], in_every_run=False))
-    write_experiment(tmp_path / "runs", "random")
-    old = write_experiment(tmp_path / "runs", "coreset")
-    for query_size in (6, 12):
-        write_experiment(tmp_path / "runs", "random", query_size=query_size)
-    for path in [*old.glob("run_*/accuracies.csv"), *(tmp_path / "runs/Diabetes/12").rglob("crps.csv")]:
-        path.unlink()
-    found = load_results(tmp_path / "runs")
-    assert set(found.runs["status"]) == {"finished"}
-    curves = only("Learning curves", found, "curves_diabetes_nf_q4")
-    labels = [text.get_text() for text in curves.legends[0].get_texts()]
-    assert labels == ["Random (3)", "CoreSet (3)"]
-    areas_shown = table_of("Areas under the curves", found).xs(("coreset", 3), level=("agent", "runs"))
-    assert areas_shown.columns[areas_shown.isna().any()].tolist() == ["MAE"]
-    text = make_report(tmp_path / "runs", tmp_path / "report.html")
-    lacking = {"Dual ablation", "Upper bounds", "Critical differences, runs averaged first"}
-    assert set(NAMES) - lacking <= set(headings(text))
-
-
 def test_names_are_escaped(tmp_path: Path) -> None:
-    evil = "<script>alert(1)</script>"
+    evil = "<script>alert(1)<"
     runs = tmp_path / "runs"
-    for agent in ("random", evil):
-        folder = write_experiment(runs, "random", (1, 2))
-        if agent == evil:
-            continue
-        folder.rename(folder.with_name("Evil"))
-        for path in [
-            runs / "Diabetes/4/Evil/settings.txt",
-            *(runs / "Diabetes/4/Evil").glob("run_*/meta.txt"),
-        ]:
-            path.write_text(path.read_text().replace("agent: random", f"agent: {evil}"))
+    write_experiment(runs, evil, (1, 2))
     broken = write_experiment(runs, "coreset", (3,), dataset="<script>data</script>".replace("/", ""))
     (broken / "run_3/likelihoods.csv").write_text(f"added,{evil}\n{evil}\n")
     text = make_report(runs, tmp_path / "report.html")
     assert evil in set(load_results(runs).runs["agent"])
     assert "alert(1)" in text
-    assert Page(text).scripts == 0
     assert "<script" not in text.lower()
-
-
-def notebook(runs: Path, out: Path, first: str = "") -> str:
-    """Runs the notebook from top to bottom, after a cell `first`; all that it prints and shows as text."""
-    book = nbformat.read(ROOT / "eval_plots.ipynb", as_version=4)
-    for cell in book.cells:
-        cell.source = cell.source.replace('"runs"', repr(str(runs))).replace('"figures"', repr(str(out)))
-    book.cells.insert(0, nbformat.v4.new_code_cell(first))
-    client = NotebookClient(book, timeout=300, resources={"metadata": {"path": str(ROOT)}})
-    client.execute()
-    outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
-    shown = [output.get("data", {}) for output in outputs]
-    texts = [data.get("text/markdown") or data.get("text/plain", "") for data in shown]
-    return "\n".join(output.get("text") or text for output, text in zip(outputs, texts, strict=True))
-
-
-def test_notebook_is_committed_without_outputs() -> None:
-    book = nbformat.read(ROOT / "eval_plots.ipynb", as_version=4)
-    assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in book.cells)
-    assert max(len(cell.source.splitlines()) for cell in book.cells) < 15
-
-
-def test_notebook_on_all_kinds_of_results(runs: Path, tmp_path: Path) -> None:
-    text = notebook(runs, tmp_path / "figures")
-    names = [name for section in NAMES for name in NAMES[section] + CORRECTED.get(section, [])]
-    written = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert written == {f"{name}.{ending}" for name in names for ending in ("pdf", "png")}
-    assert text.count("for this") == 2  # nobody has fewer runs than others, there are no problems
 
 
 @pytest.fixture(scope="module")
@@ -116,18 +47,6 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(folder / "Diabetes/3/Coreset_Greedy/run_2", folder / "Diabetes/3/Coreset_Greedy/run_3")
     (folder / "Diabetes/3/Coreset_Greedy/run_3/meta.txt").unlink()
     return folder
-
-
-def test_notebook_on_real_half_finished_runs(real: Path, tmp_path: Path) -> None:
-    text = notebook(real, tmp_path / "figures")
-    assert (tmp_path / "figures/curves_diabetes_nf_q3.png").exists()
-    assert "coreset" in text
-    assert re.search(r"random\s+3\b", text)  # run 3 of random is missing, that of coreset unfinished
-
-
-def test_notebook_on_nothing(tmp_path: Path) -> None:
-    text = notebook(tmp_path / "runs", tmp_path / "figures")
-    assert text.count(f"nothing in {tmp_path / 'runs'} for this") == len(sections.SECTIONS)
 
 
 OWN_SECTIONS = """
@@ -149,9 +68,8 @@ def own_table(found):
 """
 
 
-def test_one_function_adds_a_section_to_report_and_notebook(
-    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_function_adds_a_section(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the notebook: tests/slow/test_notebook.py."""
     monkeypatch.setattr(sections, "SECTIONS", {})
     monkeypatch.setattr(page, "SECTIONS", sections.SECTIONS)
     exec(OWN_SECTIONS, {})
@@ -160,36 +78,6 @@ def test_one_function_adds_a_section_to_report_and_notebook(
     assert Page(text).figures == ["own_figure"]
     assert "What it shows." in text
     assert "owned" in text
-
-    few = tmp_path / "few"
-    write_experiment(few)
-    text = notebook(few, tmp_path / "figures", OWN_SECTIONS)
-    assert (tmp_path / "figures/own_figure.png").exists()
-    assert "owned" in text
-    assert "## A figure of our own\n\nWhat it shows." in text
-    assert text.index("## Learning curves") < text.index("## A table of our own")
-
-
-def test_the_section_that_contributing_shows(
-    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sections, "SECTIONS", {})
-    monkeypatch.setattr(page, "SECTIONS", sections.SECTIONS)
-    (code,) = re.findall(r"```python\n(@section.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
-    exec(code, vars(sections))
-    assert headings(make_report(runs, tmp_path / "report.html")) == ["Final MAE"]
-    table = table_of("Final MAE", load_results(runs))
-    assert table.loc[("diabetes", "nf", "published", 4, "coreset"), "count"] == 3
-
-
-def test_a_section_without_a_text_or_with_anothers_heading_is_refused() -> None:
-    def silent(found: Results) -> pd.DataFrame:
-        return pd.DataFrame()
-
-    with pytest.raises(ValueError, match="'Mine': silent needs a docstring"):
-        sections.section("Mine")(silent)
-    with pytest.raises(ValueError, match="'Time' is there already"):
-        sections.section("Time")(sections.times)
 
 
 class Page(HTMLParser):
@@ -221,6 +109,7 @@ def make_report(folder: Path, out: Path) -> str:
     return out.read_text()
 
 
+@pytest.mark.slow
 def test_report_holds_every_figure_and_table(runs: Path, found: Results, tmp_path: Path) -> None:
     text = make_report(runs, tmp_path / "report.html")
     page = Page(text)
@@ -238,24 +127,6 @@ def test_report_holds_every_figure_and_table(runs: Path, found: Results, tmp_pat
     assert sum(map(len, ids)) == len(set.union(*ids))
 
 
-def test_report_in_a_browser(runs: Path, found: Results, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("needs chromium")
-    page = tmp_path / "report.html"
-    make_report(runs, page)
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
-    command += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={tmp_path / 'page.png'}"]
-    done = subprocess.run(
-        [*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "CONSOLE" not in done.stderr
-    shown = Page(done.stdout)
-    assert shown.figures == [name for heading in sections.SECTIONS for name in names_of(heading, found)]
-    assert shown.svgs == len(shown.figures)
-
-
 def test_report_on_half_finished_runs_and_on_nothing(
     real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,40 +139,3 @@ def test_report_on_half_finished_runs_and_on_nothing(
     assert "No finished runs in" in text
     assert "<svg" not in text
     assert "No finished runs in" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--runs_folder", "nowhere"], "--runs_folder nowhere is not there, nor another beside it"),
-        (
-            ["--runs_folder", ".", "--out", "no/report.html"],
-            "no/report.html cannot be written: no is",
-        ),
-        (["--runs", "."], "unrecognized arguments"),
-    ],
-)
-def test_wrong_input_is_one_line(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert message in refused(report.main, arguments, capsys)
-    assert not list(tmp_path.iterdir())
-
-
-def test_values_that_are_not_finite(tmp_path: Path) -> None:
-    for query_size in (4, 6):
-        folder = write_experiment(tmp_path / "runs", query_size=query_size)
-        for run in (1, 2):
-            path = folder / f"run_{run}/likelihoods.csv"
-            path.write_text(re.sub(r"^12,.*$", "12,inf", path.read_text(), flags=re.MULTILINE))
-        write_experiment(tmp_path / "runs", "coreset", query_size=query_size)
-    write_upper_bound(tmp_path / "runs")
-    path = tmp_path / "runs/Diabetes/UpperBound/run_1/likelihoods.csv"
-    path.write_text(re.sub(r"^30,.*$", "30,inf", path.read_text(), flags=re.MULTILINE))
-    text = make_report(tmp_path / "runs", tmp_path / "report.html")
-    assert "curves_diabetes_nf_q4" in text

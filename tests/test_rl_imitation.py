@@ -40,22 +40,6 @@ def test_falls_are_those_of_real_steps_and_change_nothing() -> None:
         assert found[action] == pytest.approx(before - mae(plain), abs=1e-6)
 
 
-def test_places_without_a_candidate_are_left_out() -> None:
-    env = make(candidates=400)
-    env.reset(seed=5)
-    found = falls(env)
-    assert np.isfinite(found[:300]).all()
-    assert np.isnan(found[300:]).all()
-
-
-def test_episodes_repeat() -> None:
-    first, second = try_out(make(), 1), try_out(make(), 1)
-    assert len(first) == 3
-    for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one.fall, other.fall)
-        np.testing.assert_array_equal(one.seen["candidates"], other.seen["candidates"])
-
-
 def test_a_scorer_learns_which_candidates_help() -> None:
     rng = np.random.default_rng(0)
     tried = []
@@ -94,22 +78,3 @@ def test_script_goes_on_with_what_was_tried(tmp_path: Path, monkeypatch: pytest.
     for name, weights in once.scorer.state_dict().items():
         assert torch.equal(weights, twice.scorer.state_dict()[name])
     assert (tmp_path / "twice/evaluations.csv").read_text().count("\n") == 3
-
-
-def test_gains_tell_the_points_own_from_luck(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variances are planted: 4 of the point, 2 of the training, 1 of the half, 1 of both."""
-    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "benchmarks"))
-    from gains import summary  # type: ignore[import-not-found]
-
-    rng = np.random.default_rng(0)
-    steps, trainings, halves, candidates = 200, 3, 2, 500
-    found = 2.0 * rng.normal(size=(steps, 1, 1, candidates))
-    found = found + 2**0.5 * rng.normal(size=(steps, trainings, 1, candidates))
-    found = found + rng.normal(size=(steps, 1, halves, candidates))
-    found = found + rng.normal(size=(steps, trainings, halves, candidates))
-    table = summary(found).set_index("what")["mean"]
-    assert table["standard deviation of a gain"] == pytest.approx(8**0.5, rel=0.01)
-    for name, share in {"the other half": 6 / 8, "another training": 5 / 8, "both": 4 / 8}.items():
-        assert table[f"correlation with {name}"] == pytest.approx(share, abs=0.01)
-        ratio = table[f"best candidate's gain by {name}"] / table["best candidate's gain by itself"]
-        assert ratio == pytest.approx(share, abs=0.03)

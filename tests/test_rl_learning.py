@@ -1,18 +1,16 @@
 """Learning a policy: it learns, environments side by side are those alone, what is broken off goes on."""
 
 import csv
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-import torch
 
 from core.rl import scorer as scorers
 from core.rl.candidates import VALIDATION, CandidateEnv
-from core.rl.evaluation import areas, best_of, random_of
+from core.rl.evaluation import best_of, random_of
 from core.rl.features import RUN, SCORES, names_of
 from core.runs import checkpoint
 from tests.builders import refused
@@ -106,28 +104,6 @@ def test_environments_side_by_side_are_those_alone() -> None:
             assert ("terminal_observation" in info) == ("terminal_observation" in other)
 
 
-def test_batches_are_learned_too() -> None:
-    learner = make_learner(Lockstep([lambda: make(query_size=2)] * 2), seed=1, rollout=8)
-    before = [weights.clone() for weights in scorer_of(learner).parameters()]
-    learner.learn(16)
-    after = list(scorer_of(learner).parameters())
-    assert not any(torch.equal(one, other) for one, other in zip(before[:-1], after[:-1], strict=True))
-
-
-def test_areas_of_one_policy_are_the_same_twice() -> None:
-    envs = [make() for _ in range(3)]
-    first = areas(envs, [1, 2, 3], lambda seen: 0)
-    assert first.tolist() == areas(envs, [1, 2, 3], lambda seen: 0).tolist()
-    curve = []
-    env = make()
-    _, info = env.reset(seed=2)
-    for _ in range(3):
-        curve.append(info["mae"])
-        *_, info = env.step(0)
-    curve.append(info["mae"])
-    assert first[1] == pytest.approx(np.mean(curve[1:]) / curve[0])
-
-
 # --- the script ------------------------------------------------------------------------------
 
 TYPED = "--task synthetic_mixture --steps 32 --environments 4 --budget 4 --candidates 6 --every 16"
@@ -190,50 +166,3 @@ def _no_training(fits: Any) -> Any:
     from core.training.trainer import FitResult
 
     return [FitResult(1, 0.0) for _ in fits]
-
-
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        ("--out a --algorithm dqn", "argument --algorithm: invalid choice: 'dqn'"),
-        ("", "the following arguments are required: --out"),
-        ("--out a --task nowhere", "unknown dataset 'nowhere'"),
-        ("--out a --candidates 1", "must be at least 2"),
-        ("--out a --discount 2", "a number above 0, at most 1, is wanted, got '2'"),
-        ("--out /dev/null/a", "cannot write to /dev/null/a"),
-        ("--out a --algorithm imitation --seed 1000", "must be at most 998, got 1000"),
-        (
-            "--out a --task diabetes --budget 500 --steps 8 --environments 2",
-            "a budget of 500 points need more",
-        ),
-    ],
-)
-def test_wrong_input(
-    typed: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert said in refused(learn_policy.main, typed.split(), capsys)
-    assert not (tmp_path / "a").exists()
-
-
-@pytest.mark.parametrize("table", ["steps,policy\nmany,0.5\n", "\n\n", b"\xff\xfe"])
-def test_a_damaged_table_of_evaluations_is_said_before_training(
-    table: str | bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "a/evaluations.csv"
-    path.parent.mkdir()
-    path.write_bytes(table if isinstance(table, bytes) else table.encode())
-    typed = ["--out", str(tmp_path / "a"), "--task", "diabetes", "--steps", "8", "--environments", "1"]
-    said = refused(learn_policy.main, [*typed, "--evaluations", "2"], capsys)
-    assert f"{path} is damaged" in said
-    assert "remove it" in said
-
-
-def test_without_the_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(learn_policy, "find_spec", lambda name: name != "sb3_contrib" and find(name))
-    said = refused(learn_policy.main, ["--out", tmp_path / "a"], capsys)
-    assert "Stable-Baselines3 is not there: pip install '.[rl]'" in said
-    assert not (tmp_path / "a").exists()

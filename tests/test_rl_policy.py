@@ -1,7 +1,6 @@
 """A policy's network and file, and the agent that follows it."""
 
 import hashlib
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from core import CORRECTED, Experiment, Seeds, UserError
 from core.rl.candidates import CandidateEnv
 from core.rl.evaluation import best_of
 from core.rl.features import RUN, SCORES, names_of
-from core.rl.scorer import Policy, Scorer, load_policy, masked_mean, save_policy
+from core.rl.scorer import Policy, Scorer, load_policy, save_policy
 from core.runs.settings import read_meta
-from tests.builders import make_state, quick, refused
+from tests.builders import quick, refused
 
 M, K = len(names_of(SCORES)), len(RUN)
 TRIAL = ("--agent", "learned", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
@@ -50,13 +49,6 @@ def test_scores_go_with_their_candidates_whatever_their_number(count: int, absen
     torch.testing.assert_close(scorer(wider, run, there)[:, :count], scores)
 
 
-def test_mean_of_none_is_zero() -> None:
-    assert masked_mean(torch.ones(2, 3, 4), torch.tensor([[1.0, 1, 0], [0, 0, 0]])).tolist() == [
-        [1.0] * 4,
-        [0.0] * 4,
-    ]
-
-
 def test_file_keeps_the_policy(tmp_path: Path) -> None:
     policy = load_policy(saved(tmp_path / "policy.pt"))
     assert policy.scores == SCORES
@@ -81,27 +73,21 @@ def bad_files(folder: Path) -> dict[str, str]:
         ("version.pt", content | {"version": 2}),
         ("agent.pt", content | {"scores": ["nobody"]}),
         ("shape.pt", content | {"width": 9}),
-        ("type.pt", content | {"width": "wide"}),
-        ("none.pt", content | {"weights": None}),
         ("nan.pt", content | {"weights": nan}),
         ("harmful.pt", content | {"trained": Harmful()}),
     ):
         torch.save(other, folder / name)
     (folder / "text.pt").write_text("a policy")
-    (folder / "pickle.pt").write_bytes(pickle.dumps(Harmful()))
     (folder / "half.pt").write_bytes((folder / "good.pt").read_bytes()[:900])
     return {
         "missing.pt": "cannot be read: No such file",
         "text.pt": "is no policy: ",
-        "pickle.pt": "is no policy: ",
         "half.pt": "is no policy: ",
         "harmful.pt": "is no policy: UnpicklingError",
         "keys.pt": "is no policy: it holds something else",
         "version.pt": "is a policy of another version",
         "agent.pt": "is a damaged policy: unknown agent 'nobody'",
         "shape.pt": "is a damaged policy: ",
-        "type.pt": "is a damaged policy: ",
-        "none.pt": "is a damaged policy: ",
         "nan.pt": "is a damaged policy: its weights are not finite",
     }
 
@@ -115,13 +101,6 @@ def test_bad_files_are_one_line_and_nothing_is_executed(
         assert said in line, name
     assert not (tmp_path / "executed").exists()
     assert not (tmp_path / "runs").exists()
-
-
-def test_agents_without_a_policy_refuse_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    typed = ["--agent", "random", "--dataset", "diabetes", "--policy", saved(tmp_path / "a.pt")]
-    assert "agent 'random' follows no policy" in refused(evaluate.main, typed, capsys)
-    with pytest.raises(UserError):
-        Experiment("diabetes", "coreset", policy=tmp_path / "a.pt")
 
 
 def test_settings_hold_the_digest_of_the_policy(tmp_path: Path) -> None:
@@ -155,11 +134,3 @@ def test_agent_scores_what_the_environment_shows(variation: str, tmp_path: Path)
     agent = AGENTS["learned"](1, Seeds(3), CORRECTED, policy=tmp_path / "two.pt")  # type: ignore[call-arg]
     assert agent.predict(env.env.state).tolist() == [env.rows[best_of(scorer)(seen)]]
     assert policy.scores != env.scores
-
-
-def test_scores_of_a_batch() -> None:
-    agent = AGENTS["learned"](4, Seeds(), CORRECTED)
-    chosen = agent.predict(make_state("gauss", CORRECTED))
-    assert len(set(chosen.tolist())) == 4
-    assert agent.scores is not None
-    assert agent.scores.tolist() == sorted(agent.scores.tolist(), reverse=True)

@@ -184,55 +184,9 @@ def test_mutual_information(log_p: np.ndarray) -> None:
     assert (got <= math.log(passes) + 1e-9).all()
 
 
-@quick
-@given(log_p=log_densities, spacing=st.floats(1e-3, 1))
-def test_area_and_entropy_of_one_density(log_p: np.ndarray, spacing: float) -> None:
-    p = np.exp(log_p)
-    area = scores.log_trapezoid(torch.from_numpy(log_p), spacing).exp()
-    np.testing.assert_allclose(area, np.trapezoid(p, dx=spacing), rtol=1e-9)
-    expected = np.trapezoid(-p * np.log(p), dx=spacing)
-    for log_space in (False, True):
-        got = scores.entropy(torch.from_numpy(log_p), spacing, log_space)
-        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
-
-
 # --- zeros of float32 ----------------------------------------------------------------------
 
-ZERO = -200.0  # a log-density whose float32 density is zero
 HARSH = [name for name in OF_DENSITIES if name.endswith("published")]
-
-
-def float32(*passes: list[float]) -> Tensor:
-    """Log-densities [T, 1, G] of one candidate."""
-    return torch.tensor(passes, dtype=torch.float32)[:, None]
-
-
-@pytest.mark.parametrize(
-    ("log_p", "expected"),
-    [
-        (float32([0, ZERO], [0, 0]), math.nan),  # 0 log(0/q)
-        (float32([0, 0], [0, ZERO]), math.inf),  # p log(p/0)
-        (float32([0, ZERO], [0, ZERO]), math.nan),  # 0 log(0/0)
-        (float32([0, 0], [0, -50]), 50.0),  # nothing is zero
-    ],
-)
-def test_published_kl_of_zero_densities(log_p: Tensor, expected: float) -> None:
-    np.testing.assert_allclose(scores.kl_pairs(log_p, log_space=False), [expected], rtol=1e-6)
-
-
-#: Where a zero density beside others makes +inf, not NaN.
-INFINITE = ("kl_diff published", "kl_anomaly published")
-
-
-@pytest.mark.parametrize("name", HARSH)
-def test_published_scores_of_narrow_densities_are_not_finite(name: str) -> None:
-    score, _ = OF_DENSITIES[name]
-    fine, one_zero, all_zero = [0.0, 1.0, 0.5], [0.0, ZERO, 0.5], [ZERO] * 3
-    assert score(float32(fine, fine, fine)).isfinite().all()
-    result = score(float32(fine, one_zero, fine))
-    assert (result.isposinf() if name in INFINITE else result.isnan()).all()
-    result = score(float32(all_zero, all_zero, all_zero))
-    assert (result == 0 if name == "kl_diff published" else result.isnan()).all()
 
 
 def narrow() -> Tensor:
@@ -269,132 +223,6 @@ def test_other_scores_are_finite_even_for_densities_of_zero(name: str) -> None:
     assert result.isfinite().all()
 
 
-def test_a_point_without_density_adds_nothing_in_log_space() -> None:
-    log_p = float32([0, -1, -2], [-2, 0.5, 0])
-    wider = torch.cat([torch.full((2, 1, 1), -math.inf), log_p], -1)
-    for score in (scores.kl_grid, scores.kl_pairs):
-        torch.testing.assert_close(score(wider, log_space=True), score(log_p, log_space=True))
-    torch.testing.assert_close(scores.kl_diff(wider, log_space=True), scores.kl_diff(log_p, log_space=True))
-
-
-# --- properties ----------------------------------------------------------------------------
-
-
-@quick
-@given(log_p=log_densities)
-def test_signs_and_zeros(log_p: np.ndarray) -> None:
-    x = torch.from_numpy(log_p)
-    assert (scores.kl_grid(x, True) >= -1e-9).all()
-    assert (scores.kl_anomaly(x, True) >= -1e-9).all()
-    assert (scores.kl_pairs(x.log_softmax(-1), True) >= -1e-9).all()
-    of_area_one = x - scores.log_trapezoid(x, SPACING)[..., None]
-    assert (scores.dist_entropy(of_area_one, SPACING, True) >= -1e-9).all()
-
-    agreed = x[:1].expand_as(x)
-    for name in (
-        "kl_grid corrected",
-        "kl_pairs corrected",
-        "kl_diff corrected",
-        "kl_anomaly corrected",
-        "entropy_difference",
-    ):
-        score, _ = OF_DENSITIES[name]
-        np.testing.assert_allclose(score(agreed), 0, atol=1e-9)
-
-
-@quick
-@given(log_p=log_densities, shift=st.floats(-3, 3))
-def test_scaling_all_densities(log_p: np.ndarray, shift: float) -> None:
-    x = torch.from_numpy(log_p)
-    for name in ("kl_grid published", "kl_grid corrected", "kl_pairs corrected", "kl_diff corrected"):
-        score, _ = OF_DENSITIES[name]
-        torch.testing.assert_close(score(x + shift), score(x) * math.exp(shift), rtol=1e-8, atol=1e-8)
-    for log_space in (True, False):
-        moved, still = (scores.kl_anomaly(log_d, log_space) for log_d in (x + shift, x))
-        torch.testing.assert_close(moved, still, rtol=1e-8, atol=1e-8)
-
-
-@quick
-@given(s=samples, shift=st.floats(-3, 3), factor=st.floats(0.1, 3))
-def test_moving_and_stretching_all_samples(s: np.ndarray, shift: float, factor: float) -> None:
-    x = torch.from_numpy(s)
-    for score, _ in OF_SAMPLES.values():
-        torch.testing.assert_close(score(x + shift), score(x), rtol=1e-8, atol=1e-8)
-        torch.testing.assert_close(score(x * factor), score(x) * factor, rtol=1e-8, atol=1e-8)
-        torch.testing.assert_close(score(x.flip(-1)), score(x), rtol=1e-8, atol=1e-8)
-
-
-def test_distance_of_shifted_samples_is_the_shift() -> None:
-    s = torch.randn(1, 1, 64, generator=torch_rng())
-    passes = torch.cat([s, s + 2, s - 1])
-    torch.testing.assert_close(scores.emd_pairs(passes), torch.tensor([5.0]))
-    torch.testing.assert_close(scores.emd_full(passes), torch.tensor([(2 + 1 + 2 + 3 + 1 + 3) / 3]))
-
-
-@quick
-@given(s=samples)
-def test_signed_std_differences_telescope(s: np.ndarray) -> None:
-    std = s.std(-1, ddof=1)
-    np.testing.assert_allclose(scores.dist_std(torch.from_numpy(s), False), std[-1] - std[0], atol=1e-12)
-
-
-ORDER_OF_PASSES_MATTERS = {"kl_pairs", "kl_diff", "entropy_difference", "dist_std", "emd_pairs"}
-
-
-@pytest.mark.parametrize("name", OF_DENSITIES | OF_SAMPLES)
-def test_order_of_candidates_and_passes(name: str) -> None:
-    score, _ = (OF_DENSITIES | OF_SAMPLES)[name]
-    x = torch.randn(5, 7, 6, generator=torch_rng(), dtype=torch.float64)
-    order = torch.randperm(7, generator=torch_rng())
-    torch.testing.assert_close(score(x[:, order]), score(x)[order], rtol=1e-9, atol=1e-12)
-    shuffled = score(x[[3, 0, 4, 1, 2]])
-    same = torch.allclose(shuffled, score(x), rtol=1e-9, atol=1e-9)
-    assert same == (name.split()[0] not in ORDER_OF_PASSES_MATTERS)
-
-
-def test_nflows_out_is_rounding_noise() -> None:
-    log_p = 5 * torch.randn(25, 50, 200, generator=torch_rng())
-    assert scores.nflows_out(log_p.double()).abs().max() < 1e-13
-    noise = scores.nflows_out(log_p)
-    assert noise.dtype == torch.float32
-    assert 0 < noise.abs().max() < 1e-5
-
-
-@pytest.mark.parametrize("spread", [1e-4, 1.0])
-def test_std_of_float32(spread: float) -> None:
-    samples = 0.5 + spread * torch.randn((3, 4, 64), generator=torch_rng())
-    expected = samples.double().numpy().std(-1, ddof=1)
-    np.testing.assert_allclose(scores.std(samples), expected, rtol=1e-5, atol=1e-8)
-
-
-def test_no_score_is_forgotten_here() -> None:
-    here = {name.split()[0].removesuffix("_norm") for name in OF_DENSITIES | OF_SAMPLES}
-    by_hand = {
-        "ascending",
-        "bald_point",
-        "mutual_information",
-        "log_trapezoid",
-        "entropy",
-        "wasserstein",
-        "std",
-    }
-    assert here | by_hand == set(scores.__all__)
-
-
-# --- the choice ----------------------------------------------------------------------------
-
-
-@quick
-@given(
-    values=st.lists(st.sampled_from([math.nan, math.inf, -math.inf, -1.0, 0.0, 0.5, 2.0]), max_size=12),
-    count=st.integers(0, 14),
-)
-def test_top(values: list[float], count: int) -> None:
-    ranks = [math.inf if math.isnan(value) else value for value in values]
-    expected = sorted(range(len(values)), key=lambda i: (-ranks[i], i))[:count]
-    assert top(torch.tensor(values), count).tolist() == expected
-
-
 def test_densities_of_zero_as_published() -> None:
     """Those of float32: exp(-200) is zero. Terms of `kl_diff` are scipy's on float32 arrays."""
     log_p = torch.tensor([[[-1.0, -200.0, 0.5]], [[0.5, -1.0, -200.0]], [[-2.0, -0.5, 1.0]]])  # [3, 1, 3]
@@ -411,3 +239,28 @@ def test_densities_of_zero_as_published() -> None:
     assert scores.kl_anomaly(log_p, log_space=False).tolist() == [math.inf]
     assert scores.kl_anomaly(torch.full((3, 1, 3), -200.0), log_space=False).isnan()
     assert scores.kl_anomaly(torch.full((3, 1, 3), -200.0), log_space=True).tolist() == [0]
+
+
+# --- properties ----------------------------------------------------------------------------
+
+
+def test_nflows_out_is_rounding_noise() -> None:
+    log_p = 5 * torch.randn(25, 50, 200, generator=torch_rng())
+    assert scores.nflows_out(log_p.double()).abs().max() < 1e-13
+    noise = scores.nflows_out(log_p)
+    assert noise.dtype == torch.float32
+    assert 0 < noise.abs().max() < 1e-5
+
+
+# --- the choice ----------------------------------------------------------------------------
+
+
+@quick
+@given(
+    values=st.lists(st.sampled_from([math.nan, math.inf, -math.inf, -1.0, 0.0, 0.5, 2.0]), max_size=12),
+    count=st.integers(0, 14),
+)
+def test_top(values: list[float], count: int) -> None:
+    ranks = [math.inf if math.isnan(value) else value for value in values]
+    expected = sorted(range(len(values)), key=lambda i: (-ranks[i], i))[:count]
+    assert top(torch.tensor(values), count).tolist() == expected

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -84,16 +83,6 @@ def test_determinant_is_greedy(pool: int, width: int, count: int, seed: int) -> 
         batch.append(pick)
 
 
-@quick
-@given(seed=seeds)
-def test_determinant_beside_the_best_of_all_pairs(seed: int) -> None:
-    phi = points(8, 3, seed)
-    best = max(log_determinant(phi, [i, j]) for i, j in combinations(range(8), 2))
-    greedy = log_determinant(phi, selections.determinant(phi, 2, SIGMA).tolist())
-    # Nemhauser, Wolsey, Fisher, 1978: the logarithm is monotone and submodular.
-    assert (1 - 1 / math.e) * best <= greedy <= best + 1e-9
-
-
 def summed_variance(phi: Tensor, total: Tensor, batch: list[int], sigma: float) -> float:
     of_batch = phi[batch]
     eye = torch.eye(phi.shape[1], dtype=phi.dtype)
@@ -133,15 +122,6 @@ SELECTIONS: dict[str, Selection] = {
 
 def seeding(x: Tensor, centers: Tensor, count: int) -> Tensor:
     return selections.k_means_seeding(x.square().sum(1), lambda i: x @ x[i], count, torch_rng())
-
-
-@pytest.mark.parametrize("select", SELECTIONS.values(), ids=SELECTIONS)
-@quick
-@given(pool=st.integers(2, 20), count=st.integers(1, 6), seed=seeds)
-def test_order_of_candidates_does_not_matter(select: Selection, pool: int, count: int, seed: int) -> None:
-    x, centers, count = points(pool, 4, seed), points(3, 4, seed + 1), min(count, pool)
-    order = torch.randperm(pool, generator=torch_rng(seed))
-    assert order[select(x[order], centers, count)].tolist() == select(x, centers, count).tolist()
 
 
 @pytest.mark.parametrize("select", [*SELECTIONS.values(), seeding], ids=[*SELECTIONS, "k_means_seeding"])
@@ -194,28 +174,6 @@ def test_gradients_are_those_of_each_row_alone(variation: str, relu: bool, dtype
     assert model.theta.grad is None
 
 
-def test_outer_products_are_as_if_formed() -> None:
-    factors = [(points(7, 3, i), points(7, 4, i + 10)) for i in range(3)]
-    formed = torch.cat([(a[:, :, None] * b[:, None]).flatten(1) for a, b in factors], 1)
-    got = features.OuterProducts(factors)
-    torch.testing.assert_close(got.squared_norms(), formed.square().sum(1))
-    torch.testing.assert_close(got.inner(torch.tensor(2)), formed @ formed[2])
-
-
-@pytest.mark.parametrize("variation", VARIATIONS)
-def test_last_layers_give_the_parameters(variation: str) -> None:
-    """Nothing follows the layers that BADGE looks at but what makes their output parameters."""
-    predictor = make_classifier(variation)
-    x = torch.rand(6, 5, generator=torch_rng(1))
-    got = features.last_layer_gradients(predictor, x, torch_rng(2))
-    layers = predictor.gradients(x, torch_rng(2))
-    chosen = [layers[i] for i in predictor.model.last_layers]
-    stacked = x.expand(len(predictor.model.theta), *x.shape)
-    assert sum(b.shape[-1] for _, b in chosen) == predictor.model.density_parameters(stacked).shape[-1]
-    expected = torch.stack([(a.square().sum(-1) * b.square().sum(-1)).sum(0) for a, b in chosen]).sum(0)
-    torch.testing.assert_close(got.squared_norms(), expected.double(), rtol=1e-5, atol=1e-8)
-
-
 @pytest.mark.parametrize("variation", ["nf", "gauss_ensemble"])
 def test_sketches_are_the_projections_of_each_layer(variation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor, x = make_classifier(variation), torch.rand(5, 5, generator=torch_rng(1))
@@ -233,23 +191,6 @@ def test_sketches_are_the_projections_of_each_layer(variation: str, monkeypatch:
                 expected[n] += math.sqrt(p) * (left * right).double()
     got = features.sketched_gradients(predictor, x, torch_rng(3))
     torch.testing.assert_close(got.double(), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
-
-
-def test_sketches_estimate_inner_products() -> None:
-    """Over many sketches of the same gradients the mean is the kernel of the gradients."""
-    predictor, x = make_classifier("gauss"), torch.rand(3, 5, generator=torch_rng(1))
-    layers = predictor.gradients(x, torch_rng(0))
-    kernel = sum((a[0] @ a[0].T) * (b[0] @ b[0].T) for a, b in layers)
-    assert isinstance(kernel, Tensor)
-    estimates = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(predictor), "gradients", lambda self, rows, generator: layers)
-        for seed in range(200):
-            phi = features.sketched_gradients(predictor, x, torch_rng(seed))
-            estimates.append(phi @ phi.T)
-    got = torch.stack(estimates)
-    error = got.std(0) / math.sqrt(len(got))
-    assert ((got.mean(0) - kernel).abs() < 5 * error).all()
 
 
 @quick
@@ -273,13 +214,3 @@ def test_passes_of_one_mask_vary_together() -> None:
         correlation[shared] = float(np.corrcoef(means.numpy().T)[0, 1])
     assert correlation[True] > 0.5
     assert abs(correlation[False]) < 5 / math.sqrt(4000)
-
-
-@pytest.mark.parametrize("variation", ["nf", "gauss"])
-def test_equal_rows_of_a_pass_are_equal(variation: str) -> None:
-    predictor = make_classifier(variation)
-    x = torch.rand(1, 5, generator=torch_rng(1)).expand(3, -1)
-    mean = predictor.passes(x, 4, torch_rng(2), 0.3, shared=True).mean
-    torch.testing.assert_close(mean, mean[:, :1].expand(-1, 3))
-    assert len(mean[:, 0].unique()) == 4
-    assert predictor.dropout == 0.02

@@ -1,8 +1,5 @@
 """Runs side by side are what they are alone, bit for bit, at one thread."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,17 +12,16 @@ from torch import Tensor
 
 import evaluate
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
-from core.metrics import METRICS
-from core.models.masks import get_state
 from core.models.variations import VARIATIONS, build_model, load_config
 from core.runs.groups import group_size
 from core.training.lockstep import Fitting, fit, fit_side_by_side, side_by_side
 from core.training.trainer import Fit, FitResult, Trainer
 from datasets import DATASETS
-from tests.builders import FEATURES, make_config, torch_rng
+from tests.builders import FEATURES, files, make_config, torch_rng
+
+pytestmark = pytest.mark.machines
 
 TRIAL = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
-CURVES = (*(metric.file for metric in METRICS.values()), "pit.csv")
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +98,7 @@ def test_unlike_fits_do_not_share_a_stack(what: str) -> None:
         assert torch.equal(together[1].model.theta, make_trainer(1, "nf", lr=0.0).model.theta)
 
 
-@pytest.mark.parametrize("features", [21, 26, 61, 81])
+@pytest.mark.parametrize("features", [61, *(pytest.param(n, marks=pytest.mark.slow) for n in (21, 26, 81))])
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("variation", [v.name for v in VARIATIONS.values() if not v.ensemble])
 def test_networks_of_real_size_give_the_same_bits_in_any_stack(
@@ -128,16 +124,6 @@ def test_networks_of_real_size_give_the_same_bits_in_any_stack(
             assert torch.equal(one, torch.cat(parts)), size
 
 
-def test_members_of_an_ensemble_differ_and_the_first_is_the_single_model() -> None:
-    single, ensemble = make_trainer(1, "nf", first_epochs=3), make_trainer(1, "ensemble", first_epochs=3)
-    for trainer in (single, ensemble):
-        fit(trainer, *make_data(1, 40))
-    assert torch.equal(single.model.theta[0], ensemble.model.theta[0])
-    assert len(ensemble.model.theta.unique(dim=0)) == 3
-    assert get_state(ensemble.masks[0]) != get_state(ensemble.masks[1])
-    assert not torch.equal(*(generator.get_state() for generator in ensemble.batches[:2]))
-
-
 def test_each_is_sent_its_own_result_and_an_error_ends_one() -> None:
     asked: list[int] = []
 
@@ -157,89 +143,34 @@ def test_each_is_sent_its_own_result_and_an_error_ends_one() -> None:
     assert asked == [0, 1, 2, 3, 0, 3, 0]
 
 
-def test_runs_at_other_rounds_are_fitted_for_themselves() -> None:
-    def run(i: int) -> Fitting[int]:
-        trainer = make_trainer(i, "gauss")
-        for points in (40, 41)[i:]:
-            yield trainer.begin(*make_data(i, points))
-        return i
-
-    assert dict(side_by_side([run(0), run(1)])) == {0: 0, 1: 1}
-
-
-def test_a_run_that_lags_behind_is_caught_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a resumption: the third run had lost the last round of the others."""
-    stacks: list[tuple[int, int]] = []
-
-    def note(fits: Sequence[Fit]) -> list[FitResult]:
-        stacks.append((len(fits), len(fits[0].x)))
-        return [FitResult(1, 0.0)] * len(fits)
-
-    def run(i: int, first: int) -> Fitting[int]:
-        for points in range(first, 44):
-            yield make_trainer(i, "gauss").begin(*make_data(i, points))
-        return i
-
-    monkeypatch.setattr("core.training.lockstep.fit_side_by_side", note)
-    assert dict(side_by_side([run(0, 41), run(1, 41), run(2, 40)])) == {0: 0, 1: 1, 2: 2}
-    assert stacks == [(1, 40), (3, 41), (3, 42), (3, 43)]
-
-
-def test_all_are_closed_when_the_driver_is_left() -> None:
-    closed: list[int] = []
-
-    def run(i: int) -> Fitting[None]:
-        try:
-            yield make_trainer(i, "gauss").begin(*make_data(i, 40))
-            if i == 1:
-                raise KeyboardInterrupt
-            yield make_trainer(i, "gauss").begin(*make_data(i, 40))
-        finally:
-            closed.append(i)
-
-    with pytest.raises(KeyboardInterrupt):
-        list(side_by_side([run(0), run(1), run(2)]))
-    assert sorted(closed) == [0, 1, 2]
-
-
-def curves(folder: Path) -> dict[str, bytes]:
-    files = [path for name in CURVES for path in folder.rglob(name)]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-@pytest.mark.parametrize("variation", VARIATIONS)
-def test_files_are_the_same_bytes(variation: str, tmp_path: Path) -> None:
-    trial = (*TRIAL, "--variation", variation, "--restarts", "3")
-    for size in ("1", "2", "auto"):
+@pytest.mark.parametrize(
+    ("variation", "restarts", "sizes"),
+    [
+        ("nf", 3, ("1", "2", "auto")),
+        ("gauss_ensemble", 3, ("1", "2")),
+        pytest.param("nf", 25, ("1", "10", "25"), marks=pytest.mark.slow),
+        *(pytest.param(name, 3, ("1", "2", "auto"), marks=pytest.mark.slow) for name in VARIATIONS),
+    ],
+)
+def test_files_are_the_same_bytes(
+    variation: str, restarts: int, sizes: tuple[str, ...], tmp_path: Path
+) -> None:
+    trial = (*TRIAL, "--variation", variation, "--restarts", str(restarts))
+    for size in sizes:
         folder = tmp_path / size / "runs"
         assert evaluate.main([*trial, "--side_by_side", size, "--runs_folder", str(folder)]) == 0
-    one, *others = (curves(tmp_path / size) for size in ("1", "2", "auto"))
-    assert len(one) == 5 + 3 * 6  # all runs' and each run's
-    assert others == [one, one]
-
-
-@pytest.mark.parametrize("threads", ["1", "2"])
-def test_the_same_command_twice_gives_the_same_files(threads: str, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        command = [sys.executable, "evaluate.py", *TRIAL, "--restarts", "2", "--threads", threads]
-        command += ["--runs_folder", str(tmp_path / name / "runs")]
-        environment = os.environ | {"PYTHONHASHSEED": str(len(name) + ord(name[0]))}
-        root = Path(__file__).parents[1]
-        subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True)
-    assert len(curves(tmp_path / "one")) == 5 + 2 * 6
-    assert curves(tmp_path / "one") == curves(tmp_path / "two")
+    one, *others = (files(tmp_path / size) for size in sizes)
+    assert len(one) == 5 + restarts * 6  # all runs' and each run's
+    assert all(other == one for other in others)
 
 
 @pytest.mark.parametrize(
     ("restarts", "cores", "threads", "megabytes", "size", "groups"),
     [
         (50, 2, 1, 24_000, 25, 2),
-        (30, 2, 1, 24_000, 15, 2),
         (1, 2, 1, 24_000, 1, 1),
         (50, 128, 1, 24_000, 2, 25),  # each core may have such a process
-        (50, 128, 32, 24_000, 25, 2),
         (50, 2, 1, 400, 3, 17),
-        (50, 2, 1, 10, 1, 50),
         (5, 1, 2, 24_000, 5, 1),
     ],
 )
@@ -264,23 +195,3 @@ def test_auto_looks_at_restarts_cores_and_memory(
         assert not said
     else:
         assert said == f"note: {size} runs side by side, {groups} group{'s' * (groups > 1)}\n"
-
-
-@pytest.mark.parametrize(
-    ("restarts", "megabytes", "size"), [(100, 24_000, 100), (201, 24_000, 67), (100, 1600, 20), (100, 10, 1)]
-)
-def test_auto_looks_at_the_memory_of_a_gpu(
-    restarts: int, megabytes: int, size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("joblib.cpu_count", lambda: 32)
-    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (megabytes * 2**20, 10**12))
-    dataset = DATASETS["diabetes"]("nowhere", Seeds())
-    assert group_size(restarts, "auto", dataset, torch.device("cuda")) == size
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
-def test_a_wrong_size_is_an_error(value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        evaluate.main([*TRIAL, "--side_by_side", value])
-    assert exit_.value.code == 2
-    assert "--side_by_side" in capsys.readouterr().err

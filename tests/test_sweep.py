@@ -1,8 +1,6 @@
 """sweep.py as far as it needs no Ray: its options and its file, the plan, what a task does with its code."""
 
-import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,9 +13,6 @@ from core.experiment import Experiment
 from core.sweep import plan, task
 from core.sweep.cost import Costs
 from tests.builders import quick
-
-RANDOM = Experiment("diabetes", "random", "nf", "published", 5)
-BALD = Experiment("diabetes", "bald", "nf", "published", 5)
 
 
 def said(capsys: pytest.CaptureFixture[str], arguments: Sequence[object]) -> tuple[int, str, str]:
@@ -35,18 +30,7 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
         "datasets: diabetes\nagents: [random, bald]\nskip_data_check: true\n"
         "gpus: 0.5\nside_by_side: 7\nquery_sizes: [1, 50]\nrun_ids: 1-3\n"
     )
-    typed = [
-        "--datasets",
-        "diabetes",
-        "--agents",
-        "random",
-        "bald",
-        "--query_sizes",
-        "1",
-        "50",
-        "--run_ids",
-        "1-3",
-    ]
+    typed = "--datasets diabetes --agents random bald --query_sizes 1 50 --run_ids 1-3".split()
     typed += ["--skip_data_check", "1", "--gpus", "0.5", "--side_by_side", "7"]
     of_file, of_options = sweep.parse_arguments([str(file)]), sweep.parse_arguments(typed)
     assert {**vars(of_file), "file": None} == vars(of_options)
@@ -59,26 +43,11 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("agent: random", "unknown key 'agent'; did you mean agents?"),
-        ("zzz: 1", "unknown key 'zzz'; known are datasets, target,"),
-        ("dry_run: 1", "unknown key 'dry_run'"),
         ("- agents", "a mapping is wanted"),
         ("agents: [", "cannot read"),
         ("agents: !!python/object/apply:os.getcwd []", "cannot read"),
         ("agents: []", "'agents' must be a name, a number or a list of them, got []"),
-        ("agents: {random: 1}", "'agents' must be a name"),
-        ("agents: null", "'agents' must be a name"),
         ("agents: [--dry_run]", "'agents' must be a name"),
-        ("datasets: diabetes\nagents: randm", "unknown agent 'randm'; did you mean random"),
-        ("datasets: diabets\nagents: random", "unknown dataset 'diabets'; did you mean diabetes"),
-        ("datasets: diabetes", "--datasets and --agents are needed"),
-        ("datasets: diabetes\nagents: random\nvariations: nff", "unknown variation 'nff'; one of nf, gauss"),
-        ("query_sizes: 0", "--query_sizes: must be at least 1, got 0"),
-        (
-            "datasets: diabetes\nagents: random\nrun_ids: 3-1",
-            "a number or a range like 1-30 is wanted, got '3-1'",
-        ),
-        ("datasets: diabetes\nagents: random\nrun_ids: [-1]", "'run_ids' must be a name"),
-        ("gpus: nan", "--gpus: a share from 0 to 1, or a whole number, is wanted, got 'nan'"),
     ],
 )
 def test_wrong_file_is_one_line(
@@ -90,11 +59,6 @@ def test_wrong_file_is_one_line(
     assert code == 2
     assert message in err
     assert len(err.splitlines()) == 1
-
-
-def test_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = said(capsys, [tmp_path / "none.yaml"])
-    assert (code, len(err.splitlines())) == (2, 1)
 
 
 def test_product_leaves_out_what_cannot_be_run() -> None:
@@ -140,46 +104,6 @@ def test_packing(ids: list[set[int]], most: int | None, slots: int) -> None:
     assert plan.makespan(seconds, slots) <= plan.makespan(whole, slots)
 
 
-@given(st.sets(st.integers(0, 50)))
-def test_consecutive(ids: set[int]) -> None:
-    ranges = list(plan.consecutive(sorted(ids)))
-    assert [i for some in ranges for i in some] == sorted(ids)
-    assert all(one.stop < two.start for one, two in pairwise(ranges))
-
-
-def test_no_core_is_idle_where_groups_can_be_smaller() -> None:
-    def cost(experiment: Experiment, size: int) -> float:
-        return 100 * (1 + 1 / size)
-
-    def sizes(runs: int, slots: int, most: int | None = None) -> list[int]:
-        groups = plan.pack([(RANDOM, list(range(runs)))], cost, most, slots)
-        return [len(group.run_ids) for group in groups]
-
-    assert sizes(30, 2) == [15, 15]
-    assert sizes(50, 1) == [25, 25]
-    assert sizes(20, 1) == [20]
-    assert sizes(20, 4) == [5, 5, 5, 5]
-    assert sizes(3, 8) == [1, 1, 1]
-    assert sizes(20, 4, most=10) == [10, 10]
-    three = [(Experiment("diabetes", "random", "nf", "published", n), list(range(24))) for n in (1, 2, 3)]
-    assert len(plan.pack(three, cost, None, 4)) == 12
-
-
-@pytest.mark.parametrize(("more", "groups"), [("", 5), ("--gpus 0.5", 2), ("--gpus 1 --side_by_side 40", 3)])
-def test_groups_are_larger_on_a_gpu(
-    more: str,
-    groups: int,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
-    typed = "--datasets diabetes --agents random --query_sizes 5 --run_ids 1-101 --dry_run"
-    code, out, err = said(capsys, [*typed.split(), *more.split(), "--runs_folder", f"{tmp_path}/runs"])
-    assert (code, err) == (0, "")
-    assert out.splitlines()[1].split()[-3:-1] == ["101", str(groups)]
-
-
 def test_finished_runs_are_left_out_of_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "runs_gauss" / "Diabetes/5/RandomAgent"
     for i in (2, 3):
@@ -208,37 +132,6 @@ def test_a_sweep_of_nothing_is_no_success(
     assert err.endswith(": none of these experiments can be run\n")
 
 
-def test_without_ray_one_line_says_what_to_install(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    typed = ["--datasets", "diabetes", "--agents", "random", "--runs_folder", tmp_path / "runs"]
-    code, _, err = said(capsys, typed)
-    assert code == 2
-    assert err.endswith(": ray is not installed: pip install '.[ray]'\n")
-    assert len(err.splitlines()) == 1
-    assert said(capsys, [*typed, "--dry_run"])[0] == 0
-    assert not (tmp_path / "runs").exists()
-
-
-def test_costs_grow_with_what_is_asked() -> None:
-    def total(*case: object, **more: object) -> float:
-        return sum(Costs().run(*case, **more))
-
-    nf = total("pakinsons", "random", query_size=50)
-    assert (
-        total("pakinsons", "random", "gauss", query_size=50) < nf < total("pakinsons", "random", query_size=1)
-    )
-    assert nf < total("pakinsons", "bald", query_size=50) < total("pakinsons", "bald", query_size=1)
-    assert total("pakinsons", "random", "nf", "corrected", 50) < nf / 10
-    assert total("pakinsons", "random", query_size=50, side_by_side=25) < nf / 2
-    assert nf < total("pakinsons", "random", "ensemble", query_size=50) < 5 * nf
-    assert total("diamonds", "bald_dist_entropy") > total("diabetes", "bald_dist_entropy") > 0
-    assert total("bimodalsin", "random", query_size=5, budget=10) < total(
-        "bimodalsin", "random", query_size=5
-    )
-
-
 def test_a_machine_without_the_code_gets_a_copy_that_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,13 +151,14 @@ def test_a_machine_without_the_code_gets_a_copy_that_stays(
     assert {path.name[:5] for path in copy.parent.iterdir()} == {"code-"}
 
 
-def test_the_reason_of_a_failure_is_the_line_about_an_unfinished_run() -> None:
-    said = "run_1 to run_2:  50%|##  | 1/2\rrun_2: training diverged\nrun_1: AUC of MAE 1\nresults: x\n"
-    assert task._reason(said, [2]) == "run_2: training diverged"
-    assert (
-        task._reason("run_2:  50%|##  | 1/2\nevaluate.py: no such thing\n\n", [2])
-        == "evaluate.py: no such thing"
-    )
-    assert task._reason("", [2]) == "it said nothing"
-    begun = "run_1: goes on after 2 of 4 points\nevaluate.py: run_2: its checkpoint is another's\n"
-    assert task._reason(begun, [1, 2]) == "evaluate.py: run_2: its checkpoint is another's"
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (("pakinsons", "random"), (0.011616, 106.97088, 0.2108)),
+        (("diabetes", "balsa_emd", "gauss_ensemble", "corrected", 5, 40, 3), (1.032, 0.30084, 0.37755)),
+        (("sarcos", "nf_std", "nf", "published", 200, None, 25), (0.2094, 150.829586666667, 0.3584)),
+    ],
+)
+def test_estimates_are_what_they_were(case: tuple[object, ...], expected: tuple[float, float, float]) -> None:
+    """As computed by hand from the tables in docs/performance."""
+    assert Costs().run(*case) == pytest.approx(expected, rel=1e-12)

@@ -1,13 +1,11 @@
 """Early stopping, minibatches, optimiser and seeds of the training loop."""
 
 import math
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -111,17 +109,6 @@ def steadily(step: float, epochs: int = 120) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "step", "epochs"),
-    [(PUBLISHED, 1.0, 7), (PUBLISHED, -1.0, 50), (CORRECTED, 1.0, 50), (CORRECTED, -1.0, 7)],
-)
-def test_what_is_watched(protocol: Protocol, step: float, epochs: int) -> None:
-    """As published, a model that improves is stopped and one that gets worse trains on."""
-    result = fit(train_scripted(Scripted(steadily(step)), make_data(40), protocol), *make_data(40))
-    assert result.epochs == epochs
-    assert result.validation_nll == -step * (epochs - 1)
-
-
-@pytest.mark.parametrize(
     ("protocol", "large", "small", "epochs"),
     [
         # Of two batches, 512 and 88 rows, the sum of means falls while the mean over all rows rises; and
@@ -169,39 +156,6 @@ def test_incomplete_batch_is_dropped_only_beside_full_ones(points: int, sizes: l
         assert set(epoch) <= points_there
     if points > 1:
         assert epochs[0] != epochs[1] != epochs[2]
-
-
-def test_rows_stay_with_their_targets() -> None:
-    seen: list[tuple[float, float]] = []
-
-    class Pairs(Scripted):
-        validated: ClassVar[Tensor]
-
-        def forward(self, x: Tensor, generators: Sequence[torch.Generator]) -> Any:
-            return self.watched(super().forward(x, generators), x[0])
-
-        def density_parameters(self, x: Tensor) -> Tensor:
-            type(self).validated = x[0]
-            return super().density_parameters(x)
-
-        def density(self, parameters: Tensor) -> Any:
-            return self.watched(super().density(parameters), self.validated)
-
-        def watched(self, density: Any, x: Tensor) -> Any:
-            log_prob = density.log_prob
-
-            def watch(y: Tensor) -> Tensor:
-                seen.extend(zip(x[:, 0].tolist(), y.reshape(-1).tolist(), strict=True))
-                return log_prob(y)
-
-            density.log_prob = watch
-            return density
-
-    x, y, x_val, y_val = make_data(70)
-    fit(train_scripted(Pairs(), make_data(70), first_epochs=2), x, y, x_val, y_val)
-    known = set(zip(torch.cat([x, x_val])[:, 0].tolist(), torch.cat([y, y_val]).tolist(), strict=True))
-    assert len(seen) == 2 * (64 + 10)
-    assert set(seen) <= known
 
 
 # --- weights and optimiser -----------------------------------------------------------------
@@ -307,17 +261,6 @@ def test_finetuning_goes_on_and_from_scratch_starts_again() -> None:
     assert third.epochs == 3
 
 
-def test_from_scratch_is_not_finetuning_of_the_optimiser() -> None:
-    """Restored weights with an old optimiser state would end elsewhere; so this checks its momenta."""
-    data = doubles(make_data(20))
-    changes: dict[str, Any] = {"dropout": 0.0, "double": True, "fitting": "from_scratch"}
-    _, once = train("gauss", data, 1, **changes)
-    _, thrice = train("gauss", data, 3, **changes)
-    (one,), (other,) = once.optimizer.state.values(), thrice.optimizer.state.values()
-    for name in ("exp_avg", "exp_avg_sq", "mu_product"):
-        torch.testing.assert_close(one[name], other[name])
-
-
 @pytest.mark.parametrize("part", [1, 2, 3])
 def test_divergence_is_an_error(part: int) -> None:
     data = list(make_data(20))
@@ -344,24 +287,6 @@ def test_same_seeds_same_weights(variation: str) -> None:
     assert torch.equal(weights(Seeds(3, agent_seed=2, pool_seed=2)), one)
 
 
-def minibatches(seeds: Seeds, **changes: Any) -> list[list[float]]:
-    """First features of all minibatches of two epochs, from a model that may use dropout."""
-    model = build("gauss", **changes)
-    seen: list[list[float]] = []
-    model.register_forward_pre_hook(lambda _, args: seen.append(args[0][0, :, 0].tolist()))
-    fit(Trainer(model, make_config("gauss", first_epochs=2, **changes), CORRECTED, seeds), *make_data(70))
-    return [batch for batch in seen if len(batch) == 32]
-
-
-def test_minibatch_order_is_a_stream_of_its_own() -> None:
-    plain = minibatches(Seeds(1), dropout=0.0)
-    assert len(plain) == 4
-    assert minibatches(Seeds(1), dropout=0.5) == plain
-    # No user seed reaches it; the run id does.
-    assert minibatches(Seeds(1, agent_seed=5, pool_seed=6, model_seed=7), dropout=0.5) == plain
-    assert minibatches(Seeds(2), dropout=0.0) != plain
-
-
 def test_dropout_is_a_stream_of_its_own() -> None:
     """Of equal rows the order cannot matter: the weights depend on the masks alone."""
     data = make_data(20)
@@ -379,34 +304,3 @@ def test_dropout_is_a_stream_of_its_own() -> None:
     trainer.batches[0].manual_seed(12345)
     fit(trainer, *same)
     assert torch.equal(reordered.theta, by_run[0])
-
-
-def test_every_minibatch_draws_masks_and_validation_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    states: list[list[int]] = []
-    model = build("gauss", dropout=0.5)
-    trainer = Trainer(model, make_config("gauss", dropout=0.5), CORRECTED, Seeds())
-    plain = DensityModel.density_parameters
-
-    def watched(self: DensityModel, *args: Any) -> Tensor:
-        parameters = plain(self, *args)
-        states.append(get_state(trainer.masks[0]))
-        return parameters
-
-    monkeypatch.setattr(DensityModel, "density_parameters", watched)
-    fit(trainer, *make_data(64))
-    first, second, validation = states
-    assert first != second
-    assert second == validation
-
-
-def test_training_does_not_load_torchs_compiler() -> None:
-    """It would take three seconds of every run's process."""
-    code = """
-import sys
-from tests.builders import make_environment
-before = set(sys.modules)
-make_environment().reset()
-assert not {"torch._dynamo", "sympy"} & (set(sys.modules) - before)
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

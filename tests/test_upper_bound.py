@@ -3,34 +3,27 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import compute_upper_bound
 from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds
 from core.cli import run_script
 from core.learner import Learner
-from core.metrics import METRICS, Evaluation, measure
+from core.metrics import Evaluation, measure
 from core.models.variations import load_config
 from core.runs.tables import read_curves
-from core.training.lockstep import fit, fit_side_by_side
-from core.training.trainer import EarlyStopping, FitResult, Trainer
+from core.training.trainer import FitResult, Trainer
 from core.upper_bound import UpperBound
 from datasets import DATASETS
-from tests.builders import make_config, no_global_randomness, quick, specified_layers
-from tests.reliability.worker import files
-from tests.shared_data import shared_file
-from tests.test_training import Scripted, forward_separately, make_data, separate_layers, train_scripted
+from tests.builders import FILES, files, make_config, no_global_randomness, specified_layers
+from tests.test_training import forward_separately, separate_layers
 
-FILES = [metric.file for metric in METRICS.values()]
 WHOLE = ("--dataset", "diabetes", "--variation", "gauss", "--restarts", "2")
 TRIAL = (*WHOLE, "--epoch_limit", "3")
 FOLDER = "runs_gauss/Diabetes/UpperBound"
@@ -64,9 +57,10 @@ def play(env: UpperBound) -> list[dict[str, Any]]:
     return [{name: value for name, value in info.items() if name != "seconds"} for info in tested]
 
 
-@pytest.mark.parametrize("fitting", ["finetuning", "from_scratch"])
-@pytest.mark.parametrize("protocol", [PUBLISHED, CORRECTED], ids=lambda protocol: protocol.name)
-@pytest.mark.parametrize("variation", ["nf", "gauss"])
+@pytest.mark.parametrize(
+    ("variation", "protocol", "fitting"),
+    [("nf", PUBLISHED, "finetuning"), ("nf", CORRECTED, "from_scratch"), ("gauss", CORRECTED, "finetuning")],
+)
 def test_two_epochs_are_a_plain_loop(
     variation: str, protocol: Protocol, fitting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,47 +99,6 @@ def test_two_epochs_are_a_plain_loop(
         measured = [info["nll"], info["validation_nll"], info["mae"], env.stopping.minimum]
         np.testing.assert_allclose(measured, [nll, validation_nll, mae, min(watched)], rtol=1e-7)
         mae_before = info["mae"]
-
-
-@pytest.mark.parametrize("sizes", [[1], [32], [32, 1], [32, 32], [32, 32, 4]])
-def test_without_drop_last_every_point_counts(sizes: list[int]) -> None:
-    model, data = Scripted(), make_data(sum(sizes))
-    trainer = train_scripted(model, data, first_epochs=1)
-    trainer.drop_last = False
-    fit(trainer, *data)
-    assert [len(batch) for batch in model.batches] == sizes
-    assert sorted(chain(*model.batches)) == sorted(data[0][:, 0].tolist())
-
-
-def test_all_3760_rows_of_pakinsons_are_seen_once_an_epoch(tmp_path: Path) -> None:
-    path = shared_file("parkinsons_updrs.data")
-    (tmp_path / path.name).symlink_to(path)
-    dataset = DATASETS["pakinsons"](tmp_path, Seeds())
-    env = UpperBound(dataset, load_config("pakinsons", "gauss")[0])
-    running, seen = env.resetting(), []
-    fit = next(running)
-    fit.trainer.model.register_forward_pre_hook(lambda _, args: seen.append(args[0][0]))
-    with pytest.raises(StopIteration):
-        running.send(fit_side_by_side([fit])[0])
-    assert [len(batch) for batch in seen] == 58 * [64] + [48]
-    assert sorted(torch.cat(seen).tolist()) == sorted(dataset.x_train.tolist())
-
-
-def test_each_member_of_an_ensemble_is_a_model_of_its_own() -> None:
-    single, ensemble = upper_bound(), upper_bound(variation="gauss_ensemble")
-    assert play(single) != play(ensemble)
-    assert torch.equal(single.learner.trainer.model.theta[0], ensemble.learner.trainer.model.theta[0])
-    assert len(ensemble.learner.trainer.model.theta.unique(dim=0)) == 3
-
-
-@quick
-@given(values=st.lists(st.sampled_from([math.nan, 1.0, 2.0, 3.0]), max_size=12), cut=st.integers(0, 12))
-def test_early_stopping_goes_on_from_its_state(values: list[float], cut: int) -> None:
-    whole, first, second = (EarlyStopping(2) for _ in range(3))
-    second.stop(0.0)
-    expected, said = [whole.stop(value) for value in values], [first.stop(value) for value in values[:cut]]
-    second.load_state_dict(first.state_dict())
-    assert said + [second.stop(value) for value in values[cut:]] == expected
 
 
 def off_by(mae: float, y: Tensor) -> Evaluation:
@@ -198,11 +151,6 @@ def test_test_part_reaches_nothing_but_the_metrics() -> None:
     assert one.stopping.state_dict() == other.stopping.state_dict()
 
 
-def test_seed_set_and_budget_play_no_part() -> None:
-    greedy = type("Greedy", (Diabetes,), {"budget": 284})
-    assert play(upper_bound(greedy)) == play(upper_bound())
-
-
 def run(*arguments: str | Path) -> int:
     """The exit code of compute_upper_bound.py, run in this process."""
     with pytest.raises(SystemExit) as left:
@@ -218,8 +166,15 @@ def broken_off(whole: Any) -> Any:
     return stepping
 
 
-@pytest.mark.parametrize("protocol", ["published", "corrected"])
-@pytest.mark.parametrize("variation", ["nf", "gauss", "ensemble", "gauss_ensemble"])
+@pytest.mark.parametrize(
+    ("variation", "protocol"),
+    [
+        ("nf", "published"),
+        ("gauss_ensemble", "corrected"),
+        pytest.param("gauss", "published", marks=pytest.mark.slow),
+        pytest.param("ensemble", "corrected", marks=pytest.mark.slow),
+    ],
+)
 def test_same_bytes_alone_in_a_group_and_broken_off(
     variation: str, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +202,7 @@ def test_same_bytes_alone_in_a_group_and_broken_off(
     assert not list(parts.rglob("checkpoint.pt"))
 
 
+@pytest.mark.slow
 def test_runs_of_different_length(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, said = tmp_path / FOLDER, []
     assert run(*WHOLE, "--runs_folder", tmp_path / "runs") == 0
@@ -266,20 +222,6 @@ def test_runs_of_different_length(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert files(tmp_path / "alone" / FOLDER) == files(folder)
 
 
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_files_of_a_run(epochs: int, tmp_path: Path) -> None:
-    trial = (*WHOLE, "--run_id", "4", "--epoch_limit", str(epochs))
-    assert run(*trial, "--runs_folder", tmp_path / "runs") == 0
-    folder = tmp_path / FOLDER / "run_4"
-    written = {path.name for path in folder.iterdir()} - {".lock"}  # some versions of filelock remove it
-    assert written == {*FILES, "pit.csv", "meta.txt"}
-    for file in (*FILES, "pit.csv"):
-        rows = (folder / file).read_text().splitlines()
-        assert [row.split(",")[0] for row in rows] == ["epoch", *"123"[:epochs]]
-    wanted = f"dataset: diabetes|run_id: 4|epochs: {epochs}|epoch_limit: {epochs}|config: diabetes_gauss.yaml"
-    assert set(wanted.split("|")) <= set((folder / "meta.txt").read_text().splitlines())
-
-
 def test_finished_runs_are_skipped_and_other_settings_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,32 +236,3 @@ def test_finished_runs_are_skipped_and_other_settings_refused(
         assert run(*trial, "--run_id", "3", f"--{option}", "2") == 2
         assert f"was made with {option} {before}, not 2: " in capsys.readouterr().err
     assert files(tmp_path) == made
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("--dataset=", "compute_upper_bound.py: --dataset is needed, one of "),
-        ("--dataset=sarkos", "unknown dataset 'sarkos'; did you mean sarcos?"),
-        ("--dataset=pakinsons --data_folder=/dev/null/x", "/dev/null/x"),
-        ("--epoch_limit=0", "argument --epoch_limit: must be at least 1, got 0"),
-        ("--runs_folder=/dev/null/x", "cannot write to /dev/null/x_gauss/Diabetes/UpperBound"),
-    ],
-)
-def test_wrong_input_is_one_line_and_code_2(
-    change: str, message: str, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run(*TRIAL, *change.split()) == 2
-    printed = capsys.readouterr()
-    assert message in printed.err
-    assert (printed.err.count("\n"), printed.out) == (1, "")
-    assert not list(tmp_path.iterdir())  # nothing half-written
-
-
-def test_defaults_and_what_reaches_the_environment() -> None:
-    asked = "--dataset diabetes --protocol corrected --pool_seed 5 --model_seed 6"
-    args = compute_upper_bound.parse_arguments(asked.split())
-    env = compute_upper_bound.make_experiment(args).environment(3)
-    assert (env.protocol, env.seeds) == (CORRECTED, Seeds(3, pool_seed=5, model_seed=6))
-    assert (args.variation, args.restarts, env.epoch_limit) == ("nf", 15, 1000)

@@ -1,6 +1,6 @@
 """Files as somebody might hand them to us: right ones that are mutated, and what their readers do about them.
 
-    python -m tests.reliability.fuzz --cases 10000
+    python -m tests.slow.fuzz --cases 10000
 
 A reader may take a mutated file, or refuse it in one line. Anything else is printed with the kind and the
 number that make it again.

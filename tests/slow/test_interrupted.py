@@ -1,6 +1,5 @@
 """Runs that are killed, stopped, or begun twice: what they leave, and that they go on to the same bytes."""
 
-import contextlib
 import os
 import random
 import signal
@@ -11,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.runs import checkpoint
-from tests.reliability.worker import FILES, files, finish, start, wait_until_stopped
+from tests.builders import FILES, files
+from tests.slow.worker import finish, start, wait_until_stopped
 
 RUN = ("--agent", "balsa_kl_pairs", "--dataset", "diabetes", "--query_size", "2", "--budget", "16")
 ONE = (*RUN, "--restarts", "1")
@@ -126,41 +126,6 @@ def test_the_same_run_twice_at_once(tmp_path: Path, undisturbed: dict[str, bytes
     assert files(tmp_path / "runs") == undisturbed
 
 
-def test_a_finished_run_is_skipped_and_overwrite_makes_it_anew(
-    tmp_path: Path, undisturbed: dict[str, bytes]
-) -> None:
-    arguments, said = [*ONE, "--runs_folder", tmp_path / "runs"], tmp_path / "said"
-    meta = tmp_path / "runs" / FOLDER / "run_1/meta.txt"
-    assert finish(start(arguments)) == 0
-    before = meta.stat().st_mtime_ns
-    assert finish(start(arguments, said)) == 0
-    assert "run_1: finished already" in said.read_text()
-    assert meta.stat().st_mtime_ns == before
-    assert finish(start([*arguments, "--overwrite", "1"])) == 0
-    assert meta.stat().st_mtime_ns > before
-    assert files(tmp_path / "runs") == undisturbed
-
-
-def test_a_second_signal_does_not_break_the_first_ones_work_off(tmp_path: Path) -> None:
-    said = tmp_path / "said"
-    for repetition in range(4):
-        runs = tmp_path / f"runs{repetition}" / FOLDER
-        arguments = [*RUN, "--restarts", "3", "--runs_folder", tmp_path / f"runs{repetition}"]
-        process = start(arguments, said, stop_at_step=6)
-        pid = wait_until_stopped(process)
-        os.kill(pid, signal.SIGTERM)
-        os.kill(pid, signal.SIGCONT)
-        time.sleep(0.001 * 4**repetition)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(ProcessLookupError):  # it has ended
-                os.kill(pid, number)
-        # To a process that has not run in between the kernel hands SIGINT first, as the lower number.
-        assert finish(process) in (130, 143)
-        assert all((runs / f"run_{i}" / checkpoint.FILE).exists() for i in (1, 2, 3))
-        assert all((runs / f"run_{i}" / "accuracies.csv").exists() for i in (1, 2, 3))
-    assert "Traceback" not in said.read_text()
-
-
 def test_other_settings_do_not_go_on(tmp_path: Path) -> None:
     path, said = begun(tmp_path), tmp_path / "said"
     before = path.read_bytes()
@@ -174,23 +139,6 @@ def test_other_settings_do_not_go_on(tmp_path: Path) -> None:
             assert f"{FOLDER} was made with {difference}" in said.read_text().splitlines()[-1]
     assert path.read_bytes() == before
     assert finish(start([*changed, "--overwrite", "1"])) == 0
-
-
-def test_other_settings_beside_a_run_that_has_no_checkpoint_yet(
-    tmp_path: Path, undisturbed: dict[str, bytes]
-) -> None:
-    arguments, said = [*ONE, "--runs_folder", tmp_path / "runs"], tmp_path / "said"
-    process = start(arguments, checkpoints_every=1e9, stop_at_step=1)
-    pid = wait_until_stopped(process)
-    for more, reason in (
-        (["--run_id", "2"], "model_seed 1, not 7: take another"),
-        (["--overwrite", "1"], "model_seed 1, not 7, and another process is at a run"),
-    ):
-        assert finish(start([*arguments, "--model_seed", "7", *more], said)) == 2
-        assert reason in said.read_text().splitlines()[-1]
-    os.kill(pid, signal.SIGCONT)
-    assert finish(process) == 0
-    assert files(tmp_path / "runs") == undisturbed
 
 
 def test_overwrite_leaves_a_run_at_work_and_its_neighbours_alone(tmp_path: Path) -> None:
@@ -209,23 +157,8 @@ def test_overwrite_leaves_a_run_at_work_and_its_neighbours_alone(tmp_path: Path)
     assert header == "added,run_1,run_2"
 
 
-@pytest.mark.parametrize("name", ["run", "device", "data"])
-def test_checkpoint_of_another_run_device_or_table(tmp_path: Path, name: str) -> None:
-    path, said = begun(tmp_path), tmp_path / "said"
-    content = checkpoint.read(path)
-    assert content is not None
-    content["env"]["learner"]["origin"][name] = "other"
-    checkpoint.write(path, content)
-    assert finish(start([*ONE, "--runs_folder", tmp_path], said)) == 2
-    line = said.read_text().splitlines()[-1]
-    assert f"run_1: its checkpoint belongs to {name} other, not " in line
-    assert line.endswith(": --overwrite 1 makes it anew")
-
-
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "bomb", "version"])
-def test_a_checkpoint_that_cannot_be_used_is_set_aside(
-    tmp_path: Path, undisturbed: dict[str, bytes], damage: str
-) -> None:
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "bomb", "tensor", "other"])
+def test_damaged_checkpoint_is_set_aside(tmp_path: Path, undisturbed: dict[str, bytes], damage: str) -> None:
     runs = tmp_path / "runs"
     path, evidence = begun(runs), tmp_path / "executed"
     data = path.read_bytes()

@@ -1,13 +1,11 @@
 """Disks that fill up, and files that are not what they should be."""
 
-import io
 import os
 import pickle
 import shutil
 import signal
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +13,10 @@ import numpy as np
 import pytest
 
 from core.data import tables
-from core.data.rawfiles import UnusableError, read_raw
 from tests.mini_table import FRAME, Mini
-from tests.reliability.test_interrupted import FOLDER, ONE, RUN, Bomb
-from tests.reliability.worker import files, finish, start, wait_until_stopped
+from tests.slow.test_interrupted import FOLDER, ONE, RUN, Bomb
+from tests.builders import files
+from tests.slow.worker import finish, start, wait_until_stopped
 
 
 @pytest.fixture
@@ -96,16 +94,6 @@ def test_a_strange_file_is_one_line(tmp_path: Path, name: str, what: str) -> Non
     assert "Traceback" not in said.read_text()
 
 
-def test_a_path_that_is_no_text(tmp_path: Path) -> None:
-    runs = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
-    trial = [*RUN, "--restarts", "1", "--budget", "2", "--runs_folder", runs, "--data_folder", runs]
-    assert finish(start(trial, tmp_path / "said")) == 0
-    text = (tmp_path / "said").read_text()
-    assert "results: " in text
-    assert "Traceback" not in text
-    assert finish(start(trial, tmp_path / "said")) == 0
-
-
 def test_a_pickle_in_a_cache_is_not_executed(tmp_path: Path) -> None:
     data, evidence = tmp_path / "data", tmp_path / "executed"
     data.mkdir()
@@ -120,18 +108,3 @@ def test_a_pickle_in_a_cache_is_not_executed(tmp_path: Path) -> None:
         tables._loaded.clear()
         assert Mini.load(data).source == data / "mini.csv"
         assert not evidence.exists()
-
-
-def test_an_archive_cannot_write_elsewhere(tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("../../table.csv", "a,b\n1,2\n")
-        archive.writestr("/tmp/escaped.csv", "a,b\n1,2\n")
-    folder = tmp_path / "a/b"
-    folder.mkdir(parents=True)
-    (folder / "table.zip").write_bytes(buffer.getvalue())
-    table = read_raw(folder / "table.zip", ["a", "b"], member="table.csv")
-    assert table.to_numpy().tolist() == [[1, 2]]
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [folder / "table.zip"]
-    with pytest.raises(UnusableError, match="expected other"):
-        read_raw(folder / "table.zip", ["a", "b"], member="other.csv")

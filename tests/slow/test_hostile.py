@@ -11,20 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-import evaluate
-from core.cli import run_script
 from core.data import own, tables
 from core.data.rawfiles import UnusableError, read_raw
 from core.errors import UserError
-from core.experiment import Experiment
 from core.reading import parse_yaml
-from core.runs.tables import read_curves
+from core.runs import checkpoint
+from core.runs.logger import KEYS, LATER_KEYS
 from tests.mini_table import FRAME, Mini, expected_x
-from tests.reliability import fuzz
+from tests.slow import fuzz
 
 CASES = 17 * len(fuzz.KINDS)  # 289
 #: Zeros press to a thousandth of their size.
@@ -74,13 +71,9 @@ def alias_bomb(levels: int = 30) -> bytes:
         alias_bomb(),
         b"a: &a [*a]",
         b"[" * 30_000,
-        b"- " * 30_000,
         b"x: " + b"9" * 60_000,
         b"a: 1\n" * 30_000,
         b"x: 2001-99-99",
-        b'x: !!int ""',
-        b"x: !!timestamp a",
-        b"x: !!bool a",
         b"{[a]: 1}",
         b"!!python/object/apply:os.system ['touch executed']",
         b"\xff\xfe",
@@ -91,33 +84,6 @@ def test_yaml(text: bytes) -> None:
         parse_yaml(text)
     assert "\n" not in str(told.value)
     assert len(str(told.value)) <= 200
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("hidden", "[1000000000]"),
-        ("hidden", "[" + "8," * 20_000 + "8]"),
-        ("first_epochs", "1" + "0" * 100),
-        ("batch_size", "1" + "0" * 30),
-        ("lr", "1" + "0" * 400),
-        ("lr", ".nan"),
-        ("patience", "[[[[[[1]]]]]]"),
-    ],
-)
-def test_huge_counts_in_a_config(tmp_path: Path, key: str, value: str) -> None:
-    path = tmp_path / "c.yaml"
-    kept = [line for line in fuzz.KINDS["config"].make().decode().splitlines() if not line.startswith(key)]
-    path.write_text("\n".join([*kept, f"{key}: {value}"]))
-    with pytest.raises(UserError) as told:
-        fuzz.KINDS["config"].read(path.with_name("c.yaml").parent)
-    assert f"'{key}' must be" in str(told.value)
-    assert len(str(told.value)) < 600
-
-
-def test_more_runs_than_anybody_makes(tmp_path: Path) -> None:
-    (tmp_path / "sweep.yaml").write_text("datasets: [diabetes]\nagents: [random]\nrun_ids: 1-99999999999\n")
-    assert fuzz.read(fuzz.KINDS["sweep"], tmp_path) == "refused"
 
 
 def wide() -> bytes:
@@ -142,21 +108,7 @@ def test_own_tables(tmp_path: Path, name: str, bomb: bytes) -> None:
     assert peak() - before < 2**31
 
 
-def test_a_parquet_of_many_rows(tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow")
-    pq = pytest.importorskip("pyarrow.parquet")
-    path, before = tmp_path / "t.parquet", peak()
-    piece = pa.table({"y": pa.array(np.zeros(10**6, np.int8))})
-    with pq.ParquetWriter(path, piece.schema) as writer:
-        for _ in range(110):
-            writer.write_table(piece)
-    assert path.stat().st_size < 2**20
-    with pytest.raises(UserError, match="110,000,000 rows of 1 columns"):
-        own.load_file(path, "y")
-    assert peak() - before < 2**29
-
-
-@pytest.mark.parametrize("name", ["t.csv", "t.zip", "t.csv.gz"])
+@pytest.mark.parametrize("name", ["t.csv", "t.zip", "t.mat", "t.csv.gz"])
 def test_published_tables(tmp_path: Path, name: str, bomb: bytes) -> None:
     path, before = tmp_path / name, peak()
     if name == "t.csv":
@@ -196,35 +148,40 @@ def test_caches(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -
     assert peak() - before < 2**30
 
 
-def test_curves_of_too_many_columns(tmp_path: Path) -> None:
-    (tmp_path / "crps.csv").write_bytes(wide())
-    with pytest.raises(UserError, match="more than 100,000 columns"):
-        read_curves(tmp_path / "crps.csv")
-
-
-@pytest.mark.parametrize("name", ["a", "y"])
-def test_an_integer_that_no_float_is_as_large_as(tmp_path: Path, name: str) -> None:
-    """numpy and pandas raise an OverflowError."""
-    table = pd.DataFrame({"a": range(100), "b": range(100), "y": range(100)}, dtype=object)
-    table.loc[50, name] = 10**400
-    table.to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(UserError) as refused:
-        Experiment(str(tmp_path / "t.csv"), "random", target="y").make_dataset()
-    assert str(tmp_path / "t.csv") in str(refused.value)
-
-
-@pytest.mark.parametrize("row", ["1e30,0.5", f"{10**400},0.5"])
-def test_curves_at_counts_too_large(tmp_path: Path, row: str) -> None:
-    (tmp_path / "crps.csv").write_text(f"added,run_1\n0,0.5\n{row}\n")
-    with pytest.raises(UserError, match=r"crps\.csv cannot be read"):
-        read_curves(tmp_path / "crps.csv")
+@pytest.mark.parametrize("what", ["view", "lists", "packed", "other", "curves"])
+def test_checkpoints(tmp_path: Path, what: str) -> None:
+    """With a right digest, which anybody can compute."""
+    path = tmp_path / "checkpoint.pt"
+    kind = fuzz.KINDS["payload"]
+    path.write_bytes(kind.pack(kind.make()))
+    content = checkpoint.read(path, KEYS, LATER_KEYS)
+    assert content is not None
+    if what == "view":
+        content["record"]["points"] = [torch.zeros(1).expand(10**12)]
+    elif what == "lists":
+        nested: list[Any] = [0]
+        for _ in range(40):
+            nested = [nested, nested]
+        content["record"]["index"] = nested
+    elif what == "other":
+        content["env"] = 3
+    elif what == "curves":
+        content["record"]["curves"]["mae"] = ["<script>"] * len(content["record"]["index"])
+    checkpoint.write(path, content)
+    if what == "packed":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("archive/data.pkl", bytes(2**24))
+        path.write_bytes(kind.pack(packed.getvalue()))
+    wanted = "refused" if what in ("other", "curves") else "taken"  # set aside: the run starts over
+    assert fuzz.read(kind, tmp_path) == wanted
+    assert path.with_name("checkpoint.pt.damaged").exists() == (wanted == "taken")
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda line: line | {"settings": line["settings"] | {"budget": 10**12, "query_size": 1}},
-        lambda line: line | {"settings": line["settings"] | {"budget": []}},
         lambda line: line | {"agent": ["a"]},
         lambda line: {name: value for name, value in line.items() if name != "agent"},  # a KeyError
         lambda line: line | {"settings": {}},
@@ -240,23 +197,6 @@ def test_stores(tmp_path: Path, change: Callable[[Any], Any]) -> None:
     assert fuzz.read(kind, tmp_path) == "refused"
 
 
-def test_a_packed_store(tmp_path: Path, bomb: bytes) -> None:
-    kind, before = fuzz.KINDS["packed"], peak()
-    (tmp_path / kind.name).write_bytes(bomb)
-    assert fuzz.read(kind, tmp_path) == "refused"
-    assert peak() - before < 2**31
-
-
-def test_a_script_says_it_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "t.csv").write_bytes(wide())
-    monkeypatch.setattr(sys, "argv", ["evaluate.py"])
-    arguments = ["--agent", "random", "--dataset", str(tmp_path / "t.csv"), "--target", "c1"]
-    with pytest.raises(SystemExit) as ended:
-        run_script(lambda: evaluate.main([*arguments, "--runs_folder", str(tmp_path / "runs")]))
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == (
-        f"evaluate.py: {tmp_path}/t.csv: it has 1,000,000 columns; at most 20,000 are read\n"
-    )
-    assert not (tmp_path / "runs").exists()
+def test_a_matlab_file_on_which_scipy_crashes() -> None:
+    """One of 10,000 mutated files: a type that scipy looks up beyond its table."""
+    assert fuzz.case("raw mat", 9967) == "refused"

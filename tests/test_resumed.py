@@ -10,23 +10,14 @@ import torch
 
 import evaluate
 from agents.random import RandomAgent
-from tests.reliability.worker import files, interrupt_after_a_round
+from tests.builders import files, interrupt_after_a_round
+
+pytestmark = pytest.mark.machines
 
 
 def test_an_agent_whose_state_no_checkpoint_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RandomAgent, "state_dict", lambda self: {"seen": np.float64(3)})
-    run = [
-        "--agent",
-        "random",
-        "--dataset",
-        "diabetes",
-        "--query_size",
-        "2",
-        "--budget",
-        "4",
-        "--restarts",
-        "1",
-    ]
+    run = "--agent random --dataset diabetes --query_size 2 --budget 4 --restarts 1".split()
     with pytest.raises(
         TypeError, match=r"RandomAgent\.state_dict must return tensors and plain values alone"
     ):
@@ -37,9 +28,9 @@ def test_an_agent_whose_state_no_checkpoint_can_hold(tmp_path: Path, monkeypatch
     ("agent", "variation"),
     [
         ("balsa_kl_grid_dual", "nf"),  # as published, its raised dropout stays in the model
-        ("typiclust", "gauss"),
-        ("coregcn", "nf"),
         ("balsa_emd", "ensemble"),
+        ("typiclust", "gauss"),
+        pytest.param("coregcn", "nf", marks=pytest.mark.slow),
     ],
 )
 def test_goes_on_to_the_same_bytes(

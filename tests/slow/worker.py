@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 import torch
 
 import core.files
@@ -22,13 +21,11 @@ from core import EnvironmentLogger
 from core.cli import run_script
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.reliability.worker"])
+_context.set_forkserver_preload(["tests.slow.worker"])
 
 # Imported here, once, instead of in each process.
 assert core.AGENTS.classes
 assert core.DATASETS.classes
-
-FILES = ("accuracies.csv", "likelihoods.csv", "crps.csv", "losses.csv", "calibration.csv")
 
 
 def start(
@@ -84,20 +81,6 @@ def _work(
     run_script(lambda: evaluate.main(arguments))
 
 
-def interrupt_after_a_round(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs evaluate.py in this process until a run has made a round; Ctrl-C comes then."""
-    stepping = EnvironmentLogger.stepping
-
-    def once(self: EnvironmentLogger, action: Any) -> Any:
-        yield from stepping(self, action)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EnvironmentLogger, "stepping", once)
-        with pytest.raises(KeyboardInterrupt):
-            evaluate.main(arguments)
-
-
 def finish(process: BaseProcess) -> int:
     """Its exit code; minus the signal's number if it was killed."""
     process.join(120)
@@ -119,9 +102,3 @@ def wait_for(happened: Callable[[], object]) -> None:
     while not happened():
         assert time.monotonic() < end, "a minute has passed"
         time.sleep(0.005)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """The CSV files below a folder, by their relative names."""
-    found = [path for name in (*FILES, "pit.csv") for path in folder.rglob(name)]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}

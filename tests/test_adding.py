@@ -84,7 +84,18 @@ def test_shown_agent_and_dataset(
     assert list(SHOWN) == ["agents/uncertain_far.py", "datasets/friedman.py"]
     for name, code in SHOWN.items():
         add(name, code)
-    typed = "--agent uncertain_far --dataset friedman --query_size 3 --budget 6 --restarts 2".split()
+    typed = [
+        "--agent",
+        "uncertain_far",
+        "--dataset",
+        "friedman",
+        "--query_size",
+        "3",
+        "--budget",
+        "6",
+        "--restarts",
+        "2",
+    ]
     assert evaluate.main([*typed, "--runs_folder", str(tmp_path / "runs")]) == 0
     folder = tmp_path / "runs/Friedman/3/UncertainFar"
     assert (folder / "accuracies.csv").read_text().startswith("added,run_1,run_2\n")
@@ -112,7 +123,18 @@ def test_edited_code_and_data_are_refused_and_named(add: Add, tmp_path: Path) ->
         add("datasets/mine.py", dataset)
         (table * [1, 1, scale]).to_csv(tmp_path / "mine.csv", index=False)
 
-    typed = "--agent uncertain_far --dataset mine --variation gauss --query_size 4 --restarts 1".split()
+    typed = [
+        "--agent",
+        "uncertain_far",
+        "--dataset",
+        "mine",
+        "--variation",
+        "gauss",
+        "--query_size",
+        "4",
+        "--restarts",
+        "1",
+    ]
     typed += ["--data_folder", str(tmp_path), "--runs_folder", str(tmp_path / "runs")]
     write()
     assert evaluate.main(typed) == 0

@@ -41,21 +41,19 @@ MASKS_ONLY |= {"balsa_entropy", "bald_dist_entropy"} | COMMITTEES  # all of a sm
 
 # --- names ---------------------------------------------------------------------------------
 
-FOLDERS = dict(
-    pair.split("=")
-    for pair in """
+_FOLDERS = """
     random=RandomAgent coreset=Coreset_Greedy typiclust=TypiClust coregcn=CoreGCN bald=BALD_Point
     bald_dist_entropy=BALD_Dist_Entropy bald_dist_std=BALD_Dist_Std nflows_out=NFlows_Out
     balsa_kl_grid=BALSA_KL_Grid balsa_kl_pairs=BALSA_KL_Pairs balsa_emd=BALSA_EMD
-    balsa_kl_grid_norm=BALSA_KL_Grid_Norm balsa_kl_diff=BALSA_KL_Diff balsa_kl_anomaly=BALSA_KL_Anomaly
-    balsa_entropy=BALSA_entropy balsa_emd_full=BALSA_EMD_full balsa_kl_grid_dual=BALSA_KL_Grid_dual
-    balsa_kl_pairs_dual=BALSA_KL_Pair_dual balsa_emd_dual=BALSA_EMD_dual nf_conf=NF_Conf
-    nf_entropy=NF_Entropy nf_std=NF_Std nf_sample_std=NF_Sample_Std gauss_std=GaussStd
-    gauss_entropy=GaussEntropy gauss_lc=GaussLC gsx=GSx gsy=GSy igs=iGS lcmd=LCMD lcmd_pred=LCMD_Pred
-    badge=BADGE bait=BAIT batchbald=BatchBALD epig=EPIG paide=PaiDE paide_bhatt=PaiDE_Bhatt qbc=QBC
-    learned=Learned
-    """.split()
-)
+    balsa_kl_grid_norm=BALSA_KL_Grid_Norm balsa_kl_diff=BALSA_KL_Diff
+    balsa_kl_anomaly=BALSA_KL_Anomaly balsa_entropy=BALSA_entropy balsa_emd_full=BALSA_EMD_full
+    balsa_kl_grid_dual=BALSA_KL_Grid_dual balsa_kl_pairs_dual=BALSA_KL_Pair_dual
+    balsa_emd_dual=BALSA_EMD_dual nf_conf=NF_Conf nf_entropy=NF_Entropy nf_std=NF_Std
+    nf_sample_std=NF_Sample_Std gauss_std=GaussStd gauss_entropy=GaussEntropy gauss_lc=GaussLC
+    gsx=GSx gsy=GSy igs=iGS lcmd=LCMD lcmd_pred=LCMD_Pred badge=BADGE bait=BAIT batchbald=BatchBALD
+    epig=EPIG paide=PaiDE paide_bhatt=PaiDE_Bhatt qbc=QBC learned=Learned
+"""
+FOLDERS = dict(pair.split("=") for pair in _FOLDERS.split())
 #: One of each kind; tests/test_stochastic.py has what they choose.
 STOCHASTIC = ("balsa_kl_pairs+power", "coreset+softmax", "epig+softrank", "gauss_std+power")
 
@@ -135,8 +133,9 @@ def test_contract(name: str, variation: str, protocol: Protocol, monkeypatch: py
     draws_masks_only = name == "nflows_out" and protocol is PUBLISHED
     if name in NO_RANDOMNESS or (not single and (name in MASKS_ONLY or draws_masks_only)):
         assert not any(others)
-    # Of a Gaussian, or five, the best of 64 samples hardly differs from the mode.
-    elif name in FOLDERS and not (name == "nf_conf" and variation.startswith("gauss")):
+    # Of a Gaussian, or five, the best of 64 samples hardly differs from the mode; the policy's features of a
+    # model without ReLU hardly depend on the masks.
+    elif name in FOLDERS and not (name == "nf_conf" and variation.startswith("gauss")) and name != "learned":
         assert any(others)
 
     # Fewer points than asked for: in the pool, or in the budget.

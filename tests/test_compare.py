@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 import compare
+from core.report import comparison
 from core.report.adding import add_runs
-from core.report.comparing import lacking, own_agents, unlike_settings
+from core.report.comparing import comparable, lacking, own_agents, unlike_settings
 from core.report.reader import load_results
 from tests.test_store import write_runs
 
@@ -21,7 +22,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         write_runs(tmp_path / "made", agent, (1, 2, 3, 4, 5, 6))
     write_runs(tmp_path / "made", "random", (1, 2), query_size=6)
     add_runs(tmp_path / "store", tmp_path / "made")
-    write_runs(tmp_path / "runs", "mine", (2, 3), lr=0.01)
+    write_runs(tmp_path / "runs", "mine", (2, 3), dropout=0.05)
     return tmp_path / "runs", tmp_path / "store"
 
 
@@ -38,20 +39,20 @@ def test_what_an_own_agent_lacks_and_where_settings_differ(folders: tuple[Path, 
     elsewhere = lacking(found, {}, Path("my runs/of today"))["command"]
     assert elsewhere[0] == f"{lacks['command'][0]} --runs_folder 'my runs/of today'"
     assert lacking(found, {"mine": ("gauss",)}, Path("runs")).empty  # it cannot score the flow
-    softened = found._replace(runs=found.runs.replace({"agent": {"mine": "mine+softmax"}}))
-    assert lacking(softened, {"mine": ("gauss",)}, Path("runs")).empty
     task = "diabetes, nf, published, 4"
-    assert unlike_settings(found) == [f"{task}, mine: lr is 0.01, in the stored runs 0.001"]
+    assert unlike_settings(found) == []
     # Of another version, a stored agent is one's own; of other code alone, it is not.
     write_runs(folders[0], "coreset", (1,), agent_version=2)
     write_runs(folders[0], "bald", (1,), agent_code="a2")
     write_runs(folders[0], "yours", (1,), protocol_version=2, agent_version=3)
+    write_runs(folders[0], "theirs+power", (1,), lr=0.01)
     found = load_results(*folders)
-    assert own_agents(found) == ["coreset (own)", "mine", "yours"]
+    assert own_agents(found) == ["coreset (own)", "mine"]
+    assert set(comparable(found).areas["agent"]) == {"random", "coreset", "bald", "coreset (own)", "mine"}
     assert unlike_settings(found) == [
         f"{task}, coreset (own): agent_version is 2, in the stored runs 1",
-        f"{task}, mine: lr is 0.01, in the stored runs 0.001",
-        f"{task}, yours: protocol_version is 2, in the stored runs 1",
+        f"{task}, theirs+power: not ranked, lr is 0.01, in the stored runs 0.001",
+        f"{task}, yours: not ranked, protocol_version is 2, in the stored runs 1",
     ]
 
 
@@ -61,13 +62,14 @@ def test_command_and_page(
     runs, store = folders
     (runs / "Diabetes/4/Mine/run_7").mkdir()
     write_runs(runs, "mine", (1,), dataset="nowhere")
+    write_runs(runs, "yours", (1,), lr=0.01)
     out = tmp_path / "compare.html"
     compare.main(["--runs_folder", str(runs), "--store", str(store), "--out", str(out)])
     printed = capsys.readouterr().out
     text = out.read_text()
     for said in (
         "> Mine",
-        "lr is 0.01, in the stored runs 0.001",
+        "yours: not ranked, lr is 0.01, in the stored runs 0.001",
         "Mine lacks runs 1, 4-6 of Diabetes, normalizing flow, query size 4: python evaluate.py --agent mine",
         "Nowhere, normalizing flow, query size 4: the store has no runs of it",
         "unfinished runs: 1",

@@ -1,6 +1,5 @@
 """Ensembles: the mixture of the members, and what agents see of it."""
 
-
 import pytest
 import torch
 

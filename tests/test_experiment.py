@@ -1,21 +1,16 @@
 """An experiment as an object, and what tells its runs from those of another: settings, digests."""
 
-import linecache
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
-from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import evaluate
-from core import AGENTS, DATASETS, Experiment, OracleExperiment, UpperBoundExperiment, UserError, load_results
-from core.cli import run_script, told
-from core.report.adding import add_runs
+from core import Experiment, OracleExperiment, UpperBoundExperiment, UserError, load_results
+from core.cli import run_script
 from core.runs.settings import read_meta
 from tests.builders import files
 

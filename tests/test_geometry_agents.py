@@ -13,7 +13,7 @@ from torch import Tensor
 
 from agents import coregcn, geometry
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
-from core.models.masks import dropout
+from core.models.masks import dropout, mask_source
 from tests.builders import FixedPredictor, choose, fixed_state, no_global_randomness, quick, torch_rng
 
 # --- CoreSet -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 import evaluate
 import report
-from core.report import sections
+from core.report import page, sections
 from core.report.reader import Results, load_results
 from tests.synthetic_runs import write_every_kind, write_experiment
 from tests.test_figures import names_of
@@ -112,11 +112,11 @@ def make_report(folder: Path, out: Path) -> str:
 @pytest.mark.slow
 def test_report_holds_every_figure_and_table(runs: Path, found: Results, tmp_path: Path) -> None:
     text = make_report(runs, tmp_path / "report.html")
-    page = Page(text)
-    assert page.figures == [name for heading in sections.SECTIONS for name in names_of(heading, found)]
-    assert page.svgs == len(page.figures)
-    assert page.scripts == 0
-    assert not page.fetched
+    shown = Page(text)
+    assert shown.figures == [name for heading in sections.SECTIONS for name in names_of(heading, found)]
+    assert shown.svgs == len(shown.figures)
+    assert shown.scripts == 0
+    assert not shown.fetched
     empty = ("Problems", "Fewer runs than others")
     assert headings(text) == [heading for heading in sections.SECTIONS if heading not in empty]
     assert "Not here, as the runs give none of it: Fewer runs than others, Problems." in text

@@ -30,7 +30,18 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
         "datasets: diabetes\nagents: [random, bald]\nskip_data_check: true\n"
         "gpus: 0.5\nside_by_side: 7\nquery_sizes: [1, 50]\nrun_ids: 1-3\n"
     )
-    typed = "--datasets diabetes --agents random bald --query_sizes 1 50 --run_ids 1-3".split()
+    typed = [
+        "--datasets",
+        "diabetes",
+        "--agents",
+        "random",
+        "bald",
+        "--query_sizes",
+        "1",
+        "50",
+        "--run_ids",
+        "1-3",
+    ]
     typed += ["--skip_data_check", "1", "--gpus", "0.5", "--side_by_side", "7"]
     of_file, of_options = sweep.parse_arguments([str(file)]), sweep.parse_arguments(typed)
     assert {**vars(of_file), "file": None} == vars(of_options)

@@ -16,7 +16,6 @@ from torch.nn.functional import softplus
 
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.models.densities import FlowDensity
-from core.models.masks import get_state
 from core.models.networks import DensityModel
 from core.models.variations import build_model
 from core.training.lockstep import fit

@@ -69,7 +69,7 @@ CASES = {
         --side_by_side 0: argument --side_by_side:
         --device cuda:77: --device cuda:77 is not there
         --device mps: --device mps: only cpu and cuda are supported
-        --variation made: argument --variation: invalid choice: 'made'
+        --variation made: unknown variation 'made'; one of nf, gauss
         --runs_folder / --variation gauss: the runs folder / has no name that '_gauss'
         --runs_folder /dev/null/x: cannot write to /dev/null/x/Diabetes/2/RandomAgent
         --quer 3: unrecognized arguments: --quer 3
@@ -95,7 +95,7 @@ CASES = {
     "ray_tune": """
         --dataset=: --dataset is needed, one of
         --dataset diabets: unknown dataset 'diabets'; did you mean diabetes
-        --variation ensemble: --variation: invalid choice: 'ensemble'
+        --variation ensemble: unknown variation 'ensemble'; one of nf, gauss, mdn
         --trials 0: --trials: must be at least 1, got 0
         --trials 1: ray is not installed: pip install '.[ray]'
     """,
@@ -123,7 +123,6 @@ CASES = {
     "sweep": """
         nowhere.yaml: nowhere.yaml
         --datasets diabetes: --datasets and --agents are needed
-        --variations nff: --variations: invalid choice: 'nff'
         --query_sizes 0: --query_sizes: must be at least 1, got 0
         --gpus nan: --gpus: a share from 0 to 1, or a whole number, is wanted, got 'nan'
         --datasets diabetes --agents randm: unknown agent 'randm'; did you mean random

@@ -4,7 +4,7 @@ They compute what `zuko.transforms.MonotonicRQSTransform` does (Neural Spline Fl
 2019, arXiv 1906.04032), one row of parameters after the other: the knots of a row are made once,
 however many y follow, and nothing but the result is written to memory. zuko makes some twenty
 tensors of the result's size on the way, and autograd as many again. Both agree to float32 accuracy
-(tests/test_kernels.py).
+(tests/test_splines.py).
 
 Shapes: R rows of parameters, Q rows of targets, G targets in a row; float32 throughout. Rows of
 parameters are unconstrained [46], those of the first spline (which y meets first) in front.

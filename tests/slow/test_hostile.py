@@ -18,8 +18,6 @@ from core.data import own, tables
 from core.data.rawfiles import UnusableError, read_raw
 from core.errors import UserError
 from core.reading import parse_yaml
-from core.runs import checkpoint
-from core.runs.logger import KEYS, LATER_KEYS
 from tests.mini_table import FRAME, Mini, expected_x
 from tests.slow import fuzz
 
@@ -146,36 +144,6 @@ def test_caches(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -
     assert Mini.load(tmp_path).source == tmp_path / "mini.csv"
     assert "is damaged or of another version" in capsys.readouterr().err
     assert peak() - before < 2**30
-
-
-@pytest.mark.parametrize("what", ["view", "lists", "packed", "other", "curves"])
-def test_checkpoints(tmp_path: Path, what: str) -> None:
-    """With a right digest, which anybody can compute."""
-    path = tmp_path / "checkpoint.pt"
-    kind = fuzz.KINDS["payload"]
-    path.write_bytes(kind.pack(kind.make()))
-    content = checkpoint.read(path, KEYS, LATER_KEYS)
-    assert content is not None
-    if what == "view":
-        content["record"]["points"] = [torch.zeros(1).expand(10**12)]
-    elif what == "lists":
-        nested: list[Any] = [0]
-        for _ in range(40):
-            nested = [nested, nested]
-        content["record"]["index"] = nested
-    elif what == "other":
-        content["env"] = 3
-    elif what == "curves":
-        content["record"]["curves"]["mae"] = ["<script>"] * len(content["record"]["index"])
-    checkpoint.write(path, content)
-    if what == "packed":
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("archive/data.pkl", bytes(2**24))
-        path.write_bytes(kind.pack(packed.getvalue()))
-    wanted = "refused" if what in ("other", "curves") else "taken"  # set aside: the run starts over
-    assert fuzz.read(kind, tmp_path) == wanted
-    assert path.with_name("checkpoint.pt.damaged").exists() == (wanted == "taken")
 
 
 @pytest.mark.parametrize(

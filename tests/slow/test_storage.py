@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from core.data import tables
+from tests.builders import files
 from tests.mini_table import FRAME, Mini
 from tests.slow.test_interrupted import FOLDER, ONE, RUN, Bomb
-from tests.builders import files
 from tests.slow.worker import finish, start, wait_until_stopped
 
 

@@ -8,7 +8,7 @@ import torch
 import evaluate
 from core.runs import provenance
 from core.runs.settings import read_meta
-from tests.builders import files, interrupt_after_a_round
+from tests.builders import interrupt_after_a_round
 
 RUN = ["--agent", "random", "--dataset", "diabetes", "--variation", "gauss", "--query_size", "2"]
 RUN += ["--budget", "4", "--restarts", "1", "--runs_folder"]

@@ -31,7 +31,7 @@ ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ra
 # One worker of pytest-xdist runs them all (--dist loadgroup): one cluster is enough.
 pytestmark = pytest.mark.xdist_group("ray")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 AGENTS = ("random", "coreset", "bald", "balsa_emd", "balsa_kl_pairs", "nf_std", "nf_entropy")
 
 
@@ -186,7 +186,6 @@ def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:
     assert again.wait(150) == 0
     logs = "".join(path.read_text() for path in runs.glob("*.log"))
     assert "goes on after" in logs
-    assert "it was begun with torch 1.0, not " in logs
     assert files(tmp_path / "runs") == files(tmp_path / "alone")
 
 

@@ -77,7 +77,7 @@ def test_names_on_the_page_of_a_comparison(tmp_path: Path, capsys: pytest.Captur
     for agent in ("random", "coreset"):
         write_runs(tmp_path / "made", agent, (1, 2))
     add_runs(tmp_path / "store", tmp_path / "made")
-    write_runs(tmp_path / "runs", EVIL, (1, 2), lr=EVIL)
+    write_runs(tmp_path / "runs", EVIL, (1, 2), dropout=EVIL)
     broken = tmp_path / "runs/Diabetes/4" / EVIL.title() / "run_3"
     broken.mkdir()
     (broken / "meta.txt").write_text(f"a: [{EVIL}")

@@ -8,6 +8,8 @@ import textwrap
 
 __all__ = ["code_digest"]
 
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
 
 def code_digest(cls: type) -> str:
     """A digest of the module that defines a class: of its syntax tree without docstrings.
@@ -27,7 +29,6 @@ def code_digest(cls: type) -> str:
         return "unknown"
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and ast.get_docstring(node, clean=False) is not None:
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12] if parts else "unknown"

@@ -49,6 +49,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add(
         "budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1)
     )
+    parser.add("config", None, "YAML file with hyper-parameters that replace the usual ones", type=Path)
     parser.add("policy", None, "the file that agent 'learned' follows, instead of its own", type=Path)
     parser.add_argument("--list", action="store_true", help="list agents, datasets and variations, and exit")
     args = parser.parse_args(arguments)
@@ -80,11 +81,17 @@ def list_names() -> None:
 
 
 def make_experiment(args: argparse.Namespace) -> core.Experiment:
+    changes = {}
+    if args.config is not None:
+        from core.config import read_changes
+
+        changes = read_changes(args.config)
     return core.Experiment(
         agent=args.agent,
         query_size=args.query_size,
         budget=args.budget,
         agent_seed=args.agent_seed,
+        config=changes,
         policy=args.policy,
         **experiment_options(args),
     )

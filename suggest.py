@@ -9,7 +9,6 @@ beside it. Add what you have measured to the labelled rows and type it again. do
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,21 +84,13 @@ def train(args: argparse.Namespace, problem: suggestion.Problem, seeds: Seeds) -
     from core import suggestion
 
     device = pick_device(args.device)
-    with util.tqdm(desc="training", unit=" epochs") as bar:
-        minimum = math.inf
-
-        def told(epoch: int, nll: float) -> None:
-            nonlocal minimum
-            if nll < minimum:  # where it ends if no other minimum follows
-                minimum = nll
-                bar.total = min(epoch + suggestion.PATIENCE + 1, suggestion.MOST_EPOCHS)
-            bar.update()
-            bar.set_postfix({"held-out NLL": f"{nll:.3f}"}, refresh=False)
-
-        try:
-            trained = suggestion.train(problem, args.agent, args.variation, seeds, device, told)
-        except FloatingPointError as error:
-            raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
+    print("training until the held-out rows are predicted no better", file=sys.stderr)
+    try:
+        trained = suggestion.train(problem, args.agent, args.variation, seeds, device)
+    except FloatingPointError as error:
+        raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
+    done = trained.fit
+    print(f"trained for {done.epochs} epochs, held-out NLL {done.validation_nll:.3f}", file=sys.stderr)
     good = trained.quality
     print(f"{good.rows} held-out rows: R2 {good.r2:.3f}, calibration error {good.calibration:.3f}")
     if not good.r2 > 0:

@@ -80,7 +80,7 @@ class UpperBoundExperiment(Repeated):
         return Seeds(run_id, pool_seed=self.pool_seed, model_seed=self.model_seed)
 
     def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> UpperBound:
-        config, _ = load_config(self.dataset_name, self.variation)
+        config, _ = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
         dataset, protocol = self.make_dataset(run_id), PROTOCOLS[self.protocol]
         return UpperBound(dataset, config, protocol, device=device, epoch_limit=self.epoch_limit)
 
@@ -94,7 +94,7 @@ class UpperBoundExperiment(Repeated):
     def settings(self) -> dict[str, object]:
         names = ("variation", "protocol", "skip_data_check", "pool_seed", "model_seed", "epoch_limit")
         asked = {"dataset": self.dataset_name} | {name: getattr(self, name) for name in names}
-        config, file = load_config(self.dataset_name, self.variation)
+        config, file = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
         unused = ("fitting", "first_epochs", "later_epochs", "patience")
         model = {name: value for name, value in asdict(config).items() if name not in unused}
         return asked | self._definition() | {"config": file.name} | model
@@ -140,7 +140,7 @@ class OracleExperiment(Repeated):
         return Seeds(run_id, self.agent_seed, self.pool_seed, self.model_seed)
 
     def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> Oracle:
-        config, _ = load_config(self.dataset_name, self.variation)
+        config, _ = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
         dataset, protocol = self.make_dataset(run_id), PROTOCOLS[self.protocol]
         return Oracle(dataset, config, protocol, device=device, budget=self.budget)
 
@@ -155,5 +155,5 @@ class OracleExperiment(Repeated):
         names = ("variation", "protocol", "budget", "tried", "skip_data_check")
         asked = {name: getattr(self, name) for name in (*names, "agent_seed", "pool_seed", "model_seed")}
         asked = {"dataset": self.dataset_name} | asked
-        config, file = load_config(self.dataset_name, self.variation)
+        config, file = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
         return asked | {"sees_test_set": True} | self._definition() | {"config": file.name} | asdict(config)

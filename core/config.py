@@ -1,15 +1,15 @@
 """The hyper-parameters of an experiment: what a file in `configs/` says, and what it may say."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import UserError
 from .reading import one_line, parse_yaml, read_bytes
 
-__all__ = ["CONFIGS", "Config", "check_config", "config_file", "read_file"]
+__all__ = ["CONFIGS", "Config", "check_changes", "check_config", "config_file", "read_changes", "read_file"]
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -60,6 +60,10 @@ _COUNT = _rule(f"a positive integer up to {_MOST:,}", _count)
 _COUNTS = _rule(f"a list of at most {_LAYERS} positive integers up to {_WIDTH:,}", _counts)
 
 
+def _flag(value: Any) -> Any:
+    return value if isinstance(value, bool) else None
+
+
 def _members(value: Any) -> Any:
     return value if _count(value) and value <= _MEMBERS else None
 
@@ -78,7 +82,12 @@ class Config:
         batch_size: minibatch size.
         lr, weight_decay: of NAdam.
         first_epochs, later_epochs: most epochs of the first fit and of every later one.
-        patience: a fit stops after more than so many epochs in a row without improvement.
+        patience: a fit stops after more than so many validations in a row without a new minimum.
+        best_weights: a fit ends with the weights of its best epoch, not with those of its last.
+        average: decay, per step, of the moving average of the weights, which is what is validated and used;
+            0 for the weights themselves.
+        watched_rows: early stopping watches at most so many validation rows, the first ones; None for all.
+        check_every: epochs from one validation to the next; patience counts validations.
         members: models of a deep ensemble; a key of the ensembles' files only, 1 elsewhere.
     """
 
@@ -92,7 +101,31 @@ class Config:
     first_epochs: int = field(metadata=_COUNT)
     later_epochs: int = field(metadata=_COUNT)
     patience: int = field(metadata=_COUNT)
+    best_weights: bool = field(default=False, metadata=_rule("true or false", _flag))
+    average: float = field(default=0.0, metadata=_number(0, 1))
+    watched_rows: int | None = field(default=None, metadata=_COUNT)
+    check_every: int = field(default=1, metadata=_COUNT)
     members: int = field(default=1, metadata=_rule(f"a positive integer up to {_MEMBERS:,}", _members))
+
+
+def check_changes(changes: Mapping[str, Any], where: object) -> dict[str, Any]:
+    """Values for fields of a `Config`, from the keys and values that a user gave.
+
+    Args:
+        where: they came from, for messages.
+
+    Raises:
+        UserError: a key is unknown, or has a wrong value.
+    """
+    rules = {one.name: one.metadata["rule"] for one in fields(Config) if one.metadata}
+    optional = {one.name for one in fields(Config) if one.default is None}
+    if unknown := [str(key) for key in changes if key not in rules]:
+        raise UserError(f"{where}: unknown key {one_line(', '.join(unknown))}; known are {', '.join(rules)}")
+    values = {key: rules[key].read(value) for key, value in changes.items()}
+    for key, value in changes.items():
+        if values[key] is None and not (value is None and key in optional):
+            raise UserError(f"{where}: '{key}' must be {rules[key].wanted}, got {one_line(repr(value))}")
+    return values
 
 
 def config_file(name: str, other: str, folder: Path | None = None) -> Path:
@@ -114,6 +147,18 @@ def read_file(path: Path) -> Any:
         raise UserError(f"cannot read {path}: {one_line(error)}") from error
 
 
+def read_changes(path: Path) -> dict[str, Any]:
+    """Values for fields of a `Config` from a user's YAML file.
+
+    Raises:
+        UserError: it cannot be read, is no mapping, or a key is unknown or has a wrong value.
+    """
+    raw = read_file(path)
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: a mapping of keys to values is wanted")
+    return check_changes(raw, path)
+
+
 def check_config(raw: Any, path: Path, model: str, ensemble: bool) -> Config:
     """The configuration that the keys and values of a file say.
 
@@ -126,18 +171,12 @@ def check_config(raw: Any, path: Path, model: str, ensemble: bool) -> Config:
     Raises:
         UserError: it is no mapping, or a key is unknown, missing or has a wrong value.
     """
-    rules = {one.name: one.metadata["rule"] for one in fields(Config) if one.metadata}
-    if not ensemble:
-        del rules["members"]
-    known = ", ".join(rules)
     if not isinstance(raw, dict):
-        raise UserError(f"{path}: a mapping with the keys {known} is wanted")
-    if unknown := [str(key) for key in raw if key not in rules]:
-        raise UserError(f"{path}: unknown key {one_line(', '.join(unknown))}; known are {known}")
-    if missing := [key for key in rules if key not in raw]:
+        raise UserError(f"{path}: a mapping of keys to values is wanted")
+    if not ensemble and "members" in raw:
+        raise UserError(f"{path}: 'members' is a key of ensembles alone")
+    values = check_changes(raw, path)
+    needed = [one.name for one in fields(Config) if one.metadata and one.default is MISSING]
+    if missing := [key for key in needed if key not in raw]:
         raise UserError(f"{path}: missing key {', '.join(missing)}")
-    values = {key: rules[key].read(value) for key, value in raw.items()}
-    for key, value in raw.items():
-        if values[key] is None:
-            raise UserError(f"{path}: '{key}' must be {rules[key].wanted}, got {one_line(repr(value))}")
     return Config(model, **values)

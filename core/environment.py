@@ -132,20 +132,22 @@ class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]
         Returns:
             state, reward (MAE before - MAE after), terminated, truncated (False), and info with
             `added`, the metrics by their names in `core.metrics.METRICS`, `pit` (counts of the PIT
-            histogram), `epochs`, and the `seconds` that were this run's own.
+            histogram), `epochs`, `fits_at_limit` (fits that the epoch limit ended), and the `seconds` that
+            were this run's own.
 
         Raises:
             ValueError: indices repeat, are out of range, or are more than the budget leaves.
         """
         chosen = np.sort(self._checked(action))[::-1]
         one_by_one = self.protocol.refit_every_point and self.config.fitting == "finetuning"
-        epochs = 0
+        epochs = at_limit = 0
         for group in np.split(chosen, len(chosen) if one_by_one else 1):
             self._labeled += self._pool[group].tolist()
             fit = yield self.learner.fit(self._labeled)
             epochs += fit.epochs
+            at_limit += fit.fits_at_limit
         self._pool = np.delete(self._pool, chosen)
-        info = self._info(FitResult(epochs, fit.validation_nll))
+        info = self._info(FitResult(epochs, fit.validation_nll, fits_at_limit=at_limit))
         reward, self._mae = self._mae - info["mae"], info["mae"]
         return self.state, reward, self.finished, False, info
 

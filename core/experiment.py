@@ -8,16 +8,18 @@ curves = core.load_results("runs").curves
 """
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from .agent import AGENTS, Agent
-from .config import Config
+from .config import Config, check_changes
 from .environment import Environment
 from .errors import UserError
-from .models.variations import load_config
+from .models.variations import VARIATIONS, load_config
 from .protocol import PROTOCOLS
 from .repeated import Loop, Repeated, name_of
 from .runs.layout import experiment_folder
@@ -52,6 +54,7 @@ class Experiment(Repeated):
         agent_seed, pool_seed, model_seed: see `Seeds`.
         target, seed_set: of a table, as of `core.data.own.find_dataset`.
         skip_data_check: go on with a table that is not the published one.
+        config: keys of a configuration (`core.config.Config`) with values that replace the usual ones.
         policy: file of the policy of an agent that follows one; None for the agent's own.
         data_folder: where dataset files lie, or are downloaded to.
 
@@ -76,6 +79,7 @@ class Experiment(Repeated):
     target: str | None = None
     seed_set: int | None = None
     skip_data_check: bool = False
+    config: Mapping[str, Any] = field(default_factory=dict, hash=False)
     policy: Path | None = None
     data_folder: Path = field(default=Path("../datasets"), compare=False)
 
@@ -95,12 +99,16 @@ class Experiment(Repeated):
         policy = self.policy or AGENTS[agent].policy
         if policy is not None and AGENTS[agent].policy is None:
             raise UserError(f"agent '{agent}' follows no policy")
+        changes = check_changes(self.config, "config")
+        if "members" in changes and not VARIATIONS[self.variation].ensemble:
+            raise UserError(f"config: 'members' is a key of ensembles, and {self.variation} is none")
         folder = Path(self.data_folder)
         for name, value in (
             ("policy", policy and Path(policy).resolve()),
             ("dataset", dataset),
             ("agent", agent),
             ("budget", budget),
+            ("config", changes),
             ("data_folder", folder),
         ):
             object.__setattr__(self, name, value)
@@ -120,9 +128,10 @@ class Experiment(Repeated):
         return Seeds(run_id, self.agent_seed, self.pool_seed, self.model_seed)
 
     @property
-    def config(self) -> Config:
-        """Model and training, as the agent needs them."""
-        return AGENTS[self.agent].inject_config(load_config(self.dataset_name, self.variation)[0])
+    def hyperparameters(self) -> Config:
+        """Model and training: those of `configs/`, the protocol, `config` and the agent."""
+        usual, _ = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
+        return AGENTS[self.agent].inject_config(replace(usual, **self.config))
 
     def make_agent(self, run_id: int = 1) -> Agent:
         """The agent of a run."""
@@ -131,7 +140,7 @@ class Experiment(Repeated):
 
     def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> Environment:
         dataset, protocol = self.make_dataset(run_id), PROTOCOLS[self.protocol]
-        return Environment(dataset, self.config, protocol, device=device, budget=self.budget)
+        return Environment(dataset, self.hyperparameters, protocol, device=device, budget=self.budget)
 
     def decider(self, env: Environment, run_id: int) -> Agent:
         return self.make_agent(run_id)
@@ -144,7 +153,8 @@ class Experiment(Repeated):
         names = ("agent", "variation", "protocol", "query_size", "budget", "skip_data_check")
         asked = {name: getattr(self, name) for name in (*names, "agent_seed", "pool_seed", "model_seed")}
         asked = {"dataset": self.dataset_name} | asked
-        config = {"config": load_config(self.dataset_name, self.variation)[1].name, **asdict(self.config)}
+        config = {"config": load_config(self.dataset_name, self.variation)[1].name}
+        config |= asdict(self.hyperparameters)
         code = code_digest(AGENTS[self.agent.partition("+")[0]])  # a suffix's code is core's
         if self.policy is not None:
             asked["policy"] = hashlib.sha256(self.policy.read_bytes()).hexdigest()

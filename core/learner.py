@@ -75,11 +75,12 @@ class Learner:
 
         Returns:
             The metrics by their names in `core.metrics.METRICS`, `pit` (counts of the PIT histogram),
-            and `epochs` of the fit.
+            `epochs` and `fits_at_limit` of the fit.
         """
         self.tested = evaluate(self.predictor, *self.test, self._evaluation)
         measured = measure(self.tested) | {"pit": pit_histogram(self.tested.pit).tolist()}
-        return {**measured, "validation_nll": fit.validation_nll, "epochs": fit.epochs}
+        trained = {"epochs": fit.epochs, "fits_at_limit": fit.fits_at_limit}
+        return {**measured, "validation_nll": fit.validation_nll, **trained}
 
     def copy(self) -> "Learner":
         """One that goes on by itself from where this one is; they share the data."""

@@ -1,6 +1,8 @@
 """Where the published code and the published method differ: one record, two instances."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["CORRECTED", "PROTOCOLS", "PUBLISHED", "Protocol"]
 
@@ -26,6 +28,8 @@ class Protocol:
         rotate_clusters: `typiclust` takes one point from each ranked cluster in turn.
         heuristic_samples: samples of `nf_conf` and `nf_sample_std`.
         restore_dropout: the KL dual agents restore the dropout rate after scoring.
+        training: keys of a configuration (`core.config.Config`) that the protocol sets: these values replace
+            those in configs/, unless a file there has others under the protocol's name.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Protocol:
     rotate_clusters: bool
     heuristic_samples: int
     restore_dropout: bool
+    training: Mapping[str, Any] = field(hash=False)
 
 
 PUBLISHED = Protocol(
@@ -59,6 +64,7 @@ PUBLISHED = Protocol(
     rotate_clusters=False,
     heuristic_samples=64,
     restore_dropout=False,
+    training={},
 )
 
 CORRECTED = Protocol(
@@ -76,6 +82,7 @@ CORRECTED = Protocol(
     rotate_clusters=True,
     heuristic_samples=200,
     restore_dropout=True,
+    training={},
 )
 
 PROTOCOLS = {protocol.name: protocol for protocol in (PUBLISHED, CORRECTED)}

@@ -9,6 +9,7 @@ Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,13 +30,11 @@ from .protocol import CORRECTED
 from .seeds import Seeds
 from .state import State
 from .training.lockstep import fit
-from .training.trainer import EarlyStopping, Trainer
+from .training.trainer import FitResult, Trainer
 
 __all__ = [
     "LEAST_LABELLED",
     "LEVELS",
-    "MOST_EPOCHS",
-    "PATIENCE",
     "Problem",
     "Quality",
     "Trained",
@@ -51,8 +50,15 @@ LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_
 LEAST_LABELLED = 20
 #: Share of the labelled rows that training does not see.
 _HELD_OUT = 0.2
-#: Training goes on until the NLL of the held-out rows has had no new minimum for so many epochs.
-PATIENCE, MOST_EPOCHS = 40, 1000
+#: Training until it has converged: what replaces the usual training.
+_CONVERGED: dict[str, Any] = {
+    "lr": 0.003,
+    "average": 0.99,
+    "best_weights": True,
+    "check_every": 3,
+    "patience": 15,
+    "first_epochs": 2000,
+}
 #: An epoch has at least so many steps, where there are so many rows.
 _STEPS = 8
 _PIECE = 2048
@@ -105,12 +111,14 @@ class Trained:
     Attributes:
         predictor: the model with its best weights.
         trainer: what trained it; an agent's state holds its optimizer.
+        fit: how the training went.
         quality: on the held-out rows.
         x, y: all labelled rows [n, d] and targets [n], on the model's device.
     """
 
     predictor: Predictor
     trainer: Trainer
+    fit: FitResult
     quality: Quality
     x: Tensor
     y: Tensor
@@ -163,13 +171,11 @@ def train(
     variation: str,
     seeds: Seeds,
     device: torch.device,
-    tell: Callable[[int, float], None],
 ) -> Trained:
-    """Trains on four fifths of the labelled rows; the weights that suit the last fifth best are kept.
+    """Trains on four fifths of the labelled rows; the last fifth says when to stop.
 
     Args:
         agent: name in `AGENTS`: it may want dropout.
-        tell: is told each epoch and its held-out NLL.
 
     Raises:
         FloatingPointError: training diverged.
@@ -182,25 +188,15 @@ def train(
     trainer = Trainer(model, config, CORRECTED, seeds)
     x, y = torch.from_numpy(problem.x).to(device), torch.from_numpy(problem.y).to(device)
     data = x[kept], y[kept], x[held], y[held]
-    best, stopping = model.theta.detach().clone(), EarlyStopping(PATIENCE)
-    for epoch in range(1, MOST_EPOCHS + 1):
-        nll = fit(trainer, *data).validation_nll
-        if nll < stopping.minimum:
-            best = model.theta.detach().clone()
-        tell(epoch, nll)
-        if stopping.stop(nll):
-            break
-    with torch.no_grad():
-        model.theta.copy_(best)
+    result = fit(trainer, *data)
     predictor = Predictor(model)
-    return Trained(predictor, trainer, _quality(predictor, *data), x, y)
+    return Trained(predictor, trainer, result, _quality(predictor, *data), x, y)
 
 
 def _config(agent: str, variation: str, rows: int) -> Config:
-    """The default configuration, for fits of one epoch each, and minibatches that suit so many rows."""
-    config = AGENTS[agent].inject_config(load_config("default", variation)[0])
-    size = max(1, min(config.batch_size, rows // _STEPS))
-    return replace(config, fitting="finetuning", first_epochs=1, later_epochs=1, batch_size=size)
+    """The default configuration, trained until it has converged, with minibatches that suit so many rows."""
+    config = AGENTS[agent].inject_config(load_config("default", variation, CORRECTED)[0])
+    return replace(config, **_CONVERGED, batch_size=max(1, min(config.batch_size, rows // _STEPS)))
 
 
 def _quality(predictor: Predictor, x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor) -> Quality:

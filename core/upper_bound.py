@@ -24,18 +24,20 @@ PATIENCE = 25
 
 
 class UpperBound(Standalone[Action, Beginning, Outcome]):
-    """Training on the whole train part (docs/METHOD.md, section 4); a step is an epoch.
+    """Training on the whole train part (docs/METHOD.md, section 4).
 
     It has what a logger and a driver use of an `Environment`, with nothing to choose: an action is empty.
+    Every minibatch counts, the last incomplete one too.
 
-    Every minibatch counts, the last incomplete one too. The episode terminates after more than 25
-    epochs in a row without a new minimum of the MAE on the validation part, or at the epoch limit.
-    The epoch that says stop is not tested, as in the published code: the last metrics are those of
-    the epoch before it.
+    If the configuration keeps the best weights (`corrected`), the model is trained as agents' models are,
+    by one fit until it has converged, and the episode is over after `reset`. Otherwise (`published`) a step
+    is an epoch, and the episode terminates after more than 25 epochs in a row without a new minimum of the
+    MAE on the validation part, or at the epoch limit. The epoch that says stop is not tested, as in the
+    published code: the last metrics are those of the epoch before it.
 
     Args:
         dataset: the data; its seeds are the run's. Seed set and budget play no part.
-        config: model and training; its epoch limits and patience play no part.
+        config: model and training; where a step is an epoch, its patience plays no part.
         protocol: whether the encoder has a ReLU.
         device: where data and model live.
         epoch_limit: most epochs.
@@ -57,7 +59,8 @@ class UpperBound(Standalone[Action, Beginning, Outcome]):
         epoch_limit: int = EPOCH_LIMIT,
     ) -> None:
         self.dataset = dataset
-        self.config = replace(config, fitting="finetuning", first_epochs=1, later_epochs=1)
+        epochs = epoch_limit if config.best_weights else 1
+        self.config = replace(config, fitting="finetuning", first_epochs=epochs, later_epochs=epochs)
         self.protocol = protocol
         self.device = torch.device(device)
         self.epoch_limit = epoch_limit
@@ -116,12 +119,14 @@ class UpperBound(Standalone[Action, Beginning, Outcome]):
 
     @property
     def epoch(self) -> int:
-        """Epochs trained so far."""
+        """Epochs trained so far, where a step is one."""
         return self.learner.trainer.fits
 
     @property
     def finished(self) -> bool:
         """Whether the episode has terminated."""
+        if self.config.best_weights:
+            return self.learner.trainer.fits > 0
         return self.stopping.stopped or self.epoch >= self.epoch_limit
 
     @property
@@ -131,7 +136,7 @@ class UpperBound(Standalone[Action, Beginning, Outcome]):
 
     @own_seconds
     def resetting(self) -> Fitting[Beginning]:
-        """Starts the run and trains for one epoch."""
+        """Starts the run and trains for one epoch, or until the model has converged."""
         self._start()
         info = yield from self._train()
         self._initial_mae = self._mae = info["mae"]
@@ -149,6 +154,8 @@ class UpperBound(Standalone[Action, Beginning, Outcome]):
 
     def _train(self) -> Fitting[dict[str, Any]]:
         fit = yield self.learner.fit(range(len(self.learner.x)))
+        if self.config.best_weights:
+            return {"epoch": fit.epochs, **self.learner.measured(fit)}
         validated = evaluate(self.learner.predictor, *self.learner.validation, self._validating)
         if self.stopping.stop(measure(validated)["mae"]):
             return {"epochs": fit.epochs}

@@ -64,7 +64,7 @@ def test_wrong_key_or_value_is_named(tmp_path: Path, change: dict[str, object], 
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({key: value for key, value in raw.items() if value is not None}))
     with pytest.raises(UserError) as caught:
-        load_config("mine", "nf", tmp_path)
+        load_config("mine", "nf", folder=tmp_path)
     assert str(caught.value).startswith(f"{file}: {message}")
     assert "\n" not in str(caught.value)
 
@@ -72,7 +72,7 @@ def test_wrong_key_or_value_is_named(tmp_path: Path, change: dict[str, object], 
 def test_the_variation_says_the_model_and_yaml_may_write_1e_3(tmp_path: Path) -> None:
     text = (CONFIGS / "diabetes.yaml").read_text().replace("lr: 0.001", "lr: 1e-3")
     (tmp_path / "mine_gauss.yaml").write_text(text)
-    config, _ = load_config("mine", "gauss", tmp_path)
+    config, _ = load_config("mine", "gauss", folder=tmp_path)
     assert (config.model, config.lr) == ("gauss", 0.001)
 
 
@@ -80,5 +80,5 @@ def test_the_variation_says_the_model_and_yaml_may_write_1e_3(tmp_path: Path) ->
 def test_a_file_that_is_no_mapping_is_one_clear_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "mine.yaml").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UserError, match=r"mine\.yaml") as caught:
-        load_config("mine", "nf", tmp_path)
+        load_config("mine", "nf", folder=tmp_path)
     assert "\n" not in str(caught.value)

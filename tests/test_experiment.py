@@ -96,7 +96,7 @@ def test_settings_are_yaml_and_hold_what_makes_the_runs(tmp_path: Path) -> None:
     folder = TRIAL.folder(tmp_path / "runs")
     settings = read_meta(folder / "settings.txt")
     assert settings["hidden"] == [32, 64, 128]
-    assert settings["weight_decay"] == TRIAL.config.weight_decay
+    assert settings["weight_decay"] == TRIAL.hyperparameters.weight_decay
     assert {"agent_code", "agent_version", "dataset_code", "data", "protocol_version"} <= set(settings)
     meta = read_meta(folder / "run_1/meta.txt")
     assert {name: meta[name] for name in settings} == settings

@@ -44,22 +44,22 @@ def test_files_come_before_the_models_own_default(
     raw = {"hidden": [8], "dropout": 0.5, "fitting": "from_scratch", "batch_size": 4, "lr": 1e-4}
     raw |= {"weight_decay": 0, "first_epochs": 2, "later_epochs": 3, "patience": 4}
     monkeypatch.setattr(MODELS[kind.model], "default", raw)
-    config, path = load_config("mine", variation, tmp_path)
+    config, path = load_config("mine", variation, folder=tmp_path)
     assert (config.batch_size, config.members) == (4, MEMBERS if kind.ensemble else 1)
     assert path.parent.name == "models"
     for batch_size, stem in enumerate(("default", "mine"), 5):
         # Of an ensemble not the single model's: its file has another name.
         text = "".join(f"{key}: {value}\n" for key, value in (raw | {"batch_size": batch_size}).items())
         (tmp_path / f"{stem}{kind.suffix}.yaml").write_text(text + "members: 2\n" * kind.ensemble)
-        config, path = load_config("mine", variation, tmp_path)
+        config, path = load_config("mine", variation, folder=tmp_path)
         assert path == tmp_path / f"{stem}{kind.suffix}.yaml"
         assert (config.batch_size, config.members) == (batch_size, 2 if kind.ensemble else 1)
     monkeypatch.setattr(MODELS[kind.model], "default", raw | {"lr": -1})
     with pytest.raises(UserError, match=r"models/\w+\.py: 'lr' must be a number in \[0, inf\), got -1"):
-        load_config("mine", variation, tmp_path / "empty")
+        load_config("mine", variation, folder=tmp_path / "empty")
     monkeypatch.setattr(MODELS[kind.model], "default", {})
     with pytest.raises(UserError, match=f"cannot read .*default{kind.suffix}.yaml"):
-        load_config("mine", variation, tmp_path / "empty")
+        load_config("mine", variation, folder=tmp_path / "empty")
 
 
 # --- the density ---------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pkgutil import iter_modules
 import torch
 
 from ..config import Config, check_config, config_file, read_file
-from ..protocol import PROTOCOLS
+from ..protocol import PROTOCOLS, PUBLISHED, Protocol
 from .densities import Density, MixtureDensity
 from .networks import MODELS, DensityModel
 
@@ -87,11 +87,14 @@ def _collect() -> dict[str, Variation]:
 VARIATIONS = _collect()
 
 
-def load_config(dataset: str, variation: str, folder: Path | None = None) -> tuple[Config, Path]:
+def load_config(
+    dataset: str, variation: str, protocol: Protocol = PUBLISHED, folder: Path | None = None
+) -> tuple[Config, Path]:
     """The configuration in `configs/<dataset>.yaml` (variation nf) or `configs/<dataset>_<variation>.yaml`.
 
     A dataset without a file of its own takes `default.yaml` or `default_<variation>.yaml`; where there is
-    none either, the model's own default, of which an ensemble has five.
+    none either, the model's own default, of which an ensemble has five. What the protocol sets
+    (`Protocol.training`) replaces what the file says, but for keys that it has under the protocol's name.
 
     Args:
         folder: instead of `configs`.
@@ -110,6 +113,10 @@ def load_config(dataset: str, variation: str, folder: Path | None = None) -> tup
         raw = dict(network.default) | ({"members": MEMBERS} if kind.ensemble else {})
     else:
         raw = read_file(path)
+    if isinstance(raw, dict):
+        own = {name: raw.get(name) or {} for name in PROTOCOLS}
+        raw = {key: value for key, value in raw.items() if key not in PROTOCOLS}
+        raw |= {**protocol.training, **own[protocol.name]}
     return check_config(raw, path, kind.model, kind.ensemble), path
 
 

@@ -54,6 +54,15 @@ _INTEGERS = ("query_size", "run", "labelled")
 _INDEX = ["query_size", "agent", "run", "labelled"]
 #: Settings that keep the runs of a folder apart, and say nothing about what was computed.
 _CODE = ("agent_code", "dataset_code", "results_version")
+#: Settings that older runs do not have, and what these were made with.
+_SINCE: dict[str, Any] = {
+    "protocol_version": 1,
+    "agent_version": 1,
+    "best_weights": False,
+    "average": 0.0,
+    "watched_rows": None,
+    "check_every": 1,
+}
 #: What a run's line must hold, and a setting without which no curve can be checked.
 _NOTED = ("code", "python", "torch", "device", "threads", "seconds_choosing", "seconds_in_step")
 _SET = ("seed_set", "budget", "protocol_version", "agent_version")
@@ -81,8 +90,7 @@ def definition(settings: Mapping[str, Any]) -> dict[str, Any]:
     numbers for yes and no.
     """
     today = {name: value for name, value in settings.items() if name not in _CODE}
-    for version in ("protocol_version", "agent_version"):
-        today.setdefault(version, 1)
+    today |= {name: value for name, value in _SINCE.items() if name not in today}
     if isinstance(hidden := today.get("hidden"), str):
         today["hidden"] = list(ast.literal_eval(hidden))
     if "skip_data_check" in today:

@@ -271,11 +271,15 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
             "seed_set": self.env.dataset.seed_set,
             "data_check": self.env.dataset.data_check,
             "epochs": self.record.epochs,
+            "fits_at_epoch_limit": self.record.fits_at_limit,
             "seconds": round(self.clock.total, 1),
             "seconds_choosing": round(self.clock.choosing, 3),
             "seconds_in_step": round(self.clock.in_step, 3),
         }
         differing = other_versions(self.begun_with)
         begun = {"begun_with": differing} if differing else {}
+        if self.record.fits_at_limit and self.settings.get("best_weights"):
+            said = f"{self.record.fits_at_limit} fits met the epoch limit before they had converged"
+            print(f"warning: {self.log_path.name}: {said}", file=sys.stderr)
         write_meta(self.log_path / META, self.settings | begun | measured)
         aggregate(self.log_path.parent)

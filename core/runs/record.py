@@ -28,6 +28,7 @@ class Record:
         rows: their row numbers in the whole table of the dataset.
         predictions: as of `predictions.predictions`; empty before the last round.
         epochs: epochs trained in all.
+        fits_at_limit: fits that the epoch limit ended.
         finished: the episode has terminated.
     """
 
@@ -48,7 +49,7 @@ class Record:
         self.points: list[Tensor] = []
         self.rows: list[int] = []
         self.predictions: dict[str, Tensor] = {}
-        self.epochs = 0
+        self.epochs = self.fits_at_limit = 0
         self.finished = False
 
     def add(self, info: Mapping[str, Any], finished: bool) -> None:
@@ -59,6 +60,7 @@ class Record:
             for name, values in self.curves.items():
                 values.append(info[name])
         self.epochs += info["epochs"]
+        self.fits_at_limit += info.get("fits_at_limit", 0)
         self.finished = finished
 
     def add_points(self, points: Tensor, rows: Sequence[int]) -> None:
@@ -77,6 +79,7 @@ class Record:
             "rows": list(self.rows),
             "predictions": dict(self.predictions),
             "epochs": self.epochs,
+            "fits_at_limit": self.fits_at_limit,
             "finished": self.finished,
         }
 
@@ -93,4 +96,5 @@ class Record:
         self.curves = {name: list(values) for name, values in state["curves"].items() if name in METRICS}
         self.points, self.rows = list(state["points"]), list(state["rows"])
         self.predictions = dict(state["predictions"])
-        self.epochs, self.finished = state["epochs"], state["finished"]
+        self.epochs, self.fits_at_limit = state["epochs"], state["fits_at_limit"]
+        self.finished = state["finished"]

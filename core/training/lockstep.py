@@ -183,12 +183,12 @@ def _shape(fit: Fit) -> tuple[object, ...]:
     """Fits of one shape can be stacked: all that a stack takes from the first of them is the same."""
     trainer = fit.trainer
     settings = trainer.config, trainer.protocol, trainer.drop_last, trainer.model.dropout
-    return type(trainer.model), settings, fit.x.shape, fit.x_val.shape, fit.x.device
+    return type(trainer.model), settings, fit.limit, fit.x.shape, fit.x_val.shape, fit.x.device
 
 
 @dataclass
 class _Slot:
-    """One model in training: the member of a fit's stack."""
+    """One model in training: a member of a fit's stack. `nll` is that of the epoch whose weights are kept."""
 
     fit: int
     member: int
@@ -208,6 +208,7 @@ def fit_side_by_side(fits: Sequence[Fit]) -> list[FitResult]:
     return [
         FitResult(
             epochs=max(slot.epochs for slot in slots),
+            fits_at_limit=int(not all(slot.stopping.stopped for slot in slots)),
             validation_nll=sum(slot.nll for slot in slots) / len(slots),
             seconds=share,
             points=len(fit.x),
@@ -228,19 +229,28 @@ class _Stack:
             for i, fit in enumerate(fits)
         ]
         self.slots = [slot for slots in self.slots_of_fits for slot in slots]
-        rows = [fit.trainer.rows() for fit in fits]
-        self._assemble({name: torch.cat([row[name] for row in rows]) for name in rows[0]})
+        each = [fit.trainer.rows() for fit in fits]
+        rows = {name: torch.cat([row[name] for row in each]) for name in each[0]}
+        theta = rows["theta"]
+        self.epoch = self.steps = 0
+        if self.config.average:
+            rows["average"] = theta.clone()
+        if self.config.best_weights:
+            rows["best"] = theta.clone()
+        self._assemble(rows)
 
     def _assemble(self, rows: dict[str, Tensor]) -> None:
         """Makes the stack of models that have these rows, and copies what belongs to the slots."""
         self.rows = rows
         self.model = self.fits[0].trainer.model.with_theta(rows["theta"])
-        theta, state = self.model.theta, {name: rows[name] for name in rows if name != "theta"}
+        theta = self.model.theta
+        state = {name: rows[name] for name in ("step", "mu_product", "exp_avg", "exp_avg_sq")}
         self.optimizer = NAdam([theta], self.config.lr, self.config.weight_decay, {theta: state})
         self.masks = [self.fits[slot.fit].trainer.masks[slot.member] for slot in self.slots]
 
     def train_epoch(self) -> None:
         """One pass over each model's points in fresh order."""
+        self.epoch += 1
         n = len(self.fits[0].x)
         size = min(self.config.batch_size, n)
         orders = [
@@ -255,10 +265,24 @@ class _Stack:
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
+            self.steps += 1
+            if self.config.average:
+                # Short at first: a fit's first weights are soon forgotten.
+                decay = min(self.config.average, (1 + self.steps) / (10 + self.steps))
+                self.rows["average"].lerp_(self.rows["theta"], 1 - decay)
+
+    @property
+    def _used(self) -> Tensor:
+        """The weights [S, P] that are validated; a fit ends with these, or with those of its best epoch."""
+        return self.rows["average"] if self.config.average else self.rows["theta"]
 
     @torch.no_grad()
     def validate(self) -> None:
         """Scores each model on its validation part; those that stop leave the stack."""
+        limit = self.fits[0].limit
+        every = min(self.config.check_every, limit)
+        if self.epoch % every:
+            return
         nll: list[Tensor] = []
         watched = [] if self.protocol.stop_on_log_likelihood else nll
         for log_prob in self._validation_log_prob():
@@ -269,9 +293,13 @@ class _Stack:
         stay = []
         for i, values in enumerate(torch.stack([torch.stack(nll), torch.stack(watched)]).T.tolist()):
             slot = self.slots[i]
-            slot.epochs += 1
-            slot.nll = values[0]
-            if not slot.stopping.stop(values[1]) and slot.epochs < self.fits[slot.fit].limit:
+            slot.epochs = self.epoch
+            if not self.config.best_weights:
+                slot.nll = values[0]
+            elif values[1] < slot.stopping.minimum or math.isnan(values[0]):
+                slot.nll = values[0]
+                self.rows["best"][i] = self._used[i]
+            if not slot.stopping.stop(values[1]) and self.epoch + every <= limit:
                 stay.append(i)
         if len(stay) < len(self.slots):
             self._leave(stay)
@@ -279,14 +307,14 @@ class _Stack:
     def _validation_log_prob(self) -> Iterator[Tensor]:
         """log p(y|x) of each model on its validation part, [m] in float64."""
         fits = [self.fits[slot.fit] for slot in self.slots]
+        watched = slice(self.config.watched_rows)
         rows = _ROWS if self.x.device.type == "cpu" else _ROWS_ON_GPU
-        size = max(1, rows // len(fits[0].x_val))
+        size = max(1, rows // len(fits[0].x_val[watched]))
         for first in range(0, len(fits), size):
             some = fits[first : first + size]
-            model = self.model.with_theta(self.rows["theta"][first : first + size])
-            # One needs no copy.
-            x_val = torch.stack([fit.x_val for fit in some]) if len(some) > 1 else some[0].x_val[None]
-            y_val = torch.stack([fit.y_val for fit in some]) if len(some) > 1 else some[0].y_val[None]
+            model = self.model.with_theta(self._used[first : first + size])
+            x_val = torch.stack([fit.x_val[watched] for fit in some])
+            y_val = torch.stack([fit.y_val[watched] for fit in some])
             yield from model.density(model.density_parameters(x_val)).log_prob(y_val).double()
 
     def _leave(self, stay: list[int]) -> None:
@@ -294,7 +322,10 @@ class _Stack:
         for i, slot in enumerate(self.slots):
             if i not in stay:
                 for name, tensor in self.fits[slot.fit].trainer.rows().items():
-                    tensor[slot.member] = self.rows[name][i]
+                    kept = self.rows[name]
+                    if name == "theta":
+                        kept = self.rows["best"] if self.config.best_weights else self._used
+                    tensor[slot.member] = kept[i]
         self.slots = [self.slots[i] for i in stay]
         if stay:
             self._assemble({name: tensor[stay] for name, tensor in self.rows.items()})

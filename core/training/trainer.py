@@ -26,7 +26,9 @@ class FitResult:
 
     Attributes:
         epochs: epochs run; of an ensemble, those of the member that ran longest.
-        validation_nll: mean validation NLL after the last epoch; of an ensemble, the members' mean.
+        validation_nll: mean validation NLL after the last epoch, or after the best one if its weights are
+            kept; of an ensemble, the members' mean.
+        fits_at_limit: 1 if the epoch limit ended it, and not early stopping.
         seconds: the fit's share of the time that it and those side by side with it took.
         points: labelled points it was trained on.
     """
@@ -35,6 +37,7 @@ class FitResult:
     validation_nll: float
     seconds: float = 0.0
     points: int = 0
+    fits_at_limit: int = 0
 
 
 class EarlyStopping:
@@ -133,7 +136,7 @@ class Trainer:
         return other
 
     def begin(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> "Fit":
-        """The next fit: training until early stopping or the epoch limit; the last weights stay.
+        """The next fit: training until early stopping or the epoch limit.
 
         `core.training.lockstep` does it.
 

@@ -1,11 +1,11 @@
 """What a trial of the search for hyper-parameters does. Nothing here needs Ray.
 
-A trial trains one model on each of a few random subsets of the train part, as large as a run's
-labelled set is in the end, and is judged on the validation parts alone: test data play no part.
+A trial trains one model on each of a few random subsets of the train part, of the size that a run's
+labelled set has at first and of the size that it has in the end, and is judged by the validation parts alone:
+test data play no part.
 """
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,26 +19,26 @@ from ..models.variations import build_model
 from ..protocol import Protocol
 from ..seeds import Seeds
 from .lockstep import fit_side_by_side
-from .trainer import Fit, Trainer
+from .trainer import Trainer
 
-__all__ = ["SUBSETS", "Subset", "make_subsets", "validation_nll"]
+__all__ = ["RUNS", "Subset", "make_subsets", "validation_nll"]
 
-#: Subsets of a trial, trained side by side.
-SUBSETS = 4
-
+#: Runs whose data a trial sees; their models are trained side by side.
+RUNS = (1, 2)
 
 #: A run id; points to train on, x [n, d] and y [n]; that run's validation part, x and y.
 Subset: TypeAlias = tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def make_subsets(dataset: type[Dataset], data_folder: Path, skip_data_check: bool) -> list[Subset]:
-    """Of the runs 1 to 4: seed set and budget together, drawn at random from the train part.
+def make_subsets(dataset: type[Dataset], data_folder: Path, skip_data_check: bool) -> list[list[Subset]]:
+    """Of each of the two sizes, seed set alone and with budget, a random subset of each run's train part.
 
     Raises:
         UserError: the train part is smaller.
     """
-    subsets = []
-    for run_id in range(1, SUBSETS + 1):
+    small: list[Subset] = []
+    large: list[Subset] = []
+    for run_id in RUNS:
         seeds = Seeds(run_id)
         data = dataset(data_folder, seeds, skip_data_check=skip_data_check)
         size = data.seed_set + data.budget
@@ -47,20 +47,24 @@ def make_subsets(dataset: type[Dataset], data_folder: Path, skip_data_check: boo
                 f"{dataset.folder}: {size} points are more than the {len(data.x_train)} of the train part"
             )
         rows = seeds.numpy("agent").choice(len(data.x_train), size, replace=False)
-        subsets.append((run_id, data.x_train[rows], data.y_train[rows], data.x_val, data.y_val))
-    return subsets
+        for subsets, some in ((small, rows[: data.seed_set]), (large, rows)):
+            subsets.append((run_id, data.x_train[some], data.y_train[some], data.x_val, data.y_val))
+    return [small, large]
 
 
 def validation_nll(
-    subsets: list[Subset], config: Config, protocol: Protocol, device: torch.device | str = "cpu"
-) -> Iterator[float]:
-    """The mean validation NLL over the subsets after the first epoch, the second, and so on."""
+    subsets: list[list[Subset]], config: Config, protocol: Protocol, device: torch.device | str = "cpu"
+) -> list[float]:
+    """Of each size the mean validation NLL over the runs, after a fit; infinity if one diverged."""
+    return [_fitted(of_size, config, protocol, device) for of_size in subsets]
+
+
+def _fitted(subsets: list[Subset], config: Config, protocol: Protocol, device: torch.device | str) -> float:
     fits = []
     for run_id, *arrays in subsets:
         seeds = Seeds(run_id)
         x, y, x_val, y_val = (torch.from_numpy(np.array(array)).to(device) for array in arrays)
         model = build_model(config, x.shape[1], protocol.encoder_relu, [seeds.torch("init")]).to(device)
-        fits.append(Fit(Trainer(model, config, protocol, seeds), 1, x, y, x_val, y_val))
-    while True:
-        nll = sum(result.validation_nll for result in fit_side_by_side(fits)) / len(fits)
-        yield math.inf if math.isnan(nll) else nll
+        fits.append(Trainer(model, config, protocol, seeds).begin(x, y, x_val, y_val))
+    nll = sum(result.validation_nll for result in fit_side_by_side(fits)) / len(fits)
+    return math.inf if math.isnan(nll) else nll

@@ -1,0 +1,106 @@
+"""Compares ways to train: the curves of `random` under each, and what they cost.
+
+    python benchmarks/training.py --datasets pakinsons --data_folder ../datasets --out training.csv
+
+Each way changes keys of the configuration (`TRAININGS`) under the protocol `corrected`. Runs 1 to 3 at query
+size 50 are trained side by side; MAE and NLL are means over them on the test set, after 200, 300, 600 and
+1,000 labels. CPU seconds are those of one run on one thread. `yardstick` ways wait for 300 epochs without a
+new minimum and keep the best weights: what training can reach, at a price.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+from measure import digits, write_table
+from tasks import make_table, make_task_parser
+
+from agents import AGENTS
+from core import CORRECTED, Environment, Seeds
+from core.cli import run_script, set_threads
+from core.config import Config
+from core.models.variations import load_config
+from core.training.lockstep import Fitting, side_by_side
+
+RUNS, QUERY_SIZE, BUDGET = (1, 2, 3), 50, 800
+#: Labels at which errors are shown, by rounds.
+ROUNDS = {200: 0, 300: 2, 600: 8, 1000: 16}
+COLUMNS = (
+    *("dataset", "training", "agent", "CPU seconds", "epochs"),
+    *(f"{metric} {labels}" for metric in ("MAE", "NLL") for labels in ROUNDS),
+    *("AUC of NLL", "its sd over runs"),
+)
+
+_LONG = {"best_weights": True, "first_epochs": 20_000, "later_epochs": 20_000}
+_AVERAGED = {**_LONG, "average": 0.99, "watched_rows": 1000, "check_every": 3}
+#: What each way changes. Patience counts validations: of every third epoch where they are averaged.
+TRAININGS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "patience 30": {**_LONG, "patience": 30},
+    "yardstick, lr .001": {**_LONG, "patience": 300, "lr": 0.001, "watched_rows": 1000},
+    "yardstick, lr .003": {**_LONG, "patience": 300, "lr": 0.003, "watched_rows": 1000},
+    "averaged, 30 epochs, lr .001": {**_AVERAGED, "patience": 10, "lr": 0.001},
+    "averaged, 30 epochs, lr .002": {**_AVERAGED, "patience": 10, "lr": 0.002},
+    "averaged, 30 epochs, lr .003": {**_AVERAGED, "patience": 10, "lr": 0.003},
+    "averaged, 45 epochs, lr .002": {**_AVERAGED, "patience": 15, "lr": 0.002},
+    "averaged, 45 epochs, lr .003": {**_AVERAGED, "patience": 15, "lr": 0.003},
+    "averaged, 60 epochs, lr .003": {**_AVERAGED, "patience": 20, "lr": 0.003},
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = make_task_parser(__doc__, "training.csv")
+    parser.add_argument("--trainings", nargs="+", choices=TRAININGS, default=list(TRAININGS))
+    parser.add_argument("--agent", choices=AGENTS.classes, default="random")
+    return parser.parse_args()
+
+
+def curve(env: Environment, agent: Any) -> Fitting[list[tuple[float, float, int]]]:
+    """MAE, NLL and epochs of each round of a run."""
+    state, info = yield from env.resetting()
+    found, done = [(info["mae"], info["nll"], info["epochs"])], False
+    while not done:
+        state, _, done, _, info = yield from env.stepping(agent.predict(state))
+        found.append((info["mae"], info["nll"], info["epochs"]))
+    return found
+
+
+def measure_training(
+    dataset: str, changes: Mapping[str, Any], agent: str, args: argparse.Namespace
+) -> list[str]:
+    """CPU seconds, epochs, errors and areas of one way to train."""
+    usual: Config = load_config(dataset, "nf", CORRECTED)[0]
+    config = AGENTS[agent].inject_config(replace(usual, **changes))
+    started, runs = time.process_time(), []
+    for run_id in RUNS:
+        env = Environment(
+            make_table(dataset, args.data_folder, Seeds(run_id)), config, CORRECTED, budget=BUDGET
+        )
+        runs.append(curve(env, AGENTS[agent](QUERY_SIZE, env.seeds, CORRECTED)))
+    ended = dict(side_by_side(runs))
+    seconds = (time.process_time() - started) / len(RUNS)
+    if errors := [error for error in ended.values() if isinstance(error, Exception)]:
+        raise errors[0]
+    found = np.array([ended[i] for i in range(len(RUNS))])  # [runs, rounds, 3]
+    shown = found.mean(0)[list(ROUNDS.values()), :2].T
+    areas = found[:, :, 1].mean(1)
+    numbers = (seconds, found[:, :, 2].sum(1).mean(), *shown.ravel(), areas.mean(), areas.std(ddof=1))
+    return [digits(number) for number in numbers]
+
+
+def main() -> None:
+    args = parse_arguments()
+    set_threads(1)
+
+    def measure(dataset: str, training: str, agent: str) -> Iterator[tuple[object, ...]]:
+        yield dataset, training, agent, *measure_training(dataset, TRAININGS[training], agent, args)
+
+    write_table(args.out, COLUMNS, product(args.datasets, args.trainings, [args.agent]), measure)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -98,13 +98,15 @@ def _begun(experiment: Path) -> list[Path]:
 
 
 def plain(settings: Mapping[str, object]) -> dict[str, Any]:
-    """The settings as they are read again: numbers, texts, None, and lists of them."""
+    """The settings as they are read again: numbers, texts, None, and lists and mappings of them."""
     return {name: _plain(value) for name, value in settings.items()}
 
 
 def _plain(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
     for kind in (bool, int, float):  # those of numpy are no YAML
         if isinstance(value, kind):
             return kind(value)

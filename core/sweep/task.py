@@ -104,8 +104,8 @@ class Job:
         """The command line of evaluate.py."""
         runs = {"run_id": self.run_ids[0], "restarts": len(self.run_ids), "runs_folder": runs_folder}
         options = {**self.experiment, **self.options, **runs}
-        # True and False are 1 and 0 there; None is what is not typed.
-        given = {name: value for name, value in options.items() if value is not None}
+        # True and False are 1 and 0 there; None, and the empty `config` of a sweep, are what is not typed.
+        given = {name: value for name, value in options.items() if value is not None and value != {}}
         texts = {k: str(int(v) if isinstance(v, bool) else v) for k, v in given.items()}
         return [text for name, value in texts.items() for text in (f"--{name}", value)]
 

@@ -46,7 +46,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add_data_arguments(parser)
     add_variation_argument(parser)
-    parser.add("protocol", "corrected", "whose training is used", choices=list(PROTOCOLS))
+    parser.add("protocol", "corrected", "protocol to train under", choices=list(PROTOCOLS))
     parser.add("trials", 50, "values to try", type=at_least(1))
     parser.add("seed", 1, "seed of the search", type=at_least(0))
     parser.add("out", Path("tuned"), "folder for the table and the configuration", type=Path)
@@ -174,8 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table = make_table(search(ray, args, config, subsets))
     path = write(args, config, table)
     best = ", ".join(f"{name} {table[name][0]:.3g}" for name in RANGES)
-    lowest = table["validation_nll"][0]
-    print(f"lowest mean validation NLL of first and last fit, {len(RUNS)} runs: {lowest:.4f} with {best}")
+    lowest = f"{table['validation_nll'][0]:.4f} with {best}"
+    print(f"lowest mean validation NLL over the first and last fits of {len(RUNS)} runs: {lowest}")
     print(f"configuration and table: {path}, {path.with_name(path.stem + '_trials.csv')}")
     return 0
 

@@ -84,13 +84,15 @@ def train(args: argparse.Namespace, problem: suggestion.Problem, seeds: Seeds) -
     from core import suggestion
 
     device = pick_device(args.device)
-    print("training until the held-out rows are predicted no better", file=sys.stderr)
+    print("training until the held-out error stops improving", file=sys.stderr)
     try:
         trained = suggestion.train(problem, args.agent, args.variation, seeds, device)
     except FloatingPointError as error:
         raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
     done = trained.fit
     print(f"trained for {done.epochs} epochs, held-out NLL {done.validation_nll:.3f}", file=sys.stderr)
+    if done.fits_at_limit:
+        print("warning: the held-out error was still improving when training ended", file=sys.stderr)
     good = trained.quality
     print(f"{good.rows} held-out rows: R2 {good.r2:.3f}, calibration error {good.calibration:.3f}")
     if not good.r2 > 0:

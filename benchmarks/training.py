@@ -39,7 +39,7 @@ _LONG = {"best_weights": True, "first_epochs": 20_000, "later_epochs": 20_000}
 _AVERAGED = {**_LONG, "average": 0.99, "watched_rows": 1000, "check_every": 3}
 #: What each way changes. Patience counts validations: of every third epoch where they are averaged.
 TRAININGS: dict[str, dict[str, Any]] = {
-    "as it is": {},
+    "default": {},
     "patience 30": {**_LONG, "patience": 30},
     "yardstick, lr .001": {**_LONG, "patience": 300, "lr": 0.001, "watched_rows": 1000},
     "yardstick, lr .003": {**_LONG, "patience": 300, "lr": 0.003, "watched_rows": 1000},

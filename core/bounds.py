@@ -95,7 +95,9 @@ class UpperBoundExperiment(Repeated):
         names = ("variation", "protocol", "skip_data_check", "pool_seed", "model_seed", "epoch_limit")
         asked = {"dataset": self.dataset_name} | {name: getattr(self, name) for name in names}
         config, file = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
-        unused = ("fitting", "first_epochs", "later_epochs", "patience")
+        unused = {"fitting", "first_epochs", "later_epochs"}
+        if not config.best_weights:
+            unused |= {"patience", "check_every", "watched_rows"}
         model = {name: value for name, value in asdict(config).items() if name not in unused}
         return asked | self._definition() | {"config": file.name} | model
 

@@ -155,7 +155,7 @@ def read_changes(path: Path) -> dict[str, Any]:
     """
     raw = read_file(path)
     if not isinstance(raw, dict):
-        raise UserError(f"{path}: a mapping of keys to values is wanted")
+        raise UserError(f"{path}: expected a mapping of keys to values")
     return check_changes(raw, path)
 
 
@@ -172,9 +172,9 @@ def check_config(raw: Any, path: Path, model: str, ensemble: bool) -> Config:
         UserError: it is no mapping, or a key is unknown, missing or has a wrong value.
     """
     if not isinstance(raw, dict):
-        raise UserError(f"{path}: a mapping of keys to values is wanted")
+        raise UserError(f"{path}: expected a mapping of keys to values")
     if not ensemble and "members" in raw:
-        raise UserError(f"{path}: 'members' is a key of ensembles alone")
+        raise UserError(f"{path}: 'members' is only allowed for ensembles")
     values = check_changes(raw, path)
     needed = [one.name for one in fields(Config) if one.metadata and one.default is MISSING]
     if missing := [key for key in needed if key not in raw]:

@@ -101,7 +101,7 @@ class Experiment(Repeated):
             raise UserError(f"agent '{agent}' follows no policy")
         changes = check_changes(self.config, "config")
         if "members" in changes and not VARIATIONS[self.variation].ensemble:
-            raise UserError(f"config: 'members' is a key of ensembles, and {self.variation} is none")
+            raise UserError(f"config: 'members' is only allowed for ensembles, not for {self.variation}")
         folder = Path(self.data_folder)
         for name, value in (
             ("policy", policy and Path(policy).resolve()),

@@ -29,15 +29,15 @@ class UpperBound(Standalone[Action, Beginning, Outcome]):
     It has what a logger and a driver use of an `Environment`, with nothing to choose: an action is empty.
     Every minibatch counts, the last incomplete one too.
 
-    If the configuration keeps the best weights (`corrected`), the model is trained as agents' models are,
-    by one fit until it has converged, and the episode is over after `reset`. Otherwise (`published`) a step
-    is an epoch, and the episode terminates after more than 25 epochs in a row without a new minimum of the
-    MAE on the validation part, or at the epoch limit. The epoch that says stop is not tested, as in the
-    published code: the last metrics are those of the epoch before it.
+    If the configuration keeps the best weights, the model is trained as agents' models are, by one fit until
+    it has converged, and the episode is over after `reset`. Otherwise a step is an epoch, and the episode
+    terminates after more than 25 epochs in a row without a new minimum of the MAE on the validation part, or
+    at the epoch limit. The epoch that says stop is not tested, as in the published code: the last metrics are
+    those of the epoch before it.
 
     Args:
         dataset: the data; its seeds are the run's. Seed set and budget play no part.
-        config: model and training; where a step is an epoch, its patience plays no part.
+        config: model and training. Its epoch limits are not used, its patience only with `best_weights`.
         protocol: whether the encoder has a ReLU.
         device: where data and model live.
         epoch_limit: most epochs.

@@ -50,9 +50,9 @@ def test_what_an_own_agent_lacks_and_where_settings_differ(folders: tuple[Path, 
     assert own_agents(found) == ["coreset (own)", "mine"]
     assert set(comparable(found).areas["agent"]) == {"random", "coreset", "bald", "coreset (own)", "mine"}
     assert unlike_settings(found) == [
-        f"{task}, coreset (own): agent_version is 2, in the stored runs 1",
-        f"{task}, theirs+power: not ranked, lr is 0.01, in the stored runs 0.001",
-        f"{task}, yours: not ranked, protocol_version is 2, in the stored runs 1",
+        f"{task}, coreset (own): agent_version is 2, but 1 in the stored runs",
+        f"{task}, theirs+power: not ranked: lr is 0.01, but 0.001 in the stored runs",
+        f"{task}, yours: not ranked: protocol_version is 2, but 1 in the stored runs",
     ]
 
 
@@ -69,7 +69,7 @@ def test_command_and_page(
     text = out.read_text()
     for said in (
         "> Mine",
-        "yours: not ranked, lr is 0.01, in the stored runs 0.001",
+        "yours: not ranked: lr is 0.01, but 0.001 in the stored runs",
         "Mine lacks runs 1, 4-6 of Diabetes, normalizing flow, query size 4: python evaluate.py --agent mine",
         "Nowhere, normalizing flow, query size 4: the store has no runs of it",
         "unfinished runs: 1",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import evaluate
-from core import CORRECTED, PROTOCOLS, Environment, Experiment, Seeds, UserError
+from core import CORRECTED, PROTOCOLS, PUBLISHED, Environment, Experiment, Seeds, UserError
 from core.models.variations import build_model
 from core.runs.settings import read_meta
 from core.training.lockstep import fit, fit_side_by_side
@@ -66,6 +66,18 @@ def test_a_fit_ends_with_the_weights_of_its_best_epoch() -> None:
     assert result.fits_at_limit == 0
 
 
+def test_the_best_epoch_is_that_of_lowest_nll_whatever_stops_the_fit() -> None:
+    """Published training watches the log-likelihood, of which the lowest is the worst."""
+    data = make_data(24, 60)
+    epochs = by_epochs(12, data)
+    config = make_config("gauss", best_weights=True, first_epochs=12, patience=10**6)
+    seeds = Seeds(1)
+    published = Trainer(build_model(config, FEATURES, True, [seeds.torch("init")]), config, PUBLISHED, seeds)
+    fit(published, *data)
+    best = min(epochs, key=lambda one: nll_of(one, data))
+    assert torch.equal(published.model.theta, best.model.theta)
+
+
 def test_the_average_is_that_of_all_steps() -> None:
     """Against the weights after each epoch of one step, averaged in a loop."""
     data = make_data(20)
@@ -98,7 +110,7 @@ def test_the_epoch_limit_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     experiment = Experiment("diabetes", "random", variation="gauss", query_size=4, budget=12, config=changes)
     assert experiment.run([1], tmp_path / "runs") == [1]
     # Published: the first fit, and one for each of twelve points.
-    said = "run_1: 13 fits met the epoch limit before they had converged"
+    said = "run_1: 13 fits hit the epoch limit before converging"
     assert f"warning: {said}\n" in capsys.readouterr().err
     assert read_meta(experiment.folder(tmp_path / "runs") / "run_1/meta.txt")["fits_at_epoch_limit"] == 13
 
@@ -161,7 +173,7 @@ def test_training_can_be_varied_from_outside(tmp_path: Path) -> None:
         ({"patiense": 3}, "config: unknown key patiense; known are hidden"),
         ({"average": 1.0}, r"config: 'average' must be a number in \[0, 1\), got 1.0"),
         ({"best_weights": "yes"}, "config: 'best_weights' must be true or false, got 'yes'"),
-        ({"members": 3}, "config: 'members' is a key of ensembles, and nf is none"),
+        ({"members": 3}, "config: 'members' is only allowed for ensembles, not for nf"),
     ],
 )
 def test_a_wrong_configuration_is_named(config: dict[str, Any], said: str) -> None:

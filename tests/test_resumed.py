@@ -1,8 +1,11 @@
 """Runs that go on in another process's place: every kind of state an agent, a model or a run keeps."""
 
+import hashlib
+import io
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import torch
 
 import evaluate
 from agents.random import RandomAgent
+from core.runs import checkpoint
 from tests.builders import files, interrupt_after_a_round
 
 pytestmark = pytest.mark.machines
@@ -75,3 +79,33 @@ def test_a_clock_that_jumps_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert evaluate.main([*run, str(tmp_path / "runs")]) == 0
     assert not list(tmp_path.glob("runs_gauss/**/checkpoint.pt"))
     assert files(tmp_path / "runs_gauss") == files(tmp_path / "whole/runs_gauss")
+
+
+class Executed:
+    """Pickles as a call: reading it would execute code."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.putenv, ("EXECUTED", "1")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"version": 1, "env": Executed()}, "it holds more than tensors and plain values"),
+        ([1, 2], "it is no checkpoint"),
+        ({"version": 0}, "its version is 0, this code reads 1"),
+    ],
+)
+def test_what_is_no_checkpoint_is_set_aside(
+    content: object, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, buffer = tmp_path / checkpoint.FILE, io.BytesIO()
+    torch.save(content, buffer)
+    payload = buffer.getvalue()
+    path.write_bytes(hashlib.sha256(payload).digest() + payload)
+    assert checkpoint.read(path) is None
+    printed = capsys.readouterr().err
+    assert f"cannot be used ({said})" in printed
+    assert printed.count("\n") == 1
+    assert not path.exists()
+    assert path.with_name("checkpoint.pt.damaged").exists()

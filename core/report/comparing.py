@@ -122,10 +122,10 @@ def unlike_settings(found: Results) -> list[str]:
     for own, other in _in_stored_tasks(found).items():
         where = ", ".join(str(part) for part in own)
         for name, (mine, theirs) in _task_differences(found, own, other).items():
-            lines[f"{where}: not ranked, {name} is {mine}, in the stored runs {theirs}"] = None
+            lines[f"{where}: not ranked: {name} is {mine}, but {theirs} in the stored runs"] = None
         namesake = (*own[:-1], str(own[-1]).removesuffix(OWN))
         if namesake in found.settings and namesake != own:
             for name, (mine, theirs) in differences(found.settings[own], found.settings[namesake]).items():
                 if name in OF_AN_AGENT and name not in ("agent", "config"):
-                    lines[f"{where}: {name} is {mine}, in the stored runs {theirs}"] = None
+                    lines[f"{where}: {name} is {mine}, but {theirs} in the stored runs"] = None
     return list(lines)

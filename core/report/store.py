@@ -52,7 +52,8 @@ Key: TypeAlias = tuple[str, str, str, int, str]
 _SETTING = ("dataset", "variation", "protocol")
 _INTEGERS = ("query_size", "run", "labelled")
 _INDEX = ["query_size", "agent", "run", "labelled"]
-#: Settings that keep the runs of a folder apart, and say nothing about what was computed.
+#: Settings that keep the runs of a folder apart, and say nothing about what was computed. (Only older runs
+#: have `results_version`.)
 _CODE = ("agent_code", "dataset_code", "results_version")
 #: Settings that older runs do not have, and what these were made with.
 _SINCE: dict[str, Any] = {

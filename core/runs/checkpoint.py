@@ -95,6 +95,8 @@ def read(path: Path) -> dict[str, Any] | None:
         if hashlib.sha256(payload).digest() != digest:
             raise ValueError("its checksum is wrong")
         content: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        if not isinstance(content, dict):
+            raise ValueError("it is no checkpoint")
         if (version := content.get("version")) != VERSION:
             raise ValueError(f"its version is {version}, this code reads {VERSION}")
         return content

@@ -279,7 +279,7 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         differing = other_versions(self.begun_with)
         begun = {"begun_with": differing} if differing else {}
         if self.record.fits_at_limit and self.settings.get("best_weights"):
-            said = f"{self.record.fits_at_limit} fits met the epoch limit before they had converged"
+            said = f"{self.record.fits_at_limit} fits hit the epoch limit before converging"
             print(f"warning: {self.log_path.name}: {said}", file=sys.stderr)
         write_meta(self.log_path / META, self.settings | begun | measured)
         aggregate(self.log_path.parent)

@@ -25,9 +25,9 @@ def code_digest(cls: type) -> str:
     parts = [module] if has_file else [part for part in vars(cls).values() if inspect.isfunction(part)]
     try:
         source = "\n".join(textwrap.dedent(inspect.getsource(part)) for part in parts)
-    except OSError:
+        tree = ast.parse(source)
+    except (OSError, SyntaxError):  # no source, or part of a longer statement
         return "unknown"
-    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]

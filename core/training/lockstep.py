@@ -194,7 +194,7 @@ class _Slot:
     member: int
     stopping: EarlyStopping
     epochs: int = 0
-    nll: float = math.nan
+    nll: float = math.inf
 
 
 def fit_side_by_side(fits: Sequence[Fit]) -> list[FitResult]:
@@ -278,7 +278,7 @@ class _Stack:
 
     @torch.no_grad()
     def validate(self) -> None:
-        """Scores each model on its validation part; those that stop leave the stack."""
+        """Every `check_every` epochs, scores each model on its validation part; those that stop leave."""
         limit = self.fits[0].limit
         every = min(self.config.check_every, limit)
         if self.epoch % every:
@@ -296,7 +296,7 @@ class _Stack:
             slot.epochs = self.epoch
             if not self.config.best_weights:
                 slot.nll = values[0]
-            elif values[1] < slot.stopping.minimum or math.isnan(values[0]):
+            elif not values[0] >= slot.nll:  # lower, or not a number
                 slot.nll = values[0]
                 self.rows["best"][i] = self._used[i]
             if not slot.stopping.stop(values[1]) and self.epoch + every <= limit:

@@ -26,8 +26,8 @@ class FitResult:
 
     Attributes:
         epochs: epochs run; of an ensemble, those of the member that ran longest.
-        validation_nll: mean validation NLL after the last epoch, or after the best one if its weights are
-            kept; of an ensemble, the members' mean.
+        validation_nll: mean NLL of the watched validation rows after the last epoch, or after the best one if
+            its weights are kept; of an ensemble, the members' mean.
         fits_at_limit: 1 if the epoch limit ended it, and not early stopping.
         seconds: the fit's share of the time that it and those side by side with it took.
         points: labelled points it was trained on.
@@ -41,19 +41,19 @@ class FitResult:
 
 
 class EarlyStopping:
-    """Says stop after more than `patience` epochs in a row without a new minimum."""
+    """Says stop after more than `patience` validations in a row without a new minimum."""
 
     def __init__(self, patience: int) -> None:
         self.patience = patience
         self.reset()
 
     def reset(self) -> None:
-        """As before the first epoch."""
+        """As before the first validation."""
         self.minimum = math.inf
         self.waited = 0
 
     def stop(self, value: float) -> bool:
-        """Takes the watched value of one more epoch."""
+        """Takes the watched value of one more validation."""
         if value < self.minimum:
             self.minimum, self.waited = value, 0
         else:

@@ -83,9 +83,9 @@ def list_names() -> None:
 def make_experiment(args: argparse.Namespace) -> core.Experiment:
     changes = {}
     if args.config is not None:
-        from core.config import read_changes
+        from core.config import check_changes, read_file
 
-        changes = read_changes(args.config)
+        changes = check_changes(read_file(args.config), args.config)
     return core.Experiment(
         agent=args.agent,
         query_size=args.query_size,

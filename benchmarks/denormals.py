@@ -2,8 +2,8 @@
 
     python benchmarks/denormals.py --datasets diamonds --data_folder ../datasets --out denormals.csv
 
-A model is fitted anew after each of `--points` labelled points, in the order of the table: as the optimiser
-does it, which sets negligible numbers to zero, and with all of them kept. Then both are refitted in turn.
+A model is refitted after each of `--points` labelled points: once with the optimiser as it is, which sets
+negligible numbers to zero, and once with all of them kept. Then further refits of both are timed in turn.
 CPU seconds of one thread.
 """
 

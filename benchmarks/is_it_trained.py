@@ -1,4 +1,4 @@
-"""Is the flow trained? Its MAE beside models of scikit-learn on the same labels.
+"""Compares the flow's MAE with that of scikit-learn models trained on the same labels.
 
     python benchmarks/is_it_trained.py --datasets pakinsons --data_folder ../datasets --out trained.csv
 
@@ -24,7 +24,7 @@ from tasks import make_table, make_task_parser
 from agents import AGENTS
 from core import CORRECTED, Environment, Seeds, State
 from core.cli import at_least, run_script, set_threads
-from core.config import read_changes
+from core.config import check_changes, read_file
 from core.models.variations import load_config
 
 QUERY_SIZE, BUDGET = 50, 800
@@ -56,7 +56,7 @@ def others(state: State, env: Environment) -> list[float]:
 def main() -> None:
     args = parse_arguments()
     set_threads(1)
-    changes = {} if args.config is None else read_changes(args.config)
+    changes = {} if args.config is None else check_changes(read_file(args.config), args.config)
 
     def measure(dataset: str, run_id: int) -> Iterator[tuple[object, ...]]:
         config = replace(load_config(dataset, "nf", CORRECTED)[0], **changes)

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from . import util
-from .models.variations import load_config
 from .oracle import TRIED, Oracle, Trials
 from .protocol import PROTOCOLS
 from .repeated import Loop, Repeated, name_of
@@ -80,7 +79,7 @@ class UpperBoundExperiment(Repeated):
         return Seeds(run_id, pool_seed=self.pool_seed, model_seed=self.model_seed)
 
     def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> UpperBound:
-        config, _ = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
+        config, _ = self.usual_config()
         dataset, protocol = self.make_dataset(run_id), PROTOCOLS[self.protocol]
         return UpperBound(dataset, config, protocol, device=device, epoch_limit=self.epoch_limit)
 
@@ -94,7 +93,7 @@ class UpperBoundExperiment(Repeated):
     def settings(self) -> dict[str, object]:
         names = ("variation", "protocol", "skip_data_check", "pool_seed", "model_seed", "epoch_limit")
         asked = {"dataset": self.dataset_name} | {name: getattr(self, name) for name in names}
-        config, file = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
+        config, file = self.usual_config()
         unused = {"fitting", "first_epochs", "later_epochs"}
         if not config.best_weights:
             unused |= {"patience", "check_every", "watched_rows"}
@@ -142,7 +141,7 @@ class OracleExperiment(Repeated):
         return Seeds(run_id, self.agent_seed, self.pool_seed, self.model_seed)
 
     def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> Oracle:
-        config, _ = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
+        config, _ = self.usual_config()
         dataset, protocol = self.make_dataset(run_id), PROTOCOLS[self.protocol]
         return Oracle(dataset, config, protocol, device=device, budget=self.budget)
 
@@ -157,5 +156,5 @@ class OracleExperiment(Repeated):
         names = ("variation", "protocol", "budget", "tried", "skip_data_check")
         asked = {name: getattr(self, name) for name in (*names, "agent_seed", "pool_seed", "model_seed")}
         asked = {"dataset": self.dataset_name} | asked
-        config, file = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
+        config, file = self.usual_config()
         return asked | {"sees_test_set": True} | self._definition() | {"config": file.name} | asdict(config)

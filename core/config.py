@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from .errors import UserError
 from .reading import one_line, parse_yaml, read_bytes
 
-__all__ = ["CONFIGS", "Config", "check_changes", "check_config", "config_file", "read_changes", "read_file"]
+__all__ = ["CONFIGS", "Config", "check_changes", "check_config", "config_file", "read_file"]
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -108,15 +108,17 @@ class Config:
     members: int = field(default=1, metadata=_rule(f"a positive integer up to {_MEMBERS:,}", _members))
 
 
-def check_changes(changes: Mapping[str, Any], where: object) -> dict[str, Any]:
+def check_changes(changes: Any, where: object) -> dict[str, Any]:
     """Values for fields of a `Config`, from the keys and values that a user gave.
 
     Args:
         where: they came from, for messages.
 
     Raises:
-        UserError: a key is unknown, or has a wrong value.
+        UserError: they are no mapping, or a key is unknown or has a wrong value.
     """
+    if not isinstance(changes, Mapping):
+        raise UserError(f"{where}: expected a mapping of keys to values")
     rules = {one.name: one.metadata["rule"] for one in fields(Config) if one.metadata}
     optional = {one.name for one in fields(Config) if one.default is None}
     if unknown := [str(key) for key in changes if key not in rules]:
@@ -147,18 +149,6 @@ def read_file(path: Path) -> Any:
         raise UserError(f"cannot read {path}: {one_line(error)}") from error
 
 
-def read_changes(path: Path) -> dict[str, Any]:
-    """Values for fields of a `Config` from a user's YAML file.
-
-    Raises:
-        UserError: it cannot be read, is no mapping, or a key is unknown or has a wrong value.
-    """
-    raw = read_file(path)
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: expected a mapping of keys to values")
-    return check_changes(raw, path)
-
-
 def check_config(raw: Any, path: Path, model: str, ensemble: bool) -> Config:
     """The configuration that the keys and values of a file say.
 
@@ -171,11 +161,9 @@ def check_config(raw: Any, path: Path, model: str, ensemble: bool) -> Config:
     Raises:
         UserError: it is no mapping, or a key is unknown, missing or has a wrong value.
     """
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: expected a mapping of keys to values")
-    if not ensemble and "members" in raw:
-        raise UserError(f"{path}: 'members' is only allowed for ensembles")
     values = check_changes(raw, path)
+    if not ensemble and "members" in values:
+        raise UserError(f"{path}: 'members' is only allowed for ensembles")
     needed = [one.name for one in fields(Config) if one.metadata and one.default is MISSING]
     if missing := [key for key in needed if key not in raw]:
         raise UserError(f"{path}: missing key {', '.join(missing)}")

@@ -19,7 +19,7 @@ from .agent import AGENTS, Agent
 from .config import Config, check_changes
 from .environment import Environment
 from .errors import UserError
-from .models.variations import VARIATIONS, load_config
+from .models.variations import VARIATIONS
 from .protocol import PROTOCOLS
 from .repeated import Loop, Repeated, name_of
 from .runs.layout import experiment_folder
@@ -130,7 +130,7 @@ class Experiment(Repeated):
     @property
     def hyperparameters(self) -> Config:
         """Model and training: those of `configs/`, the protocol, `config` and the agent."""
-        usual, _ = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
+        usual, _ = self.usual_config()
         return AGENTS[self.agent].inject_config(replace(usual, **self.config))
 
     def make_agent(self, run_id: int = 1) -> Agent:
@@ -153,7 +153,7 @@ class Experiment(Repeated):
         names = ("agent", "variation", "protocol", "query_size", "budget", "skip_data_check")
         asked = {name: getattr(self, name) for name in (*names, "agent_seed", "pool_seed", "model_seed")}
         asked = {"dataset": self.dataset_name} | asked
-        config = {"config": load_config(self.dataset_name, self.variation)[1].name}
+        config = {"config": self.usual_config()[1].name}
         config |= asdict(self.hyperparameters)
         code = code_digest(AGENTS[self.agent.partition("+")[0]])  # a suffix's code is core's
         if self.policy is not None:

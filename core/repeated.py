@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 import torch
 
 from . import util
+from .config import Config
 from .data.own import find_dataset, is_own
 from .dataset import DATASETS, Dataset
 from .errors import UserError, check_known
-from .models.variations import VARIATIONS, note_default_config
+from .models.variations import VARIATIONS, load_config, note_default_config
 from .protocol import PROTOCOLS
 from .runs.groups import SideBySide, group_size, run_all
 from .runs.layout import check_writable
@@ -85,6 +86,10 @@ class Repeated(ABC):
         """Raises a UserError for a variation or a protocol that is unknown."""
         check_known("variation", self.variation, VARIATIONS)
         check_known("protocol", self.protocol, PROTOCOLS)
+
+    def usual_config(self) -> tuple[Config, Path]:
+        """The configuration of data, model and protocol, and the file that it came from."""
+        return load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
 
     def make_dataset(self, run_id: int = 1) -> Dataset:
         """The data of a run: its split and its seed set."""

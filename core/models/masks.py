@@ -35,6 +35,8 @@ def dropout(x: Tensor, rate: float, sources: Sequence[MaskSource], shared: bool 
         sources: the mask of x[s] is drawn from source s.
         shared: one mask for all rows of an x[s] [N, h], instead of one for each.
     """
+    if not rate > 0:
+        return x
     if shared or x.requires_grad:
         return x * _drop(torch.ones_like(x[:, :1] if shared else x, requires_grad=False), rate, sources)
     return _drop(x, rate, sources)
@@ -107,7 +109,7 @@ def get_state(source: MaskSource) -> Any:
 
 
 def set_state(source: MaskSource, state: Any) -> None:
-    """Goes on from what `get_state` gave."""
+    """Restores what `get_state` returned."""
     if isinstance(source, torch.Generator):
         source.set_state(state)
     else:

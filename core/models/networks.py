@@ -199,7 +199,7 @@ class DensityModel(nn.Module):
             if i < self._encoder_layers:
                 if self.relu:
                     x = x.relu_()
-                if i > 0 and masks is not None and self.dropout > 0:
+                if i > 0 and masks is not None:
                     x = dropout(x, self.dropout, masks, shared)
         return x
 

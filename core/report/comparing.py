@@ -30,16 +30,17 @@ def own_agents(found: Results, task: dict[str, object] | None = None) -> list[st
 
 def comparable(found: Results) -> Results:
     """Only the tasks in which there is an own agent to compare, without runs of another definition."""
-    own, stored = set(_own_experiments(found)), _stored_experiments(found)
-    wanted = own | {keys for keys in stored if keys[: len(TASK)] in {of_own[: len(TASK)] for of_own in own}}
+    own = set(_own_experiments(found))
+    tasks = {keys[: len(TASK)] for keys in own}
+    wanted = own | {keys for keys in _stored_experiments(found) if keys[: len(TASK)] in tasks}
     return found._replace(
         curves=_of(wanted, found.curves), pit=_of(wanted, found.pit), runs=_of(wanted, found.runs)
     )
 
 
-def _stored_experiments(found: Results) -> list[tuple[object, ...]]:
+def _stored_experiments(found: Results) -> dict[tuple[object, ...], None]:
     stored = found.runs.loc[found.runs["stored"].astype(bool), EXPERIMENT]
-    return list(dict.fromkeys(stored.itertuples(index=False, name=None)))
+    return dict.fromkeys(stored.itertuples(index=False, name=None))
 
 
 def _in_stored_tasks(found: Results) -> dict[tuple[object, ...], tuple[object, ...]]:

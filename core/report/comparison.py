@@ -1,4 +1,4 @@
-"""One's own agents beside the stored reference runs: in the terminal, and as a page."""
+"""Compares your own agents with the stored reference runs: as text for the terminal, and as an HTML page."""
 
 import html
 import textwrap
@@ -37,7 +37,7 @@ __all__ = ["list_reference", "nothing_own", "page", "remarks", "say", "tables"]
 
 
 def _marked(table: pd.DataFrame, own: Sequence[str]) -> pd.DataFrame:
-    """With the agents' names for people; those of one's own are marked."""
+    """The table with the agents' display names; your own are marked with >."""
     return table.rename(index=lambda agent: f"> {agent_label(agent)}" if agent in own else agent_label(agent))
 
 
@@ -120,7 +120,9 @@ def page(found: Results, runs_folder: Path) -> str:
             items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
             parts.append((heading, f"<ul>{items}</ul>"))
     own = ", ".join(map(agent_label, own_agents(found)))
-    return document("Comparison", f"{own} of {runs_folder} (>) beside the stored reference runs.", parts)
+    return document(
+        "Comparison", f"{own} from {runs_folder} (marked >), with the stored reference runs.", parts
+    )
 
 
 def list_reference(found: Results) -> None:

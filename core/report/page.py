@@ -27,12 +27,12 @@ def overview(found: Results, runs_folder: Path) -> str:
     """What there is, in a sentence."""
     stored = int(found.runs["stored"].sum())
     finished = (found.runs["status"] == "finished").sum() - stored
-    beside = f", beside {stored} stored ones" if stored else ""
+    beside = f", plus {stored} stored ones" if stored else ""
     if finished or stored:
         others = len(found.runs) - finished - stored
-        text = f"{finished} finished runs in {runs_folder} and beside it{beside}"
+        text = f"{finished} finished runs in {runs_folder} and its sibling folders{beside}"
         return f"{text}; {others} unfinished or damaged" if others else text
-    return f"No finished runs in {runs_folder} or beside it: evaluate.py makes some"
+    return f"No finished runs in {runs_folder} or its sibling folders: make some with evaluate.py"
 
 
 def page(found: Results, runs_folder: Path) -> str:

@@ -239,7 +239,7 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
             ) from error
 
     def _restore(self, saved: dict[str, Any], decider: Stateful) -> State:
-        """Goes on from a checkpoint; libraries of other versions than it was begun with are named.
+        """Resumes from a checkpoint; warns if the run was begun with other library versions.
 
         Raises:
             UserError: it does not hold what is to be kept, or belongs to another run.

@@ -83,7 +83,8 @@ class Config:
         lr, weight_decay: of NAdam.
         first_epochs, later_epochs: most epochs of the first fit and of every later one.
         patience: a fit stops after more than so many validations in a row without a new minimum.
-        best_weights: a fit ends with the weights of its best epoch, not with those of its last.
+        best_weights: a fit ends with model and optimiser as they were at its lowest validation NLL, which may
+            be where it began; if false, as they are after its last epoch.
         average: decay, per step, of the moving average of the weights, which is what is validated and used;
             0 for the weights themselves.
         watched_rows: early stopping watches at most so many validation rows, the first ones; None for all.

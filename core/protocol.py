@@ -69,7 +69,7 @@ PUBLISHED = Protocol(
 
 CORRECTED = Protocol(
     name="corrected",
-    version=1,
+    version=2,
     stop_on_log_likelihood=False,
     refit_every_point=False,
     encoder_relu=True,
@@ -82,7 +82,15 @@ CORRECTED = Protocol(
     rotate_clusters=True,
     heuristic_samples=200,
     restore_dropout=True,
-    training={},
+    training={
+        "average": 0.99,
+        "best_weights": True,
+        "check_every": 3,
+        "patience": 15,
+        "watched_rows": 1000,
+        "first_epochs": 5000,
+        "later_epochs": 5000,
+    },
 )
 
 PROTOCOLS = {protocol.name: protocol for protocol in (PUBLISHED, CORRECTED)}

@@ -9,7 +9,6 @@ Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,15 +49,6 @@ LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_
 LEAST_LABELLED = 20
 #: Share of the labelled rows that training does not see.
 _HELD_OUT = 0.2
-#: Training until it has converged: what replaces the usual training.
-_CONVERGED: dict[str, Any] = {
-    "lr": 0.003,
-    "average": 0.99,
-    "best_weights": True,
-    "check_every": 3,
-    "patience": 15,
-    "first_epochs": 2000,
-}
 #: An epoch has at least so many steps, where there are so many rows.
 _STEPS = 8
 _PIECE = 2048
@@ -194,9 +184,9 @@ def train(
 
 
 def _config(agent: str, variation: str, rows: int) -> Config:
-    """The default configuration, trained until it has converged, with minibatches that suit so many rows."""
+    """The default configuration, with minibatches that suit so many rows."""
     config = AGENTS[agent].inject_config(load_config("default", variation, CORRECTED)[0])
-    return replace(config, **_CONVERGED, batch_size=max(1, min(config.batch_size, rows // _STEPS)))
+    return replace(config, batch_size=max(1, min(config.batch_size, rows // _STEPS)))
 
 
 def _quality(predictor: Predictor, x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor) -> Quality:

@@ -235,9 +235,11 @@ class _Stack:
         self.epoch = self.steps = 0
         if self.config.average:
             rows["average"] = theta.clone()
-        if self.config.best_weights:
-            rows["best"] = theta.clone()
+        #: Each model and its optimiser as they were at the lowest validation NLL so far.
+        self.best = {name: tensor.clone() for name, tensor in rows.items()} if self.config.best_weights else {}
         self._assemble(rows)
+        if self.best:
+            self.validate()  # a fit may find nothing better than what it begins with
 
     def _assemble(self, rows: dict[str, Tensor]) -> None:
         """Makes the stack of models that have these rows, and copies what belongs to the slots."""
@@ -298,7 +300,8 @@ class _Stack:
                 slot.nll = values[0]
             elif not values[0] >= slot.nll:  # lower, or not a number
                 slot.nll = values[0]
-                self.rows["best"][i] = self._used[i]
+                for name, best in self.best.items():
+                    best[i] = self._used[i] if name == "theta" else self.rows[name][i]
             if not slot.stopping.stop(values[1]) and self.epoch + every <= limit:
                 stay.append(i)
         if len(stay) < len(self.slots):
@@ -319,13 +322,12 @@ class _Stack:
 
     def _leave(self, stay: list[int]) -> None:
         """Hands the rows of those that do not stay back to their trainers."""
+        kept = self.best or self.rows | {"theta": self._used}
         for i, slot in enumerate(self.slots):
             if i not in stay:
                 for name, tensor in self.fits[slot.fit].trainer.rows().items():
-                    kept = self.rows[name]
-                    if name == "theta":
-                        kept = self.rows["best"] if self.config.best_weights else self._used
-                    tensor[slot.member] = kept[i]
+                    tensor[slot.member] = kept[name][i]
         self.slots = [self.slots[i] for i in stay]
         if stay:
+            self.best = {name: tensor[stay] for name, tensor in self.best.items()}
             self._assemble({name: tensor[stay] for name, tensor in self.rows.items()})

@@ -66,6 +66,18 @@ def test_a_fit_ends_with_the_weights_of_its_best_epoch() -> None:
     assert result.fits_at_limit == 0
 
 
+def test_a_fit_that_finds_nothing_better_ends_where_it_began() -> None:
+    """Or each of many refits, a few points apart, would overfit a little more than the one before."""
+    data = make_data(24, 60)
+    trainer = make_trainer(best_weights=True, patience=15, first_epochs=400, later_epochs=400, lr=0.01)
+    first = fit(trainer, *data)
+    before = {name: rows.clone() for name, rows in trainer.rows().items()}
+    trainer.config = replace(trainer.config, lr=0.02)  # whatever it does is worse
+    again = fit(trainer, *data)
+    assert (again.epochs, again.validation_nll) == (16, pytest.approx(first.validation_nll, rel=1e-6))
+    assert all(torch.equal(rows, before[name]) for name, rows in trainer.rows().items())
+
+
 def test_the_best_epoch_is_that_of_lowest_nll_whatever_stops_the_fit() -> None:
     """Published training watches the log-likelihood, of which the lowest is the worst."""
     data = make_data(24, 60)
@@ -181,8 +193,12 @@ def test_a_wrong_configuration_is_named(config: dict[str, Any], said: str) -> No
         Experiment("diabetes", "random", config=config)
 
 
-def test_what_is_usual_stays() -> None:
-    """Both protocols end fits with their last weights, which are not averaged."""
-    for protocol in PROTOCOLS:
-        used = Experiment("diabetes", "random", protocol=protocol).hyperparameters
-        assert (used.best_weights, used.average, used.check_every, used.patience) == (False, 0, 1, 5)
+def test_corrected_trains_until_it_has_converged() -> None:
+    """And published as its authors did, with the last weights."""
+    published, corrected = (
+        Experiment("pakinsons", "random", protocol=protocol).hyperparameters for protocol in PROTOCOLS
+    )
+    assert (published.lr, published.patience, published.average) == (0.001, 5, 0)
+    assert not published.best_weights
+    assert (corrected.lr, corrected.patience, corrected.average) == (0.002, 15, 0.99)
+    assert corrected.best_weights

@@ -167,19 +167,14 @@ def broken_off(whole: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("variation", "protocol"),
-    [
-        ("nf", "published"),
-        ("gauss_ensemble", "corrected"),
-        pytest.param("gauss", "published", marks=pytest.mark.slow),
-        pytest.param("ensemble", "corrected", marks=pytest.mark.slow),
-    ],
+    "variation",
+    ["nf", "gauss_ensemble", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gauss", "ensemble"))],
 )
 def test_same_bytes_alone_in_a_group_and_broken_off(
-    variation: str, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial = (*TRIAL, "--variation", variation, "--protocol", protocol, "--runs_folder")
-    root = "runs" + f"_{variation}" * (variation != "nf") + "_corrected" * (protocol == "corrected")
+    trial = (*TRIAL, "--variation", variation, "--runs_folder")
+    root = "runs" + f"_{variation}" * (variation != "nf")
     two, one, parts = (tmp_path / name / root / "Diabetes/UpperBound" for name in ("2", "1", "parts"))
     for size in ("2", "1"):
         assert run(*trial, tmp_path / size / "runs", "--side_by_side", size) == 0

@@ -71,6 +71,7 @@ def list_names() -> None:
             print(f"  {', '.join([name, *AGENTS.aliases(name)]):28}{first_line(cls)}")
     ends = "; ".join(f"+{suffix}: {formula}" for suffix, formula in SUFFIXES.items())
     print(f"  <agent>+<suffix>: the top of an agent's scores s with noise G ~ Gumbel(0, 1). {ends}")
+    print("  <agent>+dropout05: the agent, its model trained with dropout >= 0.05, as BALD's and BALSA's are")
     print("datasets")
     for name, dataset in DATASETS.classes.items():
         unverified = "" if getattr(dataset, "verified", True) else " (unverified)"

@@ -24,10 +24,15 @@ from .stochastic import SUFFIXES, perturbed
 __all__ = ["AGENTS", "Agent", "top"]
 
 
-class _Agents(Registry["Agent"]):
-    """The agents by name; one that scores has its stochastic batches beside it, as `<name>+<suffix>`.
+#: `<agent>+dropout05` chooses as the agent does, with a model that is trained as those of BALD and BALSA are.
+DROPOUT = {"dropout05": 0.05}
 
-    `classes` are those that were registered. `core.stochastic.SUFFIXES` are the suffixes.
+
+class _Agents(Registry["Agent"]):
+    """The agents by name, and as `<name>+<suffix>` with another training or another choice.
+
+    `classes` are those that were registered. The suffixes are those of `DROPOUT` and, for agents that score,
+    of `core.stochastic.SUFFIXES`.
     """
 
     def name(self, name: str) -> str:
@@ -40,17 +45,17 @@ class _Agents(Registry["Agent"]):
         agent = super().name(agent)
         if not plus:
             return agent
-        if suffix not in SUFFIXES:
-            known = ", ".join(f"+{one}" for one in SUFFIXES)
+        if suffix not in SUFFIXES | DROPOUT:
+            known = ", ".join(f"+{one}" for one in SUFFIXES | DROPOUT)
             raise UserError(f"agent '{name}': there is no suffix '+{suffix}', but {known}")
-        if self.classes[agent].score is Agent.score:
+        if suffix in SUFFIXES and self.classes[agent].score is Agent.score:
             raise UserError(f"agent '{name}': {agent} has no scores that +{suffix} could perturb")
         return f"{agent}+{suffix}"
 
     def __getitem__(self, name: str) -> "type[Agent]":
         agent, _, suffix = self.name(name).partition("+")
         cls = self.classes[agent]
-        return _stochastic(cls, suffix) if suffix else cls  # type: ignore[arg-type]
+        return _with_suffix(cls, suffix) if suffix else cls  # type: ignore[arg-type]
 
 
 AGENTS = _Agents("agent", package="agents")
@@ -181,15 +186,17 @@ class Agent:
 
 
 @cache
-def _stochastic(cls: type[Agent], suffix: str) -> type[Agent]:
-    """An agent whose batch is the top of its scores with noise (`core.stochastic`)."""
+def _with_suffix(cls: type[Agent], suffix: str) -> type[Agent]:
+    """An agent that trains with more dropout, or whose batch is the top of its scores with noise."""
 
     def select(self: Agent, state: State, x: Tensor, count: int) -> np.ndarray:
         noisy = perturbed(self.score(state, x), suffix, self.generator)
         return top(noisy, count).cpu().numpy()
 
+    changes = {"dropout": DROPOUT[suffix]} if suffix in DROPOUT else {"select": select}
+
     def fill(body: dict[str, Any]) -> None:
         # Its code is the agent's: of that module is the digest in its runs' settings.
-        body |= {"__module__": cls.__module__, "select": select, "folder": f"{cls.folder}+{suffix}"}
+        body |= {"__module__": cls.__module__, "folder": f"{cls.folder}+{suffix}", **changes}
 
     return types.new_class(f"{cls.__name__}_{suffix}", (cls,), exec_body=fill)

@@ -97,7 +97,10 @@ def test_a_seed_is_a_run_of_the_benchmark() -> None:
     env = make(scores=("coreset",), config=None)
     _, info = env.reset(seed=5)
     plain = Environment(
-        DATASETS["diabetes"]("nowhere", Seeds(5)), load_config("diabetes", "gauss", CORRECTED)[0], CORRECTED, budget=6
+        DATASETS["diabetes"]("nowhere", Seeds(5)),
+        load_config("diabetes", "gauss", CORRECTED)[0],
+        CORRECTED,
+        budget=6,
     )
     state, measured = plain.reset()
     assert info["mae"] == measured["mae"]

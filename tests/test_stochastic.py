@@ -76,6 +76,20 @@ def test_every_agent_that_scores_has_them() -> None:
     assert not any("+" in name for name in AGENTS.classes)
 
 
+def test_any_agent_can_train_as_those_with_dropout_do() -> None:
+    """`random+dropout05` has the model of `bald`, and chooses as `random` does."""
+    plain, dropped, bald = (
+        Experiment("diabetes", name, query_size=5) for name in ("random", "random+dropout05", "bald")
+    )
+    assert dropped.hyperparameters == bald.hyperparameters != plain.hyperparameters
+    assert AGENTS["random+dropout05"].folder == "RandomAgent+dropout05"
+    state = make_state("nf", CORRECTED)
+    chosen = [
+        AGENTS[name](5, Seeds(), CORRECTED).predict(state).tolist() for name in ("random", "random+dropout05")
+    ]
+    assert chosen[0] == chosen[1]
+
+
 def test_names_in_settings_folders_figures_and_plans() -> None:
     plain, noisy = (Experiment("diabetes", name, query_size=5) for name in ("bald", "bald_point+power"))
     assert noisy.folder("runs").as_posix() == "runs/Diabetes/5/BALD_Point+power"

@@ -236,7 +236,9 @@ class _Stack:
         if self.config.average:
             rows["average"] = theta.clone()
         #: Each model and its optimiser as they were at the lowest validation NLL so far.
-        self.best = {name: tensor.clone() for name, tensor in rows.items()} if self.config.best_weights else {}
+        self.best: dict[str, Tensor] = {}
+        if self.config.best_weights:
+            self.best = {name: tensor.clone() for name, tensor in rows.items()}
         self._assemble(rows)
         if self.best:
             self.validate()  # a fit may find nothing better than what it begins with

@@ -82,12 +82,18 @@ def test_intervals_are_of_the_stratified_bootstrap() -> None:
     assert found == probability_of_improvement(table, "a", "b")
 
 
+def curves_of(areas: pd.DataFrame) -> pd.DataFrame:
+    """Curves of one measurement each that have these areas."""
+    return areas.rename(columns={"area": "value"}).assign(labelled=10)
+
+
 def both(values: dict[str, list[float]], **task: object) -> pd.DataFrame:
     return pd.concat([area_rows(values, metric, **task) for metric in ("nll", "mae")])
 
 
 def test_leaderboard_by_hand() -> None:
-    board = leaderboard(both({"random": [2.0, 4.0, 1.0], "good": [1.0, 2.0, 8.0], "own": [1.5, 5.0]}))
+    table = both({"random": [2.0, 4.0, 1.0], "good": [1.0, 2.0, 8.0], "own": [1.5, 5.0]})
+    board = leaderboard(table, curves_of(table))
     assert list(board.index) == ["good", "random", "own"]  # by rank, over runs 1 and 2
     assert board["rank NLL"].tolist() == [1.0, 2.5, 2.5]
     assert board["runs"].tolist() == [3, 3, 2]
@@ -132,7 +138,7 @@ def test_over_tasks_by_hand() -> None:
             both({"random": [3.0], "a": [1.0], "b": [2.0], "lone": [0.1]}, dataset="f"),
         ]
     )
-    board = over_tasks(table)
+    board = over_tasks(table, curves_of(table))
     assert list(board.index) == ["a", "b", "random"]
     assert board["rank MAE (runs)"].to_dict() == {"a": 1.5, "b": 1.5, "random": 3.0}
     assert board["rank MAE (tasks)"].to_dict() == pytest.approx({"a": 4 / 3, "b": 5 / 3, "random": 3.0})
@@ -157,18 +163,20 @@ def test_rankings_over_the_tasks_of_each_size_and_over_all() -> None:
         ]
     )
     table = pd.concat([table, both({"c": [0.5]}, dataset="f", query_size=9)])
-    found = dict(rankings(table))
+    found = dict(rankings(table, curves_of(table)))
     assert {name: list(board.index) for name, board in found.items()} == {
         "2 tasks of query size 4": ["a", "b", "random"],
         "3 tasks of query size 9": ["a", "b", "random"],
         "all 6 tasks": ["a", "random"],
     }
     of_nine = table[table["query_size"] == 9]
-    pd.testing.assert_frame_equal(found["3 tasks of query size 9"], over_tasks(of_nine))
-    assert [name for name, _ in rankings(of_nine)] == ["all 3 tasks"]
-    assert [name for name, _ in rankings(table[table["query_size"] == 1])] == ["one task"]
+    pd.testing.assert_frame_equal(found["3 tasks of query size 9"], over_tasks(of_nine, curves_of(of_nine)))
+    assert [name for name, _ in rankings(of_nine, curves_of(of_nine))] == ["all 3 tasks"]
+    of_one = table[table["query_size"] == 1]
+    assert [name for name, _ in rankings(of_one, curves_of(of_one))] == ["one task"]
     lone = both({"random": [3.0]}, dataset="g", query_size=9)  # nobody to be ranked with
-    assert [name for name, _ in rankings(pd.concat([of_nine, lone]))] == ["all 3 tasks"]
-    assert not list(rankings(lone))
+    with_lone = pd.concat([of_nine, lone])
+    assert [name for name, _ in rankings(with_lone, curves_of(with_lone))] == ["all 3 tasks"]
+    assert not list(rankings(lone, curves_of(lone)))
     apart = pd.concat([both({"a": [1.0], "c": [2.0]}), both({"b": [1.0], "d": [2.0]}, dataset="e")])
-    assert not list(rankings(apart))
+    assert not list(rankings(apart, curves_of(apart)))

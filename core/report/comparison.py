@@ -46,7 +46,7 @@ def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, o
     here = comparable(found)
     for task, part in groups(here.areas, TASK):
         own, name = own_agents(found, task), task_label(task)
-        board = leaderboard(part)
+        board = leaderboard(part, select(here.curves, task))
         yield name, BOARD_NOTE, _marked(board, own), task
         won = beats(part, own)
         won = won.loc[[agent for agent in board.index if agent in won.index]]
@@ -58,7 +58,7 @@ def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, o
         if not own:
             continue
         name = setting_label(keys)
-        for which, board in rankings(part):
+        for which, board in rankings(part, here.curves):
             yield f"{name}, over {which}", OVER_NOTE, _marked(board, own), {}
         better = _marked(probabilities(part, own), own)
         yield f"Probability of improvement: {name}", PROBABILITY_NOTE, better, {}

@@ -51,7 +51,7 @@ def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
     An agent that has no run in common with the others has no place.
     """
     of_task = areas(curves)
-    board = leaderboard(of_task)
+    board = leaderboard(of_task, curves)
     means = of_task.groupby(["agent", "metric"], observed=True)["area"].mean()
     for agent in (agent for agent in board.index if agent in own):
         said = []

@@ -23,6 +23,7 @@ from .aggregates import (
 from .analysis import INTERVAL_RUNS, blocks, interval, ranks, summary, wins
 from .labels import agent_label, task_label
 from .reader import TASK, levels_at, numbered
+from .saved import NEEDED_NOTE, labels_needed, needed_in_words
 from .styles import COLOURS
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "ONE_TASK",
     "OVER_NOTE",
     "PROBABILITY_NOTE",
+    "RATIO",
     "beats",
     "groups",
     "leaderboard",
@@ -50,8 +52,8 @@ BOARD_NOTE = (
     "Rank and AUC (area under the curve, from five runs on with its 95 % bootstrap interval) are means over "
     "the runs that all agents here have; `ranked` says how many, where some have more. An agent without any "
     "of them has no rank, and the AUC of its own runs. Against random: runs won / tied / lost, by run id. "
-    "Lower is better; the best NLL rank comes first."
-)
+    "Lower is better; the best NLL rank comes first. "
+) + NEEDED_NOTE
 BEATS_NOTE = "Own runs with a lower area than the run of the same id of each other agent."
 OVER_NOTE = (
     "Only agents that are in every one of these tasks, and runs that all of them have. Rank (runs): a block "
@@ -59,15 +61,15 @@ OVER_NOTE = (
     "interquartile mean of all runs' areas less that of random's run of the same id (MAE: in % of random's "
     "mean). In rank (runs) and IQM a task counts by its number of runs. P: probability that a run is better "
     "than one of random, over the tasks. Intervals: stratified bootstrap, 95 %, where each task has five or "
-    "more runs. Improvability: 1 - best / own, mean over the tasks."
-)
+    "more runs. Improvability: 1 - best / own, mean over the tasks. "
+) + NEEDED_NOTE
 PROBABILITY_NOTE = (
     "Probability that an own run has a lower area than one of the other agent, mean over the tasks that both "
     "have, with its 95 % interval of the stratified bootstrap where they have five or more runs of the same "
     "ids in each."
 )
 #: Metrics that have a zero: areas may be divided.
-_RATIO = {"nll": False, "mae": True}
+RATIO = {"nll": False, "mae": True}
 _NAMES = {metric: METRICS[metric].label for metric in MAIN}
 
 
@@ -79,17 +81,18 @@ def groups(table: pd.DataFrame, names: list[str]) -> Iterator[tuple[dict[str, An
         yield dict(zip(names, values, strict=True)), table[number == one]
 
 
-def leaderboard(areas: pd.DataFrame) -> pd.DataFrame:
+def leaderboard(areas: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The agents of one task, the best mean rank of the NLL first.
 
     Args:
         areas: of one task, as of `core.report.analysis.areas`.
+        curves: of that task.
 
     Returns:
         One row an agent: finished runs, and, where these are not all, how many of them are ranked; for each
         main metric the mean rank and the mean area with its 95 % interval over the runs that all agents have
-        (`blocks`; one that is left out there has no rank, and the area of its own runs), and runs won /
-        tied / lost against random of the same id.
+        (`blocks`; one that is left out there has no rank, and the area of its own runs), runs won / tied /
+        lost against random of the same id, and how many labels it needs to be as good as random is with all.
     """
     runs = areas.groupby("agent", observed=True)["run"].nunique()
     columns: dict[str, pd.Series] = {"runs": runs}
@@ -107,6 +110,8 @@ def leaderboard(areas: pd.DataFrame) -> pd.DataFrame:
         won = wins(areas, metric).set_index("agent")
         text = [f"{a} / {b} / {c}" for a, b, c in won[["win", "tie", "loss"]].itertuples(index=False)]
         columns[f"against random {name}"] = pd.Series(text, won.index, dtype=object)
+        labels = int(curves["labelled"].max())
+        columns[f"labels needed {name}"] = needed_in_words(labels_needed(curves, metric), labels)
     table = pd.DataFrame({name: column.rename(index=str) for name, column in columns.items()})
     by = [*(f"rank {name}" for name in _NAMES.values()), f"AUC {_NAMES['nll']}"]
     return table.sort_values(by).drop(columns=[f"AUC {name}" for name in _NAMES.values()])
@@ -140,16 +145,21 @@ def beats(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=others)
 
 
-def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
+def over_tasks(areas: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The agents that are in every task, over all of these, the best mean rank of the NLL over runs first.
+
+    Args:
+        curves: of these tasks, and of others.
 
     Returns:
         One row an agent; for each main metric the mean rank over runs (the published way: a block is a run of
         a task), that over tasks (runs averaged first), the interquartile mean of the areas less those of
-        random's runs of the same ids, and the probability that a run is better than one of random, both with
-        their 95 % intervals; for MAE the improvability.
+        random's runs of the same ids, the probability that a run is better than one of random, and the share
+        of labels that it needs to be as good as random is with all, each with its 95 % interval; for MAE the
+        improvability.
     """
     columns: dict[str, Any] = {}
+    curves = curves.merge(areas[TASK].drop_duplicates(), on=TASK)
     by_task = {metric: task_blocks(areas, metric).table for metric in MAIN}
     agents = [str(agent) for agent in by_task["nll"].columns if agent in by_task["mae"].columns]
     there = common_runs(areas[areas["agent"].isin(agents)])
@@ -160,9 +170,9 @@ def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
         columns[f"rank {name} (tasks)"] = ranks(by_task[metric][agents]).mean().rename(index=str)
     for metric, name in _NAMES.items():
         of_metric = there[there["metric"] == metric]
-        differences = paired_differences(there, metric, share=_RATIO[metric])
+        differences = paired_differences(there, metric, share=RATIO[metric])
         columns[f"IQM {name} - random"] = {
-            str(agent): _text(interquartile_mean(part), "+.1%" if _RATIO[metric] else "+.3f")
+            str(agent): _text(interquartile_mean(part), "+.1%" if RATIO[metric] else "+.3f")
             for agent, part in differences.groupby("agent", observed=True)
         }
         columns[f"P({name} < random)"] = {
@@ -170,6 +180,7 @@ def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
             for agent in agents
             if agent != "random"
         }
+        columns[f"labels needed {name}"] = needed_in_words(labels_needed(curves, metric))
     columns["improvability MAE"] = (
         improvability(by_task["mae"][agents]).rename(index=str).map("{:.1%}".format, na_action="ignore")
     )
@@ -177,7 +188,7 @@ def over_tasks(areas: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values([f"rank {name} ({of})" for name in _NAMES.values() for of in ("runs", "tasks")])
 
 
-def rankings(areas: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def rankings(areas: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Over which tasks, and the table of `over_tasks`: over those of each query size, then over all.
 
     Few agents may be in all tasks, more in those of one query size. A task of one agent does not count. A
@@ -193,7 +204,7 @@ def rankings(areas: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     }
     which[f"all {sizes.sum()} tasks" if sizes.sum() > 1 else ONE_TASK] = areas
     for name, part in which.items():
-        if len(table := over_tasks(part)):
+        if len(table := over_tasks(part, curves)):
             yield name, table
 
 
@@ -238,11 +249,11 @@ def picture(areas: pd.DataFrame, title: str = "") -> Figure:
     tasks = list(groups(areas, TASK))
     for panel, metric in zip(panels, MAIN, strict=True):
         for i, (task, of_task) in enumerate(tasks):
-            differences = paired_differences(of_task, metric, share=_RATIO[metric])
+            differences = paired_differences(of_task, metric, share=RATIO[metric])
             lines = summary(differences).set_index("agent").rename(index=str)
             shift = 0.6 * ((i + 0.5) / len(tasks) - 0.5)
             at = [order.index(agent) + shift for agent in lines.index]
-            factor = 100 if _RATIO[metric] else 1
+            factor = 100 if RATIO[metric] else 1
             runs = differences.groupby("agent", observed=True)["run"].transform("size")
             few = differences[runs < INTERVAL_RUNS]
             colour, marker = COLOURS[i % len(COLOURS)], "os^Dv"[i // len(COLOURS) % 5]
@@ -251,7 +262,7 @@ def picture(areas: pd.DataFrame, title: str = "") -> Figure:
             panel.scatter(factor * few["area"], places, s=4, color=colour, alpha=0.5, linewidths=0)
             label = task_label({name: task[name] for name in ("dataset", "query_size")})
             panel.plot(factor * lines["mean"], at, marker, color=colour, markersize=4, label=label)
-        unit = "less random's, in % of it" if _RATIO[metric] else "less random's"
+        unit = "less random's, in % of it" if RATIO[metric] else "less random's"
         panel.set_xlabel(f"AUC of {METRICS[metric].label}, {unit} (left is better)", fontsize=9)
         panel.axvline(0, color="black", linewidth=0.8)
         panel.grid(alpha=0.3)

@@ -1,14 +1,19 @@
 """The README of a store, in the form of a leaderboard, and its pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..metrics import METRICS
+from .aggregates import mean_difference, paired_differences
+from .analysis import select
 from .labels import agent_label, dataset_label, setting_label
-from .leaderboard import BOARD_NOTE, ONE_TASK, OVER_NOTE, groups, leaderboard, picture, rankings
+from .leaderboard import BOARD_NOTE, MAIN, ONE_TASK, OVER_NOTE, RATIO, groups, leaderboard, picture, rankings
 from .markdown import markdown
 from .reader import TASK, Results, spans
+from .saved import labels_needed, needed_in_words, picture_of_labels
 from .store import SCHEMA, Key, Stored
 
 __all__ = ["pictures", "readme"]
@@ -32,17 +37,20 @@ def _setting_name(keys: Mapping[str, object]) -> str:
 
 
 def pictures(found: Results) -> dict[str, Figure]:
-    """By file name, one for each variation and protocol that has random and another agent."""
+    """By file name, two for each variation and protocol that has random and another agent."""
     made = {}
     for keys, part in groups(found.areas, _SETTING):
         if part["agent"].nunique() > 1 and "random" in set(part["agent"]):
-            made[f"leaderboard_{_setting_name(keys)}.png"] = picture(part, setting_label(keys))
+            name = _setting_name(keys)
+            made[f"leaderboard_{name}.png"] = picture(part, setting_label(keys))
+            made[f"labels_{name}.png"] = picture_of_labels(select(found.curves, keys), setting_label(keys))
     return made
 
 
 def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
     """The whole text, Markdown."""
-    parts = [_HEAD, "## What is there", markdown(_contents(found)), "## Made by", markdown(_makers(stored))]
+    parts = [_HEAD, "## Which agents beat random", _VERDICT_NOTE, markdown(_verdicts(found))]
+    parts += ["## What is there", markdown(_contents(found)), "## Made by", markdown(_makers(stored))]
     drawn = pictures(found)
     for keys, part in groups(found.areas, _SETTING):
         parts.append(f"## {setting_label(keys)}")
@@ -53,14 +61,62 @@ def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
                 f"{said}: mean and 95 % interval, or, of fewer than five runs, each of them. Grey: an agent "
                 "that lacks a task, or runs in common with the others."
             )
-        over = [(name, table) for name, table in rankings(part) if name != ONE_TASK]
+        if (name := f"labels_{_setting_name(keys)}.png") in drawn:
+            parts.append(f"![{setting_label(keys)}: labels needed for the NLL that random ends with]({name})")
+        over = [(name, table) for name, table in rankings(part, found.curves) if name != ONE_TASK]
         for i, (name, table) in enumerate(over):
             parts += [f"### Over {name}", *[OVER_NOTE] * (i == 0), markdown(_named(table))]
         for i, (task, of_task) in enumerate(groups(part, TASK)):
             size = f"query size {task['query_size']}"
             parts.append(f"### {dataset_label(str(task['dataset']))}, {size}")
-            parts += [BOARD_NOTE] * (i == 0) + [markdown(_named(leaderboard(of_task)))]
+            parts += [BOARD_NOTE] * (i == 0) + [
+                markdown(_named(leaderboard(of_task, select(found.curves, task))))
+            ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+_VERDICT_NOTE = """Better: the mean difference to the area of `random`'s run of the same id lies below zero
+with all of Student's 95 % interval; worse: above it. Each task counts alike. Nothing is corrected for the
+number of agents: by chance alone one in forty would be called better. In brackets: the share of all labels
+with which the agent reaches what `random` has with all of them."""
+
+
+def _verdicts(found: Results) -> pd.DataFrame:
+    """Who is better than random and who is worse: a row a task, and the tasks of one query size together."""
+    lines = []
+    for keys, part in groups(found.areas, _SETTING):
+        curves = select(found.curves, keys)
+        for size, of_size in part.groupby("query_size"):
+            of_curves = curves[curves["query_size"] == size]
+            tasks = list(groups(of_size, TASK))
+            over = [(f"all {len(tasks)}", of_size, of_curves)] if len(tasks) > 1 else []
+            each = [(dataset_label(str(task["dataset"])), of, select(of_curves, task)) for task, of in tasks]
+            for name, of, its_curves in over + each:
+                line = {"setting": f"{setting_label(keys)}, query size {size}", "task": name}
+                lines += [line | verdict for verdict in _verdict(of, its_curves)]
+    return pd.DataFrame(lines)
+
+
+def _verdict(areas: pd.DataFrame, curves: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """By each main metric: agents that are in every task of these, in three groups."""
+    for metric in MAIN:
+        differences = paired_differences(areas, metric, share=RATIO[metric])
+        count = differences[TASK].drop_duplicates().shape[0]
+        words = needed_in_words(labels_needed(curves, metric))
+        found: dict[str, list[tuple[float, str]]] = {"better": [], "worse": [], "no difference seen": []}
+        for agent, of_agent in differences.groupby("agent", observed=True):
+            if of_agent[TASK].drop_duplicates().shape[0] < count:
+                continue
+            value, low, high = mean_difference(of_agent)
+            if np.isnan(low):
+                continue
+            group = "better" if high < 0 else "worse" if low > 0 else "no difference seen"
+            found[group].append((value, f"{agent_label(str(agent))} ({words[agent].split(' [')[0]})"))
+        if any(found.values()):
+            yield {"by": METRICS[metric].label} | {
+                name: ", ".join(text for _, text in sorted(agents)) or "none"
+                for name, agents in found.items()
+            }
 
 
 def _contents(found: Results) -> pd.DataFrame:

@@ -28,6 +28,7 @@ from .comparing import own_agents
 from .labels import task_label
 from .leaderboard import OVER_NOTE, groups, rankings
 from .reader import EXPERIMENT, TASK, Results, find_missing_runs
+from .saved import NEEDED_NOTE, picture_of_labels
 
 __all__ = ["SECTIONS", "Figures", "Section", "file_name", "groups", "section"]
 
@@ -146,6 +147,14 @@ def heat_maps(found: Results) -> Figures:
                 yield file_name("heat_map", keys, metric), plots.heat_map(relative, metric, title)
 
 
+@section("Labels needed", NEEDED_NOTE)
+def labels(found: Results) -> Figures:
+    """A bar for each agent, a panel for each task."""
+    for keys, part in groups(found.curves, ["variation", "protocol"]):
+        if part["agent"].nunique() > 1 and "random" in set(part["agent"]):
+            yield file_name("labels", keys), picture_of_labels(part, task_label(keys))
+
+
 @section("Wins against random")
 def win_table(found: Results) -> pd.DataFrame:
     """Runs won / tied / lost against random, by the area of each run with the same id."""
@@ -196,7 +205,7 @@ def task_table(found: Results) -> pd.DataFrame:
         (keys["protocol"], name): table
         for keys, part in groups(found.areas, ["protocol"])
         if part["agent"].nunique() > 1
-        for name, table in rankings(part)
+        for name, table in rankings(part, found.curves)
     }
     return pd.concat(tables, names=["protocol", "over", "agent"]) if tables else pd.DataFrame()
 

@@ -1,0 +1,111 @@
+"""Labels needed and differences to random: against slow references by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from core.report.aggregates import mean_difference, paired_differences
+from core.report.saved import labels_needed, needed_in_words, picture_of_labels
+from tests.test_analysis import area_rows
+
+LABELLED = (20, 40, 60, 80, 100)
+#: Of two runs of each agent: random ends with 2 on average.
+HAND = {
+    "random": [(9.0, 6.0, 5.0, 4.0, 3.0), (9.0, 4.0, 3.0, 2.0, 1.0)],
+    "good": [(9.0, 4.0, 2.0, 1.0, 1.0), (9.0, 4.0, 2.0, 1.0, 1.0)],  # on the spot at 60
+    "between": [(9.0, 6.0, 5.0, 1.0, 1.0), (9.0, 6.0, 5.0, 1.0, 1.0)],  # three quarters of the way to 80
+    "at once": [(2.0, 5.0, 5.0, 5.0, 5.0), (1.0, 5.0, 5.0, 5.0, 5.0)],
+    "never": [(9.0, 8.0, 7.0, 6.0, 5.0), (9.0, 8.0, 7.0, 6.0, 5.0)],
+}
+
+
+def curve_rows(
+    curves: dict[str, list[tuple[float, ...]]], dataset: str = "d", labelled: tuple[int, ...] = LABELLED
+) -> pd.DataFrame:
+    task = {"dataset": dataset, "variation": "nf", "protocol": "corrected", "query_size": 20}
+    lines = [
+        {**task, "agent": agent, "run": run, "labelled": at, "metric": "nll", "value": value}
+        for agent, runs in curves.items()
+        for run, values in enumerate(runs, 1)
+        for at, value in zip(labelled, values, strict=True)
+    ]
+    return pd.DataFrame(lines)
+
+
+def test_labels_needed_by_hand() -> None:
+    needed = labels_needed(curve_rows(HAND), "nll")
+    assert needed["value"].to_dict() == {
+        "random": 1.0,
+        "good": 0.6,
+        "between": pytest.approx(0.75),
+        "at once": 0.2,
+        "never": np.inf,
+    }
+    assert needed["low"].isna().all()  # of two runs no interval is given
+    assert needed_in_words(needed, 100).to_dict() == {
+        "random": "100 of 100",
+        "good": "60 of 100",
+        "between": "75 of 100",
+        "at once": "20 of 100",
+        "never": "> 100",
+    }
+    assert needed_in_words(needed)["never"] == "> 100%"
+
+
+def test_only_runs_that_both_have_count_and_only_agents_of_all_tasks() -> None:
+    more = HAND | {"random": [*HAND["random"], (0.0,) * 5]}
+    needed = labels_needed(curve_rows(more), "nll")
+    assert (needed.loc["good", "value"], needed.loc["random", "value"]) == (
+        0.6,
+        pytest.approx(22.8 / 30, abs=0.3),
+    )
+    two = pd.concat([curve_rows(HAND), curve_rows({"random": HAND["random"], "good": HAND["random"]}, "e")])
+    assert labels_needed(two, "nll")["value"].to_dict() == {"random": 1.0, "good": pytest.approx(0.8)}
+    assert labels_needed(curve_rows({"good": HAND["good"]}), "nll").empty
+
+
+def test_the_interval_is_of_runs_drawn_with_those_of_random() -> None:
+    rng = np.random.default_rng(2)
+    falling = np.linspace(2, 1, 5)
+    shared = rng.normal(0, 0.5, (8, 1))
+    curves = {
+        "random": [tuple(row) for row in falling + shared + rng.normal(0, 0.02, (8, 5))],
+        "good": [tuple(row) for row in falling - 0.3 + shared + rng.normal(0, 0.02, (8, 5))],
+    }
+    drawn = []
+    for _ in range(2000):
+        rows = rng.integers(8, size=8)
+        mean, target = np.array(curves["good"])[rows].mean(0), np.array(curves["random"])[rows, -1].mean()
+        at = np.interp(target, mean[::-1], LABELLED[::-1])  # mean curves fall
+        drawn.append(at / 100)
+    found = labels_needed(curve_rows(curves), "nll").loc["good"]
+    np.testing.assert_allclose([found["low"], found["high"]], np.quantile(drawn, [0.025, 0.975]), atol=0.01)
+
+
+def test_mean_difference_is_student_s_and_welch_s() -> None:
+    rng = np.random.default_rng(4)
+    values = {name: [*rng.normal(size=8)] for name in ("random", "a")}
+    table = area_rows(values)
+    found = mean_difference(paired_differences(table, "mae", share=False))
+    of_pairs = stats.ttest_rel(values["a"], values["random"])
+    low, high = of_pairs.confidence_interval(0.95)
+    assert found == pytest.approx((np.subtract(values["a"], values["random"]).mean(), low, high))
+    # The mean over two tasks, of which one is -x, is half the difference of two samples: Welch's test.
+    x, y = rng.normal(1, 1, 9), rng.normal(0, 3, 6)
+    two = [
+        area_rows({"random": [0.0] * len(of), "a": [*of]}, dataset=name) for name, of in (("d", x), ("e", -y))
+    ]
+    both = mean_difference(paired_differences(pd.concat(two), "mae", share=False))
+    low, high = stats.ttest_ind(x, y, equal_var=False).confidence_interval(0.95)
+    assert both == pytest.approx(((x.mean() - y.mean()) / 2, low / 2, high / 2))
+
+
+def test_the_picture_has_a_bar_for_each_agent_best_first() -> None:
+    figure = picture_of_labels(pd.concat([curve_rows(HAND), curve_rows(HAND, "e")]), "here")
+    shown = [axis for axis in figure.axes if axis.get_title()]
+    assert [axis.get_title() for axis in shown] == ["D, query size 20", "E, query size 20"]
+    for axis in shown:
+        names = [label.get_text() for label in axis.get_yticklabels()]
+        assert names == ["At once", "Good", "Between", "Never"]
+        assert [bar.get_width() for bar in axis.patches] == pytest.approx([0.2, 0.6, 0.75, 1.0])

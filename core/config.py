@@ -83,6 +83,7 @@ class Config:
         lr, weight_decay: of NAdam.
         first_epochs, later_epochs: most epochs of the first fit and of every later one.
         patience: a fit stops after more than so many validations in a row without a new minimum.
+        first_patience: that of the first fit, which begins on a plateau; None for `patience`.
         best_weights: a fit ends with model and optimiser as they were at its lowest validation NLL, which may
             be where it began; if false, as they are after its last epoch.
         average: decay, per step, of the moving average of the weights, which is what is validated and used;
@@ -102,6 +103,7 @@ class Config:
     first_epochs: int = field(metadata=_COUNT)
     later_epochs: int = field(metadata=_COUNT)
     patience: int = field(metadata=_COUNT)
+    first_patience: int | None = field(default=None, metadata=_COUNT)
     best_weights: bool = field(default=False, metadata=_rule("true or false", _flag))
     average: float = field(default=0.0, metadata=_number(0, 1))
     watched_rows: int | None = field(default=None, metadata=_COUNT)

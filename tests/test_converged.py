@@ -66,6 +66,16 @@ def test_a_fit_ends_with_the_weights_of_its_best_epoch() -> None:
     assert result.fits_at_limit == 0
 
 
+def test_the_first_fit_has_its_own_patience() -> None:
+    changes: dict[str, Any] = {"best_weights": True, "first_epochs": 400, "later_epochs": 400, "lr": 0.01}
+    data = make_data(24, 60)
+    fit(trainer := make_trainer(patience=2, first_patience=9, **changes), *data)
+    fit(of_nine := make_trainer(patience=9, **changes), *data)
+    assert torch.equal(trainer.model.theta, of_nine.model.theta)
+    trainer.config = replace(trainer.config, lr=0.02)  # whatever it does is worse
+    assert fit(trainer, *data).epochs == 3
+
+
 def test_a_fit_that_finds_nothing_better_ends_where_it_began() -> None:
     """Or each of many refits, a few points apart, would overfit a little more than the one before."""
     data = make_data(24, 60)
@@ -200,5 +210,5 @@ def test_corrected_trains_until_it_has_converged() -> None:
     )
     assert (published.lr, published.patience, published.average) == (0.001, 5, 0)
     assert not published.best_weights
-    assert (corrected.lr, corrected.patience, corrected.average) == (0.002, 15, 0.99)
+    assert (corrected.lr, corrected.patience, corrected.average) == (0.002, 20, 0.99)
     assert corrected.best_weights

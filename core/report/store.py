@@ -59,6 +59,7 @@ _CODE = ("agent_code", "dataset_code", "results_version")
 _SINCE: dict[str, Any] = {
     "protocol_version": 1,
     "agent_version": 1,
+    "first_patience": None,
     "best_weights": False,
     "average": 0.0,
     "watched_rows": None,

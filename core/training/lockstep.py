@@ -225,7 +225,7 @@ class _Stack:
         self.config, self.protocol = fits[0].trainer.config, fits[0].trainer.protocol
         self.x, self.y = torch.cat([fit.x for fit in fits]), torch.cat([fit.y for fit in fits])
         self.slots_of_fits = [
-            [_Slot(i, k, EarlyStopping(self.config.patience)) for k in range(len(fit.trainer.model.theta))]
+            [_Slot(i, k, EarlyStopping(fit.patience)) for k in range(len(fit.trainer.model.theta))]
             for i, fit in enumerate(fits)
         ]
         self.slots = [slot for slots in self.slots_of_fits for slot in slots]

@@ -148,16 +148,19 @@ class Trainer:
             with torch.no_grad():
                 self.model.theta.copy_(self._initial)
             self.optimizer = self._new_optimizer()
-        limit = self.config.first_epochs if self.fits == 0 else self.config.later_epochs
+        limit, patience = self.config.later_epochs, self.config.patience
+        if self.fits == 0:
+            limit, patience = self.config.first_epochs, self.config.first_patience or patience
         self.fits += 1
-        return Fit(self, limit, x, y, x_val, y_val)
+        return Fit(self, limit, patience, x, y, x_val, y_val)
 
 
 class Fit(NamedTuple):
-    """A fit that a run asks for: at most `limit` epochs on data as of `Trainer.begin`."""
+    """A fit that a run asks for: at most `limit` epochs on data as of `Trainer.begin`, with this patience."""
 
     trainer: Trainer
     limit: int
+    patience: int
     x: Tensor
     y: Tensor
     x_val: Tensor

@@ -2,11 +2,13 @@
 
     python benchmarks/ablation.py --data_folder ../datasets
 
-Each agent on pakinsons, nf, query size 50. The runs go beside `--runs_folder`, a folder a protocol, and are
-gone on with; the corrected and the published protocol come from the store. Fields that an agent does not look
-at are left out. `--out` gets the mean over runs of the area under the curve (AUC) and of the last value of
-MAE and NLL, and the mean difference of a run to that of the same id under the corrected protocol, each with
-its standard error.
+Each agent on pakinsons, nf, query size 50. `training` as published means: a fit stops after more than five
+epochs without a new minimum and keeps its last weights, at the published learning rate. What a fit watches
+and when the model is refitted is looked at with this training, as it is published. The runs go beside
+`--runs_folder`, a folder a protocol, and are gone on with; those of the corrected protocol come from the
+store. Fields that an agent does not look at are left out. `--out` gets the mean over runs of the area under
+the curve (AUC) and of the last value of MAE and NLL, and the mean difference of a run to that of the same id
+without the fault, each with its standard error.
 """
 
 import argparse
@@ -16,32 +18,40 @@ from pathlib import Path
 import pandas as pd
 from measure import ROOT, make_parser
 
-from core import CORRECTED, PROTOCOLS, PUBLISHED, Experiment, load_results
+from core import CORRECTED, PROTOCOLS, PUBLISHED, Experiment, Protocol, load_results
 from core.cli import at_least, run_script
+from core.models.variations import load_config
 from core.report.analysis import select
 
 __all__ = ["differences", "numbers"]
 
 TASK = {"dataset": "pakinsons", "variation": "nf", "query_size": 50}
-#: The fields that change training, for every agent; the last one costs a fit a point.
-TRAINING = ("encoder_relu", "stop_on_log_likelihood", "refit_every_point")
+#: The fields that change the model or its training, for every agent.
+FOR_ALL = ("encoder_relu", "training", "stop_on_log_likelihood", "refit_every_point")
+#: Of these, the ones that go with the published training. The last one costs a fit a point.
+WITH_TRAINING = FOR_ALL[2:]
 #: Further fields that an agent looks at.
 FIELDS = {"random": (), "coreset": ("k_center",), "balsa_kl_pairs": ("grid", "log_space")}
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = make_parser(__doc__, "ablation.csv")
-    every = sorted({*TRAINING, *(field for fields in FIELDS.values() for field in fields)})
+    every = sorted({*FOR_ALL, *(field for fields in FIELDS.values() for field in fields)})
     parser.add_argument("--agents", nargs="+", choices=list(FIELDS), default=list(FIELDS))
     parser.add_argument("--fields", nargs="+", choices=every, default=every)
-    parser.add_argument("--restarts", type=at_least(1), default=10)
+    parser.add_argument("--restarts", type=at_least(1), default=5)
     parser.add_argument("--data_folder", type=Path, default=Path("../datasets"))
     parser.add_argument("--runs_folder", type=Path, default=Path("runs_ablation"))
     return parser.parse_args()
 
 
-def name_of(field: str) -> str:
-    return "corrected-but-" + field.replace("_", "-")
+def name_of(*fields: str) -> str:
+    return "-".join(["corrected-but", *fields]).replace("_", "-")
+
+
+def protocol_of(field: str) -> Protocol:
+    fields = ("training", field) if field in WITH_TRAINING else (field,)
+    return replace(CORRECTED, name=name_of(*fields), **{name: getattr(PUBLISHED, name) for name in fields})
 
 
 def numbers(curves: pd.DataFrame) -> pd.DataFrame:
@@ -54,10 +64,17 @@ def numbers(curves: pd.DataFrame) -> pd.DataFrame:
     return tidy[["agent", "protocol", "run", "number", "value"]]
 
 
-def differences(found: pd.DataFrame, reference: str = "corrected") -> pd.DataFrame:
+def differences(found: pd.DataFrame) -> pd.DataFrame:
     """Means over runs, and of the differences to the same runs of the reference, with standard errors."""
-    of_reference = found[found.protocol == reference].drop(columns="protocol")
-    both = found.merge(of_reference, on=["agent", "run", "number"], suffixes=("", "_reference"))
+    short = name_of("training")
+    further = found.protocol.str.startswith(short) & (found.protocol != short)
+    reference = further.map({True: short, False: "corrected"})
+    both = found.assign(reference=reference).merge(
+        found,
+        left_on=["agent", "run", "number", "reference"],
+        right_on=["agent", "run", "number", "protocol"],
+        suffixes=("", "_reference"),
+    )
     both["difference"] = both.value - both.value_reference
     grouped = both.groupby(["agent", "protocol", "number"], observed=True, sort=False)
     table = grouped[["value", "difference"]].agg(["mean", "sem"])
@@ -68,15 +85,19 @@ def differences(found: pd.DataFrame, reference: str = "corrected") -> pd.DataFra
 def main() -> None:
     """Makes the runs that lack and writes the table."""
     args = parse_arguments()
-    for field in args.fields:
-        PROTOCOLS[name_of(field)] = replace(
-            CORRECTED, name=name_of(field), **{field: getattr(PUBLISHED, field)}
-        )
-    for field in sorted(args.fields, key=lambda field: field == TRAINING[-1]):
+    # The file's own key for `corrected` is not that of its variants.
+    own = {"lr": load_config("pakinsons", "nf", CORRECTED)[0].lr}
+    for field in sorted(args.fields, key=lambda field: field == FOR_ALL[-1]):
+        protocol = protocol_of(field)
+        PROTOCOLS[protocol.name] = protocol
         for agent in args.agents:
-            if field in (*TRAINING, *FIELDS[agent]):
+            if field in (*FOR_ALL, *FIELDS[agent]):
                 experiment = Experiment(
-                    "pakinsons", agent, protocol=name_of(field), data_folder=args.data_folder
+                    "pakinsons",
+                    agent,
+                    protocol=protocol.name,
+                    data_folder=args.data_folder,
+                    config=own if protocol.training else {},
                 )
                 print(experiment, flush=True)
                 experiment.run(range(1, args.restarts + 1), args.runs_folder)

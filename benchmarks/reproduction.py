@@ -3,8 +3,8 @@
     python benchmarks/reproduction.py
 
 They come from the store and from docs/reproduction: `published.csv` there has the published figures;
-`ablation.csv` and `splits*.csv` are made by benchmarks/ablation.py and benchmarks/splits.py, `upper_bound/`
-has files of `python compute_upper_bound.py --dataset pakinsons --restarts 5`.
+`ablation.csv` is made by benchmarks/ablation.py, `upper_bound/` has files of `python compute_upper_bound.py
+--dataset pakinsons --restarts 5`.
 """
 
 import pandas as pd
@@ -23,8 +23,6 @@ from core.report.plots import learning_curves, save
 PAGE, TABLES = ROOT / "docs/REPRODUCTION.md", ROOT / "docs/reproduction"
 FIRST, LAST = "<!-- {} by python benchmarks/reproduction.py: -->", "<!-- (until here) -->"
 FULL = "full data set"
-#: Labelled points at which the beginning of the curve is shown.
-EARLY = (200, 201, 205, 210, 225, 250, 300, 400, 600, 1000)
 
 
 def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
@@ -32,7 +30,7 @@ def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
 
     Runs of one id share seed set and validation data, so the differences to `random` are of the same runs.
     """
-    published = pd.read_csv(TABLES / "published.csv", dtype=str).set_index("agent")
+    published = published_figures("pakinsons")
     found = numbers(curves)
     areas_of_mae = found[found.number == "AUC MAE"].pivot(index="run", columns="agent", values="value")
     rows = []
@@ -55,6 +53,28 @@ def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
                     row["less `random`: ours"] = with_error(less, DIGITS["MAE"], "+")
         rows.append(row)
     return pd.DataFrame([*rows, full_data_set(published.loc[FULL])]).fillna("")
+
+
+def published_figures(dataset: str) -> pd.DataFrame:
+    """As texts, `~` where lines overlap; indexed by agent."""
+    table = pd.read_csv(TABLES / "published.csv", dtype=str)
+    return select(table, {"dataset": dataset}).set_index("agent")
+
+
+def ends_beside_published(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """A row an agent: the mean of its last 20 points (the published curves are smoothed), and the figure."""
+    published = published_figures(dataset)
+    of_task = task(curves, "published", 1, dataset).astype({"agent": str})
+    last = of_task[of_task.labelled > of_task.labelled.max() - 20]
+    ours = last.groupby(["agent", "metric", "run"], observed=True)["value"].mean()
+    rows = []
+    for agent in (agent for agent in published.index if agent in set(last.agent)):
+        row: dict[str, object] = {"agent": f"`{agent}`", "runs": ours[agent]["mae"].size}
+        for metric in ("MAE", "NLL"):
+            row[f"last {metric}: ours"] = with_error(ours[agent][metric.lower()], DIGITS[metric])
+            row[f"published last {metric}"] = published.loc[agent, f"final {metric}"]
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def full_data_set(published: pd.Series) -> dict[str, object]:
@@ -114,13 +134,6 @@ def over_data_sets(curves: pd.DataFrame) -> pd.DataFrame:
     return shown.rename_axis("agent").reset_index()
 
 
-def early(curves: pd.DataFrame) -> pd.DataFrame:
-    """MAE of the first points of the curve, mean over the runs."""
-    of_metric = curves[(curves.metric == "mae") & curves.labelled.isin(EARLY)]
-    table = of_metric.pivot_table(index="agent", columns="labelled", values="value", observed=True)
-    return table.map("{:.4f}".format).reset_index()
-
-
 def ablation() -> pd.DataFrame:
     """A row an agent and fault: mean AUC and last values, and the difference to the corrected protocol."""
     table = pd.read_csv(TABLES / "ablation.csv")
@@ -137,35 +150,16 @@ def ablation() -> pd.DataFrame:
     return wide.iloc[order.argsort(kind="stable")].sort_values("agent", kind="stable")
 
 
-def splits(name: str) -> pd.DataFrame:
-    """Split 1, which all runs share, beside the others."""
-    found = pd.read_csv(TABLES / name, index_col="split")
-    errors = found.filter(like="se of ").rename(columns=lambda column: column.removeprefix("se of "))
-    table = found.drop(columns=found.filter(like="se of "))
-    others = table.drop(index=1)
-    rows = {
-        "split 1": table.loc[1],
-        "mean of the others": others.mean(),
-        "standard deviation over the others": others.std(),
-        "least": others.min(),
-        "most": others.max(),
-        "standard error of a split's five runs, mean": errors.mean(),
-    }
-    shown = pd.DataFrame(rows).T
-    return shown.map("{:.4f}".format).rename_axis("").reset_index()
-
-
 def tables(curves: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables of the page, by what its lines call them."""
     published = task(curves, "published", 1)
     return {
         "Beside the published figures": beside_published(published),
-        "Beginning of the curves": early(published),
         "Ablation": ablation(),
         "Rankings": ranking(curves),
         "Over the data sets": over_data_sets(curves),
-        "Splits, corrected": splits("splits.csv"),
-        "Splits, published, 100 points": splits("splits_published.csv"),
+        "Published figures, diamonds": ends_beside_published(curves, "diamonds"),
+        "Published figures, superconductors": ends_beside_published(curves, "superconductors"),
         **statements.tables(curves),
     }
 

@@ -6,7 +6,6 @@ same id, which share seed set and validation data.
 
 import numpy as np
 import pandas as pd
-from ablation import numbers
 from scipy import stats
 
 from core.report.aggregates import paired_differences
@@ -59,43 +58,6 @@ def less_random(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).reindex(named).fillna("").rename_axis("agent").reset_index()
 
 
-def best_of_uncertainty(found: pd.DataFrame) -> pd.DataFrame:
-    """The best agent of uncertainty by AUC of NLL, less three others, and those clearly before two."""
-    rows = []
-    for title, which in TASKS.items():
-        of_task = task(found, *which)
-        less = {name: differences(of_task, name) for name in ("random", "coreset", "typiclust")}
-        means = less["random"].groupby(level=0).mean()
-        best = str(means[means.index.isin(OF_UNCERTAINTY)].idxmin())
-        row = {"task": title, "best of uncertainty": best}
-        for name, values in less.items():
-            row[f"less `{name}`"] = with_error(values[best], DIGITS["NLL"], "+")
-        clear = [
-            agent
-            for agent in OF_UNCERTAINTY
-            if agent in means and before(less["random"][agent]) and before(less["typiclust"][agent])
-        ]
-        rows.append(row | {"clearly before `random` and `typiclust`": ", ".join(clear) or "none"})
-    return pd.DataFrame(rows)
-
-
-def before(values: pd.Series) -> bool:
-    """By more than two standard errors."""
-    return bool(values.mean() < -2 * stats.sem(values))
-
-
-def places(found: pd.DataFrame) -> pd.DataFrame:
-    """Places by mean AUC among all agents, corrected protocol, query size 50."""
-    columns = {}
-    for metric in ("NLL", "MAE"):
-        for dataset in DATA_SETS:
-            of_task = select(task(found, "corrected", 50, dataset), {"metric": metric.lower()})
-            mean = of_task.groupby("agent")["area"].mean()
-            columns[f"{metric} {dataset}"] = mean.rank().map(f"{{:.0f}} of {len(mean)}".format)
-    table = pd.DataFrame(columns).loc[["nflows_out", *OF_ONE_FORWARD_PASS, "random"]]
-    return table.rename_axis("agent").reset_index()
-
-
 def duals(found: pd.DataFrame) -> pd.DataFrame:
     """AUC of NLL of agents with two dropout rates less that of their namesakes; corrected, query size 50."""
     rows = []
@@ -112,34 +74,10 @@ def duals(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def mean_and_end(curves: pd.DataFrame) -> pd.DataFrame:
-    """Mean over the curve and last value beside each other; published protocol, query size 1."""
-    columns = {}
-    for dataset in ("superconductors", "diamonds"):
-        found = numbers(task(curves, "published", 1, dataset)).astype({"agent": str})
-        mean = found.groupby(["number", "agent"])["value"].mean().unstack("number")
-        for name in ("AUC NLL", "last NLL", "AUC MAE", "last MAE"):
-            columns[f"{name} {dataset}"] = mean[name].map(f"{{:.{DIGITS[name[-3:]]}f}}".format)
-    return pd.DataFrame(columns).dropna().rename_axis("agent").reset_index()
-
-
-def by_runs(found: pd.DataFrame) -> pd.DataFrame:
-    """Mean AUC of MAE of the first three runs and of the others; pakinsons, published, query size 1."""
-    of_metric = select(task(found, "published", 1), {"metric": "mae"})
-    shown = of_metric[of_metric.agent.isin(["random", "coreset", "balsa_kl_pairs"])]
-    early = np.where(shown.run <= 3, "runs 1 to 3", "later runs")
-    table = shown.groupby(["agent", early])["area"].mean().unstack()[["runs 1 to 3", "later runs"]]
-    return table.map("{:.4f}".format).reset_index()
-
-
 def tables(curves: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables of the page, by what its lines call them."""
     found = areas(curves).astype({"agent": str})
     return {
-        "By runs": by_runs(found),
-        "Mean and end of the curves": mean_and_end(curves),
         "Less random": less_random(found),
-        "Best of uncertainty": best_of_uncertainty(found),
-        "Places": places(found),
         "Duals": duals(found),
     }

@@ -1,5 +1,8 @@
 """Labels needed and differences to random: against slow references by hand."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +24,9 @@ HAND = {
 
 
 def curve_rows(
-    curves: dict[str, list[tuple[float, ...]]], dataset: str = "d", labelled: tuple[int, ...] = LABELLED
+    curves: Mapping[str, Sequence[tuple[float, ...]]],
+    dataset: str = "d",
+    labelled: tuple[int, ...] = LABELLED,
 ) -> pd.DataFrame:
     task = {"dataset": dataset, "variation": "nf", "protocol": "corrected", "query_size": 20}
     lines = [
@@ -107,5 +112,6 @@ def test_the_picture_has_a_bar_for_each_agent_best_first() -> None:
     assert [axis.get_title() for axis in shown] == ["D, query size 20", "E, query size 20"]
     for axis in shown:
         names = [label.get_text() for label in axis.get_yticklabels()]
+        bars: list[Any] = list(axis.patches)
         assert names == ["At once", "Good", "Between", "Never"]
-        assert [bar.get_width() for bar in axis.patches] == pytest.approx([0.2, 0.6, 0.75, 1.0])
+        assert [bar.get_width() for bar in bars] == pytest.approx([0.2, 0.6, 0.75, 1.0])

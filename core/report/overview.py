@@ -14,6 +14,7 @@ from .leaderboard import BOARD_NOTE, MAIN, ONE_TASK, OVER_NOTE, RATIO, groups, l
 from .markdown import markdown
 from .reader import TASK, Results, spans
 from .saved import labels_needed, needed_in_words, picture_of_labels
+from .sections import TRAINED_NOTE, trained_means
 from .store import SCHEMA, Key, Stored
 
 __all__ = ["pictures", "readme"]
@@ -50,6 +51,8 @@ def pictures(found: Results) -> dict[str, Figure]:
 def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
     """The whole text, Markdown."""
     parts = [_HEAD, "## Which agents beat random", _VERDICT_NOTE, markdown(_verdicts(found))]
+    if len(trained := trained_means(found)):
+        parts += ["## Is it trained?", TRAINED_NOTE, markdown(trained.reset_index())]
     parts += ["## What is there", markdown(_contents(found)), "## Made by", markdown(_makers(stored))]
     drawn = pictures(found)
     for keys, part in groups(found.areas, _SETTING):

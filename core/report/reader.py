@@ -29,7 +29,7 @@ from ..runs.layout import (
 )
 from ..runs.settings import read_meta
 from .labels import OWN
-from .store import Stored, definition, differences, read_store
+from .store import Stored, definition, differences, read_store, read_trained
 
 __all__ = [
     "EXPERIMENT",
@@ -58,6 +58,7 @@ class _Tables(NamedTuple):
     upper_bounds: pd.DataFrame
     problems: pd.DataFrame
     settings: dict[tuple[Any, ...], dict[str, Any]]
+    trained: pd.DataFrame
 
 
 class Results(_Tables):
@@ -74,6 +75,8 @@ class Results(_Tables):
             `value`.
         problems: one row a folder that is damaged or does not fit: `folder`, `problem`.
         settings: of each experiment, by the values of `EXPERIMENT`, what its runs have in common.
+        trained: MAE of `random`'s flow and of other models on the same labels, a row a run and number of
+            `labels`; of the store.
     """
 
     @cached_property
@@ -132,7 +135,8 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
     Raises:
         UserError: the store cannot be used.
     """
-    reader = Folders(runs_folder, {} if store is None else read_store(Path(store)))
+    store = None if store is None else Path(store)
+    reader = Folders(runs_folder, {} if store is None else read_store(store))
     of_run = [*EXPERIMENT, "run", "labelled"]
     numbers = ["rounds", "seconds_choosing", "seconds_in_step"]
     runs = [(*run, *values, run not in reader.folders) for run, values in reader.runs.items()]
@@ -143,6 +147,7 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
         _tidy(reader.upper_bounds, [*TASK[:3], "run", "epoch"], "metric", "value"),
         pd.DataFrame(reader.problems, columns=["folder", "problem"]),
         reader.settings,
+        read_trained(store),
     )
 
 

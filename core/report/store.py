@@ -33,6 +33,7 @@ from ..reading import EXACT_FLOATS, gunzip, one_line, read_bytes
 
 __all__ = [
     "SCHEMA",
+    "TRAINED",
     "Key",
     "Stored",
     "check_run",
@@ -40,6 +41,7 @@ __all__ = [
     "differences",
     "finish_parts",
     "read_store",
+    "read_trained",
     "write_part",
 ]
 
@@ -65,6 +67,8 @@ _SINCE: dict[str, Any] = {
     "watched_rows": None,
     "check_every": 1,
 }
+#: Models whose MAE stands in `trained.csv`, and that of the flow as a share of the better of the last two.
+TRAINED = ("flow", "median", "trees", "Gaussian process", "flow / best")
 #: What a run's line must hold, and a setting without which no curve can be checked.
 _NOTED = ("code", "python", "torch", "device", "threads", "seconds_choosing", "seconds_in_step")
 _SET = ("seed_set", "budget", "protocol_version", "agent_version")
@@ -256,6 +260,22 @@ def _check_curves(curves: pd.DataFrame, settings: Mapping[str, Any], name: str) 
     lacking = [metric for metric, of in METRICS.items() if of.in_every_run and metric not in curves]
     if np.isnan(curves.to_numpy()).any() or lacking:
         raise ValueError(f"{name} lacks values")
+
+
+def read_trained(folder: Path | None) -> pd.DataFrame:
+    """`trained.csv` of a store, made by benchmarks/is_it_trained.py: empty where there is none, or no store.
+
+    Raises:
+        UserError: it is not such a table.
+    """
+    columns = ["dataset", "run", "labels", *TRAINED]
+    path = folder and folder / "trained.csv"
+    if not path or not path.exists():
+        return pd.DataFrame(columns=columns)
+    try:
+        return pd.read_csv(io.BytesIO(read_bytes(path)), **EXACT_FLOATS)[columns]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: not a table of benchmarks/is_it_trained.py: {one_line(error)}") from error
 
 
 def write_part(folder: Path, setting: tuple[str, str, str], stored: Mapping[Key, Stored]) -> list[Path]:

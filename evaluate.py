@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import core
+from core import util
 from core.cli import (
     ArgumentParser,
     add_experiment_arguments,
@@ -23,9 +25,6 @@ from core.cli import (
     run_script,
 )
 from core.util import tqdm
-
-if TYPE_CHECKING:
-    from core.training.lockstep import Fitting
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -98,33 +97,22 @@ def make_experiment(args: argparse.Namespace) -> core.Experiment:
     )
 
 
-def loop(env: core.EnvironmentLogger, agent: core.Agent, title: str | None) -> Fitting[None]:
-    """One run: the published loop, as a generator for runs side by side.
-
-    Args:
-        title: what its progress bar says; None for no bar.
-    """
-    run: Any = env.env
-    done = False
-    run.dataset.reset()
-    state = yield from env.resetting()
-    iterations = math.ceil(run.budget / agent.query_size)
-    first = math.ceil(run.added / agent.query_size)  # a run that goes on has some behind it
-    iterator = tqdm(
-        range(first, iterations),
-        miniters=2,
-        desc=title,
-        disable=title is None,
-        initial=first,
-        total=iterations,
-    )
-    for i in iterator:
-        action = agent.predict(*state)
-        state, reward, done, truncated, info = yield from env.stepping(action)
-        iterator.set_postfix({"MAE": env.accuracies[1][-1]})
-        if done or truncated:
-            # triggered when sampling batch_size is >1
-            break
+def play(env: Any, agent: core.Agent, log_path: Path, args: argparse.Namespace) -> None:
+    """One run, from its first fit to its files."""
+    dataset = env.dataset
+    with core.EnvironmentLogger(env, log_path, util.is_cluster) as env:
+        done = False
+        dataset.reset()
+        state = env.reset()
+        iterations = math.ceil(env.env.budget / args.query_size)
+        iterator = tqdm(range(iterations), miniters=2)
+        for i in iterator:
+            action = agent.predict(*state)
+            state, reward, done, truncated, info = env.step(action)
+            iterator.set_postfix({"accuracy": env.accuracies[1][-1]})
+            if done or truncated:
+                # triggered when sampling batch_size is >1
+                break
 
 
 def summarise(folder: Path, run_ids: list[int]) -> None:
@@ -160,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     experiment = make_experiment(args)
     finished = experiment.run(
         **options,
-        loop=loop,
+        play=partial(play, args=args),
         record_points=bool(args.record_points),
         record_predictions=bool(args.record_predictions),
     )

@@ -19,7 +19,7 @@ from tasks import make_environment, make_task_parser
 
 from core.cli import at_least, run_script, set_threads
 from core.training import nadam
-from core.training.lockstep import fit
+from core.training.side_by_side import fit
 
 COLUMNS = ("dataset", "points", "denormal weights", "seconds with them", "seconds", "ratio")
 
@@ -44,11 +44,11 @@ def refitting(dataset: str, args: argparse.Namespace, negligible: float) -> tupl
 
     def refit() -> None:
         with mock.patch.object(nadam, "NEGLIGIBLE", negligible):
-            fit(trainer.copy(), x[:last], y[:last], x_val, y_val)
+            fit(trainer.copy().request(x[:last], y[:last], x_val, y_val))
 
     with mock.patch.object(nadam, "NEGLIGIBLE", negligible):
         for labelled in range(data.seed_set, last):
-            fit(trainer, x[:labelled], y[:labelled], x_val, y_val)
+            fit(trainer.request(x[:labelled], y[:labelled], x_val, y_val))
     theta = trainer.model.theta.detach()
     denormal = (theta != 0) & (theta.abs() < torch.finfo(theta.dtype).tiny)
     return refit, denormal.double().mean().item()

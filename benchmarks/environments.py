@@ -3,12 +3,13 @@
     python benchmarks/environments.py
 
 Random actions on the synthetic tasks that learn_policy.py learns on. `alone`: one environment. `async 2`: an
-AsyncVectorEnv of two processes. `lockstep S`: S environments of one process, their models one stack.
+AsyncVectorEnv of two processes. `side by side S`: S environments of one process, their models one stack.
 """
 
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -17,7 +18,7 @@ from measure import digits, make_parser, write_table
 import core.rl  # noqa: F401, registers the environments
 from core.cli import at_least, run_script, set_threads
 from core.rl.candidates import CandidateEnv
-from core.rl.lockstep import together
+from core.training.side_by_side import side_by_side
 
 ID = "BalsaBench/Synthetic-v0"
 CANDIDATES = 32
@@ -40,13 +41,13 @@ def processes(count: int) -> tuple[Callable[[np.ndarray], object], int]:
     return env.step, count
 
 
-def lockstep(count: int) -> tuple[Callable[[np.ndarray], object], int]:
+def stacked(count: int) -> tuple[Callable[[np.ndarray], object], int]:
     envs: list[CandidateEnv] = [gym.make(ID).unwrapped for _ in range(count)]  # type: ignore[misc]
-    together([env.resetting(seed) for seed, env in enumerate(envs)])
+    side_by_side([partial(env.reset, seed=seed) for seed, env in enumerate(envs)])
 
     def step(actions: np.ndarray) -> None:
-        done = [out[2] for out in together([e.stepping(a) for e, a in zip(envs, actions, strict=True)])]
-        together([env.resetting() for env, over in zip(envs, done, strict=True) if over])
+        done = side_by_side([partial(e.step, a) for e, a in zip(envs, actions, strict=True)])
+        side_by_side([env.reset for env, out in zip(envs, done, strict=True) if out[2]])
 
     return step, count
 
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     set_threads(1)
     made = {"alone": alone(), "async 2": processes(2)}
-    made |= {f"lockstep {count}": lockstep(count) for count in (4, 16, 32)}
+    made |= {f"side by side {count}": stacked(count) for count in (4, 16, 32)}
     rng = np.random.default_rng(1)
     rates: dict[str, list[tuple[float, float]]] = {name: [] for name in made}
     for _ in range(args.repeats):

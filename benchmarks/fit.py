@@ -19,7 +19,7 @@ from tasks import make_environment, make_task_parser
 
 from core import metrics
 from core.cli import at_least, run_script, set_threads
-from core.training.lockstep import fit
+from core.training.side_by_side import fit
 
 EPOCHS = 11
 COLUMNS = ("dataset", "labelled", "part", "seconds", "MB", "baseline seconds", "baseline MB", "ratio")
@@ -52,7 +52,7 @@ def main() -> None:
         optimizer = torch.optim.NAdam(plain.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         ways: dict[str, dict[str, Callable[[], object]]] = {
             "refit": {
-                "ours": lambda: fit(env.learner.trainer, x, y, x_val, y_val),
+                "ours": lambda: fit(env.learner.trainer.request(x, y, x_val, y_val)),
                 "baseline": lambda: baseline.fit(plain, optimizer, x, y, x_val, y_val, EPOCHS),
             },
             "test": {

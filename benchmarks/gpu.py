@@ -23,7 +23,7 @@ from core import PUBLISHED, Seeds
 from core.cli import at_least, pick_device, run_script, set_threads
 from core.environment import Environment
 from core.models.variations import build_model, load_config
-from core.training.lockstep import fit_side_by_side
+from core.training.stack import train_stack
 from core.training.trainer import Trainer
 
 EPOCHS, LABELLED = 11, 1000
@@ -48,7 +48,7 @@ def refit(dataset: str, runs: int, args: Any) -> Callable[[], object]:
         parts = (table.x_train[:LABELLED], table.y_train[:LABELLED], table.x_val, table.y_val)
         data = [torch.from_numpy(part).to(args.device) for part in parts]
         group.append((Trainer(model.to(args.device), config, PUBLISHED, table.seeds), data))
-    return lambda: fit_side_by_side([trainer.begin(*data) for trainer, data in group])
+    return lambda: train_stack([trainer.request(*data) for trainer, data in group])
 
 
 def main() -> None:

@@ -39,7 +39,8 @@ def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, object] = {"agent": f"`{agent}`", "runs": ours.run.nunique()}
         for shown, name in (("AUC MAE", "AUC MAE"), ("final MAE", "last MAE"), ("final NLL", "last NLL")):
             values = ours[ours.number == name].value
-            text, theirs = line[shown], float(line[shown].lstrip("~"))
+            text = str(line[shown])
+            theirs = float(text.lstrip("~"))
             row[f"{shown}: ours"] = with_error(values, DIGITS[shown[-3:]]) if len(values) else "not run"
             row["published " + shown] = text
             if shown == "AUC MAE":

@@ -21,7 +21,7 @@ from agents import AGENTS
 from core import Environment, Seeds
 from core.cli import at_least, run_script, set_threads
 from core.models.variations import load_config
-from core.training.lockstep import Fitting, side_by_side
+from core.training.side_by_side import side_by_side
 
 GROUPS = (1, 5, 10, 25, 50)
 QUERY_SIZE = 50
@@ -39,13 +39,13 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def running(env: Environment) -> Fitting[int]:
+def running(env: Environment) -> int:
     """One run; returns its epochs."""
     agent = AGENTS["random"](QUERY_SIZE, env.seeds, env.protocol)
-    state, info = yield from env.resetting()
+    state, info = env.reset()
     epochs, done = info["epochs"], False
     while not done:
-        state, _, done, _, info = yield from env.stepping(agent.predict(state))
+        state, _, done, _, info = env.step(agent.predict(state))
         epochs += info["epochs"]
     return epochs
 
@@ -62,11 +62,7 @@ def main() -> None:
 
         def group(size: int) -> None:
             envs = [Environment(table, config, budget=budget) for table in tables[:size]]
-            epochs[size] = 0
-            for _, ended in side_by_side([running(env) for env in envs]):
-                if isinstance(ended, Exception):
-                    raise ended
-                epochs[size] += ended
+            epochs[size] = sum(side_by_side([partial(running, env) for env in envs]))
 
         calls = {size: partial(group, size) for size in args.groups}
         group(max(args.groups))  # compiles

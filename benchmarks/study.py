@@ -29,7 +29,7 @@ from core.cli import run_script, set_threads
 from core.models.predictor import Predictor
 from core.models.variations import build_model, load_config
 from core.sweep.cost import LABELLED, SIDE_BY_SIDE, Costs
-from core.training.lockstep import fit_side_by_side
+from core.training.stack import train_stack
 from core.training.trainer import Trainer
 
 EPOCHS, RUNS = 11, 30
@@ -59,10 +59,10 @@ def measure(
 
     def refit(runs: int, labelled: int) -> None:
         fits = [
-            trainer.begin(x[:labelled], y[:labelled], *validation)
+            trainer.request(x[:labelled], y[:labelled], *validation)
             for trainer, (x, y, *validation) in zip(trainers[:runs], tables, strict=False)
         ]
-        fit_side_by_side(fits)
+        train_stack(fits)
 
     generator = table.seeds.torch("evaluation")
     calls: dict[tuple[int, int], Callable[[], object]] = {

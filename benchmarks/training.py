@@ -13,6 +13,7 @@ import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -24,7 +25,7 @@ from agents import AGENTS
 from core import CORRECTED, PUBLISHED, Environment, Seeds
 from core.cli import run_script, set_threads
 from core.models.variations import load_config
-from core.training.lockstep import Fitting, side_by_side
+from core.training.side_by_side import side_by_side
 
 RUNS, QUERY_SIZE, BUDGET = (1, 2, 3), 50, 800
 #: Labels at which errors are shown, by rounds.
@@ -64,12 +65,12 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def curve(env: Environment, agent: Any) -> Fitting[list[tuple[float, float, int]]]:
+def curve(env: Environment, agent: Any) -> list[tuple[float, float, int]]:
     """MAE, NLL and epochs of each round of a run."""
-    state, info = yield from env.resetting()
+    state, info = env.reset()
     found, done = [(info["mae"], info["nll"], info["epochs"])], False
     while not done:
-        state, _, done, _, info = yield from env.stepping(agent.predict(state))
+        state, _, done, _, info = env.step(agent.predict(state))
         found.append((info["mae"], info["nll"], info["epochs"]))
     return found
 
@@ -86,12 +87,9 @@ def measure_training(dataset: str, training: str, agent: str, args: argparse.Nam
         env = Environment(
             make_table(dataset, args.data_folder, Seeds(run_id)), config, CORRECTED, budget=BUDGET
         )
-        runs.append(curve(env, AGENTS[agent](QUERY_SIZE, env.seeds, CORRECTED)))
-    ended = dict(side_by_side(runs))
+        runs.append(partial(curve, env, AGENTS[agent](QUERY_SIZE, env.seeds, CORRECTED)))
+    found = np.array(side_by_side(runs))  # [runs, rounds, 3]
     seconds = (time.process_time() - started) / len(RUNS)
-    if errors := [error for error in ended.values() if isinstance(error, Exception)]:
-        raise errors[0]
-    found = np.array([ended[i] for i in range(len(RUNS))])  # [runs, rounds, 3]
     shown = found.mean(0)[list(ROUNDS.values()), :2].T
     areas = found[:, :, 1].mean(1)
     numbers = (seconds, found[:, :, 2].sum(1).mean(), *shown.ravel(), areas.mean(), areas.std(ddof=1))

@@ -2,48 +2,20 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from . import util
 from .oracle import TRIED, Oracle, Trials
 from .protocol import PROTOCOLS
-from .repeated import Loop, Repeated, name_of
+from .repeated import Repeated, name_of
 from .runs.layout import oracle_folder, upper_bound_folder
 from .runs.logger import EnvironmentLogger
 from .seeds import Seeds
-from .training.lockstep import Fitting
 from .training.trainer import EarlyStopping
 from .upper_bound import EPOCH_LIMIT, UpperBound
 
-__all__ = ["OracleExperiment", "UpperBoundExperiment", "seek", "train"]
-
-
-def train(env: EnvironmentLogger, stopping: EarlyStopping, title: str | None = None) -> Fitting[None]:
-    """The epochs of an upper bound."""
-    yield from env.resetting()
-    bound: Any = env.env
-    with util.tqdm(
-        desc=title, disable=title is None, total=bound.epoch_limit, initial=bound.epoch, miniters=2
-    ) as bar:
-        while not bound.finished:
-            yield from env.stepping(())
-            bar.set_postfix({"MAE": env.accuracies[1][-1]})
-            bar.update()
-
-
-def seek(env: EnvironmentLogger, trials: Trials, title: str | None = None) -> Fitting[None]:
-    """The rounds of an oracle."""
-    state = yield from env.resetting()
-    oracle: Any = env.env
-    with util.tqdm(
-        desc=title, disable=title is None, total=oracle.budget, initial=oracle.added, miniters=2
-    ) as bar:
-        while not oracle.finished:
-            state, *_ = yield from env.stepping(trials.draw(len(state.x_unlabeled)))
-            bar.set_postfix({"MAE": env.accuracies[1][-1]})
-            bar.update()
+__all__ = ["OracleExperiment", "UpperBoundExperiment"]
 
 
 @dataclass(frozen=True)
@@ -86,9 +58,14 @@ class UpperBoundExperiment(Repeated):
     def decider(self, env: UpperBound, run_id: int) -> EarlyStopping:
         return env.stopping
 
-    @property
-    def loop(self) -> Loop:
-        return train
+    def play(self, env: UpperBound, decider: EarlyStopping, log_path: Path) -> None:
+        with EnvironmentLogger(env, log_path, util.is_cluster) as logger:
+            logger.reset()
+            with util.tqdm(total=env.epoch_limit, initial=env.epoch, miniters=2) as bar:
+                while not env.finished:
+                    logger.step(())
+                    bar.set_postfix({"MAE": logger.accuracies[1][-1]})
+                    bar.update()
 
     def settings(self) -> dict[str, object]:
         names = ("variation", "protocol", "skip_data_check", "pool_seed", "model_seed", "epoch_limit")
@@ -148,9 +125,14 @@ class OracleExperiment(Repeated):
     def decider(self, env: Oracle, run_id: int) -> Trials:
         return Trials(self.seeds(run_id), self.tried)
 
-    @property
-    def loop(self) -> Loop:
-        return seek
+    def play(self, env: Oracle, decider: Trials, log_path: Path) -> None:
+        with EnvironmentLogger(env, log_path, util.is_cluster) as logger:
+            state = logger.reset()
+            with util.tqdm(total=env.budget, initial=env.added, miniters=2) as bar:
+                while not env.finished:
+                    state, *_ = logger.step(decider.draw(len(state.x_unlabeled)))
+                    bar.set_postfix({"MAE": logger.accuracies[1][-1]})
+                    bar.update()
 
     def settings(self) -> dict[str, object]:
         names = ("variation", "protocol", "budget", "tried", "skip_data_check")

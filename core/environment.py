@@ -1,6 +1,7 @@
 """Pool-based active learning as a Gymnasium environment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -15,7 +16,7 @@ from .learner import Learner
 from .protocol import PUBLISHED, Protocol
 from .seeds import Seeds
 from .state import State
-from .training.lockstep import Fitting, Standalone, fit_side_by_side, own_seconds
+from .training.stack import train_stack
 from .training.trainer import FitResult
 
 __all__ = ["Action", "Beginning", "Environment", "Outcome"]
@@ -25,16 +26,13 @@ Beginning: TypeAlias = tuple[State, dict[str, Any]]
 Outcome: TypeAlias = tuple[State, float, bool, bool, dict[str, Any]]
 
 
-class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]):
+class Environment(gym.Env[State, Action]):
     """One run: a dataset, a model, and the points labelled so far.
 
     The action of a step is a list of distinct indices into `x_unlabeled`. The points are added in
     descending order of index, the model is fitted (under the published protocol after each single
     point), and the reward is the MAE it saved. An episode terminates when `budget` points were
     added or the pool is empty; it is never truncated.
-
-    `resetting` and `stepping` are `reset` and `step` for runs side by side: generators that ask
-    for their fits (`core.training.lockstep.side_by_side`). They document what the two return.
 
     The state holds a model and a shrinking pool, which no Gymnasium space describes:
     `observation_space` and `action_space` are not set.
@@ -55,6 +53,8 @@ class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]
 
     #: What the rows of a run's files count; its value is in the info of `reset` and `step`.
     index_name = "added"
+    #: Keyword arguments for an `EnvironmentLogger` around it.
+    logger_options: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,
@@ -87,15 +87,24 @@ class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]
         self._labeled = [int(i) for i in self.dataset.seed_indices]
         self._pool = np.setdiff1d(np.arange(len(self.dataset.x_train)), self._labeled)
 
-    @own_seconds
-    def resetting(self) -> Fitting[Beginning]:
-        """Starts the run: its split, seed set, initial weights and first fit.
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Beginning:
+        """Begins the run, again if it has begun: its split, seed set, initial weights and first fit.
+
+        Args:
+            seed: must be None; a run's randomness comes from its dataset's `Seeds`.
+            options: not used.
 
         Returns:
-            state, and info as of `stepping`.
+            state, and info as of `step`.
+
+        Raises:
+            ValueError: a seed was given.
+            FloatingPointError: training diverged.
         """
+        if seed is not None:
+            raise ValueError("reset(seed=...) is not possible: a run's seeds are those of its dataset")
         self._start()
-        fit = yield self.learner.fit(self._labeled)
+        fit = self.learner.fit(self._labeled)
         info = self._info(fit)
         self._initial_mae = self._mae = info["mae"]
         return self.state, info
@@ -122,8 +131,7 @@ class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]
         self._initial_mae, self._mae = state["initial_mae"], state["mae"]
         return self.state
 
-    @own_seconds
-    def stepping(self, action: Action) -> Fitting[Outcome]:
+    def step(self, action: Action) -> Outcome:
         """Labels points of the pool and trains on them.
 
         Args:
@@ -132,18 +140,18 @@ class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]
         Returns:
             state, reward (MAE before - MAE after), terminated, truncated (False), and info with
             `added`, the metrics by their names in `core.metrics.METRICS`, `pit` (counts of the PIT
-            histogram), `epochs`, `fits_at_limit` (fits that the epoch limit ended), and the `seconds` that
-            were this run's own.
+            histogram), `epochs` and `fits_at_limit` (fits that the epoch limit ended).
 
         Raises:
             ValueError: indices repeat, are out of range, or are more than the budget leaves.
+            FloatingPointError: training diverged.
         """
         chosen = np.sort(self._checked(action))[::-1]
         one_by_one = self.protocol.refit_every_point and self.config.fitting == "finetuning"
         epochs = at_limit = 0
         for group in np.split(chosen, len(chosen) if one_by_one else 1):
             self._labeled += self._pool[group].tolist()
-            fit = yield self.learner.fit(self._labeled)
+            fit = self.learner.fit(self._labeled)
             epochs += fit.epochs
             at_limit += fit.fits_at_limit
         self._pool = np.delete(self._pool, chosen)
@@ -204,7 +212,7 @@ class Environment(Standalone[Action, Beginning, Outcome], gym.Env[State, Action]
         """
         learners = [self.learner.copy() for _ in positions]
         tried = [[*self._labeled, int(point)] for point in self._pool[positions]]
-        results = fit_side_by_side([of.fit(rows) for of, rows in zip(learners, tried, strict=True)])
+        results = train_stack([of.request(rows) for of, rows in zip(learners, tried, strict=True)])
         return learners, tried, results
 
     def _checked(self, action: Action) -> np.ndarray:

@@ -15,27 +15,20 @@ from typing import Any
 
 import torch
 
+from . import util
 from .agent import AGENTS, Agent
 from .config import Config, check_changes
 from .environment import Environment
 from .errors import UserError
 from .models.variations import VARIATIONS
 from .protocol import PROTOCOLS
-from .repeated import Loop, Repeated, name_of
+from .repeated import Repeated, name_of
 from .runs.layout import experiment_folder
 from .runs.logger import EnvironmentLogger
 from .runs.sources import code_digest
 from .seeds import Seeds
-from .training.lockstep import Fitting
 
-__all__ = ["Experiment", "play"]
-
-
-def play(env: EnvironmentLogger, agent: Agent, title: str | None = None) -> Fitting[None]:
-    """The rounds of an experiment, without a bar; `evaluate.py` has the loop at length."""
-    state = yield from env.resetting()
-    while not env.env.finished:
-        state, *_ = yield from env.stepping(agent.predict(state))
+__all__ = ["Experiment"]
 
 
 @dataclass(frozen=True)
@@ -145,9 +138,11 @@ class Experiment(Repeated):
     def decider(self, env: Environment, run_id: int) -> Agent:
         return self.make_agent(run_id)
 
-    @property
-    def loop(self) -> Loop:
-        return play
+    def play(self, env: Environment, decider: Agent, log_path: Path) -> None:
+        with EnvironmentLogger(env, log_path, util.is_cluster) as logger:
+            state = logger.reset()
+            while not env.finished:
+                state, *_ = logger.step(decider.predict(state))
 
     def settings(self) -> dict[str, object]:
         names = ("agent", "variation", "protocol", "query_size", "budget", "skip_data_check")

@@ -20,7 +20,8 @@ from .metrics import Evaluation, evaluate, measure, pit_histogram
 from .models.predictor import Predictor
 from .models.variations import build_model
 from .protocol import Protocol
-from .training.trainer import Fit, FitResult, Trainer
+from .training.side_by_side import fit
+from .training.trainer import FitRequest, FitResult, Trainer
 
 __all__ = ["Learner"]
 
@@ -65,10 +66,18 @@ class Learner:
             "data": sha256_of(dataset.x_train, dataset.y_train)[:16],
         }
 
-    def fit(self, rows: Sequence[int]) -> Fit:
-        """The next fit, on these points of the train part."""
+    def fit(self, rows: Sequence[int]) -> FitResult:
+        """Trains the model on these points of the train part.
+
+        Raises:
+            FloatingPointError: training diverged.
+        """
+        return fit(self.request(rows))
+
+    def request(self, rows: Sequence[int]) -> FitRequest:
+        """The next fit, on these points of the train part, for `train_stack`."""
         chosen = torch.tensor(rows).to(self.x.device)
-        return self.trainer.begin(self.x[chosen], self.y[chosen], *self.validation)
+        return self.trainer.request(self.x[chosen], self.y[chosen], *self.validation)
 
     def measured(self, fit: FitResult) -> dict[str, Any]:
         """Tests the model, after a fit.

@@ -8,7 +8,6 @@ import numpy as np
 
 from .environment import Action, Environment, Outcome
 from .seeds import Seeds
-from .training.lockstep import Fitting, own_seconds
 
 __all__ = ["TRIED", "Oracle", "Trials"]
 
@@ -50,9 +49,8 @@ class Oracle(Environment):
     random order. Training and testing of each copy are what `Environment` would do.
     """
 
-    @own_seconds
-    def stepping(self, action: Action) -> Fitting[Outcome]:
-        """Labels one of the points that an action names; arguments and values as of `Environment.stepping`.
+    def step(self, action: Action) -> Outcome:
+        """Labels one of the points that an action names; arguments and values as of `Environment.step`.
 
         Raises:
             ValueError: the budget is used up.
@@ -60,7 +58,6 @@ class Oracle(Environment):
         """
         if self.finished:
             raise ValueError(f"the budget of {self.budget} points is used up")
-        yield from ()  # the trials are a stack of their own: nothing is asked of the runs beside this one
         positions = self._positions(action)
         learners, tried, results = self.with_each(positions)
         measured = [

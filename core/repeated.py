@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 import torch
 
-from . import util
 from .config import Config
 from .data.own import find_dataset, is_own
 from .dataset import DATASETS, Dataset
@@ -20,14 +19,12 @@ from .runs.logger import EnvironmentLogger
 from .runs.provenance import provenance
 from .runs.sources import code_digest
 from .seeds import Seeds
-from .training.lockstep import Fitting
 
-__all__ = ["Loop", "Repeated", "name_of"]
+__all__ = ["Play", "Repeated", "name_of"]
 
-#: Plays an episode to its end: the logged environment, what decides how it goes on (an agent, the early
-#: stopping of an upper bound), and what a progress bar says (None for no bar). A generator, for runs side by
-#: side.
-Loop: TypeAlias = Callable[[EnvironmentLogger, Any, str | None], Fitting[None]]
+#: Makes a run, from `reset` to its files: its environment, what decides how it goes on (an agent, the early
+#: stopping of an upper bound), and its folder.
+Play: TypeAlias = Callable[[Any, Any, Path], None]
 
 
 class Repeated(ABC):
@@ -77,10 +74,9 @@ class Repeated(ABC):
     def decider(self, env: Any, run_id: int) -> Any:
         """What decides how a run goes on: its state belongs to a checkpoint."""
 
-    @property
     @abstractmethod
-    def loop(self) -> Loop:
-        """How an episode is played."""
+    def play(self, env: Any, decider: Any, log_path: Path) -> None:
+        """Makes a run, without a bar where it has many rounds."""
 
     def _check_names(self) -> None:
         """Raises a UserError for a variation or a protocol that is unknown."""
@@ -104,7 +100,7 @@ class Repeated(ABC):
         device: torch.device | str = "cpu",
         side_by_side: SideBySide = "auto",
         overwrite: bool = False,
-        loop: Loop | None = None,
+        play: Play | None = None,
         **record: bool,
     ) -> list[int]:
         """Makes runs; finished ones are left out, unfinished ones go on.
@@ -115,7 +111,7 @@ class Repeated(ABC):
             device: where data and models live.
             side_by_side: runs that are trained as one stack.
             overwrite: make finished runs again.
-            loop: plays an episode, instead of the experiment's own.
+            play: makes a run, instead of the experiment's own.
             record: what else a run is to write, as of `EnvironmentLogger`: `record_points=True`.
 
         Returns:
@@ -138,19 +134,15 @@ class Repeated(ABC):
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
         made_by = place | provenance()
 
-        def start(run_id: int, log_path: Path, title: str | None) -> Fitting[None]:
+        def start(run_id: int, log_path: Path) -> None:
             env = self.environment(run_id, device)
             decider = self.decider(env, run_id)
-            noted = {**settings, "run_id": run_id, **made_by}
-            with EnvironmentLogger(
-                env,
-                log_path,
-                util.is_cluster,
-                settings=noted,
-                resume=decider,
+            env.logger_options = {
+                "settings": {**settings, "run_id": run_id, **made_by},
+                "resume": decider,
                 **record,
-            ) as logger:
-                yield from (loop or self.loop)(logger, decider, title)
+            }
+            (play or self.play)(env, decider, log_path)
 
         return run_all(
             folder,

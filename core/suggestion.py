@@ -28,7 +28,7 @@ from .models.variations import build_model, load_config
 from .protocol import CORRECTED
 from .seeds import Seeds
 from .state import State
-from .training.lockstep import fit
+from .training.side_by_side import fit
 from .training.trainer import FitResult, Trainer
 
 __all__ = [
@@ -178,7 +178,7 @@ def train(
     trainer = Trainer(model, config, CORRECTED, seeds)
     x, y = torch.from_numpy(problem.x).to(device), torch.from_numpy(problem.y).to(device)
     data = x[kept], y[kept], x[held], y[held]
-    result = fit(trainer, *data)
+    result = fit(trainer.request(*data))
     predictor = Predictor(model)
     return Trained(predictor, trainer, result, _quality(predictor, *data), x, y)
 

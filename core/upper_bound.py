@@ -1,6 +1,8 @@
 """The 'full dataset' line of the study's figures: what labelling the whole pool would give."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,7 +15,6 @@ from .metrics import evaluate, measure
 from .protocol import PUBLISHED, Protocol
 from .seeds import Seeds
 from .state import State
-from .training.lockstep import Fitting, Standalone, own_seconds
 from .training.trainer import EarlyStopping
 
 __all__ = ["EPOCH_LIMIT", "UpperBound"]
@@ -23,7 +24,7 @@ EPOCH_LIMIT = 1000
 PATIENCE = 25
 
 
-class UpperBound(Standalone[Action, Beginning, Outcome]):
+class UpperBound:
     """Training on the whole train part (docs/METHOD.md, section 4).
 
     It has what a logger and a driver use of an `Environment`, with nothing to choose: an action is empty.
@@ -48,6 +49,8 @@ class UpperBound(Standalone[Action, Beginning, Outcome]):
     """
 
     index_name = "epoch"
+    #: Keyword arguments for an `EnvironmentLogger` around it.
+    logger_options: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,
@@ -134,26 +137,31 @@ class UpperBound(Standalone[Action, Beginning, Outcome]):
         """How far the run has got, in words."""
         return f"{self.epoch} epochs"
 
-    @own_seconds
-    def resetting(self) -> Fitting[Beginning]:
-        """Starts the run and trains for one epoch, or until the model has converged."""
+    def reset(self) -> Beginning:
+        """Begins the run and trains for one epoch, or until the model has converged.
+
+        Raises:
+            FloatingPointError: training diverged.
+        """
         self._start()
-        info = yield from self._train()
+        info = self._train()
         self._initial_mae = self._mae = info["mae"]
         return self.state, info
 
-    @own_seconds
-    def stepping(self, action: Action = ()) -> Fitting[Outcome]:
+    def step(self, action: Action = ()) -> Outcome:
         """Trains for one more epoch; the five values of `Environment.step`.
 
         The info of an epoch that is not tested has no metrics.
+
+        Raises:
+            FloatingPointError: training diverged.
         """
-        info = yield from self._train()
+        info = self._train()
         before, self._mae = self._mae, info.get("mae", self._mae)
         return self.state, before - self._mae, self.finished, False, info
 
-    def _train(self) -> Fitting[dict[str, Any]]:
-        fit = yield self.learner.fit(range(len(self.learner.x)))
+    def _train(self) -> dict[str, Any]:
+        fit = self.learner.fit(range(len(self.learner.x)))
         if self.config.best_weights:
             return {"epoch": fit.epochs, **self.learner.measured(fit)}
         validated = evaluate(self.learner.predictor, *self.learner.validation, self._validating)

@@ -1,12 +1,17 @@
 """The terminal: is there one, and how progress is shown."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import tqdm as _tqdm
 
-__all__ = ["is_cluster", "tqdm"]
+__all__ = ["bar", "is_cluster", "tqdm"]
+
+#: What the bars of this run say and where they begin, or that there are none: arguments of `tqdm`.
+bar: ContextVar[Mapping[str, Any]] = ContextVar("bar", default=MappingProxyType({}))
 
 #: True where nobody watches: standard error is not a terminal, as in a cluster's job.
 is_cluster = not sys.stderr.isatty()
@@ -21,6 +26,7 @@ class tqdm(_tqdm.tqdm):  # noqa: N801 (it stands in for tqdm's own)
     unattended: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs = {**bar.get(), **kwargs}
         if self.unattended:
             kwargs |= {"mininterval": 60, "maxinterval": 120, "miniters": 1, "ascii": True, "ncols": 100}
         super().__init__(*args, **kwargs)

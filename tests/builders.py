@@ -24,6 +24,8 @@ from core.models.densities import GaussDensity
 from core.models.networks import DensityModel
 from core.models.predictor import Predictor
 from core.models.variations import VARIATIONS, build_model
+from core.training import side_by_side
+from core.training.trainer import FitResult, Trainer
 from datasets import DATASETS
 
 FEATURES = 5
@@ -199,16 +201,21 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
+def fit(trainer: Trainer, *data: Tensor) -> FitResult:
+    """One fit of one run, now, on data as of `Trainer.request`."""
+    return side_by_side.fit(trainer.request(*data))
+
+
 def interrupt_after_a_round(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs evaluate.py in this process until a run has made a round; Ctrl-C comes then."""
-    stepping = EnvironmentLogger.stepping
+    step = EnvironmentLogger.step
 
     def once(self: EnvironmentLogger, action: Any) -> Any:
-        yield from stepping(self, action)
+        step(self, action)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(EnvironmentLogger, "stepping", once)
+        patch.setattr(EnvironmentLogger, "step", once)
         with pytest.raises(KeyboardInterrupt):
             evaluate.main(arguments)
 

@@ -13,11 +13,11 @@ import evaluate
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Environment, Experiment, Seeds, UserError
 from core.models.variations import build_model
 from core.runs.settings import read_meta
-from core.training.lockstep import fit, fit_side_by_side
+from core.training.stack import train_stack
 from core.training.trainer import FitResult, Trainer
 from core.upper_bound import UpperBound
 from datasets import DATASETS
-from tests.builders import FEATURES, make_config
+from tests.builders import FEATURES, fit, make_config
 from tests.test_training import Data, make_data
 
 CONVERGED: dict[str, Any] = {
@@ -147,8 +147,8 @@ def test_converged_fits_have_the_same_bits_in_any_stack(variation: str) -> None:
         results = []
         for points in (30, 40):
             x, y, *rest = make_data(points)
-            fits = [one.begin(x, y + 0.1 * i, *rest) for i, one in zip(run_ids, trainers, strict=True)]
-            results += fit_side_by_side(fits)
+            fits = [one.request(x, y + 0.1 * i, *rest) for i, one in zip(run_ids, trainers, strict=True)]
+            results += train_stack(fits)
         return [one.model.theta.detach() for one in trainers], results
 
     together, results = trained([1, 2, 3])

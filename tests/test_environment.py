@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import datasets
 from core import PUBLISHED, Environment, Protocol, Seeds, State
 from core.models.variations import load_config
-from core.training.trainer import Fit, FitResult
+from core.training.trainer import FitRequest, FitResult
 
 
 def environment(run_id: int = 1, protocol: Protocol = PUBLISHED, **kwargs: Any) -> Environment:
@@ -26,11 +26,11 @@ def labelled_at_fit(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
     """Replaces training by notes of the points it was given."""
     notes: list[torch.Tensor] = []
 
-    def note(fits: Sequence[Fit]) -> list[FitResult]:
+    def note(fits: Sequence[FitRequest]) -> list[FitResult]:
         notes.extend(torch.cat([fit.x, fit.y[:, None]], 1) for fit in fits)
         return [FitResult(1, 0.0)] * len(fits)
 
-    monkeypatch.setattr("core.training.lockstep.fit_side_by_side", note)
+    monkeypatch.setattr("core.training.side_by_side.train_stack", note)
     return notes
 
 
@@ -129,7 +129,7 @@ def test_rollouts_repeat_bit_for_bit() -> None:
 def test_no_point_is_lost_or_labelled_twice(data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "core.training.lockstep.fit_side_by_side", lambda fits: [FitResult(1, 0.0) for _ in fits]
+            "core.training.side_by_side.train_stack", lambda fits: [FitResult(1, 0.0) for _ in fits]
         )
         env = environment()
         state, _ = env.reset()

@@ -17,7 +17,7 @@ from agents import AGENTS
 from core import EnvironmentLogger
 from core.cli import run_script, set_threads
 from core.runs.tables import read_curves
-from core.training.trainer import Fit, Trainer
+from core.training.trainer import FitRequest, Trainer
 from tests.builders import FILES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,15 +126,15 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
 def test_diverged_run_is_named_and_the_others_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = Trainer.begin
+    request = Trainer.request
 
-    def diverge(self: Trainer, x: Tensor, *rest: Tensor) -> Fit:
+    def diverge(self: Trainer, x: Tensor, *rest: Tensor) -> FitRequest:
         if self.batches[0].initial_seed() == of_run_1:
             x = x * math.nan
-        return begin(self, x, *rest)
+        return request(self, x, *rest)
 
     of_run_1 = core.Seeds(1).torch("batches").initial_seed()
-    monkeypatch.setattr(Trainer, "begin", diverge)
+    monkeypatch.setattr(Trainer, "request", diverge)
     assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 1
     printed = capsys.readouterr()
     assert "run_1: training diverged" in printed.err

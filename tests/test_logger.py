@@ -21,8 +21,7 @@ from core.report.reader import load_results
 from core.runs.collecting import is_collected
 from core.runs.layout import is_finished, result_files, take
 from core.runs.tables import read_curves
-from core.training.lockstep import Fitting
-from core.training.trainer import Fit, FitResult
+from core.training.trainer import FitRequest, FitResult
 from tests.builders import make_config
 
 SEED_SET = 50
@@ -31,21 +30,21 @@ EXPERIMENT = Path("runs/Diabetes/3/Mine")
 
 @pytest.fixture(autouse=True)
 def nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_fits(fits: Sequence[Fit]) -> list[FitResult]:
+    def no_fits(fits: Sequence[FitRequest]) -> list[FitResult]:
         return [FitResult(2, 0.1 * (len(fit.x) - SEED_SET), seconds=0.5) for fit in fits]
 
-    monkeypatch.setattr("core.training.lockstep.fit_side_by_side", no_fits)
+    monkeypatch.setattr("core.training.side_by_side.train_stack", no_fits)
 
 
 class Knowing(Environment):
     """An environment whose measurements are known."""
 
-    def stepping(self, action: Action) -> Fitting[Outcome]:
-        *others, info = yield from super().stepping(action)
+    def step(self, action: Action) -> Outcome:
+        *others, info = super().step(action)
         return *others, info | known(self.added)  # type: ignore[return-value]
 
-    def resetting(self) -> Fitting[Beginning]:
-        state, info = yield from super().resetting()
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Beginning:
+        state, info = super().reset()
         return state, info | known(0)
 
 

@@ -13,9 +13,8 @@ from core.models.densities import Density
 from core.models.networks import MODELS
 from core.models.predictor import Predictor
 from core.models.variations import MEMBERS, VARIATIONS, build_model, load_config, note_default_config
-from core.training.lockstep import fit
 from core.training.trainer import Trainer
-from tests.builders import FEATURES, make_classifier, make_config, no_global_randomness, torch_rng
+from tests.builders import FEATURES, fit, make_classifier, make_config, no_global_randomness, torch_rng
 
 every = pytest.mark.parametrize("variation", VARIATIONS)
 

@@ -8,12 +8,10 @@ import pytest
 import torch
 
 import evaluate_oracle
-from core import CORRECTED, PROTOCOLS, Environment, OracleExperiment, Protocol, Seeds
-from core.bounds import seek
+from core import CORRECTED, PROTOCOLS, Environment, EnvironmentLogger, OracleExperiment, Protocol, Seeds
 from core.cli import run_script
 from core.oracle import Oracle, Trials
 from core.runs.layout import result_files
-from core.training.lockstep import Fitting
 from datasets import DATASETS
 from tests.builders import make_config, no_global_randomness
 
@@ -84,15 +82,16 @@ def test_a_run_broken_off_goes_on_to_the_same_files(tmp_path: Path) -> None:
     experiment = OracleExperiment("diabetes", "gauss", "corrected", budget=4, tried=3)
     assert experiment.run([1, 2], tmp_path / "whole") == [1, 2]
 
-    def breaking(env: Any, trials: Any, title: str | None) -> Fitting[None]:
-        state = yield from env.resetting()
-        for _ in range(2):
-            state, *_ = yield from env.stepping(trials.draw(len(state.x_unlabeled)))
-        raise KeyboardInterrupt
+    def breaking(env: Any, trials: Any, log_path: Path) -> None:
+        with EnvironmentLogger(env, log_path) as logger:
+            state = logger.reset()
+            for _ in range(2):
+                state, *_ = logger.step(trials.draw(len(state.x_unlabeled)))
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        experiment.run([1], tmp_path / "broken", loop=breaking)
-    assert experiment.run([1], tmp_path / "broken", loop=seek) == [1]
+        experiment.run([1], tmp_path / "broken", play=breaking)
+    assert experiment.run([1], tmp_path / "broken") == [1]
     whole, broken = (experiment.folder(tmp_path / name) / "run_1" for name in ("whole", "broken"))
     assert contents(whole) == contents(broken)
     assert "accuracies.csv" in contents(whole)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from agents import AGENTS
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
-from core.training.trainer import Fit
+from core.training.trainer import FitRequest
 from tests.builders import SINGLE, FixedPredictor, fixed_state, make_environment, make_state, torch_rng
 
 both = pytest.mark.parametrize("protocol", [PUBLISHED, CORRECTED], ids=PROTOCOLS)
@@ -54,13 +54,13 @@ def test_refits_within_a_round(protocol: Protocol, fitting: str, monkeypatch: py
     env = make_environment("gauss", protocol, fitting=fitting)
     state, _ = env.reset()
     sizes: list[list[float]] = []
-    plain = env.learner.trainer.begin
+    plain = env.learner.trainer.request
 
-    def watch(x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> Fit:
+    def watch(x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> FitRequest:
         sizes.append(x[50:].tolist())
         return plain(x, y, x_val, y_val)
 
-    monkeypatch.setattr(env.learner.trainer, "begin", watch)
+    monkeypatch.setattr(env.learner.trainer, "request", watch)
     _, _, _, _, info = env.step([4, 9, 2])
     added = [state.x_unlabeled[i].tolist() for i in (9, 4, 2)]
     if protocol is PUBLISHED and fitting == "finetuning":

@@ -142,16 +142,16 @@ def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_broken_off_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, typed = tmp_path / "new", TYPED.replace("--steps 32", "--steps 48").split()
     calls = []
-    stepping = CandidateEnv.stepping
+    step = CandidateEnv.step
 
     def breaking(self: CandidateEnv, action: Any) -> Any:
         calls.append(action)
         if len(calls) == 40:  # in the second of three rollouts, behind an evaluation
             raise KeyboardInterrupt
-        return stepping(self, action)
+        return step(self, action)
 
-    monkeypatch.setattr("core.rl.candidates.CandidateEnv.stepping", breaking)
-    monkeypatch.setattr("core.training.lockstep.fit_side_by_side", _no_training)
+    monkeypatch.setattr("core.rl.candidates.CandidateEnv.step", breaking)
+    monkeypatch.setattr("core.training.side_by_side.train_stack", _no_training)
     with pytest.raises(KeyboardInterrupt):
         learn_policy.main([*typed, str(out)])
     kept = checkpoint.read(out / "checkpoint.pt")

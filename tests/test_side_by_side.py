@@ -1,7 +1,9 @@
 """Runs side by side are what they are alone, bit for bit, at one thread."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +16,11 @@ import evaluate
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.models.variations import VARIATIONS, build_model, load_config
 from core.runs.groups import group_size
-from core.training.lockstep import Fitting, fit, fit_side_by_side, side_by_side
-from core.training.trainer import Fit, FitResult, Trainer
+from core.training.side_by_side import side_by_side
+from core.training.stack import train_stack
+from core.training.trainer import FitRequest, Trainer
 from datasets import DATASETS
-from tests.builders import FEATURES, files, make_config, torch_rng
+from tests.builders import FEATURES, files, fit, make_config, torch_rng
 
 pytestmark = pytest.mark.machines
 
@@ -45,8 +48,8 @@ def make_data(run_id: int, points: int) -> tuple[Tensor, ...]:
     return x[:points], y[:points], x[points:], y[points:]
 
 
-def fits(trainers: Sequence[Trainer], points: int) -> list[Fit]:
-    return [trainer.begin(*make_data(i, points)) for i, trainer in enumerate(trainers)]
+def fits(trainers: Sequence[Trainer], points: int) -> list[FitRequest]:
+    return [trainer.request(*make_data(i, points)) for i, trainer in enumerate(trainers)]
 
 
 @pytest.mark.parametrize("variation", VARIATIONS)
@@ -57,7 +60,7 @@ def test_fits_are_the_same_bits_alone_and_in_a_stack(variation: str, protocol: P
     stopped = set()
     for points in (40, 70):
         expected = [fit(trainer, *make_data(i, points)) for i, trainer in enumerate(alone)]
-        for one, other in zip(expected, fit_side_by_side(fits(together, points)), strict=True):
+        for one, other in zip(expected, train_stack(fits(together, points)), strict=True):
             assert (one.epochs, one.validation_nll) == (other.epochs, other.validation_nll)
             stopped.add(one.epochs)
         for a, b in zip(alone, together, strict=True):
@@ -84,14 +87,10 @@ def test_unlike_fits_do_not_share_a_stack(what: str) -> None:
             other.drop_last = False
         return [one, other]
 
-    def asking(fit: Fit) -> Fitting[None]:
-        yield fit
-
     alone, together = trainers(), trainers()
     for i, trainer in enumerate(alone):
         fit(trainer, *make_data(i, 40))
-    running = [asking(trainer.begin(*make_data(i, 40))) for i, trainer in enumerate(together)]
-    assert sorted(i for i, _ in side_by_side(running)) == [0, 1]
+    side_by_side([partial(fit, trainer, *make_data(i, 40)) for i, trainer in enumerate(together)])
     for a, b in zip(alone, together, strict=True):
         assert torch.equal(a.model.theta, b.model.theta)
     if what == "config":
@@ -124,23 +123,52 @@ def test_networks_of_real_size_give_the_same_bits_in_any_stack(
             assert torch.equal(one, torch.cat(parts)), size
 
 
-def test_each_is_sent_its_own_result_and_an_error_ends_one() -> None:
-    asked: list[int] = []
+def test_each_gets_its_own_result() -> None:
+    fitted: list[int] = []
 
-    def run(i: int, rounds: int) -> Fitting[tuple[int, list[int]]]:
+    def run(i: int, rounds: int) -> tuple[int, list[int]]:
         trainer, epochs = make_trainer(i, "gauss", first_epochs=i + 1, later_epochs=i + 1), []
         for _ in range(rounds):
-            result: FitResult = yield trainer.begin(*make_data(i, 40))
-            asked.append(i)
-            epochs.append(result.epochs)
-            if i == 2:
-                raise FloatingPointError("two")
+            epochs.append(fit(trainer, *make_data(i, 40)).epochs)
+            fitted.append(i)
         return i, epochs
 
-    ended = dict(side_by_side([run(0, 3), run(1, 1), run(2, 3), run(3, 2)]))
-    assert isinstance(ended.pop(2), FloatingPointError)
-    assert ended == {0: (0, [1, 1, 1]), 1: (1, [2]), 3: (3, [4, 4])}
-    assert asked == [0, 1, 2, 3, 0, 3, 0]
+    ended = side_by_side([partial(run, i, rounds) for i, rounds in enumerate((3, 1, 0, 2))])
+    assert ended == [(0, [1, 1, 1]), (1, [2]), (2, []), (3, [4, 4])]
+    assert fitted == [0, 1, 3, 0, 3, 0]
+
+
+def test_an_error_of_one_ends_all_in_order() -> None:
+    """Those that wait for a fit leave their `with` blocks; one that has not begun never does."""
+    left: list[int] = []
+
+    def run(i: int) -> None:
+        trainer = make_trainer(i, "gauss", first_epochs=1)
+        with ExitStack() as stack:
+            stack.callback(left.append, i)
+            fit(trainer, *make_data(i, 40))
+            if i == 1:
+                raise KeyboardInterrupt
+            fit(trainer, *make_data(i, 40))
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side([partial(run, i) for i in range(4)])
+    assert sorted(left) == [0, 1, 2, 3]
+
+
+def test_a_fit_that_diverges_is_an_error_of_its_run() -> None:
+    trainers = [make_trainer(i, "nf", lr=lr, first_epochs=40) for i, lr in enumerate((0.01, 1e12))]
+
+    def run(i: int) -> str:
+        try:
+            fit(trainers[i], *make_data(i, 40))
+        except FloatingPointError as error:
+            return str(error)
+        return "trained"
+
+    first, second = side_by_side([partial(run, 0), partial(run, 1)])
+    assert first == "trained"
+    assert second.startswith("training diverged")
 
 
 @pytest.mark.parametrize(

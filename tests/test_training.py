@@ -18,11 +18,11 @@ from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.models.densities import FlowDensity
 from core.models.networks import DensityModel
 from core.models.variations import build_model
-from core.training.lockstep import fit
 from core.training.trainer import EarlyStopping, Trainer
 from tests.builders import (
     FEATURES,
     SINGLE,
+    fit,
     make_config,
     no_global_randomness,
     quick,

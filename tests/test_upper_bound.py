@@ -125,7 +125,7 @@ def test_stops_after_more_than_25_epochs_without_a_new_minimum(
     monkeypatch.setattr("core.upper_bound.evaluate", scripted)
     monkeypatch.setattr("core.learner.evaluate", scripted)
     monkeypatch.setattr(
-        "core.training.lockstep.fit_side_by_side", lambda fits: [FitResult(1, 0.0)] * len(fits)
+        "core.training.side_by_side.train_stack", lambda fits: [FitResult(1, 0.0)] * len(fits)
     )
     for _ in range(2):  # reset begins to count anew
         infos = play(env)
@@ -159,11 +159,11 @@ def run(*arguments: str | Path) -> int:
 
 
 def broken_off(whole: Any) -> Any:
-    def stepping(*args: Any) -> Any:
-        yield from whole(*args)
+    def step(*args: Any) -> Any:
+        whole(*args)
         raise KeyboardInterrupt
 
-    return stepping
+    return step
 
 
 @pytest.mark.parametrize(
@@ -184,12 +184,12 @@ def test_same_bytes_alone_in_a_group_and_broken_off(
     with monkeypatch.context() as patch:  # killed in the second epoch: the first one's checkpoint is left
         patch.setattr("core.runs.checkpoint.SECONDS_BETWEEN_WRITES", 0.0)
         patch.setattr(EnvironmentLogger, "__exit__", lambda *_: None)
-        patch.setattr(UpperBound, "stepping", broken_off(UpperBound.stepping))
+        patch.setattr(UpperBound, "step", broken_off(UpperBound.step))
         assert run(*trial, tmp_path / "parts/runs") == 130
     assert all((parts / name / "checkpoint.pt").exists() for name in ("run_1", "run_2"))
     assert not files(parts)
     with monkeypatch.context() as patch:  # Ctrl-C after the second epoch of run_1, before that of run_2
-        patch.setattr(EnvironmentLogger, "stepping", broken_off(EnvironmentLogger.stepping))
+        patch.setattr(EnvironmentLogger, "step", broken_off(EnvironmentLogger.step))
         assert run(*trial, tmp_path / "parts/runs") == 130
     assert [len(read_curves(parts / name / "crps.csv")) for name in ("run_1", "run_2")] == [2, 1]
     assert run(*trial, tmp_path / "parts/runs") == 0
@@ -223,7 +223,7 @@ def test_finished_runs_are_skipped_and_other_settings_refused(
     trial = (*TRIAL, "--runs_folder", tmp_path / "runs")
     assert run(*trial) == 0
     made, said = files(tmp_path), capsys.readouterr().out
-    monkeypatch.delattr(Trainer, "begin")  # nothing can be trained
+    monkeypatch.delattr(Trainer, "request")  # nothing can be trained
     assert run(*trial) == 0
     printed = capsys.readouterr()
     assert (printed.err.count("finished already"), printed.out) == (2, said)

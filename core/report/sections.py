@@ -113,10 +113,10 @@ def learning_curves(found: Results) -> Figures:
 
 
 TRAINED_NOTE = (
-    "MAE on the test set of random's flow (corrected, query size 50) beside the constant median of the labels, "
-    "extremely randomised trees and a Gaussian process on the same labels, means over the runs. Where 'flow / "
-    "best', the flow's beside the better of the last two, is far above 1, curves say more about training than "
-    "about labels."
+    "MAE on the test set of random's flow (corrected, query size 50) beside the constant median of the "
+    "labels, extremely randomised trees and a Gaussian process on the same labels, means over the runs. "
+    "Where 'flow / best', the flow's beside the better of the last two, is far above 1, curves say more "
+    "about training than about labels."
 )
 
 

@@ -20,7 +20,6 @@ from ..learner import Learner
 from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds
-from ..training.lockstep import Fitting, Standalone, alone
 from .features import LIMIT, RUN, SCORES, Features, names_of, with_scores
 from .tasks import REWARDS, TASKS
 
@@ -34,7 +33,7 @@ Beginning: TypeAlias = tuple[Observation, dict[str, Any]]
 Outcome: TypeAlias = tuple[Observation, float, bool, bool, dict[str, Any]]
 
 
-class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any]):
+class CandidateEnv(gym.Env[Observation, Any]):
     """A run of the benchmark in which each step offers C candidates, drawn from the pool.
 
     Observations are finite float32 arrays: `candidates` [C, m] (`core.rl.features`), `context` [k] (`RUN`,
@@ -127,11 +126,7 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
                 of candidates; None plays the run again, with other candidates. (Under `anew`, see there.)
             options: not used.
         """
-        return alone(self.resetting(seed))
-
-    def resetting(self, seed: int | None = None) -> Fitting[Beginning]:
-        """`reset`, for environments side by side."""
-        gym.Env.reset(self, seed=seed)
+        super().reset(seed=seed)
         if self.anew:  # far from the ids that a benchmark has
             self._run_id = int(self.np_random.integers(2**32, 2**62))
         elif seed is not None:
@@ -141,7 +136,7 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
         self.env = Environment(dataset, self.config, self.protocol, device=self.device, budget=self.budget)
         self._features = Features(self.scores, seeds, self.protocol)
         self._generator = seeds.torch("agent", self.device)
-        _, info = yield from self.env.resetting()
+        _, info = self.env.reset()
         self._validation_nll = [info["validation_nll"]] * 3
         self._error = self._measured(info)
         self._scale = abs(self._error)
@@ -149,8 +144,8 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
             self._scale = max(self._scale, 0.1)
         return self._observation(), self._info(info)
 
-    def stepping(self, action: Any) -> Fitting[Outcome]:
-        """`step`, for environments side by side.
+    def step(self, action: Any) -> Outcome:
+        """Labels candidates, and draws others.
 
         Args:
             action: a position among the candidates, or q of them.
@@ -166,7 +161,7 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
             raise ValueError(f"a candidate is one of 0 to {self.candidates - 1}, got {action}")
         left = self.env.budget - self.env.added
         chosen = repaired(positions[:left], len(self.rows))
-        _, _, terminated, _, info = yield from self.env.stepping(self.rows[chosen])
+        _, _, terminated, _, info = self.env.step(self.rows[chosen])
         self._validation_nll.append(info["validation_nll"])
         before, self._error = self._error, self._measured(info)
         reward = float((before - self._error) / self._scale)
@@ -210,7 +205,7 @@ class CandidateEnv(Standalone[Any, Beginning, Outcome], gym.Env[Observation, Any
     def _info(self, info: dict[str, Any]) -> dict[str, Any]:
         mask = self.action_masks().astype(np.int8)
         parts = tuple(np.split(mask, self.query_size))
-        kept = {name: value for name, value in info.items() if name not in ("seconds", "pit")}
+        kept = {name: value for name, value in info.items() if name != "pit"}
         return kept | {"action_mask": parts[0] if self.query_size == 1 else parts}
 
 

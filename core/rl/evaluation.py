@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,10 +12,9 @@ import torch
 from ..errors import UserError
 from ..files import write_file
 from ..reading import one_line
-from ..training.lockstep import Fitting
+from ..training.side_by_side import side_by_side
 from .candidates import CandidateEnv, Observation
 from .features import RUN
-from .lockstep import together
 from .scorer import Scorer
 
 __all__ = ["Choose", "Evaluation", "areas", "best_of", "random_of"]
@@ -46,16 +46,16 @@ def areas(envs: Sequence[CandidateEnv], seeds: Sequence[int], choose: Choose) ->
     Only for a query size of 1.
     """
 
-    def played(env: CandidateEnv, seed: int) -> Fitting[float]:
-        seen, info = yield from env.resetting(seed)
+    def played(env: CandidateEnv, seed: int) -> float:
+        seen, info = env.reset(seed=seed)
         curve, done = [info["mae"]], False
         while not done:
-            seen, _, done, _, info = yield from env.stepping(choose(seen))
+            seen, _, done, _, info = env.step(choose(seen))
             curve.append(info["mae"])
         return float(np.mean(curve[1:]) / curve[0])
 
-    results: list[Any] = together([played(env, seed) for env, seed in zip(envs, seeds, strict=True)])
-    return np.array(results)
+    seeded = zip(envs, seeds, strict=True)
+    return np.array(side_by_side([partial(played, env, seed) for env, seed in seeded]))
 
 
 class Evaluation:

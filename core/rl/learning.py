@@ -8,6 +8,7 @@ Shapes: B observations, C candidates, m and k numbers of a candidate and of the 
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from torch import Tensor, nn
 
 from ..runs import checkpoint
+from ..training.side_by_side import side_by_side
 from ..util import tqdm
 from .candidates import CandidateEnv
 from .evaluation import Evaluation
 from .features import RUN
-from .lockstep import together
 from .scorer import Policy, Scorer, check_settings, masked_mean, save_policy
 
 __all__ = ["Lockstep", "Watch", "make_learner", "resume", "scorer_of"]
@@ -41,7 +42,8 @@ class Lockstep(DummyVecEnv):
     envs: list[CandidateEnv]  # type: ignore[assignment]
 
     def reset(self) -> Any:
-        begun = together([env.resetting(seed) for env, seed in zip(self.envs, self._seeds, strict=True)])
+        seeded = zip(self.envs, self._seeds, strict=True)
+        begun = side_by_side([partial(env.reset, seed=seed) for env, seed in seeded])
         for i, (seen, self.reset_infos[i]) in enumerate(begun):
             self._save_obs(i, seen)
         self._reset_seeds()
@@ -50,13 +52,14 @@ class Lockstep(DummyVecEnv):
     def step_wait(self) -> Any:
         def one(i: int) -> Any:
             env = self.envs[i]
-            seen, reward, done, _, info = yield from env.stepping(self.actions[i])
+            seen, reward, done, _, info = env.step(self.actions[i])
             if done:
                 info["terminal_observation"] = seen
-                seen, self.reset_infos[i] = yield from env.resetting()
+                seen, self.reset_infos[i] = env.reset()
             return seen, reward, done, info
 
-        for i, (seen, reward, done, info) in enumerate(together([one(i) for i in range(self.num_envs)])):
+        made = side_by_side([partial(one, i) for i in range(self.num_envs)])
+        for i, (seen, reward, done, info) in enumerate(made):
             self._save_obs(i, seen)
             self.buf_rews[i], self.buf_dones[i], self.buf_infos[i] = reward, done, info
         return self._obs_from_buf(), self.buf_rews.copy(), self.buf_dones.copy(), list(self.buf_infos)

@@ -1,6 +1,6 @@
 """Where the seconds of a run go."""
 
-import time
+from ..training.side_by_side import own_time
 
 __all__ = ["Clock"]
 
@@ -20,20 +20,17 @@ class Clock:
     def begin(self) -> None:
         """The run begins, now."""
         self.starting = self.choosing = self.in_step = 0.0
-        self._left = time.perf_counter()
+        self._left = own_time()
 
     def enter(self) -> None:
         """A step begins, now."""
-        self.choosing += time.perf_counter() - self._left
+        now = own_time()
+        self.choosing, self._left = self.choosing + now - self._left, now
 
-    def leave(self, seconds: float) -> None:
-        """A step has ended, now.
-
-        Args:
-            seconds: those of it that are the run's own.
-        """
-        self.in_step += seconds
-        self._left = time.perf_counter()
+    def leave(self) -> None:
+        """A step has ended, now."""
+        now = own_time()
+        self.in_step, self._left = self.in_step + now - self._left, now
 
     def started(self) -> None:
         """All that has been counted so far belongs to the start."""
@@ -42,7 +39,7 @@ class Clock:
     @property
     def total(self) -> float:
         """All seconds of the run until now, outside a step."""
-        return self.starting + self.choosing + self.in_step + time.perf_counter() - self._left
+        return self.starting + self.choosing + self.in_step + own_time() - self._left
 
     def state_dict(self) -> list[float]:
         """What has been counted so far."""
@@ -51,4 +48,4 @@ class Clock:
     def load_state_dict(self, state: list[float]) -> None:
         """Goes on, now, from what `state_dict` gave."""
         self.starting, self.choosing, self.in_step = state
-        self._left = time.perf_counter()
+        self._left = own_time()

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -14,7 +14,8 @@ import torch
 from ..dataset import Dataset
 from ..errors import UserError
 from ..files import remove
-from ..training.lockstep import Fitting, side_by_side
+from ..training.side_by_side import side_by_side
+from ..util import bar
 from . import checkpoint
 from .collecting import aggregate
 from .layout import claimed, discard, is_finished, owner
@@ -22,8 +23,8 @@ from .settings import agree_on_settings, check_settings
 
 __all__ = ["SideBySide", "Start", "group_size", "run_all"]
 
-#: Makes a run: its id, its folder, and what its progress bar says (None for no bar).
-Start: TypeAlias = Callable[[int, Path, str | None], Fitting[None]]
+#: Makes a run: its id and its folder.
+Start: TypeAlias = Callable[[int, Path], None]
 #: Runs that are trained as one stack; `auto`: as many as pay and fit into memory.
 SideBySide: TypeAlias = int | Literal["auto"]
 
@@ -59,9 +60,10 @@ def run_all(
     """
     agree_on_settings(folder, settings, run_ids, overwrite)
 
-    def claiming(run_id: int, title: str | None) -> Fitting[bool]:
-        """One run; whether it is finished, now or before. False if another process is at it."""
+    def claiming(run_id: int, title: str | None) -> bool:
+        """One run; whether it is finished, now or before: not if it diverged or another process is at it."""
         log_path = folder / f"run_{run_id}"
+        bar.set({"disable": True} if title is None else {"desc": title})
         with claimed(log_path, wait=0.2) as mine:  # others look whether it is claimed, by claiming it
             if not mine:
                 print(f"{log_path.name}: another process is at it ({owner(log_path)})", file=sys.stderr)
@@ -76,22 +78,20 @@ def run_all(
                     raise UserError(f"{log_path} was made without {', '.join(lacking)}", "overwrite")
                 print(f"{log_path.name}: finished already", file=sys.stderr)
                 return True
-            yield from start(run_id, log_path, title)
+            try:
+                start(run_id, log_path)
+            except FloatingPointError as error:
+                print(f"{log_path.name}: {error}", file=sys.stderr)
+                return False
             return True
 
     finished = []
     for first in range(0, len(run_ids), size):
         group = run_ids[first : first + size]
         title = f"run_{group[0]}" + f" to run_{group[-1]}" * (len(group) > 1)
-        runs = [claiming(run_id, title if run_id == group[0] else None) for run_id in group]
-        with closing(side_by_side(runs)) as ending:  # an error leaves runs that must still be saved
-            for i, ended in ending:
-                if ended is True:
-                    finished.append(group[i])
-                elif isinstance(ended, FloatingPointError):
-                    print(f"run_{group[i]}: {ended}", file=sys.stderr)
-                elif isinstance(ended, Exception):
-                    raise ended
+        runs = [partial(claiming, run_id, title if run_id == group[0] else None) for run_id in group]
+        done = side_by_side(runs)
+        finished += [run_id for run_id, ended in zip(group, done, strict=True) if ended]
     if not finished:
         return []
     # A process may have died between a run's last file and the collected ones; another one may be making a

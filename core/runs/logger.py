@@ -3,6 +3,7 @@
 import pickle
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, TypeAlias, cast
@@ -14,7 +15,6 @@ from ..errors import UserError
 from ..files import make_folder
 from ..seeds import Seeds
 from ..state import State
-from ..training.lockstep import Fitting, Standalone
 from . import checkpoint
 from .clock import Clock
 from .collecting import aggregate
@@ -33,8 +33,8 @@ Curve: TypeAlias = tuple[list[int], list[Any]]
 class Episode(Protocol):
     """What the logger uses of an environment: `Environment` and `UpperBound` have it.
 
-    The info of `resetting` and `stepping` has `epochs` and `seconds` (the run's own), and, when something
-    was measured, what `index_name` says, each metric of `METRICS` by its name, and `pit`.
+    The info of `reset` and `step` has `epochs`, and, when something was measured, what `index_name` says,
+    each metric of `METRICS` by its name, and `pit`.
 
     Attributes:
         index_name: what the rows of a run's files count.
@@ -42,10 +42,16 @@ class Episode(Protocol):
         seeds: the run's seeds.
         progress: how far the run has got, in words.
         finished: whether the episode has terminated.
+        state: what an agent sees now.
+        logger_options: what else the logger is to keep, see there.
     """
 
     index_name: str
     dataset: Dataset
+    logger_options: Mapping[str, Any]
+
+    @property
+    def state(self) -> State: ...
 
     @property
     def seeds(self) -> Seeds: ...
@@ -56,9 +62,9 @@ class Episode(Protocol):
     @property
     def finished(self) -> bool: ...
 
-    def resetting(self) -> Fitting[Beginning]: ...
+    def reset(self) -> Beginning: ...
 
-    def stepping(self, action: Action) -> Fitting[Outcome]: ...
+    def step(self, action: Action) -> Outcome: ...
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -73,7 +79,17 @@ class Stateful(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-class EnvironmentLogger(Standalone[Action, State, Outcome]):
+@dataclass(frozen=True)
+class _Options:
+    """See `EnvironmentLogger`."""
+
+    record_points: bool = False
+    record_predictions: bool = False
+    settings: Mapping[str, object] = field(default_factory=dict)
+    resume: Stateful | None = None
+
+
+class EnvironmentLogger:
     """Wraps a run's environment and writes its files when the run is finished.
 
     On a regular exit of a finished episode it writes `accuracies.csv` (MAE), `likelihoods.csv`
@@ -89,12 +105,11 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
     While a run goes on, `accuracies`, `likelihoods`, `crps`, `losses`, `calibration` and `pit` are
     pairs of lists: points added, and values. `record.curves` has all metrics by their names.
 
-    `reset` and `step` have the twins `resetting` and `stepping`, for runs side by side.
-
     Args:
         env: the environment.
         log_path: the run's folder, `.../run_<id>`.
         unattended: nobody watches the terminal: progress bars print few lines.
+        options: any of the following; `env.logger_options` has those that the run's experiment asks for.
         record_points: also write `selected_points.pt`, x and y of the chosen points
             [budget, d + 1] in the order they were chosen, and `selected_rows.csv`, their row numbers
             in the dataset's whole table.
@@ -116,25 +131,22 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         env: Episode,
         log_path: str | Path,
         unattended: bool = False,
-        *,
-        record_points: bool = False,
-        record_predictions: bool = False,
-        settings: Mapping[str, object] | None = None,
-        resume: Stateful | None = None,
+        **options: Any,
     ) -> None:
-        if (record_points or record_predictions) and not isinstance(env, Environment):
+        asked = _Options(**{**env.logger_options, **options})
+        if (asked.record_points or asked.record_predictions) and not isinstance(env, Environment):
             raise TypeError(f"{type(env).__name__} has neither points nor predictions that could be recorded")
         self.env = env
         self.log_path = Path(log_path)
         self.unattended = unattended
-        self.settings = dict(settings or {})
-        self.decider = resume
+        self.settings = dict(asked.settings)
+        self.decider = asked.resume
         self.begun_with = versions()
         self.record = Record(
             env.index_name,
             env.seeds.run_id,
-            keeps_points=record_points,
-            keeps_predictions=record_predictions,
+            keeps_points=asked.record_points,
+            keeps_predictions=asked.record_predictions,
         )
         self.clock = Clock()
         self.checkpoint = checkpoint.Checkpoint(self.log_path / checkpoint.FILE)
@@ -191,27 +203,33 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         elif kind is None and self.record.index:
             print(f"{self.log_path.name}: left after {self.env.progress}, not written", file=sys.stderr)
 
-    def resetting(self) -> Fitting[State]:
+    def reset(self) -> State:
         """Resets the environment, or takes its checkpoint up; the state alone."""
         self.record.clear()
         self.clock.begin()
         if self.decider is not None and (saved := checkpoint.read(self.checkpoint.path)):
             return self._restore(saved, self.decider)
         self.clock.enter()
-        state, info = yield from self.env.resetting()
-        self.clock.leave(info["seconds"])
+        state, info = self.env.reset()
+        self.clock.leave()
         self.clock.started()
         self._take(info)
         return state
 
-    def stepping(self, action: Action) -> Fitting[Outcome]:
-        """Steps the environment; its five values."""
+    def step(self, action: Action) -> Outcome:
+        """Steps the environment; its five values.
+
+        A run that was broken off after its last round has nothing left to do: its empty action changes
+        nothing, and it is over.
+        """
+        if self.env.finished and not len(action):
+            return self.env.state, 0.0, True, False, {}
         if self.record.keeps_points:
             env = cast(Environment, self.env)
             self.record.add_points(env.points(action), env.rows(action).tolist())
         self.clock.enter()
-        outcome = yield from self.env.stepping(action)
-        self.clock.leave(outcome[-1]["seconds"])
+        outcome = self.env.step(action)
+        self.clock.leave()
         self._take(outcome[-1])
         return outcome
 
@@ -257,6 +275,7 @@ class EnvironmentLogger(Standalone[Action, State, Outcome]):
         self.clock.load_state_dict(saved["seconds"])
         self.begun_with = saved["versions"]
         self.checkpoint.content = saved
+        util.bar.set({**util.bar.get(), "initial": len(self.record.index) - 1})
         if differing := other_versions(self.begun_with):
             print(f"warning: {self.log_path.name}: it was begun with {differing}", file=sys.stderr)
         print(f"{self.log_path.name}: goes on after {self.env.progress}", file=sys.stderr)

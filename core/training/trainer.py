@@ -17,7 +17,7 @@ from ..protocol import Protocol
 from ..seeds import Seeds
 from .nadam import NAdam
 
-__all__ = ["EarlyStopping", "Fit", "FitResult", "Trainer"]
+__all__ = ["EarlyStopping", "FitRequest", "FitResult", "Trainer"]
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,8 @@ class Trainer:
         other.load_state_dict(self.state_dict())
         return other
 
-    def begin(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> "Fit":
-        """The next fit: training until early stopping or the epoch limit.
-
-        `core.training.lockstep` does it.
+    def request(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> "FitRequest":
+        """The next fit, training until early stopping or the epoch limit, for `fit` or `train_stack` to do.
 
         Args:
             x, y: labelled points [n, d], [n].
@@ -152,11 +150,11 @@ class Trainer:
         if self.fits == 0:
             limit, patience = self.config.first_epochs, self.config.first_patience or patience
         self.fits += 1
-        return Fit(self, limit, patience, x, y, x_val, y_val)
+        return FitRequest(self, limit, patience, x, y, x_val, y_val)
 
 
-class Fit(NamedTuple):
-    """A fit that a run asks for: at most `limit` epochs on data as of `Trainer.begin`, with this patience."""
+class FitRequest(NamedTuple):
+    """A fit to be done: at most `limit` epochs, with this patience, on the data of `Trainer.request`."""
 
     trainer: Trainer
     limit: int

@@ -18,7 +18,7 @@ from ..errors import UserError
 from ..models.variations import build_model
 from ..protocol import Protocol
 from ..seeds import Seeds
-from .lockstep import fit_side_by_side
+from .stack import train_stack
 from .trainer import Trainer
 
 __all__ = ["RUNS", "Subset", "make_subsets", "validation_nll"]
@@ -65,6 +65,6 @@ def _fitted(subsets: list[Subset], config: Config, protocol: Protocol, device: t
         seeds = Seeds(run_id)
         x, y, x_val, y_val = (torch.from_numpy(np.array(array)).to(device) for array in arrays)
         model = build_model(config, x.shape[1], protocol.encoder_relu, [seeds.torch("init")]).to(device)
-        fits.append(Trainer(model, config, protocol, seeds).begin(x, y, x_val, y_val))
-    nll = sum(result.validation_nll for result in fit_side_by_side(fits)) / len(fits)
+        fits.append(Trainer(model, config, protocol, seeds).request(x, y, x_val, y_val))
+    nll = sum(result.validation_nll for result in train_stack(fits)) / len(fits)
     return math.inf if math.isnan(nll) else nll

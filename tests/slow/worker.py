@@ -64,16 +64,16 @@ def _work(
             os.kill(os.getpid(), signal.SIGKILL)
         rename(part, target)
 
-    steps, stepping = count(1), EnvironmentLogger.stepping
+    steps, step = count(1), EnvironmentLogger.step
 
     def stopping(self: EnvironmentLogger, action: Any) -> Any:
         if next(steps) == stop_at_step:
             os.kill(os.getpid(), signal.SIGSTOP)
-        return stepping(self, action)
+        return step(self, action)
 
     # Replaced for good: this process is the run's own.
     os.replace = replace  # type: ignore[assignment]
-    EnvironmentLogger.stepping = stopping  # type: ignore[method-assign]
+    EnvironmentLogger.step = stopping  # type: ignore[method-assign]
     sys.argv = ["evaluate.py", *arguments]
     file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for standard in (1, 2):

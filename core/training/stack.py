@@ -1,189 +1,41 @@
-"""Runs side by side: what their environments ask to be fitted at one time is fitted as one stack.
+"""Trains the models of one or many runs as one stack.
 
-A run is a generator. It yields a `Fit` whenever its model must be trained, is sent the `FitResult`, and
-returns when it is over; `side_by_side` drives several of them in lockstep:
-
-    run 1   choose - yield Fit ----.                  .-- FitResult - test, choose - yield Fit ...
-    run 2   choose - yield Fit ----+- one stack [3] --+-- FitResult - test, choose - yield Fit ...
-    run 3   choose - yield Fit ----'   is trained     '-- FitResult - test, choose - yield Fit ...
-
-`alone` drives a single one, in a stack of one. Each model has its own data, minibatches, masks and early
-stopping, and leaves the stack when it stops: it is trained as it would be alone, on the CPU bit for bit, on a
-GPU but for rounding.
+Each model has its own data, minibatches, masks and early stopping, and leaves the stack when it stops: it is
+trained as it would be alone, on the CPU bit for bit, on a GPU but for rounding.
 
 Shapes: S models in the stack, n labelled points, m validation points, d features.
 """
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial, wraps
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
 from .nadam import NAdam
-from .trainer import EarlyStopping, Fit, FitResult, Trainer
+from .trainer import EarlyStopping, FitRequest, FitResult
 
-__all__ = ["Fitting", "Standalone", "alone", "fit", "fit_side_by_side", "own_seconds", "side_by_side"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
-ActionT = TypeVar("ActionT")
-BeginningT = TypeVar("BeginningT")
-OutcomeT = TypeVar("OutcomeT")
+__all__ = ["shape_of", "train_stack"]
 
 #: Validation rows, of one model or of several, that are scored at once. On the CPU more of them leave the
 #: cache and take longer; a GPU is busy with many only.
 _ROWS, _ROWS_ON_GPU = 8192, 2**17
 
-#: A generator that asks for fits, is sent their results, and returns a T.
-Fitting: TypeAlias = Generator[Fit, FitResult, T]
 
-
-def alone(fitting: Fitting[T]) -> T:
-    """Does the fits that a generator asks for, one by one; what it returns."""
-    try:
-        fit = next(fitting)
-        while True:
-            fit = _hand(fitting, fit_side_by_side([fit])[0])
-    except StopIteration as stop:
-        return stop.value
-
-
-def fit(trainer: Trainer, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> FitResult:
-    """One fit of one run, now; arguments as of `Trainer.begin`.
-
-    Raises:
-        FloatingPointError: the validation NLL is not a number.
-    """
-
-    def asking() -> Fitting[FitResult]:
-        result = yield trainer.begin(x, y, x_val, y_val)
-        return result
-
-    return alone(asking())
-
-
-class Standalone(Generic[ActionT, BeginningT, OutcomeT]):
-    """`reset` and `step` of an environment, made of their twins `resetting` and `stepping`.
-
-    The twins are what a subclass writes: generators that ask for their fits, so that a driver may fit
-    what several runs ask for at one time. `reset` and `step` drive them alone, to the same results.
-    """
-
-    def resetting(self) -> Fitting[BeginningT]:
-        """`reset`, for runs side by side."""
-        raise NotImplementedError
-
-    def stepping(self, action: ActionT) -> Fitting[OutcomeT]:
-        """`step`, for runs side by side."""
-        raise NotImplementedError
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> BeginningT:
-        """Begins the run, again if it has begun; what `resetting` returns.
-
-        Args:
-            seed: must be None; a run's randomness comes from its dataset's `Seeds`.
-            options: not used.
-
-        Raises:
-            ValueError: a seed was given.
-            FloatingPointError: training diverged.
-        """
-        if seed is not None:
-            raise ValueError("reset(seed=...) is not possible: a run's seeds are those of its dataset")
-        return alone(self.resetting())
-
-    def step(self, action: ActionT) -> OutcomeT:
-        """One step; takes and returns what `stepping` does.
-
-        Raises:
-            FloatingPointError: training diverged.
-        """
-        return alone(self.stepping(action))
-
-
-def own_seconds(fitting: Callable[P, Fitting[T]]) -> Callable[P, Fitting[T]]:
-    """For `resetting` and `stepping` of an environment: their info gets the key `seconds`.
-
-    These are the run's own: its work and its share of the fits, without the time in which it waits for
-    runs beside it. The info is the last of what they return.
-    """
-
-    @wraps(fitting)
-    def timed(*args: P.args, **kwargs: P.kwargs) -> Fitting[T]:
-        seconds = 0.0
-        with closing(fitting(*args, **kwargs)) as running:
-            take = running.__next__
-            while True:
-                started = time.perf_counter()
-                try:
-                    fit = take()
-                except StopIteration as stop:
-                    stop.value[-1]["seconds"] = seconds + time.perf_counter() - started
-                    return stop.value
-                seconds += time.perf_counter() - started
-                result = yield fit
-                seconds += result.seconds
-                take = partial(running.send, result)
-
-    return timed
-
-
-def _hand(fitting: Fitting[T], result: FitResult) -> Fit:
-    """Hands a result to the run that asked for it, and takes the next fit that it asks for.
-
-    A run whose training diverged gets a FloatingPointError instead.
-    """
-    if math.isnan(result.validation_nll):
-        return fitting.throw(
-            FloatingPointError(
-                "training diverged: the validation NLL is not a number "
-                f"(epoch {result.epochs}, {result.points} points)"
-            )
-        )
-    return fitting.send(result)
-
-
-def side_by_side(fittings: Sequence[Fitting[T]]) -> Generator[tuple[int, T | Exception], None, None]:
-    """Drives several generators at once: what they ask for at one time is fitted as one stack.
-
-    Yields:
-        The position of each generator that has ended, and what it returned, or raised: an error
-        ends one run and leaves the others.
-    """
-    waiting: dict[int, Fit] = {}
-    results: dict[int, FitResult | None] = dict.fromkeys(range(len(fittings)))
-    try:
-        while results:
-            for i, result in results.items():
-                try:
-                    waiting[i] = next(fittings[i]) if result is None else _hand(fittings[i], result)
-                except StopIteration as stop:
-                    yield i, stop.value
-                except Exception as error:
-                    yield i, error
-            # Runs in step ask for fits of one shape. One that was resumed at an earlier round does not,
-            # and goes first: once it has caught up, it is trained with the others.
-            shapes = [_shape(fit) for fit in sorted(waiting.values(), key=lambda fit: len(fit.x))]
-            alike = [i for i, fit in waiting.items() if _shape(fit) == shapes[0]]
-            fitted = fit_side_by_side([waiting.pop(i) for i in alike]) if alike else []
-            results = dict(zip(alike, fitted, strict=True))
-    finally:
-        with ExitStack() as stack:  # all are closed, whatever one of them raises
-            for fitting in fittings:
-                stack.callback(fitting.close)
-
-
-def _shape(fit: Fit) -> tuple[object, ...]:
-    """Fits of one shape can be stacked: all that a stack takes from the first of them is the same."""
-    trainer = fit.trainer
+def shape_of(request: FitRequest) -> tuple[object, ...]:
+    """Requests of one shape can be stacked: all that a stack takes from the first of them is the same."""
+    trainer = request.trainer
     settings = trainer.config, trainer.protocol, trainer.drop_last, trainer.model.dropout
-    return type(trainer.model), settings, fit.limit, fit.x.shape, fit.x_val.shape, fit.x.device
+    return (
+        type(trainer.model),
+        settings,
+        request.limit,
+        request.x.shape,
+        request.x_val.shape,
+        request.x.device,
+    )
 
 
 @dataclass
@@ -197,8 +49,8 @@ class _Slot:
     nll: float = math.inf
 
 
-def fit_side_by_side(fits: Sequence[Fit]) -> list[FitResult]:
-    """Trains the models of fits of one shape as one stack, each with its own early stopping."""
+def train_stack(fits: Sequence[FitRequest]) -> list[FitResult]:
+    """Does fits of one shape (`shape_of`) as one stack, each with its own early stopping."""
     start = time.perf_counter()
     stack = _Stack(fits)
     while stack.slots:
@@ -220,7 +72,7 @@ def fit_side_by_side(fits: Sequence[Fit]) -> list[FitResult]:
 class _Stack:
     """The models that are still in training, S of them, with their optimiser and their data."""
 
-    def __init__(self, fits: Sequence[Fit]) -> None:
+    def __init__(self, fits: Sequence[FitRequest]) -> None:
         self.fits = fits
         self.config, self.protocol = fits[0].trainer.config, fits[0].trainer.protocol
         self.x, self.y = torch.cat([fit.x for fit in fits]), torch.cat([fit.y for fit in fits])

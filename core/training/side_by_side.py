@@ -1,0 +1,96 @@
+"""Runs side by side: what they ask to be fitted at the same time is fitted as one stack.
+
+Each run is a greenlet, a function that can be left in the middle and returned to. A fit that is asked for
+inside one switches to the driver with the request; when all runs wait, the driver trains their models as one
+stack, and switches back to each with its result:
+
+    run 1   choose - fit ----.                  .-- result - test, choose - fit ...
+    run 2   choose - fit ----+- one stack [3] --+-- result - test, choose - fit ...
+    run 3   choose - fit ----'   is trained     '-- result - test, choose - fit ...
+
+Outside of a driver a fit is done at once.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TypeVar
+
+from greenlet import getcurrent, greenlet
+
+from .stack import shape_of, train_stack
+from .trainer import FitRequest, FitResult
+
+__all__ = ["fit", "own_time", "side_by_side"]
+
+T = TypeVar("T")
+
+
+class _Run(greenlet):
+    """A run beside others; `waited` are the seconds in which it waited for these."""
+
+    waited = 0.0
+
+
+def fit(request: FitRequest) -> FitResult:
+    """Does a fit; that of a run side by side with others together with theirs.
+
+    Raises:
+        FloatingPointError: the validation NLL is not a number.
+    """
+    run = getcurrent()
+    if isinstance(run, _Run) and run.parent is not None:
+        asked = time.perf_counter()
+        result = run.parent.switch(request)
+        run.waited += time.perf_counter() - asked - result.seconds
+    else:
+        (result,) = train_stack([request])
+    if math.isnan(result.validation_nll):
+        raise FloatingPointError(
+            "training diverged: the validation NLL is not a number "
+            f"(epoch {result.epochs}, {result.points} points)"
+        )
+    return result
+
+
+def own_time() -> float:
+    """Seconds, as of `time.perf_counter`, without those in which this run waited for runs beside it."""
+    return time.perf_counter() - getattr(getcurrent(), "waited", 0.0)
+
+
+def side_by_side(runs: Sequence[Callable[[], T]]) -> list[T]:
+    """Calls several functions at once: the fits that they ask for at the same time are one stack.
+
+    An exception of one of them ends all: it is raised here, and the others are left where they are, with
+    GreenletExit, so that their `with` and `finally` blocks end.
+
+    Returns:
+        What they return, in their order.
+    """
+    tasks = [_Run(run) for run in runs]
+    returned: dict[int, T] = {}
+    waiting: dict[int, FitRequest] = {}
+    results: dict[int, FitResult | None] = dict.fromkeys(range(len(tasks)))
+    with ExitStack() as ending:  # all are ended, whatever one of them raises then
+        for task in tasks:
+            ending.callback(_end, task)
+        while results:
+            for i, result in results.items():
+                sent = tasks[i].switch() if result is None else tasks[i].switch(result)
+                if tasks[i].dead:
+                    returned[i] = sent
+                else:
+                    waiting[i] = sent
+            # Runs in step ask for fits of one shape. One that was resumed at an earlier round does not,
+            # and goes first: once it has caught up, it is trained with the others.
+            shapes = [shape_of(request) for request in sorted(waiting.values(), key=lambda one: len(one.x))]
+            alike = [i for i, request in waiting.items() if shape_of(request) == shapes[0]]
+            fitted = train_stack([waiting.pop(i) for i in alike]) if alike else []
+            results = dict(zip(alike, fitted, strict=True))
+    return [returned[i] for i in range(len(tasks))]
+
+
+def _end(task: _Run) -> None:
+    if not task.dead:
+        task.throw()

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import core
-from core.cli import (
-    ArgumentParser,
-    add_experiment_arguments,
-    at_least,
-    experiment_options,
-    run_options,
-    run_script,
-)
+from core.cli import ArgumentParser, add_run_options, run_options, run_script
+from core.options import DATA, add_options, options_of
 from datasets import DATASETS
+from evaluate import play
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -29,19 +25,16 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_experiment_arguments(parser, restarts=15)
-    parser.add("epoch_limit", 1000, "most epochs, for trials", type=at_least(1))
+    add_options(parser, (*DATA, "variation", "protocol", "pool_seed", "model_seed", "epoch_limit"))
+    add_run_options(parser, restarts=15)
     args = parser.parse_args(arguments)
     if not args.dataset:
         parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
     return args
 
 
-def make_experiment(args: argparse.Namespace) -> core.UpperBoundExperiment:
-    return core.UpperBoundExperiment(
-        epoch_limit=args.epoch_limit,
-        **experiment_options(args),
-    )
+def make_experiment(args: argparse.Namespace) -> core.Experiment:
+    return core.Experiment(agent="full_data", query_size=1, **options_of(args))
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
@@ -63,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
     options = run_options(args)
     experiment = make_experiment(args)
-    finished = experiment.run(**options)
+    finished = experiment.run(**options, play=partial(play, args=experiment))
     if finished:
         summarise(experiment.folder(args.runs_folder), finished)
     return int(len(finished) < args.restarts)

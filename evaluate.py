@@ -16,14 +16,8 @@ from typing import Any
 
 import core
 from core import util
-from core.cli import (
-    ArgumentParser,
-    add_experiment_arguments,
-    at_least,
-    experiment_options,
-    run_options,
-    run_script,
-)
+from core.cli import ArgumentParser, add_run_options, run_options, run_script
+from core.options import DATA, SEEDS, add_options, options_of
 from core.util import tqdm
 
 
@@ -31,25 +25,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="evaluate.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add("agent", None, "name of an agent")
-    add_experiment_arguments(parser, restarts=50)
-    parser.add("query_size", 50, "points chosen in each round", type=at_least(1))
-    parser.add("agent_seed", 1, "seed of the agent and its candidates", type=at_least(0))
-    parser.add(
-        "record_points", 0, "1: keep the chosen points in selected_points.pt", type=int, choices=(0, 1)
-    )
-    parser.add(
-        "record_predictions",
-        0,
-        "1: keep what the last round's model says of each test row in predictions.npz",
-        type=int,
-        choices=(0, 1),
-    )
-    parser.add(
-        "budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1)
-    )
-    parser.add("config", None, "YAML file with hyper-parameters that replace the usual ones", type=Path)
-    parser.add("policy", None, "the file that agent 'learned' follows, instead of its own", type=Path)
+    names = ("agent", *DATA, "variation", "protocol", "query_size", "budget", *SEEDS, "config", "policy")
+    add_options(parser, names)
+    add_run_options(parser, restarts=50)
+    for name, text in (
+        ("record_points", "keep the chosen points in selected_points.pt"),
+        ("record_predictions", "keep what the last round's model says of each test row in predictions.npz"),
+    ):
+        parser.add(name, 0, f"1: {text}", type=int, choices=(0, 1))
     parser.add_argument("--list", action="store_true", help="list agents, datasets and variations, and exit")
     args = parser.parse_args(arguments)
     if not args.list and not (args.agent and args.dataset):
@@ -81,23 +64,14 @@ def list_names() -> None:
 
 
 def make_experiment(args: argparse.Namespace) -> core.Experiment:
-    changes = {}
-    if args.config is not None:
-        from core.config import check_changes, read_file
+    if args.config is None:
+        return core.Experiment(**options_of(args))
+    from core.config import check_changes, read_file
 
-        changes = check_changes(read_file(args.config), args.config)
-    return core.Experiment(
-        agent=args.agent,
-        query_size=args.query_size,
-        budget=args.budget,
-        agent_seed=args.agent_seed,
-        config=changes,
-        policy=args.policy,
-        **experiment_options(args),
-    )
+    return core.Experiment(**options_of(args), config=check_changes(read_file(args.config), args.config))
 
 
-def play(env: Any, agent: core.Agent, log_path: Path, args: argparse.Namespace) -> None:
+def play(env: Any, agent: Any, log_path: Path, args: Any) -> None:
     """One run, from its first fit to its files."""
     dataset = env.dataset
     with core.EnvironmentLogger(env, log_path, util.is_cluster) as env:

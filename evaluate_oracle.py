@@ -10,18 +10,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 
 import core
-from core.cli import (
-    ArgumentParser,
-    add_experiment_arguments,
-    at_least,
-    experiment_options,
-    run_options,
-    run_script,
-)
+from core.cli import ArgumentParser, add_run_options, run_options, run_script
+from core.options import DATA, SEEDS, add_options, options_of
 from datasets import DATASETS
-from evaluate import summarise
+from evaluate import play, summarise
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -30,32 +25,23 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_experiment_arguments(parser, restarts=5)
-    parser.add("agent_seed", 1, "seed of the points that are tried", type=at_least(0))
-    parser.add("tried", 20, "points tried in each round", type=at_least(1))
-    parser.add(
-        "budget", None, "points to add instead of the dataset's own number, for trials", type=at_least(1)
-    )
+    add_options(parser, (*DATA, "variation", "protocol", "budget", "tried", *SEEDS))
+    add_run_options(parser, restarts=5)
     args = parser.parse_args(arguments)
     if not args.dataset:
         parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
     return args
 
 
-def make_experiment(args: argparse.Namespace) -> core.OracleExperiment:
-    return core.OracleExperiment(
-        budget=args.budget,
-        tried=args.tried,
-        agent_seed=args.agent_seed,
-        **experiment_options(args),
-    )
+def make_experiment(args: argparse.Namespace) -> core.Experiment:
+    return core.Experiment(agent="oracle", query_size=1, **options_of(args))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
     options = run_options(args)
     experiment = make_experiment(args)
-    finished = experiment.run(**options)
+    finished = experiment.run(**options, play=partial(play, args=experiment))
     if finished:
         summarise(experiment.folder(args.runs_folder), finished)
         print("the oracle sees the test set: a bound, not an agent")

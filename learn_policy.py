@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from core.cli import (
     ArgumentParser,
-    add_variation_argument,
     at_least,
     number,
     pick_device,
@@ -25,6 +24,7 @@ from core.cli import (
     set_threads,
 )
 from core.errors import UserError
+from core.options import add_options
 from core.rl.ids import SMALL
 from core.rl.tasks import REWARDS, TASKS
 
@@ -52,7 +52,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add("task", "synthetic", f"{', '.join(TASKS)}, or a dataset as of evaluate.py")
     parser.add("data_folder", Path("../datasets"), "where dataset files lie", type=Path)
-    add_variation_argument(parser, "gauss")
+    add_options(parser, ("variation",), variation="gauss")
     parser.add("steps", 100_000, "steps in all", type=at_least(1))
     parser.add("environments", 16, "environments side by side", type=at_least(1, 1024))
     parser.add("candidates", 32, "candidates of a step", type=at_least(2, 10_000))

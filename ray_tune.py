@@ -22,15 +22,14 @@ import yaml
 from core import DATASETS, util
 from core.cli import (
     ArgumentParser,
-    add_data_arguments,
     add_ray_arguments,
-    add_variation_argument,
     at_least,
     run_script,
 )
 from core.data.own import find_dataset, is_own
 from core.errors import UserError, check_known
 from core.files import write_file
+from core.options import DATA, add_options
 from core.protocol import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -44,9 +43,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="ray_tune.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_data_arguments(parser)
-    add_variation_argument(parser)
-    parser.add("protocol", "corrected", "protocol to train under", choices=list(PROTOCOLS))
+    add_options(parser, (*DATA, "variation", "protocol"), protocol="corrected")
     parser.add("trials", 50, "values to try", type=at_least(1))
     parser.add("seed", 1, "seed of the search", type=at_least(0))
     parser.add("out", Path("tuned"), "folder for the table and the configuration", type=Path)

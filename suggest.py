@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from core import util
 from core.cli import (
     ArgumentParser,
-    add_variation_argument,
     at_least,
     pick_device,
     run_script,
@@ -25,6 +24,7 @@ from core.cli import (
 )
 from core.errors import UserError, check_known
 from core.files import write_file
+from core.options import add_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("target", None, "column that is measured; the pool may lack it", required=True)
     parser.add("agent", "balsa_kl_pairs", "name of the agent that chooses")
     parser.add("count", 20, "rows to choose", type=at_least(1))
-    add_variation_argument(parser)
+    add_options(parser, ("variation",))
     parser.add("out", Path("next.csv"), "the chosen rows; a picture lies beside them", type=Path)
     parser.add("seed", 1, "the same seed makes the same choice", type=at_least(0))
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")

@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING
 from core import util
 from core.cli import (
     ArgumentParser,
-    add_data_arguments,
     add_ray_arguments,
     at_least,
     auto_or_count,
-    data_options,
     run_script,
 )
 from core.errors import UserError
+from core.options import DATA, DATA_KINDS, add_options, options_of
 from core.protocol import PROTOCOLS
 from core.reading import one_line, parse_yaml, read_bytes
 
@@ -42,13 +41,13 @@ def make_parser() -> ArgumentParser:
     )
     parser.add_argument("file", nargs="?", type=Path, help="a YAML file of these options")
     several = {"nargs": "+", "metavar": "NAME"}
-    add_data_arguments(parser, several=True)
+    parser.add("datasets", None, f"datasets, each {DATA_KINDS}", **several)
+    add_options(parser, (*DATA[1:], "budget"))
     parser.add("agents", None, "names of agents", **several)
     parser.add("variations", ["nf"], "the models; evaluate.py --list shows all", nargs="+", metavar="NAME")
     parser.add("protocols", ["published"], "the protocols", nargs="+", choices=list(PROTOCOLS))
     parser.add("query_sizes", [50], "points chosen in each round", nargs="+", type=at_least(1), metavar="N")
     parser.add("run_ids", ["1-30"], "ids, and ranges of ids, of the runs", nargs="+", metavar="IDS")
-    parser.add("budget", None, "points to add instead of a dataset's own number", type=at_least(1))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("side_by_side", "auto", "most runs trained as one stack, in one task", type=auto_or_count)
     add_ray_arguments(parser)
@@ -115,8 +114,7 @@ def left_to_do(args: argparse.Namespace) -> list[tuple[Experiment, list[int]]]:
         args.variations,
         args.protocols,
         args.query_sizes,
-        budget=args.budget,
-        **data_options(args),
+        **options_of(args),
     )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -48,7 +48,9 @@ def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
                 row["less `random`: ours"] = row["published, less `random`"] = ""
                 if agent == "random":
                     continue
-                row["published, less `random`"] = f"{theirs - float(str(published.loc['random', shown])):+.4f}"
+                row["published, less `random`"] = (
+                    f"{theirs - float(str(published.loc['random', shown])):+.4f}"
+                )
                 if len(values):
                     less = (areas_of_mae[agent] - areas_of_mae["random"]).dropna()
                     row["less `random`: ours"] = with_error(less, DIGITS["MAE"], "+")

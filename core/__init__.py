@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import agent, dataset, environment, util
     from .agent import AGENTS, Agent
-    from .bounds import OracleExperiment, UpperBoundExperiment
     from .dataset import DATASETS, Dataset
     from .environment import Environment
     from .errors import UserError
@@ -32,11 +31,9 @@ __all__ = [
     "Environment",
     "EnvironmentLogger",
     "Experiment",
-    "OracleExperiment",
     "Protocol",
     "Seeds",
     "State",
-    "UpperBoundExperiment",
     "UserError",
     "agent",
     "dataset",
@@ -55,13 +52,11 @@ _MODULES = {
     "Environment": "environment",
     "EnvironmentLogger": "runs.logger",
     "Experiment": "experiment",
-    "OracleExperiment": "bounds",
     "PROTOCOLS": "protocol",
     "PUBLISHED": "protocol",
     "Protocol": "protocol",
     "Seeds": "seeds",
     "State": "state",
-    "UpperBoundExperiment": "bounds",
     "UserError": "errors",
     "load_results": "report.reader",
 }

@@ -18,20 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import UserError
-from .protocol import PROTOCOLS
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
     "ArgumentParser",
-    "add_data_arguments",
-    "add_experiment_arguments",
     "add_ray_arguments",
-    "add_variation_argument",
+    "add_run_options",
     "at_least",
-    "data_options",
-    "experiment_options",
+    "auto_or_count",
     "number",
     "pick_device",
     "run_options",
@@ -98,39 +94,8 @@ def auto_or_count(text: str) -> int | str:
     return text if text == "auto" else at_least(1)(text)
 
 
-def add_data_arguments(parser: ArgumentParser, several: bool = False) -> None:
-    """Which data, where they are, and whether they must be the published ones.
-
-    Args:
-        several: `--datasets` takes many names.
-    """
-    kinds = "a name, the path of a table (.csv, .parquet, .arff, also .gz), or openml:<id>"
-    if several:
-        parser.add("datasets", None, f"datasets, each {kinds}", nargs="+", metavar="NAME")
-    else:
-        parser.add("dataset", None, kinds)
-    parser.add("target", None, "of a table: the column to predict")
-    parser.add("seed_set", None, "of a table: points labelled at the beginning", type=at_least(2))
-    parser.add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
-    parser.add(
-        "skip_data_check", 0, "1: go on with a table that is not the published one", type=int, choices=(0, 1)
-    )
-
-
-def data_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What `add_data_arguments` asked for beside the dataset's name, as fields of an `Experiment`."""
-    names = ("target", "seed_set", "data_folder")
-    return {name: getattr(args, name) for name in names} | {"skip_data_check": bool(args.skip_data_check)}
-
-
-def experiment_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What `add_experiment_arguments` asked for that makes an experiment, as fields of one."""
-    names = ("dataset", "variation", "protocol", "pool_seed", "model_seed")
-    return {name: getattr(args, name) for name in names} | data_options(args)
-
-
 def run_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What `add_experiment_arguments` asked for that `run` of an experiment takes; sets the threads.
+    """What `add_run_options` asked for, as arguments of `Experiment.run`; sets the threads.
 
     Raises:
         UserError: the device is not there.
@@ -145,25 +110,15 @@ def run_options(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def add_experiment_arguments(parser: ArgumentParser, restarts: int) -> None:
-    """The options of every script that makes runs; `restarts` is their default number."""
-    add_data_arguments(parser)
+def add_run_options(parser: ArgumentParser, restarts: int) -> None:
+    """Which runs to make, how, and where; `restarts` is the script's default number of them."""
     parser.add("run_id", 1, "id of the first run", type=at_least(0))
     parser.add("restarts", restarts, "number of runs, of increasing ids", type=at_least(1, 100_000))
     parser.add("side_by_side", "auto", "runs trained as one stack, in one process", type=auto_or_count)
-    parser.add("pool_seed", 1, "seed of validation part and seed set", type=at_least(0))
-    parser.add("model_seed", 1, "seed of initial weights, dropout and evaluation", type=at_least(0))
-    add_variation_argument(parser)
-    parser.add("protocol", "published", "as the published code does, or its method", choices=list(PROTOCOLS))
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("overwrite", 0, "1: make finished runs again", type=int, choices=(0, 1))
-
-
-def add_variation_argument(parser: ArgumentParser, default: str = "nf") -> None:
-    """The model. Names are checked where it is made: to know them takes torch."""
-    parser.add("variation", default, "the model; evaluate.py --list shows all")
 
 
 def add_ray_arguments(parser: ArgumentParser) -> None:

@@ -8,48 +8,48 @@ curves = core.load_results("runs").curves
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from . import util
-from .agent import AGENTS, Agent
+from .agent import AGENTS
 from .config import Config, check_changes
+from .data.own import find_dataset, is_own
+from .dataset import DATASETS, Dataset
 from .environment import Environment
-from .errors import UserError
-from .models.variations import VARIATIONS
+from .errors import UserError, check_known
+from .models.variations import VARIATIONS, load_config, note_default_config
+from .options import SEEDS, Options
+from .oracle import Oracle, Trials
 from .protocol import PROTOCOLS
-from .repeated import Repeated, name_of
-from .runs.layout import experiment_folder
+from .runs.groups import SideBySide, group_size, run_all
+from .runs.layout import check_writable, experiment_folder, oracle_folder, upper_bound_folder
 from .runs.logger import EnvironmentLogger
+from .runs.provenance import provenance
 from .runs.sources import code_digest
 from .seeds import Seeds
+from .upper_bound import AllPoints, UpperBound
 
-__all__ = ["Experiment"]
+__all__ = ["BASELINES", "Experiment", "Play"]
+
+#: What agents are held against, by the names that stand for an agent's: training on all points, and a greedy
+#: choice that sees the test set.
+BASELINES = ("full_data", "oracle")
+
+#: Makes a run, from `reset` to its files: its environment, its agent, and its folder.
+Play: TypeAlias = Callable[[Any, Any, Path], None]
 
 
 @dataclass(frozen=True)
-class Experiment(Repeated):
-    """An agent on a dataset, with all that makes its runs but their ids.
+class Experiment(Options):
+    """An agent, or one of `BASELINES`, on a dataset, with all that makes its runs but their ids.
 
-    Two experiments are equal if their runs are; where the data lie plays no part in that.
-
-    Attributes:
-        dataset: a name, or alias, in `DATASETS`, the path of a table, or `openml:<id>`.
-        agent: a name, or alias, in `AGENTS`.
-        variation: the model.
-        protocol: `published` or `corrected`.
-        query_size: points chosen in each round.
-        budget: points to add; None for the dataset's own number.
-        agent_seed, pool_seed, model_seed: see `Seeds`.
-        target, seed_set: of a table, as of `core.data.own.find_dataset`.
-        skip_data_check: go on with a table that is not the published one.
-        config: keys of a configuration (`core.config.Config`) with values that replace the usual ones.
-        policy: file of the policy of an agent that follows one; None for the agent's own.
-        data_folder: where dataset files lie, or are downloaded to.
+    `Options` has the fields. Names may be aliases; a `budget` of None becomes the dataset's own number;
+    `config` has keys of `core.config.Config` with values that replace the usual ones.
 
     Raises:
         UserError: an unknown name, a table or a policy that cannot be used, an agent that does not score
@@ -60,98 +60,192 @@ class Experiment(Repeated):
         'runs/Diabetes/10/BALD_Point'
     """
 
-    dataset: str
-    agent: str
-    variation: str = "nf"
-    protocol: str = "published"
-    query_size: int = 50
-    budget: int | None = None
-    agent_seed: int = 1
-    pool_seed: int = 1
-    model_seed: int = 1
-    target: str | None = None
-    seed_set: int | None = None
-    skip_data_check: bool = False
-    config: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    policy: Path | None = None
-    data_folder: Path = field(default=Path("../datasets"), compare=False)
-
     def __post_init__(self) -> None:
-        self._check_names()
-        dataset, agent = name_of(self.dataset), AGENTS.name(self.agent)
-        budget = self.dataset_class.budget if self.budget is None else self.budget
-        if self.variation not in AGENTS[agent].variations:
-            scored = " or ".join(AGENTS[agent].variations)
-            raise UserError(f"agent '{agent}' does not score variation {self.variation}, but {scored}")
+        check_known("variation", self.variation, VARIATIONS)
+        check_known("protocol", self.protocol, PROTOCOLS)
+        settled = {
+            "dataset": self.dataset if is_own(self.dataset) else DATASETS.name(self.dataset),
+            "agent": self.agent if self.agent in BASELINES else AGENTS.name(self.agent),
+            "budget": self.dataset_class.budget if self.budget is None else self.budget,
+            "config": check_changes(self.config, "config"),
+            "data_folder": Path(self.data_folder),
+        }
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)
+        if "members" in self.config and not VARIATIONS[self.variation].ensemble:
+            raise UserError(f"config: 'members' is only allowed for ensembles, not for {self.variation}")
+        if self.agent not in BASELINES:
+            self._check_agent()
+
+    def _check_agent(self) -> None:
+        """What holds for agents alone; settles the policy."""
+        cls = AGENTS[self.agent]
+        if self.variation not in cls.variations:
+            scored = " or ".join(cls.variations)
+            raise UserError(f"agent '{self.agent}' does not score variation {self.variation}, but {scored}")
         if self.query_size < 1:
             raise UserError(f"a query size is at least 1, not {self.query_size}")
-        if self.query_size > budget:
+        assert self.budget is not None
+        if self.query_size > self.budget:
             raise UserError(
-                f"{dataset}: a query size of {self.query_size} is more than the budget of {budget} points"
+                f"{self.dataset}: a query size of {self.query_size} is more than the budget of "
+                f"{self.budget} points"
             )
-        policy = self.policy or AGENTS[agent].policy
-        if policy is not None and AGENTS[agent].policy is None:
-            raise UserError(f"agent '{agent}' follows no policy")
-        changes = check_changes(self.config, "config")
-        if "members" in changes and not VARIATIONS[self.variation].ensemble:
-            raise UserError(f"config: 'members' is only allowed for ensembles, not for {self.variation}")
-        folder = Path(self.data_folder)
-        for name, value in (
-            ("policy", policy and Path(policy).resolve()),
-            ("dataset", dataset),
-            ("agent", agent),
-            ("budget", budget),
-            ("config", changes),
-            ("data_folder", folder),
-        ):
-            object.__setattr__(self, name, value)
+        policy = self.policy or cls.policy
         if policy is not None:
+            if cls.policy is None:
+                raise UserError(f"agent '{self.agent}' follows no policy")
+            object.__setattr__(self, "policy", Path(policy).resolve())
             self.make_agent()  # a policy that cannot be read is refused here
 
     def __str__(self) -> str:
         return f"{self.dataset_name} {self.query_size} {self.agent} {self.variation} {self.protocol}"
 
+    @property
+    def dataset_class(self) -> type[Dataset]:
+        """The class of the data."""
+        return find_dataset(self.dataset, self.target, self.seed_set, self.data_folder)
+
+    @property
+    def dataset_name(self) -> str:
+        """The data's name in settings, configurations and reports: of a table, that of its file."""
+        return self.dataset_class.folder if is_own(self.dataset) else self.dataset
+
     def folder(self, runs_folder: str | Path = "runs") -> Path:
-        dataset, agent = self.dataset_class.folder, AGENTS[self.agent].folder
-        return experiment_folder(
-            Path(runs_folder), dataset, self.query_size, agent, self.variation, self.protocol
-        )
+        """Where the results go; each run has a folder `run_<id>` in it."""
+        runs_folder, dataset = Path(runs_folder), self.dataset_class.folder
+        if self.agent == "full_data":
+            return upper_bound_folder(runs_folder, dataset, self.variation, self.protocol)
+        if self.agent == "oracle":
+            return oracle_folder(runs_folder, dataset, self.variation, self.protocol)
+        agent = AGENTS[self.agent].folder
+        return experiment_folder(runs_folder, dataset, self.query_size, agent, self.variation, self.protocol)
 
     def seeds(self, run_id: int) -> Seeds:
+        """The seeds of a run."""
         return Seeds(run_id, self.agent_seed, self.pool_seed, self.model_seed)
 
     @property
     def hyperparameters(self) -> Config:
         """Model and training: those of `configs/`, the protocol, `config` and the agent."""
-        usual, _ = self.usual_config()
-        return AGENTS[self.agent].inject_config(replace(usual, **self.config))
+        config = replace(self._usual_config()[0], **self.config)
+        return config if self.agent in BASELINES else AGENTS[self.agent].inject_config(config)
 
-    def make_agent(self, run_id: int = 1) -> Agent:
-        """The agent of a run."""
+    def _usual_config(self) -> tuple[Config, Path]:
+        return load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
+
+    def make_dataset(self, run_id: int = 1) -> Dataset:
+        """The data of a run: its split and its seed set."""
+        make, seeds = self.dataset_class, self.seeds(run_id)
+        return make(self.data_folder, seeds, skip_data_check=self.skip_data_check)
+
+    def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> Any:
+        """The environment of a run, not yet reset: an `Environment`, or an `UpperBound`."""
+        data = self.make_dataset(run_id), self.hyperparameters, PROTOCOLS[self.protocol]
+        if self.agent == "full_data":
+            return UpperBound(*data, device=device, epoch_limit=self.epoch_limit)
+        make = Oracle if self.agent == "oracle" else Environment
+        return make(*data, device=device, budget=self.budget)
+
+    def make_agent(self, run_id: int = 1, env: Any = None) -> Any:
+        """The agent of a run; `env` is wanted for `full_data` alone."""
+        seeds = self.seeds(run_id)
+        if self.agent == "full_data":
+            return AllPoints(env.stopping)
+        if self.agent == "oracle":
+            return Trials(seeds, self.tried)
         follows = {} if self.policy is None else {"policy": self.policy}
-        return AGENTS[self.agent](self.query_size, self.seeds(run_id), PROTOCOLS[self.protocol], **follows)
-
-    def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> Environment:
-        dataset, protocol = self.make_dataset(run_id), PROTOCOLS[self.protocol]
-        return Environment(dataset, self.hyperparameters, protocol, device=device, budget=self.budget)
-
-    def decider(self, env: Environment, run_id: int) -> Agent:
-        return self.make_agent(run_id)
-
-    def play(self, env: Environment, decider: Agent, log_path: Path) -> None:
-        with EnvironmentLogger(env, log_path, util.is_cluster) as logger:
-            state = logger.reset()
-            while not env.finished:
-                state, *_ = logger.step(decider.predict(state))
+        return AGENTS[self.agent](self.query_size, seeds, PROTOCOLS[self.protocol], **follows)
 
     def settings(self) -> dict[str, object]:
-        names = ("agent", "variation", "protocol", "query_size", "budget", "skip_data_check")
-        asked = {name: getattr(self, name) for name in (*names, "agent_seed", "pool_seed", "model_seed")}
-        asked = {"dataset": self.dataset_name} | asked
-        config = {"config": self.usual_config()[1].name}
-        config |= asdict(self.hyperparameters)
-        code = code_digest(AGENTS[self.agent.partition("+")[0]])  # a suffix's code is core's
-        if self.policy is not None:
-            asked["policy"] = hashlib.sha256(self.policy.read_bytes()).hexdigest()
-        made_by = {"agent_code": code, "agent_version": AGENTS[self.agent].version}
-        return asked | made_by | self._definition() | config
+        """All that its runs have in common, and that tells them from the runs of others.
+
+        Beside what was asked for: the configuration, digests of the data and of the code of agent and
+        dataset, and the versions of protocol and agent.
+        """
+        config, unused = asdict(self.hyperparameters), set[str]()
+        made_by: dict[str, object] = {}
+        names: tuple[str, ...]
+        if self.agent == "full_data":
+            names = ("variation", "protocol", "skip_data_check", "pool_seed", "model_seed", "epoch_limit")
+            unused = {"fitting", "first_epochs", "later_epochs"}
+            if not config["best_weights"]:
+                unused |= {"patience", "first_patience", "check_every", "watched_rows"}
+        elif self.agent == "oracle":
+            names = ("variation", "protocol", "budget", "tried", "skip_data_check", *SEEDS)
+            made_by = {"sees_test_set": True}
+        else:
+            names = ("agent", "variation", "protocol", "query_size", "budget", "skip_data_check", *SEEDS)
+            if self.policy is not None:
+                made_by = {"policy": hashlib.sha256(self.policy.read_bytes()).hexdigest()}
+            made_by["agent_code"] = code_digest(AGENTS[self.agent.partition("+")[0]])
+            made_by["agent_version"] = AGENTS[self.agent].version
+        return {
+            "dataset": self.dataset_name,
+            **{name: getattr(self, name) for name in names},
+            **made_by,
+            **self.dataset_class.more_settings,
+            "dataset_code": code_digest(self.dataset_class),
+            "data": self.make_dataset().digest(),
+            "protocol_version": PROTOCOLS[self.protocol].version,
+            "config": self._usual_config()[1].name,
+            **{name: value for name, value in config.items() if name not in unused},
+        }
+
+    def run(
+        self,
+        run_ids: Sequence[int] = (1,),
+        runs_folder: str | Path = "runs",
+        *,
+        device: torch.device | str = "cpu",
+        side_by_side: SideBySide = "auto",
+        overwrite: bool = False,
+        play: Play | None = None,
+        **record: bool,
+    ) -> list[int]:
+        """Makes runs; finished ones are left out, unfinished ones go on.
+
+        Args:
+            run_ids: ids of the runs, ascending.
+            runs_folder: where the results of all experiments go.
+            device: where data and models live.
+            side_by_side: runs that are trained as one stack.
+            overwrite: make finished runs again.
+            play: makes a run, instead of a plain loop without a bar; evaluate.py has one.
+            record: what else a run is to write, as for `EnvironmentLogger`: `record_points=True`.
+
+        Returns:
+            The ids of those that are finished now, ascending.
+
+        Raises:
+            UserError: no id is given, or the folder cannot be written, or holds runs of other settings.
+        """
+        folder, device = self.folder(runs_folder), torch.device(device)
+        if not run_ids:
+            raise UserError("no run ids are given")
+        if unknown := set(record) - set(EnvironmentLogger.RECORDS):
+            raise TypeError(f"run() has no argument {', '.join(sorted(unknown))}")
+        wanted = [EnvironmentLogger.RECORDS[name] for name, wanted in record.items() if wanted]
+        check_writable(folder)
+        # What cannot be made is said before a file is written.
+        size = group_size(len(run_ids), side_by_side, self.environment(run_ids[0]).dataset, device)
+        settings = self.settings()
+        note_default_config(self.dataset_name, self.variation, str(settings["config"]))
+        place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
+        made_by = place | provenance()
+
+        def start(run_id: int, log_path: Path) -> None:
+            env = self.environment(run_id, device)
+            agent = self.make_agent(run_id, env)
+            noted = {**settings, "run_id": run_id, **made_by}
+            env.logger_options = {"settings": noted, "resume": agent, **record}
+            (play or _play)(env, agent, log_path)
+
+        return run_all(folder, settings, run_ids, start, size=size, overwrite=overwrite, wanted=wanted)
+
+
+def _play(env: Any, agent: Any, log_path: Path) -> None:
+    with EnvironmentLogger(env, log_path, util.is_cluster) as logger:
+        state = logger.reset()
+        while not env.finished:
+            state, *_ = logger.step(agent.predict(state))

@@ -5,9 +5,11 @@ import math
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from .environment import Action, Environment, Outcome
 from .seeds import Seeds
+from .state import State
 
 __all__ = ["TRIED", "Oracle", "Trials"]
 
@@ -16,7 +18,7 @@ TRIED = 20
 
 
 class Trials:
-    """Which points of the pool a round tries: drawn at random, in random order.
+    """The agent of an oracle: which points of the pool a round tries, drawn at random, in random order.
 
     Args:
         seeds: the run's seeds; the stream `candidates` is used.
@@ -27,8 +29,9 @@ class Trials:
         self.rng = seeds.numpy("candidates")
         self.count = count
 
-    def draw(self, pool: int) -> np.ndarray:
-        """Positions in a pool of so many points; all of them if they are fewer."""
+    def predict(self, state: State | Tensor, *fields: Any) -> np.ndarray:
+        """Positions in the pool; all of them if they are fewer."""
+        pool = len(state.x_unlabeled if isinstance(state, State) else state)
         return self.rng.choice(pool, min(self.count, pool), replace=False)
 
     def state_dict(self) -> dict[str, Any]:

@@ -17,11 +17,21 @@ from .seeds import Seeds
 from .state import State
 from .training.trainer import EarlyStopping
 
-__all__ = ["EPOCH_LIMIT", "UpperBound"]
+__all__ = ["AllPoints", "UpperBound"]
 
-EPOCH_LIMIT = 1000
 #: Epochs in a row without a new minimum after which training ends (docs/METHOD.md, section 4).
 PATIENCE = 25
+
+
+class AllPoints:
+    """The agent of an upper bound: it has nothing to choose. Its state is that of the early stopping."""
+
+    def __init__(self, stopping: EarlyStopping) -> None:
+        self.state_dict, self.load_state_dict = stopping.state_dict, stopping.load_state_dict
+
+    def predict(self, *state: Any) -> tuple[int, ...]:
+        """No point."""
+        return ()
 
 
 class UpperBound:
@@ -59,14 +69,14 @@ class UpperBound:
         protocol: Protocol = PUBLISHED,
         *,
         device: torch.device | str = "cpu",
-        epoch_limit: int = EPOCH_LIMIT,
+        epoch_limit: int = 1000,
     ) -> None:
         self.dataset = dataset
         epochs = epoch_limit if config.best_weights else 1
         self.config = replace(config, fitting="finetuning", first_epochs=epochs, later_epochs=epochs)
         self.protocol = protocol
         self.device = torch.device(device)
-        self.epoch_limit = epoch_limit
+        self.epoch_limit = self.budget = epoch_limit
         self.stopping = EarlyStopping(PATIENCE)
 
     @property

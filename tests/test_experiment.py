@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 import evaluate
-from core import Experiment, OracleExperiment, UpperBoundExperiment, UserError, load_results
+from core import Experiment, UserError, load_results
+from core.agent import AGENTS
 from core.cli import run_script
+from core.experiment import BASELINES
 from core.runs.settings import read_meta
 from tests.builders import files
 
@@ -52,11 +54,14 @@ def test_what_cannot_be_run_is_refused(change: dict[str, Any], message: str) -> 
     assert "--" not in str(refused.value).replace("evaluate.py --list", "")  # options are the scripts'
 
 
-@pytest.mark.parametrize("kind", [OracleExperiment, UpperBoundExperiment])
-@pytest.mark.parametrize("name", ["variation", "protocol"])
-def test_bounds_with_unknown_names_are_refused(kind: Any, name: str) -> None:
-    with pytest.raises(UserError, match=f"unknown {name} 'new'; one of "):
-        kind("diabetes", **{name: "new"})
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_baselines_are_experiments(baseline: str) -> None:
+    with pytest.raises(UserError, match="unknown variation 'new'; one of "):
+        Experiment("diabetes", baseline, variation="new")
+    assert baseline not in AGENTS.classes  # nobody takes it for an agent
+    settings = Experiment("diabetes", baseline).settings()
+    assert "query_size" not in settings
+    assert settings.get("sees_test_set", False) == (baseline == "oracle")
 
 
 def test_a_run_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import evaluate_oracle
-from core import CORRECTED, PROTOCOLS, Environment, EnvironmentLogger, OracleExperiment, Protocol, Seeds
+from core import CORRECTED, PROTOCOLS, Environment, EnvironmentLogger, Experiment, Protocol, Seeds
 from core.cli import run_script
 from core.oracle import Oracle, Trials
 from core.runs.layout import result_files
@@ -38,7 +38,7 @@ def test_rounds_are_the_best_of_plain_environments(variation: str, protocol: Pro
     before = first["mae"]
     chosen: list[int] = []
     for round_ in range(3):
-        tried = trials.draw(len(state.x_unlabeled))
+        tried = trials.predict(state)
         assert len(set(tried.tolist())) == 4
         infos = []
         for position in tried:
@@ -61,8 +61,8 @@ def test_rounds_are_the_best_of_plain_environments(variation: str, protocol: Pro
 
 
 def test_small_pools_and_order() -> None:
-    assert sorted(Trials(Seeds()).draw(3).tolist()) == [0, 1, 2]
-    first = [int(Trials(Seeds(agent_seed=seed)).draw(100)[0]) for seed in range(40)]
+    assert sorted(Trials(Seeds()).predict(torch.zeros(3)).tolist()) == [0, 1, 2]
+    first = [int(Trials(Seeds(agent_seed=seed)).predict(torch.zeros(100))[0]) for seed in range(40)]
     assert 20 < np.mean(first) < 80  # not in ascending order: the first is a random one
     oracle = make(Oracle, "gauss", CORRECTED)
     oracle.reset()
@@ -79,14 +79,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_run_broken_off_goes_on_to_the_same_files(tmp_path: Path) -> None:
-    experiment = OracleExperiment("diabetes", "gauss", "corrected", budget=4, tried=3)
+    experiment = Experiment("diabetes", "oracle", "gauss", "corrected", budget=4, tried=3)
     assert experiment.run([1, 2], tmp_path / "whole") == [1, 2]
 
     def breaking(env: Any, trials: Any, log_path: Path) -> None:
         with EnvironmentLogger(env, log_path) as logger:
             state = logger.reset()
             for _ in range(2):
-                state, *_ = logger.step(trials.draw(len(state.x_unlabeled)))
+                state, *_ = logger.step(trials.predict(state))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

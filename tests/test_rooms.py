@@ -11,17 +11,17 @@ ROOT = Path(__file__).resolve().parent.parent
 #: From the ground up. A room, or a file that is flat in core/, imports from its own line and those above it.
 FLOORS = (
     ("errors", "files", "reading", "registry", "protocol", "seeds", "stochastic", "util"),
-    ("config", "dataset"),
+    ("cli", "config", "dataset"),
+    ("options",),
     ("models", "data"),
     ("training",),
     ("metrics", "state", "agent"),
     ("learner",),
     ("environment",),
     ("upper_bound", "oracle"),
-    ("runs", "cli"),
+    ("runs",),
     ("rl",),
-    ("repeated",),
-    ("experiment", "bounds", "suggestion", "report"),
+    ("experiment", "suggestion", "report"),
     ("sweep",),
     ("catalogue",),
 )

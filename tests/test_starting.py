@@ -73,14 +73,13 @@ def test_threads_are_limited_in_libraries_that_are_used_later() -> None:
 
 
 def test_scripts_have_the_defaults_of_experiments() -> None:
-    """They are written down twice: the classes are behind torch."""
     typed = ["--dataset", "diabetes"]
     args = evaluate.parse_arguments([*typed, "--agent", "random"])
     assert evaluate.make_experiment(args) == core.Experiment("diabetes", "random")
     bound = compute_upper_bound.make_experiment(compute_upper_bound.parse_arguments(typed))
-    assert bound == core.UpperBoundExperiment("diabetes")
+    assert bound == core.Experiment("diabetes", "full_data", query_size=1)
     oracle = evaluate_oracle.make_experiment(evaluate_oracle.parse_arguments(typed))
-    assert oracle == core.OracleExperiment("diabetes")
+    assert oracle == core.Experiment("diabetes", "oracle", query_size=1)
 
 
 def test_core_has_what_it_names() -> None:

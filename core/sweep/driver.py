@@ -137,6 +137,10 @@ def _log(group: Group) -> str:
     return f"sweep_{group.run_ids[0]}-{group.run_ids[-1]}.log"
 
 
+#: Fields of an experiment that are no options of evaluate.py.
+_NOT_TYPED = ("tried", "epoch_limit")
+
+
 def _job(group: Group, runs_folder: Path, token: Path, code: str, options: Mapping[str, object]) -> task.Job:
     """What `task.run_group` takes; `code` is a digest of it."""
     experiment = group.experiment
@@ -147,7 +151,9 @@ def _job(group: Group, runs_folder: Path, token: Path, code: str, options: Mappi
         root=str(ROOT),
         state=provenance()["code"],
         runs_folder=str(runs_folder),
-        experiment=plain(asdict(experiment)),
+        experiment=plain(
+            {name: value for name, value in asdict(experiment).items() if name not in _NOT_TYPED}
+        ),
         options=plain(options),
         token=str(token),
         name="runs-" + hashlib.sha256(whose.encode()).hexdigest()[:16],

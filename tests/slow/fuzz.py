@@ -122,7 +122,7 @@ def experiment() -> core.Experiment:
 
 def _logger(folder: Path) -> EnvironmentLogger:
     env = experiment().environment(1)
-    return EnvironmentLogger(env, folder, resume=experiment().decider(env, 1))
+    return EnvironmentLogger(env, folder, resume=experiment().make_agent(1))
 
 
 def _resume(folder: Path) -> None:

@@ -1,0 +1,81 @@
+"""What can be asked of an experiment: each field once, with its default, what it means, and what it may be.
+
+`Experiment` has these fields, and the scripts these options. Nothing here imports torch.
+"""
+
+import argparse
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .cli import ArgumentParser, at_least
+from .protocol import PROTOCOLS
+
+__all__ = ["DATA", "DATA_KINDS", "SEEDS", "Options", "add_options", "options_of"]
+
+DATA_KINDS = "a name, the path of a table (.csv, .parquet, .arff, also .gz), or openml:<id>"
+#: Fields that say which data; further seeds than that of the run.
+DATA = ("dataset", "target", "seed_set", "data_folder", "skip_data_check")
+SEEDS = ("agent_seed", "pool_seed", "model_seed")
+
+
+def _option(text: str, default: Any = MISSING, *, compare: bool = True, **argument: Any) -> Any:
+    """A field; `argument` is how argparse reads it."""
+    return field(default=default, compare=compare, metadata={"help": text, "argument": argument})
+
+
+@dataclass(frozen=True)
+class Options:
+    """The fields of an `Experiment`: two of equal fields, but for `data_folder`, make the same runs."""
+
+    dataset: str = _option(DATA_KINDS)
+    agent: str = _option("name of an agent")
+    variation: str = _option("the model; evaluate.py --list shows all", "nf")
+    protocol: str = _option("as the published code does, or its method", "published", choices=list(PROTOCOLS))
+    query_size: int = _option("points chosen in each round", 50, type=at_least(1))
+    budget: int | None = _option(
+        "points to add instead of the dataset's own number, for trials", None, type=at_least(1)
+    )
+    agent_seed: int = _option("seed of the agent and its candidates", 1, type=at_least(0))
+    pool_seed: int = _option("seed of validation part and seed set", 1, type=at_least(0))
+    model_seed: int = _option("seed of initial weights, dropout and evaluation", 1, type=at_least(0))
+    target: str | None = _option("of a table: the column to predict", None)
+    seed_set: int | None = _option("of a table: points labelled at the beginning", None, type=at_least(2))
+    skip_data_check: bool = _option(
+        "1: go on with a table that is not the published one", False, type=int, choices=(0, 1)
+    )
+    config: Mapping[str, Any] = field(
+        default_factory=dict,
+        hash=False,
+        metadata={
+            "help": "YAML file with hyper-parameters that replace the usual ones",
+            "argument": {"type": Path},
+        },
+    )
+    policy: Path | None = _option(  # noqa: RUF009, it gives a field
+        "the file that agent 'learned' follows, instead of its own", None, type=Path
+    )
+    tried: int = _option("points that the oracle tries in each round", 20, type=at_least(1))
+    epoch_limit: int = _option("most epochs of an upper bound, for trials", 1000, type=at_least(1))
+    data_folder: Path = _option(  # noqa: RUF009, it gives a field
+        "where dataset files lie, or are downloaded to", Path("../datasets"), compare=False, type=Path
+    )
+
+
+_FIELDS = {one.name: one for one in fields(Options)}
+
+
+def add_options(parser: ArgumentParser, names: Iterable[str], **defaults: Any) -> None:
+    """Adds the options of these names; `defaults` are other defaults than the fields'."""
+    for name in names:
+        one = _FIELDS[name]
+        default = defaults.get(name, None if one.default is MISSING else one.default)
+        shown = int(default) if isinstance(default, bool) else default
+        parser.add(name, shown, one.metadata["help"], **one.metadata["argument"])
+
+
+def options_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What was asked for by such options, as fields of an `Experiment`; `config` is left to the script."""
+    asked = {name: getattr(args, name) for name in _FIELDS if hasattr(args, name) and name != "config"}
+    return {name: bool(value) if _FIELDS[name].type is bool else value for name, value in asked.items()}

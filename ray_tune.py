@@ -131,16 +131,14 @@ def make_table(grid: Any) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("validation_nll", kind="stable", ignore_index=True)
 
 
-def write(args: argparse.Namespace, config: dict[str, Any], table: pd.DataFrame) -> Path:
-    """Writes the table and, beside it, the configuration, whose path it returns."""
+def write(args: argparse.Namespace, table: pd.DataFrame) -> Path:
+    """Writes the table and, beside it, the best values, whose path it returns."""
     from core.models.variations import VARIATIONS
 
     args.out.mkdir(parents=True, exist_ok=True)
     name = args.dataset + VARIATIONS[args.variation].suffix
     write_file(args.out / f"{name}_trials.csv", lambda path: table.to_csv(path, index=False))
-    best = {key: float(table[key][0]) for key in RANGES}
-    keys = {key: value for key, value in (config | best).items() if key not in ("model", "members")}
-    text = yaml.safe_dump(keys | {"hidden": list(keys["hidden"])}, sort_keys=False, default_flow_style=None)
+    text = yaml.safe_dump({key: float(table[key][0]) for key in RANGES}, sort_keys=False)
     write_file(args.out / f"{name}.yaml", lambda path: path.write_text(text))
     return args.out / f"{name}.yaml"
 
@@ -164,12 +162,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (args.address or "").startswith("ray://"):
         raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
     check_writable(args.out)
-    config = asdict(load_config(args.dataset, args.variation, PROTOCOLS[args.protocol])[0])
+    config = asdict(load_config(args.dataset, args.variation, PROTOCOLS[args.protocol]))
     subsets = make_subsets(data, args.data_folder, bool(args.skip_data_check))
     util.tqdm.unattended = util.is_cluster
     with driver.connected(args.address) as ray:
         table = make_table(search(ray, args, config, subsets))
-    path = write(args, config, table)
+    path = write(args, table)
     best = ", ".join(f"{name} {table[name][0]:.3g}" for name in RANGES)
     lowest = f"{table['validation_nll'][0]:.4f} with {best}"
     print(f"lowest mean validation NLL over the first and last fits of {len(RUNS)} runs: {lowest}")

@@ -86,7 +86,7 @@ def main() -> None:
     """Makes the runs that lack and writes the table."""
     args = parse_arguments()
     # The file's own key for `corrected` is not that of its variants.
-    own = {"lr": load_config("pakinsons", "nf", CORRECTED)[0].lr}
+    own = {"lr": load_config("pakinsons", "nf", CORRECTED).lr}
     for field in sorted(args.fields, key=lambda field: field == FOR_ALL[-1]):
         protocol = protocol_of(field)
         PROTOCOLS[protocol.name] = protocol

@@ -40,7 +40,7 @@ def waited(call: Callable[[], object], device: torch.device) -> None:
 def refit(dataset: str, runs: int, args: Any) -> Callable[[], object]:
     """A refit of a group of runs."""
     fixed: dict[str, Any] = {"first_epochs": EPOCHS, "later_epochs": EPOCHS, "patience": EPOCHS}
-    config = replace(load_config(dataset, "nf")[0], **fixed)
+    config = replace(load_config(dataset, "nf"), **fixed)
     group = []
     for run_id in range(runs):
         table = make_table(dataset, args.data_folder, Seeds(run_id))
@@ -66,7 +66,7 @@ def main() -> None:
             call, share = refit(dataset, int(what), args), int(what)
         else:
             variation = AGENTS[what].variations[0]
-            config = AGENTS["balsa_emd"].inject_config(load_config(dataset, variation)[0])
+            config = AGENTS["balsa_emd"].inject_config(load_config(dataset, variation))
             table = make_table(dataset, args.data_folder, Seeds())
             env = Environment(table, config, PUBLISHED, device=args.device)
             env.reset()

@@ -59,7 +59,7 @@ def main() -> None:
     changes = {} if args.config is None else check_changes(read_file(args.config), args.config)
 
     def measure(dataset: str, run_id: int) -> Iterator[tuple[object, ...]]:
-        config = replace(load_config(dataset, "nf", CORRECTED)[0], **changes)
+        config = replace(load_config(dataset, "nf", CORRECTED), **changes)
         table = make_table(dataset, args.data_folder, Seeds(run_id))
         env = Environment(table, config, CORRECTED, budget=BUDGET)
         agent = AGENTS["random"](QUERY_SIZE, env.seeds, CORRECTED)

@@ -57,7 +57,7 @@ def main() -> None:
         """A line for each size of the group."""
         set_threads(threads)
         tables = [make_table(dataset, args.data_folder, Seeds(i)) for i in range(max(args.groups))]
-        config = load_config(dataset, "nf")[0]
+        config = load_config(dataset, "nf")
         epochs: dict[int, int] = {}
 
         def group(size: int) -> None:

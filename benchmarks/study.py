@@ -46,7 +46,7 @@ def measure(
 ) -> Iterator[tuple[object, ...]]:
     """A line for one run alone and one for one of a group."""
     fixed: dict[str, Any] = {"first_epochs": EPOCHS, "later_epochs": EPOCHS, "patience": EPOCHS}
-    config = replace(load_config(dataset, variation)[0], **fixed)
+    config = replace(load_config(dataset, variation), **fixed)
     tables, trainers = [], []
     for run_id in range(max(SIDE_BY_SIDE)):
         table = make_table(dataset, data_folder, Seeds(run_id))

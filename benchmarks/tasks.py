@@ -73,7 +73,7 @@ def make_environment(
     """
     if table is None:
         table = make_table(dataset, data_folder, Seeds())
-    config = AGENTS["balsa_emd"].inject_config(load_config(dataset, variation)[0])
+    config = AGENTS["balsa_emd"].inject_config(load_config(dataset, variation))
     env = Environment(table, replace(config, **changes), protocol)
     env.reset()
     return env

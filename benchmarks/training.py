@@ -78,9 +78,9 @@ def curve(env: Environment, agent: Any) -> list[tuple[float, float, int]]:
 def measure_training(dataset: str, training: str, agent: str, args: argparse.Namespace) -> list[str]:
     """CPU seconds, epochs, errors and areas of one way to train."""
     if training == CORRECTED_TRAINING:
-        config = load_config(dataset, "nf", CORRECTED)[0]
+        config = load_config(dataset, "nf", CORRECTED)
     else:
-        config = replace(load_config(dataset, "nf", PUBLISHED)[0], **TRAININGS[training])
+        config = replace(load_config(dataset, "nf", PUBLISHED), **TRAININGS[training])
     config = AGENTS[agent].inject_config(config)
     started, runs = time.process_time(), []
     for run_id in RUNS:

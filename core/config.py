@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import UserError
 from .reading import one_line, parse_yaml, read_bytes
 
-__all__ = ["CONFIGS", "Config", "check_changes", "check_config", "config_file", "read_file"]
+__all__ = ["CONFIGS", "Config", "check_changes", "read_file"]
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -70,7 +70,7 @@ def _members(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Config:
-    """Model and training of one experiment; the keys of a file in `configs/`, each with its rule.
+    """Model and training of one experiment; the keys of the files in `configs/`, each with its rule.
 
     Attributes:
         model: name in `core.models.networks.MODELS`, such as `nsf` (neural spline flow); no key of the file,
@@ -90,7 +90,7 @@ class Config:
             0 for the weights themselves.
         watched_rows: early stopping watches at most so many validation rows, the first ones; None for all.
         check_every: epochs from one validation to the next; patience counts validations.
-        members: models of a deep ensemble; a key of the ensembles' files only, 1 elsewhere.
+        members: models of a deep ensemble; 1 for a single model.
     """
 
     model: str
@@ -133,13 +133,6 @@ def check_changes(changes: Any, where: object) -> dict[str, Any]:
     return values
 
 
-def config_file(name: str, other: str, folder: Path | None = None) -> Path:
-    """`<name>.yaml` in `configs/`, or in a folder; `<other>.yaml` where that is not there."""
-    folder = CONFIGS if folder is None else folder
-    path = folder / f"{name}.yaml"
-    return path if path.exists() else folder / f"{other}.yaml"
-
-
 def read_file(path: Path) -> Any:
     """What is in a YAML file.
 
@@ -150,24 +143,3 @@ def read_file(path: Path) -> Any:
         return parse_yaml(read_bytes(path))
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {one_line(error)}") from error
-
-
-def check_config(raw: Any, path: Path, model: str, ensemble: bool) -> Config:
-    """The configuration that the keys and values of a file say.
-
-    Args:
-        raw: what was read.
-        path: where from, for messages.
-        model: as of `Config`.
-        ensemble: whether `members` is a key.
-
-    Raises:
-        UserError: it is no mapping, or a key is unknown, missing or has a wrong value.
-    """
-    values = check_changes(raw, path)
-    if not ensemble and "members" in values:
-        raise UserError(f"{path}: 'members' is only allowed for ensembles")
-    needed = [one.name for one in fields(Config) if one.metadata and one.default is MISSING]
-    if missing := [key for key in needed if key not in raw]:
-        raise UserError(f"{path}: missing key {', '.join(missing)}")
-    return Config(model, **values)

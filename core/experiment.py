@@ -128,11 +128,9 @@ class Experiment(Options):
     @property
     def hyperparameters(self) -> Config:
         """Model and training: those of `configs/`, the protocol, `config` and the agent."""
-        config = replace(self._usual_config()[0], **self.config)
+        usual = load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
+        config = replace(usual, **self.config)
         return config if self.agent in BASELINES else AGENTS[self.agent].inject_config(config)
-
-    def _usual_config(self) -> tuple[Config, Path]:
-        return load_config(self.dataset_name, self.variation, PROTOCOLS[self.protocol])
 
     def make_dataset(self, run_id: int = 1) -> Dataset:
         """The data of a run: its split and its seed set."""
@@ -188,7 +186,6 @@ class Experiment(Options):
             "dataset_code": code_digest(self.dataset_class),
             "data": self.make_dataset().digest(),
             "protocol_version": PROTOCOLS[self.protocol].version,
-            "config": self._usual_config()[1].name,
             **{name: value for name, value in config.items() if name not in unused},
         }
 
@@ -230,7 +227,7 @@ class Experiment(Options):
         # What cannot be made is said before a file is written.
         size = group_size(len(run_ids), side_by_side, self.environment(run_ids[0]).dataset, device)
         settings = self.settings()
-        note_default_config(self.dataset_name, self.variation, str(settings["config"]))
+        note_default_config(self.dataset_name)
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
         made_by = place | provenance()
 

@@ -185,7 +185,7 @@ def train(
 
 def _config(agent: str, variation: str, rows: int) -> Config:
     """The default configuration, with minibatches that suit so many rows."""
-    config = AGENTS[agent].inject_config(load_config("default", variation, CORRECTED)[0])
+    config = AGENTS[agent].inject_config(load_config("default", variation, CORRECTED))
     return replace(config, batch_size=max(1, min(config.batch_size, rows // _STEPS)))
 
 

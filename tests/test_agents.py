@@ -172,7 +172,7 @@ def test_contract(name: str, variation: str, protocol: Protocol, monkeypatch: py
 def test_rounds_on_every_small_dataset(name: str, dataset: str) -> None:
     """Real rounds with a trained model, the dataset's own configuration but one epoch a fit."""
     variation = AGENTS[name].variations[0]
-    config = AGENTS[name].inject_config(load_config(dataset, variation)[0])
+    config = AGENTS[name].inject_config(load_config(dataset, variation))
     config = replace(config, first_epochs=1, later_epochs=1)
     env = Environment(DATASETS[dataset]("nowhere", Seeds()), config, CORRECTED, budget=5)
     agent = AGENTS[name](3, Seeds(), CORRECTED)

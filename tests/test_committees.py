@@ -120,7 +120,7 @@ def gain_on_grid(density: Density, candidates: int) -> np.ndarray:
 )
 def test_moments_rank_as_the_grid_does(variation: str, least: float) -> None:
     """docs/AGENTS.md has the numbers: ranks agree for most models, the sizes of the gains do not."""
-    config = AGENTS["epig"].inject_config(load_config("diabetes", variation)[0])
+    config = AGENTS["epig"].inject_config(load_config("diabetes", variation))
     agreement = []
     for seed in range(5):
         env = Environment(DATASETS["diabetes"]("nowhere", Seeds(seed)), config, CORRECTED)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from core import DATASETS, UserError
+from core import CORRECTED, DATASETS, UserError
 from core.config import CONFIGS
 from core.models.variations import load_config
 
@@ -29,8 +29,7 @@ PUBLISHED = {
 def test_every_dataset_has_its_published_values() -> None:
     assert {name for name, _ in PUBLISHED} <= set(DATASETS.classes)
     for (dataset, variation), values in PUBLISHED.items():
-        config, path = load_config(dataset, variation)
-        assert path.stem.startswith(dataset)
+        config = load_config(dataset, variation)
         assert (config.lr, config.weight_decay, config.dropout) == values
         toy, small = dataset == "bimodalsin", dataset in ("bimodalsin", "diabetes")
         assert config.model == {"nf": "nsf", "gauss": "gauss"}[variation]
@@ -44,11 +43,12 @@ def test_every_dataset_has_its_published_values() -> None:
     ("change", "message"),
     [
         ({"learning_rate": 1}, "unknown key learning_rate"),
-        ({"lr": None}, "missing key lr"),
         ({"lr": "fast"}, "'lr' must be a number in [0, inf), got 'fast'"),
         ({"lr": float("nan")}, "'lr' must be a number in [0, inf), got nan"),
         ({"dropout": 1.0}, "'dropout' must be a number in [0, 1), got 1.0"),
         ({"model": "nsf"}, "unknown key model"),
+        ({"nf": {"ltr": 1}}, "unknown key ltr"),
+        ({"corrected": [1]}, "expected a mapping of keys to values"),
         ({"fitting": "often"}, "'fitting' must be one of finetuning, from_scratch, got 'often'"),
         ({"hidden": []}, "'hidden' must be a list of at most 100 positive integers up to 16,384, got []"),
         (
@@ -60,19 +60,18 @@ def test_every_dataset_has_its_published_values() -> None:
     ],
 )
 def test_wrong_key_or_value_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    raw = yaml.safe_load((CONFIGS / "diabetes.yaml").read_text()) | change
+    raw = yaml.safe_load((CONFIGS / "pakinsons.yaml").read_text()) | change
     file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump({key: value for key, value in raw.items() if value is not None}))
+    file.write_text(yaml.safe_dump(raw))
     with pytest.raises(UserError) as caught:
-        load_config("mine", "nf", folder=tmp_path)
+        load_config("mine", "nf", CORRECTED, folder=tmp_path)
     assert str(caught.value).startswith(f"{file}: {message}")
     assert "\n" not in str(caught.value)
 
 
 def test_the_variation_says_the_model_and_yaml_may_write_1e_3(tmp_path: Path) -> None:
-    text = (CONFIGS / "diabetes.yaml").read_text().replace("lr: 0.001", "lr: 1e-3")
-    (tmp_path / "mine_gauss.yaml").write_text(text)
-    config, _ = load_config("mine", "gauss", folder=tmp_path)
+    (tmp_path / "mine.yaml").write_text("lr: 1e-3")
+    config = load_config("mine", "gauss", folder=tmp_path)
     assert (config.model, config.lr) == ("gauss", 0.001)
 
 

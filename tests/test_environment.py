@@ -18,7 +18,7 @@ from core.training.trainer import FitRequest, FitResult
 
 def environment(run_id: int = 1, protocol: Protocol = PUBLISHED, **kwargs: Any) -> Environment:
     dataset = datasets.DATASETS["diabetes"]("unused", Seeds(run_id))
-    return Environment(dataset, load_config("diabetes", "nf")[0], protocol, **kwargs)
+    return Environment(dataset, load_config("diabetes", "nf"), protocol, **kwargs)
 
 
 @pytest.fixture

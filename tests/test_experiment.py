@@ -13,7 +13,7 @@ from core import Experiment, UserError, load_results
 from core.agent import AGENTS
 from core.cli import run_script
 from core.experiment import BASELINES
-from core.runs.settings import read_meta
+from core.runs.settings import SINCE, read_meta, write_meta
 from tests.builders import files
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,6 +108,30 @@ def test_settings_are_yaml_and_hold_what_makes_the_runs(tmp_path: Path) -> None:
     (folder / "settings.txt").write_text("a: [1\n")
     with pytest.raises(UserError, match=r"settings\.txt is damaged"):
         TRIAL.run([2], tmp_path / "runs")
+
+
+def test_a_folder_of_an_older_release_goes_on(tmp_path: Path) -> None:
+    """Settings that it does not know yet had the values that these had then."""
+    TRIAL.run([1], tmp_path / "runs")
+    folder = TRIAL.folder(tmp_path / "runs")
+    for path in (folder / "settings.txt", folder / "run_1/meta.txt"):
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text(
+            "".join(line for line in lines if line.split(":")[0] not in SINCE) + "config: old.yaml\n"
+        )
+    assert TRIAL.run([1, 2], tmp_path / "runs") == [1, 2]
+
+
+def test_runs_of_two_versions_of_a_protocol_do_not_share_a_folder(tmp_path: Path) -> None:
+    corrected = replace(TRIAL, protocol="corrected")
+    settings = {**corrected.settings(), "protocol_version": 1}
+    folder = corrected.folder(tmp_path / "runs")
+    folder.mkdir(parents=True)
+    write_meta(folder / "settings.txt", settings)
+    (folder / "run_1").mkdir()
+    write_meta(folder / "run_1/meta.txt", settings)
+    with pytest.raises(UserError, match="was made with protocol_version 1, not 2"):
+        corrected.run([2], tmp_path / "runs")
 
 
 def test_scripts_name_the_option(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ import torch
 from scipy.stats import kstest
 from torch import Tensor
 
-from core import CORRECTED, Seeds, UserError
+from core import CORRECTED, PUBLISHED, Protocol, Seeds
+from core.config import Config
 from core.models.densities import Density
-from core.models.networks import MODELS
 from core.models.predictor import Predictor
-from core.models.variations import MEMBERS, VARIATIONS, build_model, load_config, note_default_config
+from core.models.variations import VARIATIONS, build_model, load_config, note_default_config
 from core.training.trainer import Trainer
 from tests.builders import FEATURES, fit, make_classifier, make_config, no_global_randomness, torch_rng
 
@@ -25,40 +25,36 @@ def rows(count: int) -> Tensor:
 
 @every
 def test_configuration_of_a_new_dataset(variation: str, capsys: pytest.CaptureFixture[str]) -> None:
-    config, path = load_config("mine", variation)
+    config = load_config("mine", variation)
     assert config.model == VARIATIONS[variation].model
-    assert config.members == (MEMBERS if VARIATIONS[variation].ensemble else 1)
-    note_default_config("mine", variation, path.name)
-    suffix = VARIATIONS[variation].suffix
-    assert capsys.readouterr().err == f"note: no configs/mine{suffix}.yaml, {path.name} is used\n"
-    note_default_config("mine", variation, f"mine{suffix}.yaml")
+    assert config.members == (5 if VARIATIONS[variation].ensemble else 1)
+    note_default_config("mine")
+    assert capsys.readouterr().err == "note: no configs/mine.yaml, default.yaml is used\n"
+    note_default_config("diabetes")
     assert capsys.readouterr().err == ""
 
 
 @every
-def test_files_come_before_the_models_own_default(
-    variation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_more_special_comes_later(variation: str, tmp_path: Path) -> None:
+    """Keys for all models, under the model's name, of the protocol, under its name in either file."""
     kind = VARIATIONS[variation]
-    raw = {"hidden": [8], "dropout": 0.5, "fitting": "from_scratch", "batch_size": 4, "lr": 1e-4}
-    raw |= {"weight_decay": 0, "first_epochs": 2, "later_epochs": 3, "patience": 4}
-    monkeypatch.setattr(MODELS[kind.model], "default", raw)
-    config, path = load_config("mine", variation, folder=tmp_path)
-    assert (config.batch_size, config.members) == (4, MEMBERS if kind.ensemble else 1)
-    assert path.parent.name == "models"
-    for batch_size, stem in enumerate(("default", "mine"), 5):
-        # Of an ensemble not the single model's: its file has another name.
-        text = "".join(f"{key}: {value}\n" for key, value in (raw | {"batch_size": batch_size}).items())
-        (tmp_path / f"{stem}{kind.suffix}.yaml").write_text(text + "members: 2\n" * kind.ensemble)
-        config, path = load_config("mine", variation, folder=tmp_path)
-        assert path == tmp_path / f"{stem}{kind.suffix}.yaml"
-        assert (config.batch_size, config.members) == (batch_size, 2 if kind.ensemble else 1)
-    monkeypatch.setattr(MODELS[kind.model], "default", raw | {"lr": -1})
-    with pytest.raises(UserError, match=r"models/\w+\.py: 'lr' must be a number in \[0, inf\), got -1"):
-        load_config("mine", variation, folder=tmp_path / "empty")
-    monkeypatch.setattr(MODELS[kind.model], "default", {})
-    with pytest.raises(UserError, match=f"cannot read .*default{kind.suffix}.yaml"):
-        load_config("mine", variation, folder=tmp_path / "empty")
+    other = next(one.single for one in VARIATIONS.values() if one.single != kind.single)
+    own = tmp_path / "mine.yaml"
+
+    def used(text: str, protocol: Protocol = CORRECTED) -> Config:
+        own.write_text(text)
+        return load_config("mine", variation, protocol, tmp_path)
+
+    assert used("lr: 0.5").lr == 0.003  # default.yaml has one for this protocol
+    assert used("lr: 0.5", PUBLISHED).lr == 0.5
+    assert used(f"{kind.single}: {{lr: 0.25}}\nlr: 0.5", PUBLISHED).lr == 0.25
+    assert used(f"{other}: {{lr: 0.25}}", PUBLISHED).lr == 0.001
+    assert used("corrected: {lr: 0.5}").lr == 0.5
+    assert used("corrected: {lr: 0.5}", PUBLISHED).lr == 0.001
+    assert used(f"corrected: {{lr: 0.5, {kind.single}: {{lr: 0.25}}}}").lr == 0.25
+    assert used("patience: 7").patience == CORRECTED.training["patience"]
+    assert used("corrected: {patience: 7}").patience == 7
+    assert used("members: 3").members == (3 if kind.ensemble else 1)
 
 
 # --- the density ---------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_a_seed_is_a_run_of_the_benchmark() -> None:
     _, info = env.reset(seed=5)
     plain = Environment(
         DATASETS["diabetes"]("nowhere", Seeds(5)),
-        load_config("diabetes", "gauss", CORRECTED)[0],
+        load_config("diabetes", "gauss", CORRECTED),
         CORRECTED,
         budget=6,
     )

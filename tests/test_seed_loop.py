@@ -20,7 +20,7 @@ args = argparse.Namespace(query_size=3)
 seeds = core.Seeds(run_id=1)
 agent = agents.AGENTS["coreset"](args.query_size, seeds)
 dataset = datasets.DATASETS["diabetes"]("unused", seeds)
-config, _ = load_config("diabetes", "nf")
+config = load_config("diabetes", "nf")
 env = core.environment.Environment(dataset, config, budget=7)
 log_path = "runs/Diabetes/3/Coreset_Greedy/run_1"
 """

@@ -103,7 +103,7 @@ def test_unlike_fits_do_not_share_a_stack(what: str) -> None:
 def test_networks_of_real_size_give_the_same_bits_in_any_stack(
     variation: str, relu: bool, features: int
 ) -> None:
-    config = replace(load_config("sarcos", variation)[0], dropout=0.05)
+    config = replace(load_config("sarcos", variation), dropout=0.05)
 
     def network(members: range, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
         """A minibatch's parameters and gradients, and the parameters of the pieces of a validation."""

@@ -32,7 +32,7 @@ def test_subsets_are_of_the_train_part_and_no_test_row_is_there(subsets: list[li
 
 
 def test_a_trial_is_the_mean_over_its_runs(subsets: list[list[tuning.Subset]]) -> None:
-    config, _ = load_config("diabetes", "gauss")
+    config = load_config("diabetes", "gauss")
     together = tuning.validation_nll(subsets, config, CORRECTED)
     alone = [tuning.validation_nll([[one[i]] for one in subsets], config, CORRECTED) for i in range(2)]
     assert np.mean(alone, 0) == pytest.approx(together, rel=1e-6)
@@ -40,5 +40,5 @@ def test_a_trial_is_the_mean_over_its_runs(subsets: list[list[tuning.Subset]]) -
 
 
 def test_a_diverged_model_is_worse_than_any(subsets: list[list[tuning.Subset]]) -> None:
-    config = replace(load_config("diabetes", "nf")[0], lr=1e12)
+    config = replace(load_config("diabetes", "nf"), lr=1e12)
     assert tuning.validation_nll(subsets, config, CORRECTED) == [math.inf, math.inf]

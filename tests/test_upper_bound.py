@@ -67,7 +67,7 @@ def test_two_epochs_are_a_plain_loop(
     """Weights and losses as those of a loop written with PyTorch's layers and optimiser."""
     init = Trainer.__init__
     monkeypatch.setattr(Trainer, "__init__", lambda self, model, *rest: init(self, model.double(), *rest))
-    config = replace(load_config("diabetes", variation)[0], dropout=0.0, weight_decay=0.1, fitting=fitting)
+    config = replace(load_config("diabetes", variation), dropout=0.0, weight_decay=0.1, fitting=fitting)
     dataset = Exact("nowhere", Seeds())
     env = UpperBound(dataset, config, protocol, epoch_limit=2)
     layers = separate_layers(Learner(dataset, config, protocol).trainer.model)  # the initial weights

@@ -1,7 +1,6 @@
 """A mixture density network (Bishop, *Mixture Density Networks*, 1994): five Gaussians and their weights."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,17 +33,6 @@ class MixtureDensityNetwork(DensityModel):
 
     label, plural = "mixture density network", "mixture density networks"
     density = GaussianMixture
-    default: ClassVar = {
-        "hidden": [32, 64, 128],
-        "dropout": 0.02,
-        "fitting": "finetuning",
-        "batch_size": 64,
-        "lr": 0.001,
-        "weight_decay": 0.001,
-        "first_epochs": 50,
-        "later_epochs": 100,
-        "patience": 5,
-    }
 
     @staticmethod
     def head_shapes(width: int) -> list[tuple[int, int]]:

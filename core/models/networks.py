@@ -10,9 +10,9 @@ otherwise; there is no training mode to forget.
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -76,9 +76,6 @@ class DensityModel(nn.Module):
     density: ClassVar[type[Density]]
     #: What `--variation` calls it, where that is not the name it is registered by.
     variation: ClassVar[str | None] = None
-    #: Its configuration where configs/ has neither a file for the dataset nor a default one: such a file's
-    #: keys, those of one model.
-    default: ClassVar[Mapping[str, Any]] = {}
     #: Layers of the head with nothing but linear ones between them and the embedding.
     linear_head_layers = 0
     #: The head's last layers, by their places in `shapes`: they give the density's parameters.

@@ -3,24 +3,24 @@
 Whoever builds a model or lists the variations imports this file, which imports all others of the folder.
 """
 
-import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 import torch
 
-from ..config import Config, check_config, config_file, read_file
+from ..config import CONFIGS, Config, check_changes, read_file
+from ..errors import UserError
 from ..protocol import PROTOCOLS, PUBLISHED, Protocol
 from .densities import Density, MixtureDensity
 from .networks import MODELS, DensityModel
 
 __all__ = [
     "DEFAULT",
-    "MEMBERS",
     "VARIATIONS",
     "Variation",
     "build_model",
@@ -30,8 +30,6 @@ __all__ = [
 
 #: The study's model. It is not named in the names of files and result folders.
 DEFAULT = "nf"
-#: Models of a deep ensemble that no file in configs/ gives another number.
-MEMBERS = 5
 
 
 @dataclass(frozen=True)
@@ -88,43 +86,45 @@ VARIATIONS = _collect()
 
 
 def load_config(
-    dataset: str, variation: str, protocol: Protocol = PUBLISHED, folder: Path | None = None
-) -> tuple[Config, Path]:
-    """The configuration in `configs/<dataset>.yaml` (variation nf) or `configs/<dataset>_<variation>.yaml`.
+    dataset: str, variation: str, protocol: Protocol = PUBLISHED, folder: Path = CONFIGS
+) -> Config:
+    """The configuration of a dataset, a model and a protocol; what comes later replaces what came before.
 
-    A dataset without a file of its own takes `default.yaml` or `default_<variation>.yaml`; where there is
-    none either, the model's own default, of which an ensemble has five. What the protocol sets
-    (`Protocol.training`) replaces what the file says, but for keys that it has under the protocol's name.
+    `default.yaml`, then `<dataset>.yaml`, if it is there: each its keys for all models, then those under the
+    model's name; what the protocol sets (`Protocol.training`); then, again from both files, what stands under
+    the protocol's name.
 
     Args:
-        folder: instead of `configs`.
-
-    Returns:
-        The configuration and the file it came from.
+        folder: of the dataset's file.
 
     Raises:
-        UserError: the file is not YAML, or a key is unknown, missing or has a wrong value.
+        UserError: a file is not YAML, or a key is unknown or has a wrong value.
     """
     kind = VARIATIONS[variation]
-    network = MODELS[kind.model]
-    path = config_file(f"{dataset}{kind.suffix}", f"default{kind.suffix}", folder)
-    if network.default and not path.exists():
-        path = Path(inspect.getfile(network))
-        raw = dict(network.default) | ({"members": MEMBERS} if kind.ensemble else {})
-    else:
-        raw = read_file(path)
-    if isinstance(raw, dict):
-        own = {name: raw.get(name) or {} for name in PROTOCOLS}
-        raw = {key: value for key, value in raw.items() if key not in PROTOCOLS}
-        raw |= {**protocol.training, **own[protocol.name]}
-    return check_config(raw, path, kind.model, kind.ensemble), path
+    default, own = CONFIGS / "default.yaml", folder / f"{dataset}.yaml"
+    files = {path: read_file(path) for path in (default, own) if path.exists()}
+    values: dict[str, Any] = {}
+    for path, raw in files.items():
+        values |= _for_model(raw, kind, path)
+    values |= protocol.training
+    for path, raw in files.items():
+        values |= _for_model(raw.get(protocol.name) or {}, kind, path)
+    return Config(kind.model, **values | ({} if kind.ensemble else {"members": 1}))
 
 
-def note_default_config(dataset: str, variation: str, file: str) -> None:
-    """Says on stderr that a dataset has no configuration of its own, if `file` is another one."""
-    wanted = f"{dataset}{VARIATIONS[variation].suffix}.yaml"
-    if file != wanted:
-        print(f"note: no configs/{wanted}, {file} is used", file=sys.stderr)
+def _for_model(raw: Any, kind: Variation, path: Path) -> dict[str, Any]:
+    """The keys for all models, replaced by those under the name of this one."""
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: expected a mapping of keys to values")
+    names = {variation.single for variation in VARIATIONS.values()} | set(PROTOCOLS)
+    for_all = {key: value for key, value in raw.items() if key not in names}
+    return check_changes(for_all, path) | check_changes(raw.get(kind.single) or {}, path)
+
+
+def note_default_config(dataset: str) -> None:
+    """Says on stderr that a dataset has no configuration of its own, if that is so."""
+    if not (CONFIGS / f"{dataset}.yaml").exists():
+        print(f"note: no configs/{dataset}.yaml, default.yaml is used", file=sys.stderr)
 
 
 def build_model(

@@ -30,6 +30,7 @@ from ..errors import UserError
 from ..files import commit, remove, write_file
 from ..metrics import METRICS, PIT_BINS
 from ..reading import EXACT_FLOATS, gunzip, one_line, read_bytes
+from ..runs.settings import SINCE
 
 __all__ = [
     "SCHEMA",
@@ -57,16 +58,6 @@ _INDEX = ["query_size", "agent", "run", "labelled"]
 #: Settings that keep the runs of a folder apart, and say nothing about what was computed. (Only older runs
 #: have `results_version`.)
 _CODE = ("agent_code", "dataset_code", "results_version")
-#: Settings that older runs do not have, and what these were made with.
-_SINCE: dict[str, Any] = {
-    "protocol_version": 1,
-    "agent_version": 1,
-    "first_patience": None,
-    "best_weights": False,
-    "average": 0.0,
-    "watched_rows": None,
-    "check_every": 1,
-}
 #: Models whose MAE stands in `trained.csv`, and that of the flow as a share of the better of the last two.
 TRAINED = ("flow", "median", "trees", "Gaussian process", "flow / best")
 #: What a run's line must hold, and a setting without which no curve can be checked.
@@ -96,7 +87,7 @@ def definition(settings: Mapping[str, Any]) -> dict[str, Any]:
     numbers for yes and no.
     """
     today = {name: value for name, value in settings.items() if name not in _CODE}
-    today |= {name: value for name, value in _SINCE.items() if name not in today}
+    today |= {name: value for name, value in SINCE.items() if name not in today}
     if isinstance(hidden := today.get("hidden"), str):
         today["hidden"] = list(ast.literal_eval(hidden))
     if "skip_data_check" in today:

@@ -94,7 +94,7 @@ class CandidateEnv(gym.Env[Observation, Any]):
         if not 1 <= query_size <= candidates:
             raise UserError(f"of {candidates} candidates no {query_size} can be chosen")
         self._make = TASKS.get(dataset) or find_dataset(dataset, target, seed_set, Path(data_folder))
-        own = replace(load_config(dataset, variation, PROTOCOLS[protocol])[0], **(config or {}))
+        own = replace(load_config(dataset, variation, PROTOCOLS[protocol]), **(config or {}))
         self.config = with_scores(own, scores)
         self.protocol = PROTOCOLS[protocol]
         self.query_size, self.candidates, self.reward = query_size, candidates, reward

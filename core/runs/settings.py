@@ -15,8 +15,18 @@ from . import checkpoint
 from .collecting import collect
 from .layout import claimed, discard, id_of, is_finished, run_folders
 
-__all__ = ["agree_on_settings", "check_settings", "plain", "read_meta", "write_meta"]
+__all__ = ["SINCE", "agree_on_settings", "check_settings", "plain", "read_meta", "write_meta"]
 
+#: Settings that older runs do not have, and what these were made with.
+SINCE: dict[str, Any] = {
+    "protocol_version": 1,
+    "agent_version": 1,
+    "first_patience": None,
+    "best_weights": False,
+    "average": 0.0,
+    "watched_rows": None,
+    "check_every": 1,
+}
 #: Settings that nobody sets: what a difference in them means.
 _DIGESTS = {
     "agent_code": "other code of the agent: digest",
@@ -77,6 +87,7 @@ def check_settings(experiment: Path, settings: Mapping[str, object]) -> None:
 
 def _difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """The first setting that differs, in words; nothing if none does."""
+    found = {**SINCE, **found}
     for name, value in wanted.items():
         if found.get(name) != value:
             said = one_line(found.get(name))

@@ -70,7 +70,7 @@ class Costs:
 
         A table's budget and seed set must be said.
         """
-        config, _ = load_config(dataset, variation)
+        config = load_config(dataset, variation)
         budget, members = budget or DATASETS[dataset].budget, config.members
         seed_set = seed_set or DATASETS[dataset].seed_set
         rounds = math.ceil(budget / query_size)

@@ -28,10 +28,12 @@ import torch
 
 import core
 import sweep
-from core.config import CONFIGS, check_config, read_file
+from core import CORRECTED
+from core.config import CONFIGS
 from core.data import own, tables
 from core.data.openml import load_openml
 from core.errors import UserError
+from core.models.variations import load_config
 from core.report.adding import add_runs
 from core.report.store import read_store
 from core.runs import checkpoint
@@ -196,8 +198,8 @@ _GZIP = gzip.compress
 KINDS = {
     "config": Kind(
         "c.yaml",
-        (CONFIGS / "default.yaml").read_bytes,
-        lambda folder: check_config(read_file(folder / "c.yaml"), folder / "c.yaml", "nsf", False),
+        (CONFIGS / "pakinsons.yaml").read_bytes,
+        lambda folder: load_config("c", "nf", CORRECTED, folder),
     ),
     "sweep": Kind("sweep.yaml", (CONFIGS / "study_small.yaml").read_bytes, _sweep),
     "settings": Kind("meta.txt", _of(*_RUN, "meta.txt"), lambda folder: read_meta(folder / "meta.txt")),

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from core import CORRECTED
-from core.config import Config
+from core.config import Config, check_changes, read_file
 from core.dataset import DATASETS
 from core.models.variations import load_config
 from core.runs import checkpoint
@@ -196,13 +196,13 @@ def test_the_search_beats_a_bad_default_and_writes_what_it_found(nodes: Any, tmp
     def judged(config: Config) -> float:
         return sum(tuning.validation_nll(subsets, config, CORRECTED)) / 2
 
-    bad = replace(load_config("diabetes", "nf")[0], lr=3e-6, weight_decay=0.01, dropout=0.3)
+    bad = replace(load_config("diabetes", "nf"), lr=3e-6, weight_decay=0.01, dropout=0.3)
     assert process.wait(300) == 0
     table = pd.read_csv(tmp_path / "tuned/diabetes_trials.csv")
     assert len(table) == 8
     assert table["validation_nll"].is_monotonic_increasing
-    found, path = load_config("diabetes", "nf", CORRECTED, tmp_path / "tuned")
-    assert path == tmp_path / "tuned/diabetes.yaml"
+    best = check_changes(read_file(tmp_path / "tuned/diabetes.yaml"), "tuned")
+    found = replace(load_config("diabetes", "nf", CORRECTED), **best)
     assert table["validation_nll"][0] < judged(bad) - 0.5
     assert judged(found) == pytest.approx(table["validation_nll"][0], abs=1e-5)
     assert (tmp_path / "said").read_text().splitlines()[-1].startswith("configuration and table: ")

@@ -67,6 +67,7 @@ lint: .venv/.installed-dev
 types: .venv/.installed-dev
 	$(PY) -m mypy core agents datasets tests *.py docs/mkdocs_pages.py
 	MYPYPATH=benchmarks $(PY) -m mypy benchmarks
+	MYPYPATH=reproduction $(PY) -m mypy reproduction
 
 # Says so where its service cannot be reached, or knows none of the packages.
 audit: .venv/.installed-dev

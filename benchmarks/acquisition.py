@@ -1,20 +1,17 @@
-"""Times every agent's choice, of one point or a batch, beside the straightforward way, early in a run.
+"""Times every agent's choice, of one point or a batch, early in a run.
 
     python benchmarks/acquisition.py --data_folder ../datasets --out acquisition.csv
 
 Without a data folder the tables have random content of the real size. CPU seconds are those of
 one thread. The table in `--out` grows by a line an agent and dataset; what is in it already is not
-measured again, so another `--query_size` wants another table. The straightforward way is the published
-protocol's, of one point; not every agent has one.
+measured again, so another `--query_size` wants another table.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from itertools import product
 
-import baseline
-import torch
 from measure import compare, digits, write_table
 from tasks import make_environment, make_task_parser
 
@@ -23,12 +20,9 @@ from core import PROTOCOLS, PUBLISHED
 from core.cli import at_least, run_script, set_threads
 from core.environment import Environment
 from core.errors import UserError
-from core.models.variations import DEFAULT, VARIATIONS
+from core.models.variations import VARIATIONS
 
-COLUMNS = (
-    *("dataset", "agent", "variation", "protocol", "candidates", "seconds", "MB"),
-    *("baseline seconds", "baseline MB", "ratio"),
-)
+COLUMNS = ("dataset", "agent", "variation", "protocol", "candidates", "seconds", "MB")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -36,7 +30,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--agents", nargs="+", choices=AGENTS.classes, default=list(AGENTS.classes))
     parser.add_argument("--variation", choices=VARIATIONS, help="default: each agent's first")
     parser.add_argument("--protocol", choices=PROTOCOLS, default=PUBLISHED.name)
-    parser.add_argument("--without_baseline", action="store_true", help="measure our agents alone")
     parser.add_argument("--query_size", type=at_least(1), default=1, help="points of a batch (default: 1)")
     return parser.parse_args()
 
@@ -44,7 +37,6 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     set_threads(1)
-    torch.manual_seed(1)  # the baseline draws from the global generator
 
     @cache
     def environment(dataset: str, variation: str) -> Environment:
@@ -57,19 +49,8 @@ def main() -> None:
         state = env.state
         agent = agent_class(args.query_size, env.seeds, env.protocol)
         candidates = min(agent.candidates, len(state.x_unlabeled))
-        calls: dict[str, Callable[[], object]] = {"ours": lambda: agent.predict(state)}
-        comparable = not args.without_baseline and args.query_size == 1 and variation == DEFAULT
-        if comparable and env.protocol is PUBLISHED and hasattr(baseline, name):
-            plain = baseline.Model(state.x_unlabeled.shape[1], 0.05)
-            x, labelled = state.x_unlabeled[:candidates], state.x_labeled
-            calls["baseline"] = lambda: getattr(baseline, name)(plain, x, labelled)
-        cost = compare(calls, args.repeats)
-        line: list[object] = [dataset, name, variation, protocol, candidates]
-        for one in cost.values():
-            line += [digits(one.seconds), digits(one.megabytes)]
-        if "baseline" in cost:
-            line.append(digits(cost["baseline"].seconds / cost["ours"].seconds))
-        yield line + [""] * (len(COLUMNS) - len(line))
+        cost = compare({"choice": lambda: agent.predict(state)}, args.repeats)["choice"]
+        yield [dataset, name, variation, protocol, candidates, digits(cost.seconds), digits(cost.megabytes)]
 
     agents = [(name, args.variation or AGENTS[name].variations[0]) for name in args.agents]
     able = [(name, variation) for name, variation in agents if variation in AGENTS[name].variations]

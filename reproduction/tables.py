@@ -1,16 +1,15 @@
 """Writes the tables and the picture of docs/REPRODUCTION.md.
 
-    python benchmarks/reproduction.py
+    python reproduction/tables.py
 
-They come from the store and from docs/reproduction: `published.csv` there has the published figures;
-`ablation.csv` is made by benchmarks/ablation.py, `upper_bound/` has files of `python compute_upper_bound.py
---dataset pakinsons --restarts 5`.
+They come from the store and from files here: `published.csv` has the published figures; `ablation.csv` is
+made by ablation.py; `upper_bound/` by `python compute_upper_bound.py --dataset pakinsons --restarts 5`.
 """
 
 import pandas as pd
 import statements
 from ablation import numbers
-from measure import ROOT
+from project import ROOT
 from statements import DIGITS, task, with_error
 
 from core import load_results
@@ -20,8 +19,8 @@ from core.report.analysis import areas, ranks, select
 from core.report.markdown import markdown, write_between
 from core.report.plots import learning_curves, save
 
-PAGE, TABLES = ROOT / "docs/REPRODUCTION.md", ROOT / "docs/reproduction"
-FIRST, LAST = "<!-- {} by python benchmarks/reproduction.py: -->", "<!-- (until here) -->"
+PAGE, TABLES = ROOT / "docs/REPRODUCTION.md", ROOT / "reproduction"
+FIRST, LAST = "<!-- {} by python reproduction/tables.py: -->", "<!-- (until here) -->"
 FULL = "full data set"
 
 

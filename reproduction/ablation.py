@@ -1,6 +1,6 @@
 """What each fault of the published code does: the corrected protocol with one of its fields as published.
 
-    python benchmarks/ablation.py --data_folder ../datasets
+    python reproduction/ablation.py --data_folder ../datasets
 
 Each agent on pakinsons, nf, query size 50. `training` as published means: a fit stops after more than five
 epochs without a new minimum and keeps its last weights, at the published learning rate. What a fit watches
@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from measure import ROOT, make_parser
+from project import ROOT
 
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Experiment, Protocol, load_results
-from core.cli import at_least, run_script
+from core.cli import ArgumentParser, at_least, run_script
 from core.models.variations import load_config
 from core.report.analysis import select
 
@@ -35,7 +35,8 @@ FIELDS = {"random": (), "coreset": ("k_center",), "balsa_kl_pairs": ("grid", "lo
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = make_parser(__doc__, "ablation.csv")
+    parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add("out", Path("ablation.csv"), "the table", type=Path)
     every = sorted({*FOR_ALL, *(field for fields in FIELDS.values() for field in fields)})
     parser.add_argument("--agents", nargs="+", choices=list(FIELDS), default=list(FIELDS))
     parser.add_argument("--fields", nargs="+", choices=every, default=every)

@@ -42,9 +42,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def list_names() -> None:
     from core import AGENTS, DATASETS
+    from core.batch_noise import SUFFIXES
     from core.catalogue import families, first_line
     from core.models.variations import VARIATIONS
-    from core.stochastic import SUFFIXES
 
     print("agents")
     for family, agents in families().items():

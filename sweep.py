@@ -27,7 +27,7 @@ from core.cli import (
 from core.errors import UserError
 from core.options import DATA, DATA_KINDS, add_options, options_of
 from core.protocol import PROTOCOLS
-from core.reading import one_line, parse_yaml, read_bytes
+from core.safe_io import one_line, parse_yaml, read_bytes
 
 if TYPE_CHECKING:
     from core import Experiment
@@ -126,7 +126,7 @@ def left_to_do(args: argparse.Namespace) -> list[tuple[Experiment, list[int]]]:
 def make_groups(
     args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]]], slots: int
 ) -> list[Group]:
-    from core.runs.groups import MOST_ON_GPU
+    from core.runs.run_group import MOST_ON_GPU
     from core.sweep import plan
     from core.sweep.cost import Costs
 

@@ -1,7 +1,6 @@
 """The base of all agents: subsample the pool, score the candidates, take the top."""
 
 import json
-import types
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .batch_noise import SUFFIXES, perturbed
 from .config import Config
 from .errors import UserError
 from .models.densities import Density
@@ -19,7 +19,6 @@ from .protocol import PUBLISHED, Protocol
 from .registry import Registry
 from .seeds import Seeds
 from .state import State
-from .stochastic import SUFFIXES, perturbed
 
 __all__ = ["AGENTS", "Agent", "top"]
 
@@ -32,7 +31,7 @@ class _Agents(Registry["Agent"]):
     """The agents by name, and as `<name>+<suffix>` with another training or another choice.
 
     `classes` are those that were registered. The suffixes are those of `DROPOUT` and, for agents that score,
-    of `core.stochastic.SUFFIXES`.
+    of `core.batch_noise.SUFFIXES`.
     """
 
     def name(self, name: str) -> str:
@@ -193,10 +192,13 @@ def _with_suffix(cls: type[Agent], suffix: str) -> type[Agent]:
         noisy = perturbed(self.score(state, x), suffix, self.generator)
         return top(noisy, count).cpu().numpy()
 
-    changes = {"dropout": DROPOUT[suffix]} if suffix in DROPOUT else {"select": select}
+    class WithSuffix(cls):  # type: ignore[valid-type, misc]
+        folder = f"{cls.folder}+{suffix}"
 
-    def fill(body: dict[str, Any]) -> None:
-        # Its code is the agent's: of that module is the digest in its runs' settings.
-        body |= {"__module__": cls.__module__, "folder": f"{cls.folder}+{suffix}", **changes}
-
-    return types.new_class(f"{cls.__name__}_{suffix}", (cls,), exec_body=fill)
+    if suffix in DROPOUT:
+        WithSuffix.dropout = DROPOUT[suffix]
+    else:
+        WithSuffix.select = select
+    # Its code is the agent's: of that module is the digest in its runs' settings.
+    WithSuffix.__module__, WithSuffix.__name__ = cls.__module__, f"{cls.__name__}_{suffix}"
+    return WithSuffix

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import UserError
-from .reading import one_line, parse_yaml, read_bytes
+from .safe_io import one_line, parse_yaml, read_bytes
 
 __all__ = ["CONFIGS", "Config", "check_changes", "read_file"]
 

@@ -26,10 +26,10 @@ from .models.variations import VARIATIONS, load_config, note_default_config
 from .options import SEEDS, Options
 from .oracle import Oracle, Trials
 from .protocol import PROTOCOLS
-from .runs.groups import SideBySide, group_size, run_all
 from .runs.layout import check_writable, experiment_folder, oracle_folder, upper_bound_folder
 from .runs.logger import EnvironmentLogger
 from .runs.provenance import provenance
+from .runs.run_group import SideBySide, group_size, run_all
 from .runs.sources import code_digest
 from .seeds import Seeds
 from .upper_bound import AllPoints, UpperBound

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 #: From the ground up. A room, or a file that is flat in core/, imports from its own line and those above it.
 FLOORS = (
-    ("errors", "files", "reading", "registry", "protocol", "seeds", "stochastic", "util"),
+    ("batch_noise", "errors", "files", "protocol", "registry", "safe_io", "seeds", "util"),
     ("cli", "config", "dataset"),
     ("options",),
     ("models", "data"),

@@ -13,7 +13,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from ..files import beside, commit, make_folder
-from ..reading import one_line
+from ..safe_io import one_line
 
 __all__ = ["DownloadError", "fetch", "is_writable", "writing_alone"]
 

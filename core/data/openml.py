@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..files import beside, commit, write_file
-from ..reading import read_bytes
+from ..safe_io import read_bytes
 from .downloads import DownloadError, fetch, is_writable, writing_alone
 from .frames import RawFrame, read_frame
 from .rawfiles import one_line

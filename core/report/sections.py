@@ -201,7 +201,7 @@ def critical_differences(found: Results) -> Figures:
     agent has a run, and over those of one variation where there are several. A bar joins the agents that have
     dots on it: between them Wilcoxon's signed-rank test with Holm's correction finds no difference at 5 %.
     """
-    yield from _ranked(found, blocks, "critical_differences", "")
+    yield from _ranked(found, blocks, "critical_differences", "", least=1)
 
 
 @section("Critical differences, runs averaged first")
@@ -209,18 +209,22 @@ def critical_differences_of_tasks(found: Results) -> Figures:
     """The same, but a block is a task (dataset, query size, variation), where there are several: runs of one
     task share its test set, and are no independent blocks. Of few tasks the test finds no difference.
     """
-    yield from _ranked(found, task_blocks, "critical_differences_tasks", "runs averaged first")
+    yield from _ranked(found, task_blocks, "critical_differences_tasks", "runs averaged first", least=2)
 
 
 def _ranked(
-    found: Results, made: Callable[[pd.DataFrame, str], Blocks], kind: str, how: str
+    found: Results, made: Callable[[pd.DataFrame, str], Blocks], kind: str, how: str, least: int
 ) -> Iterator[tuple[str, Figure]]:
-    """Diagrams of each protocol, of all its variations and of each where there are several."""
+    """Diagrams of each protocol, of all its variations and of each where there are several.
+
+    Args:
+        least: blocks without which there is no diagram.
+    """
     for keys, part in groups(found.areas, ["protocol"]):
         variations = [{}, *({"variation": name} for name in part["variation"].unique())]
         for of, metric in product(variations if len(variations) > 2 else [{}], _MAIN_METRICS):
             ranked = made(select(part, of), metric)
-            if len(ranked.table) > bool(how) and ranked.table.shape[1] > 1:
+            if len(ranked.table) >= least and ranked.table.shape[1] > 1:
                 title = ", ".join(filter(None, [_LABELS[metric], task_label(keys | of), how]))
                 figure = plots.critical_differences(ranked, compare(ranked.table), title)
                 yield file_name(kind, keys | of, metric), figure

@@ -29,8 +29,8 @@ import pandas as pd
 from ..errors import UserError
 from ..files import commit, remove, write_file
 from ..metrics import METRICS, PIT_BINS
-from ..reading import EXACT_FLOATS, gunzip, one_line, read_bytes
 from ..runs.settings import SINCE
+from ..safe_io import EXACT_FLOATS, gunzip, one_line, read_bytes
 
 __all__ = [
     "SCHEMA",

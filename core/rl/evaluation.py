@@ -11,7 +11,7 @@ import torch
 
 from ..errors import UserError
 from ..files import write_file
-from ..reading import one_line
+from ..safe_io import one_line
 from ..training.side_by_side import side_by_side
 from .candidates import CandidateEnv, Observation
 from .features import RUN
@@ -28,7 +28,9 @@ def best_of(scorer: Scorer) -> Choose:
 
     @torch.no_grad()
     def choose(seen: Observation) -> int:
-        candidates, context, mask = (torch.from_numpy(seen[name])[None] for name in sorted(seen))
+        candidates, context, mask = (
+            torch.from_numpy(seen[name])[None] for name in ("candidates", "context", "mask")
+        )
         scores = scorer(candidates, context[:, : len(RUN)], mask)
         return int(torch.where(mask > 0, scores, -torch.inf).argmax())
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..files import write_file
-from ..reading import one_line
+from ..safe_io import one_line
 
 __all__ = ["FILE", "Checkpoint", "read", "write"]
 

@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from ..errors import UserError
 from ..files import make_folder, write_file
-from ..reading import one_line, parse_yaml, read_bytes
+from ..safe_io import one_line, parse_yaml, read_bytes
 from . import checkpoint
 from .collecting import collect
 from .layout import claimed, discard, id_of, is_finished, run_folders

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..errors import UserError
 from ..metrics import PIT_BINS
-from ..reading import one_line, read_bytes
+from ..safe_io import one_line, read_bytes
 
 __all__ = ["histograms", "read_curves", "series"]
 

@@ -20,9 +20,9 @@ from ..errors import UserError
 from ..experiment import Experiment
 from ..files import make_folder, write_file
 from ..runs.collecting import aggregate
-from ..runs.groups import SideBySide
 from ..runs.layout import claimed, is_finished, put, runs_root
 from ..runs.provenance import provenance
+from ..runs.run_group import SideBySide
 from ..runs.settings import agree_on_settings, plain, read_meta
 from . import task
 from .plan import Group, makespan

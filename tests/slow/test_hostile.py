@@ -17,7 +17,7 @@ import torch
 from core.data import own, tables
 from core.data.rawfiles import UnusableError, read_raw
 from core.errors import UserError
-from core.reading import parse_yaml
+from core.safe_io import parse_yaml
 from tests.mini_table import FRAME, Mini, expected_x
 from tests.slow import fuzz
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from core import AGENTS, CORRECTED, Experiment, Seeds, UserError
 from core.agent import Agent, top
+from core.batch_noise import SUFFIXES, perturbed
 from core.report.labels import agent_label
-from core.stochastic import SUFFIXES, perturbed
 from core.sweep.cost import Costs
 from tests.builders import make_state, torch_rng
 

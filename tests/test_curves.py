@@ -9,8 +9,10 @@ import pytest
 from core import UserError
 from core.report import curves
 from core.report.adding import add_runs
+from core.report.curves import verdict
 from core.report.reader import EXPERIMENT
 from tests.synthetic_runs import write_experiment
+from tests.test_analysis import area_rows
 from tests.test_store import write_runs
 
 TASK = ["--dataset", "diabetes", "--protocol", "published"]
@@ -86,3 +88,20 @@ def test_what_is_not_there_is_told(tmp_path: Path, store: Path) -> None:
         curves.main([*typed, "7"])
     with pytest.raises(UserError, match="has no runs of"):
         curves.main([*typed, "6", "--store", str(store)])
+
+
+def test_the_last_line_says_who_is_better_or_where_somebody_is() -> None:
+    steady, down = [1.0, 1.1, 0.9, 1.2, 1.0], [0.8, 0.95, 0.7, 1.05, 0.85]
+    mixed = [1.1, 1.0, 1.0, 1.1, 0.9]
+    areas = pd.concat(
+        [
+            area_rows({"random": steady, "lcmd": down, "coreset": mixed}, "nll", dataset="pakinsons"),
+            area_rows({"random": steady, "lcmd": mixed, "coreset": mixed}, "nll", dataset="diamonds"),
+            area_rows({"random": steady, "lcmd": mixed}, "nll", dataset="diabetes", query_size=5),
+        ]
+    )
+    task = {"dataset": "pakinsons", "variation": "nf", "protocol": "published", "query_size": 1}
+    assert verdict(areas, task) == "Better than random by NLL, in the reference runs of this task: LCMD"
+    none = "No agent is better than random by NLL, in the reference runs of this task"
+    assert verdict(areas, task | {"dataset": "diamonds"}) == f"{none}; on Parkinsons these are: LCMD"
+    assert verdict(areas, task | {"dataset": "diabetes", "query_size": 5}) == none

@@ -5,7 +5,7 @@
 With a store its agents stand pale behind one's own, over as many points as one's own runs have.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,12 +15,12 @@ from ..errors import UserError
 from ..models.variations import DEFAULT, VARIATIONS
 from ..protocol import PROTOCOLS
 from .analysis import areas, select
-from .labels import agent_label, task_label
-from .leaderboard import MAIN, leaderboard
+from .labels import agent_label, dataset_label, task_label
+from .leaderboard import MAIN, beside_random, leaderboard
 from .plots import learning_curves, save
 from .reader import TASK, load_results, spans
 
-__all__ = ["beside_stored", "main", "places"]
+__all__ = ["beside_stored", "main", "places", "verdict"]
 
 
 def beside_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
@@ -64,6 +64,27 @@ def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
         yield f"{agent_label(agent)}: {'; '.join(said)}"
 
 
+def verdict(stored: pd.DataFrame, task: Mapping[str, object]) -> str:
+    """Which stored agents are better than random by NLL on this task; where none is, a table where some are.
+
+    Args:
+        stored: areas.
+    """
+
+    def better(dataset: object) -> list[str]:
+        found = beside_random(select(stored, {**task, "dataset": dataset}), "nll")
+        return [agent_label(agent) for agent in found.index[found["high"] < 0]]
+
+    if here := better(task["dataset"]):
+        return f"Better than random by NLL, in the reference runs of this task: {', '.join(here)}"
+    said = "No agent is better than random by NLL, in the reference runs of this task"
+    others = select(stored, {name: value for name, value in task.items() if name != "dataset"})["dataset"]
+    for dataset in others.unique():
+        if there := better(dataset):
+            return f"{said}; on {dataset_label(str(dataset))} these are: {', '.join(there)}"
+    return said
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(prog="core.report.curves", description="Draws the learning curves of one task.")
     parser.add("dataset", None, "name of the dataset", required=True)
@@ -85,7 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         save(learning_curves(curves, bounds, title), args.out)
     else:
         added, runs = curves["labelled"].max() - curves["labelled"].min(), spans(curves["run"])
-        stored = select(load_results(None, args.store).curves, task)
+        reference = load_results(None, args.store)
+        stored = select(reference.curves, task)
         if stored.empty:
             raise UserError(f"{args.store} has no runs of {title}: compare.py --list_reference shows them")
         curves = beside_stored(curves, stored)
@@ -94,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"leaderboard of runs {runs} beside {beside} (lower AUC is better; by mean rank):")
         for line in places(curves, own):
             print(f"  {line}")
+        print(verdict(reference.areas, task))
     print(f"learning curves: {args.out}")
 
 

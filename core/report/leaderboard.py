@@ -16,6 +16,7 @@ from .aggregates import (
     common_runs,
     improvability,
     interquartile_mean,
+    mean_difference,
     paired_differences,
     probability_of_improvement,
     task_blocks,
@@ -35,6 +36,7 @@ __all__ = [
     "PROBABILITY_NOTE",
     "RATIO",
     "beats",
+    "beside_random",
     "groups",
     "leaderboard",
     "over_tasks",
@@ -206,6 +208,24 @@ def rankings(areas: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, p
     for name, part in which.items():
         if len(table := over_tasks(part, curves)):
             yield name, table
+
+
+def beside_random(areas: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """By how much each agent's area differs from that of random's run of the same id, best first.
+
+    Returns:
+        `value`, `low`, `high` (`mean_difference`; of the MAE as shares of random's mean) of each agent that has
+        five runs or more in each of these tasks: it is better where `high` < 0, worse where `low` > 0.
+    """
+    differences = paired_differences(areas, metric, share=RATIO[metric])
+    tasks = len(differences[TASK].drop_duplicates())
+    found = {
+        str(agent): mean_difference(part)._asdict()
+        for agent, part in differences.groupby("agent", observed=True)
+        if len(part[TASK].drop_duplicates()) == tasks
+    }
+    table = pd.DataFrame.from_dict(found, orient="index", columns=list(Estimate._fields))
+    return table.dropna().sort_values("value")
 
 
 def probabilities(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:

@@ -2,15 +2,23 @@
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ..metrics import METRICS
-from .aggregates import mean_difference, paired_differences
 from .analysis import select
 from .labels import agent_label, dataset_label, setting_label
-from .leaderboard import BOARD_NOTE, MAIN, ONE_TASK, OVER_NOTE, RATIO, groups, leaderboard, picture, rankings
+from .leaderboard import (
+    BOARD_NOTE,
+    MAIN,
+    ONE_TASK,
+    OVER_NOTE,
+    beside_random,
+    groups,
+    leaderboard,
+    picture,
+    rankings,
+)
 from .markdown import markdown
 from .reader import TASK, Results, spans
 from .saved import labels_needed, needed_in_words, picture_of_labels
@@ -103,22 +111,17 @@ def _verdicts(found: Results) -> pd.DataFrame:
 def _verdict(areas: pd.DataFrame, curves: pd.DataFrame) -> Iterator[dict[str, str]]:
     """By each main metric: agents that are in every task of these, in three groups."""
     for metric in MAIN:
-        differences = paired_differences(areas, metric, share=RATIO[metric])
-        count = differences[TASK].drop_duplicates().shape[0]
-        words = needed_in_words(labels_needed(curves, metric))
-        found: dict[str, list[tuple[float, str]]] = {"better": [], "worse": [], "no difference seen": []}
-        for agent, of_agent in differences.groupby("agent", observed=True):
-            if of_agent[TASK].drop_duplicates().shape[0] < count:
-                continue
-            value, low, high = mean_difference(of_agent)
-            if np.isnan(low):
-                continue
-            group = "better" if high < 0 else "worse" if low > 0 else "no difference seen"
-            found[group].append((value, f"{agent_label(str(agent))} ({words[agent].split(' [')[0]})"))
-        if any(found.values()):
+        found = beside_random(areas, metric)
+        words = needed_in_words(labels_needed(curves, metric)).str.split(" [", regex=False).str[0]
+        parts = {
+            "better": found[found["high"] < 0],
+            "worse": found[found["low"] > 0],
+            "no difference seen": found[(found["low"] <= 0) & (found["high"] >= 0)],
+        }
+        if len(found):
             yield {"by": METRICS[metric].label} | {
-                name: ", ".join(text for _, text in sorted(agents)) or "none"
-                for name, agents in found.items()
+                name: ", ".join(f"{agent_label(agent)} ({words[agent]})" for agent in part.index) or "none"
+                for name, part in parts.items()
             }
 
 

@@ -214,7 +214,7 @@ def beside_random(areas: pd.DataFrame, metric: str) -> pd.DataFrame:
     """By how much each agent's area differs from that of random's run of the same id, best first.
 
     Returns:
-        `value`, `low`, `high` (`mean_difference`; of the MAE as shares of random's mean) of each agent that has
+        `value`, `low`, `high` (`mean_difference`; of the MAE as shares of random's) of each agent that has
         five runs or more in each of these tasks: it is better where `high` < 0, worse where `low` > 0.
     """
     differences = paired_differences(areas, metric, share=RATIO[metric])

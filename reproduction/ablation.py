@@ -1,10 +1,9 @@
-"""What each fault of the published code does: the corrected protocol with one of its fields as published.
+"""What each fault of the published code does, on pakinsons, nf, query size 50.
 
     python reproduction/ablation.py --data_folder ../datasets
 
-Each agent on pakinsons, nf, query size 50. `training` as published means: a fit stops after more than five
-epochs without a new minimum and keeps its last weights, at the published learning rate. What a fit watches
-and when the model is refitted is looked at with this training, as it is published. The runs go beside
+The corrected protocol with the training as published, which stops after more than five epochs without a new
+minimum and keeps its last weights; and, with that training, each other field as published. The runs go beside
 `--runs_folder`, a folder a protocol, and are gone on with; those of the corrected protocol come from the
 store. Fields that an agent does not look at are left out. `--out` gets the mean over runs of the area under
 the curve (AUC) and of the last value of MAE and NLL, and the mean difference of a run to that of the same id
@@ -20,16 +19,13 @@ from project import ROOT
 
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Experiment, Protocol, load_results
 from core.cli import ArgumentParser, at_least, run_script
-from core.models.variations import load_config
 from core.report.analysis import select
 
 __all__ = ["differences", "numbers"]
 
 TASK = {"dataset": "pakinsons", "variation": "nf", "query_size": 50}
-#: The fields that change the model or its training, for every agent.
-FOR_ALL = ("encoder_relu", "training", "stop_on_log_likelihood", "refit_every_point")
-#: Of these, the ones that go with the published training. The last one costs a fit a point.
-WITH_TRAINING = FOR_ALL[2:]
+#: The fields that change the model or its training, for every agent. The last one costs a fit a point.
+FOR_ALL = ("training", "encoder_relu", "stop_on_log_likelihood", "refit_every_point")
 #: Further fields that an agent looks at.
 FIELDS = {"random": (), "coreset": ("k_center",), "balsa_kl_pairs": ("grid", "log_space")}
 
@@ -51,7 +47,7 @@ def name_of(*fields: str) -> str:
 
 
 def protocol_of(field: str) -> Protocol:
-    fields = ("training", field) if field in WITH_TRAINING else (field,)
+    fields = dict.fromkeys(("training", field))
     return replace(CORRECTED, name=name_of(*fields), **{name: getattr(PUBLISHED, name) for name in fields})
 
 
@@ -86,19 +82,13 @@ def differences(found: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Makes the runs that lack and writes the table."""
     args = parse_arguments()
-    # The file's own key for `corrected` is not that of its variants.
-    own = {"lr": load_config("pakinsons", "nf", CORRECTED).lr}
     for field in sorted(args.fields, key=lambda field: field == FOR_ALL[-1]):
         protocol = protocol_of(field)
         PROTOCOLS[protocol.name] = protocol
         for agent in args.agents:
             if field in (*FOR_ALL, *FIELDS[agent]):
                 experiment = Experiment(
-                    "pakinsons",
-                    agent,
-                    protocol=protocol.name,
-                    data_folder=args.data_folder,
-                    config=own if protocol.training else {},
+                    "pakinsons", agent, protocol=protocol.name, data_folder=args.data_folder
                 )
                 print(experiment, flush=True)
                 experiment.run(range(1, args.restarts + 1), args.runs_folder)

@@ -26,8 +26,8 @@ STARTS = 10
 class CoresetGreedy(Agent):
     """CoreSet greedy: the points farthest from all labelled ones in the encoder's output.
 
-    Formula: smallest Euclidean distance, in the embedding, to any labelled point; under `corrected`
-        farthest
+    Formula: Euclidean distance, in the embedding, to the nearest labelled point; under `corrected` the points
+        picked before count as labelled
     Needs: embedding
     Batch-aware: under `corrected`
     Reference: Sener & Savarese 2018, arXiv 1708.00489

@@ -185,6 +185,8 @@ def forward_backward(phi: Tensor, total: Tensor, count: int, sigma: float) -> Te
         # tr(G^-1 Q) is what the batch lowers; without point i it is less by (G^-1 Q G^-1)_ii / (G^-1)_ii.
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(kernel))
         loss = (inverse @ lowered * inverse).sum(1) / inverse.diagonal()
-        keep = torch.arange(len(chosen), device=phi.device) != loss.argmin()
+        # Of equal losses, but for rounding, the one that was picked last.
+        least = torch.nonzero(loss <= loss.min() * (1 + 1e-9))[-1]
+        keep = torch.arange(len(chosen), device=phi.device) != least
         chosen, kernel, lowered = chosen[keep], kernel[keep][:, keep], lowered[keep][:, keep]
     return chosen

@@ -12,7 +12,7 @@ PYTESTFLAGS ?=
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 DEMO_TASK := --dataset diamonds --protocol corrected --query_size 50 --runs_folder demo/runs
-DEMO := $(PY) evaluate.py $(DEMO_TASK) --budget 400 --restarts 5 --device cpu --data_folder demo/data
+DEMO := $(PY) evaluate.py $(DEMO_TASK) --budget 300 --restarts 3 --device cpu --data_folder demo/data
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-curves demo-report test test-all test-machines docs check lint types audit lock format clean
@@ -25,10 +25,10 @@ install: .venv/.installed  ## make .venv with the tested releases of all depende
 # The table comes with the extra `data`: no download. Two agents at a time, and no packages that only tests need.
 demo: .venv/.installed-demo  ## compare three agents on diamonds, with a picture: two to three minutes
 	@echo "Running three agents, two at a time: about a minute."
-	@$(MAKE) --no-print-directory -j2 demo-run-balsa_kl_pairs demo-run-random demo-run-coreset
+	@$(MAKE) --no-print-directory -j2 demo-run-balsa_kl_pairs demo-run-lcmd demo-run-random
 	@$(MAKE) --no-print-directory -j2 demo-curves demo-report
-	@cat demo/leaderboard.txt
 	@echo "results: demo/runs_corrected/Diamonds/50/*/*.csv"
+	@cat demo/leaderboard.txt
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
 		$(PY) -m webbrowser "file://$(CURDIR)/demo/report.html"; fi
 

@@ -72,7 +72,7 @@ def test_curves_of_a_folder_before_a_store(
     curves.main([*typed, "--out", str(tmp_path / "alone.png")])
     assert capsys.readouterr().out == f"learning curves: {tmp_path / 'alone.png'}\n"
     curves.main([*typed, "--store", str(store), "--out", str(tmp_path / "beside.png")])
-    head, *lines, said, end = capsys.readouterr().out.splitlines()
+    head, *lines, end, said = capsys.readouterr().out.splitlines()
     assert re.fullmatch(
         r"leaderboard of runs 1-3 beside \d stored agents, over the first 12 points \(.*\):", head
     )

@@ -58,6 +58,14 @@ def test_labels_needed_by_hand() -> None:
     assert needed_in_words(needed)["never"] == "> 100%"
 
 
+def test_nothing_is_said_where_random_gets_worse() -> None:
+    rising = {"random": [(1.0, 2.0, 3.0, 4.0, 5.0)], "good": [(1.0, 1.0, 1.0, 1.0, 1.0)]}
+    needed = labels_needed(curve_rows(rising), "nll")
+    assert needed_in_words(needed, 100).to_dict() == {"random": "-", "good": "-"}
+    two = pd.concat([curve_rows(HAND), curve_rows(rising, "e")])
+    assert [axis.get_title() for axis in picture_of_labels(two).axes] == ["D, query size 20"]
+
+
 def test_only_runs_that_both_have_count_and_only_agents_of_all_tasks() -> None:
     more = HAND | {"random": [*HAND["random"], (0.0,) * 5]}
     needed = labels_needed(curve_rows(more), "nll")

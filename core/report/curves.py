@@ -102,11 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if curves.empty:
         raise UserError(f"no finished runs of {title} in {args.runs_folder}")
     bounds = select(found.upper_bounds, {name: task[name] for name in TASK[:3]})
-    if args.store is None:
+    reference = None if args.store is None else load_results(None, args.store)
+    if reference is None:
         save(learning_curves(curves, bounds, title), args.out)
     else:
         added, runs = curves["labelled"].max() - curves["labelled"].min(), spans(curves["run"])
-        reference = load_results(None, args.store)
         stored = select(reference.curves, task)
         if stored.empty:
             raise UserError(f"{args.store} has no runs of {title}: compare.py --list_reference shows them")
@@ -116,8 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"leaderboard of runs {runs} beside {beside} (lower AUC is better; by mean rank):")
         for line in places(curves, own):
             print(f"  {line}")
-        print(verdict(reference.areas, task))
     print(f"learning curves: {args.out}")
+    if reference is not None:
+        print(verdict(reference.areas, task))
 
 
 if __name__ == "__main__":

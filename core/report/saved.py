@@ -20,8 +20,8 @@ __all__ = ["NEEDED_NOTE", "labels_needed", "needed_in_words", "picture_of_labels
 NEEDED_NOTE = (
     "Labels needed: the share of all labels with which an agent's mean curve first reaches what random has "
     "with all of them, over the runs that both have; in brackets the 95 % interval of the bootstrap over "
-    "runs, from five runs on; > 100 % is never. Random's own mean curve may be there before its end, too: "
-    "that is noise."
+    "runs, from five runs on; > 100 % is never, - where random ends no better than it began. Random's own "
+    "mean curve may be there before its end, too: that is noise."
 )
 
 
@@ -46,7 +46,7 @@ def labels_needed(curves: pd.DataFrame, metric: str, reference: str = "random") 
         `value`, `low`, `high` of each agent that is in all the tasks: mean over the tasks, with the 95 %
         interval of a percentile bootstrap, in which the runs of each task are drawn anew, with those of the
         reference of the same ids; inf where it is never enough, NaN for the interval of fewer than
-        `INTERVAL_RUNS` runs. Empty without the reference.
+        `INTERVAL_RUNS` runs. NaN where the reference ends no better than it began; empty without it.
     """
     of_metric = curves[curves["metric"] == metric]
     found: dict[str, list[_Needed]] = {}
@@ -71,6 +71,8 @@ def _of_task(agent: pd.DataFrame, reference: pd.DataFrame) -> _Needed:
         weights @ agent.to_numpy(), agent.columns.to_numpy(float), weights @ reference.iloc[:, -1].to_numpy()
     )
     shares /= agent.columns[-1]
+    if not reference.iloc[:, -1].mean() < reference.iloc[:, 0].mean():
+        shares[:] = np.nan
     return _Needed(float(shares[0]), shares[1:], runs)
 
 
@@ -99,6 +101,8 @@ def needed_in_words(needed: pd.DataFrame, labels: int | None = None) -> pd.Serie
     """Of each agent of `labels_needed` `64% [58%, 71%]`, or, of so many labels, `640 of 1,000 [580, 710]`."""
 
     def said(share: float) -> str:
+        if np.isnan(share):
+            return "-"
         if labels is None:
             return f"{share:.0%}" if np.isfinite(share) else "> 100%"
         return f"{share * labels:,.0f}" if np.isfinite(share) else f"> {labels:,}"
@@ -124,7 +128,11 @@ def picture_of_labels(curves: pd.DataFrame, title: str = "", metric: str = "nll"
     tasks = [
         (dict(zip(TASK, task, strict=True)), needed)
         for task, of_task in curves.groupby(TASK, observed=True)
-        if len(needed := labels_needed(of_task, metric).drop(index="random", errors="ignore"))
+        if len(
+            needed := labels_needed(of_task, metric)
+            .drop(index="random", errors="ignore")
+            .dropna(subset="value")
+        )
     ]
     across = min(3, len(tasks))
     down = -(-len(tasks) // across)
@@ -132,7 +140,7 @@ def picture_of_labels(curves: pd.DataFrame, title: str = "", metric: str = "nll"
     size = (4.2 * across, (1.1 + 0.2 * longest) * down + 0.6)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(down, across, squeeze=False).flat
-    for panel, (task, needed) in zip(panels, tasks, strict=False):
+    for (task, needed), panel in zip(tasks, panels, strict=False):
         needed = needed.sort_values(["value", "high"])
         lengths = needed["value"].clip(upper=1.0)
         colours = [_colour(line) for _, line in needed.iterrows()]

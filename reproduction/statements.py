@@ -24,7 +24,7 @@ TASKS = {
     f"{protocol}, {size}: {dataset}": (protocol, size, dataset)
     for protocol, size, datasets in (
         *(("published", size, DATA_SETS[:1]) for size in (1, 50)),
-        *(("corrected", size, DATA_SETS) for size in (50, 200)),
+        ("corrected", 50, DATA_SETS),
     )
     for dataset in datasets
 }
@@ -63,14 +63,15 @@ def duals(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for namesake in HAVE_A_DUAL:
         dual = f"{namesake}_dual"
-        parts = {
-            dataset: differences(task(found, "corrected", 50, dataset), namesake)[dual]
-            for dataset in DATA_SETS
+        less = {
+            dataset: differences(task(found, "corrected", 50, dataset), namesake) for dataset in DATA_SETS
         }
-        row = {dataset: with_error(values, DIGITS["NLL"], "+") for dataset, values in parts.items()}
-        mean = np.mean([values.mean() for values in parts.values()])
-        error = np.sqrt(sum(stats.sem(values) ** 2 for values in parts.values())) / len(parts)
-        rows.append({"agent": dual} | row | {"mean": f"{mean:+.3f} ± {error:.3f}"})
+        parts = {dataset: values[dual] for dataset, values in less.items() if dual in values.index}
+        if len(parts) == len(DATA_SETS):
+            row = {dataset: with_error(values, DIGITS["NLL"], "+") for dataset, values in parts.items()}
+            mean = np.mean([values.mean() for values in parts.values()])
+            error = np.sqrt(sum(stats.sem(values) ** 2 for values in parts.values())) / len(parts)
+            rows.append({"agent": dual} | row | {"mean": f"{mean:+.3f} ± {error:.3f}"})
     return pd.DataFrame(rows)
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..agent import AGENTS
 from ..metrics import METRICS
+from .aggregates import mean_difference, paired_differences
 from .analysis import select
-from .labels import agent_label, dataset_label, setting_label
+from .labels import agent_label, dataset_label, setting_label, task_label
 from .leaderboard import (
     BOARD_NOTE,
     MAIN,
@@ -28,6 +31,7 @@ from .store import SCHEMA, Key, Stored
 __all__ = ["pictures", "readme"]
 
 _SETTING = ["variation", "protocol"]
+_DROPPED = "random+dropout05"
 
 _HEAD = f"""# Reference runs
 
@@ -59,6 +63,8 @@ def pictures(found: Results) -> dict[str, Figure]:
 def readme(found: Results, stored: Mapping[Key, Stored]) -> str:
     """The whole text, Markdown."""
     parts = [_HEAD, "## Which agents beat random", _VERDICT_NOTE, markdown(_verdicts(found))]
+    if len(dropped := _with_dropout(found)):
+        parts += ["## Dropout in training", _DROPOUT_NOTE, markdown(dropped)]
     if len(trained := trained_means(found)):
         parts += ["## Is it trained?", TRAINED_NOTE, markdown(trained.reset_index())]
     parts += ["## What is there", markdown(_contents(found)), "## Made by", markdown(_makers(stored))]
@@ -123,6 +129,43 @@ def _verdict(areas: pd.DataFrame, curves: pd.DataFrame) -> Iterator[dict[str, st
                 name: ", ".join(f"{agent_label(agent)} ({words[agent]})" for agent in part.index) or "none"
                 for name, part in parts.items()
             }
+
+
+_DROPOUT_NOTE = """BALD, BALSA and NFlows-Out raise the model's dropout to 0.05 in training, too. A
+model trained likewise is what `random+dropout05` has: 'less random' is what an agent is worth with its
+training, 'less random+dropout05' what its choices are worth. The duals train as `random` does. AUC of NLL,
+mean over the tasks with Student's 95 % interval; negative is better."""
+
+
+def _with_dropout(found: Results) -> pd.DataFrame:
+    """Agents that train with more dropout, and the duals, beside those that train likewise."""
+    lines = []
+    for keys, part in groups(found.areas, ["variation", "protocol", "query_size"]):
+        agents = list(map(str, part["agent"].unique()))
+        if _DROPPED not in agents:
+            continue
+        for agent in agents:
+            dual = agent.endswith("_dual")
+            known = agent.partition("+")[0] in AGENTS.classes  # not all that is stored must be
+            trained = known and AGENTS[agent].dropout is not None
+            if not (dual or trained):
+                continue
+            line = {"setting": task_label(keys), "agent": agent_label(agent), "less random": "random"}
+            line["less random+dropout05"] = _DROPPED if trained and agent != _DROPPED else ""
+            line["dual less its namesake"] = agent.removesuffix("_dual") if dual else ""
+            pairs = {name: other for name, other in line.items() if "less" in name}
+            lines.append(line | {name: _less(part, agent, other) for name, other in pairs.items()})
+    return pd.DataFrame(lines)
+
+
+def _less(areas: pd.DataFrame, agent: str, other: str) -> str:
+    """An agent's area of the NLL less another's, in words; nothing where there is no other."""
+    differences = paired_differences(areas, "nll", other, share=False) if other else areas.iloc[:0]
+    differences = differences[differences["agent"] == agent]
+    if differences.empty:
+        return ""
+    value, low, high = mean_difference(differences)
+    return f"{value:+.3f}" if np.isnan(low) else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def _contents(found: Results) -> pd.DataFrame:

@@ -29,7 +29,11 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 
 #: Blocks that are neither commands nor Python, and why nothing runs them.
-NOT_RUN = {"bibtex": "data, not code", "yaml": "tests/test_converged.py varies the training"}
+NOT_RUN = {
+    "bibtex": "data, not code",
+    "text": "a diagram",
+    "yaml": "tests/test_converged.py varies the training",
+}
 #: Commands that are only read by bash, and why.
 NOT_PARSED = {
     "jupyter": "tests/slow/test_notebook.py runs the notebook; Jupyter itself is no dependency of the tests",

@@ -6,6 +6,7 @@ same id, which share seed set and validation data.
 
 import numpy as np
 import pandas as pd
+import project  # noqa: F401, it puts core on the path
 from scipy import stats
 
 from core.report.aggregates import paired_differences
@@ -18,7 +19,6 @@ DATA_SETS = ("pakinsons", "superconductors", "diamonds")
 OF_DISTANCES = ("coreset", "typiclust", "coregcn")
 HAVE_A_DUAL = ("balsa_emd", "balsa_kl_grid", "balsa_kl_pairs")
 OF_UNCERTAINTY = ("bald", "bald_dist_entropy", "bald_dist_std", "nflows_out", *HAVE_A_DUAL)
-OF_ONE_FORWARD_PASS = ("nf_conf", "nf_entropy", "nf_std")
 #: What the statements about batches look at: by its heading protocol, query size and data set.
 TASKS = {
     f"{protocol}, {size}: {dataset}": (protocol, size, dataset)
@@ -48,14 +48,15 @@ def differences(found: pd.DataFrame, reference: str = "random") -> pd.Series:
 
 def less_random(found: pd.DataFrame) -> pd.DataFrame:
     """AUC of NLL less `random`'s, in one task a column."""
-    named = [*OF_DISTANCES, *OF_UNCERTAINTY, *OF_ONE_FORWARD_PASS]
+    named = [*OF_DISTANCES, *OF_UNCERTAINTY]
     columns = {
         title: differences(task(found, *which))
         .groupby(level=0)
         .agg(with_error, digits=DIGITS["NLL"], sign="+")
         for title, which in TASKS.items()
     }
-    return pd.DataFrame(columns).reindex(named).fillna("").rename_axis("agent").reset_index()
+    table = pd.DataFrame(columns).reindex(named).dropna(how="all")
+    return table.fillna("").rename_axis("agent").reset_index()
 
 
 def duals(found: pd.DataFrame) -> pd.DataFrame:

@@ -116,7 +116,7 @@ def test_without_any_runs(tmp_path: Path) -> None:
     (tmp_path / "runs/Diabetes/5/RandomAgent/run_1").mkdir(parents=True)  # no settings: it never began
     for folder in ("runs", "nowhere"):
         found = load_results(tmp_path / folder)
-        assert [len(table) for table in found] == [0, 0, 0, 0, 0, 0]
+        assert [len(table) for table in found] == [0] * len(found)
         assert areas(found.curves).empty
         assert analysis.summary(areas(found.curves)).empty
         assert find_missing_runs(found).empty

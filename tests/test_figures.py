@@ -43,11 +43,13 @@ NAMES = {
     "Dual ablation": ["dual_diabetes_gauss_q4", "dual_diabetes_nf_q4", "dual_diabetes_nf_q6"],
     "Calibration": [f"calibration_diabetes_{task}" for task in ("gauss_q4", "nf_q4", "nf_q6")],
     "Time": ["times_diabetes_gauss_q4", "times_diabetes_nf_q4", "times_diabetes_nf_q6"],
+    "Labels needed": ["labels_gauss", "labels_nf"],
     "Upper bounds": ["upper_bound_diabetes_nf"],
 }
 CORRECTED = {
     "Learning curves": ["curves_diabetes_nf_q4_corrected"],
     "Beside random": ["heat_map_nll_corrected", "heat_map_mae_corrected"],
+    "Labels needed": ["labels_nf_corrected"],
     "Critical differences": ["critical_differences_nll_corrected", "critical_differences_mae_corrected"],
     "Calibration": ["calibration_diabetes_nf_q4_corrected"],
     "Time": ["times_diabetes_nf_q4_corrected"],

@@ -117,9 +117,9 @@ def test_report_holds_every_figure_and_table(runs: Path, found: Results, tmp_pat
     assert shown.svgs == len(shown.figures)
     assert shown.scripts == 0
     assert not shown.fetched
-    empty = ("Problems", "Fewer runs than others")
+    empty = ("Is it trained?", "Problems", "Fewer runs than others")
     assert headings(text) == [heading for heading in sections.SECTIONS if heading not in empty]
-    assert "Not here, as the runs give none of it: Fewer runs than others, Problems." in text
+    assert "Not here, as the runs give none of it: Is it trained?, Fewer runs than others, Problems." in text
     assert "45 finished runs" in text
     # Clip paths and markers of one figure must not be those of another.
     svgs = re.findall(r"<svg.*?</svg>", text, re.DOTALL)

@@ -95,7 +95,7 @@ class Environment(gym.Env[State, Action]):
             options: not used.
 
         Returns:
-            state, and info as of `step`.
+            The state, and the same info as `step`.
 
         Raises:
             ValueError: a seed was given.

@@ -158,8 +158,8 @@ class Experiment(Options):
     def settings(self) -> dict[str, object]:
         """All that its runs have in common, and that tells them from the runs of others.
 
-        Beside what was asked for: the configuration, digests of the data and of the code of agent and
-        dataset, and the versions of protocol and agent.
+        These are the options, the configuration, digests of the data and of the code of agent and dataset,
+        and the versions of protocol and agent.
         """
         config, unused = asdict(self.hyperparameters), set[str]()
         made_by: dict[str, object] = {}
@@ -200,7 +200,7 @@ class Experiment(Options):
         play: Play | None = None,
         **record: bool,
     ) -> list[int]:
-        """Makes runs; finished ones are left out, unfinished ones go on.
+        """Makes runs; skips finished ones, and resumes unfinished ones.
 
         Args:
             run_ids: ids of the runs, ascending.

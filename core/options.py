@@ -43,7 +43,7 @@ class Options:
     target: str | None = _option("of a table: the column to predict", None)
     seed_set: int | None = _option("of a table: points labelled at the beginning", None, type=at_least(2))
     skip_data_check: bool = _option(
-        "1: go on with a table that is not the published one", False, type=int, choices=(0, 1)
+        "1: accept a table that differs from the published one", False, type=int, choices=(0, 1)
     )
     config: Mapping[str, Any] = field(
         default_factory=dict,

@@ -53,7 +53,7 @@ class Oracle(Environment):
     """
 
     def step(self, action: Action) -> Outcome:
-        """Labels one of the points that an action names; arguments and values as of `Environment.step`.
+        """Labels one of the points that an action names; takes and returns what `Environment.step` does.
 
         Raises:
             ValueError: the budget is used up.

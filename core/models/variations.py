@@ -88,11 +88,11 @@ VARIATIONS = _collect()
 def load_config(
     dataset: str, variation: str, protocol: Protocol = PUBLISHED, folder: Path = CONFIGS
 ) -> Config:
-    """The configuration of a dataset, a model and a protocol; what comes later replaces what came before.
+    """The configuration of a dataset, a model and a protocol.
 
-    `default.yaml`, then `<dataset>.yaml`, if it is there: each its keys for all models, then those under the
-    model's name; what the protocol sets (`Protocol.training`); then, again from both files, what stands under
-    the protocol's name.
+    Values come from `default.yaml` and then from `<dataset>.yaml`, if there is one. In each file, keys under
+    the model's name override those for all models. The protocol's own values (`Protocol.training`) override
+    both files; keys under the protocol's name, in either file, override everything.
 
     Args:
         folder: of the dataset's file.

@@ -18,6 +18,7 @@ from .reader import EXPERIMENT, TASK
 __all__ = [
     "Estimate",
     "common_runs",
+    "estimate",
     "improvability",
     "interquartile_mean",
     "mean_difference",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 RESAMPLES = 2_000
-CONFIDENCE = 0.95
+_CONFIDENCE = 0.95
 
 
 class Estimate(NamedTuple):
@@ -91,7 +92,7 @@ def interquartile_mean(scores: pd.DataFrame) -> Estimate:
     tasks = [of_task.to_numpy() for _, of_task in scores.groupby(TASK, observed=True)["area"]]
     drawn = [of_task[rng.integers(len(of_task), size=(RESAMPLES, len(of_task)))] for of_task in tasks]
     value = float(stats.trim_mean(np.concatenate(tasks), 0.25))
-    return _estimate(value, stats.trim_mean(np.concatenate(drawn, axis=1), 0.25, axis=1), tasks)
+    return estimate(value, stats.trim_mean(np.concatenate(drawn, axis=1), 0.25, axis=1), min(map(len, tasks)))
 
 
 def mean_difference(differences: pd.DataFrame) -> Estimate:
@@ -102,7 +103,7 @@ def mean_difference(differences: pd.DataFrame) -> Estimate:
     when several different population variances are involved*, 1947.
 
     Args:
-        differences: of one agent and metric, as of `paired_differences`.
+        differences: the rows of `paired_differences` for one agent and metric.
     """
     tasks = [of_task.to_numpy() for _, of_task in differences.groupby(TASK, observed=True)["area"]]
     value = float(np.mean([of_task.mean() for of_task in tasks]))
@@ -112,7 +113,7 @@ def mean_difference(differences: pd.DataFrame) -> Estimate:
     if not parts.any():
         return Estimate(value, value, value)
     freedom = parts.sum() ** 2 / sum(part**2 / (len(of) - 1) for part, of in zip(parts, tasks, strict=True))
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(parts.sum()) / len(tasks)
+    half = stats.t.ppf((1 + _CONFIDENCE) / 2, freedom) * np.sqrt(parts.sum()) / len(tasks)
     return Estimate(value, float(value - half), float(value + half))
 
 
@@ -140,14 +141,15 @@ def probability_of_improvement(areas: pd.DataFrame, agent: str, other: str) -> E
         runs += [x, y]
     if not values:
         return Estimate(np.nan, np.nan, np.nan)
-    return _estimate(float(np.mean(values)), np.mean(drawn, axis=0), runs)
+    return estimate(float(np.mean(values)), np.mean(drawn, axis=0), min(map(len, runs)))
 
 
-def _estimate(value: float, resampled: np.ndarray, samples: list[np.ndarray]) -> Estimate:
-    if min(map(len, samples)) < INTERVAL_RUNS:
+def estimate(value: float, resampled: np.ndarray, runs: int) -> Estimate:
+    """A number with the interval of its resamples; `runs` are those of the task with the fewest."""
+    if runs < INTERVAL_RUNS:
         return Estimate(value, np.nan, np.nan)
     # Without interpolation, as a resampled value may be infinite where a run has diverged.
-    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], method="nearest")
+    low, high = np.quantile(resampled, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2], method="nearest")
     return Estimate(value, float(low), float(high))
 
 

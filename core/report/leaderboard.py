@@ -38,6 +38,7 @@ __all__ = [
     "beats",
     "beside_random",
     "groups",
+    "in_words",
     "leaderboard",
     "over_tasks",
     "picture",
@@ -174,11 +175,11 @@ def over_tasks(areas: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         of_metric = there[there["metric"] == metric]
         differences = paired_differences(there, metric, share=RATIO[metric])
         columns[f"IQM {name} - random"] = {
-            str(agent): _text(interquartile_mean(part), "+.1%" if RATIO[metric] else "+.3f")
+            str(agent): in_words(interquartile_mean(part), "+.1%" if RATIO[metric] else "+.3f")
             for agent, part in differences.groupby("agent", observed=True)
         }
         columns[f"P({name} < random)"] = {
-            agent: _text(probability_of_improvement(of_metric, agent, "random"), ".2f")
+            agent: in_words(probability_of_improvement(of_metric, agent, "random"), ".2f")
             for agent in agents
             if agent != "random"
         }
@@ -240,12 +241,14 @@ def probabilities(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
         for metric, name in _NAMES.items():
             of_metric = areas[areas["metric"] == metric]
             columns[f"{agent_label(agent)}, {name}"] = {
-                other: _text(probability_of_improvement(of_metric, agent, other), ".2f") for other in others
+                other: in_words(probability_of_improvement(of_metric, agent, other), ".2f")
+                for other in others
             }
     return pd.DataFrame(columns, index=others)
 
 
-def _text(estimate: Estimate, form: str) -> str:
+def in_words(estimate: Estimate, form: str) -> str:
+    """`-0.05 [-0.06, -0.03]`, or the number alone where there is no interval; `-` where there is none."""
     if np.isnan(estimate.value):
         return "-"
     value, low, high = (format(number, form) for number in estimate)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -18,6 +17,7 @@ from .leaderboard import (
     OVER_NOTE,
     beside_random,
     groups,
+    in_words,
     leaderboard,
     picture,
     rankings,
@@ -164,8 +164,7 @@ def _less(areas: pd.DataFrame, agent: str, other: str) -> str:
     differences = differences[differences["agent"] == agent]
     if differences.empty:
         return ""
-    value, low, high = mean_difference(differences)
-    return f"{value:+.3f}" if np.isnan(low) else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return in_words(mean_difference(differences), "+.3f")
 
 
 def _contents(found: Results) -> pd.DataFrame:

@@ -9,8 +9,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from ..metrics import METRICS
-from .aggregates import CONFIDENCE, RESAMPLES, Estimate
-from .analysis import INTERVAL_RUNS
+from .aggregates import RESAMPLES, Estimate, estimate
 from .labels import agent_label, task_label
 from .reader import TASK
 
@@ -45,8 +44,8 @@ def labels_needed(curves: pd.DataFrame, metric: str, reference: str = "random") 
     Returns:
         `value`, `low`, `high` of each agent that is in all the tasks: mean over the tasks, with the 95 %
         interval of a percentile bootstrap, in which the runs of each task are drawn anew, with those of the
-        reference of the same ids; inf where it is never enough, NaN for the interval of fewer than
-        `INTERVAL_RUNS` runs. NaN where the reference ends no better than it began; empty without it.
+        reference of the same ids. inf where it is never enough; NaN for the interval of fewer than five runs,
+        and where the reference ends no better than it began. Empty without the reference.
     """
     of_metric = curves[curves["metric"] == metric]
     found: dict[str, list[_Needed]] = {}
@@ -90,11 +89,8 @@ def _first_reached(curves: np.ndarray, labelled: np.ndarray, targets: np.ndarray
 
 def _mean(parts: list[_Needed]) -> Estimate:
     value = float(np.mean([part.value for part in parts]))
-    if min(part.runs for part in parts) < INTERVAL_RUNS:
-        return Estimate(value, np.nan, np.nan)
     resampled = np.mean([part.resampled for part in parts], axis=0)
-    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], method="nearest")
-    return Estimate(value, float(low), float(high))
+    return estimate(value, resampled, min(part.runs for part in parts))
 
 
 def needed_in_words(needed: pd.DataFrame, labels: int | None = None) -> pd.Series:

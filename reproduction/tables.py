@@ -1,179 +1,194 @@
-"""Writes the tables and the picture of docs/REPRODUCTION.md.
+"""Writes the tables and the picture of docs/REPRODUCTION.md, and their numbers to docs/reproduction/.
 
     python reproduction/tables.py
 
-They come from the store and from files here: `published.csv` has the published figures; `ablation.csv` is
-made by ablation.py; `upper_bound/` by `python compute_upper_bound.py --dataset pakinsons --restarts 5`.
+They come from the stored runs in results/ and from files here: `published.csv` has the published figures;
+`ablation.csv` is made by ablation.py; `upper_bound/` by `python compute_upper_bound.py --dataset pakinsons
+--restarts 5`.
+
+AUC: area under the learning curve, lower is better. Errors are standard errors over runs. `less random` is
+the mean difference to `random`'s run of the same id, which shares seed set and validation data.
 """
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
-import statements
 from ablation import numbers
 from project import ROOT
-from statements import DIGITS, task, with_error
 
 from core import load_results
 from core.cli import run_script
-from core.report.aggregates import paired_differences, task_blocks
-from core.report.analysis import areas, ranks, select
+from core.files import write_file
+from core.report.aggregates import paired_differences
+from core.report.analysis import areas, select
 from core.report.markdown import markdown, write_between
 from core.report.plots import learning_curves, save
 
-PAGE, TABLES = ROOT / "docs/REPRODUCTION.md", ROOT / "reproduction"
+HERE, PAGE = ROOT / "reproduction", ROOT / "docs/REPRODUCTION.md"
+NUMBERS = ROOT / "docs/reproduction/numbers.csv"
 FIRST, LAST = "<!-- {} by python reproduction/tables.py: -->", "<!-- (until here) -->"
+
+DIGITS = {"MAE": 4, "NLL": 2}
+DATASETS = ("pakinsons", "superconductors", "diamonds")
+#: Protocol, query size and dataset.
+TASKS = [
+    *(("published", 1, dataset) for dataset in DATASETS),
+    ("published", 50, "pakinsons"),
+    *(("corrected", 50, dataset) for dataset in DATASETS),
+]
+HAVE_A_DUAL = ("balsa_emd", "balsa_kl_grid", "balsa_kl_pairs")
+#: The study's agents but `random`: those of distances, then those of uncertainty.
+AGENTS = (
+    *("coreset", "typiclust", "coregcn"),
+    *("bald", "bald_dist_entropy", "bald_dist_std", "nflows_out", *HAVE_A_DUAL),
+)
 FULL = "full data set"
 
 
-def beside_published(curves: pd.DataFrame) -> pd.DataFrame:
-    """A row an agent: mean and standard error over the runs, the published figure, how far ours lies off.
+def task(table: pd.DataFrame, protocol: str, query_size: int, dataset: str) -> pd.DataFrame:
+    """The rows of the flow in one task, of curves or areas."""
+    wanted = {"dataset": dataset, "variation": "nf", "protocol": protocol, "query_size": query_size}
+    return select(table, wanted).astype({"agent": str})
 
-    Runs of one id share seed set and validation data, so the differences to `random` are of the same runs.
-    """
-    published = published_figures("pakinsons")
+
+def all_numbers(curves: pd.DataFrame) -> pd.DataFrame:
+    """A row for each task, agent and number: mean over its runs, difference to `random`, published figure."""
+    ours = pd.concat([_of_task(task(curves, *which)).assign(**_named(which)) for which in TASKS])
+    both = pd.concat([ours, full_data_set()]).merge(published(), how="outer")
+    order = {name: position for position, name in enumerate(("random", *AGENTS))}
+    both = both.assign(
+        runs=both.runs.fillna(0).astype(int),
+        at=[TASKS.index(which) for which in both[list(_named(TASKS[0]))].itertuples(index=False, name=None)],
+        place=both.agent.map(order).fillna(len(order)),
+    )
+    both = both.sort_values(["at", "place", "agent", "number"]).reset_index(drop=True)
+    return both[[*_named(TASKS[0]), "agent", "number", "runs", "mean", "se", *_DIFFERENCE, "published"]]
+
+
+_DIFFERENCE = ["less random", "se of less random"]
+
+
+def _named(which: tuple[str, int, str]) -> dict[str, Any]:
+    return dict(zip(("protocol", "query size", "dataset"), which, strict=True))
+
+
+def _of_task(curves: pd.DataFrame) -> pd.DataFrame:
+    """AUC and last value of MAE and NLL, and the mean of the last 20 points where each is measured."""
     found = numbers(curves)
-    areas_of_mae = found[found.number == "AUC MAE"].pivot(index="run", columns="agent", values="value")
+    last = curves[curves.labelled > curves.labelled.max() - 20]
+    if curves.query_size.iloc[0] == 1:
+        smooth = numbers(last)
+        smooth = smooth[smooth.number.str.startswith("AUC")]
+        found = pd.concat([found, smooth.assign(number=smooth.number.str.replace("AUC", "last 20"))])
+    random = found[found.agent == "random"][["run", "number", "value"]]
+    both = found.merge(random, on=["run", "number"], how="left", suffixes=("", "_random"))
+    both["less"] = (both.value - both.value_random).where(both.agent != "random")
+    table = both.groupby(["agent", "number"]).agg(
+        runs=("run", "nunique"),
+        mean=("value", "mean"),
+        se=("value", "sem"),
+        less=("less", "mean"),
+        less_se=("less", "sem"),
+    )
+    return table.rename(columns=dict(zip(("less", "less_se"), _DIFFERENCE, strict=True))).reset_index()
+
+
+def full_data_set() -> pd.DataFrame:
+    """The model that was trained on all training points of pakinsons: its last epoch."""
     rows = []
-    for agent, line in published.drop(index=FULL).iterrows():
-        ours = found[found.agent == agent]
-        row: dict[str, object] = {"agent": f"`{agent}`", "runs": ours.run.nunique()}
-        for shown, name in (("AUC MAE", "AUC MAE"), ("final MAE", "last MAE"), ("final NLL", "last NLL")):
-            values = ours[ours.number == name].value
-            text = str(line[shown])
-            theirs = float(text.lstrip("~"))
-            row[f"{shown}: ours"] = with_error(values, DIGITS[shown[-3:]]) if len(values) else "not run"
-            row["published " + shown] = text
-            if shown == "AUC MAE":
-                row["difference"] = f"{100 * (values.mean() / theirs - 1):+.0f} %" if len(values) else ""
-                row["less `random`: ours"] = row["published, less `random`"] = ""
-                if agent == "random":
-                    continue
-                row["published, less `random`"] = (
-                    f"{theirs - float(str(published.loc['random', shown])):+.4f}"
-                )
-                if len(values):
-                    less = (areas_of_mae[agent] - areas_of_mae["random"]).dropna()
-                    row["less `random`: ours"] = with_error(less, DIGITS["MAE"], "+")
-        rows.append(row)
-    return pd.DataFrame([*rows, full_data_set(published.loc[FULL])]).fillna("")
+    for metric, name in (("MAE", "accuracies.csv"), ("NLL", "likelihoods.csv")):
+        last = pd.read_csv(HERE / "upper_bound" / name, index_col="epoch").ffill().iloc[-1]
+        rows.append({"number": f"last {metric}", "runs": len(last), "mean": last.mean(), "se": last.sem()})
+    return pd.DataFrame(rows).assign(**_named(TASKS[0]), agent=FULL)
 
 
-def published_figures(dataset: str) -> pd.DataFrame:
-    """As texts, `~` where lines overlap; indexed by agent."""
-    table = pd.read_csv(TABLES / "published.csv", dtype=str)
-    return select(table, {"dataset": dataset}).set_index("agent")
+def published() -> pd.DataFrame:
+    """The published figures as texts, `~` where lines overlap; but for pakinsons, of smoothed curves."""
+    table = pd.read_csv(HERE / "published.csv", dtype=str).melt(
+        ["dataset", "agent"], var_name="number", value_name="published"
+    )
+    smoothed = (table.dataset != "pakinsons") & (table.agent != FULL)
+    last = smoothed.map({True: "last 20", False: "last"})
+    table["number"] = [name.replace("final", one) for name, one in zip(table.number, last, strict=True)]
+    return table.dropna().assign(protocol="published", **{"query size": 1})
 
 
-def ends_beside_published(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """A row an agent: the mean of its last 20 points (the published curves are smoothed), and the figure."""
-    published = published_figures(dataset)
-    of_task = task(curves, "published", 1, dataset).astype({"agent": str})
-    last = of_task[of_task.labelled > of_task.labelled.max() - 20]
-    ours = last.groupby(["agent", "metric", "run"], observed=True)["value"].mean()
-    rows = []
-    for agent in (agent for agent in published.index if agent in set(last.agent)):
-        row: dict[str, object] = {"agent": f"`{agent}`", "runs": ours[agent]["mae"].size}
-        for metric in ("MAE", "NLL"):
-            row[f"last {metric}: ours"] = with_error(ours[agent][metric.lower()], DIGITS[metric])
-            row[f"published last {metric}"] = published.loc[agent, f"final {metric}"]
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def full_data_set(published: pd.Series) -> dict[str, object]:
-    """The row of the model that was trained on the whole train part: its last epoch."""
-    row: dict[str, object] = {"agent": FULL}
-    for shown, name in (("final MAE", "accuracies.csv"), ("final NLL", "likelihoods.csv")):
-        curves = pd.read_csv(TABLES / "upper_bound" / name, index_col="epoch")
-        row["runs"] = curves.shape[1]
-        row[f"{shown}: ours"] = with_error(curves.ffill().iloc[-1], DIGITS[shown[-3:]])
-        row["published " + shown] = published[shown]
-    return row
-
-
-def ranking(curves: pd.DataFrame) -> pd.DataFrame:
-    """Place and mean AUC of the agents that both protocols have, at the query sizes there are."""
-    tasks = {
-        f"{protocol}, {size}": task(curves, protocol, size)
-        for protocol, size in (("published", 1), ("published", 50), ("corrected", 50))
-    }
-    tasks = {name: table for name, table in tasks.items() if len(table)}
-    common = set.intersection(*(set(table.agent) for table in tasks.values()))
+def beside_published(found: pd.DataFrame) -> pd.DataFrame:
+    """Ours and the published figure for pakinsons, a row an agent."""
+    of_task = select(found, _named(TASKS[0]))
+    of_task = of_task[of_task.runs > 0]
     columns = {}
-    for name, table in tasks.items():
-        area = areas(table[table.agent.isin(common)])
-        for metric in ("mae", "nll"):
-            mean = area[area.metric == metric].groupby("agent", observed=True)["area"].mean()
-            digits = DIGITS[metric.upper()]
-            places = mean.rank().astype(int)
-            columns[f"{metric.upper()} {name}"] = places.map(str) + mean.map(
-                lambda v, d=digits: f" ({v:.{d}f})"
-            )
-    table = pd.DataFrame(columns)
-    last = list(table)[-1]
-    order = table[last].str.split().str[0].astype(int).sort_values().index
-    return table.loc[order].rename_axis("agent").reset_index()
+    for number in ("AUC MAE", "last MAE", "last NLL"):
+        rows = of_task[of_task.number == number].set_index("agent")
+        columns[number] = _with_error(rows["mean"], rows.se, DIGITS[number[-3:]])
+        columns[f"published {number}"] = rows.published
+    agents = of_task.agent.unique()
+    return pd.DataFrame(columns).loc[agents].fillna("").rename_axis("agent").reset_index()
 
 
-def over_data_sets(curves: pd.DataFrame) -> pd.DataFrame:
-    """AUC less that of `random`'s run of the same id, of the agents that all data sets have, and mean ranks.
-
-    Each data set counts alike, however many runs it has; the ranks are of means over the runs that all
-    agents have there.
-    """
-    found = areas(select(curves, {"variation": "nf", "protocol": "published", "query_size": 1}))
+def less_random(found: pd.DataFrame) -> pd.DataFrame:
+    """AUC of NLL less `random`'s, a task a column."""
     columns = {}
-    for metric in ("NLL", "MAE"):
-        means = task_blocks(found, metric.lower()).table
-        common = found[found.agent.isin(means.columns)]
-        for dataset, of_dataset in common.groupby("dataset", observed=True):
-            less = paired_differences(of_dataset, metric.lower(), share=False)
-            columns[f"{metric} {dataset}"] = less.groupby("agent", observed=True)["area"].agg(
-                with_error, digits=DIGITS[metric], sign="+"
-            )
-        columns[f"mean rank {metric}"] = ranks(means).mean()
-    table = pd.DataFrame(columns).sort_values(["mean rank NLL", "mean rank MAE"], kind="stable")
-    shown = table.map(lambda v: f"{v:.2f}" if isinstance(v, float) else v, na_action="ignore").fillna("")
-    return shown.rename_axis("agent").reset_index()
+    for which in TASKS:
+        rows = select(found, {**_named(which), "number": "AUC NLL"}).set_index("agent")
+        title = "{}, {}: {}".format(*which)
+        columns[title] = _with_error(rows["less random"], rows["se of less random"], DIGITS["NLL"], "+")
+    return pd.DataFrame(columns).reindex(AGENTS).fillna("").rename_axis("agent").reset_index()
+
+
+def _with_error(mean: pd.Series, error: pd.Series, digits: int, sign: str = "") -> pd.Series:
+    texts = [f"{m:{sign}.{digits}f} ± {e:.{digits}f}" for m, e in zip(mean, error, strict=True)]
+    return pd.Series(texts, mean.index).where(mean.notna())
 
 
 def ablation() -> pd.DataFrame:
-    """A row an agent and fault: mean AUC and last values, and the difference to the corrected protocol."""
-    table = pd.read_csv(TABLES / "ablation.csv")
-    digits = table.number.str[-3:].map(DIGITS)
-    table["text"] = [
-        f"{row.mean:.{d}f}"
-        + (f" ({row.difference:+.{d}f} ± {row.error:.{d}f})" if row.protocol != "corrected" else "")
-        for d, row in zip(
-            digits, table.rename(columns={"se of difference": "error"}).itertuples(index=False), strict=True
-        )
-    ]
-    wide = table.pivot(index=["agent", "protocol", "runs"], columns="number", values="text").reset_index()
-    order = wide.protocol.map(lambda name: (name != "corrected") + 2 * (name == "published"))
-    return wide.iloc[order.argsort(kind="stable")].sort_values("agent", kind="stable")
+    """What each fault adds to the AUC of NLL: a row a fault, a column an agent."""
+    table = select(pd.read_csv(HERE / "ablation.csv"), {"number": "AUC NLL"})
+    table = table[table.protocol != "corrected"]
+    fault = table.protocol.str.removeprefix("corrected-but-").str.removeprefix("training-")
+    text = _with_error(table.difference, table["se of difference"], DIGITS["NLL"], "+")
+    named = table.assign(fault="`" + fault + "`", text=text)
+    wide = named.pivot(index="fault", columns="agent", values="text")
+    order = wide.index[np.argsort(wide.index != "`training`", kind="stable")]
+    return wide.loc[order, ["random", "coreset", "balsa_kl_pairs"]].fillna("").reset_index()
 
 
-def tables(curves: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The tables of the page, by what its lines call them."""
-    published = task(curves, "published", 1)
-    return {
-        "Beside the published figures": beside_published(published),
-        "Ablation": ablation(),
-        "Rankings": ranking(curves),
-        "Over the data sets": over_data_sets(curves),
-        "Published figures, diamonds": ends_beside_published(curves, "diamonds"),
-        "Published figures, superconductors": ends_beside_published(curves, "superconductors"),
-        **statements.tables(curves),
-    }
+def duals(curves: pd.DataFrame) -> pd.DataFrame:
+    """AUC of NLL of agents with two dropout rates less that of their namesakes; corrected, query size 50."""
+    rows, found = [], areas(curves)
+    for namesake in HAVE_A_DUAL:
+        less = []
+        for dataset in DATASETS:
+            of_task = task(found, "corrected", 50, dataset)
+            pairs = paired_differences(of_task, "nll", namesake, share=False)
+            less.append(pairs.loc[pairs.agent == f"{namesake}_dual", "area"])
+        if all(map(len, less)):
+            mean = pd.Series([values.mean() for values in less], DATASETS)
+            error = pd.Series([values.sem() for values in less], DATASETS)
+            row = _with_error(mean, error, DIGITS["NLL"], "+")
+            row["mean"] = f"{mean.mean():+.3f} ± {np.linalg.norm(error) / len(error):.3f}"
+            rows.append({"agent": f"{namesake}_dual"} | row.to_dict())
+    return pd.DataFrame(rows)
 
 
 def main() -> None:
-    """Writes each table between its two lines of the page, and the picture."""
+    """Writes the numbers, each table between its two lines of the page, and the picture."""
     curves = load_results(None, ROOT / "results").curves
-    for name, table in tables(curves).items():
+    found = all_numbers(curves)
+    text = found.to_csv(index=False, float_format="%.5f", lineterminator="\n")
+    write_file(NUMBERS, lambda path: path.write_text(text, encoding="utf-8"))
+    tables = {
+        "Beside the published figures": beside_published(found),
+        "Less random": less_random(found),
+        "Ablation": ablation(),
+        "Duals": duals(curves),
+    }
+    for name, table in tables.items():
         write_between(PAGE, FIRST.format(name), LAST, markdown(table))
-    published = task(curves, "published", 1)
+    of_task = task(curves, *TASKS[0])
     # Of later points every 20th: the noise of all of them would fill the gaps of dashed lines.
-    drawn = published[(published.labelled <= 220) | (published.labelled % 20 == 0)]
+    drawn = of_task[(of_task.labelled <= 220) | (of_task.labelled % 20 == 0)]
     figure = learning_curves(drawn, title="pakinsons, query size 1, published protocol")
     save(figure, ROOT / "docs/figures/reproduction.png")
     print(f"reproduction: {PAGE}")

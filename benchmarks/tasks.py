@@ -18,7 +18,7 @@ from datasets import DATASETS
 
 __all__ = ["SIZES", "RandomTable", "make_environment", "make_table", "make_task_parser"]
 
-#: Rows and features (docs/METHOD.md, section 1).
+#: Rows and features (docs/DATASETS.md).
 SIZES = {
     "pakinsons": (5_875, 61),
     "superconductors": (21_263, 81),

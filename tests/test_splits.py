@@ -1,4 +1,4 @@
-"""The declared datasets and their splits against the table of docs/METHOD.md, section 1."""
+"""The declared datasets against docs/DATASETS.md, their splits against docs/METHOD.md, section 1."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from core.seeds import Seeds
 from datasets import DATASETS
 from tests.mini_table import Mini, N
 
-# Name: rows, features, train / val / test, seed set, budget (the table of docs/METHOD.md, section 1).
+# Name: rows, features, train / val / test, seed set, budget.
 SPEC = {
     "pakinsons": (5875, 61, 3760, 940, 1175, 200, 800),
     "superconductors": (21263, 81, 13608, 3402, 4253, 200, 800),

@@ -13,9 +13,8 @@ import evaluate
 from agents import AGENTS
 from core import CORRECTED, Experiment, Seeds, UserError
 from core.rl.candidates import CandidateEnv
-from core.rl.evaluation import best_of
-from core.rl.features import RUN, SCORES, names_of
-from core.rl.scorer import Policy, Scorer, load_policy, save_policy
+from core.rl.learning import best_of
+from core.rl.policy import RUN, SCORES, Policy, Scorer, load_policy, names_of, save_policy
 from core.runs.settings import read_meta
 from tests.builders import quick, refused
 

@@ -1,7 +1,7 @@
-"""CoreGCN: k-center greedy in the features of a graph network told labelled from unlabelled.
+"""CoreGCN: k-center greedy in the features of a graph network that tells labelled points from others.
 
 Caramalau, Bhattarai, Kim, *Sequential Graph Convolutional Network for Active Learning*, 2021,
-arXiv 2006.10219. Shapes: n points (candidates, then labelled), h width of the embedding.
+arXiv 2006.10219. n points (candidates, then labelled), h width of the embedding.
 """
 
 import math
@@ -17,9 +17,7 @@ from core.agent import AGENTS, Agent
 from core.models.masks import draw_kept, mask_source
 from core.state import State
 
-from .selections import k_center_greedy
-
-__all__ = ["Adjacency", "GraphNetwork", "train"]
+from .shared.selections import k_center_greedy
 
 WIDTH, DROPOUT = 128, 0.3
 STEPS, LEARNING_RATE, WEIGHT_DECAY = 200, 1e-3, 5e-4
@@ -51,12 +49,20 @@ class Adjacency:
         return self.x @ (self.x.T @ scaled) - scaled + h
 
     def transposed(self, g: Tensor) -> Tensor:
-        """A^T g of g [n]: what a derivative with respect to A h says of h."""
+        """A^T g of g [n]."""
         return self.inverse_degree * (self.x @ (self.x.T @ g) - g) + g
 
 
 @_compiled
 def _activate(products, bias, weights, masks, sums):  # type: ignore[no-untyped-def]
+    """Bias, ReLU, dropout and the second layer's product of points, in one loop.
+
+    Args:
+        products: of the first layer, [n, 128].
+        weights: of the second layer, [128].
+        masks: bytes [n, 128], 1 where dropout keeps; becomes 0 where a hidden feature is not positive.
+        sums: receives the second layer's products [n], not scaled for dropout.
+    """
     for n in range(len(products)):
         total = sums.dtype.type(0)
         for j in range(len(bias)):
@@ -68,44 +74,18 @@ def _activate(products, bias, weights, masks, sums):  # type: ignore[no-untyped-
 
 @_compiled
 def _spread(masks, by_sums, by_hidden, by_bias):  # type: ignore[no-untyped-def]
+    """Passes derivatives d [n] with respect to the sums back through masks M [n, 128].
+
+    Args:
+        by_hidden: receives M d [n, 128].
+        by_bias: [128]; the sum of M d over the points is added.
+    """
     total = np.zeros_like(by_bias)
     for n in range(len(masks)):
         for j in range(len(by_bias)):
             by_hidden[n, j] = by_sums[n] if masks[n, j] else by_sums.dtype.type(0)
             total[j] += by_hidden[n, j]
     by_bias += total
-
-
-def activate(products: Tensor, bias: Tensor, weights: Tensor, masks: Tensor, sums: Tensor) -> None:
-    """Bias, ReLU, dropout and the second layer's product, in one loop on the CPU.
-
-    Args:
-        products: of the first layer, [n, 128].
-        weights: of the second layer, [128].
-        masks: bytes [n, 128], 1 where dropout keeps; becomes 0 where a hidden feature is not positive.
-        sums: receives the products [n] of what is left, not scaled for dropout.
-    """
-    if products.device.type == "cpu":
-        _activate(*(part.numpy() for part in (products, bias, weights, masks, sums)))
-        return
-    hidden = products + bias
-    masks &= hidden > 0
-    torch.mv(hidden.mul_(masks), weights, out=sums)
-
-
-def spread(masks: Tensor, by_sums: Tensor, by_hidden: Tensor, by_bias: Tensor) -> None:
-    """What sums pass back to hidden features.
-
-    Args:
-        masks: M [n, 128], as `activate` leaves them.
-        by_sums: d [n].
-        by_hidden: receives M d [n, 128].
-        by_bias: [128]; the sum of M d over the points is added.
-    """
-    if masks.device.type == "cpu":
-        _spread(*(part.numpy() for part in (masks, by_sums, by_hidden, by_bias)))
-        return
-    by_bias += torch.mul(masks, by_sums[:, None], out=by_hidden).sum(0)
 
 
 class GraphNetwork:
@@ -128,7 +108,8 @@ class GraphNetwork:
         shapes = (x.shape[1], WIDTH), (WIDTH,), (WIDTH, 1), (1,)
         self.parameters = torch.cat([self._draw(*shape).flatten() for shape in shapes])
         self.gradient = torch.empty_like(self.parameters)
-        self._piece = _PIECE if x.device.type == "cpu" else len(x)
+        self._on_cpu = x.device.type == "cpu"
+        self._piece = _PIECE if self._on_cpu else len(x)
         self.sums, self._products = x.new_empty(len(x)), x.new_empty(min(len(x), self._piece), WIDTH)
 
     def _draw(self, *shape: int) -> Tensor:
@@ -148,7 +129,13 @@ class GraphNetwork:
         w1, b1, w2, b2 = self._layers(self.parameters)
         self.masks = draw_kept((len(self.propagated), WIDTH), DROPOUT, self._mask_source)
         for rows, masks, sums in self._pieces(self.masks, self.sums):
-            activate(torch.mm(rows, w1, out=self._products[: len(rows)]), b1, w2, masks, sums)
+            products = torch.mm(rows, w1, out=self._products[: len(rows)])
+            if self._on_cpu:
+                _activate(*(part.numpy() for part in (products, b1, w2, masks, sums)))
+            else:
+                hidden = products + b1
+                masks &= hidden > 0
+                torch.mv(hidden.mul_(masks), w2, out=sums)
         self.sums /= 1 - DROPOUT
         return self.adjacency @ self.sums + b2
 
@@ -159,7 +146,10 @@ class GraphNetwork:
         self.gradient.zero_()
         for rows, masks, by_sums in self._pieces(self.masks, self.adjacency.transposed(by_logits)):
             by_hidden = self._products[: len(rows)]
-            spread(masks, by_sums, by_hidden, by_b1)
+            if self._on_cpu:
+                _spread(*(part.numpy() for part in (masks, by_sums, by_hidden, by_b1)))
+            else:
+                by_b1 += torch.mul(masks, by_sums[:, None], out=by_hidden).sum(0)
             by_w1.addmm_(rows.T, by_hidden)
         # sum_n d_n M_nj (A X W1 + b1)_nj, without the hidden features.
         torch.add((w1 * by_w1).sum(0), b1 * by_b1, out=by_w2)
@@ -176,9 +166,9 @@ class GraphNetwork:
 
 
 def by_logits(logits: Tensor, candidates: int) -> Tensor:
-    """Derivatives [n] of the loss -mean log(s + e) of labelled - 1.2 mean log(1 - s + e) of other points.
+    """Derivatives [n] of -mean log(s + 1e-6) of labelled - 1.2 mean log(1 - s + 1e-6) of other points.
 
-    s is the sigmoid of the logits [n], e = 1e-6.
+    s is the sigmoid of the logits [n], those of the candidates first.
     """
     score = logits.sigmoid()
     slope = score * (1 - score)
@@ -205,14 +195,11 @@ def train(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:
 
 @AGENTS.register("coregcn")
 class CoreGCN(Agent):
-    """Graph network on candidates and labelled points, then k-center greedy in its features.
-
-    Formula: k-center greedy in the features of a graph network
-    Needs: embedding
-    Reference: Caramalau et al. 2021, arXiv 2006.10219
-    """
+    """k-center greedy in the features of a graph network of candidates and labelled points."""
 
     folder = "CoreGCN"
+    needs = "embedding"
+    reference = "Caramalau et al. 2021, arXiv 2006.10219"
 
     def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
         encode = state.classifier.encode

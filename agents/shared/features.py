@@ -1,55 +1,33 @@
-"""What a candidate is to an agent that chooses a batch: feature maps, as pure functions of the model.
+"""Feature maps: what a point is to an agent that chooses a batch, as pure functions of the model.
 
-Shapes: N points, h width of the embedding, K passes or members, p sketched features.
+N points, T passes or members, p sketched features.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from core.models.predictor import Predictor
 
-__all__ = [
-    "PASSES",
-    "OuterProducts",
-    "last_layer",
-    "last_layer_gradients",
-    "pass_moments",
-    "point_predictions",
-    "posterior",
-    "sketched_gradients",
-    "spread",
-]
-
+#: Stochastic passes of every agent that looks at them.
 PASSES = 25
-#: Width of a sketch.
+#: Width p of a sketch.
 SKETCH = 512
 
 # Gradients are taken of so many points at once, for the memory.
 _PIECE = 1024
 
 
-def last_layer(predictor: Predictor, x: Tensor) -> Tensor:
-    """The embedding of rows x [N, d], and a 1 for the bias of a linear layer on it; float64 [N, h + 1]."""
-    return torch.nn.functional.pad(predictor.encode(x).double(), (0, 1), value=1.0)
-
-
-def point_predictions(predictor: Predictor, x: Tensor) -> Tensor:
-    """The mean of p(y|x) of rows x [N, d]; [N]."""
-    return predictor(x).mean
-
-
 def pass_moments(predictor: Predictor, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each pass at rows x [N, d], float64 [K, N]; one mask for all rows of a pass."""
+    """Mean and variance of each pass at rows x [N, d], float64 [T, N]; one mask for all rows of a pass."""
     mean, variance = predictor.passes(x, PASSES, generator, shared=True).moments()
     return mean.double(), variance.double()
 
 
 def spread(means: Tensor) -> Tensor:
-    """Prediction features: phi_nk = (mean of pass k - mean over the passes) / sqrt(K); [K, N] -> [N, K].
+    """phi_nt = (mean of pass t - mean over the passes) / sqrt(T); [T, N] -> [N, T].
 
     Their inner products are the covariance over the passes (Kirsch, *Black-Box Batch Active Learning for
     Regression*, 2023, arXiv 2302.08981).
@@ -57,69 +35,59 @@ def spread(means: Tensor) -> Tensor:
     return (means - means.mean(0)).T / math.sqrt(len(means))
 
 
-@dataclass(frozen=True)
-class OuterProducts:
-    """Features that are the entries of outer products a b^T, side by side; they are never formed.
-
-    Args:
-        factors: pairs of a [N, m] and b [N, n].
-    """
-
-    factors: Sequence[tuple[Tensor, Tensor]]
-
-    def squared_norms(self) -> Tensor:
-        """Of each point; [N]."""
-        return torch.stack([a.square().sum(1) * b.square().sum(1) for a, b in self.factors]).sum(0)
-
-    def inner(self, i: Tensor) -> Tensor:
-        """The inner products of all points with the one of position i; [N]."""
-        return torch.stack([(a @ a[i]) * (b @ b[i]) for a, b in self.factors]).sum(0)
-
-
-def last_layer_gradients(predictor: Predictor, x: Tensor, generator: torch.Generator) -> OuterProducts:
+def last_layer_gradients(
+    predictor: Predictor, x: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Gradients of log p(y|x), y drawn from p(y|x), with respect to the head's last layers, of all members.
 
     The hypothetical label of BADGE (Ash et al., 2020, arXiv 1906.03671) is here a draw from the distribution.
+    The gradients are outer products a b^T, which are never formed.
+
+    Returns:
+        Their squared norms [N], and a function that gives the inner products [N] of all of them with the
+        one of a position; float64.
     """
-    last = predictor.model.last_layers
     pieces = []
     for rows in x.split(_PIECE):
         layers = predictor.gradients(rows, generator)
-        pieces.append([layers[i] for i in last])
-    factors = []
-    for layer in zip(*pieces, strict=True):  # the pieces of one layer
+        pieces.append([layers[i] for i in predictor.model.last_layers])
+    factors: list[tuple[Tensor, Tensor]] = []
+    for layer in zip(*pieces, strict=True):
         a, b = (torch.cat(parts, 1).double() for parts in zip(*layer, strict=True))
-        factors += list(zip(a, b, strict=True))  # of each member
-    return OuterProducts(factors)
+        factors += zip(a, b, strict=True)  # of each member
+
+    def inner(i: Tensor) -> Tensor:
+        return torch.stack([(a @ a[i]) * (b @ b[i]) for a, b in factors]).sum(0)
+
+    return torch.stack([a.square().sum(1) * b.square().sum(1) for a, b in factors]).sum(0), inner
 
 
 def sketched_gradients(predictor: Predictor, x: Tensor, generator: torch.Generator) -> Tensor:
     """Sketches [N, p] of the gradients of log p(y|x), y drawn from p(y|x), with respect to all weights.
 
     sum over layers of sqrt(p) (a A) * (b B), a and b the gradient's factors and A and B drawn from
-    N(0, 1) / sqrt(p): inner products of sketches estimate those of gradients (Holzmueller et al., 2023, arXiv
+    N(0, 1) / sqrt(p): inner products of sketches estimate those of gradients (Holzmüller et al., 2023, arXiv
     2203.09410, section 3).
     """
-    p, members = SKETCH, predictor.members
 
     def draw(width: int) -> Tensor:
-        normal = torch.randn((members, width, p), generator=generator, device=generator.device)
-        return normal / math.sqrt(p)
+        shape = (predictor.members, width, SKETCH)
+        return torch.randn(shape, generator=generator, device=generator.device) / math.sqrt(SKETCH)
 
     projections = [(draw(n_in + 1), draw(n_out)) for n_in, n_out in predictor.model.shapes]
-    result = x.new_zeros(len(x), p)
-    for rows, sketch in zip(x.split(_PIECE), result.split(_PIECE), strict=True):
+    sketches = x.new_zeros(len(x), SKETCH)
+    for rows, sketch in zip(x.split(_PIECE), sketches.split(_PIECE), strict=True):
         layers = predictor.gradients(rows, generator)
-        for (a, b), (of_a, of_b) in zip(layers, projections, strict=True):
-            sketch += ((a @ of_a).mul_(b @ of_b)).sum(0)
-    return result.mul_(math.sqrt(p))
+        for (a, b), (project_a, project_b) in zip(layers, projections, strict=True):
+            sketch += ((a @ project_a).mul_(b @ project_b)).sum(0)
+    return sketches.mul_(math.sqrt(SKETCH))
 
 
 def posterior(phi: Tensor, labelled: int, sigma: float) -> Tensor:
     """Features whose inner products are the covariance of a Bayesian linear model that has seen labels.
 
     Scaled to a mean squared norm of 1 over the labelled points, phi becomes sigma phi L^-T with
-    L L^T = Phi^T Phi + sigma^2 I (Holzmueller et al., 2023, arXiv 2203.09410, section 3.3).
+    L L^T = Phi^T Phi + sigma^2 I (Holzmüller et al., 2023, arXiv 2203.09410, section 3.3).
 
     Args:
         phi: features [N + L, h], float64, the labelled points behind the others.

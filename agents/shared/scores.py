@@ -1,12 +1,12 @@
-"""The acquisition functions, as pure functions of log-densities and samples.
+"""Acquisition functions of log-densities and samples; docs/METHOD.md, section 3, has their sums.
 
-Shapes: T stochastic passes, N candidates, G grid points, M samples. Scores are [N].
-The sums are those of docs/METHOD.md, section 3; the paper is Werner & Schmidt-Thieme, *Bayesian Active
-Learning By Distribution Disagreement*, 2025, arXiv 2501.01248.
+T stochastic passes, N candidates, G grid points, M samples. Scores are [N].
 
-`log_space` says how densities are multiplied with logarithms. False is as published: float32
-densities, where 0 log(0/q) is NaN (in `kl_diff` 0) and p log(p/0) is infinite. True stays with the
-logarithms, where 0 log 0 = 0 and every score is finite.
+With `log_space=False`, as published, densities are float32: 0 log(0/q) is NaN (in `kl_diff` 0), p log(p/0)
+infinite. With `log_space=True` they stay logarithms, 0 log 0 = 0, and every score is finite.
+
+Sources: Werner & Schmidt-Thieme, *Bayesian Active Learning By Distribution Disagreement*, 2025, arXiv
+2501.01248, unless a function names another.
 """
 
 import math
@@ -14,26 +14,6 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-
-__all__ = [
-    "ascending",
-    "bald_point",
-    "dist_entropy",
-    "dist_std",
-    "emd_full",
-    "emd_pairs",
-    "entropy",
-    "entropy_difference",
-    "kl_anomaly",
-    "kl_diff",
-    "kl_grid",
-    "kl_pairs",
-    "log_trapezoid",
-    "mutual_information",
-    "nflows_out",
-    "std",
-    "wasserstein",
-]
 
 # Below any log-density of a sane model, and far enough from float32's end to be summed.
 _FLOOR = -1e30
@@ -52,7 +32,7 @@ def log_trapezoid(log_p: Tensor, spacing: float) -> Tensor:
 
 
 def _kl(log_p: Tensor, log_q: Tensor, log_space: bool) -> Tensor:
-    """sum_g p log(p / q) over the last axis, no spacing factor: [..., G] -> [...]."""
+    """sum_g p log(p / q), without the spacing: [..., G] -> [...]."""
     if log_space:
         log_p, log_q = log_p.clamp(min=_FLOOR), log_q.clamp(min=_FLOOR)
         return (log_p.exp() * (log_p - log_q)).sum(-1)
@@ -67,7 +47,7 @@ def _trapezoid(f: Tensor, spacing: float) -> Tensor:
 
 
 def entropy(log_p: Tensor, spacing: float, log_space: bool = True) -> Tensor:
-    """H[p] = trapezoid integral of -p log p over the last axis: [..., G] -> [...]."""
+    """H[p], the trapezoid integral of -p log p: [..., G] -> [...]."""
     if log_space:
         log_p = log_p.clamp(min=_FLOOR)
         return -_trapezoid(log_p.exp().mul_(log_p), spacing)
@@ -76,11 +56,9 @@ def entropy(log_p: Tensor, spacing: float, log_space: bool = True) -> Tensor:
 
 
 def kl_grid(log_p: Tensor, log_space: bool, spacing: float | None = None) -> Tensor:
-    """BALSA-KL grid: sum_t sum_g p_t log(p_t / pbar), pbar = mean_t p_t (paper, section 4).
+    """sum_t sum_g p_t log(p_t / pbar), pbar = mean_t p_t; log_p [T, N, G].
 
-    Args:
-        log_p: log-densities [T, N, G].
-        spacing: divide pbar by its trapezoid area with this spacing (`balsa_kl_grid_norm`).
+    With a spacing, pbar is divided by its trapezoid integral.
     """
     if log_space:
         log_mean = _log_mean_exp(log_p.clamp(min=_FLOOR))
@@ -95,15 +73,14 @@ def kl_grid(log_p: Tensor, log_space: bool, spacing: float | None = None) -> Ten
 
 
 def kl_pairs(log_p: Tensor, log_space: bool) -> Tensor:
-    """BALSA-KL pairs: sum over t of sum_g p_t log(p_t / p_{t+1}); log_p [T, N, G]."""
+    """sum over t < T of sum_g p_t log(p_t / p_{t+1}); log_p [T, N, G]."""
     return _kl(log_p[:-1], log_p[1:], log_space).sum(0)
 
 
 def kl_diff(log_p: Tensor, log_space: bool) -> Tensor:
-    """sum over t = 1..T-1 of KL(p_t, p_{t+1}) - KL(p_t, pbar); log_p [T, N, G].
+    """sum over t < T of KL(p_t, p_{t+1}) - KL(p_t, pbar); log_p [T, N, G].
 
-    As published, terms are those of scipy's `rel_entr` on float32 densities: 0 log(0/q) = 0,
-    p log(p/0) is infinite.
+    As published, the terms are those of scipy's `rel_entr`: 0 log(0/q) = 0.
     """
     if log_space:
         log_mean = _log_mean_exp(log_p.clamp(min=_FLOOR))
@@ -113,18 +90,17 @@ def kl_diff(log_p: Tensor, log_space: bool) -> Tensor:
 
 
 def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:
-    """sum_g p log(p / q) over the last axis, 0 log(0/q) = 0: [..., G] -> [...]."""
+    """sum_g p log(p / q), 0 log(0/q) = 0: [..., G] -> [...]."""
     return torch.where(p > 0, p * (p / q).log(), 0).sum(-1)
 
 
 def kl_anomaly(log_d: Tensor, log_space: bool) -> Tensor:
-    """-sum_t sum_j log(d_tj / mean_t d_tj).
+    """-sum_t sum_j log(d_tj / mean_t d_tj), d_tj the density of a sample under a mask it was not drawn with.
 
-    As published, a density d_tj that float32 takes for zero makes the score infinite (NaN, if it is
-    zero in all passes).
+    As published, a d_tj that is zero in float32 makes the score infinite (NaN if it is in all passes).
 
     Args:
-        log_d: log-densities [T, N, M], under one mask, of samples drawn under another.
+        log_d: [T, N, M].
     """
     if log_space:
         log_d = log_d.clamp(min=_FLOOR)
@@ -134,16 +110,16 @@ def kl_anomaly(log_d: Tensor, log_space: bool) -> Tensor:
 
 
 def entropy_difference(log_p: Tensor, spacing: float) -> Tensor:
-    """sum over t = 1..T-1 of H[p_t] - H[exp(mean_t log p_t)]; log_p [T, N, G]."""
+    """sum over t < T of H[p_t] - H[exp(mean_t log p_t)]; log_p [T, N, G]."""
     log_p = log_p.clamp(min=_FLOOR)
     return (entropy(log_p[:-1], spacing) - entropy(log_p.mean(0), spacing)).sum(0)
 
 
 def dist_entropy(log_p: Tensor, spacing: float, log_space: bool) -> Tensor:
-    """BALD on entropies: sum_t H[q] - H[p_t], q = mean_t p_t divided by its own trapezoid area.
+    """BALD: sum_t H[q] - H[p_t], q the mean of the p_t divided by its trapezoid integral; log_p [T, N, G].
 
-    Houlsby et al., *Bayesian Active Learning for Classification and Preference Learning*, 2011,
-    on the densities [T, N, G] of a flow.
+    Houlsby et al., *Bayesian Active Learning for Classification and Preference Learning*, 2011, arXiv
+    1112.5745.
     """
     if log_space:
         log_mean = _log_mean_exp(log_p.clamp(min=_FLOOR))
@@ -161,21 +137,16 @@ def std(samples: Tensor) -> Tensor:
 
 
 def dist_std(samples: Tensor, absolute: bool) -> Tensor:
-    """sum over consecutive passes of std(s_t) - std(s_{t-1}), or of its absolute values.
+    """sum over t > 1 of std(s_t) - std(s_{t-1}), or of its absolute values; samples [T, N, M].
 
-    Signed, the sum telescopes to the last minus the first. samples: [T, N, M].
+    Signed, the sum telescopes to the last minus the first.
     """
     steps = std(samples).diff(dim=0)
     return (steps.abs() if absolute else steps).sum(0)
 
 
-def bald_point(predictions: Tensor) -> Tensor:
-    """Standard deviation of the point prediction over passes: [T, N] -> [N]."""
-    return predictions.std(0)
-
-
 def nflows_out(log_p: Tensor) -> Tensor:
-    """mean_t(mean_t' a(t') - a(t)) with a(t) the mean over the grid of -log p_t; log_p [T, N, G].
+    """mean_t(mean_t' a(t') - a(t)), a(t) the mean over the grid of -log p_t; log_p [T, N, G].
 
     As published: in exact arithmetic this is zero, so it ranks by rounding noise.
     """
@@ -184,15 +155,14 @@ def nflows_out(log_p: Tensor) -> Tensor:
 
 
 def mutual_information(own: Tensor, log_p: Tensor) -> Tensor:
-    """Monte Carlo mutual information of target and model.
+    """Of target and pass, by samples y_tj ~ p_t: mean of log p_t(y_tj) - log mean_t' p_t'(y_tj).
 
-    Over samples y_tj ~ p_t the mean of log p_t(y_tj) - log mean_t' p_t'(y_tj) (Berry & Meger,
-    *Normalizing Flow Ensembles for Rich Aleatoric and Epistemic Uncertainty Modeling*, 2023,
-    arXiv 2302.01312).
+    Berry & Meger, *Normalizing Flow Ensembles for Rich Aleatoric and Epistemic Uncertainty Modeling*, 2023,
+    arXiv 2302.01312.
 
     Args:
-        own: [M, T, N], the log-density under pass t of its own sample j.
-        log_p: [T', N, MT], the log-densities under pass t' of the samples of all passes, in any order.
+        own: [M, T, N], the log-density of each sample under its own pass.
+        log_p: [T', N, MT], the log-densities of all samples, in any order, under pass t'.
     """
     mixture = _log_mean_exp(log_p.clamp(min=_FLOOR))
     # A small difference of two large means: float32 would lose it.
@@ -208,20 +178,80 @@ def ascending(samples: Tensor) -> Tensor:
 
 
 def wasserstein(a: Tensor, b: Tensor) -> Tensor:
-    """1-Wasserstein distance of two samples of one size, [..., M], sorted already: [...].
-
-    In one dimension it is the mean absolute difference of the order statistics.
-    """
+    """1-Wasserstein distance of two samples that are sorted already, [..., M]: [...]."""
     return (a - b).abs().mean(-1)
 
 
 def emd_pairs(samples: Tensor) -> Tensor:
-    """BALSA-EMD: sum over t of the 1-Wasserstein distance of s_t and s_{t+1}; samples [T, N, M]."""
+    """sum over t < T of the 1-Wasserstein distance of s_t and s_{t+1}; samples [T, N, M]."""
     ordered = ascending(samples)
     return wasserstein(ordered[:-1], ordered[1:]).sum(0)
 
 
 def emd_full(samples: Tensor) -> Tensor:
-    """Mean over passes of the summed distances to all other passes; samples [T, N, M]."""
+    """Mean over the passes of the summed 1-Wasserstein distances to all other passes; samples [T, N, M]."""
     ordered = ascending(samples)
     return torch.stack([wasserstein(one, ordered).sum(0) for one in ordered]).mean(0)
+
+
+def expected_information_gain(means: Tensor, variances: Tensor, candidates: int) -> Tensor:
+    """Mutual information of y and y*, as if both were jointly Gaussian, mean over the targets x*.
+
+    -1/2 log(1 - rho^2), rho^2 = Cov_t(mu, mu*)^2 / (Var y Var y*), Var y = E_t sigma^2 + Var_t mu: Bickford
+    Smith et al., *Prediction-Oriented Bayesian Active Learning*, 2023, arXiv 2304.08151, by moments.
+
+    Args:
+        means, variances: of each pass at the candidates, then at the Q targets [T, N + Q], float64.
+        candidates: their number N.
+    """
+    deviations = means - means.mean(0)
+    variance = variances.mean(0) + deviations.square().mean(0)
+    covariance = deviations[:, :candidates].T @ deviations[:, candidates:] / len(means)  # [N, Q]
+    rho2 = covariance.square() / (variance[:candidates, None] * variance[candidates:])
+    return -0.5 * torch.log1p(-rho2).mean(1)
+
+
+def pairwise_distance_estimate(distances: Tensor) -> Tensor:
+    """-(1/T) sum_i log (1/T) sum_j exp(-D_ij) of distances of the passes [N, T, T].
+
+    Berry & Meger, *Escaping the Sample Trap: Fast and Accurate Epistemic Uncertainty Estimation with
+    Pairwise-Distance Estimators*, 2023, arXiv 2308.13498.
+    """
+    return math.log(distances.shape[-1]) - (-distances).logsumexp(-1).mean(-1)
+
+
+def kl_of_gaussians(mean: Tensor, scale: Tensor) -> Tensor:
+    """KL(p_i, p_j) of Gaussians; means and scales [T, N], result [N, T, T]."""
+    (m, n), (s, t) = _pairs(mean), _pairs(scale)
+    return (t / s).log() + (s.square() + (m - n).square()) / (2 * t.square()) - 0.5
+
+
+def bhattacharyya_of_gaussians(mean: Tensor, scale: Tensor) -> Tensor:
+    """-log of the integral of sqrt(p_i p_j) of Gaussians; means and scales [T, N], result [N, T, T]."""
+    (m, n), (s, t) = _pairs(mean), _pairs(scale)
+    both = s.square() + t.square()
+    return (m - n).square() / (4 * both) + 0.5 * (both / (2 * s * t)).log()
+
+
+def _pairs(values: Tensor) -> tuple[Tensor, Tensor]:
+    """[T, N] as [N, T, 1] and [N, 1, T], float64."""
+    values = values.T.double()
+    return values[:, :, None], values[:, None]
+
+
+def _log_masses(log_p: Tensor) -> Tensor:
+    """Log-masses of the cells of an even grid: [T, N, G] -> [N, T, G], float64."""
+    return log_p.double().log_softmax(-1).clamp(min=-1e30).movedim(0, 1)
+
+
+def kl_on_grid(log_p: Tensor) -> Tensor:
+    """KL(p_i, p_j) of the masses of an even grid's cells; log_p [T, N, G], result [N, T, T]."""
+    log_p = _log_masses(log_p)
+    crossed = log_p.exp() @ log_p.mT  # sum_g p_i log p_j
+    return crossed.diagonal(dim1=1, dim2=2)[..., None] - crossed
+
+
+def bhattacharyya_on_grid(log_p: Tensor) -> Tensor:
+    """-log sum_g sqrt(p_i p_j) of the masses of an even grid's cells; log_p [T, N, G], result [N, T, T]."""
+    root = (0.5 * _log_masses(log_p)).exp()
+    return -(root @ root.mT).log()

@@ -1,6 +1,5 @@
 """Agents that choose a batch as a whole: each names its features and its selection."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,8 +29,8 @@ class GSx(Agent):
     needs = "x"
     reference = "Wu, Lin, Huang 2019, arXiv 1808.04245"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
-        return k_center_greedy(x, state.x_labeled, count).cpu().numpy()
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
+        return k_center_greedy(x, state.x_labeled, count)
 
 
 @AGENTS.register("gsy")
@@ -43,9 +42,9 @@ class GSy(Agent):
     needs = "prediction"
     reference = "Wu, Lin, Huang 2019, arXiv 1808.04245"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
         predicted = state.classifier(x).mean[:, None]
-        return k_center_greedy(predicted, state.y_labeled[:, None], count).cpu().numpy()
+        return k_center_greedy(predicted, state.y_labeled[:, None], count)
 
 
 @AGENTS.register("igs")
@@ -58,7 +57,7 @@ class IGS(Agent):
     needs = "x, prediction"
     reference = "Wu, Lin, Huang 2019, arXiv 1808.04245"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
         y, x_labeled, y_labeled = state.classifier(x).mean, state.x_labeled, state.y_labeled[:, None]
         distances = [
             (torch.cdist(rows, x_labeled) * torch.cdist(predicted[:, None], y_labeled)).amin(1)
@@ -68,7 +67,7 @@ class IGS(Agent):
         def distance_to(pick: Tensor) -> Tensor:
             return (x - x[pick]).norm(dim=1) * (y - y[pick]).abs()
 
-        return farthest(torch.cat(distances), distance_to, count).cpu().numpy()
+        return farthest(torch.cat(distances), distance_to, count)
 
 
 @AGENTS.register("lcmd")
@@ -80,10 +79,10 @@ class LCMD(Agent):
     needs = "gradients"
     reference = "Holzmüller et al. 2023, arXiv 2203.09410"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
         points = torch.cat([x, state.x_labeled])
         sketches = sketched_gradients(state.classifier, points, self.generator)
-        return largest_cluster(sketches[: len(x)], sketches[len(x) :], count).cpu().numpy()
+        return largest_cluster(sketches[: len(x)], sketches[len(x) :], count)
 
 
 @AGENTS.register("lcmd_pred")
@@ -96,10 +95,10 @@ class LCMDPredictions(Agent):
     reference = "Holzmüller et al. 2023, arXiv 2203.09410; Kirsch 2023, arXiv 2302.08981"
     dropout = 0.05
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
         points = torch.cat([x, state.x_labeled])
         phi = spread(pass_moments(state.classifier, points, self.generator)[0])
-        return largest_cluster(phi[: len(x)], phi[len(x) :], count).cpu().numpy()
+        return largest_cluster(phi[: len(x)], phi[len(x) :], count)
 
 
 @AGENTS.register("badge")
@@ -111,9 +110,9 @@ class BADGE(Agent):
     needs = "gradients"
     reference = "Ash et al. 2020, arXiv 1906.03671"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
         squared_norms, inner = last_layer_gradients(state.classifier, x, self.generator)
-        return k_means_seeding(squared_norms, inner, count, self.generator).cpu().numpy()
+        return k_means_seeding(squared_norms, inner, count, self.generator)
 
 
 @AGENTS.register("bait")
@@ -125,11 +124,11 @@ class BAIT(Agent):
     needs = "embedding"
     reference = "Ash et al. 2021, arXiv 2106.09675; Holzmüller et al. 2023, arXiv 2203.09410"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
         embedding = state.classifier.encode(torch.cat([x, state.x_labeled])).double()
         inputs = torch.nn.functional.pad(embedding, (0, 1), value=1.0)  # the 1 is for the layer's bias
         phi = posterior(inputs, len(state.x_labeled), SIGMA)
-        return forward_backward(phi[: len(x)], phi.T @ phi, count, SIGMA).cpu().numpy()
+        return forward_backward(phi[: len(x)], phi.T @ phi, count, SIGMA)
 
 
 @AGENTS.register("batchbald")
@@ -143,6 +142,6 @@ class BatchBALD(Agent):
     reference = "Kirsch, van Amersfoort, Gal 2019, arXiv 1906.08158"
     dropout = 0.05
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
         phi = spread(pass_moments(state.classifier, x, self.generator)[0])
-        return determinant(phi, count, SIGMA).cpu().numpy()
+        return determinant(phi, count, SIGMA)

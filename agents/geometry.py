@@ -37,11 +37,11 @@ class CoresetGreedy(Agent):
         encode = state.classifier.encode
         return nearest(encode(x), encode(state.x_labeled))[0]
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor | np.ndarray:
         if not self.protocol.k_center:
             return super().select(state, x, count)
         encode = state.classifier.encode
-        return k_center_greedy(encode(x), encode(state.x_labeled), count).cpu().numpy()
+        return k_center_greedy(encode(x), encode(state.x_labeled), count)
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})

@@ -34,12 +34,11 @@ class Learned(Agent):
         self, query_size: int, seeds: Seeds, protocol: Protocol = PUBLISHED, policy: Path | None = None
     ) -> None:
         super().__init__(query_size, seeds, protocol)
-        loaded = load_policy(policy or self.policy)
-        self.scorer = loaded.scorer
-        self.features = Features(loaded.scores, seeds, protocol)
+        self.network = load_policy(policy or self.policy)
+        self.features = Features(self.network.scores, seeds, protocol)
 
     @torch.no_grad()
     def score(self, state: State, x: Tensor) -> Tensor:
         candidates = self.features.of_candidates(state, x, self.generator)
         run, mask = self.features.of_run(state), torch.ones(1, len(x), device=x.device)
-        return self.scorer.to(x.device)(candidates[None], run[None], mask)[0]
+        return self.network.to(x.device)(candidates[None], run[None], mask)[0]

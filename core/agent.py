@@ -139,14 +139,14 @@ class Agent:
         if pool > size:
             candidates = np.sort(self._candidates.choice(pool, size, replace=False))
         rows = state.x_unlabeled[torch.from_numpy(candidates).to(state.x_unlabeled.device)]
-        return candidates[self.select(state, rows, count)]
+        return candidates[torch.as_tensor(self.select(state, rows, count)).cpu().numpy()]
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
-        """Positions in x [C, d], the candidates, of `count` points, in the order they are chosen."""
+    def select(self, state: State, x: Tensor, count: int) -> Tensor | np.ndarray:
+        """Positions [count] in x [C, d], the candidates, in the order they are chosen."""
         scores = self.score(state, x)
         chosen = top(scores, count)
         self.scores = scores[chosen]
-        return chosen.cpu().numpy()
+        return chosen
 
     def score(self, state: State, x: Tensor) -> Tensor:
         """How much each candidate of x [C, d] is wanted, [C]; the highest scores are chosen."""
@@ -179,8 +179,7 @@ def _with_suffix(cls: type[Agent], suffix: str) -> type[Agent]:
         dropout = DROPOUT.get(suffix, cls.dropout)
         if suffix in SUFFIXES:
 
-            def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
-                noisy = perturbed(self.score(state, x), suffix, self.generator)
-                return top(noisy, count).cpu().numpy()
+            def select(self, state: State, x: Tensor, count: int) -> Tensor:
+                return top(perturbed(self.score(state, x), suffix, self.generator), count)
 
     return WithSuffix

@@ -1,10 +1,8 @@
-"""What learning is judged by, beside random choices on the same tasks; and imitation of the greedy oracle.
+"""How a policy is evaluated, beside random choices on the same tasks; and imitation of the greedy oracle.
 
-Imitation tries out how much each candidate would help, and learns to tell from its features. Where it does
-not beat random, the features do not say which point helps. (For classification: Liu, Buntine, Haffari,
+Imitation tries out how much each of C candidates would help, and learns to tell from its features. Where it
+does not beat random, the features do not say which point helps. (For classification: Liu, Buntine, Haffari,
 *Learning How to Actively Learn: A Deep Imitation Learning Approach*, 2018.)
-
-B observations, C candidates.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,26 +22,25 @@ from ..safe_io import one_line
 from ..training.side_by_side import side_by_side
 from ..util import tqdm
 from .candidates import CandidateEnv, Observation, mae
-from .policy import RUN, SCORES, Policy, Scorer, names_of, save_policy
+from .policy import RUN, Policy, save_policy
 
 #: A position among the candidates of an observation.
 Choose: TypeAlias = Callable[[Observation], int]
 
+SEEN = ("candidates", "context", "mask")
 #: Passes over all observations, observations of a minibatch, and the learning rate of Adam.
 EPOCHS, BATCH, RATE = 60, 64, 1e-3
 #: Falls are clipped to so many of their standard deviations among the candidates.
 _CLIP = 3.0
 
 
-def best_of(scorer: Scorer) -> Choose:
+def best_of(policy: Policy) -> Choose:
     """Always the candidate of highest score."""
 
     @torch.no_grad()
     def choose(seen: Observation) -> int:
-        candidates, context, mask = (
-            torch.from_numpy(seen[name])[None] for name in ("candidates", "context", "mask")
-        )
-        scores = scorer(candidates, context[:, : len(RUN)], mask)
+        candidates, context, mask = (torch.from_numpy(seen[name])[None] for name in SEEN)
+        scores = policy(candidates, context[:, : len(RUN)], mask)
         return int(torch.where(mask > 0, scores, -torch.inf).argmax())
 
     return choose
@@ -72,11 +69,9 @@ def areas(envs: Sequence[CandidateEnv], seeds: Sequence[int], choose: Choose) ->
 class Evaluation:
     """Plays the same tasks again and again, and keeps a table of how a policy did.
 
-    By steps, the table has the mean area under the curve of policy and random, and mean and standard error
-    of the difference over the tasks.
-
     Args:
-        path: of the table; goes on with the one that is there.
+        path: of the table: by steps, the mean area under the curve of policy and random, and mean and
+            standard error of the difference over the tasks. One that is there goes on.
         envs, seeds: a task each.
 
     Raises:
@@ -93,17 +88,17 @@ class Evaluation:
             except ValueError as error:
                 raise UserError(f"{path} is damaged ({one_line(error)}); remove it") from error
 
-    def note(self, steps: int, scorer: Scorer) -> dict[str, float]:
-        """Evaluates a scorer that has been trained for so many steps; the new row of the table."""
+    def note(self, steps: int, policy: Policy) -> dict[str, float]:
+        """Evaluates a policy that has been trained for so many steps; the new row of the table."""
         if self._random is None:
             self._random = areas(self.envs, self.seeds, random_of(np.random.default_rng(0)))
-        policy = areas(self.envs, self.seeds, best_of(scorer))
-        difference = policy - self._random
+        areas_of_policy = areas(self.envs, self.seeds, best_of(policy))
+        difference = areas_of_policy - self._random
         row = {
-            "policy": float(policy.mean()),
+            "policy": float(areas_of_policy.mean()),
             "random": float(self._random.mean()),
             "difference": float(difference.mean()),
-            "error": float(difference.std(ddof=1) / len(policy) ** 0.5),
+            "error": float(difference.std(ddof=1) / len(difference) ** 0.5),
         }
         new = pd.DataFrame([row], index=pd.Index([steps], name="steps"))
         self.table = pd.concat([self.table[self.table.index < steps], new])
@@ -158,22 +153,22 @@ def _stacked(tried: Sequence[Observation]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.stack([one[name] for one in tried])) for name in tried[0]}
 
 
-def imitate(scorer: Scorer, tried: Sequence[Observation], seed: int) -> list[float]:
-    """Trains a scorer to say which candidates help more than others; the mean squared error of each epoch.
+def imitate(policy: Policy, tried: Sequence[Observation], seed: int) -> list[float]:
+    """Trains a policy to say which candidates help more than others; the mean squared error of each epoch.
 
     What it is to say is the fall of the MAE in standard deviations from the mean over the candidates: about
     1 is the error of one that knows nothing.
     """
-    seen = _stacked(tried)
-    candidates, context, mask = seen["candidates"], seen["context"], seen["mask"]
+    stacked = _stacked(tried)
+    candidates, context, mask = (stacked[name] for name in SEEN)
     target = torch.from_numpy(np.stack([_standardised(one["fall"]) for one in tried])).float()
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(scorer.parameters(), RATE, weight_decay=1e-4)
+    optimizer = torch.optim.Adam(policy.parameters(), RATE, weight_decay=1e-4)
     errors = []
     for _ in range(EPOCHS):
         total = 0.0
         for rows in torch.randperm(len(tried), generator=generator).split(BATCH):
-            scores = scorer(candidates[rows], context[rows][:, : len(RUN)], mask[rows])
+            scores = policy(candidates[rows], context[rows][:, : len(RUN)], mask[rows])
             error = ((scores - target[rows]).square() * mask[rows]).sum() / mask[rows].sum()
             optimizer.zero_grad()
             error.backward()
@@ -204,8 +199,9 @@ def learn_by_imitation(
     episode = 0
     if (found := read_checkpoint(folder, settings)) is not None:
         episode = found["episode"]
-        names = ("candidates", "context", "mask", "fall")
-        tried = [{name: found[name][i].numpy() for name in names} for i in range(len(found["fall"]))]
+        tried = [
+            {name: found[name][i].numpy() for name in (*SEEN, "fall")} for i in range(len(found["fall"]))
+        ]
     with tqdm(total=steps, initial=len(tried), desc="trying out") as bar:
         while len(tried) < steps:
             tried += try_out(env, 1000 * settings["seed"] + episode)
@@ -214,8 +210,8 @@ def learn_by_imitation(
             checkpoint.write(folder / checkpoint.FILE, kept)
             bar.update(len(tried) - bar.n)
     torch.manual_seed(settings["seed"])  # the weights, in a process of our own
-    scorer = Scorer(len(names_of(SCORES)))
-    errors = imitate(scorer, tried, settings["seed"])
-    trained = settings | {"steps": len(tried), "error": errors[-1]}
-    save_policy(folder / "policy.pt", Policy(scorer, trained=trained))
-    evaluation.note(len(tried), scorer)
+    policy = Policy()
+    errors = imitate(policy, tried, settings["seed"])
+    policy.trained = settings | {"steps": len(tried), "error": errors[-1]}
+    save_policy(folder / "policy.pt", policy)
+    evaluation.note(len(tried), policy)

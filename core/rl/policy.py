@@ -6,7 +6,6 @@ of the run, w width.
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..agent import AGENTS
 from ..errors import UserError
 from ..files import write_file
 from ..protocol import Protocol
+from ..safe_io import one_line
 from ..seeds import Seeds
 from ..state import State
 
@@ -36,7 +36,6 @@ _CROWD, _NEIGHBOURS = 1000, 10
 _PIECE = 2048
 
 _VERSION = 1
-_KEYS = {"version", "scores", "run", "width", "trained", "weights"}
 
 
 def names_of(scores: Sequence[str]) -> tuple[str, ...]:
@@ -50,14 +49,7 @@ class Features:
     Of a candidate: its rank in [0, 1] by each agent's score, by its distance to the labelled points, by the
     distance of the predicted mean to the labels, by the mean distance to its 10 nearest neighbours in the
     pool, and by the predicted standard deviation; then that distance / sqrt(d), the standard deviation in
-    units of that of the labels, and the predicted mean.
-
-    Args:
-        scores: names of agents that score.
-        seeds, protocol: of the run.
-
-    Raises:
-        UserError: there is no such agent.
+    units of that of the labels, and the predicted mean. `scores` are names of agents.
     """
 
     def __init__(self, scores: Sequence[str], seeds: Seeds, protocol: Protocol) -> None:
@@ -124,21 +116,23 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
 
 
-class Scorer(nn.Module):
+class Policy(nn.Module):
     """Scores each candidate by its own numbers, the run's, and the mean over all candidates.
 
     Candidates in another order get their scores in that order, and there may be any number of them
     (Zaheer et al., *Deep Sets*, 2017, arXiv 1703.06114).
 
-    Args:
-        m, k: numbers of a candidate, and of the run.
-        width: w.
+    Attributes:
+        scores: the agents whose scores are among the candidates' numbers.
+        trained: how it was trained, in words and numbers.
     """
 
-    def __init__(self, m: int, k: int = len(RUN), width: int = 64) -> None:
+    def __init__(self, scores: Sequence[str] = SCORES, width: int = 64) -> None:
         super().__init__()
-        self.width = width
-        self.each = nn.Sequential(nn.Linear(m + k, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh())
+        self.scores, self.width = tuple(scores), width
+        self.trained: dict[str, Any] = {}
+        numbers = len(names_of(scores)) + len(RUN)
+        self.each = nn.Sequential(nn.Linear(numbers, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh())
         self.score = nn.Sequential(nn.Linear(2 * width, width), nn.Tanh(), nn.Linear(width, 1))
 
     def forward(self, candidates: Tensor, run: Tensor, mask: Tensor) -> Tensor:
@@ -149,29 +143,15 @@ class Scorer(nn.Module):
         return self.score(torch.cat([hidden, mean], -1))[..., 0]
 
 
-@dataclass(frozen=True)
-class Policy:
-    """A scorer, and what it must be shown.
-
-    Attributes:
-        scores: the agents whose scores are among the candidates' numbers.
-        trained: how it was trained, in words and numbers.
-    """
-
-    scorer: Scorer
-    scores: tuple[str, ...] = SCORES
-    trained: dict[str, Any] = field(default_factory=dict)
-
-
 def save_policy(path: Path, policy: Policy) -> None:
     """Writes a policy's file, whole or not at all."""
     content = {
         "version": _VERSION,
         "scores": list(policy.scores),
         "run": list(RUN),
-        "width": policy.scorer.width,
+        "width": policy.width,
         "trained": policy.trained,
-        "weights": {name: tensor.cpu() for name, tensor in policy.scorer.state_dict().items()},
+        "weights": {name: tensor.cpu() for name, tensor in policy.state_dict().items()},
     }
     write_file(path, lambda beside: torch.save(content, beside))
 
@@ -191,17 +171,15 @@ def load_policy(path: Path) -> Policy:
     # torch raises nearly anything on what it did not write, or will not execute.
     except Exception as error:
         raise UserError(f"{path} is no policy: {type(error).__name__} while it was read") from error
-    if not isinstance(content, dict) or set(content) != _KEYS:
-        raise UserError(f"{path} is no policy: it holds something else")
-    if content["version"] != _VERSION or content["run"] != list(RUN):
-        raise UserError(f"{path} is a policy of another version")
     try:
-        scores = tuple(AGENTS.name(name) for name in content["scores"])
+        if content["version"] != _VERSION or content["run"] != list(RUN):
+            raise UserError("it is of another version")
         with torch.device("meta"):  # initial weights would be drawn from the generator of the whole process
-            scorer = Scorer(len(names_of(scores)), width=content["width"])
-        scorer.load_state_dict(content["weights"], assign=True)
-    except (UserError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is a damaged policy: {str(error).splitlines()[0]}") from error
-    if not all(tensor.isfinite().all() for tensor in scorer.parameters()):
-        raise UserError(f"{path} is a damaged policy: its weights are not finite")
-    return Policy(scorer.float().requires_grad_(False), scores, content["trained"])
+            policy = Policy([AGENTS.name(name) for name in content["scores"]], content["width"])
+        policy.load_state_dict(content["weights"], assign=True)
+        policy.trained = content["trained"]
+        if not all(tensor.isfinite().all() for tensor in policy.parameters()):
+            raise UserError("its weights are not finite")
+    except (UserError, RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is no policy, or a damaged one: {one_line(error)}") from error
+    return policy.float().requires_grad_(False)

@@ -3,10 +3,9 @@
 Schulman et al., *Proximal Policy Optimization Algorithms*, 2017, arXiv 1707.06347, as Stable-Baselines3 and
 sb3-contrib have it, with the mask of Huang & Ontanon, 2020, arXiv 2006.14171.
 
-B observations, C candidates, m and k numbers of a candidate and of the run, q points of a batch.
+B observations, C candidates, m and k numbers of a candidate and of the run. A step labels one point.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,11 +25,11 @@ from ..training.side_by_side import side_by_side
 from ..util import tqdm
 from .candidates import CandidateEnv
 from .learning import Evaluation, read_checkpoint
-from .policy import RUN, Policy, Scorer, masked_mean, save_policy
+from .policy import RUN, Policy, masked_mean, save_policy
 
 #: Passes over what was seen since the last update, and the size of a minibatch.
 PASSES, BATCH = 6, 256
-WIDTH = 64
+WIDTH = 64  # of the critic
 
 
 class Lockstep(DummyVecEnv):
@@ -73,16 +72,13 @@ class _Whole(BaseFeaturesExtractor):
 
 
 class _Heads(nn.Module):
-    """The scorer, and a critic that sees the validation part too.
-
-    What is chosen must not need it, since no agent has it; how a run goes is judged better with it (Pinto et
-    al., *Asymmetric Actor Critic for Image-Based Robot Learning*, 2017, arXiv 1710.06542).
+    """The policy, and a critic that sees the validation part too, which no agent has (Pinto et al.,
+    *Asymmetric Actor Critic for Image-Based Robot Learning*, 2017, arXiv 1710.06542).
     """
 
-    def __init__(self, m: int, k: int, query_size: int) -> None:
+    def __init__(self, m: int, k: int) -> None:
         super().__init__()
-        self.query_size = query_size
-        self.scorer = Scorer(m, width=WIDTH)
+        self.scorer = Policy()
         self.each = nn.Sequential(nn.Linear(m, WIDTH), nn.Tanh())
         self.value = nn.Sequential(nn.Linear(WIDTH + k, WIDTH), nn.Tanh(), nn.Linear(WIDTH, 1))
 
@@ -90,9 +86,8 @@ class _Heads(nn.Module):
         return self.forward_actor(seen), self.forward_critic(seen)
 
     def forward_actor(self, seen: dict[str, Tensor]) -> Tensor:
-        """Logits [B, q C]: each point of a batch is drawn from the same scores."""
-        scores = self.scorer(seen["candidates"], seen["context"][:, : len(RUN)], seen["mask"])
-        return scores.repeat(1, self.query_size)
+        """Logits [B, C]."""
+        return self.scorer(seen["candidates"], seen["context"][:, : len(RUN)], seen["mask"])
 
     def forward_critic(self, seen: dict[str, Tensor]) -> Tensor:
         """Values [B, 1]."""
@@ -106,11 +101,10 @@ class _ScoringPolicy(MaskableActorCriticPolicy):
     def _build(self, lr_schedule: Callable[[float], float]) -> None:
         space: Any = self.observation_space
         m, k = space["candidates"].shape[-1], space["context"].shape[-1]
-        heads = _Heads(m, k, math.prod(self.action_space.shape or ()))
-        with torch.no_grad():  # the first policy is nearly uniform
-            last: Any
-            for last in (heads.scorer.score[-1], heads.value[-1]):
-                last.weight.mul_(0.01)
+        heads = _Heads(m, k)
+        last: Any
+        for last in (heads.scorer.score[-1], heads.value[-1]):
+            last.weight.data.mul_(0.01)  # the first policy is nearly uniform
         self.mlp_extractor: Any = heads
         self.action_net: Any = nn.Identity()
         self.value_net: Any = nn.Identity()
@@ -121,12 +115,10 @@ class _ScoringPolicy(MaskableActorCriticPolicy):
 def make_learner(
     env: VecEnv, seed: int, *, rate: float = 1e-3, discount: float = 0.9, rollout: int = 1024
 ) -> MaskablePPO:
-    """An untrained learner on environments with the spaces of `CandidateEnv`.
-
-    It seeds and draws from the generators of the whole process, as Stable-Baselines3 does.
+    """An untrained learner; it seeds and draws from the generators of the whole process, as SB3 does.
 
     Args:
-        seed: of weights, draws of actions, and environments.
+        env: environments with the spaces of `CandidateEnv`.
         rate: learning rate of Adam.
         discount: of rewards; below 1, so that an early fall of the error is worth more.
         rollout: steps of all environments between two updates.
@@ -147,10 +139,10 @@ def make_learner(
     )
 
 
-def scorer_of(learner: Any) -> Scorer:
-    """The part of a learner that is the policy."""
-    scorer: Scorer = learner.policy.mlp_extractor.scorer
-    return scorer
+def policy_of(learner: Any) -> Policy:
+    """The part of a learner that is kept."""
+    policy: Policy = learner.policy.mlp_extractor.scorer
+    return policy
 
 
 class _Watch(BaseCallback):
@@ -191,11 +183,12 @@ class _Watch(BaseCallback):
             "optimizer": policy.optimizer.state_dict(),
         }
         checkpoint.write(self.folder / checkpoint.FILE, content)
-        trained = self.settings | {"steps": self.num_timesteps}
-        save_policy(self.folder / "policy.pt", Policy(scorer_of(self.model), trained=trained))
+        kept = policy_of(self.model)
+        kept.trained = self.settings | {"steps": self.num_timesteps}
+        save_policy(self.folder / "policy.pt", kept)
 
     def _evaluate(self) -> None:
-        row = self.evaluation.note(self.num_timesteps, scorer_of(self.model))
+        row = self.evaluation.note(self.num_timesteps, policy_of(self.model))
         for name, value in row.items():
             self.logger.record(f"evaluation/{name}", value)
         self._bar.set_postfix({name: f"{value:.4f}" for name, value in row.items()})

@@ -1,7 +1,6 @@
 """Short synthetic regression tasks to learn a policy on, and the names of all environments in Gymnasium.
 
-Each run id is a task of its own. They are datasets as the benchmark's are, but not among them: nothing is to
-be compared on them. n rows, d features.
+Each run id is a task of its own; nothing is to be compared on them. n rows, d features.
 """
 
 import gymnasium as gym
@@ -38,11 +37,7 @@ class Friedman(Task):
 
 
 class Network(Task):
-    """A random network of 64 tanh units with weights N(0, 4), with noise.
-
-    The noise is a tenth of the signal's standard deviation, three times that where the first input is above
-    a random level.
-    """
+    """A random network of 64 tanh units; its noise is three times as large in one part of the inputs."""
 
     folder = "SyntheticNetwork"
 
@@ -73,8 +68,7 @@ class Synthetic(Task):
     folder = "Synthetic"
 
     def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        kinds = (Friedman, Network, Mixture)
-        return kinds[rng.integers(len(kinds))].rows(self, rng)  # type: ignore[arg-type]
+        return (Friedman, Network, Mixture)[rng.integers(3)].rows(self, rng)  # type: ignore[arg-type]
 
 
 def _inputs(rng: np.random.Generator, d: int) -> np.ndarray:

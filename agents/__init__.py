@@ -1,5 +1,3 @@
-"""The agents. Each file of this folder that registers a class is found by itself (core/registry.py)."""
+"""The agents: each file of this folder that registers a class is found; shared/ has what they are made of."""
 
-from core.agent import AGENTS
-
-__all__ = ["AGENTS"]
+from core.agent import AGENTS as AGENTS

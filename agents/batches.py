@@ -1,25 +1,13 @@
-"""Agents that choose a batch as a whole: each names its features and its selection.
+"""Agents that choose a batch as a whole: each names its features and its selection."""
 
-The formulas are in docs/AGENTS.md; both protocols do the same.
-"""
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from core.agent import AGENTS, Agent
 from core.state import State
 
-from .features import (
-    last_layer,
-    last_layer_gradients,
-    pass_moments,
-    point_predictions,
-    posterior,
-    sketched_gradients,
-    spread,
-)
-from .selections import (
+from .shared.features import last_layer_gradients, pass_moments, posterior, sketched_gradients, spread
+from .shared.selections import (
     determinant,
     farthest,
     forward_backward,
@@ -34,151 +22,126 @@ SIGMA = 1e-3
 
 @AGENTS.register("gsx")
 class GSx(Agent):
-    """Greedy sampling in the inputs: the point farthest from all labelled and chosen ones.
-
-    Formula: farthest in x
-    Needs: x
-    Reference: Wu, Lin, Huang 2019, arXiv 1808.04245
-    """
+    """Greedy sampling in the inputs: the point farthest in x from all labelled and chosen ones."""
 
     folder = "GSx"
     label = "GSx"
+    needs = "x"
+    reference = "Wu, Lin, Huang 2019, arXiv 1808.04245"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
-        return k_center_greedy(x, state.x_labeled, count).cpu().numpy()
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
+        return k_center_greedy(x, state.x_labeled, count)
 
 
 @AGENTS.register("gsy")
 class GSy(Agent):
-    """Greedy sampling in the output: the prediction farthest from all labels and chosen predictions.
-
-    Formula: farthest in the prediction
-    Needs: prediction
-    Reference: Wu, Lin, Huang 2019, arXiv 1808.04245
-    """
+    """Greedy sampling in the output: the prediction farthest from all labels and chosen predictions."""
 
     folder = "GSy"
     label = "GSy"
+    needs = "prediction"
+    reference = "Wu, Lin, Huang 2019, arXiv 1808.04245"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
-        predicted = point_predictions(state.classifier, x)[:, None]
-        return k_center_greedy(predicted, state.y_labeled[:, None], count).cpu().numpy()
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
+        predicted = state.classifier(x).mean[:, None]
+        return k_center_greedy(predicted, state.y_labeled[:, None], count)
 
 
 @AGENTS.register("igs")
 class IGS(Agent):
-    """Greedy sampling in both: the product of the distances in inputs and output, pair by pair.
-
-    Formula: farthest by d_x d_y, pair by pair, d_x in x and d_y in the prediction
-    Needs: x, prediction
-    Reference: Wu, Lin, Huang 2019, arXiv 1808.04245
-    """
+    """Greedy sampling in both: the product of the distances in inputs and output, pair by pair."""
 
     folder = "iGS"
     label = "iGS"
+    formula = "farthest by d_x d_y, pair by pair, d_x in x and d_y in the prediction"
+    needs = "x, prediction"
+    reference = "Wu, Lin, Huang 2019, arXiv 1808.04245"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
-        y, x_labeled, y_labeled = point_predictions(state.classifier, x), state.x_labeled, state.y_labeled
-        pieces = zip(x.split(2048), y.split(2048), strict=True)
-        distance = torch.cat(
-            [
-                (torch.cdist(rows, x_labeled) * torch.cdist(of_rows[:, None], y_labeled[:, None])).amin(1)
-                for rows, of_rows in pieces
-            ]
-        )
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
+        y, x_labeled, y_labeled = state.classifier(x).mean, state.x_labeled, state.y_labeled[:, None]
+        distances = [
+            (torch.cdist(rows, x_labeled) * torch.cdist(predicted[:, None], y_labeled)).amin(1)
+            for rows, predicted in zip(x.split(2048), y.split(2048), strict=True)
+        ]
 
-        def to(pick: Tensor) -> Tensor:
+        def distance_to(pick: Tensor) -> Tensor:
             return (x - x[pick]).norm(dim=1) * (y - y[pick]).abs()
 
-        return farthest(distance, to, count).cpu().numpy()
+        return farthest(torch.cat(distances), distance_to, count)
 
 
 @AGENTS.register("lcmd")
 class LCMD(Agent):
-    """Largest cluster, maximum distance, in sketched gradients of the log-density.
-
-    Formula: largest cluster, maximum distance in sketched gradients
-    Needs: gradients
-    Reference: Holzmüller et al. 2023, arXiv 2203.09410
-    """
+    """Largest cluster, maximum distance, in sketched gradients of the log-density."""
 
     folder = "LCMD"
     label = "LCMD"
+    needs = "gradients"
+    reference = "Holzmüller et al. 2023, arXiv 2203.09410"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
         points = torch.cat([x, state.x_labeled])
         sketches = sketched_gradients(state.classifier, points, self.generator)
-        return largest_cluster(sketches[: len(x)], sketches[len(x) :], count).cpu().numpy()
+        return largest_cluster(sketches[: len(x)], sketches[len(x) :], count)
 
 
 @AGENTS.register("lcmd_pred")
 class LCMDPredictions(Agent):
-    """As `lcmd`, in the predictions of the passes.
-
-    Formula: largest cluster, maximum distance in the passes' predictions φ
-    Needs: shared passes
-    Reference: Holzmüller et al. 2023, arXiv 2203.09410; Kirsch 2023, arXiv 2302.08981
-    """
+    """Largest cluster, maximum distance, in the passes' predictions φ."""
 
     folder = "LCMD_Pred"
     label = "LCMD predictions"
+    needs = "shared passes"
+    reference = "Holzmüller et al. 2023, arXiv 2203.09410; Kirsch 2023, arXiv 2302.08981"
     dropout = 0.05
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
         points = torch.cat([x, state.x_labeled])
         phi = spread(pass_moments(state.classifier, points, self.generator)[0])
-        return largest_cluster(phi[: len(x)], phi[len(x) :], count).cpu().numpy()
+        return largest_cluster(phi[: len(x)], phi[len(x) :], count)
 
 
 @AGENTS.register("badge")
 class BADGE(Agent):
-    """k-means++ in the last layers' gradients of the log-density of a sampled target.
-
-    Formula: k-means++ in the last layers' gradients
-    Needs: gradients
-    Reference: Ash et al. 2020, arXiv 1906.03671
-    """
+    """k-means++ in the last layers' gradients of the log-density of a sampled target."""
 
     folder = "BADGE"
     label = "BADGE"
+    needs = "gradients"
+    reference = "Ash et al. 2020, arXiv 1906.03671"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
-        gradients = last_layer_gradients(state.classifier, x, self.generator)
-        picks = k_means_seeding(gradients.squared_norms(), gradients.inner, count, self.generator)
-        return picks.cpu().numpy()
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
+        squared_norms, inner = last_layer_gradients(state.classifier, x, self.generator)
+        return k_means_seeding(squared_norms, inner, count, self.generator)
 
 
 @AGENTS.register("bait")
 class BAIT(Agent):
-    """Lowers the posterior variance of all points most, in the last layer: forward, then backward.
-
-    Formula: forward, then backward, in the last layer's posterior
-    Needs: embedding
-    Reference: Ash et al. 2021, arXiv 2106.09675; Holzmüller et al. 2023, arXiv 2203.09410
-    """
+    """Lowers the last layer's posterior variance of all points most: forward, then backward."""
 
     folder = "BAIT"
     label = "BAIT"
+    needs = "embedding"
+    reference = "Ash et al. 2021, arXiv 2106.09675; Holzmüller et al. 2023, arXiv 2203.09410"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
-        points = torch.cat([x, state.x_labeled])
-        phi = posterior(last_layer(state.classifier, points), len(state.x_labeled), SIGMA)
-        return forward_backward(phi[: len(x)], phi.T @ phi, count, SIGMA).cpu().numpy()
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
+        embedding = state.classifier.encode(torch.cat([x, state.x_labeled])).double()
+        inputs = torch.nn.functional.pad(embedding, (0, 1), value=1.0)  # the 1 is for the layer's bias
+        phi = posterior(inputs, len(state.x_labeled), SIGMA)
+        return forward_backward(phi[: len(x)], phi.T @ phi, count, SIGMA)
 
 
 @AGENTS.register("batchbald")
 class BatchBALD(Agent):
-    """The batch whose predictions vary most together over the passes: largest determinant.
-
-    Formula: determinant of the passes' covariance φ φᵀ + σ² I
-    Needs: shared passes
-    Reference: Kirsch, van Amersfoort, Gal 2019, arXiv 1906.08158
-    """
+    """The batch whose predictions vary most together over the passes: largest determinant."""
 
     folder = "BatchBALD"
     label = "BatchBALD"
+    formula = "determinant of the passes' covariance φ φᵀ + σ² I"
+    needs = "shared passes"
+    reference = "Kirsch, van Amersfoort, Gal 2019, arXiv 1906.08158"
     dropout = 0.05
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
         phi = spread(pass_moments(state.classifier, x, self.generator)[0])
-        return determinant(phi, count, SIGMA).cpu().numpy()
+        return determinant(phi, count, SIGMA)

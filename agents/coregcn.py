@@ -1,11 +1,10 @@
-"""CoreGCN: k-center greedy in the features of a graph network told labelled from unlabelled.
+"""CoreGCN: k-center greedy in the features of a graph network that tells labelled points from others.
 
 Caramalau, Bhattarai, Kim, *Sequential Graph Convolutional Network for Active Learning*, 2021,
-arXiv 2006.10219. Shapes: n points (candidates, then labelled), h width of the embedding.
+arXiv 2006.10219. n points (candidates, then labelled), h width of the embedding.
 """
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -17,9 +16,7 @@ from core.agent import AGENTS, Agent
 from core.models.masks import draw_kept, mask_source
 from core.state import State
 
-from .selections import k_center_greedy
-
-__all__ = ["Adjacency", "GraphNetwork", "train"]
+from .shared.selections import k_center_greedy
 
 WIDTH, DROPOUT = 128, 0.3
 STEPS, LEARNING_RATE, WEIGHT_DECAY = 200, 1e-3, 5e-4
@@ -33,12 +30,9 @@ _compiled = njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"}
 
 
 class Adjacency:
-    """A = (X X^T - I) D^-1 + I as an operator, D the column sums of X X^T - I plus 1e-6.
+    """A = (X X^T - I) D^-1 + I, D the column sums of X X^T - I plus 1e-6, of rows x [n, h] of norm 1.
 
     X X^T is never formed: A H = X (X^T (D^-1 H)) - D^-1 H + H costs O(n h^2) and no n x n memory.
-
-    Args:
-        x: the points' features, L2-normalised, [n, h].
     """
 
     def __init__(self, x: Tensor) -> None:
@@ -51,12 +45,16 @@ class Adjacency:
         return self.x @ (self.x.T @ scaled) - scaled + h
 
     def transposed(self, g: Tensor) -> Tensor:
-        """A^T g of g [n]: what a derivative with respect to A h says of h."""
+        """A^T g of g [n]."""
         return self.inverse_degree * (self.x @ (self.x.T @ g) - g) + g
 
 
 @_compiled
 def _activate(products, bias, weights, masks, sums):  # type: ignore[no-untyped-def]
+    """Bias, ReLU, dropout and second layer, in one loop over the first layer's products [n, 128].
+
+    Sets bytes of `masks` [n, 128] to 0 where a hidden feature is not positive, and `sums` [n].
+    """
     for n in range(len(products)):
         total = sums.dtype.type(0)
         for j in range(len(bias)):
@@ -68,6 +66,7 @@ def _activate(products, bias, weights, masks, sums):  # type: ignore[no-untyped-
 
 @_compiled
 def _spread(masks, by_sums, by_hidden, by_bias):  # type: ignore[no-untyped-def]
+    """Sets derivatives `by_hidden` [n, 128] from those of the sums [n]; adds their sum to `by_bias`."""
     total = np.zeros_like(by_bias)
     for n in range(len(masks)):
         for j in range(len(by_bias)):
@@ -76,109 +75,10 @@ def _spread(masks, by_sums, by_hidden, by_bias):  # type: ignore[no-untyped-def]
     by_bias += total
 
 
-def activate(products: Tensor, bias: Tensor, weights: Tensor, masks: Tensor, sums: Tensor) -> None:
-    """Bias, ReLU, dropout and the second layer's product, in one loop on the CPU.
+def _loss_slopes(logits: Tensor, candidates: int) -> Tensor:
+    """Derivatives [n] of -mean log(s + 1e-6) of labelled - 1.2 mean log(1 - s + 1e-6) of other points.
 
-    Args:
-        products: of the first layer, [n, 128].
-        weights: of the second layer, [128].
-        masks: bytes [n, 128], 1 where dropout keeps; becomes 0 where a hidden feature is not positive.
-        sums: receives the products [n] of what is left, not scaled for dropout.
-    """
-    if products.device.type == "cpu":
-        _activate(*(part.numpy() for part in (products, bias, weights, masks, sums)))
-        return
-    hidden = products + bias
-    masks &= hidden > 0
-    torch.mv(hidden.mul_(masks), weights, out=sums)
-
-
-def spread(masks: Tensor, by_sums: Tensor, by_hidden: Tensor, by_bias: Tensor) -> None:
-    """What sums pass back to hidden features.
-
-    Args:
-        masks: M [n, 128], as `activate` leaves them.
-        by_sums: d [n].
-        by_hidden: receives M d [n, 128].
-        by_bias: [128]; the sum of M d over the points is added.
-    """
-    if masks.device.type == "cpu":
-        _spread(*(part.numpy() for part in (masks, by_sums, by_hidden, by_bias)))
-        return
-    by_bias += torch.mul(masks, by_sums[:, None], out=by_hidden).sum(0)
-
-
-class GraphNetwork:
-    """Two graph convolutions A (H W) + b, h to 128 with ReLU and dropout, 128 to 1, and their derivatives.
-
-    A (X W) = (A X) W, and A X is the same in every step. What the second convolution passes back to the
-    hidden features of a point is a multiple of its weights, so all derivatives follow from the masks
-    M [n, 128] (1 where a feature is positive and not dropped) and one product (A X)^T (M d), d [n] the
-    derivatives with respect to the points' sums. Hidden features are made piece by piece and never kept.
-
-    Args:
-        x: the points' features, L2-normalised, [n, h].
-        generator: draws weights and biases, uniform in +-1/sqrt(out), and the dropout masks.
-    """
-
-    def __init__(self, x: Tensor, generator: torch.Generator) -> None:
-        self.adjacency = Adjacency(x)
-        self.propagated = self.adjacency @ x
-        self.generator, self._mask_source = generator, mask_source(generator)
-        shapes = (x.shape[1], WIDTH), (WIDTH,), (WIDTH, 1), (1,)
-        self.parameters = torch.cat([self._draw(*shape).flatten() for shape in shapes])
-        self.gradient = torch.empty_like(self.parameters)
-        self._piece = _PIECE if x.device.type == "cpu" else len(x)
-        self.sums, self._products = x.new_empty(len(x)), x.new_empty(min(len(x), self._piece), WIDTH)
-
-    def _draw(self, *shape: int) -> Tensor:
-        draw = torch.rand(shape, generator=self.generator, device=self.generator.device)
-        return (2 * draw - 1) / math.sqrt(shape[-1])
-
-    def _layers(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Views of the parameters, or of their derivatives: W1 [h, 128], b1 [128], w2 [128], b2 [1]."""
-        w1, b1, w2, b2 = values.split([self.propagated.shape[1] * WIDTH, WIDTH, WIDTH, 1])
-        return w1.view(-1, WIDTH), b1, w2, b2
-
-    def _pieces(self, *parts: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        return zip(*(part.split(self._piece) for part in (self.propagated, *parts)), strict=True)
-
-    def logits(self) -> Tensor:
-        """The sigmoid's input [n] under fresh dropout masks, which are kept for `backward`."""
-        w1, b1, w2, b2 = self._layers(self.parameters)
-        self.masks = draw_kept((len(self.propagated), WIDTH), DROPOUT, self._mask_source)
-        for rows, masks, sums in self._pieces(self.masks, self.sums):
-            activate(torch.mm(rows, w1, out=self._products[: len(rows)]), b1, w2, masks, sums)
-        self.sums /= 1 - DROPOUT
-        return self.adjacency @ self.sums + b2
-
-    def backward(self, by_logits: Tensor) -> None:
-        """Sets `gradient` from the derivatives [n] of a loss with respect to the last logits."""
-        w1, b1, w2, _ = self._layers(self.parameters)
-        by_w1, by_b1, by_w2, by_b2 = self._layers(self.gradient)
-        self.gradient.zero_()
-        for rows, masks, by_sums in self._pieces(self.masks, self.adjacency.transposed(by_logits)):
-            by_hidden = self._products[: len(rows)]
-            spread(masks, by_sums, by_hidden, by_b1)
-            by_w1.addmm_(rows.T, by_hidden)
-        # sum_n d_n M_nj (A X W1 + b1)_nj, without the hidden features.
-        torch.add((w1 * by_w1).sum(0), b1 * by_b1, out=by_w2)
-        by_w2 /= 1 - DROPOUT
-        by_w1 *= w2 / (1 - DROPOUT)
-        by_b1 *= w2 / (1 - DROPOUT)
-        by_b2[0] = by_logits.sum()
-
-    def features(self) -> Tensor:
-        """Hidden features and the sigmoid's input, dropout off; [n, 129]."""
-        w1, b1, w2, b2 = self._layers(self.parameters)
-        hidden = torch.addmm(b1, self.propagated, w1).relu_()
-        return torch.cat([hidden, (self.adjacency @ (hidden @ w2) + b2)[:, None]], 1)
-
-
-def by_logits(logits: Tensor, candidates: int) -> Tensor:
-    """Derivatives [n] of the loss -mean log(s + e) of labelled - 1.2 mean log(1 - s + e) of other points.
-
-    s is the sigmoid of the logits [n], e = 1e-6.
+    s is the sigmoid of the logits [n], those of the candidates first.
     """
     score = logits.sigmoid()
     slope = score * (1 - score)
@@ -189,33 +89,78 @@ def by_logits(logits: Tensor, candidates: int) -> Tensor:
 
 @torch.no_grad()
 def train(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:
-    """Trains the graph network to tell the labelled points; its features [n, 129].
+    """Trains the graph network to tell the labelled points; its hidden features and logits [n, 129].
+
+    Two graph convolutions A (H W) + b, h to 128 with ReLU and dropout, 128 to 1. A (X W) = (A X) W, and A X
+    is the same in every step. What the second convolution passes back to the hidden features of a point is a
+    multiple of its weights, so all derivatives follow from the masks M [n, 128] (1 where a feature is
+    positive and not dropped) and one product (A X)^T (M d), d [n] the derivatives with respect to the points'
+    sums. Hidden features are made piece by piece and never kept.
 
     Args:
         x: features [n, h], the candidates first, the labelled points behind them.
+        generator: draws weights and biases, uniform in +-1/sqrt(out), and the dropout masks.
     """
-    network = GraphNetwork(F.normalize(x), generator)
-    network.parameters.grad = network.gradient
-    optimizer = torch.optim.Adam([network.parameters], lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    adjacency = Adjacency(F.normalize(x))
+    inputs, source = adjacency @ adjacency.x, mask_source(generator)
+    n, h = inputs.shape
+    drawn = []
+    for shape in ((h, WIDTH), (WIDTH,), (WIDTH, 1), (1,)):
+        draw = torch.rand(shape, generator=generator, device=generator.device)
+        drawn.append(((2 * draw - 1) / math.sqrt(shape[-1])).flatten())
+    parameters = torch.cat(drawn)
+    gradient = parameters.grad = torch.zeros_like(parameters)
+    optimizer = torch.optim.Adam([parameters], lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    w1, b1, w2, b2 = parameters.split([h * WIDTH, WIDTH, WIDTH, 1])
+    by_w1, by_b1, by_w2, by_b2 = gradient.split([h * WIDTH, WIDTH, WIDTH, 1])
+    w1, by_w1 = w1.view(h, WIDTH), by_w1.view(h, WIDTH)
+
+    on_cpu = x.device.type == "cpu"
+    size = _PIECE if on_cpu else n
+    sums, products = x.new_empty(n), x.new_empty(min(n, size), WIDTH)
     for _ in range(STEPS):
-        network.backward(by_logits(network.logits(), candidates))
+        all_masks = draw_kept((n, WIDTH), DROPOUT, source)
+        pieces = list(zip(inputs.split(size), all_masks.split(size), strict=True))
+        for (rows, masks), piece in zip(pieces, sums.split(size), strict=True):
+            hidden = torch.mm(rows, w1, out=products[: len(rows)])
+            if on_cpu:
+                _activate(*(part.numpy() for part in (hidden, b1, w2, masks, piece)))
+            else:
+                hidden += b1
+                masks &= hidden > 0
+                torch.mv(hidden.mul_(masks), w2, out=piece)
+        sums /= 1 - DROPOUT
+        by_logits = _loss_slopes(adjacency @ sums + b2, candidates)
+
+        gradient.zero_()
+        for (rows, masks), by_sums in zip(pieces, adjacency.transposed(by_logits).split(size), strict=True):
+            by_hidden = products[: len(rows)]
+            if on_cpu:
+                _spread(*(part.numpy() for part in (masks, by_sums, by_hidden, by_b1)))
+            else:
+                by_b1 += torch.mul(masks, by_sums[:, None], out=by_hidden).sum(0)
+            by_w1.addmm_(rows.T, by_hidden)
+        # sum_n d_n M_nj (A X W1 + b1)_nj, without the hidden features.
+        torch.add((w1 * by_w1).sum(0), b1 * by_b1, out=by_w2)
+        by_w2 /= 1 - DROPOUT
+        by_w1 *= w2 / (1 - DROPOUT)
+        by_b1 *= w2 / (1 - DROPOUT)
+        by_b2[0] = by_logits.sum()
         optimizer.step()
-    return network.features()
+    hidden = torch.addmm(b1, inputs, w1).relu_()
+    return torch.cat([hidden, (adjacency @ (hidden @ w2) + b2)[:, None]], 1)
 
 
 @AGENTS.register("coregcn")
 class CoreGCN(Agent):
-    """Graph network on candidates and labelled points, then k-center greedy in its features.
-
-    Formula: k-center greedy in the features of a graph network
-    Needs: embedding
-    Reference: Caramalau et al. 2021, arXiv 2006.10219
-    """
+    """k-center greedy in the features of a graph network of candidates and labelled points."""
 
     folder = "CoreGCN"
+    needs = "embedding"
+    reference = "Caramalau et al. 2021, arXiv 2006.10219"
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor:
         encode = state.classifier.encode
         points = torch.cat([encode(x), encode(state.x_labeled)])
         features = train(points, len(x), self.generator)
-        return k_center_greedy(features[: len(x)], features[len(x) :], count).cpu().numpy()
+        return k_center_greedy(features[: len(x)], features[len(x) :], count)

@@ -1,6 +1,6 @@
 """Agents that look at where points lie in the encoder's output: CoreSet and TypiClust.
 
-Shapes: N candidates, L labelled points, h width of the embedding.
+N candidates, L labelled points, h width of the embedding.
 """
 
 import warnings
@@ -14,9 +14,7 @@ from torch import Tensor
 from core.agent import AGENTS, Agent
 from core.state import State
 
-from .selections import k_center_greedy, nearest_distance
-
-__all__ = ["k_means_plus_plus"]
+from .shared.selections import k_center_greedy, nearest
 
 #: Starts of every k-means.
 STARTS = 10
@@ -24,26 +22,26 @@ STARTS = 10
 
 @AGENTS.register("coreset")
 class CoresetGreedy(Agent):
-    """CoreSet greedy: the points farthest from all labelled ones in the encoder's output.
-
-    Formula: Euclidean distance, in the embedding, to the nearest labelled point; under `corrected` the points
-        picked before count as labelled
-    Needs: embedding
-    Batch-aware: under `corrected`
-    Reference: Sener & Savarese 2018, arXiv 1708.00489
-    """
+    """CoreSet greedy: the points farthest from all labelled ones in the encoder's output."""
 
     folder = "Coreset_Greedy"
+    formula = (
+        "distance in the embedding to the nearest labelled point: the farthest are chosen; "
+        "under `corrected` the points picked before count as labelled"
+    )
+    needs = "embedding"
+    batch_aware = "under `corrected`"
+    reference = "Sener & Savarese 2018, arXiv 1708.00489"
 
     def score(self, state: State, x: Tensor) -> Tensor:
-        predictor = state.classifier
-        return nearest_distance(predictor.encode(x), predictor.encode(state.x_labeled))
+        encode = state.classifier.encode
+        return nearest(encode(x), encode(state.x_labeled))[0]
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
+    def select(self, state: State, x: Tensor, count: int) -> Tensor | np.ndarray:
         if not self.protocol.k_center:
             return super().select(state, x, count)
         encode = state.classifier.encode
-        return k_center_greedy(encode(x), encode(state.x_labeled), count).cpu().numpy()
+        return k_center_greedy(encode(x), encode(state.x_labeled), count)
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
@@ -120,14 +118,11 @@ def most_typical(features: np.ndarray) -> int:
 
 @AGENTS.register("typiclust")
 class TypiClust(Agent):
-    """Typical points of clusters that hold few labels.
-
-    Formula: typical points of clusters with few labels
-    Needs: embedding
-    Reference: Hacohen et al. 2022, arXiv 2202.02794
-    """
+    """Typical points of clusters that hold few labels."""
 
     folder = "TypiClust"
+    needs = "embedding"
+    reference = "Hacohen et al. 2022, arXiv 2202.02794"
 
     def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
         encode = state.classifier.encode

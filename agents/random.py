@@ -9,14 +9,11 @@ from core.state import State
 
 @AGENTS.register("random")
 class RandomAgent(Agent):
-    """Uniformly at random, without replacement.
-
-    Formula: uniform, without replacement
-    Needs: nothing
-    Batch-aware: no
-    """
+    """Uniformly at random, without replacement."""
 
     folder = "RandomAgent"
+    needs = "nothing"
+    batch_aware = "no"
 
     def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
         return self.rng.choice(len(x), count, replace=False)

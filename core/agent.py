@@ -20,36 +20,27 @@ from .registry import Registry
 from .seeds import Seeds
 from .state import State
 
-__all__ = ["AGENTS", "Agent", "top"]
-
-
 #: `<agent>+dropout05` chooses as the agent does, with a model that is trained as those of BALD and BALSA are.
 DROPOUT = {"dropout05": 0.05}
 
 
 class _Agents(Registry["Agent"]):
-    """The agents by name, and as `<name>+<suffix>` with another training or another choice.
-
-    `classes` are those that were registered. The suffixes are those of `DROPOUT` and, for agents that score,
-    of `core.batch_noise.SUFFIXES`.
-    """
+    """The agents by name, and as `<name>+<suffix>` with more dropout or with noise on their scores."""
 
     def name(self, name: str) -> str:
-        """As of `Registry`; a suffix stays behind what the name stands for.
+        """The registered name, with the suffix if there is one.
 
         Raises:
             UserError: nothing has that name, there is no such suffix, or the agent does not score.
         """
         agent, plus, suffix = name.partition("+")
         agent = super().name(agent)
-        if not plus:
-            return agent
-        if suffix not in SUFFIXES | DROPOUT:
+        if plus and suffix not in SUFFIXES | DROPOUT:
             known = ", ".join(f"+{one}" for one in SUFFIXES | DROPOUT)
             raise UserError(f"agent '{name}': there is no suffix '+{suffix}', but {known}")
         if suffix in SUFFIXES and self.classes[agent].score is Agent.score:
             raise UserError(f"agent '{name}': {agent} has no scores that +{suffix} could perturb")
-        return f"{agent}+{suffix}"
+        return agent + plus + suffix
 
     def __getitem__(self, name: str) -> "type[Agent]":
         agent, _, suffix = self.name(name).partition("+")
@@ -69,17 +60,15 @@ def top(scores: Tensor, count: int) -> Tensor:
 class Agent:
     """Chooses which points of the pool to label next.
 
-    A subclass names its result folder and implements `score`, or `select` where the batch is not
-    the top of the scores.
+        agent = AGENTS["coreset"](query_size=5, seeds=Seeds(1), protocol=CORRECTED)
+        chosen = agent.predict(state)  # int64 [5]: rows of state.x_unlabeled [N, d], distinct, best first
 
-    Args:
-        query_size: points to choose in each call.
-        seeds: the run's seeds; the streams `candidates` and `agent` are used.
-        protocol: `PUBLISHED` or `CORRECTED`.
-
-    Attributes:
-        rng, generator: the agent's own randomness, for numpy and for torch (on the state's device).
-        scores: of the points chosen last [k], in their order; None where an agent has none.
+    A new agent sets `folder` and implements `score`: from the candidates x [C, d], a random part of the pool,
+    to scores [C], of which the highest are chosen. Where a batch is more than its best points, it implements
+    `select` instead: from x [C, d] and b to the positions [b] in x that are chosen. What it knows of the run
+    is in `state`, such as the labelled points and the model, `state.classifier`. Random numbers come from
+    `self.generator` (torch, on the state's device) or `self.rng` (numpy). After `predict`, `self.scores` [b]
+    are those of the points chosen, None if there are none.
     """
 
     #: Name of the folder of its results.
@@ -95,25 +84,25 @@ class Agent:
     dropout: ClassVar[float | None] = None
     #: File of the learned policy that it follows unless another is named; None for one that follows none.
     policy: ClassVar[Path | None] = None
-    #: Densities that it can score.
+    #: Densities that it can score, and the variations whose models have such densities.
     density: ClassVar[type[Density]] = Density
-    #: Variations whose models have such densities.
     variations: ClassVar[tuple[str, ...]] = tuple(VARIATIONS)
 
+    # What docs/AGENTS.md says of it.
+    #: Its score, or how it chooses a batch; the docstring's first line if empty.
+    formula: ClassVar[str] = ""
+    #: What it looks at beside the labels.
+    needs: ClassVar[str] = "-"
+    #: Whether a choice depends on those before it in the batch; if empty, yes with a `select` of its own.
+    batch_aware: ClassVar[str] = ""
+    reference: ClassVar[str] = "-"
+
     def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if "variations" in vars(cls):
-            raise TypeError(f"{cls.__name__}: an agent says the `density` that it scores, not its variations")
         cls.variations = tuple(
             name for name, variation in VARIATIONS.items() if issubclass(variation.density, cls.density)
         )
 
-    def __init__(
-        self,
-        query_size: int,
-        seeds: Seeds,
-        protocol: Protocol = PUBLISHED,
-    ) -> None:
+    def __init__(self, query_size: int, seeds: Seeds, protocol: Protocol = PUBLISHED) -> None:
         self.query_size = query_size
         self.protocol = protocol
         self.rng = seeds.numpy("agent")
@@ -150,14 +139,21 @@ class Agent:
         if pool > size:
             candidates = np.sort(self._candidates.choice(pool, size, replace=False))
         rows = state.x_unlabeled[torch.from_numpy(candidates).to(state.x_unlabeled.device)]
-        return candidates[self.select(state, rows, count)]
+        return candidates[torch.as_tensor(self.select(state, rows, count)).cpu().numpy()]
+
+    def select(self, state: State, x: Tensor, count: int) -> Tensor | np.ndarray:
+        """Positions [count] in x [C, d], the candidates, in the order they are chosen."""
+        scores = self.score(state, x)
+        chosen = top(scores, count)
+        self.scores = scores[chosen]
+        return chosen
+
+    def score(self, state: State, x: Tensor) -> Tensor:
+        """How much each candidate of x [C, d] is wanted, [C]; the highest scores are chosen."""
+        raise NotImplementedError(f"{type(self).__name__} implements neither score nor select")
 
     def state_dict(self) -> dict[str, Any]:
-        """What an agent keeps from round to round; one that keeps more adds it here.
-
-        Tensors and plain values, in lists and dicts: a checkpoint holds nothing that would be
-        executed when it is read.
-        """
+        """What is kept from round to round, tensors and plain values; an agent that keeps more adds it."""
         return {
             "rng": json.dumps(self.rng.bit_generator.state),
             "candidates": json.dumps(self._candidates.bit_generator.state),
@@ -172,33 +168,18 @@ class Agent:
         self.generator = self._seeds.torch("agent", state["device"])
         self.generator.set_state(state["generator"])
 
-    def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
-        """Positions in x [N, d], the candidates, of `count` points, in the order they are chosen."""
-        scores = self.score(state, x)
-        chosen = top(scores, count)
-        self.scores = scores[chosen]
-        return chosen.cpu().numpy()
-
-    def score(self, state: State, x: Tensor) -> Tensor:
-        """How much each candidate of x [N, d] is wanted, [N]; the highest scores are chosen."""
-        raise NotImplementedError(f"{type(self).__name__} implements neither score nor select")
-
 
 @cache
 def _with_suffix(cls: type[Agent], suffix: str) -> type[Agent]:
     """An agent that trains with more dropout, or whose batch is the top of its scores with noise."""
 
-    def select(self: Agent, state: State, x: Tensor, count: int) -> np.ndarray:
-        noisy = perturbed(self.score(state, x), suffix, self.generator)
-        return top(noisy, count).cpu().numpy()
-
     class WithSuffix(cls):  # type: ignore[valid-type, misc]
+        __module__ = cls.__module__  # whose code the settings of its runs hold a digest of
         folder = f"{cls.folder}+{suffix}"
+        dropout = DROPOUT.get(suffix, cls.dropout)
+        if suffix in SUFFIXES:
 
-    if suffix in DROPOUT:
-        WithSuffix.dropout = DROPOUT[suffix]
-    else:
-        WithSuffix.select = select
-    # Its code is the agent's: of that module is the digest in its runs' settings.
-    WithSuffix.__module__, WithSuffix.__name__ = cls.__module__, f"{cls.__name__}_{suffix}"
+            def select(self, state: State, x: Tensor, count: int) -> Tensor:
+                return top(perturbed(self.score(state, x), suffix, self.generator), count)
+
     return WithSuffix

@@ -1,24 +1,20 @@
-"""Stochastic batches: any agent's scores with noise, so that a batch is not its best points alone.
+"""Stochastic batches: the top of an agent's scores s with noise G ~ Gumbel(0, 1), drawn for each point.
 
 Kirsch et al., *Stochastic Batch Acquisition: A Simple Baseline for Deep Active Learning*, 2023, arXiv
-2106.12059, with its coldness beta = 1. A batch is the top of the perturbed scores; G are independent draws
-from Gumbel(0, 1).
+2106.12059, with its coldness beta = 1.
 """
 
 import torch
 from torch import Tensor
 
-__all__ = ["SUFFIXES", "perturbed"]
-
-#: What an agent's name may end with, after a `+`: how its scores s are perturbed.
+#: What an agent's name may end with, after a `+`: how its scores are perturbed.
 SUFFIXES = {"power": "log s + G", "softmax": "s + G", "softrank": "G - log rank of s"}
 
 
 def perturbed(scores: Tensor, suffix: str, generator: torch.Generator) -> Tensor:
-    """The scores [N] of an agent, perturbed as its suffix says; float64 [N], NaN where they are and matter.
+    """The scores [N] with noise, float64 [N]; NaN stays, but for `softrank`, which takes it for the highest.
 
-    `power` takes a score that is not positive for the smallest positive float. `softrank` takes NaN for the
-    highest score, as the choice of the top does.
+    `power` takes a score that is not positive for the smallest positive float.
     """
     scores = scores.double()
     noise = torch.empty_like(scores).exponential_(generator=generator).log_().neg_()

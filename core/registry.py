@@ -83,7 +83,8 @@ class Registry(Generic[T]):
             return
         try:
             for module in iter_modules(import_module(package).__path__):
-                import_module(f"{package}.{module.name}")
+                if not module.ispkg:  # such as agents/shared
+                    import_module(f"{package}.{module.name}")
         except BaseException:
             # The next look-up imports the broken file again, and raises the same again: what it had
             # registered must not be 'there already'.

@@ -7,25 +7,20 @@ from torch.optim import Optimizer
 
 from .models.predictor import Predictor
 
-__all__ = ["State"]
-
 
 class State(NamedTuple):
-    """One moment of a run; the fields of the published interface, in its order.
-
-    It unpacks: `agent.predict(*state)` and `agent.predict(state)` are the same. d features.
+    """One moment of a run; the fields of the published interface, in its order. d features.
 
     Attributes:
         x_unlabeled: features of the pool [N, d]; the indices an agent returns refer to it.
         x_labeled: features of the labelled points [L, d], in the order they were added.
         y_labeled: their targets [L].
-        per_class_instances: empty; counts of labels per class in the interface's older,
-            classifying sibling.
+        per_class_instances: empty; the interface's classifying sibling counts labels per class.
         budget: points that may be added in the whole run.
         added_images: points added so far.
         initial_test_acc: MAE on the test set after the first fit.
         current_test_acc: MAE on the test set now.
-        classifier: the model (see `Predictor`).
+        classifier: the model, as functions of rows x [N, d].
         optimizer: the model's optimiser.
     """
 

@@ -103,11 +103,11 @@ def test_shown_agent_and_dataset(
     assert "curves_friedman_nf_q3" in (tmp_path / "report.html").read_text()
 
     # Of itself it gives nothing but a first line.
-    line = "Spread of the predicted samples times the distance to the nearest labelled point."
+    line = "Spread of the predicted samples times the distance to the nearest labelled point"
     family = "An agent of our own: uncertain points that are far from the labelled ones"
     capsys.readouterr()
     evaluate.main(["--list"])
-    assert f" {family}.\n  {'uncertain_far':28}{line}\n" in capsys.readouterr().out
+    assert f" {family}.\n  {'uncertain_far':28}{line}.\n" in capsys.readouterr().out
     assert f"### {family}\n" in catalogue.tables()
     assert f"| `uncertain_far` | `UncertainFar` | {line} | - | no | - | - |\n" in catalogue.tables()
     test_agents.test_contract("uncertain_far", "gauss", CORRECTED, monkeypatch)

@@ -202,5 +202,5 @@ def test_random_is_uniform() -> None:
 
 def test_gauss_agents_refuse_a_flow() -> None:
     for name in ("gauss_std", "gauss_entropy", "gauss_lc"):
-        with pytest.raises(TypeError, match="Gaussian"):
+        with pytest.raises(TypeError, match="GaussDensity"):
             choose(name, make_state("nf"), PUBLISHED)

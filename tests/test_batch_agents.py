@@ -10,7 +10,7 @@ from skactiveml.base import SkactivemlRegressor
 from skactiveml.pool import GreedySamplingTarget, GreedySamplingX, QueryByCommittee
 from torch import Tensor
 
-from agents import features, selections
+from agents.shared import features, selections
 from core import CORRECTED, PROTOCOLS, Protocol, Seeds
 from core.models.predictor import Predictor
 from core.models.variations import VARIATIONS

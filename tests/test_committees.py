@@ -8,7 +8,9 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from agents import AGENTS, committees
+from agents import AGENTS
+from agents.committees import PAIDE_GRID
+from agents.shared import scores
 from core import CORRECTED, PROTOCOLS, Environment, Protocol, Seeds
 from core.models.densities import Density, GaussDensity
 from core.models.variations import VARIATIONS, load_config
@@ -40,8 +42,8 @@ def integrated(n: int, distance: str) -> np.ndarray:
 
 @pytest.mark.parametrize("distance", ["kl", "bhattacharyya"])
 def test_distances_are_their_integrals(distance: str) -> None:
-    closed = getattr(committees, f"{distance}_of_gaussians")(MEANS, SCALES)
-    gridded = getattr(committees, f"{distance}_on_grid")(GAUSSIANS.log_prob_on(committees.PAIDE_GRID))
+    closed = getattr(scores, f"{distance}_of_gaussians")(MEANS, SCALES)
+    gridded = getattr(scores, f"{distance}_on_grid")(GAUSSIANS.log_prob_on(PAIDE_GRID))
     for n in range(3):
         np.testing.assert_allclose(closed[n], integrated(n, distance), rtol=1e-6, atol=1e-9)
     # The grid's spacing is a sixth of the smallest standard deviation.
@@ -52,9 +54,9 @@ def test_pairwise_distance_estimate() -> None:
     distances = torch.rand(3, 5, 5, generator=torch_rng(), dtype=torch.float64)
     for n in range(3):
         of_pass = [math.log(sum(math.exp(-float(d)) for d in row) / 5) for row in distances[n]]
-        got = committees.pairwise_distance_estimate(distances)[n]
+        got = scores.pairwise_distance_estimate(distances)[n]
         assert float(got) == pytest.approx(-sum(of_pass) / 5)
-    assert float(committees.pairwise_distance_estimate(torch.zeros(1, 5, 5))) == pytest.approx(0, abs=1e-6)
+    assert float(scores.pairwise_distance_estimate(torch.zeros(1, 5, 5))) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
@@ -88,7 +90,7 @@ def test_scores_of_the_passes(variation: str, name: str, protocol: Protocol) -> 
 def test_expected_information_gain_by_loops() -> None:
     generator = torch_rng(3)
     means, variances = (torch.rand(25, 9, generator=generator, dtype=torch.float64) for _ in range(2))
-    got = committees.expected_information_gain(means, variances, 6)
+    got = scores.expected_information_gain(means, variances, 6)
     total = variances.numpy().mean(0) + means.numpy().var(0)
     for i in range(6):
         of_targets = []
@@ -128,7 +130,7 @@ def test_moments_rank_as_the_grid_does(variation: str, least: float) -> None:
         x = state.x_unlabeled[:60]  # 40 candidates, 20 targets
         density = state.classifier.passes(x, 25, torch_rng(), shared=True)
         means, variances = (moment.double() for moment in density.moments())
-        by_moments = committees.expected_information_gain(means, variances, 40)
+        by_moments = scores.expected_information_gain(means, variances, 40)
         agreement.append(spearmanr(by_moments, gain_on_grid(density, 40)).statistic)
     # A single model may be so sure, or so unlike the others, that noise ranks it.
     assert np.median(agreement) > least
@@ -142,6 +144,6 @@ def test_targets_are_drawn_from_the_pool() -> None:
     points = torch.cat([x, state.x_unlabeled[torch.from_numpy(drawn)]])
     density = state.classifier.passes(points, 25, Seeds().torch("agent"), shared=True)
     means, variances = (moment.double() for moment in density.moments())
-    expected = committees.expected_information_gain(means, variances, 10)
+    expected = scores.expected_information_gain(means, variances, 10)
     torch.testing.assert_close(agent.score(state, x), expected)
     assert (expected > 0).all()

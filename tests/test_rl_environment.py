@@ -16,9 +16,8 @@ from agents import AGENTS
 from core import CORRECTED, Environment, Seeds
 from core.models.variations import VARIATIONS, load_config
 from core.rl.candidates import CandidateEnv, repaired
-from core.rl.features import LIMIT, RUN, SCORES, Features
-from core.rl.ids import env_id
-from core.rl.tasks import REWARDS, TASKS
+from core.rl.policy import LIMIT, RUN, SCORES, Features, names_of
+from core.rl.tasks import REWARDS, TASKS, env_id
 from datasets import DATASETS
 from tests.builders import make_state, no_global_randomness, quick, torch_rng
 
@@ -175,9 +174,10 @@ def test_rewards_sum_to_the_error_saved(reward: str) -> None:
 @given(st.sampled_from(list(VARIATIONS)), st.integers(1, 12))
 def test_features_are_finite_and_go_with_their_candidates(variation: str, pool: int) -> None:
     state = make_state(variation, CORRECTED, pool=pool)
-    features = Features(("coreset", "nf_entropy"), Seeds(), CORRECTED)  # no randomness
+    scores = ("coreset", "nf_entropy")  # no randomness
+    features = Features(scores, Seeds(), CORRECTED)
     found = features.of_candidates(state, state.x_unlabeled, torch_rng())
-    assert found.shape == (pool, len(features.names))
+    assert found.shape == (pool, len(names_of(scores)))
     assert found.isfinite().all()
     assert found.abs().max() <= LIMIT
     order = torch.randperm(pool, generator=torch_rng(1))

@@ -1,4 +1,4 @@
-"""Imitation of the greedy oracle: what is tried out is what steps do, and a scorer learns what helps."""
+"""Imitation of the greedy oracle: what is tried out is what steps do, and a policy learns what helps."""
 
 from pathlib import Path
 
@@ -7,10 +7,9 @@ import pytest
 import torch
 
 import learn_policy
-from core.rl.candidates import VALIDATION, CandidateEnv
-from core.rl.features import RUN, SCORES, names_of
-from core.rl.imitation import Tried, falls, imitate, try_out
-from core.rl.scorer import Policy, Scorer, load_policy
+from core.rl.candidates import VALIDATION, CandidateEnv, Observation
+from core.rl.learning import falls, imitate, try_out
+from core.rl.policy import RUN, SCORES, Policy, load_policy, names_of
 
 
 def make(candidates: int = 4) -> CandidateEnv:
@@ -40,7 +39,7 @@ def test_falls_are_those_of_real_steps_and_change_nothing() -> None:
         assert found[action] == pytest.approx(before - mae(plain), abs=1e-6)
 
 
-def test_a_scorer_learns_which_candidates_help() -> None:
+def test_a_policy_learns_which_candidates_help() -> None:
     rng = np.random.default_rng(0)
     tried = []
     for _ in range(200):
@@ -48,10 +47,9 @@ def test_a_scorer_learns_which_candidates_help() -> None:
         mask = np.array([1] * 6 + [0] * 2, dtype=np.float32)
         fall = np.where(mask > 0, 0.01 * (candidates[:, 1] - candidates[:, 2]) - 5, np.nan)
         context = rng.random(len(RUN) + len(VALIDATION), dtype=np.float32)
-        tried.append(Tried({"candidates": candidates, "context": context, "mask": mask}, fall))
+        tried.append({"candidates": candidates, "context": context, "mask": mask, "fall": fall})
     torch.manual_seed(0)
-    scorer = Scorer(len(names_of(SCORES)), len(RUN), 16)
-    errors = imitate(scorer, tried, seed=1)
+    errors = imitate(Policy(width=16), tried, seed=1)
     assert errors[0] > 0.8
     assert errors[-1] < 0.2
 
@@ -67,14 +65,14 @@ def test_script_goes_on_with_what_was_tried(tmp_path: Path, monkeypatch: pytest.
     assert (once.trained["steps"], first.trained["steps"]) == (6, 3)
     seeds = []
 
-    def watched(env: CandidateEnv, seed: int) -> list[Tried]:
+    def watched(env: CandidateEnv, seed: int) -> list[Observation]:
         seeds.append(seed)
         return try_out(env, seed)
 
-    monkeypatch.setattr("core.rl.imitation.try_out", watched)
+    monkeypatch.setattr("core.rl.learning.try_out", watched)
     twice = learn(6, "twice")
     assert seeds == [1001]
     assert twice.trained == once.trained
-    for name, weights in once.scorer.state_dict().items():
-        assert torch.equal(weights, twice.scorer.state_dict()[name])
+    for name, weights in once.state_dict().items():
+        assert torch.equal(weights, twice.state_dict()[name])
     assert (tmp_path / "twice/evaluations.csv").read_text().count("\n") == 3

@@ -8,10 +8,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from core.rl import scorer as scorers
 from core.rl.candidates import VALIDATION, CandidateEnv
-from core.rl.evaluation import best_of, random_of
-from core.rl.features import RUN, SCORES, names_of
+from core.rl.learning import best_of, random_of
+from core.rl.policy import RUN, SCORES, load_policy, names_of
 from core.runs import checkpoint
 from tests.builders import refused
 
@@ -21,7 +20,7 @@ pytest.importorskip("tensorboard", reason="the extra rl is not installed")
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import learn_policy
-from core.rl.learning import Lockstep, make_learner, scorer_of
+from core.rl.ppo import Lockstep, make_learner, policy_of
 
 M, K = len(names_of(SCORES)), len(RUN) + len(VALIDATION)
 
@@ -73,7 +72,7 @@ def mean_reward(choose: Any, steps: int = 400) -> float:
 def test_two_thousand_steps_move_a_toys_reward() -> None:
     learner = make_learner(DummyVecEnv([Toy] * 4), seed=1, rate=3e-3, rollout=256)
     learner.learn(2000)
-    learned = mean_reward(best_of(scorer_of(learner)))
+    learned = mean_reward(best_of(policy_of(learner)))
     chance = mean_reward(random_of(np.random.default_rng(0)))
     assert chance == pytest.approx(0.5, abs=0.05)
     assert learned > chance + 0.25  # the best of the 4 to 8 is 0.85 on average
@@ -121,7 +120,7 @@ def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for row in rows:
         difference = float(row["policy"]) - float(row["random"])
         assert float(row["difference"]) == pytest.approx(difference, abs=1e-5)
-    policy = scorers.load_policy(out / "policy.pt")
+    policy = load_policy(out / "policy.pt")
     assert policy.scores == SCORES
     assert policy.trained["steps"] == 32
     assert policy.trained["task"] == "synthetic_mixture"
@@ -157,9 +156,9 @@ def test_what_is_broken_off_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     kept = checkpoint.read(out / "checkpoint.pt")
     assert kept is not None
     assert kept["steps"] == 16
-    assert scorers.load_policy(out / "policy.pt").trained["steps"] == 16
+    assert load_policy(out / "policy.pt").trained["steps"] == 16
     assert learn_policy.main([*typed, str(out)]) == 0
-    assert scorers.load_policy(out / "policy.pt").trained["steps"] == 48
+    assert load_policy(out / "policy.pt").trained["steps"] == 48
 
 
 def _no_training(fits: Any) -> Any:

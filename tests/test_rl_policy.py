@@ -13,9 +13,8 @@ import evaluate
 from agents import AGENTS
 from core import CORRECTED, Experiment, Seeds, UserError
 from core.rl.candidates import CandidateEnv
-from core.rl.evaluation import best_of
-from core.rl.features import RUN, SCORES, names_of
-from core.rl.scorer import Policy, Scorer, load_policy, save_policy
+from core.rl.learning import best_of
+from core.rl.policy import RUN, SCORES, Policy, load_policy, names_of, save_policy
 from core.runs.settings import read_meta
 from tests.builders import quick, refused
 
@@ -23,14 +22,16 @@ M, K = len(names_of(SCORES)), len(RUN)
 TRIAL = ("--agent", "learned", "--dataset", "diabetes", "--query_size", "2", "--budget", "4")
 
 
-def make_scorer(seed: int = 0) -> Scorer:
+def make_policy(seed: int = 0) -> Policy:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return Scorer(M, K, 8)
+        return Policy(width=8)
 
 
 def saved(path: Path, seed: int = 0) -> Path:
-    save_policy(path, Policy(make_scorer(seed), SCORES, {"steps": 7}))
+    policy = make_policy(seed)
+    policy.trained = {"steps": 7}
+    save_policy(path, policy)
     return path
 
 
@@ -39,22 +40,22 @@ def saved(path: Path, seed: int = 0) -> Path:
 def test_scores_go_with_their_candidates_whatever_their_number(count: int, absent: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     candidates, run = torch.randn(1, count, M, generator=generator), torch.randn(1, K, generator=generator)
-    scorer, mask = make_scorer(), torch.ones(1, count)
-    scores = scorer(candidates, run, mask)
+    policy, mask = make_policy(), torch.ones(1, count)
+    scores = policy(candidates, run, mask)
     order = torch.randperm(count, generator=generator)
-    torch.testing.assert_close(scorer(candidates[:, order], run, mask), scores[:, order])
+    torch.testing.assert_close(policy(candidates[:, order], run, mask), scores[:, order])
     # Places without a candidate change nothing.
     wider = torch.cat([candidates, torch.randn(1, absent, M, generator=generator)], 1)
     there = torch.cat([mask, torch.zeros(1, absent)], 1)
-    torch.testing.assert_close(scorer(wider, run, there)[:, :count], scores)
+    torch.testing.assert_close(policy(wider, run, there)[:, :count], scores)
 
 
 def test_file_keeps_the_policy(tmp_path: Path) -> None:
     policy = load_policy(saved(tmp_path / "policy.pt"))
     assert policy.scores == SCORES
     assert policy.trained == {"steps": 7}
-    for name, tensor in make_scorer().state_dict().items():
-        assert torch.equal(policy.scorer.state_dict()[name], tensor)
+    for name, tensor in make_policy().state_dict().items():
+        assert torch.equal(policy.state_dict()[name], tensor)
     assert [path.name for path in tmp_path.iterdir()] == ["policy.pt"]
 
 
@@ -84,11 +85,11 @@ def bad_files(folder: Path) -> dict[str, str]:
         "text.pt": "is no policy: ",
         "half.pt": "is no policy: ",
         "harmful.pt": "is no policy: UnpicklingError",
-        "keys.pt": "is no policy: it holds something else",
-        "version.pt": "is a policy of another version",
-        "agent.pt": "is a damaged policy: unknown agent 'nobody'",
-        "shape.pt": "is a damaged policy: ",
-        "nan.pt": "is a damaged policy: its weights are not finite",
+        "keys.pt": "is no policy, or a damaged one: ",
+        "version.pt": "it is of another version",
+        "agent.pt": "damaged one: unknown agent 'nobody'",
+        "shape.pt": "is no policy, or a damaged one: ",
+        "nan.pt": "its weights are not finite",
     }
 
 
@@ -124,13 +125,12 @@ def test_settings_hold_the_digest_of_the_policy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("variation", ["gauss", "nf"])
 def test_agent_scores_what_the_environment_shows(variation: str, tmp_path: Path) -> None:
     """Of a pool that is offered whole, both choose the same point."""
-    policy = load_policy(saved(tmp_path / "policy.pt"))
     config = {"first_epochs": 2, "later_epochs": 2}
     env = CandidateEnv("diabetes", variation, candidates=233, config=config, scores=("coreset", "nf_entropy"))
     # Without passes nothing is random: the policy is asked for two scores only.
-    scorer = Scorer(len(names_of(env.scores)), K, 8)
-    save_policy(tmp_path / "two.pt", Policy(scorer, env.scores))
+    policy = Policy(env.scores, 8)
+    save_policy(tmp_path / "two.pt", policy)
     seen, _ = env.reset(seed=3)
     agent = AGENTS["learned"](1, Seeds(3), CORRECTED, policy=tmp_path / "two.pt")  # type: ignore[call-arg]
-    assert agent.predict(env.env.state).tolist() == [env.rows[best_of(scorer)(seen)]]
-    assert policy.scores != env.scores
+    assert agent.predict(env.env.state).tolist() == [env.rows[best_of(policy)(seen)]]
+    assert policy.scores != SCORES

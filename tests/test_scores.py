@@ -14,7 +14,7 @@ from scipy.special import logsumexp, rel_entr
 from scipy.stats import wasserstein_distance
 from torch import Tensor
 
-from agents import scores
+from agents.shared import scores
 from core.agent import top
 from tests.builders import quick, torch_rng
 
@@ -149,16 +149,6 @@ def test_scores_of_densities_are_the_formula(name: str, log_p: np.ndarray) -> No
 def test_scores_of_samples_are_the_formula(name: str, s: np.ndarray) -> None:
     score, reference = OF_SAMPLES[name]
     np.testing.assert_allclose(score(torch.from_numpy(s)), by_candidate(reference, s), atol=1e-12)
-
-
-@quick
-@given(predictions=arrays(np.float64, (4, 3), elements=st.floats(-3, 3)))
-def test_bald_point(predictions: np.ndarray) -> None:
-    expected = []
-    for column in predictions.T:
-        mean = sum(column) / len(column)
-        expected.append(math.sqrt(sum((value - mean) ** 2 for value in column) / (len(column) - 1)))
-    np.testing.assert_allclose(scores.bald_point(torch.from_numpy(predictions)), expected, atol=1e-12)
 
 
 @quick

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from agents import features, selections
+from agents.shared import features, selections
 from core.models.variations import VARIATIONS
 from tests.builders import make_classifier, quick, torch_rng
 

@@ -1,6 +1,6 @@
 """Active learning as a Markov decision process with spaces: choose among a few candidates of the pool.
 
-Shapes: C candidates, m and k numbers of a candidate and of the run, q points of a batch, d features.
+C candidates, m and k numbers of a candidate and of the run, q points of a batch, d features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,53 +12,46 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from ..agent import AGENTS
 from ..data.own import find_dataset
-from ..dataset import Dataset
 from ..environment import Environment
 from ..errors import UserError, check_known
 from ..learner import Learner
 from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds
-from .features import LIMIT, RUN, SCORES, Features, names_of, with_scores
+from .policy import LIMIT, RUN, SCORES, Features, names_of
 from .tasks import REWARDS, TASKS
 
-__all__ = ["VALIDATION", "CandidateEnv", "mae"]
-
-#: Names of the numbers behind those of `features.RUN` in a context: what no agent sees, but a critic may.
+#: Names of the numbers behind those of `RUN` in a context: what no agent sees, but a critic may.
 VALIDATION = ("validation_nll", "last_change", "change_before")
 
 Observation: TypeAlias = dict[str, np.ndarray]
-Beginning: TypeAlias = tuple[Observation, dict[str, Any]]
-Outcome: TypeAlias = tuple[Observation, float, bool, bool, dict[str, Any]]
 
 
 class CandidateEnv(gym.Env[Observation, Any]):
     """A run of the benchmark in which each step offers C candidates, drawn from the pool.
 
-    Observations are finite float32 arrays: `candidates` [C, m] (`core.rl.features`), `context` [k] (`RUN`,
-    then `VALIDATION`) and `mask` [C], 1 where there is a candidate. An action is a position among them, or
-    q positions: `Discrete(C)` or `MultiDiscrete([C] * q)`. One without a candidate, or named twice, stands
-    for the next free one, cyclically. The reward is the fall of an error divided by the first error (of an
-    NLL its size, at least 0.1). Rewards sum to the error saved in the whole run; with a discount below 1 an
-    early fall is worth more.
+    Observations are finite float32 arrays: `candidates` [C, m], `context` [k] (`RUN`, then `VALIDATION`) and
+    `mask` [C], 1 where there is a candidate. An action is a position among them, or q positions:
+    `Discrete(C)` or `MultiDiscrete([C] * q)`. One without a candidate, or named twice, stands for the next
+    free one, cyclically. The reward is the fall of an error divided by the first error (of an NLL its size,
+    at least 0.1): rewards sum to the error saved in the whole run.
 
-    `info` holds `added`, the metrics of `core.metrics.METRICS`, and `action_mask`: what
-    `action_space.sample(mask=...)` takes. No timings: equal seeds give equal infos.
+    `info` holds `added`, the metrics of `core.metrics.METRICS`, and `action_mask`, for
+    `action_space.sample(mask=...)`. No timings: equal seeds give equal infos.
 
     Args:
         dataset: a name in `DATASETS` or `TASKS`, the path of a table, or `openml:<id>`.
-        variation, protocol: as of `Experiment`.
         query_size: points q of a step.
         candidates: C.
         reward: one of `REWARDS`; those without `validation` are of the test set.
         budget: points to add; the dataset's own if None.
-        run_id: of the run that is played until a seed is given.
         anew: each episode is another run, drawn from `np_random`, whatever the seed.
         scores: the agents whose scores are among the candidates' numbers; these may raise the dropout rate.
         config: keys of the configuration that are to differ.
         device: where data and model live; observations are arrays, whatever the device.
-        target, seed_set, data_folder: as of `Experiment`.
+        target, seed_set: of a table, the column to predict and the points labelled at first.
 
     Attributes:
         rows: the pool's rows that are candidates now, in the order of their positions [at most C], int64.
@@ -79,7 +72,6 @@ class CandidateEnv(gym.Env[Observation, Any]):
         candidates: int = 32,
         reward: str = "validation_mae",
         budget: int | None = None,
-        run_id: int = 1,
         anew: bool = False,
         scores: Sequence[str] = SCORES,
         config: Mapping[str, Any] | None = None,
@@ -94,36 +86,38 @@ class CandidateEnv(gym.Env[Observation, Any]):
         if not 1 <= query_size <= candidates:
             raise UserError(f"of {candidates} candidates no {query_size} can be chosen")
         self._make = TASKS.get(dataset) or find_dataset(dataset, target, seed_set, Path(data_folder))
-        own = replace(load_config(dataset, variation, PROTOCOLS[protocol]), **(config or {}))
-        self.config = with_scores(own, scores)
         self.protocol = PROTOCOLS[protocol]
+        self.config = replace(load_config(dataset, variation, self.protocol), **(config or {}))
+        for name in scores:
+            self.config = AGENTS[name].inject_config(self.config)
         self.query_size, self.candidates, self.reward = query_size, candidates, reward
         self.budget, self.anew, self.scores = budget, anew, tuple(scores)
         self.device = torch.device(device)
-        self._run_id = run_id
         self._data_folder = data_folder
+        self._run_id = 1
 
-        def box(*shape: int) -> gym.spaces.Box:
-            return gym.spaces.Box(-LIMIT, LIMIT, shape, np.float32)
-
-        self.observation_space: gym.Space[Any] = gym.spaces.Dict(
-            {
-                "candidates": box(candidates, len(names_of(scores))),
-                "context": box(len(RUN) + len(VALIDATION)),
-                "mask": gym.spaces.Box(0, 1, (candidates,), np.float32),
-            }
-        )
-        if query_size == 1:
-            self.action_space: gym.Space[Any] = gym.spaces.Discrete(candidates)
-        else:
+        self._shapes = {
+            "candidates": (candidates, len(names_of(scores))),
+            "context": (len(RUN) + len(VALIDATION),),
+            "mask": (candidates,),
+        }
+        boxes: dict[str, gym.spaces.Space[Any]] = {
+            name: gym.spaces.Box(-LIMIT, LIMIT, shape) for name, shape in self._shapes.items()
+        }
+        boxes["mask"] = gym.spaces.Box(0, 1, (candidates,))
+        self.observation_space: gym.Space[Any] = gym.spaces.Dict(boxes)
+        self.action_space: gym.Space[Any] = gym.spaces.Discrete(candidates)
+        if query_size > 1:
             self.action_space = gym.spaces.MultiDiscrete([candidates] * query_size)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Beginning:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
         """Begins a run.
 
         Args:
             seed: begins the run of that id, with its split, seed set and initial weights, and seeds the draws
-                of candidates; None plays the run again, with other candidates. (Under `anew`, see there.)
+                of candidates; None plays the run again, at first run 1, with other candidates.
             options: not used.
         """
         super().reset(seed=seed)
@@ -132,26 +126,18 @@ class CandidateEnv(gym.Env[Observation, Any]):
         elif seed is not None:
             self._run_id = seed
         seeds = Seeds(self._run_id)
-        dataset = self._dataset(seeds)
+        dataset = self._make(self._data_folder, seeds)
         self.env = Environment(dataset, self.config, self.protocol, device=self.device, budget=self.budget)
         self._features = Features(self.scores, seeds, self.protocol)
         self._generator = seeds.torch("agent", self.device)
         _, info = self.env.reset()
         self._validation_nll = [info["validation_nll"]] * 3
         self._error = self._measured(info)
-        self._scale = abs(self._error)
-        if self.reward.endswith("nll"):
-            self._scale = max(self._scale, 0.1)
+        self._scale = max(abs(self._error), 0.1 if self.reward.endswith("nll") else 0.0)
         return self._observation(), self._info(info)
 
-    def step(self, action: Any) -> Outcome:
-        """Labels candidates, and draws others.
-
-        Args:
-            action: a position among the candidates, or q of them.
-
-        Returns:
-            observation, reward, terminated, truncated (False), info.
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Labels the candidates at one position or q positions, and draws others.
 
         Raises:
             ValueError: a position is none of 0 to C - 1.
@@ -169,11 +155,7 @@ class CandidateEnv(gym.Env[Observation, Any]):
 
     def action_masks(self) -> np.ndarray:
         """Which positions hold a candidate, bool [C], or [q C] for batches; sb3-contrib asks for it."""
-        mask = np.arange(self.candidates) < len(self.rows)
-        return np.tile(mask, self.query_size)
-
-    def _dataset(self, seeds: Seeds) -> Dataset:
-        return self._make(self._data_folder, seeds)
+        return np.tile(np.arange(self.candidates) < len(self.rows), self.query_size)
 
     def _measured(self, info: Mapping[str, Any]) -> float:
         """The error that the reward goes by."""
@@ -186,11 +168,11 @@ class CandidateEnv(gym.Env[Observation, Any]):
         state = self.env.state
         pool = len(state.x_unlabeled)
         self.rows = self.np_random.choice(pool, min(self.candidates, pool), replace=False)
-        seen = {name: np.zeros(space.shape, np.float32) for name, space in self._spaces()}
+        seen = {name: np.zeros(shape, np.float32) for name, shape in self._shapes.items()}
         if pool:
-            rows = torch.from_numpy(self.rows).to(self.device)
-            of_candidates = self._features.of_candidates(state, state.x_unlabeled[rows], self._generator)
-            seen["candidates"][: len(rows)] = of_candidates.cpu().numpy()
+            x = state.x_unlabeled[torch.from_numpy(self.rows).to(self.device)]
+            numbers = self._features.of_candidates(state, x, self._generator)
+            seen["candidates"][: len(x)] = numbers.cpu().numpy()
         seen["mask"][: len(self.rows)] = 1
         last = np.array(self._validation_nll[-3:])
         validation = np.nan_to_num([last[2], last[2] - last[1], last[1] - last[0]])
@@ -198,15 +180,10 @@ class CandidateEnv(gym.Env[Observation, Any]):
         seen["context"][:] = context.clip(-LIMIT, LIMIT)
         return seen
 
-    def _spaces(self) -> Any:
-        assert isinstance(self.observation_space, gym.spaces.Dict)
-        return self.observation_space.spaces.items()
-
     def _info(self, info: dict[str, Any]) -> dict[str, Any]:
-        mask = self.action_masks().astype(np.int8)
-        parts = tuple(np.split(mask, self.query_size))
+        mask = tuple(np.split(self.action_masks().astype(np.int8), self.query_size))
         kept = {name: value for name, value in info.items() if name != "pit"}
-        return kept | {"action_mask": parts[0] if self.query_size == 1 else parts}
+        return kept | {"action_mask": mask[0] if self.query_size == 1 else mask}
 
 
 def mae(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> float:

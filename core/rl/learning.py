@@ -1,253 +1,217 @@
-"""Proximal policy optimisation of a scoring network; needs the extra `rl`.
+"""How a policy is evaluated, beside random choices on the same tasks; and imitation of the greedy oracle.
 
-Schulman et al., *Proximal Policy Optimization Algorithms*, 2017, arXiv 1707.06347, as Stable-Baselines3 and
-sb3-contrib have it, with the mask of Huang & Ontanon, 2020, arXiv 2006.14171.
-
-Shapes: B observations, C candidates, m and k numbers of a candidate and of the run, q points of a batch.
+Imitation tries out how much each of C candidates would help, and learns to tell from its features. Where it
+does not beat random, the features do not say which point helps. (For classification: Liu, Buntine, Haffari,
+*Learning How to Actively Learn: A Deep Imitation Learning Approach*, 2018.)
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
+import pandas as pd
 import torch
-from sb3_contrib import MaskablePPO
-from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger, configure
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..errors import UserError
+from ..files import write_file
 from ..runs import checkpoint
+from ..safe_io import one_line
 from ..training.side_by_side import side_by_side
 from ..util import tqdm
-from .candidates import CandidateEnv
-from .evaluation import Evaluation
-from .features import RUN
-from .scorer import Policy, Scorer, check_settings, masked_mean, save_policy
+from .candidates import CandidateEnv, Observation, mae
+from .policy import RUN, Policy, save_policy
 
-__all__ = ["Lockstep", "Watch", "make_learner", "resume", "scorer_of"]
+#: A position among the candidates of an observation.
+Choose: TypeAlias = Callable[[Observation], int]
 
-#: Passes over what was seen since the last update, and the size of a minibatch.
-PASSES, BATCH = 6, 256
-WIDTH = 64
-
-
-class Lockstep(DummyVecEnv):
-    """S environments in one process: the models of all are trained as one stack."""
-
-    envs: list[CandidateEnv]  # type: ignore[assignment]
-
-    def reset(self) -> Any:
-        seeded = zip(self.envs, self._seeds, strict=True)
-        begun = side_by_side([partial(env.reset, seed=seed) for env, seed in seeded])
-        for i, (seen, self.reset_infos[i]) in enumerate(begun):
-            self._save_obs(i, seen)
-        self._reset_seeds()
-        return self._obs_from_buf()
-
-    def step_wait(self) -> Any:
-        def one(i: int) -> Any:
-            env = self.envs[i]
-            seen, reward, done, _, info = env.step(self.actions[i])
-            if done:
-                info["terminal_observation"] = seen
-                seen, self.reset_infos[i] = env.reset()
-            return seen, reward, done, info
-
-        made = side_by_side([partial(one, i) for i in range(self.num_envs)])
-        for i, (seen, reward, done, info) in enumerate(made):
-            self._save_obs(i, seen)
-            self.buf_rews[i], self.buf_dones[i], self.buf_infos[i] = reward, done, info
-        return self._obs_from_buf(), self.buf_rews.copy(), self.buf_dones.copy(), list(self.buf_infos)
+SEEN = ("candidates", "context", "mask")
+#: Passes over all observations, observations of a minibatch, and the learning rate of Adam.
+EPOCHS, BATCH, RATE = 60, 64, 1e-3
+#: Falls are clipped to so many of their standard deviations among the candidates.
+_CLIP = 3.0
 
 
-class _Whole(BaseFeaturesExtractor):
-    """Hands the observation on as it is: the heads below know its parts."""
+def best_of(policy: Policy) -> Choose:
+    """Always the candidate of highest score."""
 
-    def __init__(self, space: Any) -> None:
-        super().__init__(space, features_dim=1)
+    @torch.no_grad()
+    def choose(seen: Observation) -> int:
+        candidates, context, mask = (torch.from_numpy(seen[name])[None] for name in SEEN)
+        scores = policy(candidates, context[:, : len(RUN)], mask)
+        return int(torch.where(mask > 0, scores, -torch.inf).argmax())
 
-    def forward(self, seen: Any) -> Any:
-        return seen
-
-
-class _Heads(nn.Module):
-    """The scorer, and a critic that sees the validation part too.
-
-    What is chosen must not need it, since no agent has it; how a run goes is judged better with it (Pinto et
-    al., *Asymmetric Actor Critic for Image-Based Robot Learning*, 2017, arXiv 1710.06542).
-    """
-
-    def __init__(self, m: int, k: int, query_size: int, width: int) -> None:
-        super().__init__()
-        self.query_size = query_size
-        self.scorer = Scorer(m, len(RUN), width)
-        self.each = nn.Sequential(nn.Linear(m, width), nn.Tanh())
-        self.value = nn.Sequential(nn.Linear(width + k, width), nn.Tanh(), nn.Linear(width, 1))
-
-    def forward(self, seen: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        return self.forward_actor(seen), self.forward_critic(seen)
-
-    def forward_actor(self, seen: dict[str, Tensor]) -> Tensor:
-        """Logits [B, q C]: each point of a batch is drawn from the same scores."""
-        scores = self.scorer(seen["candidates"], seen["context"][:, : len(RUN)], seen["mask"])
-        return scores.repeat(1, self.query_size)
-
-    def forward_critic(self, seen: dict[str, Tensor]) -> Tensor:
-        """Values [B, 1]."""
-        mean = masked_mean(self.each(seen["candidates"]), seen["mask"])
-        return self.value(torch.cat([mean, seen["context"]], -1))
+    return choose
 
 
-class _ScoringPolicy(MaskableActorCriticPolicy):
-    """Actor and critic of Stable-Baselines3 around `_Heads`."""
-
-    def __init__(self, *args: Any, width: int = WIDTH, **kwargs: Any) -> None:
-        self.width = width
-        super().__init__(*args, **kwargs | {"features_extractor_class": _Whole})
-
-    def _build(self, lr_schedule: Callable[[float], float]) -> None:
-        space: Any = self.observation_space
-        m, k = space["candidates"].shape[-1], space["context"].shape[-1]
-        query_size = math.prod(self.action_space.shape or ())
-        heads = _Heads(m, k, query_size, self.width)
-        with torch.no_grad():  # the first policy is nearly uniform
-            last: Any
-            for last in (heads.scorer.score[-1], heads.value[-1]):
-                last.weight.mul_(0.01)
-        self.mlp_extractor: Any = heads
-        self.action_net: Any = nn.Identity()
-        self.value_net: Any = nn.Identity()
-        optimizer: Any = self.optimizer_class
-        self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+def random_of(rng: np.random.Generator) -> Choose:
+    """Any of the candidates."""
+    return lambda seen: int(rng.integers(int(seen["mask"].sum())))
 
 
-def make_learner(
-    env: VecEnv, seed: int, *, rate: float = 1e-3, discount: float = 0.9, rollout: int = 1024
-) -> MaskablePPO:
-    """An untrained learner on environments with the spaces of `CandidateEnv`.
+def areas(envs: Sequence[CandidateEnv], seeds: Sequence[int], choose: Choose) -> np.ndarray:
+    """Of an episode from each seed: the mean over its rounds of the test MAE, divided by the first; [S]."""
 
-    It seeds and draws from the generators of the whole process, as Stable-Baselines3 does.
+    def played(env: CandidateEnv, seed: int) -> float:
+        seen, info = env.reset(seed=seed)
+        curve, done = [info["mae"]], False
+        while not done:
+            seen, _, done, _, info = env.step(choose(seen))
+            curve.append(info["mae"])
+        return float(np.mean(curve[1:]) / curve[0])
+
+    seeded = zip(envs, seeds, strict=True)
+    return np.array(side_by_side([partial(played, env, seed) for env, seed in seeded]))
+
+
+class Evaluation:
+    """Plays the same tasks again and again, and keeps a table of how a policy did.
 
     Args:
-        seed: of weights, draws of actions, and environments.
-        rate: learning rate of Adam.
-        discount: of rewards; below 1, so that an early fall of the error is worth more.
-        rollout: steps of all environments between two updates.
+        path: of the table: by steps, the mean area under the curve of policy and random, and mean and
+            standard error of the difference over the tasks. One that is there goes on.
+        envs, seeds: a task each.
+
+    Raises:
+        UserError: the table that is there is damaged.
     """
-    return MaskablePPO(
-        _ScoringPolicy,
-        VecMonitor(env),
-        learning_rate=rate,
-        n_steps=max(2, rollout // env.num_envs),
-        batch_size=min(BATCH, rollout),
-        n_epochs=PASSES,
-        gamma=discount,
-        gae_lambda=0.9,
-        ent_coef=0.005,
-        seed=seed,
-        device="cpu",
-    )
+
+    def __init__(self, path: Path, envs: Sequence[CandidateEnv], seeds: Sequence[int]) -> None:
+        self.path, self.envs, self.seeds = path, envs, seeds
+        self.table = pd.DataFrame(index=pd.Index([], name="steps"))
+        self._random: np.ndarray | None = None
+        if path.exists():
+            try:
+                self.table = pd.read_csv(path, index_col="steps", dtype=float).rename(int)
+            except ValueError as error:
+                raise UserError(f"{path} is damaged ({one_line(error)}); remove it") from error
+
+    def note(self, steps: int, policy: Policy) -> dict[str, float]:
+        """Evaluates a policy that has been trained for so many steps; the new row of the table."""
+        if self._random is None:
+            self._random = areas(self.envs, self.seeds, random_of(np.random.default_rng(0)))
+        areas_of_policy = areas(self.envs, self.seeds, best_of(policy))
+        difference = areas_of_policy - self._random
+        row = {
+            "policy": float(areas_of_policy.mean()),
+            "random": float(self._random.mean()),
+            "difference": float(difference.mean()),
+            "error": float(difference.std(ddof=1) / len(difference) ** 0.5),
+        }
+        new = pd.DataFrame([row], index=pd.Index([steps], name="steps"))
+        self.table = pd.concat([self.table[self.table.index < steps], new])
+        write_file(self.path, lambda beside: self.table.to_csv(beside, float_format="%.6g"))
+        return row
 
 
-def scorer_of(learner: MaskablePPO) -> Scorer:
-    """The part of a learner that is the policy."""
-    scorer: Scorer = learner.policy.mlp_extractor.scorer  # type: ignore[assignment]
-    return scorer
-
-
-def resume(learner: MaskablePPO, folder: Path, settings: dict[str, Any]) -> None:
-    """Goes on from the checkpoint in a folder, if there is one.
-
-    Weights, optimiser and the count of steps go on; the tasks to come are others than those that would have
-    come without a break.
+def read_checkpoint(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The checkpoint in a folder; None if there is none.
 
     Raises:
         UserError: it was made with other settings.
     """
     found = checkpoint.read(folder / checkpoint.FILE)
     if found is None:
-        return
-    check_settings(folder, found["settings"], settings)
-    learner.policy.load_state_dict(found["weights"])
-    learner.policy.optimizer.load_state_dict(found["optimizer"])
-    learner.num_timesteps = found["steps"]
-    learner.get_env().seed(settings["seed"] + found["steps"])  # type: ignore[union-attr]
+        return None
+    for name, value in settings.items():
+        known = found["settings"].get(name)
+        if known != value:
+            raise UserError(f"{folder} was begun with {name} {known}, not {value}; take another folder")
+    return found
 
 
-def logger_of(folder: Path) -> Logger:
-    """TensorBoard's files in a folder."""
-    return configure(str(folder), ["tensorboard"])
+def falls(env: CandidateEnv) -> np.ndarray:
+    """By how much the test MAE would fall if a candidate were added: each is, to a copy of the run; [C].
 
-
-class Watch(BaseCallback):
-    """Progress, checkpoints, and evaluations beside random.
-
-    The folder gets `checkpoint.pt` and `policy.pt`, the last one.
-
-    Args:
-        folder: exists.
-        settings: of the training; kept with checkpoint and policy.
-        scores: the agents whose scores the policy sees.
-        steps: in all.
-        every: steps between two evaluations; a checkpoint is written before each update.
+    All copies are trained as one stack, from the same state of their generators. NaN where there is none.
     """
+    learners, _, _ = env.env.with_each(env.rows)
+    before, *after = (mae(learner, *learner.test) for learner in (env.env.learner, *learners))
+    result = np.full(env.candidates, np.nan)
+    result[: len(learners)] = before - np.array(after)
+    return result
 
-    def __init__(
-        self,
-        folder: Path,
-        settings: dict[str, Any],
-        scores: Sequence[str],
-        evaluation: Evaluation,
-        steps: int,
-        every: int,
-    ) -> None:
-        super().__init__()
-        self.folder, self.settings, self.scores = folder, settings, tuple(scores)
-        self.evaluation, self.steps, self.every = evaluation, steps, every
 
-    def _on_training_start(self) -> None:
-        self._next = self.num_timesteps + self.every
-        self._bar = tqdm(total=self.steps, initial=self.num_timesteps, desc="learning")
+def try_out(env: CandidateEnv, seed: int) -> list[Observation]:
+    """The observations of an episode, each with `fall` [C]; half of its steps take the best candidate."""
+    tried = []
+    rng = np.random.default_rng(seed)
+    seen, _ = env.reset(seed=seed)
+    done = False
+    while not done:
+        fall = falls(env)
+        tried.append(seen | {"fall": fall})
+        best = int(np.nanargmax(fall))
+        action = best if rng.random() < 0.5 else int(rng.integers(int(seen["mask"].sum())))
+        seen, _, done, _, _ = env.step(action)
+    return tried
 
-    def _on_step(self) -> bool:
-        self._bar.update(self.num_timesteps - self._bar.n)
-        return True
 
-    def _on_rollout_start(self) -> None:  # between two updates: weights and optimiser belong together
-        self.keep()
-        if self.num_timesteps >= self._next:
-            self._next = self.num_timesteps + self.every
-            self.evaluate()
+def _stacked(tried: Sequence[Observation]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(np.stack([one[name] for one in tried])) for name in tried[0]}
 
-    def _on_training_end(self) -> None:
-        self.keep()
-        self.evaluate()
-        self._bar.close()
 
-    def keep(self) -> None:
-        """Writes checkpoint and policy."""
-        policy = self.model.policy
-        checkpoint.write(
-            self.folder / checkpoint.FILE,
-            {
-                "settings": self.settings,
-                "steps": self.num_timesteps,
-                "weights": policy.state_dict(),
-                "optimizer": policy.optimizer.state_dict(),
-            },
-        )
-        trained = self.settings | {"steps": self.num_timesteps}
-        scorer = scorer_of(self.model)  # type: ignore[arg-type]
-        save_policy(self.folder / "policy.pt", Policy(scorer, self.scores, trained))
+def imitate(policy: Policy, tried: Sequence[Observation], seed: int) -> list[float]:
+    """Trains a policy to say which candidates help more than others; the mean squared error of each epoch.
 
-    def evaluate(self) -> None:
-        """Plays the evaluation's tasks, and notes how the policy did."""
-        self.evaluation.note(self.num_timesteps, scorer_of(self.model))  # type: ignore[arg-type]
-        for name, value in self.evaluation.row.items():
-            self.logger.record(f"evaluation/{name}", value)
-        self._bar.set_postfix({name: f"{value:.4f}" for name, value in self.evaluation.row.items()})
+    What it is to say is the fall of the MAE in standard deviations from the mean over the candidates: about
+    1 is the error of one that knows nothing.
+    """
+    stacked = _stacked(tried)
+    candidates, context, mask = (stacked[name] for name in SEEN)
+    target = torch.from_numpy(np.stack([_standardised(one["fall"]) for one in tried])).float()
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(policy.parameters(), RATE, weight_decay=1e-4)
+    errors = []
+    for _ in range(EPOCHS):
+        total = 0.0
+        for rows in torch.randperm(len(tried), generator=generator).split(BATCH):
+            scores = policy(candidates[rows], context[rows][:, : len(RUN)], mask[rows])
+            error = ((scores - target[rows]).square() * mask[rows]).sum() / mask[rows].sum()
+            optimizer.zero_grad()
+            error.backward()
+            optimizer.step()
+            total += float(error.detach()) * len(rows)
+        errors.append(total / len(tried))
+    return errors
+
+
+def _standardised(fall: np.ndarray) -> np.ndarray:
+    """Deviations from the mean in standard deviations, clipped; 0 where there is no candidate."""
+    deviation = max(float(np.nanstd(fall)), 1e-9)
+    return np.nan_to_num((fall - np.nanmean(fall)) / deviation).clip(-_CLIP, _CLIP)
+
+
+def learn_by_imitation(
+    folder: Path, settings: dict[str, Any], env: CandidateEnv, evaluation: Evaluation, steps: int
+) -> None:
+    """Tries out episodes until there are so many steps, imitates, and writes and evaluates the policy.
+
+    Episode i has the seed 1000 * the settings' seed + i. Those in the folder's checkpoint are not played
+    again.
+
+    Raises:
+        UserError: the checkpoint was made with other settings.
+    """
+    tried: list[Observation] = []
+    episode = 0
+    if (found := read_checkpoint(folder, settings)) is not None:
+        episode = found["episode"]
+        tried = [
+            {name: found[name][i].numpy() for name in (*SEEN, "fall")} for i in range(len(found["fall"]))
+        ]
+    with tqdm(total=steps, initial=len(tried), desc="trying out") as bar:
+        while len(tried) < steps:
+            tried += try_out(env, 1000 * settings["seed"] + episode)
+            episode += 1
+            kept = {"settings": settings, "episode": episode, **_stacked(tried)}
+            checkpoint.write(folder / checkpoint.FILE, kept)
+            bar.update(len(tried) - bar.n)
+    torch.manual_seed(settings["seed"])  # the weights, in a process of our own
+    policy = Policy()
+    errors = imitate(policy, tried, settings["seed"])
+    policy.trained = settings | {"steps": len(tried), "error": errors[-1]}
+    save_policy(folder / "policy.pt", policy)
+    evaluation.note(len(tried), policy)

@@ -1,27 +1,23 @@
-"""Short synthetic regression tasks to learn a policy on; each run id is a task of its own.
+"""Short synthetic regression tasks to learn a policy on, and the names of all environments in Gymnasium.
 
-They are datasets as the benchmark's are, but not among them: nothing is to be compared on them.
-
-Shapes: n rows, d features.
+Each run id is a task of its own; nothing is to be compared on them. n rows, d features.
 """
 
-from typing import ClassVar
-
+import gymnasium as gym
 import numpy as np
 
-from ..dataset import Dataset
-
-__all__ = ["REWARDS", "TASKS", "Friedman", "Mixture", "Network", "Synthetic"]
+from ..dataset import DATASETS, Dataset
 
 ROWS = 500
 #: What a reward can be the fall of.
 REWARDS = ("validation_mae", "validation_nll", "mae", "nll")
+#: Configuration of a model small enough that steps are cheap.
+SMALL = {"hidden": (32, 32), "batch_size": 64, "first_epochs": 50, "later_epochs": 20}
 
 
 class Task(Dataset):
     """320 rows of train part, 80 of validation, 100 of test; 20 labels at first, 40 to add."""
 
-    folder: ClassVar[str]
     seed_set = 20
     budget = 40
 
@@ -41,11 +37,7 @@ class Friedman(Task):
 
 
 class Network(Task):
-    """What a random network of one hidden layer says, with noise of a random part of the inputs' range.
-
-    64 tanh units with weights N(0, 4); the noise is a tenth of the signal's standard deviation, and three
-    times that where the first input is above a random level.
-    """
+    """A random network of 64 tanh units; its noise is three times as large in one part of the inputs."""
 
     folder = "SyntheticNetwork"
 
@@ -76,8 +68,7 @@ class Synthetic(Task):
     folder = "Synthetic"
 
     def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        kinds = (Friedman, Network, Mixture)
-        return kinds[rng.integers(len(kinds))].rows(self, rng)  # type: ignore[arg-type]
+        return (Friedman, Network, Mixture)[rng.integers(3)].rows(self, rng)  # type: ignore[arg-type]
 
 
 def _inputs(rng: np.random.Generator, d: int) -> np.ndarray:
@@ -95,3 +86,17 @@ TASKS: dict[str, type[Task]] = {
     "synthetic_network": Network,
     "synthetic_mixture": Mixture,
 }
+
+
+def env_id(name: str) -> str:
+    """The id in Gymnasium of a dataset, or of one of `TASKS`: `BalsaBench/Diabetes-v0`."""
+    return f"BalsaBench/{(TASKS.get(name) or DATASETS[name]).folder}-v0"
+
+
+def register() -> None:
+    """Registers every dataset, and the synthetic tasks with a small model, another task in each episode."""
+    options: dict[str, dict[str, object]] = {name: {} for name in DATASETS.classes}
+    options |= {name: {"anew": True, "variation": "gauss", "config": SMALL} for name in TASKS}
+    for name, kwargs in options.items():
+        entry_point = "core.rl.candidates:CandidateEnv"
+        gym.register(env_id(name), entry_point=entry_point, kwargs={"dataset": name, **kwargs})

@@ -1,26 +1,15 @@
 """Ways to choose a batch of points that differ from each other, as pure functions of features.
 
-Each returns the positions [count] of the candidates chosen, in the order they were chosen: distinct, and
-ties by the order of the candidates. Nothing here needs a matrix of all pairs of candidates.
+Each returns positions [count] of candidates, distinct, in the order they were chosen; ties go by the order of
+the candidates. Nothing needs a matrix of all pairs of candidates.
 
-Shapes: N candidates, L labelled points, h features of a point.
+N candidates, L labelled points, h features of a point.
 """
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
-
-__all__ = [
-    "determinant",
-    "farthest",
-    "forward_backward",
-    "k_center_greedy",
-    "k_means_seeding",
-    "largest_cluster",
-    "nearest",
-    "nearest_distance",
-]
 
 
 def nearest(x: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,41 +20,36 @@ def nearest(x: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([piece.values for piece in pieces]), torch.cat([piece.indices for piece in pieces])
 
 
-def nearest_distance(x: Tensor, centers: Tensor) -> Tensor:
-    """Euclidean distance of each row of x [N, h] to the nearest of the centers [L, h]; [N]."""
-    return nearest(x, centers)[0]
-
-
-def farthest(distance: Tensor, to: Callable[[Tensor], Tensor], count: int) -> Tensor:
+def farthest(distance: Tensor, distance_to: Callable[[Tensor], Tensor], count: int) -> Tensor:
     """Again and again the point farthest from the labelled points and those chosen before it.
 
     Args:
         distance: of each candidate to the nearest labelled point [N], not negative.
-        to: the distances [N] of all candidates to the one of that position.
+        distance_to: the distances [N] of all candidates to the one of a position.
     """
     picks = []
     for _ in range(count):
         pick = distance.argmax()
         picks.append(pick)
-        distance = torch.minimum(distance, to(pick))
+        distance = torch.minimum(distance, distance_to(pick))
         distance[pick] = -1.0  # never again, also among equal points
     return torch.stack(picks)
 
 
 def k_center_greedy(x: Tensor, centers: Tensor, count: int) -> Tensor:
-    """Picks `count` rows of x [N, h], each the farthest from all centers and earlier picks.
+    """Picks rows of x [N, h], each the farthest from all centers [L, h] and earlier picks.
 
     Sener & Savarese, *Active Learning for Convolutional Neural Networks: A Core-Set Approach*,
     2018, arXiv 1708.00489, algorithm 1.
     """
-    return farthest(nearest_distance(x, centers), lambda pick: (x - x[pick]).norm(dim=1), count)
+    return farthest(nearest(x, centers)[0], lambda pick: (x - x[pick]).norm(dim=1), count)
 
 
 def largest_cluster(x: Tensor, centers: Tensor, count: int) -> Tensor:
     """LCMD: of the cluster with the largest sum of squared distances the farthest point, a new center.
 
     A candidate of x [N, h] belongs to the nearest of the centers [L, h], at first the labelled points.
-    Holzmueller, Zaverkin, Kaestner, Steinwart, *A Framework and Benchmark for Deep Batch Active Learning for
+    Holzmüller, Zaverkin, Kästner, Steinwart, *A Framework and Benchmark for Deep Batch Active Learning for
     Regression*, JMLR 2023, arXiv 2203.09410.
     """
     distance, cluster = nearest(x, centers)
@@ -80,11 +64,10 @@ def largest_cluster(x: Tensor, centers: Tensor, count: int) -> Tensor:
         pick = torch.where(inside, squared, -1.0).argmax()
         picks.append(pick)
         left[pick] = False
-        to = (
-            torch.cdist(x, x[pick, None], compute_mode="donot_use_mm_for_euclid_dist")[:, 0].double().square()
-        )
-        cluster = torch.where(to < squared, k, cluster)
-        squared = torch.minimum(squared, to)
+        to_pick = torch.cdist(x, x[pick, None], compute_mode="donot_use_mm_for_euclid_dist")[:, 0]
+        to_pick = to_pick.double().square()
+        cluster = torch.where(to_pick < squared, k, cluster)
+        squared = torch.minimum(squared, to_pick)
     return torch.stack(picks)
 
 
@@ -93,14 +76,14 @@ def k_means_seeding(
 ) -> Tensor:
     """k-means++: first the point of largest norm, then draws in proportion to squared distances.
 
-    These are a point's distances to the nearest of those chosen; where all are 0, the first point left is
-    taken. Arthur & Vassilvitskii, *k-means++: The Advantages of Careful Seeding*, 2007, as in Ash et al.,
+    The distances are those to the nearest point chosen; where all are 0, the first point left is taken.
+    Arthur & Vassilvitskii, *k-means++: The Advantages of Careful Seeding*, 2007, as in Ash et al.,
     *Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds*, 2020, arXiv 1906.03671,
     algorithm 1.
 
     Args:
         squared_norms: of each candidate's features [N], float64.
-        inner: the inner products [N] of all candidates with the one of that position, float64.
+        inner: the inner products [N] of all candidates with the one of a position, float64.
     """
     left = torch.ones(len(squared_norms), dtype=torch.bool, device=squared_norms.device)
     squared = torch.full_like(squared_norms, torch.inf)
@@ -109,9 +92,9 @@ def k_means_seeding(
     left[pick] = False
     for _ in range(1, count):
         size = squared_norms + squared_norms[pick]
-        to = size - 2 * inner(pick)
-        to = torch.where(to > 1e-12 * size, to, 0.0)  # of equal points rounding alone is left
-        squared = torch.minimum(squared, to)
+        to_pick = size - 2 * inner(pick)
+        to_pick = torch.where(to_pick > 1e-12 * size, to_pick, 0.0)  # of equal points rounding alone is left
+        squared = torch.minimum(squared, to_pick)
         sums = torch.where(left, squared, 0.0).cumsum(0)
         if sums[-1] > 0:
             level = sums[-1] * torch.rand((), generator=generator, dtype=sums.dtype, device=generator.device)
@@ -152,7 +135,7 @@ def forward_backward(phi: Tensor, total: Tensor, count: int, sigma: float) -> Te
 
     The best lowers the summed posterior variance tr(C (I + Phi_S^T Phi_S / sigma^2)^-1) most. Ash et al.,
     *Gone Fishing: Neural Active Learning with Fisher Embeddings*, 2021, arXiv 2106.09675, in the Gaussian
-    form of Holzmueller et al., 2023, arXiv 2203.09410.
+    form of Holzmüller et al., 2023, arXiv 2203.09410.
 
     Args:
         phi: features [N, h] under the posterior of the labelled points, float64.
@@ -169,18 +152,18 @@ def forward_backward(phi: Tensor, total: Tensor, count: int, sigma: float) -> Te
         picks.append(pick)
         left[pick] = False
         a, b = m @ phi[pick], mcm @ phi[pick]
-        by, own = variance[pick] + sigma**2, reduction[pick].clone()
-        m = m - torch.outer(a, a) / by
+        pivot, gain = variance[pick] + sigma**2, reduction[pick].clone()
+        m = m - torch.outer(a, a) / pivot
         ab = torch.outer(a, b)
-        mcm = mcm - (ab + ab.T) / by + own / by**2 * torch.outer(a, a)
+        mcm = mcm - (ab + ab.T) / pivot + gain / pivot**2 * torch.outer(a, a)
         on_a, on_b = phi @ a, phi @ b
-        variance = (variance - on_a.square() / by).clamp(min=0)
-        reduction = (reduction - 2 * on_a * on_b / by + own * (on_a / by).square()).clamp(min=0)
+        variance = (variance - on_a.square() / pivot).clamp(min=0)
+        reduction = (reduction - 2 * on_a * on_b / pivot + gain * (on_a / pivot).square()).clamp(min=0)
 
     chosen = torch.stack(picks)
     noise = sigma**2 * torch.eye(len(chosen), dtype=phi.dtype, device=phi.device)
-    of_chosen = phi[chosen]
-    kernel, lowered = of_chosen @ of_chosen.T + noise, of_chosen @ total @ of_chosen.T
+    picked = phi[chosen]
+    kernel, lowered = picked @ picked.T + noise, picked @ total @ picked.T
     while len(chosen) > count:
         # tr(G^-1 Q) is what the batch lowers; without point i it is less by (G^-1 Q G^-1)_ii / (G^-1)_ii.
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(kernel))

@@ -1,0 +1,185 @@
+"""A learned policy: the numbers that it sees, the network that scores candidates, and its file.
+
+N candidates (C in each of B observations), L labelled points, d features, m and k numbers of a candidate and
+of the run, w width.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..agent import AGENTS
+from ..errors import UserError
+from ..files import write_file
+from ..protocol import Protocol
+from ..safe_io import one_line
+from ..seeds import Seeds
+from ..state import State
+
+#: The agents whose scores a policy sees.
+SCORES = ("coreset", "nf_entropy", "balsa_kl_pairs")
+#: All numbers are clipped to [-LIMIT, LIMIT].
+LIMIT = 10.0
+#: Names of the k numbers of a run, in their order.
+RUN = ("budget_used", "log_labelled", "label_mean", "label_std", "label_skewness", "fit_nll")
+
+_RANKED = ("distance", "label_distance", "sparsity", "std")
+_PLAIN = ("distance", "std", "mean")
+
+# Rows of the pool, whose order is random, that the density of points is judged by; neighbours of each.
+_CROWD, _NEIGHBOURS = 1000, 10
+_PIECE = 2048
+
+_VERSION = 1
+
+
+def names_of(scores: Sequence[str]) -> tuple[str, ...]:
+    """Names of the m numbers of a candidate, in their order."""
+    return (*(f"rank_{name}" for name in (*scores, *_RANKED)), *_PLAIN)
+
+
+class Features:
+    """The numbers of candidates and of a run, from what an agent may see: finite, in [-10, 10].
+
+    Of a candidate: its rank in [0, 1] by each agent's score, by its distance to the labelled points, by the
+    distance of the predicted mean to the labels, by the mean distance to its 10 nearest neighbours in the
+    pool, and by the predicted standard deviation; then that distance / sqrt(d), the standard deviation in
+    units of that of the labels, and the predicted mean. `scores` are names of agents.
+    """
+
+    def __init__(self, scores: Sequence[str], seeds: Seeds, protocol: Protocol) -> None:
+        self.agents = [AGENTS[name](1, seeds, protocol) for name in scores]
+
+    @torch.no_grad()
+    def of_candidates(self, state: State, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Of candidates x [N, d]; float32 [N, m]."""
+        ranked = []
+        for agent in self.agents:
+            agent.generator = generator  # one stream for all, on the state's device
+            ranked.append(agent.score(state, x))
+        densities = [state.classifier(rows) for rows in x.split(_PIECE)]
+        mean, std = (torch.cat([getattr(one, name) for one in densities]) for name in ("mean", "stddev"))
+        distance = _mean_distance(x, state.x_labeled, 1)
+        label_distance = _mean_distance(mean[:, None], state.y_labeled[:, None], 1)
+        sparsity = _mean_distance(x, state.x_unlabeled[:_CROWD], _NEIGHBOURS)
+        ranked += [distance, label_distance, sparsity, std]
+        plain = [distance / x.shape[1] ** 0.5, std / _label_std(state), mean]
+        ranks = _ranks(torch.stack([values.double() for values in ranked], 1))
+        return torch.cat([ranks.to(x.device), _clipped(torch.stack(plain, 1))], 1)
+
+    @torch.no_grad()
+    def of_run(self, state: State) -> Tensor:
+        """Of the run; float32 [k]. The errors on the test set, which a state holds, are not looked at."""
+        y = state.y_labeled
+        values = [
+            state.added_images / state.budget,
+            float(np.log10(len(y))),
+            float(y.mean()),
+            float(y.std()),
+            float(((y - y.mean()) / _label_std(state)).pow(3).mean()),
+            float(-state.classifier(state.x_labeled).log_prob(y).mean()),
+        ]
+        return _clipped(torch.tensor(values, device=y.device))
+
+
+def _label_std(state: State) -> float:
+    return max(float(state.y_labeled.std()), 1e-6)
+
+
+def _mean_distance(x: Tensor, others: Tensor, count: int) -> Tensor:
+    """Mean distance of each row of x [N, d] to the nearest `count` of the others; [N]."""
+    count = min(count, len(others))
+    pieces = [torch.cdist(rows, others).topk(count, largest=False).values for rows in x.split(_PIECE)]
+    return torch.cat(pieces).mean(1)
+
+
+def _ranks(columns: Tensor) -> Tensor:
+    """In each column of [N, r]: from 0, the lowest, to 1; equal values share a rank, NaN is the highest."""
+    from scipy.stats import rankdata
+
+    columns = torch.where(columns.isnan(), torch.inf, columns)
+    ranks = rankdata(columns.cpu().numpy(), axis=0) - 1
+    return torch.from_numpy(ranks / max(len(ranks) - 1, 1)).float()
+
+
+def _clipped(values: Tensor) -> Tensor:
+    return values.float().nan_to_num(0.0, LIMIT, -LIMIT).clamp(-LIMIT, LIMIT)
+
+
+def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the candidates that are there: [B, C, w], [B, C] -> [B, w]; 0 where none is."""
+    return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+
+
+class Policy(nn.Module):
+    """Scores each candidate by its own numbers, the run's, and the mean over all candidates.
+
+    Candidates in another order get their scores in that order, and there may be any number of them
+    (Zaheer et al., *Deep Sets*, 2017, arXiv 1703.06114).
+
+    Attributes:
+        scores: the agents whose scores are among the candidates' numbers.
+        trained: how it was trained, in words and numbers.
+    """
+
+    def __init__(self, scores: Sequence[str] = SCORES, width: int = 64) -> None:
+        super().__init__()
+        self.scores, self.width = tuple(scores), width
+        self.trained: dict[str, Any] = {}
+        numbers = len(names_of(scores)) + len(RUN)
+        self.each = nn.Sequential(nn.Linear(numbers, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh())
+        self.score = nn.Sequential(nn.Linear(2 * width, width), nn.Tanh(), nn.Linear(width, 1))
+
+    def forward(self, candidates: Tensor, run: Tensor, mask: Tensor) -> Tensor:
+        """Scores [B, C] of candidates [B, C, m] in runs [B, k]; mask [B, C] is 1 where there is one."""
+        everywhere = run[:, None].expand(-1, candidates.shape[1], -1)
+        hidden = self.each(torch.cat([candidates, everywhere], -1))
+        mean = masked_mean(hidden, mask)[:, None].expand_as(hidden)
+        return self.score(torch.cat([hidden, mean], -1))[..., 0]
+
+
+def save_policy(path: Path, policy: Policy) -> None:
+    """Writes a policy's file, whole or not at all."""
+    content = {
+        "version": _VERSION,
+        "scores": list(policy.scores),
+        "run": list(RUN),
+        "width": policy.width,
+        "trained": policy.trained,
+        "weights": {name: tensor.cpu() for name, tensor in policy.state_dict().items()},
+    }
+    write_file(path, lambda beside: torch.save(content, beside))
+
+
+def load_policy(path: Path) -> Policy:
+    """Reads what `save_policy` wrote; nothing in the file is executed.
+
+    Raises:
+        UserError: there is no such file, it is no policy, or one of another version.
+    """
+    try:
+        with warnings.catch_warnings():  # of pickles that are not torch's
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"the policy {path} cannot be read: {error.strerror or error}") from error
+    # torch raises nearly anything on what it did not write, or will not execute.
+    except Exception as error:
+        raise UserError(f"{path} is no policy: {type(error).__name__} while it was read") from error
+    try:
+        if content["version"] != _VERSION or content["run"] != list(RUN):
+            raise UserError("it is of another version")
+        with torch.device("meta"):  # initial weights would be drawn from the generator of the whole process
+            policy = Policy([AGENTS.name(name) for name in content["scores"]], content["width"])
+        policy.load_state_dict(content["weights"], assign=True)
+        policy.trained = content["trained"]
+        if not all(tensor.isfinite().all() for tensor in policy.parameters()):
+            raise UserError("its weights are not finite")
+    except (UserError, RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is no policy, or a damaged one: {one_line(error)}") from error
+    return policy.float().requires_grad_(False)

@@ -1,0 +1,226 @@
+"""Proximal policy optimisation of a scoring network; needs the extra `rl`.
+
+Schulman et al., *Proximal Policy Optimization Algorithms*, 2017, arXiv 1707.06347, as Stable-Baselines3 and
+sb3-contrib have it, with the mask of Huang & Ontanon, 2020, arXiv 2006.14171.
+
+B observations, C candidates, m and k numbers of a candidate and of the run. A step labels one point.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from sb3_contrib import MaskablePPO
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
+from torch import Tensor, nn
+
+from ..runs import checkpoint
+from ..training.side_by_side import side_by_side
+from ..util import tqdm
+from .candidates import CandidateEnv
+from .learning import Evaluation, read_checkpoint
+from .policy import RUN, Policy, masked_mean, save_policy
+
+#: Passes over what was seen since the last update, and the size of a minibatch.
+PASSES, BATCH = 6, 256
+WIDTH = 64  # of the critic
+
+
+class Lockstep(DummyVecEnv):
+    """S environments in one process: the models of all are trained as one stack."""
+
+    envs: list[CandidateEnv]  # type: ignore[assignment]
+
+    def reset(self) -> Any:
+        seeded = zip(self.envs, self._seeds, strict=True)
+        begun = side_by_side([partial(env.reset, seed=seed) for env, seed in seeded])
+        for i, (seen, self.reset_infos[i]) in enumerate(begun):
+            self._save_obs(i, seen)
+        self._reset_seeds()
+        return self._obs_from_buf()
+
+    def step_wait(self) -> Any:
+        def step(i: int) -> Any:
+            env = self.envs[i]
+            seen, reward, done, _, info = env.step(self.actions[i])
+            if done:
+                info["terminal_observation"] = seen
+                seen, self.reset_infos[i] = env.reset()
+            return seen, reward, done, info
+
+        made = side_by_side([partial(step, i) for i in range(self.num_envs)])
+        for i, (seen, reward, done, info) in enumerate(made):
+            self._save_obs(i, seen)
+            self.buf_rews[i], self.buf_dones[i], self.buf_infos[i] = reward, done, info
+        return self._obs_from_buf(), self.buf_rews.copy(), self.buf_dones.copy(), list(self.buf_infos)
+
+
+class _Whole(BaseFeaturesExtractor):
+    """Hands the observation on as it is: the heads below know its parts."""
+
+    def __init__(self, space: Any) -> None:
+        super().__init__(space, features_dim=1)
+
+    def forward(self, seen: Any) -> Any:
+        return seen
+
+
+class _Heads(nn.Module):
+    """The policy, and a critic that sees the validation part too, which no agent has (Pinto et al.,
+    *Asymmetric Actor Critic for Image-Based Robot Learning*, 2017, arXiv 1710.06542).
+    """
+
+    def __init__(self, m: int, k: int) -> None:
+        super().__init__()
+        self.scorer = Policy()
+        self.each = nn.Sequential(nn.Linear(m, WIDTH), nn.Tanh())
+        self.value = nn.Sequential(nn.Linear(WIDTH + k, WIDTH), nn.Tanh(), nn.Linear(WIDTH, 1))
+
+    def forward(self, seen: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        return self.forward_actor(seen), self.forward_critic(seen)
+
+    def forward_actor(self, seen: dict[str, Tensor]) -> Tensor:
+        """Logits [B, C]."""
+        return self.scorer(seen["candidates"], seen["context"][:, : len(RUN)], seen["mask"])
+
+    def forward_critic(self, seen: dict[str, Tensor]) -> Tensor:
+        """Values [B, 1]."""
+        mean = masked_mean(self.each(seen["candidates"]), seen["mask"])
+        return self.value(torch.cat([mean, seen["context"]], -1))
+
+
+class _ScoringPolicy(MaskableActorCriticPolicy):
+    """Actor and critic of Stable-Baselines3 around `_Heads`."""
+
+    def _build(self, lr_schedule: Callable[[float], float]) -> None:
+        space: Any = self.observation_space
+        m, k = space["candidates"].shape[-1], space["context"].shape[-1]
+        heads = _Heads(m, k)
+        last: Any
+        for last in (heads.scorer.score[-1], heads.value[-1]):
+            last.weight.data.mul_(0.01)  # the first policy is nearly uniform
+        self.mlp_extractor: Any = heads
+        self.action_net: Any = nn.Identity()
+        self.value_net: Any = nn.Identity()
+        optimizer: Any = self.optimizer_class
+        self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+
+
+def make_learner(
+    env: VecEnv, seed: int, *, rate: float = 1e-3, discount: float = 0.9, rollout: int = 1024
+) -> MaskablePPO:
+    """An untrained learner; it seeds and draws from the generators of the whole process, as SB3 does.
+
+    Args:
+        env: environments with the spaces of `CandidateEnv`.
+        rate: learning rate of Adam.
+        discount: of rewards; below 1, so that an early fall of the error is worth more.
+        rollout: steps of all environments between two updates.
+    """
+    return MaskablePPO(
+        _ScoringPolicy,
+        VecMonitor(env),
+        learning_rate=rate,
+        n_steps=max(2, rollout // env.num_envs),
+        batch_size=min(BATCH, rollout),
+        n_epochs=PASSES,
+        gamma=discount,
+        gae_lambda=0.9,
+        ent_coef=0.005,
+        seed=seed,
+        device="cpu",
+        policy_kwargs={"features_extractor_class": _Whole},
+    )
+
+
+def policy_of(learner: Any) -> Policy:
+    """The part of a learner that is kept."""
+    policy: Policy = learner.policy.mlp_extractor.scorer
+    return policy
+
+
+class _Watch(BaseCallback):
+    """Progress, evaluations beside random, and `checkpoint.pt` and `policy.pt` before each update."""
+
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], evaluation: Evaluation, steps: int, every: int
+    ) -> None:
+        super().__init__()
+        self.folder, self.settings = folder, settings
+        self.evaluation, self.steps, self.every = evaluation, steps, every
+
+    def _on_training_start(self) -> None:
+        self._next = self.num_timesteps + self.every
+        self._bar = tqdm(total=self.steps, initial=self.num_timesteps, desc="learning")
+
+    def _on_step(self) -> bool:
+        self._bar.update(self.num_timesteps - self._bar.n)
+        return True
+
+    def _on_rollout_start(self) -> None:  # between two updates: weights and optimiser belong together
+        self._save()
+        if self.num_timesteps >= self._next:
+            self._next = self.num_timesteps + self.every
+            self._evaluate()
+
+    def _on_training_end(self) -> None:
+        self._save()
+        self._evaluate()
+        self._bar.close()
+
+    def _save(self) -> None:
+        policy = self.model.policy
+        content = {
+            "settings": self.settings,
+            "steps": self.num_timesteps,
+            "weights": policy.state_dict(),
+            "optimizer": policy.optimizer.state_dict(),
+        }
+        checkpoint.write(self.folder / checkpoint.FILE, content)
+        kept = policy_of(self.model)
+        kept.trained = self.settings | {"steps": self.num_timesteps}
+        save_policy(self.folder / "policy.pt", kept)
+
+    def _evaluate(self) -> None:
+        row = self.evaluation.note(self.num_timesteps, policy_of(self.model))
+        for name, value in row.items():
+            self.logger.record(f"evaluation/{name}", value)
+        self._bar.set_postfix({name: f"{value:.4f}" for name, value in row.items()})
+
+
+def learn_by_ppo(
+    folder: Path,
+    settings: dict[str, Any],
+    learner: MaskablePPO,
+    evaluation: Evaluation,
+    steps: int,
+    every: int,
+) -> None:
+    """Plays and updates the policy in turn; goes on from the checkpoint in the folder.
+
+    Weights, optimiser and the count of steps go on; the tasks to come are others than those that would have
+    come without a break.
+
+    Args:
+        steps: in all.
+        every: steps between two evaluations.
+
+    Raises:
+        UserError: the checkpoint was made with other settings.
+    """
+    if (found := read_checkpoint(folder, settings)) is not None:
+        learner.policy.load_state_dict(found["weights"])
+        learner.policy.optimizer.load_state_dict(found["optimizer"])
+        learner.num_timesteps = found["steps"]
+        learner.get_env().seed(settings["seed"] + found["steps"])  # type: ignore[union-attr]
+    learner.set_logger(configure(str(folder), ["tensorboard"]))
+    left = steps - learner.num_timesteps
+    if left > 0:
+        watch = _Watch(folder, settings, evaluation, steps, every)
+        learner.learn(left, callback=watch, reset_num_timesteps=False)

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from core import Seeds
 from core.cli import ArgumentParser, run_script
-from core.data.own import OpenMLTable, find_dataset, is_own
+from core.data.own import find_dataset, is_own
 from core.data.tables import Table
 from core.errors import UserError
 from datasets import DATASETS
@@ -28,7 +27,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
-    study = [name for name, cls in DATASETS.classes.items() if issubclass(cls, Table)]
+    study = [name for name, cls in DATASETS.classes.items() if issubclass(cls, Table) and cls.columns]
     names = "names, or openml:<id>"
     parser.add("datasets", study, names, nargs="+", metavar="NAME")
     return parser.parse_args(arguments)
@@ -37,35 +36,21 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def check(names: Sequence[str]) -> None:
     """Raises a UserError if one of them is no table that can be downloaded."""
     for name in names:
-        if name.startswith("openml:"):
-            continue
-        if is_own(name) or not issubclass(DATASETS[name], (Table, OpenMLTable)):
+        if not name.startswith("openml:") and (is_own(name) or not issubclass(DATASETS[name], Table)):
             raise UserError(f"dataset '{name}' has no table to download")
 
 
-def load(name: str, folder: Path) -> tuple[str, str, str, str]:
-    """Rows, features, file and status of one dataset.
-
-    Raises:
-        UserError: it is not to be had, or is not the published one.
-    """
-    cls = find_dataset(name, data_folder=folder)
-    if issubclass(cls, Table):
-        table = cls.load(folder)
-        return f"{len(table.x):,}", str(table.x.shape[1]), table.source.name, "ready"
-    data = cls(folder, Seeds())
-    rows = len(data.rows_train) + len(data.rows_val) + len(data.rows_test)
-    file = f"{cls.folder}.arff" if is_own(name) else f"openml-{cls.data_id}.arff"  # type: ignore[attr-defined]
-    return f"{rows:,}", str(data.x_train.shape[1]), file, "ready" if cls.verified else "ready, unverified"
-
-
 def prepare(name: str, folder: Path) -> tuple[str, str, str, str]:
-    """As of `load`; why it failed is told on stderr."""
+    """Rows, features, file and status of one dataset; why it failed is said on stderr."""
     try:
-        return load(name, folder)
+        cls = find_dataset(name, data_folder=folder)
+        assert issubclass(cls, Table)
+        table = cls.load(folder)
     except UserError as error:
         tqdm.write(str(error), file=sys.stderr)
         return "-", "-", "-", "failed"
+    status = "ready" if cls.verified else "ready, unverified"
+    return f"{len(table.y):,}", str(table.x.shape[1]), table.source.name, status
 
 
 def print_table(lines: list[tuple[str, ...]]) -> None:

@@ -20,12 +20,12 @@ from .agent import AGENTS
 from .config import Config
 from .data.columns import Features, row_numbers, sort_columns, target_values
 from .data.frames import RawFrame
-from .data.rawfiles import UnusableError, one_line
 from .errors import UserError
 from .metrics import calibration_error, pit_histogram
 from .models.predictor import Predictor
 from .models.variations import build_model, load_config
 from .protocol import CORRECTED
+from .safe_io import UnusableError, one_line
 from .seeds import Seeds
 from .state import State
 from .training.side_by_side import fit

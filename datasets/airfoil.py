@@ -3,7 +3,7 @@
 Source: Brooks, Pope, Marcolini, *Airfoil Self-Noise and Prediction*, NASA RP-1218, 1989.
 """
 
-from core.data.own import OpenMLTable
+from core.data.openml import OpenMLTable
 from core.dataset import DATASETS
 
 

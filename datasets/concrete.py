@@ -4,7 +4,7 @@ Source: Yeh, *Modeling of Strength of High-Performance Concrete Using Artificial
 Concrete Research 1998.
 """
 
-from core.data.own import OpenMLTable
+from core.data.openml import OpenMLTable
 from core.dataset import DATASETS
 
 

@@ -3,7 +3,7 @@
 Source: Pace, Barry, *Sparse Spatial Autoregressions*, Statistics & Probability Letters 1997.
 """
 
-from core.data.own import OpenMLTable
+from core.data.openml import OpenMLTable
 from core.dataset import DATASETS
 
 

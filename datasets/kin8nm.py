@@ -3,7 +3,7 @@
 Source: Corke, Ghahramani, the Delve datasets, University of Toronto 1996.
 """
 
-from core.data.own import OpenMLTable
+from core.data.openml import OpenMLTable
 from core.dataset import DATASETS
 
 

@@ -5,7 +5,7 @@ Condition-Based Maintenance of Naval Propulsion Plants*, Journal of Engineering 
 Environment 2016.
 """
 
-from core.data.own import OpenMLTable
+from core.data.openml import OpenMLTable
 from core.dataset import DATASETS
 
 

@@ -3,7 +3,7 @@
 Source: Rana, UCI Machine Learning Repository 2013.
 """
 
-from core.data.own import OpenMLTable
+from core.data.openml import OpenMLTable
 from core.dataset import DATASETS
 
 

@@ -4,7 +4,7 @@ Source: Cortez, Cerdeira, Almeida, Matos, Reis, *Modeling Wine Preferences by Da
 Properties*, Decision Support Systems 2009.
 """
 
-from core.data.own import OpenMLTable
+from core.data.openml import OpenMLTable
 from core.dataset import DATASETS
 
 

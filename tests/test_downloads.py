@@ -87,7 +87,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits before new attempts, which are not waited for; and an empty memory of tables."""
-    monkeypatch.setattr(tables, "_loaded", {})
+    tables._load.cache_clear()
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     waited: list[float] = []
@@ -150,7 +150,7 @@ def test_a_download_is_checked_stored_and_cached(tmp_path: Path, server: Server)
     assert table.source == folder / "mini.zip"
     assert files_of(folder) == ["mini.npz", "mini.zip"]
     assert (folder / "mini.zip").read_bytes() == GOOD
-    tables._loaded.clear()
+    tables._load.cache_clear()
     assert cls.load(folder).source == folder / "mini.npz"
     assert len(server.requests) == 1
 
@@ -160,7 +160,7 @@ def test_a_download_is_checked_stored_and_cached(tmp_path: Path, server: Server)
     [
         ((404, b"", 0), "HTTP status 404"),
         (broken_off(GOOD), "the answer broke off"),
-        (whole(b"<html>moved</html>"), "cannot be read (BadZipFile: File is not a zip file)"),
+        (whole(b"<html>moved</html>"), "it cannot be read (BadZipFile: File is not a zip file)"),
         (whole(zipped(csv(FRAME.iloc[1:]))), "39 rows instead of 40"),
     ],
 )
@@ -240,7 +240,7 @@ def test_one_failure_does_not_stop_the_others(
 ) -> None:
     for name in ("sarcos", "diamonds", "pakinsons", "superconductors"):
         monkeypatch.setattr(DATASETS[name], "urls", (server.url(f"/{name}"),))
-        monkeypatch.setattr(DATASETS[name], "packaged", None)
+        monkeypatch.setattr(DATASETS[name], "packaged", ("", ""))
     server.answer("/sarcos", UNAVAILABLE, whole(sarcos_arff()))
     server.answer("/diamonds", broken_off(b"@relation diamonds"))
     assert download_all_datasets.main(["--data_folder", str(tmp_path)]) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from core.data.columns import Features, sort_columns
 from core.data.frames import read_frame
-from core.data.rawfiles import UnusableError
+from core.safe_io import UnusableError
 
 pytest.importorskip("pyarrow")
 N = 60

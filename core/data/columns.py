@@ -1,4 +1,4 @@
-"""Columns of any kind as features, by scikit-learn's ColumnTransformer.
+"""What a table's columns are, and features made of them by scikit-learn's ColumnTransformer.
 
 Numbers stay numbers; what is missing gets the median, and the column an indicator. Categories are one-hot,
 a missing one among them. Medians and categories are those of the rows that may be looked at; a category that
@@ -17,10 +17,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
+from ..safe_io import UnusableError, one_line
 from .frames import RawFrame
-from .rawfiles import UnusableError, one_line
-
-__all__ = ["Columns", "Features", "row_numbers", "sort_columns", "target_values"]
 
 #: A column of texts of which at least this share are numbers has wrong cells, not categories.
 _MOSTLY = 0.9
@@ -28,6 +26,12 @@ _MOSTLY = 0.9
 _NAMES = 0.5
 #: Most categories of one column.
 _CATEGORIES = 1000
+#: Texts that are numbers where a column has no others.
+_TRUTH = {
+    text: value
+    for word, value in (("true", 1.0), ("false", 0.0))
+    for text in (word, word.title(), word.upper())
+}
 
 
 @dataclass(frozen=True)
@@ -54,36 +58,37 @@ class Columns:
 
 
 def sort_columns(raw: RawFrame, target: str, rows: np.ndarray) -> Columns:
-    """Which columns become which features.
-
-    Args:
-        rows: the rows [n] that may be looked at.
+    """Which columns become which features, by the rows [n] that may be looked at.
 
     Raises:
-        UnusableError: no feature is left, or a column has cells that are neither.
+        UnusableError: no feature is left, or a column has cells that are neither numbers nor categories.
     """
-    numeric: list[str] = []
-    categorical: list[str] = []
-    constant: list[str] = []
-    ids: list[str] = []
-    seen = raw.frame.iloc[rows]
-    for name in (name for name in raw.names if name != target):
-        column, looked_at = raw.frame[name], seen[name]
-        if looked_at.nunique(dropna=False) <= 1:
-            constant.append(name)
-        elif name in raw.nominal or not _is_numeric(column, name):
-            (ids if _names_rows(column, name in raw.nominal) else categorical).append(name)
-        else:
-            _check_finite(column, name)
-            (ids if _counts_rows(column) else numeric).append(name)
-    for name in categorical:
-        if (count := raw.frame[name].nunique()) > _CATEGORIES:
-            raise UnusableError(f"column {name!r} has {count:,} categories; leave it out, or group them")
-    columns = Columns(*map(tuple, (numeric, categorical, constant, ids)))
-    if not numeric and not categorical:
+    kinds: dict[str, list[str]] = {"numeric": [], "categorical": [], "constant": [], "ids": []}
+    for name in raw.names:
+        if name != target:
+            kinds[_kind(raw.frame[name], name in raw.nominal, rows)].append(name)
+    columns = Columns(**{kind: tuple(names) for kind, names in kinds.items()})
+    if not columns.numeric and not columns.categorical:
         found = columns.note or f"it has no column but the target {target!r}"
         raise UnusableError(f"no feature is left: {found}")
     return columns
+
+
+def _kind(cells: pd.Series, declared: bool, rows: np.ndarray) -> str:
+    """Which of the fields of `Columns` a column belongs to; `declared` ones are categories."""
+    numeric = not declared and _is_numeric(cells)
+    values = numbers(cells) if numeric else _texts(cells)
+    if values.iloc[rows].nunique(dropna=False) <= 1:
+        return "constant"
+    if numeric:
+        expect(~np.isinf(values), cells, "a finite number, or nothing")
+        return "ids" if _counts_rows(values) else "numeric"
+    count = values.nunique()
+    if not declared and count > _NAMES * values.count():
+        return "ids"
+    if count > _CATEGORIES:
+        raise UnusableError(f"column {cells.name!r} has {count:,} categories; leave it out, or group them")
+    return "categorical"
 
 
 def row_numbers(raw: RawFrame) -> set[str]:
@@ -92,51 +97,74 @@ def row_numbers(raw: RawFrame) -> set[str]:
     Raises:
         UnusableError: a column has cells that are wrong.
     """
-    numbers = (name for name in raw.names if name not in raw.nominal and _is_numeric(raw.frame[name], name))
-    return {name for name in numbers if raw.frame[name].nunique() > 1 and _counts_rows(raw.frame[name])}
+    numeric = (name for name in raw.names if name not in raw.nominal and _is_numeric(raw.frame[name]))
+    return {name for name in numeric if _counts_rows(numbers(raw.frame[name]))}
 
 
-def _is_numeric(column: pd.Series, name: str) -> bool:
-    """Whether a column holds numbers, as texts or otherwise.
-
-    Raises:
-        UnusableError: most of its cells do, the others do not.
-    """
-    if pd.api.types.is_numeric_dtype(column):
-        return True
-    filled = column.dropna()
-    good = pd.to_numeric(filled, errors="coerce").notna()
-    if good.all():
-        return True
-    if good.mean() >= _MOSTLY:
-        raise UnusableError(f"column {name!r}: {_bad_cells(filled[~good], 'a number, or nothing,')}")
-    return False
-
-
-def _bad_cells(bad: pd.Series, wanted: str) -> str:
-    """Of the cells that are wrong, with the numbers of the rows as index, from 0."""
-    count = f"{len(bad)} cells are" if len(bad) > 1 else "a cell is"
-    found = f"found {one_line(repr(str(bad.iloc[0])), 60)} in data row {bad.index[0] + 1}"
-    return f"{count} wrong: {wanted} is expected, {found}"
-
-
-def _check_finite(column: pd.Series, name: str) -> None:
-    values = pd.to_numeric(column)
-    bad = values[np.isinf(values.to_numpy(np.float64, na_value=np.nan))]
-    if len(bad):
-        raise UnusableError(f"column {name!r}: {_bad_cells(bad, 'a finite number, or nothing,')}")
-
-
-def _counts_rows(column: pd.Series) -> bool:
-    """Whether a column holds consecutive integers, each of them once."""
-    values = pd.to_numeric(column)
-    if values.hasnans or not values.is_unique or pd.api.types.is_bool_dtype(values):
+def _counts_rows(values: pd.Series) -> bool:
+    """Whether numbers are consecutive integers, each of them once."""
+    if values.hasnans or not values.is_unique:
         return False
     return bool((values % 1 == 0).all() and values.max() - values.min() == len(values) - 1)
 
 
-def _names_rows(column: pd.Series, declared: bool) -> bool:
-    return not declared and column.nunique() > _NAMES * column.count()
+def _is_numeric(cells: pd.Series) -> bool:
+    """Whether a column holds numbers.
+
+    Raises:
+        UnusableError: most of its cells do, the others do not.
+    """
+    filled = cells.dropna()
+    good = numbers(filled).notna()
+    if len(good) and good.mean() < _MOSTLY:
+        return False
+    expect(good, filled, "a number, or nothing")
+    return True
+
+
+def numbers(cells: pd.Series) -> pd.Series:
+    """Cells as float64, NaN where one is missing or no number."""
+    if pd.api.types.is_numeric_dtype(cells):
+        return pd.Series(cells.to_numpy(np.float64, na_value=np.nan), cells.index)
+    if cells.isin([*_TRUTH, np.nan]).all():
+        return cells.astype(object).map(_TRUTH).astype(np.float64)
+    # Older pandas' to_numeric is an ulp off; Python's float, which rounds rightly, also takes 1_000.
+    return cells.where(pd.to_numeric(cells, errors="coerce").notna()).astype(np.float64)
+
+
+def finite(cells: pd.Series) -> np.ndarray:
+    """Cells as float64 [n]; an UnusableError where one is missing or no finite number."""
+    values = numbers(cells).to_numpy()
+    expect(np.isfinite(values), cells, "a number")
+    return values
+
+
+def _texts(cells: pd.Series) -> pd.Series:
+    """Cells as texts, NaN where one is missing."""
+    texts = cells.astype("string").str.strip().astype(object)
+    return texts.where(texts.notna(), np.nan)
+
+
+def one_hot(cells: pd.Series, categories: Sequence[str] | Sequence[int]) -> np.ndarray:
+    """Cells as float64 [n, number of categories].
+
+    Raises:
+        UnusableError: a cell is empty or holds another value.
+    """
+    values = _texts(cells) if isinstance(categories[0], str) else numbers(cells)
+    hot = np.stack([values == category for category in categories], axis=1).astype(np.float64)
+    expect(hot.any(axis=1), cells, f"one of {one_line(', '.join(map(str, categories)))}")
+    return hot
+
+
+def expect(good: pd.Series | np.ndarray, cells: pd.Series, wanted: str) -> None:
+    """Raises an UnusableError that counts the cells which are not good, and names the first."""
+    bad = cells[~good]
+    if len(bad):
+        count = f"{len(bad):,} bad cells" if len(bad) > 1 else "a bad cell"
+        found = "nothing" if pd.isna(bad.iloc[0]) else one_line(repr(str(bad.iloc[0])), 60)
+        where = f"in data row {bad.index[0] + 1}"
+        raise UnusableError(f"{count} in column {cells.name!r}: expected {wanted}, found {found} {where}")
 
 
 def target_values(raw: RawFrame, target: str) -> np.ndarray:
@@ -149,29 +177,14 @@ def target_values(raw: RawFrame, target: str) -> np.ndarray:
         near = difflib.get_close_matches(target, raw.names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {one_line(', '.join(raw.names))}"
         raise UnusableError(f"there is no column {target!r}; {hint}")
-    column = raw.frame[target]
-    if missing := int(column.isna().sum()):
-        verb = "rows have" if missing > 1 else "row has"
-        raise UnusableError(
-            f"{missing} of {len(column)} {verb} no target {target!r}: fill it in, or leave them out"
-        )
-    values = pd.to_numeric(column, errors="coerce").astype(np.float64)
-    bad = column[~np.isfinite(values.to_numpy())]
-    if len(bad):
-        raise UnusableError(f"the target {target!r} must hold numbers: {_bad_cells(bad, 'one')}")
-    if values.nunique() == 1:
-        raise UnusableError(f"the target {target!r} is {values.iloc[0]:g} in all rows: nothing to learn")
-    return values.to_numpy()
+    values = finite(raw.frame[target])
+    if np.ptp(values) == 0:
+        raise UnusableError(f"the target {target!r} is {values[0]:g} in all rows: nothing to learn")
+    return values
 
 
 class Features:
-    """Makes features of a table, as learned from some of its rows.
-
-    Args:
-        raw: the table.
-        columns: as of `sort_columns`.
-        rows: the rows [n] that may be looked at.
-    """
+    """Makes features of a table's columns, as learned from the rows [n] that may be looked at."""
 
     def __init__(self, raw: RawFrame, columns: Columns, rows: np.ndarray) -> None:
         self.columns = columns
@@ -182,24 +195,18 @@ class Features:
             [("numeric", median, list(columns.numeric)), ("categorical", one_hot, list(columns.categorical))],
             verbose_feature_names_out=False,
         )
-        self._transformer.fit(self._cells(raw.frame.iloc[rows]))
+        self._transformer.fit(self._values(raw.frame.iloc[rows]))
 
     def __call__(self, frame: pd.DataFrame) -> np.ndarray:
         """Features [n, d], float64, all finite, of rows that have these columns."""
-        return np.asarray(self._transformer.transform(self._cells(frame)), np.float64)
+        return np.asarray(self._transformer.transform(self._values(frame)), np.float64)
 
     @property
-    def names(self) -> Sequence[str]:
+    def names(self) -> list[str]:
         """Of the d features; `<column>_<category>` if it is one-hot."""
         return [str(name) for name in self._transformer.get_feature_names_out()]
 
-    def _cells(self, frame: pd.DataFrame) -> pd.DataFrame:
-        numbers = {name: pd.to_numeric(frame[name]).astype(np.float64) for name in self.columns.numeric}
+    def _values(self, frame: pd.DataFrame) -> pd.DataFrame:
+        values = {name: numbers(frame[name]) for name in self.columns.numeric}
         texts = {name: _texts(frame[name]) for name in self.columns.categorical}
-        return pd.DataFrame(numbers | texts, index=frame.index)
-
-
-def _texts(column: pd.Series) -> pd.Series:
-    """Categories as texts, NaN where one is missing."""
-    texts = column.astype("string").str.strip().astype(object)
-    return texts.where(texts.notna(), np.nan)
+        return pd.DataFrame(values | texts, index=frame.index)

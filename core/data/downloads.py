@@ -1,8 +1,12 @@
-"""Fetching files into a data folder."""
+"""Fetching files into a data folder.
+
+By requests, not by pooch, which tries a 404 again, follows a redirect to plain http, and lets two processes
+fetch the same file.
+"""
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
@@ -13,9 +17,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from ..files import beside, commit, make_folder
-from ..safe_io import one_line
-
-__all__ = ["DownloadError", "fetch", "is_writable", "writing_alone"]
+from ..safe_io import UnusableError, one_line
 
 #: How often a download that broke off is tried again, after 1, 2, 3 seconds.
 RETRIES = 3
@@ -23,6 +25,12 @@ RETRIES = 3
 TIMEOUT = (10, 30)
 #: Answers of a server that may pass, beside those from 500.
 PASSING = (408, 425, 429)
+#: Errors that may pass, and what the user reads: their own texts are long and name requests' insides.
+BROKEN = {
+    requests.exceptions.ChunkedEncodingError: "the answer broke off",
+    requests.Timeout: "no answer in time",
+    requests.ConnectionError: "no connection",
+}
 
 
 class DownloadError(Exception):
@@ -53,6 +61,25 @@ def writing_alone(target: Path) -> Iterator[None]:
                 path.unlink(missing_ok=True)
 
 
+def fetch_first(urls: Sequence[str], target: Path, check: Callable[[Path], object]) -> None:
+    """Fetches `target` from the first address whose file passes `check`, which may raise an UnusableError.
+
+    Raises:
+        DownloadError: none does, and no file is left; the text has each address and its reason.
+    """
+    failures = []
+    for url in urls:
+        try:
+            with beside(target) as part:
+                fetch(url, part)
+                check(part)
+                commit({part: target})
+            return
+        except (DownloadError, UnusableError) as error:
+            failures.append(f"{url}: {error}")
+    raise DownloadError("; ".join(failures))
+
+
 def fetch(url: str, target: Path) -> None:
     """Downloads `url` to `target` over https, again where the answer breaks off; a bar on a terminal.
 
@@ -65,16 +92,17 @@ def fetch(url: str, target: Path) -> None:
     for attempt in range(RETRIES + 1):
         try:
             with beside(target) as part:
-                _download(url, part)
+                _get(url, part)
                 commit({part: target})
             return
         except OSError as error:  # requests' own errors are OSErrors
-            if attempt == RETRIES or not _may_pass(error):
-                raise DownloadError(_reason(error)) from error
+            reason, may_pass = _reason(error)
+            if attempt == RETRIES or not may_pass:
+                raise DownloadError(reason) from error
         sleep(attempt + 1)
 
 
-def _download(url: str, target: Path) -> None:
+def _get(url: str, target: Path) -> None:
     with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
         if insecure := [one.url for one in (*answer.history, answer) if not _is_secure(one.url)]:
             raise DownloadError(f"led to {insecure[0]}, which is not https")
@@ -85,8 +113,7 @@ def _download(url: str, target: Path) -> None:
             tqdm(total=size, unit="B", unit_scale=True, leave=False, disable=None) as bar,
         ):
             for piece in answer.iter_content(1 << 16):
-                file.write(piece)
-                bar.update(len(piece))
+                bar.update(file.write(piece))
 
 
 def _is_secure(url: str) -> bool:
@@ -95,22 +122,12 @@ def _is_secure(url: str) -> bool:
     return parts.scheme == "https" or parts.hostname in ("127.0.0.1", "::1", "localhost")
 
 
-def _may_pass(error: OSError) -> bool:
-    """Whether another attempt may succeed: not if the server has answered for good, or the disk is full."""
+def _reason(error: OSError) -> tuple[str, bool]:
+    """What the user should read, and whether another attempt may succeed."""
     if isinstance(error, requests.HTTPError):
-        return error.response.status_code >= 500 or error.response.status_code in PASSING
-    lost = requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError
-    return isinstance(error, lost)
-
-
-def _reason(error: Exception) -> str:
-    """What the user should read: requests' own texts are long and name its insides."""
-    if isinstance(error, requests.HTTPError):
-        return f"HTTP status {error.response.status_code}"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the answer broke off"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.ConnectionError):
-        return f"no connection ({type(error).__name__})"
-    return one_line(error)
+        status = error.response.status_code
+        return f"HTTP status {status}", status >= 500 or status in PASSING
+    for kind, text in BROKEN.items():
+        if isinstance(error, kind):
+            return text, True
+    return one_line(error), False

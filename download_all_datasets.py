@@ -33,13 +33,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def check(names: Sequence[str]) -> None:
-    """Raises a UserError if one of them is no table that can be downloaded."""
-    for name in names:
-        if not name.startswith("openml:") and (is_own(name) or not issubclass(DATASETS[name], Table)):
-            raise UserError(f"dataset '{name}' has no table to download")
-
-
 def prepare(name: str, folder: Path) -> tuple[str, str, str, str]:
     """Rows, features, file and status of one dataset; why it failed is said on stderr."""
     try:
@@ -53,26 +46,23 @@ def prepare(name: str, folder: Path) -> tuple[str, str, str, str]:
     return f"{len(table.y):,}", str(table.x.shape[1]), table.source.name, status
 
 
-def print_table(lines: list[tuple[str, ...]]) -> None:
-    """Prints lines of cells, the first of them the heads, in aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
     folder = args.data_folder
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--data_folder {folder} is not a folder")
-    check(args.datasets)
-    lines = []
+    for name in args.datasets:
+        if not name.startswith("openml:") and (is_own(name) or not issubclass(DATASETS[name], Table)):
+            raise UserError(f"dataset '{name}' has no table to download")
+    lines = [("dataset", "rows", "features", "file", "status")]
     # Only on a terminal; each download has a bar of its own below.
     with tqdm(dict.fromkeys(args.datasets), desc="tables", leave=False, disable=None) as bar:
         for name in bar:
             bar.set_postfix_str(name)
             lines.append((name, *prepare(name, folder)))
-    print_table([("dataset", "rows", "features", "file", "status"), *lines])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(map(str.ljust, line, widths)).rstrip())
     print(f"data folder: {folder}")
     return int(any(line[-1] == "failed" for line in lines))
 

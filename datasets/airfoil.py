@@ -1,7 +1,4 @@
-"""Airfoil Self-Noise: OpenML 46904.
-
-Source: Brooks, Pope, Marcolini, *Airfoil Self-Noise and Prediction*, NASA RP-1218, 1989.
-"""
+"""Airfoil Self-Noise: OpenML 46904 (Brooks, Pope, Marcolini, NASA RP-1218, 1989)."""
 
 from core.data.openml import OpenMLTable
 from core.dataset import DATASETS

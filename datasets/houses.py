@@ -1,7 +1,4 @@
-"""California Housing: OpenML 46934.
-
-Source: Pace, Barry, *Sparse Spatial Autoregressions*, Statistics & Probability Letters 1997.
-"""
+"""California Housing: OpenML 46934 (Pace, Barry, Statistics & Probability Letters, 1997)."""
 
 from core.data.openml import OpenMLTable
 from core.dataset import DATASETS

@@ -1,7 +1,4 @@
-"""kin8nm: OpenML 44980.
-
-Source: Corke, Ghahramani, the Delve datasets, University of Toronto 1996.
-"""
+"""kin8nm: OpenML 44980 (Corke, Ghahramani, the Delve datasets, University of Toronto, 1996)."""
 
 from core.data.openml import OpenMLTable
 from core.dataset import DATASETS

@@ -1,7 +1,4 @@
-"""Physicochemical Properties of Protein Tertiary Structure: OpenML 46949.
-
-Source: Rana, UCI Machine Learning Repository 2013.
-"""
+"""Protein Tertiary Structure: OpenML 46949 (Rana, UCI Machine Learning Repository, 2013)."""
 
 from core.data.openml import OpenMLTable
 from core.dataset import DATASETS

@@ -1,8 +1,4 @@
-"""Wine Quality: OpenML 46964.
-
-Source: Cortez, Cerdeira, Almeida, Matos, Reis, *Modeling Wine Preferences by Data Mining from Physicochemical
-Properties*, Decision Support Systems 2009.
-"""
+"""Wine Quality: OpenML 46964 (Cortez et al., Decision Support Systems, 2009)."""
 
 from core.data.openml import OpenMLTable
 from core.dataset import DATASETS

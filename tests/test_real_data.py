@@ -33,7 +33,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(url: str, target: Path) -> None:
         raise downloads.DownloadError("no network in this test")
 
-    monkeypatch.setattr(downloads, "fetch", refuse)
+    monkeypatch.setattr(tables, "fetch", refuse)
 
 
 def raw_rows(path: Path) -> list[dict[str, str]]:

@@ -21,7 +21,7 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(url: str, target: Path) -> None:
         raise downloads.DownloadError("no network in this test")
 
-    monkeypatch.setattr(downloads, "fetch", no_network)
+    monkeypatch.setattr(tables, "fetch", no_network)
 
 
 def forget() -> None:

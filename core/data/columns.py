@@ -8,8 +8,7 @@ Shapes: n rows, d features.
 """
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,93 +26,47 @@ _NAMES = 0.5
 #: Most categories of one column.
 _CATEGORIES = 1000
 #: Texts that are numbers where a column has no others.
-_TRUTH = {
-    text: value
-    for word, value in (("true", 1.0), ("false", 0.0))
-    for text in (word, word.title(), word.upper())
-}
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What becomes of a table's columns, by their names in its order.
-
-    Attributes:
-        numeric, categorical: the features.
-        constant: not used: one value in all rows.
-        ids: not used: numbers of rows, or texts that (nearly) each row has one of its own of.
-    """
-
-    numeric: tuple[str, ...]
-    categorical: tuple[str, ...]
-    constant: tuple[str, ...]
-    ids: tuple[str, ...]
-
-    @property
-    def note(self) -> str:
-        """Which columns are not used, in words; empty if all are."""
-        kinds = (("constant", self.constant), ("one value a row", self.ids))
-        parts = [f"{', '.join(names)} ({why})" for why, names in kinds if names]
-        return f"not used as features: {'; '.join(parts)}" if parts else ""
-
-
-def sort_columns(raw: RawFrame, target: str, rows: np.ndarray) -> Columns:
-    """Which columns become which features, by the rows [n] that may be looked at.
-
-    Raises:
-        UnusableError: no feature is left, or a column has cells that are neither numbers nor categories.
-    """
-    kinds: dict[str, list[str]] = {"numeric": [], "categorical": [], "constant": [], "ids": []}
-    for name in raw.names:
-        if name != target:
-            kinds[_kind(raw.frame[name], name in raw.nominal, rows)].append(name)
-    columns = Columns(**{kind: tuple(names) for kind, names in kinds.items()})
-    if not columns.numeric and not columns.categorical:
-        found = columns.note or f"it has no column but the target {target!r}"
-        raise UnusableError(f"no feature is left: {found}")
-    return columns
+_TRUTH = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
 
 
 def _kind(cells: pd.Series, declared: bool, rows: np.ndarray) -> str:
-    """Which of the fields of `Columns` a column belongs to; `declared` ones are categories."""
+    """What a column is by the rows [n] that may be looked at; `declared` ones are categories.
+
+    Returns:
+        `numeric`, `categorical`, `constant` (one value in all rows) or `one value a row`: numbers of rows or
+        texts that (nearly) each row has one of its own of.
+
+    Raises:
+        UnusableError: it has cells that are neither numbers nor categories.
+    """
     numeric = not declared and _is_numeric(cells)
     values = numbers(cells) if numeric else _texts(cells)
     if values.iloc[rows].nunique(dropna=False) <= 1:
         return "constant"
     if numeric:
-        expect(~np.isinf(values), cells, "a finite number, or nothing")
-        return "ids" if _counts_rows(values) else "numeric"
+        expect(values.abs() != np.inf, cells, "a finite number, or nothing")
+        return "one value a row" if _counts_rows(values) else "numeric"
     count = values.nunique()
     if not declared and count > _NAMES * values.count():
-        return "ids"
+        return "one value a row"
     if count > _CATEGORIES:
         raise UnusableError(f"column {cells.name!r} has {count:,} categories; leave it out, or group them")
     return "categorical"
 
 
 def row_numbers(raw: RawFrame) -> set[str]:
-    """The columns that hold consecutive integers, each of them once.
-
-    Raises:
-        UnusableError: a column has cells that are wrong.
-    """
+    """The columns of consecutive integers, each of them once; an UnusableError where cells are wrong."""
     numeric = (name for name in raw.names if name not in raw.nominal and _is_numeric(raw.frame[name]))
     return {name for name in numeric if _counts_rows(numbers(raw.frame[name]))}
 
 
 def _counts_rows(values: pd.Series) -> bool:
-    """Whether numbers are consecutive integers, each of them once."""
-    if values.hasnans or not values.is_unique:
-        return False
-    return bool((values % 1 == 0).all() and values.max() - values.min() == len(values) - 1)
+    whole = not values.hasnans and values.is_unique and (values % 1 == 0).all()
+    return bool(whole and values.max() - values.min() == len(values) - 1)
 
 
 def _is_numeric(cells: pd.Series) -> bool:
-    """Whether a column holds numbers.
-
-    Raises:
-        UnusableError: most of its cells do, the others do not.
-    """
+    """Whether a column holds numbers; an UnusableError where most of its cells do, the others do not."""
     filled = cells.dropna()
     good = numbers(filled).notna()
     if len(good) and good.mean() < _MOSTLY:
@@ -139,22 +92,17 @@ def finite(cells: pd.Series) -> np.ndarray:
     return values
 
 
-def _texts(cells: pd.Series) -> pd.Series:
-    """Cells as texts, NaN where one is missing."""
-    texts = cells.astype("string").str.strip().astype(object)
-    return texts.where(texts.notna(), np.nan)
-
-
 def one_hot(cells: pd.Series, categories: Sequence[str] | Sequence[int]) -> np.ndarray:
-    """Cells as float64 [n, number of categories].
-
-    Raises:
-        UnusableError: a cell is empty or holds another value.
-    """
+    """Cells as float64 [n, number of categories]; an UnusableError where one is none of them."""
     values = _texts(cells) if isinstance(categories[0], str) else numbers(cells)
     hot = np.stack([values == category for category in categories], axis=1).astype(np.float64)
     expect(hot.any(axis=1), cells, f"one of {one_line(', '.join(map(str, categories)))}")
     return hot
+
+
+def _texts(cells: pd.Series) -> pd.Series:
+    texts = cells.astype("string").str.strip().astype(object)
+    return texts.where(texts.notna(), np.nan)
 
 
 def expect(good: pd.Series | np.ndarray, cells: pd.Series, wanted: str) -> None:
@@ -168,11 +116,7 @@ def expect(good: pd.Series | np.ndarray, cells: pd.Series, wanted: str) -> None:
 
 
 def target_values(raw: RawFrame, target: str) -> np.ndarray:
-    """The target [n], float64, finite and not constant.
-
-    Raises:
-        UnusableError: it is not.
-    """
+    """The target [n], float64; an UnusableError where it is not there, not all finite, or constant."""
     if target not in raw.frame:
         near = difflib.get_close_matches(target, raw.names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {one_line(', '.join(raw.names))}"
@@ -184,15 +128,34 @@ def target_values(raw: RawFrame, target: str) -> np.ndarray:
 
 
 class Features:
-    """Makes features of a table's columns, as learned from the rows [n] that may be looked at."""
+    """Makes features of a table's columns, as learned from the rows [n] that may be looked at.
 
-    def __init__(self, raw: RawFrame, columns: Columns, rows: np.ndarray) -> None:
-        self.columns = columns
+    Args:
+        unused: columns that are known to number the rows.
+
+    Raises:
+        UnusableError: no feature is left, or a column has cells that are neither numbers nor categories.
+    """
+
+    def __init__(self, raw: RawFrame, target: str, rows: np.ndarray, unused: Iterable[str] = ()) -> None:
+        kinds = dict.fromkeys(unused, "one value a row")
+        for name in raw.names:
+            if name != target:
+                kinds[name] = _kind(raw.frame[name], name in raw.nominal, rows)
+        columns = {
+            kind: [name for name in kinds if kinds[name] == kind] for kind in sorted(set(kinds.values()))
+        }
+        self._numeric, self._categorical = columns.pop("numeric", []), columns.pop("categorical", [])
+        parts = [f"{', '.join(names)} ({why})" for why, names in columns.items()]
+        #: Which columns are not used, in words; empty if all are.
+        self.note = f"not used as features: {'; '.join(parts)}" if parts else ""
+        if not self._numeric and not self._categorical:
+            raise UnusableError(f"no feature is left: {self.note or 'it has no column but the target'}")
         one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
         # A column without any number in these rows keeps its place, as zeros, and its indicator.
         median = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
         self._transformer = ColumnTransformer(
-            [("numeric", median, list(columns.numeric)), ("categorical", one_hot, list(columns.categorical))],
+            [("numeric", median, self._numeric), ("categorical", one_hot, self._categorical)],
             verbose_feature_names_out=False,
         )
         self._transformer.fit(self._values(raw.frame.iloc[rows]))
@@ -207,6 +170,6 @@ class Features:
         return [str(name) for name in self._transformer.get_feature_names_out()]
 
     def _values(self, frame: pd.DataFrame) -> pd.DataFrame:
-        values = {name: numbers(frame[name]) for name in self.columns.numeric}
-        texts = {name: _texts(frame[name]) for name in self.columns.categorical}
+        values = {name: numbers(frame[name]) for name in self._numeric}
+        texts = {name: _texts(frame[name]) for name in self._categorical}
         return pd.DataFrame(values | texts, index=frame.index)

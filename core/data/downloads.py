@@ -1,23 +1,18 @@
 """Fetching files into a data folder.
 
-By requests, not by pooch, which tries a 404 again, follows a redirect to plain http, and lets two processes
-fetch the same file.
+By requests, not by pooch, which tries a 404 again and follows a redirect to plain http.
 """
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
 from urllib.parse import urlsplit
 
 import requests
-from filelock import FileLock
 from tqdm import tqdm
 
-from ..files import beside, commit, make_folder
-from ..safe_io import UnusableError, one_line
+from ..safe_io import one_line
 
 #: How often a download that broke off is tried again, after 1, 2, 3 seconds.
 RETRIES = 3
@@ -47,54 +42,21 @@ def is_writable(folder: Path) -> bool:
     return folder.is_dir() and bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK | os.X_OK)
 
 
-@contextmanager
-def writing_alone(target: Path) -> Iterator[None]:
-    """Keeps other processes from making `target` at the same time (they wait); makes its folder."""
-    make_folder(target.parent)
-    path = target.with_name(f".{target.name}.lock")
-    with FileLock(path):
-        try:
-            yield
-        finally:
-            # Removed while it is held: who waits on it sees that (filelock 3.25) and makes a new one.
-            with suppress(PermissionError):  # Windows removes no open file
-                path.unlink(missing_ok=True)
+def fetch(url: str, part: Path) -> None:
+    """Downloads `url` over https, again where the answer breaks off; a bar on a terminal.
 
-
-def fetch_first(urls: Sequence[str], target: Path, check: Callable[[Path], object]) -> None:
-    """Fetches `target` from the first address whose file passes `check`, which may raise an UnusableError.
+    Args:
+        part: the file to write, which is whole only if no error is raised.
 
     Raises:
-        DownloadError: none does, and no file is left; the text has each address and its reason.
-    """
-    failures = []
-    for url in urls:
-        try:
-            with beside(target) as part:
-                fetch(url, part)
-                check(part)
-                commit({part: target})
-            return
-        except (DownloadError, UnusableError) as error:
-            failures.append(f"{url}: {error}")
-    raise DownloadError("; ".join(failures))
-
-
-def fetch(url: str, target: Path) -> None:
-    """Downloads `url` to `target` over https, again where the answer breaks off; a bar on a terminal.
-
-    Raises:
-        DownloadError: the address does not answer, refuses, or gives no whole file; no file is left.
+        DownloadError: the address does not answer, refuses, or gives no whole file.
     """
     if not _is_secure(url):
         raise DownloadError("not an https address")
     tqdm.write(f"downloading {url}", file=sys.stderr)  # above the bars that there are
     for attempt in range(RETRIES + 1):
         try:
-            with beside(target) as part:
-                _get(url, part)
-                commit({part: target})
-            return
+            return _get(url, part)
         except OSError as error:  # requests' own errors are OSErrors
             reason, may_pass = _reason(error)
             if attempt == RETRIES or not may_pass:

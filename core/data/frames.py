@@ -1,7 +1,7 @@
 """Files of tables as data frames: CSV, Parquet, ARFF or MATLAB; plain, gzipped or inside a zip archive.
 
-Cells of CSV and ARFF files stay the texts that they are: `columns.py` says what a column means. Everything is read
-in memory; nothing is unpacked on disk.
+Cells of CSV and ARFF files stay the texts that they are: `columns.py` says what a column means.
+Everything is read in memory; nothing is unpacked on disk.
 """
 
 import csv
@@ -12,13 +12,13 @@ import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
 from ..errors import UserError
 from ..safe_io import MOST_CELLS, MOST_COLUMNS, UnusableError, bounded, gunzip, one_line, read_bytes
 
-_CSV, _PARQUET = (".csv", ".tsv", ".txt", ".data"), (".parquet", ".pq")
 #: What may stand between the fields of a CSV file.
 _SEPARATORS = ",;\t"
 #: A missing cell of an ARFF file, beside `?`.
@@ -31,7 +31,7 @@ class RawFrame:
     """A table as it stands in its file.
 
     Attributes:
-        frame: a row a record, numbered from 0; names of columns are texts without spaces around them, and differ.
+        frame: a row a record, numbered from 0; names of columns are texts that differ.
         nominal: columns that the file itself calls categories, whatever their values look like.
         sha256: of the file, unpacked.
         target: the column to predict, where something beside the file names it.
@@ -56,18 +56,18 @@ def read_frame(path: Path) -> RawFrame:
         raise UserError(f"{path}: {error}") from error
 
 
-def read_raw(path: Path, *, member: str = "", variable: str = "", sha256: str = "") -> RawFrame:
+def read_raw(path: Path, *, member: str = "", variable: str = "", known_hash: str = "") -> RawFrame:
     """Reads a table; its name tells the kind of file (no suffix: ARFF, as OpenML's downloads are called).
 
     Args:
         path: the file; `.gz` may follow any name.
         member: the file to read in a zip archive, in whatever folder of it.
         variable: the matrix to read in a MATLAB file; its columns are called 0, 1, 2, ...
-        sha256: of the file as it is unpacked, or of the member of an archive; empty takes any.
+        known_hash: `sha256:` or `md5:` and that of the file (the member), unpacked; empty takes any.
 
     Raises:
-        UnusableError: the file is not there, is damaged, of another kind or hash, or has a line of another length
-            than the first, two columns of one name or no row.
+        UnusableError: there is no such file, or it is damaged, of another kind or hash, or has lines of
+            different lengths, two columns of one name or no row.
     """
     if not path.is_file():
         raise UnusableError("there is no such file")
@@ -77,9 +77,9 @@ def read_raw(path: Path, *, member: str = "", variable: str = "", sha256: str = 
             content = gunzip(content)
         if member and name.endswith(".zip"):
             name, content = member, _zip_member(content, member)
-        found = hashlib.sha256(content).hexdigest()
-        if sha256 and found != sha256:
-            raise UnusableError(f"SHA-256 {found} instead of {sha256}")
+        kind, _, wanted = known_hash.partition(":")
+        if wanted and (found := hashlib.new(kind, content).hexdigest()) != wanted:
+            raise UnusableError(f"its {kind} is {found} instead of {wanted}")
         frame, nominal = _parse(PurePosixPath(name).suffix.lower(), content, variable)
     except UnusableError:
         raise
@@ -90,7 +90,7 @@ def read_raw(path: Path, *, member: str = "", variable: str = "", sha256: str = 
         raise UnusableError(f"it cannot be read ({type(error).__name__}: {one_line(error)})") from error
     if frame.empty:
         raise UnusableError("it has no rows")
-    return RawFrame(frame, frozenset(nominal), found)
+    return RawFrame(frame, frozenset(nominal), hashlib.sha256(content).hexdigest())
 
 
 def _zip_member(content: bytes, member: str) -> bytes:
@@ -105,9 +105,9 @@ def _zip_member(content: bytes, member: str) -> bytes:
 
 def _parse(suffix: str, content: bytes, variable: str) -> tuple[pd.DataFrame, list[str]]:
     """The table, and its columns that are declared as categories."""
-    if suffix in _CSV:
+    if suffix in (".csv", ".tsv", ".txt", ".data"):
         return _parse_csv(_text(content)), []
-    if suffix in _PARQUET:
+    if suffix in (".parquet", ".pq"):
         return _parse_parquet(content)
     if suffix in ("", ".arff"):
         return _parse_arff(_text(content))
@@ -134,15 +134,9 @@ def _parse_csv(text: str) -> pd.DataFrame:
     for line in lines:  # pandas fills up lines that are too short
         if line not in ([], [""]) and len(line) != len(names):
             raise UnusableError(f"line {lines.line_num} has {len(line)} fields instead of {len(names)}")
-    return pd.read_csv(
-        io.StringIO(text),
-        sep=separator,
-        names=names,
-        header=0,
-        index_col=False,
-        dtype=str,
-        skipinitialspace=True,
-    )
+    as_text: dict[str, Any] = {"header": 0, "index_col": False, "dtype": str, "skipinitialspace": True}
+    frame: pd.DataFrame = pd.read_csv(io.StringIO(text), sep=separator, names=names, **as_text)
+    return frame
 
 
 def _parse_parquet(content: bytes) -> tuple[pd.DataFrame, list[str]]:
@@ -181,28 +175,24 @@ def _parse_arff(text: str) -> tuple[pd.DataFrame, list[str]]:
     table = arff.loads(f"{header}@data{data[0]}")
     names = _check_names([name for name, _ in table["attributes"]])
     frame = pd.DataFrame(table["data"], columns=names, dtype=object)
-    frame = frame.mask(frame.isin(_ARFF_MISSING))
-    return frame, [name for name, kind in zip(names, kinds, strict=True) if kind.startswith("{")]
+    nominal = [name for name, kind in zip(names, kinds, strict=True) if kind.startswith("{")]
+    return frame.mask(frame.isin(_ARFF_MISSING)), nominal
 
 
 def _parse_mat(content: bytes, variable: str) -> pd.DataFrame:
     from scipy.io import loadmat, whosmat
 
-    there = {name: (kind, shape) for name, shape, kind in whosmat(io.BytesIO(content))}
-    if variable not in there:
-        raise UnusableError(f"expected a variable {variable}, found {one_line(', '.join(there) or 'none')}")
-    if there[variable][0] not in ("double", "single"):  # scipy crashes on some damaged cells and structures
-        raise UnusableError(f"variable {variable} is a {there[variable][0]}, not a matrix of numbers")
+    kinds = {name: kind for name, _, kind in whosmat(io.BytesIO(content))}
+    if variable not in kinds:
+        raise UnusableError(f"expected a variable {variable}, found {one_line(', '.join(kinds) or 'none')}")
+    if kinds[variable] != "double":  # scipy crashes on some damaged cells and structures
+        raise UnusableError(f"variable {variable} is a {kinds[variable]}, not a matrix of numbers")
     frame = pd.DataFrame(loadmat(io.BytesIO(content), variable_names=[variable])[variable])
     return frame.set_axis(frame.columns.astype(str), axis=1)
 
 
 def _check_names(names: list[str]) -> list[str]:
-    """The names of columns without spaces around them.
-
-    Raises:
-        UnusableError: there are none or too many, or two are the same (pandas would give one another name).
-    """
+    """Names without spaces around them; an UnusableError where none, too many or two equal ones are there."""
     names = [name.strip() for name in names]
     if not names or len(names) > MOST_COLUMNS:
         raise UnusableError(f"it has {len(names):,} columns; 1 to {MOST_COLUMNS:,} are read")

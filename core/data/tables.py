@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
+from filelock import FileLock
 
 from ..dataset import Dataset, train_and_test
 from ..errors import UserError
-from ..files import write_file
+from ..files import beside, commit, make_folder, write_file
 from ..safe_io import MOST_CELLS, UnusableError, one_line
-from .downloads import DownloadError, fetch_first, is_writable, writing_alone
+from .downloads import DownloadError, fetch, is_writable
 
 if TYPE_CHECKING:
     from .frames import RawFrame
@@ -65,9 +66,9 @@ class Table(Dataset):
     The first of these is taken: the cache `<name>.npz` in the data folder; each of `files` there, also with
     `.gz`; the file of an installed package; the first of `urls` that gives it.
 
-    With `columns`, as in `datasets/diamonds.py`, each cell must be a finite number or a known category. Features
-    are the numeric columns in their order, then the one-hot ones. Rows and mean of the target must be as
-    declared, or `skip_data_check` goes on with a warning. What has passed is cached.
+    With `columns`, as in `datasets/diamonds.py`, each cell must be a finite number or a known category.
+    Features are the numeric columns in their order, then the one-hot ones. Rows and mean of the target must
+    be as declared, or `skip_data_check` goes on with a warning. What has passed is cached.
 
     Without `columns` any table will do: its features are learned from the train part of all runs.
 
@@ -85,8 +86,8 @@ class Table(Dataset):
     download: ClassVar[str] = ""
     #: A package and the file in it that is the table, too: for who has no network.
     packaged: ClassVar[tuple[str, str]] = ("", "")
-    #: SHA-256 of a download as it is unpacked (of an archive's member), where it is known. A file that lies there
-    #: may have another: other line ends, say.
+    #: SHA-256 of a download as it is unpacked (of an archive's member), where it is known. A file that lies
+    #: there may have another: other line ends, say.
     sha256: ClassVar[Mapping[str, str]] = {}
     #: The file inside a zip archive, and the matrix inside a MATLAB file, where there is such a file.
     member: ClassVar[str] = ""
@@ -153,81 +154,66 @@ class Table(Dataset):
     def _from_file(cls, folder: Path, skip_data_check: bool) -> LoadedTable | None:
         """The table of the first raw file that is there, in the folder or a package."""
         for path in filter(Path.is_file, cls._raw_files(folder)):
-            here, where = path.parent == folder, f"{cls.name}: {path}" if cls.name else str(path)
             try:
-                table = cls._read(path, skip_data_check)
+                return cls._read(path, skip_data_check)
             except UnusableError as error:
-                remedy = f"; {'remove it and ' * here}{cls._by_hand(folder)}" if cls.urls else ""
-                raise UserError(f"{where}: {error}{remedy}") from error
-            if table.data_check.startswith("skipped"):
-                _warn(f"{where}: check {table.data_check}; results are not comparable")
-            elif here and cls.columns and is_writable(folder):
-                cls._store(folder / f"{cls.name}.npz", table)
-            return table
+                where = f"{cls.name}: {path}" if cls.name else str(path)
+                remove = "remove it and " if path.parent == folder else ""
+                by_hand = f"; {remove}fetch {cls.urls[0]} as {folder / cls.download}" if cls.urls else ""
+                raise UserError(f"{where}: {error}{by_hand}") from error
         return None
 
     @classmethod
     def _raw_files(cls, folder: Path) -> Iterator[Path]:
         for name in cls.files:
-            yield folder / name
-            yield folder / f"{name}.gz"
+            yield from (folder / name, folder / f"{name}.gz")
         package, file = cls.packaged
         spec = find_spec(package) if package else None  # does not import it
         if spec and spec.origin:
             yield Path(spec.origin).parent / file
 
-    @staticmethod
-    def _store(path: Path, table: LoadedTable) -> None:
-        arrays = {"x": table.x, "y": table.y, "features": np.array(table.names)}
-        try:
-            write_file(path, lambda part: np.savez(part, **arrays))
-        except UserError as error:
-            _warn(f"{error}; the table is not cached")
-
     @classmethod
     def _from_network(cls, folder: Path, skip_data_check: bool) -> LoadedTable:
         absent = f"{cls.name}: none of {', '.join(cls.files)} is in {folder}"
-        target, urls = folder / cls.download, cls._addresses(folder)
+        target, (urls, known_hash) = folder / cls.download, cls._addresses(folder)
         if not urls:
             raise UserError(absent, "data_folder")
-        by_hand = cls._by_hand(folder)
+        by_hand = f"fetch {urls[0]} by hand and save it as {target}"
         if not is_writable(folder):
             raise UserError(f"{absent}, and nothing can be written there; {by_hand}")
-        with writing_alone(target):
+        make_folder(folder)
+        with FileLock(folder / f".{cls.download}.lock"):
             # Another process may have fetched it while this one waited.
-            if not any(path.is_file() for path in cls._raw_files(folder)):
+            if table := cls._from_file(folder, skip_data_check):
+                return table
+            failures = []
+            for url in urls:
                 try:
-                    fetch_first(urls, target, lambda part: cls._check_download(part, skip_data_check))
-                except DownloadError as error:
-                    raise UserError(f"{cls.name}: cannot be downloaded ({error}); {by_hand}") from error
-            table = cls._from_file(folder, skip_data_check)
-        assert table is not None
-        return table
+                    with beside(target) as part:
+                        fetch(url, part)
+                        table = cls._read(part, skip_data_check, known_hash)
+                        commit({part: target})
+                    return replace(table, source=target)
+                except (DownloadError, UnusableError) as error:
+                    failures.append(f"{url}: {error}")
+        raise UserError(f"{cls.name}: cannot be downloaded ({'; '.join(failures)}); {by_hand}")
 
     @classmethod
-    def _addresses(cls, folder: Path) -> Sequence[str]:
-        return cls.urls
-
-    @classmethod
-    def _by_hand(cls, folder: Path) -> str:
-        return f"fetch {cls.urls[0]} by hand and save it as {folder / cls.download}"
-
-    @classmethod
-    def _check_download(cls, path: Path, skip_data_check: bool) -> None:
-        """Raises an UnusableError unless a download is the table, also by its hash if that is known."""
-        unpacked = cls.member if cls.download.endswith(".zip") else cls.download
-        cls._read(path, skip_data_check, cls.sha256.get(unpacked, ""))
+    def _addresses(cls, folder: Path) -> tuple[Sequence[str], str]:
+        """Where the raw file is to be had, and its hash if that is known."""
+        sha256 = cls.sha256.get(cls.member if cls.download.endswith(".zip") else cls.download)
+        return cls.urls, f"sha256:{sha256}" if sha256 else ""
 
     # --- reading and the check -------------------------------------------------------------
 
     @classmethod
-    def _read(cls, path: Path, skip_data_check: bool, sha256: str = "") -> LoadedTable:
+    def _read(cls, path: Path, skip_data_check: bool, known_hash: str = "") -> LoadedTable:
         """A raw file as features and target.
 
         Raises:
-            UnusableError: nothing can be trained on it, it has another hash, or it differs and the check is on.
+            UnusableError: it cannot be trained on, has another hash, or differs and the check is on.
         """
-        raw = cls._raw(path, sha256)
+        raw = cls._raw(path, known_hash)
         target = cls.target or raw.target
         if not target:
             columns = one_line(", ".join(raw.names))
@@ -243,15 +229,15 @@ class Table(Dataset):
         return LoadedTable(x, y, path, check, names, target, raw.sha256)
 
     @classmethod
-    def _raw(cls, path: Path, sha256: str) -> RawFrame:
+    def _raw(cls, path: Path, known_hash: str) -> RawFrame:
         """The table as it stands in a file."""
         from .frames import read_raw
 
-        return read_raw(path, member=cls.member, variable=cls.variable, sha256=sha256)
+        return read_raw(path, member=cls.member, variable=cls.variable, known_hash=known_hash)
 
     @classmethod
     def _difference(cls, y: np.ndarray, columns: int = 0) -> str:
-        """How a table of this target [n] and so many columns (0: any) differs from the declared one, if it does."""
+        """How a table of this target [n] and so many columns (0: any) differs from the declared one."""
         differences = []
         if columns and cls.columns and columns != len(cls.columns):
             differences.append(f"{columns} columns instead of {len(cls.columns)}")
@@ -281,28 +267,35 @@ class Table(Dataset):
     @classmethod
     def _learned(cls, raw: RawFrame, target: str, path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Features, target and names; which columns are not used is said on stderr."""
-        from .columns import Features, sort_columns, target_values
+        from .columns import Features, target_values
 
         y = target_values(raw, target)
         if len(y) < LEAST_ROWS:
             raise UnusableError(f"{len(y)} rows are too few: at least {LEAST_ROWS} are needed")
         train, _ = train_and_test(len(y))
-        features = Features(raw, sort_columns(raw, target, train), train)
+        features = Features(raw, target, train)
         if len(features.names) * len(y) > MOST_CELLS:
             raise UnusableError(f"its {len(features.names):,} features of {len(y):,} rows are too many")
-        if features.columns.note:
-            print(f"note: {cls.name or path}: {features.columns.note}", file=sys.stderr)
+        if features.note:
+            print(f"note: {cls.name or path}: {features.note}", file=sys.stderr)
         return features(raw.frame), y, features.names
 
 
 @cache  # restarts make a dataset each
 def _load(cls: type[Table], folder: Path, skip_data_check: bool) -> LoadedTable:
     try:
-        return (
-            cls._from_cache(folder)
-            or cls._from_file(folder, skip_data_check)
-            or cls._from_network(folder, skip_data_check)
-        )
+        if table := cls._from_cache(folder):
+            return table
+        table = cls._from_file(folder, skip_data_check) or cls._from_network(folder, skip_data_check)
+        if table.data_check.startswith("skipped"):
+            _warn(f"{cls.name}: {table.source}: check {table.data_check}; results are not comparable")
+        elif cls.columns and table.source.parent == folder and is_writable(folder):
+            x, y, names = table.x, table.y, np.array(table.names)
+            try:
+                write_file(folder / f"{cls.name}.npz", lambda part: np.savez(part, x=x, y=y, features=names))
+            except UserError as error:
+                _warn(f"{error}; the table is not cached")
+        return table
     except OSError as error:
         raise UserError(f"{cls.name}: {folder} cannot be used: {one_line(error)}") from error
 

@@ -164,7 +164,7 @@ def _parquet() -> bytes:
 
 def _own(name: str) -> Callable[[Path], object]:
     def read(folder: Path) -> None:
-        own._file_class.cache_clear()
+        own._table_class.cache_clear()
         own.find_dataset(str(folder / name), "y")
 
     return read
@@ -177,7 +177,7 @@ def _openml() -> bytes:
 
 def _read_openml(folder: Path) -> None:
     (folder / "openml-1.arff").write_bytes(mini_table.arff(frame=pd.concat([FRAME] * 2)))
-    own._openml_class.cache_clear()
+    own._table_class.cache_clear()
     own.find_dataset("openml:1", data_folder=folder)
 
 

@@ -127,8 +127,7 @@ class Dataset(ABC):
     def y_scale(self) -> float:
         """The target's range on the train part, in its own units (1 if it is constant).
 
-        A standard deviation of the scaled target times this is one in the target's units; a density
-        is divided by it.
+        A standard deviation of the scaled target times this is one in the target's units.
         """
         return float(1 / self._y_scaler.scale_[0])
 
@@ -145,12 +144,12 @@ class Dataset(ABC):
                 raise UserError(f"{where}: {name} must hold numbers, its type is {array.dtype}")
         if int(VALIDATION_SHARE * int(TRAIN_SHARE * len(x))) == 0:
             raise UserError(f"{where}: {len(x)} rows are too few: none is left for validation")
-        names = self.feature_names() or [str(i) for i in range(x.shape[1])]
-        for name, values in (*zip(names, x.T, strict=True), ("the target", y)):
-            if bad := np.count_nonzero(~np.isfinite(values)):
-                count = "1 value" if bad == 1 else f"{bad} values"
-                column = name if values is y else f"column {name} of x"
-                raise UserError(
-                    f"{where}: {column} has {count} NaN or infinite: leave these rows out, or fill them in"
-                )
+        bad = [*np.count_nonzero(~np.isfinite(x), axis=0), np.count_nonzero(~np.isfinite(y))]
+        if any(bad):
+            column, names = int(np.argmax(np.array(bad) > 0)), self.feature_names()
+            name = names[column] if column < len(names) else str(column)
+            which = f"column {name} of x" if column < x.shape[1] else "the target"
+            count = "1 value" if bad[column] == 1 else f"{bad[column]} values"
+            advice = "leave these rows out, or fill them in"
+            raise UserError(f"{where}: {which} has {count} NaN or infinite: {advice}")
         return x, y

@@ -97,6 +97,32 @@ def test_features_of_every_kind_of_file(
     assert data.more_settings["sha256"] == hashlib.sha256(unpacked).hexdigest()
 
 
+def test_arff_quotes_escapes_and_percent_signs(tmp_path: Path) -> None:
+    kinds = [r"'D\'Or, B'", '"O\'Neil, J"', "50%", "low"]
+    rows = [f"{i * i},{kinds[i % 4]},?" if i % 9 else "% not a row" for i in range(N)]
+    header = [
+        "@relation a table",
+        "@attribute y integer",
+        "@attribute kind {low, 'D'}",
+        "@attribute gap real",
+    ]
+    (tmp_path / "t.arff").write_text("\n".join([*header, "@data", *rows]))
+    cls = find_dataset(str(tmp_path / "t.arff"), "y")
+    assert cls.feature_names() == ["kind_50%", "kind_D'Or, B", "kind_O'Neil, J", "kind_low"]
+    x, y = cls(tmp_path, Seeds()).rows(np.random.default_rng())
+    kept = [i for i in range(N) if i % 9]
+    np.testing.assert_array_equal(y, [i * i for i in kept])
+    np.testing.assert_array_equal(x, [[i % 4 == kind for kind in (2, 0, 1, 3)] for i in kept])
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_truth_values_are_numbers(name: str, tmp_path: Path) -> None:
+    flag = np.arange(N) % 3 == 0
+    cls = find_dataset(str(write(tmp_path, name, changed(flag=flag)[["flag", "y"]])), "y")
+    x, _ = cls(tmp_path, Seeds()).rows(np.random.default_rng())
+    np.testing.assert_array_equal(x, flag[:, None])
+
+
 def test_test_rows_teach_nothing(tmp_path: Path) -> None:
     """A category and a number of the test part alone change neither categories nor medians."""
     frame = make_frame()
@@ -241,6 +267,19 @@ def test_openml_gives_target_and_types(site: Server, tmp_path: Path) -> None:
     own._table_class.cache_clear()
     assert find_dataset("openml:77", "y", data_folder=tmp_path).feature_names() == data.feature_names()
     assert len(site.requests) == asked
+
+
+def test_files_put_by_hand_need_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openml, "API", "http://127.0.0.1:9")
+    said = {"description": {"default_target_attribute": "y"}, "features": FEATURES}
+    (tmp_path / "openml-77.json").write_text(json.dumps(said))
+    found = []
+    for name in ("openml-77.parquet", "openml-77.arff"):
+        own._table_class.cache_clear()
+        write(tmp_path, name, make_frame())
+        data = find_dataset("openml:77", data_folder=tmp_path)(tmp_path, Seeds())
+        found.append((data.digest(), data.feature_names()))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(

@@ -87,16 +87,16 @@ def numbers(cells: pd.Series) -> pd.Series:
 
 def finite(cells: pd.Series) -> np.ndarray:
     """Cells as float64 [n]; an UnusableError where one is missing or no finite number."""
-    values = numbers(cells).to_numpy()
-    expect(np.isfinite(values), cells, "a number")
-    return values
+    values = numbers(cells)
+    expect(values.abs() < np.inf, cells, "a number")
+    return values.to_numpy()
 
 
 def one_hot(cells: pd.Series, categories: Sequence[str] | Sequence[int]) -> np.ndarray:
     """Cells as float64 [n, number of categories]; an UnusableError where one is none of them."""
     values = _texts(cells) if isinstance(categories[0], str) else numbers(cells)
     hot = np.stack([values == category for category in categories], axis=1).astype(np.float64)
-    expect(hot.any(axis=1), cells, f"one of {one_line(', '.join(map(str, categories)))}")
+    expect(hot.sum(axis=1) == 1, cells, f"one of {one_line(', '.join(map(str, categories)))}")
     return hot
 
 

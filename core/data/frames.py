@@ -95,12 +95,12 @@ def read_raw(path: Path, *, member: str = "", variable: str = "", known_hash: st
 
 def _zip_member(content: bytes, member: str) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for name in archive.namelist():
-            if PurePosixPath(name).name == member:
-                with archive.open(name) as file:
-                    return bounded(file)
-        found = ", ".join(archive.namelist()[:5]) or "nothing"
-    raise UnusableError(f"expected {member} in the archive, found {one_line(found)}")
+        names = [name for name in archive.namelist() if PurePosixPath(name).name == member]
+        if not names:
+            found = ", ".join(archive.namelist()[:5]) or "nothing"
+            raise UnusableError(f"expected {member} in the archive, found {one_line(found)}")
+        with archive.open(names[0]) as file:
+            return bounded(file)
 
 
 def _parse(suffix: str, content: bytes, variable: str) -> tuple[pd.DataFrame, list[str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
-from ..files import beside, make_folder, write_file
+from ..files import beside, write_file
 from ..safe_io import one_line, read_bytes
 from .downloads import DownloadError, fetch, is_writable
 from .tables import Table
@@ -81,7 +81,7 @@ class OpenMLTable(Table):
     def _fetch_metadata(cls, path: Path) -> None:
         if not is_writable(path.parent):
             raise UserError(f"{cls.name}: {path} is not there, and nothing can be written there")
-        make_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
         answers: list[Any] = []
         try:
             for what in ("data", "data/features"):

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from ..dataset import Dataset, train_and_test
 from ..errors import UserError
-from ..files import beside, commit, make_folder, write_file
+from ..files import beside, commit, write_file
 from ..safe_io import MOST_CELLS, UnusableError, one_line
 from .downloads import DownloadError, fetch, is_writable
 
@@ -128,8 +128,6 @@ class Table(Dataset):
         others = {cls.target, *cls.dropped, *cls.categories}
         return [column for column in cls.columns if column not in others]
 
-    # --- sources ---------------------------------------------------------------------------
-
     @classmethod
     def _from_cache(cls, folder: Path) -> LoadedTable | None:
         path = folder / f"{cls.name}.npz"
@@ -181,7 +179,7 @@ class Table(Dataset):
         by_hand = f"fetch {urls[0]} by hand and save it as {target}"
         if not is_writable(folder):
             raise UserError(f"{absent}, and nothing can be written there; {by_hand}")
-        make_folder(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{cls.download}.lock"):
             # Another process may have fetched it while this one waited.
             if table := cls._from_file(folder, skip_data_check):
@@ -204,8 +202,6 @@ class Table(Dataset):
         sha256 = cls.sha256.get(cls.member if cls.download.endswith(".zip") else cls.download)
         return cls.urls, f"sha256:{sha256}" if sha256 else ""
 
-    # --- reading and the check -------------------------------------------------------------
-
     @classmethod
     def _read(cls, path: Path, skip_data_check: bool, known_hash: str = "") -> LoadedTable:
         """A raw file as features and target.
@@ -216,8 +212,8 @@ class Table(Dataset):
         raw = cls._raw(path, known_hash)
         target = cls.target or raw.target
         if not target:
-            columns = one_line(", ".join(raw.names))
-            raise UserError(f"{cls.name or path}: which column is the target? It has {columns}", "target")
+            names = one_line(", ".join(raw.names))
+            raise UserError(f"{cls.name or path}: which column is the target? It has {names}", "target")
         x, y, names = cls._declared(raw) if cls.columns else cls._learned(raw, target, path)
         difference = cls._difference(y, len(raw.names))
         if difference and not skip_data_check:

@@ -66,17 +66,16 @@ def _table_class(
     source: int | str, folder: Path, target: str | None, seed_set: int | None, *stamp: int
 ) -> type[Dataset]:
     """A class for the table of that id of OpenML, or of that file in `folder`; the table is read."""
-    attributes: dict[str, object] = {"__module__": __name__, "target": target or ""}
-    cls: Any  # a class
+    attributes: dict[str, Any] = {"__module__": __name__, "target": target or ""}
+    cls: Any
     if isinstance(source, int):
         cls = type(f"openml-{source}", (OpenMLTable,), attributes | {"data_id": source})
     else:
         cls = type(source.removesuffix(".gz"), (Table,), attributes | {"files": (source,)})
-    cls.folder = cls.__name__
-    cls.loaded = table = cls.load(folder)
+    cls.folder, cls.loaded = cls.__name__, cls.load(folder)
+    table = cls.loaded
     usual, cls.budget = default_sizes(len(table.y))
     cls.seed_set = usual if seed_set is None else seed_set
     cls.more_settings = {"target": table.target, "seed_set": cls.seed_set, "sha256": table.sha256}
     cls.__doc__ = f"{len(table.y):,} rows, {table.x.shape[1]} features; target: {table.target}."
-    made: type[Dataset] = cls
-    return made
+    return cls

@@ -212,8 +212,8 @@ class Table(Dataset):
         raw = cls._raw(path, known_hash)
         target = cls.target or raw.target
         if not target:
-            names = one_line(", ".join(raw.names))
-            raise UserError(f"{cls.name or path}: which column is the target? It has {names}", "target")
+            columns = one_line(", ".join(raw.names))
+            raise UserError(f"{cls.name or path}: which column is the target? It has {columns}", "target")
         x, y, names = cls._declared(raw) if cls.columns else cls._learned(raw, target, path)
         difference = cls._difference(y, len(raw.names))
         if difference and not skip_data_check:

@@ -79,8 +79,9 @@ class OpenMLTable(Table):
 
     @classmethod
     def _fetch_metadata(cls, path: Path) -> None:
+        by_hand = f"put {path.name} and {cls.download} into {path.parent}: docs/OWN_DATA.md says how"
         if not is_writable(path.parent):
-            raise UserError(f"{cls.name}: {path} is not there, and nothing can be written there")
+            raise UserError(f"{cls.name}: {path} is not there, and nothing can be written; {by_hand}")
         path.parent.mkdir(parents=True, exist_ok=True)
         answers: list[Any] = []
         try:
@@ -93,6 +94,8 @@ class OpenMLTable(Table):
                 "features": answers[1]["data_features"]["feature"],
             }
         except (DownloadError, ValueError, KeyError, TypeError) as error:
-            hint = "is there such a data set, and a network?"
-            raise UserError(f"{cls.name}: cannot be downloaded ({one_line(error)}); {hint}") from error
+            raise UserError(
+                f"{cls.name}: cannot be downloaded ({one_line(error)}); "
+                f"is there such a data set, and a network? If not, {by_hand}"
+            ) from error
         write_file(path, lambda part: part.write_text(json.dumps(found, indent=1), encoding="utf-8"))

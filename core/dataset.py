@@ -15,16 +15,6 @@ from .errors import UserError
 from .registry import Registry
 from .seeds import Seeds
 
-__all__ = [
-    "DATASETS",
-    "SPLIT_SEED",
-    "TRAIN_SHARE",
-    "VALIDATION_SHARE",
-    "Dataset",
-    "sha256_of",
-    "train_and_test",
-]
-
 DATASETS: Registry["Dataset"] = Registry("dataset", package="datasets")
 
 #: The train part's share of all rows, and the validation part's of the train part.
@@ -51,17 +41,14 @@ def sha256_of(*arrays: np.ndarray) -> str:
 class Dataset(ABC):
     """A regression task: its rows, their split, and the seed set of one run.
 
-    A subclass names its result folder, the size of its seed set and its budget, and gives its
-    rows in `rows`. Files that must be found, checked or fetched are `core.data.tables.Table`'s business.
+    A subclass names its result folder, the size of its seed set and its budget, and gives its rows in `rows`.
+    Those of a file come from `core.data.tables.Table`.
 
-    After `reset()`, which the constructor calls, float32 arrays hold the run's data, features
-    [n, d] and targets [n], min-max scaled to [0, 1] on the train part (validation included):
-    `x_train, y_train` (seed set and pool), `x_val, y_val`, `x_test, y_test`; `seed_indices`
-    are the seed set's rows of `x_train`. The integers `rows_train`, `rows_val` and `rows_test` are
-    the numbers of these rows in the whole table, from 0.
-
-    Which rows are the test part is the same for every run. Validation part and seed set are the
-    run's own (docs/METHOD.md, section 1).
+    The constructor makes the run's data, features [n, d] and targets [n], float32, min-max scaled to [0, 1]
+    on the train part (validation included): `x_train, y_train` (seed set and pool), `x_val, y_val`,
+    `x_test, y_test`. `seed_indices` are the seed set's rows of `x_train`; `rows_train`, `rows_val` and
+    `rows_test` are the numbers of these rows in the whole table, from 0. The test part is the same for every
+    run; validation part and seed set are the run's own (docs/METHOD.md, section 1).
 
     Args:
         data_folder: where the files of datasets that have files lie.
@@ -91,12 +78,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """The whole data before scaling: features [n, d] and target [n], numbers, all finite.
-
-        Args:
-            rng: the run's split generator, for data that are drawn anew for each run; data
-                that are read leave it untouched.
-        """
+        """All data before scaling: features [n, d], target [n], finite; `rng` is for data that are drawn."""
 
     def digest(self) -> str:
         """Of the rows, to know by whether they have changed."""
@@ -145,8 +127,7 @@ class Dataset(ABC):
     def y_scale(self) -> float:
         """The target's range on the train part, in its own units (1 if it is constant).
 
-        A standard deviation of the scaled target times this is one in the target's units; a density
-        is divided by it.
+        A standard deviation of the scaled target times this is one in the target's units.
         """
         return float(1 / self._y_scaler.scale_[0])
 
@@ -163,20 +144,12 @@ class Dataset(ABC):
                 raise UserError(f"{where}: {name} must hold numbers, its type is {array.dtype}")
         if int(VALIDATION_SHARE * int(TRAIN_SHARE * len(x))) == 0:
             raise UserError(f"{where}: {len(x)} rows are too few: none is left for validation")
-        bad = np.count_nonzero(~np.isfinite(x), axis=0)
-        if bad.any():
-            column, names = int(np.argmax(bad > 0)), self.feature_names()
-            named = f"column {column}" + (f" ('{names[column]}')" if len(names) == len(bad) else "")
-            others = int(np.count_nonzero(bad)) - 1
-            more = f", so have {others} more column{'s' * (others > 1)}" if others else ""
-            raise UserError(f"{where}: {named} of x has {_not_finite(int(bad[column]))}{more}: {_ADVICE}")
-        if missing := int(np.count_nonzero(~np.isfinite(y))):
-            raise UserError(f"{where}: the target y has {_not_finite(missing)}: {_ADVICE}")
+        bad = [*np.count_nonzero(~np.isfinite(x), axis=0), np.count_nonzero(~np.isfinite(y))]
+        if any(bad):
+            column, names = int(np.argmax(np.array(bad) > 0)), self.feature_names()
+            name = names[column] if column < len(names) else str(column)
+            which = f"column {name} of x" if column < x.shape[1] else "the target"
+            count = "1 value" if bad[column] == 1 else f"{bad[column]} values"
+            advice = "leave these rows out, or fill them in"
+            raise UserError(f"{where}: {which} has {count} NaN or infinite: {advice}")
         return x, y
-
-
-_ADVICE = "leave these rows out, or fill the values in"
-
-
-def _not_finite(count: int) -> str:
-    return "1 value that is NaN or infinite" if count == 1 else f"{count} values that are NaN or infinite"

@@ -18,14 +18,14 @@ from torch import Tensor
 
 from .agent import AGENTS
 from .config import Config
-from .data.columns import Features, row_numbers, sort_columns, target_values
+from .data.columns import Features, row_numbers, target_values
 from .data.frames import RawFrame
-from .data.rawfiles import UnusableError, one_line
 from .errors import UserError
 from .metrics import calibration_error, pit_histogram
 from .models.predictor import Predictor
 from .models.variations import build_model, load_config
 from .protocol import CORRECTED
+from .safe_io import UnusableError, one_line
 from .seeds import Seeds
 from .state import State
 from .training.side_by_side import fit
@@ -135,15 +135,14 @@ def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
         # Each file may count its rows, so that a row has two numbers. (Few rows may hold any integers so.)
         many = (raw for raw in (labelled, pool) if len(raw.frame) >= LEAST_LABELLED)
         numbers = set().union(*map(row_numbers, many))
-        ids = tuple(name for name in wanted if name in numbers)
+        ids = [name for name in wanted if name in numbers]
         wanted = [name for name in wanted if name not in numbers]
         both = pd.concat([labelled.frame[wanted], pool.frame[wanted]], ignore_index=True)
         # Labelled rows may be left in the pool: they must not count twice.
         raw = RawFrame(both.drop_duplicates(ignore_index=True), labelled.nominal | pool.nominal, "")
         every = np.arange(len(raw.frame))
-        columns = sort_columns(raw, target, every)
-        columns = replace(columns, ids=(*ids, *columns.ids))
-        x = Features(raw, columns, every)(both)
+        features = Features(raw, target, every, unused=ids)
+        x = features(both)
     except UnusableError as error:
         raise UserError(str(error)) from error
     x += 0.0  # turns -0 into 0: the rows are compared byte by byte
@@ -152,7 +151,7 @@ def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
     x = MinMaxScaler().fit_transform(x).astype(np.float32)
     scaler = MinMaxScaler().fit(y[:, None])
     scaled = scaler.transform(y[:, None])[:, 0].astype(np.float32)
-    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, columns.note, scaler)
+    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, features.note, scaler)
 
 
 def train(

@@ -1,10 +1,6 @@
-"""Concrete Compressive Strength: OpenML 46917.
+"""Concrete Compressive Strength: OpenML 46917 (Yeh, Cement and Concrete Research, 1998)."""
 
-Source: Yeh, *Modeling of Strength of High-Performance Concrete Using Artificial Neural Networks*, Cement and
-Concrete Research 1998.
-"""
-
-from core.data.own import OpenMLTable
+from core.data.openml import OpenMLTable
 from core.dataset import DATASETS
 
 

@@ -1,7 +1,4 @@
-"""Diabetes: the small real data that scikit-learn brings along; nothing to download.
-
-Source: Efron, Hastie, Johnstone, Tibshirani, *Least Angle Regression*, Annals of Statistics 2004.
-"""
+"""Diabetes: comes with scikit-learn (Efron et al., Least Angle Regression, Annals of Statistics, 2004)."""
 
 import numpy as np
 

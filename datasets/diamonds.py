@@ -1,7 +1,4 @@
-"""Diamonds: OpenML 42225, the table of ggplot2 (docs/METHOD.md, section 1).
-
-Source: Wickham, *ggplot2: Elegant Graphics for Data Analysis*, Springer 2016.
-"""
+"""Diamonds: OpenML 42225, the table of ggplot2 (Wickham, Springer, 2016; docs/METHOD.md, section 1)."""
 
 from collections.abc import Mapping
 from typing import ClassVar

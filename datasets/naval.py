@@ -1,11 +1,6 @@
-"""Condition Based Maintenance of Naval Propulsion Plants: OpenML 44969.
+"""Naval propulsion: OpenML 44969 (Coraddu et al., J. Eng. for the Maritime Environment, 2016)."""
 
-Source: Coraddu, Oneto, Ghio, Savio, Anguita, Figari, *Machine Learning Approaches for Improving
-Condition-Based Maintenance of Naval Propulsion Plants*, Journal of Engineering for the Maritime
-Environment 2016.
-"""
-
-from core.data.own import OpenMLTable
+from core.data.openml import OpenMLTable
 from core.dataset import DATASETS
 
 

@@ -1,8 +1,4 @@
-"""Parkinsons Telemonitoring: UCI 189, doi 10.24432/C5ZS3N (docs/METHOD.md, section 1).
-
-Source: Tsanas, Little, McSharry, Ramig, *Accurate Telemonitoring of Parkinson's Disease Progression by
-Noninvasive Speech Tests*, IEEE Transactions on Biomedical Engineering 2010.
-"""
+"""Parkinsons Telemonitoring: UCI 189, doi 10.24432/C5ZS3N (Tsanas et al., IEEE Trans. Biomed. Eng., 2010)."""
 
 from collections.abc import Mapping
 from typing import ClassVar

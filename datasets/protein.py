@@ -1,9 +1,6 @@
-"""Physicochemical Properties of Protein Tertiary Structure: OpenML 46949.
+"""Protein Tertiary Structure: OpenML 46949 (Rana, UCI Machine Learning Repository, 2013)."""
 
-Source: Rana, UCI Machine Learning Repository 2013.
-"""
-
-from core.data.own import OpenMLTable
+from core.data.openml import OpenMLTable
 from core.dataset import DATASETS
 
 

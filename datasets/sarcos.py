@@ -1,9 +1,6 @@
-"""SARCOS: OpenML 43873, the 44,484 training rows `sarcos_inv.mat` (docs/METHOD.md, section 1).
+"""SARCOS: OpenML 43873, the 44,484 training rows (Rasmussen, Williams, Gaussian Processes for ML, 2006).
 
 The test rows, `sarcos_inv_test.mat`, are no part of it: they repeat every tenth training row.
-
-Source: Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Press 2006; recorded by
-Vijayakumar, D'Souza, Schaal.
 """
 
 from core.data.tables import Table

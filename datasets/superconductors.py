@@ -1,8 +1,4 @@
-"""Superconductivty Data: UCI 464, doi 10.24432/C53P47 (docs/METHOD.md, section 1).
-
-Source: Hamidieh, *A Data-Driven Statistical Model for Predicting the Critical Temperature of a
-Superconductor*, Computational Materials Science 2018.
-"""
+"""Superconductivty Data: UCI 464, doi 10.24432/C53P47 (Hamidieh, Comput. Materials Science, 2018)."""
 
 from collections.abc import Mapping
 from typing import ClassVar

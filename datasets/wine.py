@@ -1,10 +1,6 @@
-"""Wine Quality: OpenML 46964.
+"""Wine Quality: OpenML 46964 (Cortez et al., Decision Support Systems, 2009)."""
 
-Source: Cortez, Cerdeira, Almeida, Matos, Reis, *Modeling Wine Preferences by Data Mining from Physicochemical
-Properties*, Decision Support Systems 2009.
-"""
-
-from core.data.own import OpenMLTable
+from core.data.openml import OpenMLTable
 from core.dataset import DATASETS
 
 

@@ -51,21 +51,18 @@ def refused(x: Any, y: Any, names: tuple[str, ...] = ()) -> str:
 def test_features_that_are_not_finite_are_named_and_counted(value: float, row: int) -> None:
     x, y = good()
     x[[row, (row + 1) % N], 2] = value
-    assert "Own.rows: column 2 of x has 2 values that are NaN or infinite" in refused(x, y)
+    assert "Own.rows: column 2 of x has 2 values NaN or infinite" in refused(x, y)
     names = ("a", "b", "age", "c")
-    assert "Own.rows: column 2 ('age') of x has 2 values that are NaN or infinite" in refused(x, y, names)
-    assert "more columns" not in refused(x, y)
+    assert "Own.rows: column age of x has 2 values NaN or infinite" in refused(x, y, names)
     x[3, [1, 3]] = value
-    message = refused(x, y)
-    assert "Own.rows: column 1 of x has 1 value that is NaN or infinite" in message
-    assert "so have 2 more columns" in message
+    assert "Own.rows: column 1 of x has 1 value NaN or infinite" in refused(x, y)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_targets_that_are_not_finite_are_counted(value: float) -> None:
     x, y = good()
     y[:3] = value
-    assert "Own.rows: the target y has 3 values that are NaN or infinite" in refused(x, y)
+    assert "Own.rows: the target has 3 values NaN or infinite" in refused(x, y)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits before new attempts, which are not waited for; and an empty memory of tables."""
-    monkeypatch.setattr(tables, "_loaded", {})
+    tables._load.cache_clear()
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     waited: list[float] = []
@@ -96,7 +96,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def files_of(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.glob("[!.]*"))
 
 
 def mini(*urls: str, **declared: object) -> type[Mini]:
@@ -150,7 +150,7 @@ def test_a_download_is_checked_stored_and_cached(tmp_path: Path, server: Server)
     assert table.source == folder / "mini.zip"
     assert files_of(folder) == ["mini.npz", "mini.zip"]
     assert (folder / "mini.zip").read_bytes() == GOOD
-    tables._loaded.clear()
+    tables._load.cache_clear()
     assert cls.load(folder).source == folder / "mini.npz"
     assert len(server.requests) == 1
 
@@ -160,7 +160,7 @@ def test_a_download_is_checked_stored_and_cached(tmp_path: Path, server: Server)
     [
         ((404, b"", 0), "HTTP status 404"),
         (broken_off(GOOD), "the answer broke off"),
-        (whole(b"<html>moved</html>"), "cannot be read (BadZipFile: File is not a zip file)"),
+        (whole(b"<html>moved</html>"), "it cannot be read (BadZipFile: File is not a zip file)"),
         (whole(zipped(csv(FRAME.iloc[1:]))), "39 rows instead of 40"),
     ],
 )
@@ -192,7 +192,7 @@ def test_a_download_of_another_hash_is_refused(tmp_path: Path, server: Server) -
         with pytest.raises(UserError) as info:
             cls.load(tmp_path, skip_data_check=skip)
         found = hashlib.sha256(other).hexdigest()
-        assert f"{first}: SHA-256 {found} instead of {good}; {second}" in str(info.value)
+        assert f"{first}: its sha256 is {found} instead of {good}; {second}" in str(info.value)
         assert f"fetch {first} by hand and save it as {tmp_path / 'mini.zip'}" in str(info.value)
         assert "\n" not in str(info.value)
     assert files_of(tmp_path) == []
@@ -213,9 +213,7 @@ def test_processes_that_start_together_fetch_once(tmp_path: Path, server: Server
     """Four threads stand for processes: locks and files are all that they share."""
     cls = mini(server.answer("/mini", whole(GOOD)))
     found: list[tables.LoadedTable] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(cls._from_network(tmp_path, False))) for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: found.append(cls.load(tmp_path))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -240,7 +238,7 @@ def test_one_failure_does_not_stop_the_others(
 ) -> None:
     for name in ("sarcos", "diamonds", "pakinsons", "superconductors"):
         monkeypatch.setattr(DATASETS[name], "urls", (server.url(f"/{name}"),))
-        monkeypatch.setattr(DATASETS[name], "packaged", None)
+        monkeypatch.setattr(DATASETS[name], "packaged", ("", ""))
     server.answer("/sarcos", UNAVAILABLE, whole(sarcos_arff()))
     server.answer("/diamonds", broken_off(b"@relation diamonds"))
     assert download_all_datasets.main(["--data_folder", str(tmp_path)]) == 1

@@ -25,8 +25,8 @@ N = 90
 
 
 @pytest.fixture(autouse=True)
-def nothing_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own, "_made", {})
+def nothing_made() -> None:
+    own._table_class.cache_clear()
 
 
 def make_frame() -> pd.DataFrame:
@@ -62,7 +62,8 @@ def expected(frame: pd.DataFrame) -> np.ndarray:
 def arff(frame: pd.DataFrame) -> bytes:
     kinds = {"kind": "{red, 'dark blue', green}", "name": "STRING"}
     header = [f"@ATTRIBUTE {name} {kinds.get(str(name), 'NUMERIC')}" for name in frame]
-    text = frame.to_csv(index=False, header=False, na_rep="?", quotechar="'")
+    quoted = frame.apply(lambda column: column.map(lambda cell: f"'{cell}'" if " " in str(cell) else cell))
+    text = quoted.to_csv(index=False, header=False, na_rep="?")
     return "\n".join(["@RELATION t", *header, "@DATA", text]).encode()
 
 
@@ -96,6 +97,32 @@ def test_features_of_every_kind_of_file(
     assert data.more_settings["sha256"] == hashlib.sha256(unpacked).hexdigest()
 
 
+def test_arff_quotes_escapes_and_percent_signs(tmp_path: Path) -> None:
+    kinds = [r"'D\'Or, B'", '"O\'Neil, J"', "50%", "low"]
+    rows = [f"{i * i},{kinds[i % 4]},?" if i % 9 else "% not a row" for i in range(N)]
+    header = [
+        "@relation a table",
+        "@attribute y integer",
+        "@attribute kind {low, 'D'}",
+        "@attribute gap real",
+    ]
+    (tmp_path / "t.arff").write_text("\n".join([*header, "@data", *rows]))
+    cls = find_dataset(str(tmp_path / "t.arff"), "y")
+    assert cls.feature_names() == ["kind_50%", "kind_D'Or, B", "kind_O'Neil, J", "kind_low"]
+    x, y = cls(tmp_path, Seeds()).rows(np.random.default_rng())
+    kept = [i for i in range(N) if i % 9]
+    np.testing.assert_array_equal(y, [i * i for i in kept])
+    np.testing.assert_array_equal(x, [[i % 4 == kind for kind in (2, 0, 1, 3)] for i in kept])
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_truth_values_are_numbers(name: str, tmp_path: Path) -> None:
+    flag = np.arange(N) % 3 == 0
+    cls = find_dataset(str(write(tmp_path, name, changed(flag=flag)[["flag", "y"]])), "y")
+    x, _ = cls(tmp_path, Seeds()).rows(np.random.default_rng())
+    np.testing.assert_array_equal(x, flag[:, None])
+
+
 def test_test_rows_teach_nothing(tmp_path: Path) -> None:
     """A category and a number of the test part alone change neither categories nor medians."""
     frame = make_frame()
@@ -125,17 +152,17 @@ LINES = GOOD.decode().splitlines(keepends=True)
     ("content", "target", "message"),
     [
         (GOOD, "yy", "there is no column 'yy'; did you mean 'y'?"),
-        (text(changed(y="high")), "y", "the target 'y' must hold numbers: 90 cells are wrong"),
+        (text(changed(y="high")), "y", "90 bad cells in column 'y': expected a number, found 'high'"),
         ("".join([*LINES[:5], "1,2,3\n", *LINES[5:]]).encode(), "y", "line 6 has 3 fields instead of 7"),
         (text(changed(y=3.5)), "y", "the target 'y' is 3.5 in all rows: nothing to learn"),
         (GOOD.replace(b"same", b"a", 1), "y", "2 columns are called 'a'; names must differ"),
         ("".join(LINES[:4]).encode(), "y", "3 rows are too few: at least 50 are needed"),
-        (text(changed(y=[np.nan, *make_frame()["y"][1:]])), "y", "1 of 90 row has no target 'y'"),
+        (text(changed(y=[np.nan, *make_frame()["y"][1:]])), "y", "a number, found nothing in data row 1"),
         (text(make_frame()[["same", "no", "y"]]), "y", "no feature is left: not used"),
         (GOOD.decode().encode("utf-16"), "y", "it is no UTF-8 text (invalid start byte at byte 0)"),
-        (text(changed(b=[*make_frame()["b"][:-1], "?!"])), "y", "is expected, found '?!' in data row 90"),
-        (text(changed(b=[np.inf, *make_frame()["b"][1:]])), "y", "a cell is wrong: a finite number"),
-        (b"", "y", "it cannot be read"),
+        (text(changed(b=[*make_frame()["b"][:-1], "?!"])), "y", "or nothing, found '?!' in data row 90"),
+        (text(changed(b=[np.inf, *make_frame()["b"][1:]])), "y", "a finite number, or nothing, found"),
+        (b"", "y", "it has 0 columns"),
     ],
 )  # fmt: skip
 def test_a_wrong_table_is_told_in_one_line(
@@ -234,21 +261,34 @@ def test_openml_gives_target_and_types(site: Server, tmp_path: Path) -> None:
     codes = sorted({str(b) for b in frame["b"].iloc[train]})
     assert [name for name in data.feature_names() if name.startswith("b_")] == [f"b_{code}" for code in codes]
     assert data.more_settings["target"] == "y"
-    assert {path.name for path in tmp_path.iterdir()} == {"openml-77.json", "openml-77.arff"}
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {"openml-77.json", "openml-77.arff"}
     asked = len(site.requests)
     assert asked == 3
-    own._made.clear()
+    own._table_class.cache_clear()
     assert find_dataset("openml:77", "y", data_folder=tmp_path).feature_names() == data.feature_names()
     assert len(site.requests) == asked
+
+
+def test_files_put_by_hand_need_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openml, "API", "http://127.0.0.1:9")
+    said = {"description": {"default_target_attribute": "y"}, "features": FEATURES}
+    (tmp_path / "openml-77.json").write_text(json.dumps(said))
+    found = []
+    for name in ("openml-77.parquet", "openml-77.arff"):
+        own._table_class.cache_clear()
+        write(tmp_path, name, make_frame())
+        data = find_dataset("openml:77", data_folder=tmp_path)(tmp_path, Seeds())
+        found.append((data.digest(), data.feature_names()))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"md5_checksum": "0" * 32}, "the table is damaged: its MD5 is"),
+        ({"md5_checksum": "0" * 32}, "its md5 is"),
         ({"format": "Sparse_ARFF"}, "its format is Sparse_ARFF; only ARFF is read"),
         ({"url": "http://127.0.0.1:9/no"}, "cannot be downloaded"),
-        ({"default_target_attribute": None}, "its metadata name no target"),
+        ({"default_target_attribute": None}, "openml:77: which column is the target? It has a, kind, b, y"),
     ],
 )
 def test_what_openml_cannot_give_is_told_in_one_line(

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.data.columns import Features, sort_columns
+from core.data.columns import Features
 from core.data.frames import read_frame
-from core.data.rawfiles import UnusableError
+from core.safe_io import UnusableError
 
 pytest.importorskip("pyarrow")
 N = 60
@@ -23,7 +23,7 @@ def numbers() -> pd.DataFrame:
 def features(path: Path) -> tuple[list[str], np.ndarray]:
     raw = read_frame(path)
     rows = np.arange(N)
-    made = Features(raw, sort_columns(raw, "y", rows), rows)
+    made = Features(raw, "y", rows)
     return list(made.names), made(raw.frame)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data import tables
+from core.data import downloads, tables
 from core.data.tables import Table
 from core.seeds import Seeds
 from datasets import DATASETS
@@ -28,10 +28,10 @@ def data_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_loaded", {})
+    tables._load.cache_clear()
 
     def refuse(url: str, target: Path) -> None:
-        raise tables.DownloadError("no network in this test")
+        raise downloads.DownloadError("no network in this test")
 
     monkeypatch.setattr(tables, "fetch", refuse)
 

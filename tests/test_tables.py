@@ -1,4 +1,4 @@
-"""core.data.tables and core.data.rawfiles: where a table comes from, what is checked, what is cached."""
+"""core.data.tables and core.data.frames: where a table comes from, what is checked, what is cached."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.data import tables
+from core.data import downloads, tables
 from core.errors import UserError
 from core.seeds import Seeds
 from tests.mini_table import FRAME, Mini, MiniMat, N, arff, csv, expected_x, mat, put, zipped
@@ -16,16 +16,16 @@ from tests.mini_table import FRAME, Mini, MiniMat, N, arff, csv, expected_x, mat
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test reads its files itself, and none may reach the network."""
-    monkeypatch.setattr(tables, "_loaded", {})
+    tables._load.cache_clear()
 
     def no_network(url: str, target: Path) -> None:
-        raise tables.DownloadError("no network in this test")
+        raise downloads.DownloadError("no network in this test")
 
     monkeypatch.setattr(tables, "fetch", no_network)
 
 
 def forget() -> None:
-    tables._loaded.clear()
+    tables._load.cache_clear()
 
 
 def files_of(folder: Path) -> list[str]:
@@ -109,7 +109,6 @@ NOT_TRAINABLE = {
     "infinite": (with_cell("a", np.inf), "expected a number, found 'inf'"),
     "unknown category": (with_cell("kind", "fine"), "expected one of plain, very good, ideal, found 'fine'"),
     "missing column": (FRAME.drop(columns="b"), "1 of 6 columns are missing: b"),
-    "too few rows": (FRAME.iloc[:7], "7 rows instead of 40"),
 }
 
 
@@ -158,9 +157,9 @@ def test_another_table_is_refused_or_noted(
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("mini.csv", b"", "cannot be read"),
+        ("mini.csv", b"", "it has 0 columns"),
         ("mini.csv", b"<!DOCTYPE html>\n<p>moved</p>\n", "6 of 6 columns are missing"),
-        ("mini.csv", csv().replace(b"\n", b",1\n").replace(b"b,1\n", b"b\n", 1), "cannot be read"),
+        ("mini.csv", csv().replace(b"\n", b",1\n").replace(b"b,1\n", b"b\n", 1), "line 2 has 7 fields"),
         ("mini.zip", zipped(csv())[:-60], "cannot be read"),
         ("mini.zip", zipped(csv(), "other.csv"), "expected table.csv in the archive, found readme.txt, oth"),
         ("mini.arff", arff()[:60], "no @DATA line"),

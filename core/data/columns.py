@@ -1,4 +1,4 @@
-"""Columns of any kind as features, by scikit-learn's ColumnTransformer.
+"""What a table's columns are, and features made of them by scikit-learn's ColumnTransformer.
 
 Numbers stay numbers; what is missing gets the median, and the column an indicator. Categories are one-hot,
 a missing one among them. Medians and categories are those of the rows that may be looked at; a category that
@@ -8,8 +8,7 @@ Shapes: n rows, d features.
 """
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,10 +16,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
+from ..safe_io import UnusableError, one_line
 from .frames import RawFrame
-from .rawfiles import UnusableError, one_line
-
-__all__ = ["Columns", "Features", "row_numbers", "sort_columns", "target_values"]
 
 #: A column of texts of which at least this share are numbers has wrong cells, not categories.
 _MOSTLY = 0.9
@@ -28,178 +25,151 @@ _MOSTLY = 0.9
 _NAMES = 0.5
 #: Most categories of one column.
 _CATEGORIES = 1000
+#: Texts that are numbers where a column has no others.
+_TRUTH = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
 
 
-@dataclass(frozen=True)
-class Columns:
-    """What becomes of a table's columns, by their names in its order.
+def _kind(cells: pd.Series, declared: bool, rows: np.ndarray) -> str:
+    """What a column is by the rows [n] that may be looked at; `declared` ones are categories.
 
-    Attributes:
-        numeric, categorical: the features.
-        constant: not used: one value in all rows.
-        ids: not used: numbers of rows, or texts that (nearly) each row has one of its own of.
-    """
-
-    numeric: tuple[str, ...]
-    categorical: tuple[str, ...]
-    constant: tuple[str, ...]
-    ids: tuple[str, ...]
-
-    @property
-    def note(self) -> str:
-        """Which columns are not used, in words; empty if all are."""
-        kinds = (("constant", self.constant), ("one value a row", self.ids))
-        parts = [f"{', '.join(names)} ({why})" for why, names in kinds if names]
-        return f"not used as features: {'; '.join(parts)}" if parts else ""
-
-
-def sort_columns(raw: RawFrame, target: str, rows: np.ndarray) -> Columns:
-    """Which columns become which features.
-
-    Args:
-        rows: the rows [n] that may be looked at.
+    Returns:
+        `numeric`, `categorical`, `constant` (one value in all rows) or `one value a row`: numbers of rows or
+        texts that (nearly) each row has one of its own of.
 
     Raises:
-        UnusableError: no feature is left, or a column has cells that are neither.
+        UnusableError: it has cells that are neither numbers nor categories.
     """
-    numeric: list[str] = []
-    categorical: list[str] = []
-    constant: list[str] = []
-    ids: list[str] = []
-    seen = raw.frame.iloc[rows]
-    for name in (name for name in raw.names if name != target):
-        column, looked_at = raw.frame[name], seen[name]
-        if looked_at.nunique(dropna=False) <= 1:
-            constant.append(name)
-        elif name in raw.nominal or not _is_numeric(column, name):
-            (ids if _names_rows(column, name in raw.nominal) else categorical).append(name)
-        else:
-            _check_finite(column, name)
-            (ids if _counts_rows(column) else numeric).append(name)
-    for name in categorical:
-        if (count := raw.frame[name].nunique()) > _CATEGORIES:
-            raise UnusableError(f"column {name!r} has {count:,} categories; leave it out, or group them")
-    columns = Columns(*map(tuple, (numeric, categorical, constant, ids)))
-    if not numeric and not categorical:
-        found = columns.note or f"it has no column but the target {target!r}"
-        raise UnusableError(f"no feature is left: {found}")
-    return columns
+    numeric = not declared and _is_numeric(cells)
+    values = numbers(cells) if numeric else _texts(cells)
+    if values.iloc[rows].nunique(dropna=False) <= 1:
+        return "constant"
+    if numeric:
+        expect(values.abs() != np.inf, cells, "a finite number, or nothing")
+        return "one value a row" if _counts_rows(values) else "numeric"
+    count = values.nunique()
+    if not declared and count > _NAMES * values.count():
+        return "one value a row"
+    if count > _CATEGORIES:
+        raise UnusableError(f"column {cells.name!r} has {count:,} categories; leave it out, or group them")
+    return "categorical"
 
 
 def row_numbers(raw: RawFrame) -> set[str]:
-    """The columns that hold consecutive integers, each of them once.
-
-    Raises:
-        UnusableError: a column has cells that are wrong.
-    """
-    numbers = (name for name in raw.names if name not in raw.nominal and _is_numeric(raw.frame[name], name))
-    return {name for name in numbers if raw.frame[name].nunique() > 1 and _counts_rows(raw.frame[name])}
+    """The columns of consecutive integers, each of them once; an UnusableError where cells are wrong."""
+    numeric = (name for name in raw.names if name not in raw.nominal and _is_numeric(raw.frame[name]))
+    return {name for name in numeric if _counts_rows(numbers(raw.frame[name]))}
 
 
-def _is_numeric(column: pd.Series, name: str) -> bool:
-    """Whether a column holds numbers, as texts or otherwise.
-
-    Raises:
-        UnusableError: most of its cells do, the others do not.
-    """
-    if pd.api.types.is_numeric_dtype(column):
-        return True
-    filled = column.dropna()
-    good = pd.to_numeric(filled, errors="coerce").notna()
-    if good.all():
-        return True
-    if good.mean() >= _MOSTLY:
-        raise UnusableError(f"column {name!r}: {_bad_cells(filled[~good], 'a number, or nothing,')}")
-    return False
+def _counts_rows(values: pd.Series) -> bool:
+    whole = not values.hasnans and values.is_unique and (values % 1 == 0).all()
+    return bool(whole and values.max() - values.min() == len(values) - 1)
 
 
-def _bad_cells(bad: pd.Series, wanted: str) -> str:
-    """Of the cells that are wrong, with the numbers of the rows as index, from 0."""
-    count = f"{len(bad)} cells are" if len(bad) > 1 else "a cell is"
-    found = f"found {one_line(repr(str(bad.iloc[0])), 60)} in data row {bad.index[0] + 1}"
-    return f"{count} wrong: {wanted} is expected, {found}"
-
-
-def _check_finite(column: pd.Series, name: str) -> None:
-    values = pd.to_numeric(column)
-    bad = values[np.isinf(values.to_numpy(np.float64, na_value=np.nan))]
-    if len(bad):
-        raise UnusableError(f"column {name!r}: {_bad_cells(bad, 'a finite number, or nothing,')}")
-
-
-def _counts_rows(column: pd.Series) -> bool:
-    """Whether a column holds consecutive integers, each of them once."""
-    values = pd.to_numeric(column)
-    if values.hasnans or not values.is_unique or pd.api.types.is_bool_dtype(values):
+def _is_numeric(cells: pd.Series) -> bool:
+    """Whether a column holds numbers; an UnusableError where most of its cells do, the others do not."""
+    filled = cells.dropna()
+    good = numbers(filled).notna()
+    if len(good) and good.mean() < _MOSTLY:
         return False
-    return bool((values % 1 == 0).all() and values.max() - values.min() == len(values) - 1)
+    expect(good, filled, "a number, or nothing")
+    return True
 
 
-def _names_rows(column: pd.Series, declared: bool) -> bool:
-    return not declared and column.nunique() > _NAMES * column.count()
+def numbers(cells: pd.Series) -> pd.Series:
+    """Cells as float64, NaN where one is missing or no number."""
+    if pd.api.types.is_numeric_dtype(cells):
+        return pd.Series(cells.to_numpy(np.float64, na_value=np.nan), cells.index)
+    if cells.isin([*_TRUTH, np.nan]).all():
+        return cells.astype(object).map(_TRUTH).astype(np.float64)
+    # Older pandas' to_numeric is an ulp off; Python's float, which rounds rightly, also takes 1_000.
+    return cells.where(pd.to_numeric(cells, errors="coerce").notna()).astype(np.float64)
+
+
+def finite(cells: pd.Series) -> np.ndarray:
+    """Cells as float64 [n]; an UnusableError where one is missing or no finite number."""
+    values = numbers(cells)
+    expect(values.abs() < np.inf, cells, "a number")
+    return values.to_numpy()
+
+
+def one_hot(cells: pd.Series, categories: Sequence[str] | Sequence[int]) -> np.ndarray:
+    """Cells as float64 [n, number of categories]; an UnusableError where one is none of them."""
+    values = _texts(cells) if isinstance(categories[0], str) else numbers(cells)
+    hot = np.stack([values == category for category in categories], axis=1).astype(np.float64)
+    expect(hot.sum(axis=1) == 1, cells, f"one of {one_line(', '.join(map(str, categories)))}")
+    return hot
+
+
+def _texts(cells: pd.Series) -> pd.Series:
+    texts = cells.astype("string").str.strip().astype(object)
+    return texts.where(texts.notna(), np.nan)
+
+
+def expect(good: pd.Series | np.ndarray, cells: pd.Series, wanted: str) -> None:
+    """Raises an UnusableError that counts the cells which are not good, and names the first."""
+    bad = cells[~good]
+    if len(bad):
+        count = f"{len(bad):,} bad cells" if len(bad) > 1 else "a bad cell"
+        found = "nothing" if pd.isna(bad.iloc[0]) else one_line(repr(str(bad.iloc[0])), 60)
+        where = f"in data row {bad.index[0] + 1}"
+        raise UnusableError(f"{count} in column {cells.name!r}: expected {wanted}, found {found} {where}")
 
 
 def target_values(raw: RawFrame, target: str) -> np.ndarray:
-    """The target [n], float64, finite and not constant.
-
-    Raises:
-        UnusableError: it is not.
-    """
+    """The target [n], float64; an UnusableError where it is not there, not all finite, or constant."""
     if target not in raw.frame:
         near = difflib.get_close_matches(target, raw.names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {one_line(', '.join(raw.names))}"
         raise UnusableError(f"there is no column {target!r}; {hint}")
-    column = raw.frame[target]
-    if missing := int(column.isna().sum()):
-        verb = "rows have" if missing > 1 else "row has"
-        raise UnusableError(
-            f"{missing} of {len(column)} {verb} no target {target!r}: fill it in, or leave them out"
-        )
-    values = pd.to_numeric(column, errors="coerce").astype(np.float64)
-    bad = column[~np.isfinite(values.to_numpy())]
-    if len(bad):
-        raise UnusableError(f"the target {target!r} must hold numbers: {_bad_cells(bad, 'one')}")
-    if values.nunique() == 1:
-        raise UnusableError(f"the target {target!r} is {values.iloc[0]:g} in all rows: nothing to learn")
-    return values.to_numpy()
+    values = finite(raw.frame[target])
+    if np.ptp(values) == 0:
+        raise UnusableError(f"the target {target!r} is {values[0]:g} in all rows: nothing to learn")
+    return values
 
 
 class Features:
-    """Makes features of a table, as learned from some of its rows.
+    """Makes features of a table's columns, as learned from the rows [n] that may be looked at.
 
     Args:
-        raw: the table.
-        columns: as of `sort_columns`.
-        rows: the rows [n] that may be looked at.
+        unused: columns that are known to number the rows.
+
+    Raises:
+        UnusableError: no feature is left, or a column has cells that are neither numbers nor categories.
     """
 
-    def __init__(self, raw: RawFrame, columns: Columns, rows: np.ndarray) -> None:
-        self.columns = columns
+    def __init__(self, raw: RawFrame, target: str, rows: np.ndarray, unused: Iterable[str] = ()) -> None:
+        kinds = dict.fromkeys(unused, "one value a row")
+        for name in raw.names:
+            if name != target:
+                kinds[name] = _kind(raw.frame[name], name in raw.nominal, rows)
+        columns = {
+            kind: [name for name in kinds if kinds[name] == kind] for kind in sorted(set(kinds.values()))
+        }
+        self._numeric, self._categorical = columns.pop("numeric", []), columns.pop("categorical", [])
+        parts = [f"{', '.join(names)} ({why})" for why, names in columns.items()]
+        #: Which columns are not used, in words; empty if all are.
+        self.note = f"not used as features: {'; '.join(parts)}" if parts else ""
+        if not self._numeric and not self._categorical:
+            raise UnusableError(f"no feature is left: {self.note or 'it has no column but the target'}")
         one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
         # A column without any number in these rows keeps its place, as zeros, and its indicator.
         median = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
         self._transformer = ColumnTransformer(
-            [("numeric", median, list(columns.numeric)), ("categorical", one_hot, list(columns.categorical))],
+            [("numeric", median, self._numeric), ("categorical", one_hot, self._categorical)],
             verbose_feature_names_out=False,
         )
-        self._transformer.fit(self._cells(raw.frame.iloc[rows]))
+        self._transformer.fit(self._values(raw.frame.iloc[rows]))
 
     def __call__(self, frame: pd.DataFrame) -> np.ndarray:
         """Features [n, d], float64, all finite, of rows that have these columns."""
-        return np.asarray(self._transformer.transform(self._cells(frame)), np.float64)
+        return np.asarray(self._transformer.transform(self._values(frame)), np.float64)
 
     @property
-    def names(self) -> Sequence[str]:
+    def names(self) -> list[str]:
         """Of the d features; `<column>_<category>` if it is one-hot."""
         return [str(name) for name in self._transformer.get_feature_names_out()]
 
-    def _cells(self, frame: pd.DataFrame) -> pd.DataFrame:
-        numbers = {name: pd.to_numeric(frame[name]).astype(np.float64) for name in self.columns.numeric}
-        texts = {name: _texts(frame[name]) for name in self.columns.categorical}
-        return pd.DataFrame(numbers | texts, index=frame.index)
-
-
-def _texts(column: pd.Series) -> pd.Series:
-    """Categories as texts, NaN where one is missing."""
-    texts = column.astype("string").str.strip().astype(object)
-    return texts.where(texts.notna(), np.nan)
+    def _values(self, frame: pd.DataFrame) -> pd.DataFrame:
+        values = {name: numbers(frame[name]) for name in self._numeric}
+        texts = {name: _texts(frame[name]) for name in self._categorical}
+        return pd.DataFrame(values | texts, index=frame.index)

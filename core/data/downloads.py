@@ -1,21 +1,18 @@
-"""Fetching files into a data folder."""
+"""Fetching files into a data folder.
+
+By requests, not by pooch, which tries a 404 again and follows a redirect to plain http.
+"""
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
 from urllib.parse import urlsplit
 
 import requests
-from filelock import FileLock
 from tqdm import tqdm
 
-from ..files import beside, commit, make_folder
 from ..safe_io import one_line
-
-__all__ = ["DownloadError", "fetch", "is_writable", "writing_alone"]
 
 #: How often a download that broke off is tried again, after 1, 2, 3 seconds.
 RETRIES = 3
@@ -23,6 +20,12 @@ RETRIES = 3
 TIMEOUT = (10, 30)
 #: Answers of a server that may pass, beside those from 500.
 PASSING = (408, 425, 429)
+#: Errors that may pass, and what the user reads: their own texts are long and name requests' insides.
+BROKEN = {
+    requests.exceptions.ChunkedEncodingError: "the answer broke off",
+    requests.Timeout: "no answer in time",
+    requests.ConnectionError: "no connection",
+}
 
 
 class DownloadError(Exception):
@@ -39,42 +42,29 @@ def is_writable(folder: Path) -> bool:
     return folder.is_dir() and bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK | os.X_OK)
 
 
-@contextmanager
-def writing_alone(target: Path) -> Iterator[None]:
-    """Keeps other processes from making `target` at the same time (they wait); makes its folder."""
-    make_folder(target.parent)
-    path = target.with_name(f".{target.name}.lock")
-    with FileLock(path):
-        try:
-            yield
-        finally:
-            # Removed while it is held: who waits on it sees that (filelock 3.25) and makes a new one.
-            with suppress(PermissionError):  # Windows removes no open file
-                path.unlink(missing_ok=True)
+def fetch(url: str, part: Path) -> None:
+    """Downloads `url` over https, again where the answer breaks off; a bar on a terminal.
 
-
-def fetch(url: str, target: Path) -> None:
-    """Downloads `url` to `target` over https, again where the answer breaks off; a bar on a terminal.
+    Args:
+        part: the file to write, which is whole only if no error is raised.
 
     Raises:
-        DownloadError: the address does not answer, refuses, or gives no whole file; no file is left.
+        DownloadError: the address does not answer, refuses, or gives no whole file.
     """
     if not _is_secure(url):
         raise DownloadError("not an https address")
     tqdm.write(f"downloading {url}", file=sys.stderr)  # above the bars that there are
     for attempt in range(RETRIES + 1):
         try:
-            with beside(target) as part:
-                _download(url, part)
-                commit({part: target})
-            return
+            return _get(url, part)
         except OSError as error:  # requests' own errors are OSErrors
-            if attempt == RETRIES or not _may_pass(error):
-                raise DownloadError(_reason(error)) from error
+            reason, may_pass = _reason(error)
+            if attempt == RETRIES or not may_pass:
+                raise DownloadError(reason) from error
         sleep(attempt + 1)
 
 
-def _download(url: str, target: Path) -> None:
+def _get(url: str, target: Path) -> None:
     with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
         if insecure := [one.url for one in (*answer.history, answer) if not _is_secure(one.url)]:
             raise DownloadError(f"led to {insecure[0]}, which is not https")
@@ -85,8 +75,7 @@ def _download(url: str, target: Path) -> None:
             tqdm(total=size, unit="B", unit_scale=True, leave=False, disable=None) as bar,
         ):
             for piece in answer.iter_content(1 << 16):
-                file.write(piece)
-                bar.update(len(piece))
+                bar.update(file.write(piece))
 
 
 def _is_secure(url: str) -> bool:
@@ -95,22 +84,12 @@ def _is_secure(url: str) -> bool:
     return parts.scheme == "https" or parts.hostname in ("127.0.0.1", "::1", "localhost")
 
 
-def _may_pass(error: OSError) -> bool:
-    """Whether another attempt may succeed: not if the server has answered for good, or the disk is full."""
+def _reason(error: OSError) -> tuple[str, bool]:
+    """What the user should read, and whether another attempt may succeed."""
     if isinstance(error, requests.HTTPError):
-        return error.response.status_code >= 500 or error.response.status_code in PASSING
-    lost = requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError
-    return isinstance(error, lost)
-
-
-def _reason(error: Exception) -> str:
-    """What the user should read: requests' own texts are long and name its insides."""
-    if isinstance(error, requests.HTTPError):
-        return f"HTTP status {error.response.status_code}"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the answer broke off"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.ConnectionError):
-        return f"no connection ({type(error).__name__})"
-    return one_line(error)
+        status = error.response.status_code
+        return f"HTTP status {status}", status >= 500 or status in PASSING
+    for kind, text in BROKEN.items():
+        if isinstance(error, kind):
+            return text, True
+    return one_line(error), False

@@ -1,30 +1,29 @@
-"""Tables as people have them: CSV, Parquet or ARFF, plain or gzipped, checked for what parsers let pass.
+"""Files of tables as data frames: CSV, Parquet, ARFF or MATLAB; plain, gzipped or inside a zip archive.
 
-`rawfiles.py` reads the published tables, whose columns are known beforehand.
+Cells of CSV and ARFF files stay the texts that they are: `columns.py` says what a column means.
+Everything is read in memory; nothing is unpacked on disk.
 """
 
 import csv
 import hashlib
 import io
 import re
-import warnings
+import zipfile
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
 from ..errors import UserError
-from ..safe_io import MOST_CELLS, MOST_COLUMNS, gunzip, read_bytes
-from .rawfiles import UnusableError, arff_parts, one_line, read_arff_data, read_csv
+from ..safe_io import MOST_CELLS, MOST_COLUMNS, UnusableError, bounded, gunzip, one_line, read_bytes
 
-__all__ = ["SUFFIXES", "RawFrame", "read_frame"]
-
-#: The names' ends, before `.gz`.
-_CSV, _PARQUET, _ARFF = (".csv", ".tsv", ".txt", ".data"), (".parquet", ".pq"), (".arff",)
-SUFFIXES = (*_CSV, *_PARQUET, *_ARFF)
 #: What may stand between the fields of a CSV file.
 _SEPARATORS = ",;\t"
+#: A missing cell of an ARFF file, beside `?`.
+_ARFF_MISSING = ["", "NA", "NaN", "nan"]
+_ATTRIBUTE = re.compile(r"""^[ \t]*@attribute[ \t]+('[^']*'|"[^"]*"|[^\s{]+)(.*)$""", re.I | re.M)
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,16 @@ class RawFrame:
     """A table as it stands in its file.
 
     Attributes:
-        frame: a row a record; names of columns are texts without spaces around them, and differ.
+        frame: a row a record, numbered from 0; names of columns are texts that differ.
         nominal: columns that the file itself calls categories, whatever their values look like.
         sha256: of the file, unpacked.
+        target: the column to predict, where something beside the file names it.
     """
 
     frame: pd.DataFrame
     nominal: frozenset[str]
     sha256: str
+    target: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -48,118 +49,154 @@ class RawFrame:
 
 
 def read_frame(path: Path) -> RawFrame:
-    """Reads a table; the kind of file is told by its name.
-
-    Raises:
-        UserError: it cannot be read, has a ragged line, two columns of one name or no row, or is of
-            another kind.
-    """
-    name = path.name.removesuffix(".gz")
-    suffix = Path(name).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UserError(f"{path}: a table's name ends in .csv, .tsv, .parquet or .arff, also with .gz behind")
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file")
+    """Reads a table; a UserError that names the file where it cannot be used."""
     try:
-        content = read_bytes(path)
-        if path.suffix == ".gz":
-            content = gunzip(content)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame, nominal = _parse(suffix, content)
-        frame.columns = pd.Index([str(column).strip() for column in frame.columns])
-        frame = frame.reset_index(drop=True)  # messages count the rows from the first
-        if frame.empty:
-            raise UnusableError("it has no rows")
+        return read_raw(path)
     except UnusableError as error:
         raise UserError(f"{path}: {error}") from error
-    # The parsers of three libraries raise nearly anything on damaged bytes.
+
+
+def read_raw(path: Path, *, member: str = "", variable: str = "", known_hash: str = "") -> RawFrame:
+    """Reads a table; its name tells the kind of file (no suffix: ARFF, as OpenML's downloads are called).
+
+    Args:
+        path: the file; `.gz` may follow any name.
+        member: the file to read in a zip archive, in whatever folder of it.
+        variable: the matrix to read in a MATLAB file; its columns are called 0, 1, 2, ...
+        known_hash: `sha256:` or `md5:` and that of the file (the member), unpacked; empty takes any.
+
+    Raises:
+        UnusableError: there is no such file, or it is damaged, of another kind or hash, or has lines of
+            different lengths, two columns of one name or no row.
+    """
+    if not path.is_file():
+        raise UnusableError("there is no such file")
+    try:
+        name, content = path.name.removesuffix(".gz"), read_bytes(path)
+        if path.suffix == ".gz":
+            content = gunzip(content)
+        if member and name.endswith(".zip"):
+            name, content = member, _zip_member(content, member)
+        kind, _, wanted = known_hash.partition(":")
+        if wanted and (found := hashlib.new(kind, content).hexdigest()) != wanted:
+            raise UnusableError(f"its {kind} is {found} instead of {wanted}")
+        frame, nominal = _parse(PurePosixPath(name).suffix.lower(), content, variable)
+    except UnusableError:
+        raise
+    except ImportError as error:
+        raise UnusableError("Parquet needs pyarrow: pip install '.[data]'") from error
+    # The parsers of four libraries raise nearly anything on damaged bytes.
     except Exception as error:
-        raise UserError(f"{path}: it cannot be read ({type(error).__name__}: {one_line(error)})") from error
+        raise UnusableError(f"it cannot be read ({type(error).__name__}: {one_line(error)})") from error
+    if frame.empty:
+        raise UnusableError("it has no rows")
     return RawFrame(frame, frozenset(nominal), hashlib.sha256(content).hexdigest())
 
 
-def _parse(suffix: str, content: bytes) -> tuple[pd.DataFrame, list[str]]:
+def _zip_member(content: bytes, member: str) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = [name for name in archive.namelist() if PurePosixPath(name).name == member]
+        if not names:
+            found = ", ".join(archive.namelist()[:5]) or "nothing"
+            raise UnusableError(f"expected {member} in the archive, found {one_line(found)}")
+        with archive.open(names[0]) as file:
+            return bounded(file)
+
+
+def _parse(suffix: str, content: bytes, variable: str) -> tuple[pd.DataFrame, list[str]]:
     """The table, and its columns that are declared as categories."""
-    if suffix in _PARQUET:
-        try:
-            return _parse_parquet(content)
-        except ImportError as error:
-            raise UnusableError("Parquet needs pyarrow: pip install '.[data]'") from error
-    text = _text(content)
-    if suffix in _ARFF:
-        return _parse_arff(text)
-    first = text.split("\n", 1)[0]
-    separator = max(_SEPARATORS, key=first.count)
-    names = next(csv.reader([first], delimiter=separator, skipinitialspace=True), [])
-    _check_names([name.strip() for name in names])
-    _check_lines(text, len(names), separator, '"')
-    return read_csv(io.StringIO(text), sep=separator), []
-
-
-def _parse_parquet(content: bytes) -> tuple[pd.DataFrame, list[str]]:
-    """Dates and durations become the texts that they are in a CSV file."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(io.BytesIO(content))
-    of = file.metadata
-    # A file that is small may say that it holds too much.
-    if of.num_columns > MOST_COLUMNS or of.num_rows * max(1, of.num_columns) > MOST_CELLS:
-        raise UnusableError(
-            f"it has {of.num_rows:,} rows of {of.num_columns:,} columns; "
-            f"at most {MOST_COLUMNS:,} columns, and {MOST_CELLS:,} cells, are read"
-        )
-    _check_names([name.strip() for name in file.schema_arrow.names])
-    for field in file.schema_arrow:
-        if pa.types.is_nested(field.type):
-            raise UnusableError(f"column {field.name!r} holds {one_line(field.type, 60)}; leave it out")
-    frame = pd.read_parquet(io.BytesIO(content))
-    times = frame.select_dtypes(["datetime", "datetimetz", "timedelta"]).columns
-    frame = frame.astype(dict.fromkeys(times, "string"))
-    declared = [c for c in frame if isinstance(frame[c].dtype, pd.CategoricalDtype)]
-    return frame, [str(c).strip() for c in declared]
-
-
-def _parse_arff(text: str) -> tuple[pd.DataFrame, list[str]]:
-    attributes, data = arff_parts(text)
-    attributes = [(name.strip(), kind) for name, kind in attributes]
-    if re.match(r"\s*\{", data):
-        raise UnusableError("sparse ARFF files are not read; write it as CSV")
-    _check_names([name for name, _ in attributes])
-    _check_lines(re.sub(r"^%.*$", "", data, flags=re.MULTILINE), len(attributes), ",", "'")
-    frame = read_arff_data([name for name, _ in attributes], data)
-    return frame, [name for name, kind in attributes if kind.startswith("{")]
+    if suffix in (".csv", ".tsv", ".txt", ".data"):
+        return _parse_csv(_text(content)), []
+    if suffix in (".parquet", ".pq"):
+        return _parse_parquet(content)
+    if suffix in ("", ".arff"):
+        return _parse_arff(_text(content))
+    if suffix == ".mat" and variable:
+        return _parse_mat(content, variable), []
+    raise UnusableError("a table's name ends in .csv, .tsv, .parquet or .arff, also with .gz behind")
 
 
 def _text(content: bytes) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnusableError(
-            f"it is no UTF-8 text ({error.reason} at byte {error.start}); {_AS_UTF8}"
-        ) from error
+        where = f"{error.reason} at byte {error.start}"
+        raise UnusableError(f"it is no UTF-8 text ({where}); save it as UTF-8") from error
     if "\0" in text:
-        raise UnusableError(f"it is no UTF-8 text (zero bytes); {_AS_UTF8}")
+        raise UnusableError("it is no UTF-8 text (zero bytes); save it as UTF-8")
     return text
 
 
-_AS_UTF8 = "save it as UTF-8"
+def _parse_csv(text: str) -> pd.DataFrame:
+    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    names = _check_names(next(lines, []))
+    for line in lines:  # pandas fills up lines that are too short
+        if line not in ([], [""]) and len(line) != len(names):
+            raise UnusableError(f"line {lines.line_num} has {len(line)} fields instead of {len(names)}")
+    as_text: dict[str, Any] = {"header": 0, "index_col": False, "dtype": str, "skipinitialspace": True}
+    frame: pd.DataFrame = pd.read_csv(io.StringIO(text), sep=separator, names=names, **as_text)
+    return frame
 
 
-def _check_names(names: list[str]) -> None:
-    """Raises an UnusableError where two are the same (pandas would give one another name), or too many."""
-    if len(names) > MOST_COLUMNS:
-        raise UnusableError(f"it has {len(names):,} columns; at most {MOST_COLUMNS:,} are read")
-    name, count = Counter(names).most_common(1)[0] if names else ("", 0)
+def _parse_parquet(content: bytes) -> tuple[pd.DataFrame, list[str]]:
+    """Cells have the file's types, but dates and durations become the texts that they are in a CSV file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(io.BytesIO(content))
+    names = _check_names(file.schema_arrow.names)
+    # A file that is small may hold too much.
+    if file.metadata.num_rows * len(names) > MOST_CELLS:
+        raise UnusableError(f"it has {file.metadata.num_rows:,} rows: more than {MOST_CELLS:,} cells")
+    for field in file.schema_arrow:
+        if pa.types.is_nested(field.type):
+            raise UnusableError(f"column {field.name!r} holds {one_line(field.type, 60)}; leave it out")
+    frame = pd.read_parquet(io.BytesIO(content)).reset_index(drop=True)
+    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+    times = frame.select_dtypes(["datetime", "datetimetz", "timedelta"]).columns
+    frame = frame.astype(dict.fromkeys(times, "string"))
+    return frame, [str(c) for c in frame if isinstance(frame[c].dtype, pd.CategoricalDtype)]
+
+
+def _parse_arff(text: str) -> tuple[pd.DataFrame, list[str]]:
+    """Not by scipy, which fails where only some values are quoted, and on attributes declared as strings."""
+    import arff
+
+    header, *data = re.split(r"^[ \t]*@data\b", text, maxsplit=1, flags=re.I | re.M)
+    if not data:
+        raise UnusableError("it cannot be read (expected an ARFF file, found no @DATA line)")
+    if re.match(r"\s*\{", data[0]):
+        raise UnusableError("sparse ARFF files are not read; write it as CSV")
+    kinds = [kind.strip() for _, kind in _ATTRIBUTE.findall(header)]
+    # Any cell is a text: liac-arff knows no dates, and cuts 1.5 to 1 where an integer is declared.
+    header = _ATTRIBUTE.sub(r"@attribute \1 string", header)
+    header = re.sub(r"^[ \t]*@relation\b.*$", "@relation table", header, flags=re.I | re.M)
+    table = arff.loads(f"{header}@data{data[0]}")
+    names = _check_names([name for name, _ in table["attributes"]])
+    frame = pd.DataFrame(table["data"], columns=names, dtype=object)
+    nominal = [name for name, kind in zip(names, kinds, strict=True) if kind.startswith("{")]
+    return frame.mask(frame.isin(_ARFF_MISSING)), nominal
+
+
+def _parse_mat(content: bytes, variable: str) -> pd.DataFrame:
+    from scipy.io import loadmat, whosmat
+
+    kinds = {name: kind for name, _, kind in whosmat(io.BytesIO(content))}
+    if variable not in kinds:
+        raise UnusableError(f"expected a variable {variable}, found {one_line(', '.join(kinds) or 'none')}")
+    if kinds[variable] != "double":  # scipy crashes on some damaged cells and structures
+        raise UnusableError(f"variable {variable} is a {kinds[variable]}, not a matrix of numbers")
+    frame = pd.DataFrame(loadmat(io.BytesIO(content), variable_names=[variable])[variable])
+    return frame.set_axis(frame.columns.astype(str), axis=1)
+
+
+def _check_names(names: list[str]) -> list[str]:
+    """Names without spaces around them; an UnusableError where none, too many or two equal ones are there."""
+    names = [name.strip() for name in names]
+    if not names or len(names) > MOST_COLUMNS:
+        raise UnusableError(f"it has {len(names):,} columns; 1 to {MOST_COLUMNS:,} are read")
+    name, count = Counter(names).most_common(1)[0]
     if count > 1:
         raise UnusableError(f"{count} columns are called {name!r}; names must differ")
-
-
-def _check_lines(text: str, fields: int, separator: str, quote: str) -> None:
-    """Raises an UnusableError at the first line of another number of fields: pandas fills up short ones."""
-    options = {"delimiter": separator, "quotechar": quote, "skipinitialspace": True}
-    lines = csv.reader(io.StringIO(text, newline=""), **options)  # type: ignore[arg-type]
-    for line in lines:
-        if line not in ([], [""]) and len(line) != fields:
-            raise UnusableError(f"line {lines.line_num} has {len(line)} fields instead of {fields}")
+    return names

@@ -1,114 +1,101 @@
 """Tables of OpenML (openml.org) by their ids, with the target and the types that their metadata say.
 
-Not by scikit-learn's `fetch_openml`: this way downloads show a bar, are tried again, end in one line and lie
-in the data folder, where they can also be put by hand.
+Not by scikit-learn's `fetch_openml`: so downloads show a bar, fail in one line and lie in the data folder,
+where they can also be put by hand.
 """
 
-import hashlib
+from __future__ import annotations
+
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
-from ..files import beside, commit, write_file
-from ..safe_io import read_bytes
-from .downloads import DownloadError, fetch, is_writable, writing_alone
-from .frames import RawFrame, read_frame
-from .rawfiles import one_line
+from ..files import beside, write_file
+from ..safe_io import one_line, read_bytes
+from .downloads import DownloadError, fetch, is_writable
+from .tables import Table
 
-__all__ = ["API", "OpenMLFrame", "load_openml"]
+if TYPE_CHECKING:
+    from .frames import RawFrame
 
 #: Where the metadata are asked for.
 API = "https://www.openml.org/api/v1/json"
 
 
-@dataclass(frozen=True)
-class OpenMLFrame:
-    """A table of OpenML.
+class OpenMLTable(Table):
+    """A table of OpenML: `openml-<id>.json` and `openml-<id>.arff` (or `.parquet`) in the data folder.
 
-    Attributes:
-        raw: without the columns that the metadata say to ignore.
-        target: the column that the metadata name; empty if they name none.
-        source: its file.
+    Without `n_rows` and `target_mean` nobody has held it against the published table: it is unverified.
     """
 
-    raw: RawFrame
-    target: str
-    source: Path
+    #: OpenML's id of the table.
+    data_id: ClassVar[int]
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.name, cls.download = f"openml:{cls.data_id}", f"openml-{cls.data_id}.arff"
+        cls.files = (cls.download, f"openml-{cls.data_id}.parquet")
+        cls.verified = cls.target_mean is not None
 
-def load_openml(data_id: int, folder: Path) -> OpenMLFrame:
-    """The files `openml-<id>.json` and `openml-<id>.arff` of a folder; downloaded if they are not there.
+    @classmethod
+    def _addresses(cls, folder: Path) -> tuple[list[str], str]:
+        said = cls._metadata(folder)["description"]
+        if str(said.get("format")).lower() != "arff":
+            raise UserError(f"{cls.name}: its format is {said.get('format')}; only ARFF is read")
+        url = str(said.get("url")).replace("http://www.openml", "https://www.openml")
+        return [url], f"md5:{said['md5_checksum']}" if said.get("md5_checksum") else ""
 
-    Raises:
-        UserError: they are neither there nor to be had, or cannot be used.
-    """
-    meta, table = folder / f"openml-{data_id}.json", folder / f"openml-{data_id}.arff"
-    if not (meta.is_file() and table.is_file()):
-        _download(data_id, meta, table)
-    try:
-        content = json.loads(read_bytes(meta))
-        description, features = content["description"], content["features"]
-        names = {kind: [one["name"] for one in features if _says(one, kind)] for kind in _KINDS}
-        nominal = [one["name"] for one in features if one["data_type"] == "nominal"]
-        target = str(description.get("default_target_attribute") or "")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{meta}: it holds no metadata of OpenML ({one_line(error)}); remove it") from error
-    raw = read_frame(table)
-    unused = {*names["is_ignore"], *names["is_row_identifier"]}
-    frame = raw.frame.drop(columns=[name for name in raw.frame if name in unused])
-    if "," in target:  # several; the first one is as good as another
-        target = target.split(",")[0].strip()
-    raw = replace(raw, frame=frame, nominal=frozenset(nominal) & frozenset(frame))
-    return OpenMLFrame(raw, target, table)
+    @classmethod
+    def _raw(cls, path: Path, known_hash: str) -> RawFrame:
+        raw, said = super()._raw(path, known_hash), cls._metadata(path.parent)
+        unused, nominal = set(), set()
+        for feature in said["features"]:
+            if "true" in (str(feature.get(key)).lower() for key in ("is_ignore", "is_row_identifier")):
+                unused.add(feature["name"])
+            elif feature["data_type"] == "nominal":
+                nominal.add(feature["name"])
+        frame = raw.frame.drop(columns=[name for name in raw.names if name in unused])
+        # Of several targets the first one is as good as another.
+        target = str(said["description"].get("default_target_attribute") or "").split(",")[0].strip()
+        return replace(raw, frame=frame, nominal=frozenset(nominal), target=target)
 
-
-_KINDS = ("is_ignore", "is_row_identifier")
-
-
-def _says(feature: Mapping[str, Any], kind: str) -> bool:
-    return str(feature.get(kind)).lower() == "true"
-
-
-def _download(data_id: int, meta: Path, table: Path) -> None:
-    folder = meta.parent
-    if not is_writable(folder):
-        raise UserError(
-            f"openml:{data_id}: {meta.name} and {table.name} are not both in {folder}, "
-            "and nothing can be written there"
-        )
-    with writing_alone(meta):
+    @classmethod
+    def _metadata(cls, folder: Path) -> dict[str, Any]:
+        """What OpenML says of table and columns: `{"description": {...}, "features": [{...}, ...]}`."""
+        path = folder / f"openml-{cls.data_id}.json"
+        if not path.is_file():
+            cls._fetch_metadata(path)
         try:
-            description = _json(f"{API}/data/{data_id}", meta)["data_set_description"]
-            features = _json(f"{API}/data/features/{data_id}", meta)["data_features"]["feature"]
-            if description["format"].lower() != "arff":
-                raise UserError(f"openml:{data_id}: its format is {description['format']}; only ARFF is read")
-            with beside(table) as part:
-                fetch(description["url"].replace("http://www.openml", "https://www.openml"), part)
-                _check_md5(data_id, part, description.get("md5_checksum"))
-                commit({part: table})
-        except DownloadError as error:
+            found: dict[str, Any] = json.loads(read_bytes(path))
+            found["description"].keys()
+            [one["name"] + one["data_type"] for one in found["features"]]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
-                f"openml:{data_id}: cannot be downloaded ({error}); is there such a data set, and a network?"
+                f"{path}: it holds no metadata of OpenML ({one_line(error)}); remove it"
             ) from error
-        except (KeyError, TypeError) as error:
-            raise UserError(f"openml:{data_id}: the metadata do not say {one_line(error)}") from error
-        text = json.dumps({"description": description, "features": features}, indent=1)
-        write_file(meta, lambda path: path.write_text(text, encoding="utf-8"))
+        return found
 
-
-def _json(url: str, target: Path) -> Any:
-    with beside(target) as part:
-        fetch(url, part)
+    @classmethod
+    def _fetch_metadata(cls, path: Path) -> None:
+        by_hand = f"put {path.name} and {cls.download} into {path.parent}: docs/OWN_DATA.md says how"
+        if not is_writable(path.parent):
+            raise UserError(f"{cls.name}: {path} is not there, and nothing can be written; {by_hand}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        answers: list[Any] = []
         try:
-            return json.loads(part.read_bytes())
-        except ValueError as error:
-            raise DownloadError(f"{url} gives no JSON") from error
-
-
-def _check_md5(data_id: int, path: Path, wanted: str | None) -> None:
-    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    if wanted and found != wanted:
-        raise UserError(f"openml:{data_id}: the table is damaged: its MD5 is {found}, not {wanted}")
+            for what in ("data", "data/features"):
+                with beside(path) as part:
+                    fetch(f"{API}/{what}/{cls.data_id}", part)
+                    answers.append(json.loads(part.read_bytes()))
+            found = {
+                "description": answers[0]["data_set_description"],
+                "features": answers[1]["data_features"]["feature"],
+            }
+        except (DownloadError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{cls.name}: cannot be downloaded ({one_line(error)}); "
+                f"is there such a data set, and a network? If not, {by_hand}"
+            ) from error
+        write_file(path, lambda part: part.write_text(json.dumps(found, indent=1), encoding="utf-8"))

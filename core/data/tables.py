@@ -1,4 +1,4 @@
-"""Datasets that are read from a published table: found or fetched, checked, cached.
+"""Datasets that are tables: found or fetched, checked, cached.
 
 Shapes: n rows, d features.
 """
@@ -6,30 +6,32 @@ Shapes: n rows, d features.
 from __future__ import annotations
 
 import sys
-from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
+from filelock import FileLock
 
-from ..dataset import TRAIN_SHARE, VALIDATION_SHARE, Dataset
+from ..dataset import Dataset, train_and_test
 from ..errors import UserError
 from ..files import beside, commit, write_file
-from ..safe_io import UnusableError, one_line, unpacked_size
-from .downloads import DownloadError, fetch, is_writable, writing_alone
+from ..safe_io import MOST_CELLS, UnusableError, one_line
+from .downloads import DownloadError, fetch, is_writable
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from .frames import RawFrame
 
-__all__ = ["Categories", "LoadedTable", "Table"]
-
-PASSED = "passed"
 #: How far, relatively, the mean of the target may be from the published table's.
 MEAN_TOLERANCE = 1e-5
-_SKIP_HINT = " (--skip_data_check 1 goes on with it)"
+#: With fewer rows a fifth of them says nothing of a model.
+LEAST_ROWS = 50
+
+#: One-hot columns and their categories.
+Categories: TypeAlias = Mapping[str, Sequence[str] | Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -37,110 +39,87 @@ class LoadedTable:
     """The arrays of a table, read-only: all runs of a process share them.
 
     Attributes:
-        x: features [n, d], float64.
-        y: target [n], float64.
+        x, y: features [n, d] and target [n], float64, unscaled.
         source: the file they were read from.
-        data_check: "passed", or "skipped: " and what differs from the published table.
+        data_check: "passed", "not needed", or "skipped: " or "unverified: " and what the table is like.
+        names: of the features.
+        target: the column.
+        sha256: of the file, unpacked; empty for a cache.
     """
 
     x: np.ndarray
     y: np.ndarray
     source: Path
     data_check: str
+    names: Sequence[str] = ()
+    target: str = ""
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         self.x.setflags(write=False)
         self.y.setflags(write=False)
 
 
-#: One-hot columns and their categories.
-Categories: TypeAlias = Mapping[str, Sequence[str] | Sequence[int]]
+class Table(Dataset):
+    """A dataset that is read from a table, which a subclass declares by its class attributes.
 
-# Restarts build a dataset each; the file is read once a process.
-_loaded: dict[tuple[type[Table], Path, bool], LoadedTable] = {}
+    The first of these is taken: the cache `<name>.npz` in the data folder; each of `files` there, also with
+    `.gz`; the file of an installed package; the first of `urls` that gives it.
 
+    With `columns`, as in `datasets/diamonds.py`, each cell must be a finite number or a known category.
+    Features are the numeric columns in their order, then the one-hot ones. Rows and mean of the target must
+    be as declared, or `skip_data_check` goes on with a warning. What has passed is cached.
 
-class Table(Dataset, ABC):
-    """A dataset read from a published table, which a subclass declares by its class attributes.
-
-    In the data folder the following are looked for, in this order: the cache `<name>.npz`; each of
-    `files`, also with `.gz`; else it is the file of an installed package, if that is there; else the table
-    is downloaded from the first of `urls` that gives it, if it declares any.
-    The first raw file found must pass the check: its columns, rows and the mean of its target, and
-    a finite number (or a known category) in every cell that is used. What has passed is cached where the
-    folder can be written to. With `skip_data_check`, other rows and another mean are told on stderr and
-    in `data_check`, and such a table is never cached.
-
-    Features are the numeric columns in the order of `columns`, then the one-hot columns of
-    `categories`. A subclass looks like `datasets/diamonds.py`.
+    Without `columns` any table will do: its features are learned from the train part of all runs.
 
     Raises:
-        UserError: (from the constructor) no file and no download, or the table is not the published one.
+        UserError: there is no file and no download, or the table cannot be used or is not the published one.
     """
 
-    #: Name of the cache file, and in messages: the registered name.
-    name: ClassVar[str]
+    #: Of the cache file, and in messages: the registered name. A file of one's own has none.
+    name: ClassVar[str] = ""
     #: Raw files that may lie in the data folder: the names that say most first.
-    files: ClassVar[tuple[str, ...]]
+    files: ClassVar[tuple[str, ...]] = ()
     #: Addresses of the raw file, the first to be tried first; none: only the user has it.
     urls: ClassVar[tuple[str, ...]] = ()
     #: The name under which a download is stored; one of `files`.
     download: ClassVar[str] = ""
     #: A package and the file in it that is the table, too: for who has no network.
-    packaged: ClassVar[tuple[str, str] | None] = None
-    #: SHA-256 of raw files as they are unpacked, where it is known: of an archive's member, since no
-    #: archive's own is, nor that of OpenML's ARFF files. Only a download must have it: a file that lies
-    #: there may have other line ends, and what it holds is checked in any case.
+    packaged: ClassVar[tuple[str, str]] = ("", "")
+    #: SHA-256 of a download as it is unpacked (of an archive's member), where it is known. A file that lies
+    #: there may have another: other line ends, say.
     sha256: ClassVar[Mapping[str, str]] = {}
     #: The file inside a zip archive, and the matrix inside a MATLAB file, where there is such a file.
     member: ClassVar[str] = ""
     variable: ClassVar[str] = ""
     #: All columns of the raw table.
-    columns: ClassVar[tuple[str, ...]]
-    target: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]] = ()
+    target: ClassVar[str] = ""
     #: Columns that are not used.
     dropped: ClassVar[tuple[str, ...]] = ()
     #: One-hot columns and their categories, in the order of the features.
     categories: ClassVar[Categories] = {}
-    #: Rows of the whole table and the mean of its target, to know it by.
-    n_rows: ClassVar[int]
-    target_mean: ClassVar[float]
+    #: Rows of the whole table and the mean of its target, to know it by; None: nobody has looked yet.
+    n_rows: ClassVar[int | None] = None
+    target_mean: ClassVar[float | None] = None
+    #: The table, where it was read to make its class: `find_dataset` does so.
+    loaded: ClassVar[LoadedTable | None] = None
 
     def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """See `Dataset.rows`; the table itself: nothing is drawn."""
         table = self.load(self.data_folder, skip_data_check=self.skip_data_check)
         self.data_check = table.data_check
         return table.x, table.y
 
     @classmethod
     def load(cls, data_folder: str | Path, *, skip_data_check: bool = False) -> LoadedTable:
-        """The table from the cache, a raw file or its address; once a process and folder.
-
-        Raises:
-            UserError: see the class.
-        """
-        folder = Path(data_folder).resolve()
-        # Whether the check was skipped is part of the key: a run with the check on must not
-        # get what a run without it has read.
-        key = cls, folder, skip_data_check
-        if key not in _loaded:
-            try:
-                table = (
-                    cls._from_cache(folder)
-                    or cls._from_folder(folder, skip_data_check)
-                    or cls._from_package(skip_data_check)
-                    or cls._from_network(folder, skip_data_check)
-                )
-            except OSError as error:
-                raise UserError(f"{cls.name}: {folder} cannot be used: {one_line(error)}") from error
-            if table.data_check != PASSED:
-                _warn(f"{cls.name}: {table.source}: check {table.data_check}; results are not comparable")
-            _loaded[key] = table
-        return _loaded[key]
+        """The table; it is read once a process and folder."""
+        # A run with the check on must not get what a run without it has read.
+        return cls.loaded or _load(cls, Path(data_folder).resolve(), skip_data_check)
 
     @classmethod
     def feature_names(cls) -> list[str]:
-        """Names of the d features; a one-hot column is called `<column>=<category>`."""
+        if cls.loaded:
+            return list(cls.loaded.names)
         one_hot = [f"{column}={value}" for column, values in cls.categories.items() for value in values]
         return [*cls._numeric_columns(), *one_hot]
 
@@ -149,223 +128,172 @@ class Table(Dataset, ABC):
         others = {cls.target, *cls.dropped, *cls.categories}
         return [column for column in cls.columns if column not in others]
 
-    # --- sources ---------------------------------------------------------------------------
-
     @classmethod
     def _from_cache(cls, folder: Path) -> LoadedTable | None:
         path = folder / f"{cls.name}.npz"
-        if not path.is_file():
+        if not cls.columns or not path.is_file():
             return None
         try:
-            # More than the table has is none of it: it may be packed to nearly nothing.
-            if unpacked_size(path) > 2**20 + 9 * cls.n_rows * (len(cls.feature_names()) + 1):
-                raise UnusableError("it unpacks to more than the table")
             with np.load(path, allow_pickle=False) as arrays:
                 x, y, names = arrays["x"], arrays["y"], arrays["features"].tolist()
-            problem = cls._cache_problem(x, y, names)
-        # np.load raises nearly anything on damaged bytes.
-        except Exception as error:
-            problem = f"{type(error).__name__}: {one_line(error)}"
+            problem = cls._difference(y)
+            if names != cls.feature_names() or x.shape != (len(y), len(names)):
+                problem = "other features"
+            if not x.dtype == y.dtype == np.float64 or not np.isfinite(x).all():
+                problem = "not all finite numbers"
+        except Exception as error:  # np.load raises nearly anything on damaged bytes
+            problem = one_line(error)
         if problem:
             _warn(f"{path} is damaged or of another version ({problem}); it is made anew from the raw table")
             return None
-        return LoadedTable(x, y, path, PASSED)
+        return LoadedTable(x, y, path, "passed", names, cls.target)
 
     @classmethod
-    def _cache_problem(cls, x: np.ndarray, y: np.ndarray, names: list[str]) -> str:
-        if names != cls.feature_names():
-            return "other features"
-        if x.shape != (cls.n_rows, len(names)) or y.shape != (cls.n_rows,):
-            return f"shapes {x.shape} and {y.shape}"
-        if x.dtype != np.float64 or y.dtype != np.float64:
-            return f"types {x.dtype} and {y.dtype}"
-        if not (np.isfinite(x).all() and np.isfinite(y).all()):
-            return "values that are not finite"
-        return cls._mean_difference(y)
-
-    @classmethod
-    def _store(cls, folder: Path, table: LoadedTable) -> None:
-        """Caches a table that has passed; from a read-only folder it is read anew each time."""
-        if not is_writable(folder):
-            return
-        path, names = folder / f"{cls.name}.npz", np.array(cls.feature_names())
-        try:
-            write_file(path, lambda part: np.savez(part, x=table.x, y=table.y, features=names))
-        except UserError as error:
-            _warn(f"{error}; the table is not cached")
-
-    @classmethod
-    def _from_folder(cls, folder: Path, skip_data_check: bool) -> LoadedTable | None:
-        for path in cls._raw_files(folder):
-            if path.is_file():
-                try:
-                    table = cls._read(path, skip_data_check)
-                except UnusableError as error:
-                    raise UserError(f"{cls.name}: {path}: {error}{cls._another_file(folder)}") from error
-                if table.data_check == PASSED:
-                    cls._store(folder, table)
-                return table
+    def _from_file(cls, folder: Path, skip_data_check: bool) -> LoadedTable | None:
+        """The table of the first raw file that is there, in the folder or a package."""
+        for path in filter(Path.is_file, cls._raw_files(folder)):
+            try:
+                return cls._read(path, skip_data_check)
+            except UnusableError as error:
+                where = f"{cls.name}: {path}" if cls.name else str(path)
+                remove = "remove it and " if path.parent == folder else ""
+                by_hand = f"; {remove}fetch {cls.urls[0]} as {folder / cls.download}" if cls.urls else ""
+                raise UserError(f"{where}: {error}{by_hand}") from error
         return None
-
-    @classmethod
-    def _from_package(cls, skip_data_check: bool) -> LoadedTable | None:
-        """The file of an installed package, which is not imported; it needs no cache."""
-        package, file = cls.packaged or ("", "")
-        spec = find_spec(package) if package else None
-        path = Path(spec.origin).parent / file if spec and spec.origin else None
-        if path is None or not path.is_file():
-            return None
-        try:
-            return cls._read(path, skip_data_check)
-        except UnusableError as error:
-            raise UserError(f"{cls.name}: {path}: {error}; put the table into the data folder") from error
-
-    @classmethod
-    def _another_file(cls, folder: Path) -> str:
-        """What to do about a raw file that cannot be used; nothing where it is the user's only one."""
-        if not cls.urls:
-            return ""
-        by_hand = f"by hand as {folder / cls.download} or by download_all_datasets.py"
-        return f"; remove it and fetch {cls.urls[0]}, {by_hand}"
 
     @classmethod
     def _raw_files(cls, folder: Path) -> Iterator[Path]:
         for name in cls.files:
-            yield folder / name
-            yield folder / f"{name}.gz"
+            yield from (folder / name, folder / f"{name}.gz")
+        package, file = cls.packaged
+        spec = find_spec(package) if package else None  # does not import it
+        if spec and spec.origin:
+            yield Path(spec.origin).parent / file
 
     @classmethod
     def _from_network(cls, folder: Path, skip_data_check: bool) -> LoadedTable:
         absent = f"{cls.name}: none of {', '.join(cls.files)} is in {folder}"
-        if not cls.urls:
+        target, (urls, known_hash) = folder / cls.download, cls._addresses(folder)
+        if not urls:
             raise UserError(absent, "data_folder")
-        target = folder / cls.download
-        by_hand = f"fetch {cls.urls[0]} by hand and save it as {target}"
+        by_hand = f"fetch {urls[0]} by hand and save it as {target}"
         if not is_writable(folder):
             raise UserError(f"{absent}, and nothing can be written there; {by_hand}")
-        with writing_alone(target):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{cls.download}.lock"):
             # Another process may have fetched it while this one waited.
-            table = cls._from_folder(folder, skip_data_check)
-            if table is not None:
+            if table := cls._from_file(folder, skip_data_check):
                 return table
             failures = []
-            for url in cls.urls:
+            for url in urls:
                 try:
-                    return cls._from_address(url, target, skip_data_check)
+                    with beside(target) as part:
+                        fetch(url, part)
+                        table = cls._read(part, skip_data_check, known_hash)
+                        commit({part: target})
+                    return replace(table, source=target)
                 except (DownloadError, UnusableError) as error:
                     failures.append(f"{url}: {error}")
         raise UserError(f"{cls.name}: cannot be downloaded ({'; '.join(failures)}); {by_hand}")
 
     @classmethod
-    def _from_address(cls, url: str, target: Path, skip_data_check: bool) -> LoadedTable:
-        """Fetches and reads the table; a file that fails the check never bears its final name."""
-        with beside(target) as part:
-            fetch(url, part)
-            unpacked = cls.member if cls.download.endswith(".zip") else cls.download
-            table = cls._read(part, skip_data_check, cls.sha256.get(unpacked))
-            table = LoadedTable(table.x, table.y, target, table.data_check)
-            if table.data_check == PASSED:
-                commit({part: target})
-                cls._store(target.parent, table)
-        return table
-
-    # --- the check -------------------------------------------------------------------------
+    def _addresses(cls, folder: Path) -> tuple[Sequence[str], str]:
+        """Where the raw file is to be had, and its hash if that is known."""
+        sha256 = cls.sha256.get(cls.member if cls.download.endswith(".zip") else cls.download)
+        return cls.urls, f"sha256:{sha256}" if sha256 else ""
 
     @classmethod
-    def _read(cls, path: Path, skip_data_check: bool, sha256: str | None = None) -> LoadedTable:
-        """Reads and checks a raw file; its hash too, if one is given, whatever `skip_data_check` says.
+    def _read(cls, path: Path, skip_data_check: bool, known_hash: str = "") -> LoadedTable:
+        """A raw file as features and target.
 
         Raises:
-            UnusableError: nothing can be trained on it, or it differs and the check is on.
+            UnusableError: it cannot be trained on, has another hash, or differs and the check is on.
         """
-        from .rawfiles import read_raw
-
-        frame = read_raw(path, cls.columns, member=cls.member, variable=cls.variable, sha256=sha256)
-        missing = [column for column in cls.columns if column not in frame]
-        if missing:
-            names = one_line(", ".join(missing))
-            raise UnusableError(f"{len(missing)} of {len(cls.columns)} columns are missing: {names}")
-        if not cls._fills_seed_set(len(frame)):
-            raise UnusableError(f"{len(frame)} rows instead of {cls.n_rows}")
-        x, y = cls._features(frame), _numbers(frame, cls.target)
-        differences = "; ".join(filter(None, [cls._shape_difference(frame), cls._mean_difference(y)]))
-        if differences and not skip_data_check:
-            raise UnusableError(differences + _SKIP_HINT)
-        return LoadedTable(x, y, path, f"skipped: {differences}" if differences else PASSED)
-
-    @classmethod
-    def _fills_seed_set(cls, n: int) -> bool:
-        train = int(TRAIN_SHARE * n)
-        validation = int(VALIDATION_SHARE * train)
-        return train - validation > cls.seed_set and validation > 0
+        raw = cls._raw(path, known_hash)
+        target = cls.target or raw.target
+        if not target:
+            columns = one_line(", ".join(raw.names))
+            raise UserError(f"{cls.name or path}: which column is the target? It has {columns}", "target")
+        x, y, names = cls._declared(raw) if cls.columns else cls._learned(raw, target, path)
+        difference = cls._difference(y, len(raw.names))
+        if difference and not skip_data_check:
+            raise UnusableError(f"{difference} (--skip_data_check 1 goes on with it)")
+        check = f"skipped: {difference}" if difference else "passed"
+        if cls.target_mean is None:
+            found = f"{len(y)} rows, target {target}, its mean {float(y.mean()):.8g}"
+            check = f"unverified: {found}" if cls.name else "not needed"
+        return LoadedTable(x, y, path, check, names, target, raw.sha256)
 
     @classmethod
-    def _shape_difference(cls, frame: pd.DataFrame) -> str:
+    def _raw(cls, path: Path, known_hash: str) -> RawFrame:
+        """The table as it stands in a file."""
+        from .frames import read_raw
+
+        return read_raw(path, member=cls.member, variable=cls.variable, known_hash=known_hash)
+
+    @classmethod
+    def _difference(cls, y: np.ndarray, columns: int = 0) -> str:
+        """How a table of this target [n] and so many columns (0: any) differs from the declared one."""
         differences = []
-        if len(frame.columns) != len(cls.columns):
-            differences.append(f"{len(frame.columns)} columns instead of {len(cls.columns)}")
-        if len(frame) != cls.n_rows:
-            differences.append(f"{len(frame)} rows instead of {cls.n_rows}")
+        if columns and cls.columns and columns != len(cls.columns):
+            differences.append(f"{columns} columns instead of {len(cls.columns)}")
+        if cls.n_rows is not None and len(y) != cls.n_rows:
+            differences.append(f"{len(y)} rows instead of {cls.n_rows}")
+        wanted = cls.target_mean
+        if wanted is not None and abs(y.mean() - wanted) > MEAN_TOLERANCE * abs(wanted):
+            differences.append(f"target mean {float(y.mean()):.8g} instead of {wanted:.8g}")
         return "; ".join(differences)
 
     @classmethod
-    def _mean_difference(cls, y: np.ndarray) -> str:
-        mean = float(y.mean())
-        if abs(mean - cls.target_mean) <= MEAN_TOLERANCE * abs(cls.target_mean):
-            return ""
-        return f"target mean {mean:.8g} instead of {cls.target_mean:.8g}"
+    def _declared(cls, raw: RawFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Features, target and names of the columns that are declared."""
+        from .columns import finite, one_hot
+
+        frame = raw.frame
+        # MATLAB names no columns, and some ARFF files have names of their own: they go by place.
+        if len(raw.names) == len(cls.columns) and not set(raw.names) & set(cls.columns):
+            frame = frame.set_axis(list(cls.columns), axis=1)
+        if missing := [column for column in cls.columns if column not in frame]:
+            names = one_line(", ".join(missing))
+            raise UnusableError(f"{len(missing)} of {len(cls.columns)} columns are missing: {names}")
+        x = [finite(frame[name])[:, None] for name in cls._numeric_columns()]
+        x += [one_hot(frame[name], known) for name, known in cls.categories.items()]
+        return np.hstack(x), finite(frame[cls.target]), cls.feature_names()
 
     @classmethod
-    def _features(cls, frame: pd.DataFrame) -> np.ndarray:
-        """Features [n, d] of the raw table."""
-        numeric = [_numbers(frame, column)[:, None] for column in cls._numeric_columns()]
-        one_hot = [_one_hot(frame, column, values) for column, values in cls.categories.items()]
-        return np.hstack([*numeric, *one_hot])
+    def _learned(cls, raw: RawFrame, target: str, path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Features, target and names; which columns are not used is said on stderr."""
+        from .columns import Features, target_values
+
+        y = target_values(raw, target)
+        if len(y) < LEAST_ROWS:
+            raise UnusableError(f"{len(y)} rows are too few: at least {LEAST_ROWS} are needed")
+        train, _ = train_and_test(len(y))
+        features = Features(raw, target, train)
+        if len(features.names) * len(y) > MOST_CELLS:
+            raise UnusableError(f"its {len(features.names):,} features of {len(y):,} rows are too many")
+        if features.note:
+            print(f"note: {cls.name or path}: {features.note}", file=sys.stderr)
+        return features(raw.frame), y, features.names
 
 
-def _numbers(frame: pd.DataFrame, column: str) -> np.ndarray:
-    """A column as float64 [n].
-
-    Raises:
-        UnusableError: a cell is empty or not a finite number.
-    """
-    import pandas as pd
-
+@cache  # restarts make a dataset each
+def _load(cls: type[Table], folder: Path, skip_data_check: bool) -> LoadedTable:
     try:
-        values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64)
-    except OverflowError as error:
-        raise UnusableError(f"column {column!r} holds an integer that no float is as large as") from error
-    _expect(np.isfinite(values), frame, column, "a number")
-    return values
-
-
-def _one_hot(frame: pd.DataFrame, column: str, categories: Sequence[str] | Sequence[int]) -> np.ndarray:
-    """A column of categories as float64 [n, number of categories].
-
-    Raises:
-        UnusableError: a cell is empty or holds another value.
-    """
-    if isinstance(categories[0], str):
-        values = frame[column].astype("string").str.strip().fillna("").to_numpy(object)
-    else:
-        values = _numbers(frame, column)
-    hot = np.stack([values == category for category in categories], axis=1).astype(np.float64)
-    _expect(hot.sum(axis=1) == 1, frame, column, f"one of {one_line(', '.join(map(str, categories)))}")
-    return hot
-
-
-def _expect(good: np.ndarray, frame: pd.DataFrame, column: str, wanted: str) -> None:
-    if good.all():
-        return
-    import pandas as pd
-
-    row = int(np.argmin(good))
-    cell = frame[column].iloc[row]
-    found = "nothing" if pd.isna(cell) else repr(str(cell))
-    raise UnusableError(
-        f"{np.count_nonzero(~good)} bad cells in column {column!r}: "
-        f"expected {wanted}, found {one_line(found)} in data row {row + 1}"
-    )
+        if table := cls._from_cache(folder):
+            return table
+        table = cls._from_file(folder, skip_data_check) or cls._from_network(folder, skip_data_check)
+        if table.data_check.startswith("skipped"):
+            _warn(f"{cls.name}: {table.source}: check {table.data_check}; results are not comparable")
+        elif cls.columns and table.source.parent == folder and is_writable(folder):
+            x, y, names = table.x, table.y, np.array(table.names)
+            try:
+                write_file(folder / f"{cls.name}.npz", lambda part: np.savez(part, x=x, y=y, features=names))
+            except UserError as error:
+                _warn(f"{error}; the table is not cached")
+        return table
+    except OSError as error:
+        raise UserError(f"{cls.name}: {folder} cannot be used: {one_line(error)}") from error
 
 
 def _warn(text: str) -> None:

@@ -31,7 +31,6 @@ import sweep
 from core import CORRECTED
 from core.config import CONFIGS
 from core.data import own, tables
-from core.data.openml import load_openml
 from core.errors import UserError
 from core.models.variations import load_config
 from core.report.adding import add_runs
@@ -141,7 +140,7 @@ def _of(*parts: str) -> Callable[[], bytes]:
 
 def _mini(cls: type[tables.Table]) -> Callable[[Path], object]:
     def read(folder: Path) -> None:
-        tables._loaded.clear()
+        tables._load.cache_clear()
         cls.load(folder)
 
     return read
@@ -165,8 +164,8 @@ def _parquet() -> bytes:
 
 def _own(name: str) -> Callable[[Path], object]:
     def read(folder: Path) -> None:
-        own._made.clear()
-        own.load_file(folder / name, "y")
+        own._table_class.cache_clear()
+        own.find_dataset(str(folder / name), "y")
 
     return read
 
@@ -177,8 +176,9 @@ def _openml() -> bytes:
 
 
 def _read_openml(folder: Path) -> None:
-    (folder / "openml-1.arff").write_bytes(mini_table.arff())
-    load_openml(1, folder)
+    (folder / "openml-1.arff").write_bytes(mini_table.arff(frame=pd.concat([FRAME] * 2)))
+    own._table_class.cache_clear()
+    own.find_dataset("openml:1", data_folder=folder)
 
 
 def _sweep(folder: Path) -> None:

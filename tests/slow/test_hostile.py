@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from core.data import own, tables
-from core.data.rawfiles import UnusableError, read_raw
+from core.data.frames import read_raw
 from core.errors import UserError
-from core.safe_io import parse_yaml
+from core.safe_io import UnusableError, parse_yaml
 from tests.mini_table import FRAME, Mini, expected_x
 from tests.slow import fuzz
 
@@ -101,7 +101,7 @@ def test_own_tables(tmp_path: Path, name: str, bomb: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     before = peak()
     with pytest.raises(UserError) as told:
-        own.load_file(tmp_path / name, "y")
+        own.find_dataset(str(tmp_path / name), "y")
     assert "\n" not in str(told.value)
     assert peak() - before < 2**31
 
@@ -121,7 +121,7 @@ def test_published_tables(tmp_path: Path, name: str, bomb: bytes) -> None:
     else:
         path.write_bytes(bomb)
     with pytest.raises(UnusableError, match=r"more than 536,870,912 bytes|1,000,000 columns"):
-        read_raw(path, ["a", "b"], member="table.csv")
+        read_raw(path, member="table.csv")
     assert peak() - before < 2**31
 
 
@@ -140,7 +140,7 @@ def test_caches(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -
         (tmp_path / "mini.npz").write_bytes(huge)
     else:
         np.savez_compressed(tmp_path / "mini.npz", x=x, y=FRAME["y"], features=names)
-    tables._loaded.clear()
+    tables._load.cache_clear()
     assert Mini.load(tmp_path).source == tmp_path / "mini.csv"
     assert "is damaged or of another version" in capsys.readouterr().err
     assert peak() - before < 2**30

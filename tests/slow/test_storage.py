@@ -105,6 +105,6 @@ def test_a_pickle_in_a_cache_is_not_executed(tmp_path: Path) -> None:
             (data / "mini.npz").write_bytes(pickle.dumps(Bomb(evidence)))
         else:
             np.savez(data / "mini.npz", x=bomb, y=bomb, features=bomb)
-        tables._loaded.clear()
+        tables._load.cache_clear()
         assert Mini.load(data).source == data / "mini.csv"
         assert not evidence.exists()

@@ -1,6 +1,7 @@
 """What an agent sees of the model: a plain view of its own run."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,10 @@ class Predictor:
     random takes the generator it draws from, on the model's device.
 
     Args:
-        model: a stack of one model, or of an ensemble's K members.
+        model: the network, a `torch.nn.Module` that holds S models side by side: 1, or an ensemble's members.
+            `model(x.expand(S, -1, -1))` gives the densities of rows x [N, d], batch shape [S, N], and can be
+            differentiated. All weights are its one parameter, `theta` [S, P]; `model.layers()` are views of
+            it, weight [S, in, out] and bias [S, 1, out] of each layer. Dropout is off unless masks are given.
     """
 
     model: DensityModel
@@ -90,12 +94,21 @@ class Predictor:
         finally:
             self.model.dropout = before
 
-    def gradients(self, x: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
-        """Gradients of log p(y|x), y drawn from p(y|x) once for each row of x [N, d]; dropout off.
+    def gradients(
+        self,
+        x: Tensor,
+        generator: torch.Generator | None = None,
+        of: Literal["log_prob", "mean"] = "log_prob",
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Gradients by the weights of each layer, for each row of x [N, d]; dropout off.
 
         Those of a row with respect to a layer's weights and bias are the outer product of what went into
         the layer, with a 1 for the bias, and the derivative with respect to what came out of it. All rows
         are done in one backward pass, and no product is formed.
+
+        Args:
+            of: what is differentiated: the mean of p(y|x), or log p(y|x) at a y that is drawn from p(y|x)
+                with the generator, once for each row.
 
         Returns:
             Of each layer, in the order of the model's `shapes`, both factors: [S, N, in + 1] and
@@ -103,9 +116,14 @@ class Predictor:
         """
         with torch.enable_grad():
             parameters, layers = self.model.traced(x.expand(self.members, -1, -1))
-            y = self._density(parameters.detach()).draw(1, generator)[0].squeeze(0)
-            log_prob = self._density(parameters).log_prob(y)
-            by_output = torch.autograd.grad(log_prob.sum(), [layer.output for layer in layers])
+            if of == "mean":
+                value = self._density(parameters).mean
+            elif generator is None:
+                raise ValueError("gradients of log p(y|x) need a generator, which draws y")
+            else:
+                y = self._density(parameters.detach()).draw(1, generator)[0].squeeze(0)
+                value = self._density(parameters).log_prob(y)
+            by_output = torch.autograd.grad(value.sum(), [layer.output for layer in layers])
         inputs = [nn.functional.pad(layer.input.detach(), (0, 1), value=1.0) for layer in layers]
         return list(zip(inputs, by_output, strict=True))
 

@@ -17,31 +17,18 @@ from sklearn.preprocessing import MinMaxScaler
 from torch import Tensor
 
 from .agent import AGENTS
-from .config import Config
 from .data.columns import Features, row_numbers, sort_columns, target_values
 from .data.frames import RawFrame
 from .data.rawfiles import UnusableError, one_line
 from .errors import UserError
 from .metrics import calibration_error, pit_histogram
 from .models.predictor import Predictor
-from .models.variations import build_model, load_config
+from .models.variations import load_config
 from .protocol import CORRECTED
 from .seeds import Seeds
 from .state import State
 from .training.side_by_side import fit
 from .training.trainer import FitResult, Trainer
-
-__all__ = [
-    "LEAST_LABELLED",
-    "LEVELS",
-    "Problem",
-    "Quality",
-    "Trained",
-    "choose",
-    "make_problem",
-    "quantiles",
-    "train",
-]
 
 #: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
 LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_90": 0.95}
@@ -80,36 +67,23 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Quality:
-    """How good a model is on the held-out rows; they also said when training ended.
-
-    Attributes:
-        rows: how many.
-        r2: of the predicted mean: 1 - its squared error / that of the mean of the training rows' targets.
-        calibration: as of `core.metrics.calibration_error`.
-    """
-
-    rows: int
-    r2: float
-    calibration: float
-
-
-@dataclass(frozen=True)
 class Trained:
     """A model, what it is worth, and the labelled rows as tensors.
 
     Attributes:
-        predictor: the model with its best weights.
-        trainer: what trained it; an agent's state holds its optimizer.
+        trainer: what trained it; its `predictor` is the model with its best weights.
         fit: how the training went.
-        quality: on the held-out rows.
+        held_out: rows that training did not see; they also said when it ended.
+        r2: of the predicted mean on them: 1 - its squared error / that of the mean of the training targets.
+        calibration: calibration error on them.
         x, y: all labelled rows [n, d] and targets [n], on the model's device.
     """
 
-    predictor: Predictor
     trainer: Trainer
     fit: FitResult
-    quality: Quality
+    held_out: int
+    r2: float
+    calibration: float
     x: Tensor
     y: Tensor
 
@@ -155,13 +129,7 @@ def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
     return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, columns.note, scaler)
 
 
-def train(
-    problem: Problem,
-    agent: str,
-    variation: str,
-    seeds: Seeds,
-    device: torch.device,
-) -> Trained:
+def train(problem: Problem, agent: str, variation: str, seeds: Seeds, device: torch.device) -> Trained:
     """Trains on four fifths of the labelled rows; the last fifth says when to stop.
 
     Args:
@@ -172,29 +140,15 @@ def train(
     """
     order = seeds.numpy("split").permutation(len(problem.y))
     held, kept = np.split(order, [math.ceil(_HELD_OUT * len(order))])
-    config = _config(agent, variation, len(kept))
-    generators = [seeds.torch("init", member=member) for member in range(config.members)]
-    model = build_model(config, problem.x.shape[1], CORRECTED.encoder_relu, generators).to(device)
-    trainer = Trainer(model, config, CORRECTED, seeds)
-    x, y = torch.from_numpy(problem.x).to(device), torch.from_numpy(problem.y).to(device)
-    data = x[kept], y[kept], x[held], y[held]
-    result = fit(trainer.request(*data))
-    predictor = Predictor(model)
-    return Trained(predictor, trainer, result, _quality(predictor, *data), x, y)
-
-
-def _config(agent: str, variation: str, rows: int) -> Config:
-    """The default configuration, with minibatches that suit so many rows."""
     config = AGENTS[agent].inject_config(load_config("default", variation, CORRECTED))
-    return replace(config, batch_size=max(1, min(config.batch_size, rows // _STEPS)))
-
-
-def _quality(predictor: Predictor, x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor) -> Quality:
-    density = predictor(x_held)
-    squared = (density.mean - y_held).square().mean()
-    of_mean = (y.mean() - y_held).square().mean()
-    pit = pit_histogram(density.cdf(y_held).double())
-    return Quality(len(y_held), float(1 - squared / of_mean), calibration_error(pit))
+    config = replace(config, batch_size=max(1, min(config.batch_size, len(kept) // _STEPS)))
+    trainer = Trainer.fresh(problem.x.shape[1], config, CORRECTED, seeds, device)
+    x, y = torch.from_numpy(problem.x).to(device), torch.from_numpy(problem.y).to(device)
+    result = fit(trainer.request(x[kept], y[kept], x[held], y[held]))
+    density, truth = trainer.predictor(x[held]), y[held]
+    error = (density.mean - truth).square().mean() / (y[kept].mean() - truth).square().mean()
+    calibration = calibration_error(pit_histogram(density.cdf(truth).double()))
+    return Trained(trainer, result, len(held), float(1 - error), calibration, x, y)
 
 
 def quantiles(
@@ -232,10 +186,21 @@ def choose(
         added_images=0,
         initial_test_acc=math.nan,
         current_test_acc=math.nan,
-        classifier=trained.predictor,
+        classifier=trained.trainer.predictor,
         optimizer=trained.trainer.optimizer,
     )
     chosen = chooser.predict(state)
     if chooser.scores is None:
         return chosen, np.full(len(chosen), np.nan)
     return chosen, chooser.scores.cpu().double().numpy()
+
+
+def next_rows(
+    pool: RawFrame, problem: Problem, chosen: np.ndarray, scores: np.ndarray, predicted: pd.DataFrame
+) -> pd.DataFrame:
+    """The chosen rows in order: rank, number of the pool's data row, score, quantiles, the row itself."""
+    rows = problem.rows[chosen]
+    ours = pd.DataFrame({"rank": np.arange(1, len(rows) + 1), "pool_row": rows + 1, "score": scores})
+    ours = pd.concat([ours, predicted.iloc[chosen].reset_index(drop=True)], axis=1)
+    theirs = pool.frame.iloc[rows].reset_index(drop=True)
+    return pd.concat([ours, theirs.rename(columns=lambda name: f"{name}_" if name in ours else name)], axis=1)

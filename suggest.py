@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import util
 from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
 from core.errors import UserError, check_known
 from core.files import write_file
@@ -112,8 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     trained = train(args, problem, seeds)
     print(f"{args.agent} chooses {args.count} of {len(problem.pool):,} rows", file=sys.stderr)
     chosen, scores = suggestion.choose(problem, trained, args.agent, args.count, seeds)
-    with util.tqdm(total=len(problem.pool), desc="predicting", unit=" rows") as bar:
-        predicted = suggestion.quantiles(trained.trainer.predictor, problem, trained.x.device, bar.update)
+    predicted = suggestion.quantiles(problem, trained)
     made = suggestion.next_rows(pool, problem, chosen, scores, predicted)
     write_file(args.out, lambda path: made.to_csv(path, index=False))
     picture = args.out.with_suffix(".png")

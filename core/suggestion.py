@@ -7,7 +7,6 @@ Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,13 +21,13 @@ from .data.frames import RawFrame
 from .data.rawfiles import UnusableError, one_line
 from .errors import UserError
 from .metrics import calibration_error, pit_histogram
-from .models.predictor import Predictor
 from .models.variations import load_config
 from .protocol import CORRECTED
 from .seeds import Seeds
 from .state import State
 from .training.side_by_side import fit
 from .training.trainer import FitResult, Trainer
+from .util import tqdm
 
 #: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
 LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_90": 0.95}
@@ -59,11 +58,6 @@ class Problem:
     rows: np.ndarray
     note: str
     scaler: MinMaxScaler
-
-    def to_raw(self, y: Tensor) -> np.ndarray:
-        """Scaled targets [N] in the target's own units."""
-        values = y.cpu().double().numpy().reshape(-1, 1)
-        return self.scaler.inverse_transform(values)[:, 0]
 
 
 @dataclass(frozen=True)
@@ -151,25 +145,16 @@ def train(problem: Problem, agent: str, variation: str, seeds: Seeds, device: to
     return Trained(trainer, result, len(held), float(1 - error), calibration, x, y)
 
 
-def quantiles(
-    predictor: Predictor,
-    problem: Problem,
-    device: torch.device,
-    tell: Callable[[int], object] = lambda rows: None,
-) -> pd.DataFrame:
-    """Of each row of the pool, in the target's own units: the columns of `LEVELS`, N rows.
-
-    Args:
-        tell: is told after each piece how many rows it had.
-    """
-    pieces: dict[str, list[np.ndarray]] = {name: [] for name in LEVELS}
-    for rows in torch.from_numpy(problem.pool).split(_PIECE):
-        density = predictor(rows.to(device))
-        for name, level in LEVELS.items():
-            value = torch.tensor(level, dtype=rows.dtype, device=device)
-            pieces[name].append(problem.to_raw(density.icdf(value.expand(len(rows)))))
-        tell(len(rows))
-    return pd.DataFrame({name: np.concatenate(parts) for name, parts in pieces.items()})
+def quantiles(problem: Problem, trained: Trained) -> pd.DataFrame:
+    """Of each row of the pool, in the target's own units: the columns of `LEVELS`, N rows."""
+    levels = torch.tensor(list(LEVELS.values()), device=trained.x.device)[:, None]
+    pieces = []
+    for rows in tqdm(torch.from_numpy(problem.pool).split(_PIECE), desc="predicting", unit=" pieces"):
+        density = trained.trainer.predictor(rows.to(trained.x.device))
+        scaled = [density.icdf(level.expand(len(rows))).cpu().double() for level in levels]
+        raw = problem.scaler.inverse_transform(torch.stack(scaled, 1).view(-1, 1).numpy())
+        pieces.append(raw.reshape(len(rows), -1))
+    return pd.DataFrame(np.concatenate(pieces), columns=list(LEVELS))
 
 
 def choose(

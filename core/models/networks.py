@@ -10,7 +10,7 @@ import copy
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ from .masks import MaskSource, dropout, mask_source
 
 #: The models by the name that a run's settings have for them.
 MODELS: Registry["DensityModel"] = Registry("model", "core.models", folders=False)
+
+#: Sources of dropout masks, one for each model; None for no dropout.
+Masks: TypeAlias = Sequence[MaskSource] | None
 
 # Rows that go through the layers at once on the CPU, where no gradients are wanted: what is made of them
 # stays in the cache.
@@ -119,9 +122,7 @@ class DensityModel(nn.Module):
         """The embedding [S, N, h] of rows [S, N, d]; dropout off."""
         return self._linear_part(self.layers()[: self._encoder_layers], x)
 
-    def density_parameters(
-        self, x: Tensor, masks: Sequence[MaskSource] | None = None, shared: bool = False
-    ) -> Tensor:
+    def density_parameters(self, x: Tensor, masks: Masks = None, shared: bool = False) -> Tensor:
         """The parameters [S, N, K] of the densities of rows [S, N, d]; with dropout if masks are given.
 
         Args:
@@ -130,7 +131,7 @@ class DensityModel(nn.Module):
         layers, linear = self.layers(), self._linear_layers
         return self.apply_head(layers[linear:], self._linear_part(layers[:linear], x, masks, shared))
 
-    def forward(self, x: Tensor, masks: Sequence[MaskSource] | None = None) -> Density:
+    def forward(self, x: Tensor, masks: Masks = None) -> Density:
         """The densities p(y|x) of rows [S, N, d], batch shape [S, N]; with dropout if masks are given."""
         return self.density(self.density_parameters(x, masks))
 
@@ -166,11 +167,7 @@ class DensityModel(nn.Module):
         return self.apply_head(layers[linear:], self._one_by_one(layers[:linear], x)), layers
 
     def _linear_part(
-        self,
-        layers: Sequence[Layer],
-        x: Tensor,
-        masks: Sequence[MaskSource] | None = None,
-        shared: bool = False,
+        self, layers: Sequence[Layer], x: Tensor, masks: Masks = None, shared: bool = False
     ) -> Tensor:
         """The encoder's layers, and those of the head that are linear in the embedding."""
         if masks is None and not self.relu:
@@ -178,12 +175,7 @@ class DensityModel(nn.Module):
         return self._one_by_one(layers, x, masks, shared)
 
     def _one_by_one(
-        self,
-        layers: Sequence[Layer],
-        x: Tensor,
-        masks: Sequence[MaskSource] | None = None,
-        shared: bool = False,
-        start: int = 0,
+        self, layers: Sequence[Layer], x: Tensor, masks: Masks = None, shared: bool = False, start: int = 0
     ) -> Tensor:
         """Applies layers of the linear part, of which the first is number `start`."""
         for i, layer in enumerate(layers, start):

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ from .nadam import NAdam
 #: Validation rows, of one model or of several, that are scored at once. On the CPU more of them leave the
 #: cache and take longer; a GPU is busy with many only.
 _ROWS, _ROWS_ON_GPU = 8192, 2**17
+
+Device: TypeAlias = torch.device | str
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,6 @@ class EarlyStopping:
     waited: int = 0
 
     def reset(self) -> None:
-        """As before the first validation."""
         self.minimum, self.waited = math.inf, 0
 
     def stop(self, value: float) -> bool:
@@ -72,15 +73,12 @@ class EarlyStopping:
 
     @property
     def stopped(self) -> bool:
-        """Whether it has said stop."""
         return self.waited > self.patience
 
     def state_dict(self) -> dict[str, Any]:
-        """All that changes from epoch to epoch."""
         return {"minimum": self.minimum, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave."""
         self.minimum, self.waited = state["minimum"], state["waited"]
 
 
@@ -114,12 +112,7 @@ class Trainer:
 
     @classmethod
     def fresh(
-        cls,
-        features: int,
-        config: Config,
-        protocol: Protocol,
-        seeds: Seeds,
-        device: torch.device | str = "cpu",
+        cls, features: int, config: Config, protocol: Protocol, seeds: Seeds, device: Device = "cpu"
     ) -> "Trainer":
         """With a model as a run begins, for rows of so many features."""
         init = [seeds.torch("init", member=member) for member in range(config.members)]
@@ -144,7 +137,6 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave."""
         self.fits = state["fits"]
         for name, tensor in self.rows().items():
             tensor.copy_(state["rows"][name])
@@ -219,13 +211,13 @@ def train_stack(fits: Sequence[FitRequest]) -> list[FitResult]:
 
 @dataclass
 class _Slot:
-    """One model in training: a member of a fit's stack. `nll` is that of the epoch whose weights are kept."""
+    """One model in training: a member of a fit's models."""
 
     fit: FitRequest
     first: int  # its fit's first point among those of all fits
     member: int
     epochs: int = 0
-    nll: float = math.inf
+    nll: float = math.inf  # of the epoch whose weights are kept
 
     def __post_init__(self) -> None:
         self.stopping = EarlyStopping(self.fit.patience)

@@ -56,7 +56,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f"agent '{args.agent}' does not score variation {args.variation}, but {others}")
 
 
-def tell(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -> None:
+def print_notes(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -> None:
     """What the user should know of the tables."""
     from core import AGENTS
 
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_target(args.out, args.labelled, args.pool)
     labelled, pool = read_frame(args.labelled), read_frame(args.pool)
     problem = suggestion.make_problem(labelled, pool, args.target)
-    tell(args, problem, len(pool.frame) - len(problem.pool))
+    print_notes(args, problem, len(pool.frame) - len(problem.pool))
     if len(problem.pool) < args.count:
         raise UserError(f"{args.pool}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
     seeds = Seeds(1, args.seed, args.seed, args.seed)

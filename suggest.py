@@ -14,24 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import util
-from core.cli import (
-    ArgumentParser,
-    at_least,
-    pick_device,
-    run_script,
-    set_threads,
-)
+from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
 from core.errors import UserError, check_known
 from core.files import write_file
 from core.options import add_options
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     from core import Seeds, suggestion
-    from core.data.frames import RawFrame
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -67,7 +56,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f"agent '{args.agent}' does not score variation {args.variation}, but {others}")
 
 
-def tell(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -> None:
+def print_notes(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -> None:
     """What the user should know of the tables."""
     from core import AGENTS
 
@@ -83,43 +72,22 @@ def tell(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -
 def train(args: argparse.Namespace, problem: suggestion.Problem, seeds: Seeds) -> suggestion.Trained:
     from core import suggestion
 
-    device = pick_device(args.device)
     print("training until the held-out error stops improving", file=sys.stderr)
     try:
-        trained = suggestion.train(problem, args.agent, args.variation, seeds, device)
+        made = suggestion.train(problem, args.agent, args.variation, seeds, pick_device(args.device))
     except FloatingPointError as error:
         raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
-    done = trained.fit
+    done = made.fit
     print(f"trained for {done.epochs} epochs, held-out NLL {done.validation_nll:.3f}", file=sys.stderr)
     if done.fits_at_limit:
         print("warning: the held-out error was still improving when training ended", file=sys.stderr)
-    good = trained.quality
-    print(f"{good.rows} held-out rows: R2 {good.r2:.3f}, calibration error {good.calibration:.3f}")
-    if not good.r2 > 0:
+    print(f"{made.held_out} held-out rows: R2 {made.r2:.3f}, calibration error {made.calibration:.3f}")
+    if not made.r2 > 0:
         print(
             "warning: the model is no better than predicting the mean, "
             "and the choice hardly better than a random one"
         )
-    return trained
-
-
-def table(
-    pool: RawFrame,
-    problem: suggestion.Problem,
-    chosen: np.ndarray,
-    scores: np.ndarray,
-    predicted: pd.DataFrame,
-) -> pd.DataFrame:
-    """The chosen rows in order: rank, number of the pool's data row, score, quantiles, the row itself."""
-    import numpy as np
-    import pandas as pd
-
-    rows = problem.rows[chosen]
-    said = predicted.iloc[chosen].reset_index(drop=True)
-    heads = pd.DataFrame({"rank": np.arange(1, len(rows) + 1), "pool_row": rows + 1, "score": scores})
-    own = pool.frame.iloc[rows].reset_index(drop=True)
-    own = own.rename(columns=lambda name: f"{name}_" if name in {*heads, *said} else name)
-    return pd.concat([heads, said, own], axis=1)
+    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -136,16 +104,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_target(args.out, args.labelled, args.pool)
     labelled, pool = read_frame(args.labelled), read_frame(args.pool)
     problem = suggestion.make_problem(labelled, pool, args.target)
-    tell(args, problem, len(pool.frame) - len(problem.pool))
+    print_notes(args, problem, len(pool.frame) - len(problem.pool))
     if len(problem.pool) < args.count:
         raise UserError(f"{args.pool}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
     seeds = Seeds(1, args.seed, args.seed, args.seed)
     trained = train(args, problem, seeds)
     print(f"{args.agent} chooses {args.count} of {len(problem.pool):,} rows", file=sys.stderr)
     chosen, scores = suggestion.choose(problem, trained, args.agent, args.count, seeds)
-    with util.tqdm(total=len(problem.pool), desc="predicting", unit=" rows") as bar:
-        predicted = suggestion.quantiles(trained.predictor, problem, trained.x.device, bar.update)
-    made = table(pool, problem, chosen, scores, predicted)
+    predicted = suggestion.quantiles(problem, trained)
+    made = suggestion.next_rows(pool, problem, chosen, scores, predicted)
     write_file(args.out, lambda path: made.to_csv(path, index=False))
     picture = args.out.with_suffix(".png")
     save(chosen_rows(predicted, chosen, problem.x, problem.pool, args.target), picture)

@@ -22,9 +22,8 @@ from agents import AGENTS
 from core import PUBLISHED, Seeds
 from core.cli import at_least, pick_device, run_script, set_threads
 from core.environment import Environment
-from core.models.variations import build_model, load_config
-from core.training.stack import train_stack
-from core.training.trainer import Trainer
+from core.models.variations import load_config
+from core.training.trainer import Trainer, train_stack
 
 EPOCHS, LABELLED = 11, 1000
 COLUMNS = ("dataset", "part", "device", "clock")
@@ -44,10 +43,11 @@ def refit(dataset: str, runs: int, args: Any) -> Callable[[], object]:
     group = []
     for run_id in range(runs):
         table = make_table(dataset, args.data_folder, Seeds(run_id))
-        model = build_model(config, table.x_train.shape[1], False, [table.seeds.torch("init")])
         parts = (table.x_train[:LABELLED], table.y_train[:LABELLED], table.x_val, table.y_val)
         data = [torch.from_numpy(part).to(args.device) for part in parts]
-        group.append((Trainer(model.to(args.device), config, PUBLISHED, table.seeds), data))
+        group.append(
+            (Trainer.fresh(table.x_train.shape[1], config, PUBLISHED, table.seeds, args.device), data)
+        )
     return lambda: train_stack([trainer.request(*data) for trainer, data in group])
 
 

@@ -26,11 +26,9 @@ from tasks import make_table, make_task_parser
 
 from core import PUBLISHED, Seeds, metrics
 from core.cli import run_script, set_threads
-from core.models.predictor import Predictor
-from core.models.variations import build_model, load_config
+from core.models.variations import load_config
 from core.sweep.cost import LABELLED, SIDE_BY_SIDE, Costs
-from core.training.stack import train_stack
-from core.training.trainer import Trainer
+from core.training.trainer import Trainer, train_stack
 
 EPOCHS, RUNS = 11, 30
 QUERY_SIZES = (1, 50, 200)
@@ -50,11 +48,10 @@ def measure(
     tables, trainers = [], []
     for run_id in range(max(SIDE_BY_SIDE)):
         table = make_table(dataset, data_folder, Seeds(run_id))
-        model = build_model(config, table.x_train.shape[1], False, [table.seeds.torch("init")])
         tables.append(
             [torch.from_numpy(part) for part in (table.x_train, table.y_train, table.x_val, table.y_val)]
         )
-        trainers.append(Trainer(model, config, PUBLISHED, table.seeds))
+        trainers.append(Trainer.fresh(table.x_train.shape[1], config, PUBLISHED, table.seeds))
     test = torch.from_numpy(table.x_test), torch.from_numpy(table.y_test)
 
     def refit(runs: int, labelled: int) -> None:
@@ -69,7 +66,7 @@ def measure(
         case: partial(refit, *case) for case in product(SIDE_BY_SIDE, LABELLED)
     }
     of_test = 0, 0
-    calls[of_test] = lambda: metrics.measure(metrics.evaluate(Predictor(trainers[0].model), *test, generator))
+    calls[of_test] = lambda: metrics.measure(metrics.evaluate(trainers[0].predictor, *test, generator))
     costs = compare(calls, repeats)
     for runs in SIDE_BY_SIDE:
         refits = [costs[runs, labelled].seconds / runs for labelled in LABELLED]

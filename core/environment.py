@@ -16,8 +16,7 @@ from .learner import Learner
 from .protocol import PUBLISHED, Protocol
 from .seeds import Seeds
 from .state import State
-from .training.stack import train_stack
-from .training.trainer import FitResult
+from .training.trainer import FitResult, train_stack
 
 __all__ = ["Action", "Beginning", "Environment", "Outcome"]
 

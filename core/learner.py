@@ -17,8 +17,6 @@ from .config import Config
 from .dataset import Dataset, sha256_of
 from .errors import UserError
 from .metrics import Evaluation, evaluate, measure, pit_histogram
-from .models.predictor import Predictor
-from .models.variations import build_model
 from .protocol import Protocol
 from .training.side_by_side import fit
 from .training.trainer import FitRequest, FitResult, Trainer
@@ -54,10 +52,8 @@ class Learner:
         self.x, self.y = tensor(dataset.x_train), tensor(dataset.y_train)
         self.validation = tensor(dataset.x_val), tensor(dataset.y_val)
         self.test = tensor(dataset.x_test), tensor(dataset.y_test)
-        init = [seeds.torch("init", member=member) for member in range(config.members)]
-        model = build_model(config, self.x.shape[1], protocol.encoder_relu, init).to(device)
-        self.predictor = Predictor(model)
-        self.trainer = Trainer(model, config, protocol, seeds)
+        self.trainer = Trainer.fresh(self.x.shape[1], config, protocol, seeds, device)
+        self.predictor = self.trainer.predictor
         self.tested: Evaluation | None = None
         self._evaluation = seeds.torch("evaluation", device)
         self._origin = {
@@ -95,7 +91,7 @@ class Learner:
         """One that goes on by itself from where this one is; they share the data."""
         twin = copy.copy(self)
         twin.trainer = self.trainer.copy()
-        twin.predictor = Predictor(twin.trainer.model)
+        twin.predictor = twin.trainer.predictor
         twin._evaluation = torch.Generator(self._evaluation.device)
         twin._evaluation.set_state(self._evaluation.get_state())
         return twin

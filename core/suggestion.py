@@ -7,7 +7,6 @@ Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,31 +16,18 @@ from sklearn.preprocessing import MinMaxScaler
 from torch import Tensor
 
 from .agent import AGENTS
-from .config import Config
 from .data.columns import Features, row_numbers, target_values
 from .data.frames import RawFrame
 from .errors import UserError
 from .metrics import calibration_error, pit_histogram
-from .models.predictor import Predictor
-from .models.variations import build_model, load_config
+from .models.variations import load_config
 from .protocol import CORRECTED
 from .safe_io import UnusableError, one_line
 from .seeds import Seeds
 from .state import State
 from .training.side_by_side import fit
 from .training.trainer import FitResult, Trainer
-
-__all__ = [
-    "LEAST_LABELLED",
-    "LEVELS",
-    "Problem",
-    "Quality",
-    "Trained",
-    "choose",
-    "make_problem",
-    "quantiles",
-    "train",
-]
+from .util import tqdm
 
 #: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
 LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_90": 0.95}
@@ -73,43 +59,25 @@ class Problem:
     note: str
     scaler: MinMaxScaler
 
-    def to_raw(self, y: Tensor) -> np.ndarray:
-        """Scaled targets [N] in the target's own units."""
-        values = y.cpu().double().numpy().reshape(-1, 1)
-        return self.scaler.inverse_transform(values)[:, 0]
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How good a model is on the held-out rows; they also said when training ended.
-
-    Attributes:
-        rows: how many.
-        r2: of the predicted mean: 1 - its squared error / that of the mean of the training rows' targets.
-        calibration: as of `core.metrics.calibration_error`.
-    """
-
-    rows: int
-    r2: float
-    calibration: float
-
 
 @dataclass(frozen=True)
 class Trained:
     """A model, what it is worth, and the labelled rows as tensors.
 
     Attributes:
-        predictor: the model with its best weights.
-        trainer: what trained it; an agent's state holds its optimizer.
+        trainer: what trained it; its `predictor` is the model with its best weights.
         fit: how the training went.
-        quality: on the held-out rows.
+        held_out: rows that training did not see; they also said when it ended.
+        r2: of the predicted mean on them: 1 - its squared error / that of the mean of the training targets.
+        calibration: calibration error on them.
         x, y: all labelled rows [n, d] and targets [n], on the model's device.
     """
 
-    predictor: Predictor
     trainer: Trainer
     fit: FitResult
-    quality: Quality
+    held_out: int
+    r2: float
+    calibration: float
     x: Tensor
     y: Tensor
 
@@ -154,13 +122,7 @@ def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
     return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, features.note, scaler)
 
 
-def train(
-    problem: Problem,
-    agent: str,
-    variation: str,
-    seeds: Seeds,
-    device: torch.device,
-) -> Trained:
+def train(problem: Problem, agent: str, variation: str, seeds: Seeds, device: torch.device) -> Trained:
     """Trains on four fifths of the labelled rows; the last fifth says when to stop.
 
     Args:
@@ -171,50 +133,27 @@ def train(
     """
     order = seeds.numpy("split").permutation(len(problem.y))
     held, kept = np.split(order, [math.ceil(_HELD_OUT * len(order))])
-    config = _config(agent, variation, len(kept))
-    generators = [seeds.torch("init", member=member) for member in range(config.members)]
-    model = build_model(config, problem.x.shape[1], CORRECTED.encoder_relu, generators).to(device)
-    trainer = Trainer(model, config, CORRECTED, seeds)
-    x, y = torch.from_numpy(problem.x).to(device), torch.from_numpy(problem.y).to(device)
-    data = x[kept], y[kept], x[held], y[held]
-    result = fit(trainer.request(*data))
-    predictor = Predictor(model)
-    return Trained(predictor, trainer, result, _quality(predictor, *data), x, y)
-
-
-def _config(agent: str, variation: str, rows: int) -> Config:
-    """The default configuration, with minibatches that suit so many rows."""
     config = AGENTS[agent].inject_config(load_config("default", variation, CORRECTED))
-    return replace(config, batch_size=max(1, min(config.batch_size, rows // _STEPS)))
+    config = replace(config, batch_size=max(1, min(config.batch_size, len(kept) // _STEPS)))
+    trainer = Trainer.fresh(problem.x.shape[1], config, CORRECTED, seeds, device)
+    x, y = torch.from_numpy(problem.x).to(device), torch.from_numpy(problem.y).to(device)
+    result = fit(trainer.request(x[kept], y[kept], x[held], y[held]))
+    density, truth = trainer.predictor(x[held]), y[held]
+    error = (density.mean - truth).square().mean() / (y[kept].mean() - truth).square().mean()
+    calibration = calibration_error(pit_histogram(density.cdf(truth).double()))
+    return Trained(trainer, result, len(held), float(1 - error), calibration, x, y)
 
 
-def _quality(predictor: Predictor, x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor) -> Quality:
-    density = predictor(x_held)
-    squared = (density.mean - y_held).square().mean()
-    of_mean = (y.mean() - y_held).square().mean()
-    pit = pit_histogram(density.cdf(y_held).double())
-    return Quality(len(y_held), float(1 - squared / of_mean), calibration_error(pit))
-
-
-def quantiles(
-    predictor: Predictor,
-    problem: Problem,
-    device: torch.device,
-    tell: Callable[[int], object] = lambda rows: None,
-) -> pd.DataFrame:
-    """Of each row of the pool, in the target's own units: the columns of `LEVELS`, N rows.
-
-    Args:
-        tell: is told after each piece how many rows it had.
-    """
-    pieces: dict[str, list[np.ndarray]] = {name: [] for name in LEVELS}
-    for rows in torch.from_numpy(problem.pool).split(_PIECE):
-        density = predictor(rows.to(device))
-        for name, level in LEVELS.items():
-            value = torch.tensor(level, dtype=rows.dtype, device=device)
-            pieces[name].append(problem.to_raw(density.icdf(value.expand(len(rows)))))
-        tell(len(rows))
-    return pd.DataFrame({name: np.concatenate(parts) for name, parts in pieces.items()})
+def quantiles(problem: Problem, trained: Trained) -> pd.DataFrame:
+    """Of each row of the pool, in the target's own units: the columns of `LEVELS`, N rows."""
+    levels = torch.tensor(list(LEVELS.values()), device=trained.x.device)[:, None]
+    pieces = []
+    for rows in tqdm(torch.from_numpy(problem.pool).split(_PIECE), desc="predicting", unit=" pieces"):
+        density = trained.trainer.predictor(rows.to(trained.x.device))
+        scaled = [density.icdf(level.expand(len(rows))).cpu().double() for level in levels]
+        raw = problem.scaler.inverse_transform(torch.stack(scaled, 1).view(-1, 1).numpy())
+        pieces.append(raw.reshape(len(rows), -1))
+    return pd.DataFrame(np.concatenate(pieces), columns=list(LEVELS))
 
 
 def choose(
@@ -231,10 +170,21 @@ def choose(
         added_images=0,
         initial_test_acc=math.nan,
         current_test_acc=math.nan,
-        classifier=trained.predictor,
+        classifier=trained.trainer.predictor,
         optimizer=trained.trainer.optimizer,
     )
     chosen = chooser.predict(state)
     if chooser.scores is None:
         return chosen, np.full(len(chosen), np.nan)
     return chosen, chooser.scores.cpu().double().numpy()
+
+
+def next_rows(
+    pool: RawFrame, problem: Problem, chosen: np.ndarray, scores: np.ndarray, predicted: pd.DataFrame
+) -> pd.DataFrame:
+    """The chosen rows in order: rank, number of the pool's data row, score, quantiles, the row itself."""
+    rows = problem.rows[chosen]
+    ours = pd.DataFrame({"rank": np.arange(1, len(rows) + 1), "pool_row": rows + 1, "score": scores})
+    ours = pd.concat([ours, predicted.iloc[chosen].reset_index(drop=True)], axis=1)
+    theirs = pool.frame.iloc[rows].reset_index(drop=True)
+    return pd.concat([ours, theirs.rename(columns=lambda name: f"{name}_" if name in ours else name)], axis=1)

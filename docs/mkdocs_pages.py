@@ -1,4 +1,4 @@
-"""A hook of mkdocs: brings in pages from outside docs/, and leads links to where the site has their files.
+"""A hook of mkdocs: adds pages from outside docs/, and points links to where the site has their files.
 
 README.md is the first page. Links to files that the site does not have become plain text.
 """
@@ -32,18 +32,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Leads the links of a page to where the site has their files."""
+    """Points the links of a page to where the site has their files."""
     place = page.file.src_uri
     source = _SOURCES.get(place, f"docs/{place}")
 
-    def led(link: re.Match[str]) -> str:
+    def rewritten(link: re.Match[str]) -> str:
         image, text, target, anchor = link.groups()
-        aim = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
-        if not os.path.exists(ROOT / aim):
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+        if not os.path.exists(ROOT / path):
             return link[0]  # mkdocs warns of it
-        found = OUTSIDE.get(aim, aim.removeprefix("docs/"))
+        found = OUTSIDE.get(path, path.removeprefix("docs/"))
         if files.get_file_from_path(found) is None:
             return text
         return f"{image}[{text}]({posixpath.relpath(found, posixpath.dirname(place) or '.')}{anchor or ''})"
 
-    return _LINK.sub(led, markdown)
+    return _LINK.sub(rewritten, markdown)

@@ -22,7 +22,7 @@ from core.config import Config
 from core.metrics import METRICS
 from core.models.densities import GaussDensity
 from core.models.networks import DensityModel
-from core.models.predictor import Predictor
+from core.models.predictor import NetworkPredictor
 from core.models.variations import VARIATIONS, build_model
 from core.training import side_by_side
 from core.training.trainer import FitResult, Trainer
@@ -75,11 +75,11 @@ def torch_rng(seed: int = 0) -> torch.Generator:
 
 def make_classifier(
     variation: str = "nf", *, features: int = FEATURES, relu: bool = False, seed: int = 0, **changes: Any
-) -> Predictor:
+) -> NetworkPredictor:
     """An untrained model; `changes` are those of its configuration."""
     config = make_config(variation, **changes)
     generators = [torch_rng(seed + 100 * member) for member in range(config.members)]
-    return Predictor(build_model(config, features, relu, generators))
+    return NetworkPredictor(build_model(config, features, relu, generators))
 
 
 def make_environment(

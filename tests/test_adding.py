@@ -13,10 +13,10 @@ import pytest
 
 import evaluate
 import report
-from core import AGENTS, CORRECTED, DATASETS, UserError, catalogue
+from core import AGENTS, CORRECTED, DATASETS, Experiment, UserError, catalogue
 from core.cli import told
 from tests import test_agents
-from tests.builders import files
+from tests.builders import choose, files, make_state
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOWN = dict(
@@ -81,7 +81,7 @@ def add(tmp_path: Path) -> Iterator[Add]:
 def test_shown_agent_and_dataset(
     add: Add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert list(SHOWN) == ["agents/uncertain_far.py", "datasets/friedman.py"]
+    assert list(SHOWN) == ["agents/uncertain_far.py", "agents/mean_gradients.py", "datasets/friedman.py"]
     for name, code in SHOWN.items():
         add(name, code)
     typed = [
@@ -111,6 +111,24 @@ def test_shown_agent_and_dataset(
     assert f"### {family}\n" in catalogue.tables()
     assert f"| `uncertain_far` | `UncertainFar` | {line} | - | no | - | - |\n" in catalogue.tables()
     test_agents.test_contract("uncertain_far", "gauss", CORRECTED, monkeypatch)
+
+
+@pytest.mark.parametrize("variation", ["nf", "gauss", "ensemble"])
+def test_shown_batch_agent(variation: str, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its batch is spread out: a point and its copies are chosen once while others are left."""
+    add("agents/mean_gradients.py", SHOWN["agents/mean_gradients.py"])
+    test_agents.test_contract("mean_gradients", variation, CORRECTED, monkeypatch)
+    state = make_state(variation, CORRECTED)
+    state = state._replace(x_unlabeled=state.x_unlabeled[[0, 0, 0, 0, 1, 2]])
+    assert sorted(choose("mean_gradients", state, CORRECTED, 3))[1:] == [4, 5]
+
+
+def test_an_agent_of_ensembles_alone(add: Add) -> None:
+    code = SHOWN["agents/mean_gradients.py"].replace("(Agent):", "(Agent):\n    density = MixtureDensity")
+    add("agents/mean_gradients.py", f"from core.models.densities import MixtureDensity\n{code}")
+    with pytest.raises(UserError, match="does not score variation nf, but ensemble or"):
+        Experiment("diabetes", "mean_gradients")
+    Experiment("diabetes", "mean_gradients", variation="gauss_ensemble")
 
 
 def test_edited_code_and_data_are_refused_and_named(add: Add, tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ import evaluate
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Environment, Experiment, Seeds, UserError
 from core.models.variations import build_model
 from core.runs.settings import read_meta
-from core.training.stack import train_stack
-from core.training.trainer import FitResult, Trainer
+from core.training.trainer import FitResult, Trainer, train_stack
 from core.upper_bound import UpperBound
 from datasets import DATASETS
 from tests.builders import FEATURES, fit, make_config
@@ -31,10 +30,7 @@ CONVERGED: dict[str, Any] = {
 
 
 def make_trainer(run_id: int = 1, variation: str = "gauss", **changes: Any) -> Trainer:
-    config = make_config(variation, **changes)
-    seeds = Seeds(run_id)
-    init = [seeds.torch("init", member=member) for member in range(config.members)]
-    return Trainer(build_model(config, FEATURES, True, init), config, CORRECTED, seeds)
+    return Trainer.fresh(FEATURES, make_config(variation, **changes), CORRECTED, Seeds(run_id))
 
 
 def nll_of(trainer: Trainer, data: Data, rows: int | None = None) -> float:

@@ -4,16 +4,18 @@ import pytest
 import torch
 
 from core.models.densities import MixtureDensity
-from core.models.predictor import Predictor
+from core.models.predictor import NetworkPredictor
 from tests.builders import FEATURES, make_classifier, torch_rng
 
 both = pytest.mark.parametrize("variation", ["ensemble", "gauss_ensemble"])
 
 
-def make(variation: str, rows: int = 6) -> tuple[Predictor, list[Predictor], torch.Tensor]:
+def make(variation: str, rows: int = 6) -> tuple[NetworkPredictor, list[NetworkPredictor], torch.Tensor]:
     """An ensemble, its members as models of their own, and rows."""
     ensemble = make_classifier(variation, dropout=0.3)
-    members = [Predictor(ensemble.model.with_theta(theta[None])) for theta in ensemble.model.theta.detach()]
+    members = [
+        NetworkPredictor(ensemble.model.with_theta(theta[None])) for theta in ensemble.model.theta.detach()
+    ]
     return ensemble, members, torch.rand(rows, FEATURES, generator=torch_rng(1))
 
 

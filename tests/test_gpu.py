@@ -21,7 +21,7 @@ import suggest
 from agents import AGENTS
 from core import PROTOCOLS, State
 from core.models.masks import dropout
-from core.models.predictor import Predictor
+from core.models.predictor import NetworkPredictor, Predictor
 from core.models.variations import VARIATIONS
 from core.report.reader import load_results
 from core.rl.candidates import CandidateEnv
@@ -79,7 +79,7 @@ def draws_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def moved(classifier: Predictor) -> Predictor:
     """The same model on the device."""
-    return Predictor(classifier.model.with_theta(classifier.model.theta.detach().to(DEVICE)))
+    return NetworkPredictor(classifier.model.with_theta(classifier.model.theta.detach().to(DEVICE)))
 
 
 def test_dropout() -> None:

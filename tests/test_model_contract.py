@@ -11,8 +11,7 @@ from torch import Tensor
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.config import Config
 from core.models.densities import Density
-from core.models.predictor import Predictor
-from core.models.variations import VARIATIONS, build_model, load_config, note_default_config
+from core.models.variations import VARIATIONS, load_config, note_default_config
 from core.training.trainer import Trainer
 from tests.builders import FEATURES, fit, make_classifier, make_config, no_global_randomness, torch_rng
 
@@ -129,10 +128,9 @@ def test_training_fits_the_density(variation: str) -> None:
     generator = torch_rng(5)
     x = torch.rand(1100, FEATURES, generator=generator)
     y = x[:, 0] + 0.1 * torch.randn(1100, generator=generator)
-    init = [Seeds().torch("init", member=member) for member in range(config.members)]
-    model = build_model(config, FEATURES, True, init)
-    fit(Trainer(model, config, CORRECTED, Seeds()), x[:1000], y[:1000], x[1000:], y[1000:])
-    density = Predictor(model)(x[1000:])
+    trainer = Trainer.fresh(FEATURES, config, CORRECTED, Seeds())
+    fit(trainer, x[:1000], y[:1000], x[1000:], y[1000:])
+    density = trainer.predictor(x[1000:])
     nll = -density.log_prob(y[1000:]).mean().item()
     best = 0.5 + math.log(0.1 * math.sqrt(2 * math.pi))
     assert nll < best + 0.4

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -161,17 +162,21 @@ def test_a_candidates_twin_is_not_chosen_too(select: Selection, pool: int, seed:
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("variation", VARIATIONS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_gradients_are_those_of_each_row_alone(variation: str, relu: bool, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("of", ["log_prob", "mean"])
+def test_gradients_are_those_of_each_row_alone(
+    variation: str, relu: bool, dtype: torch.dtype, of: Literal["log_prob", "mean"]
+) -> None:
     """float32 has the compiled splines, float64 zuko's."""
     predictor = make_classifier(variation, relu=relu)
     model = predictor.model.to(dtype)
     x = torch.rand(4, 5, generator=torch_rng(1)).to(dtype)
-    layers = predictor.gradients(x, torch_rng(2))
+    layers = predictor.gradients(x, torch_rng(2), of=of)
     y = predictor(x).draw(1, torch_rng(2))[0][0].detach()
     for n in range(len(x)):
         parameters = model.density_parameters(x[n].expand(predictor.members, 1, -1))
-        log_prob = predictor._density(parameters).log_prob(y[n : n + 1])
-        (expected,) = torch.autograd.grad(log_prob.sum(), model.theta)
+        density = predictor._density(parameters)
+        value = density.mean if of == "mean" else density.log_prob(y[n : n + 1])
+        (expected,) = torch.autograd.grad(value.sum(), model.theta)
         parts = []
         for a, b in layers:
             product = a[:, n, :, None] * b[:, n, None, :]  # [S, in + 1, out]: weights, then bias
@@ -180,6 +185,33 @@ def test_gradients_are_those_of_each_row_alone(variation: str, relu: bool, dtype
         tolerance = scale * (1e-3 if dtype == torch.float32 else 1e-9)
         torch.testing.assert_close(torch.cat(parts, 1), expected, rtol=0, atol=tolerance)
     assert model.theta.grad is None
+
+
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_the_network_differentiates_the_predicted_mean(variation: str) -> None:
+    """`Predictor.model`: by the last layer's weights and bias, against small steps of each of them."""
+    predictor = make_classifier(variation, relu=True)
+    model = predictor.model.double()
+    x = torch.rand(3, 5, generator=torch_rng(1)).double()
+    a, b = predictor.gradients(x, of="mean")[-1]
+    outer = a[..., None] * b[..., None, :]  # [S, N, in + 1, out]
+    weight, bias = model.layers()[-1]
+    generator = torch_rng(4)
+    step = 1e-4 * torch.randn(outer[:, 0].shape, generator=generator, dtype=x.dtype)  # [S, in + 1, out]
+
+    def mean_after(sign: int) -> Tensor:
+        with torch.no_grad():
+            weight.add_(sign * step[:, :-1])
+            bias.add_(sign * step[:, -1:])
+            return predictor(x).mean
+
+    change = mean_after(1) - mean_after(-2)
+    torch.testing.assert_close((outer * step[:, None]).sum((0, 2, 3)), change / 2, rtol=1e-4, atol=1e-9)
+
+
+def test_gradients_of_log_p_need_a_generator() -> None:
+    with pytest.raises(ValueError, match="need a generator"):
+        make_classifier("gauss").gradients(torch.rand(2, 5))
 
 
 @pytest.mark.parametrize("variation", ["nf", "gauss_ensemble"])

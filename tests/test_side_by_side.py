@@ -17,8 +17,7 @@ from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.models.variations import VARIATIONS, build_model, load_config
 from core.runs.run_group import group_size
 from core.training.side_by_side import side_by_side
-from core.training.stack import train_stack
-from core.training.trainer import FitRequest, Trainer
+from core.training.trainer import FitRequest, Trainer, train_stack
 from datasets import DATASETS
 from tests.builders import FEATURES, files, fit, make_config, torch_rng
 
@@ -37,8 +36,7 @@ def one_thread() -> Iterator[None]:
 
 def make_trainer(run_id: int, variation: str, protocol: Protocol = PUBLISHED, **changes: Any) -> Trainer:
     config, seeds = make_config(variation, **{"dropout": 0.1} | changes), Seeds(run_id)
-    init = [seeds.torch("init", member=member) for member in range(config.members)]
-    return Trainer(build_model(config, FEATURES, False, init), config, protocol, seeds)
+    return Trainer.fresh(FEATURES, config, protocol, seeds)
 
 
 def make_data(run_id: int, points: int) -> tuple[Tensor, ...]:

@@ -107,9 +107,9 @@ def test_quality_is_that_of_the_held_out_fifth(tmp_path: Path) -> None:
     trained = suggestion.train(problem, "random", "gauss", seeds, torch.device("cpu"))
     order = seeds.numpy("split").permutation(60)
     held, kept = order[:12], order[12:]
-    density = trained.predictor(trained.x[held])
+    density = trained.trainer.predictor(trained.x[held])
     error = ((density.mean - trained.y[held]) ** 2).sum()
     around = ((trained.y[held] - trained.y[kept].mean()) ** 2).sum()
-    assert trained.quality.r2 == pytest.approx(float(1 - error / around), abs=1e-6)
+    assert trained.r2 == pytest.approx(float(1 - error / around), abs=1e-6)
     nll = -float(density.log_prob(trained.y[held]).mean())
     assert trained.fit.validation_nll == pytest.approx(nll, abs=1e-5)

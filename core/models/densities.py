@@ -2,34 +2,21 @@
 
 All are `torch.distributions` over batches of rows with `log_prob`, `cdf`, `icdf`, `mean`, `variance` and
 `stddev`, and two more methods: `draw` (samples from a given generator) and `log_prob_on` (many shared y at
-once, which agents score by).
+once, which agents score by). Values broadcast against the batch shape, in units of the scaled target.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.distributions import Categorical, Distribution, MixtureSameFamily, Normal, constraints
-from torch.types import _size
+from torch.distributions import Categorical, Distribution, MixtureSameFamily, Normal
 from zuko.transforms import ComposedTransform, MonotonicRQSTransform
 
 from . import splines
-from .splines import BINS, BOUND, SLOPE
-
-__all__ = [
-    "SPLINE_PARAMETERS",
-    "Density",
-    "FlowDensity",
-    "GaussDensity",
-    "Mixture",
-    "MixtureDensity",
-]
-
-SPLINE_PARAMETERS = 3 * BINS - 1
+from .splines import BINS, BOUND, SLOPE, SPLINE_PARAMETERS
 
 #: Rows whose moments are integrated at once.
 _ROWS = 4096
@@ -59,27 +46,11 @@ def _normal_log_prob(z: Tensor) -> Tensor:
     return -0.5 * z * z - _LOG_SQRT_2PI
 
 
-class _CompiledLogProb(torch.autograd.Function):
-    """log p(y) [R, G] from parameters [R, 46] and y [R, G], by the compiled splines."""
-
-    @staticmethod
-    def forward(ctx: Any, parameters: Tensor, y: Tensor) -> Tensor:
-        ctx.save_for_backward(parameters, y)
-        return torch.from_numpy(splines.log_prob(parameters.numpy(), y.numpy()))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, weight: Tensor) -> tuple[Tensor, ...]:
-        parameters, y = ctx.saved_tensors
-        gradients = splines.log_prob_gradients(parameters.numpy(), y.numpy(), weight.numpy())
-        return tuple(map(torch.from_numpy, gradients))
-
-
 class Density(Distribution):
     """p(y|x) of a batch of rows, from the parameters that the last layers of a model give.
 
     A subclass implements `draw`, and `log_prob`, `cdf`, `icdf`, `mean` and `variance` of
-    `torch.distributions`: values broadcast against the batch shape, in units of the scaled target.
+    `torch.distributions`.
 
     Args:
         parameters: [*batch, K].
@@ -107,41 +78,38 @@ class Density(Distribution):
         raise NotImplementedError(f"{type(self).__name__} does not implement draw")
 
 
-def _bisect(cdf: Callable[[Tensor], Tensor], value: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Where a growing `cdf` reaches `value`, between `low` and `high`; all of one shape, or broadcast.
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+    """As the compiled splines take them."""
+    return [np.ascontiguousarray(tensor.numpy()) for tensor in tensors]
 
-    Halved until nothing is left to halve but rounding; NaN where `low` or `high` is.
-    """
-    for _ in range(torch.finfo(low.dtype).bits + 8):
-        middle = (low + high) / 2
-        below = cdf(middle) < value
-        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    return (low + high) / 2
+
+class _CompiledLogProb(torch.autograd.Function):
+    """log p(y) [R, G] from parameters [R, 46] and y [R, G], by the compiled splines."""
+
+    @staticmethod
+    def forward(ctx: Any, parameters: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(parameters, y)
+        return torch.from_numpy(splines.log_prob(*_arrays(parameters, y)))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, weight: Tensor) -> tuple[Tensor, ...]:
+        return tuple(map(torch.from_numpy, splines.log_prob_gradients(*_arrays(*ctx.saved_tensors, weight))))
 
 
 class FlowDensity(Density):
     """The flow's p(y|x): two splines (first one, then the other) map y to z ~ N(0, 1).
 
-    Neural Spline Flows (Durkan et al., 2019), arXiv 1906.04032. In float32 on the CPU the splines
-    are those of `core.models.splines`; elsewhere, and wherever gradients of anything but `log_prob` are
-    wanted, they are zuko's.
+    Neural Spline Flows (Durkan et al., 2019), arXiv 1906.04032. In float32 on the CPU the splines are those
+    of `splines.py`; elsewhere, and wherever gradients of anything but `log_prob` are wanted, they are zuko's.
 
     Args:
         parameters: the splines' unconstrained parameters, [*batch, 46].
     """
 
-    has_rsample = True
-    support = constraints.real
-
     def __init__(self, parameters: Tensor) -> None:
         super().__init__(parameters)
         self.parameters = parameters
-
-    def rsample(self, sample_shape: _size = ()) -> Tensor:
-        """Differentiable samples, from torch's global generator; `draw` takes one of yours."""
-        return self.transform.inv(
-            torch.randn_like(self.parameters[..., 0].expand(self._extended_shape(sample_shape)))
-        )
 
     @property
     def transform(self) -> ComposedTransform:
@@ -152,73 +120,72 @@ class FlowDensity(Density):
         ]
         return ComposedTransform(*splines)
 
-    @property
-    def _compiled(self) -> bool:
-        return self.parameters.device.type == "cpu" and self.parameters.dtype == torch.float32
+    def _can_compile(self, values: Tensor) -> bool:
+        return values.device.type == "cpu" and values.dtype == self.parameters.dtype == torch.float32
+
+    def _rows(self, batch: tuple[int, ...]) -> Tensor:
+        """The parameters for each element of a larger batch, [R, 46]."""
+        return self.parameters.expand(*batch, -1).reshape(-1, 2 * SPLINE_PARAMETERS)
+
+    def _forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """z and dz/dy, [*batch, G], of ascending y [*end of batch, G]; or of y [*more, *batch, G]."""
+        if self.parameters.requires_grad or not self._can_compile(y):
+            z, ladj = FlowDensity(self.parameters[..., None, :]).transform.call_and_ladj(y)
+            return z, ladj.exp()
+        batch = y.shape[:-1] if y.dim() > len(self.batch_shape) else self.batch_shape
+        both = splines.forward(*_arrays(self._rows(batch), y.reshape(-1, y.shape[-1])))
+        z, slope = (torch.from_numpy(part).view(*batch, -1) for part in both)
+        return z, slope
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """y and dz/dy there of z, [*more, *batch, G] all."""
+        if self.parameters.requires_grad or not self._can_compile(z):
+            y, ladj = FlowDensity(self.parameters[..., None, :]).transform.inv.call_and_ladj(z)
+            return y, (-ladj).exp()
+        both = splines.inverse(*_arrays(self._rows(z.shape[:-1]), z.reshape(-1, z.shape[-1])))
+        y, slope = (torch.from_numpy(part).view(z.shape) for part in both)
+        return y, slope
+
+    def _expanded(self, value: Tensor) -> Tensor:
+        """Values [*more, *batch]."""
+        # torch's own broadcast_shapes would first load its compiler and sympy, for more than a second.
+        return value.expand(np.broadcast_shapes(value.shape, self.batch_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(y|x) of values that broadcast against the batch; differentiable."""
-        if not (self._compiled and value.dtype == torch.float32):
+        if not self._can_compile(value):
             z, ladj = self.transform.call_and_ladj(value)
             return _normal_log_prob(z) + ladj
-        # torch's own would first load its compiler and sympy, for more than a second.
-        shape = np.broadcast_shapes(value.shape, self.batch_shape)
-        lead = len(shape) - len(self.batch_shape)
-        rows = self.parameters.expand(*shape[lead:], -1).reshape(-1, 2 * SPLINE_PARAMETERS)
-        y = value.expand(shape).reshape(math.prod(shape[:lead]), len(rows)).T
-        return _CompiledLogProb.apply(rows, y).T.reshape(shape)
+        y = self._expanded(value)
+        lead = y.shape[: y.dim() - len(self.batch_shape)]
+        rows = self._rows(y.shape[len(lead) :])
+        return _CompiledLogProb.apply(rows, y.reshape(math.prod(lead), len(rows)).T).T.reshape(y.shape)
 
     def log_prob_on(self, y: Tensor) -> Tensor:
-        """log p(y|x) of many y, [*batch, G]; y as of `Density.log_prob_on`."""
-        if self.parameters.requires_grad or not self._compiled:
+        if self.parameters.requires_grad:
             return super().log_prob_on(y)
-        rows = self.parameters.reshape(-1, 2 * SPLINE_PARAMETERS).numpy()
-        z, jacobian = map(torch.from_numpy, splines.forward(rows, y.reshape(-1, y.shape[-1]).numpy()))
-        log_p = jacobian.log_().sub_(z.square_().mul_(0.5)).sub_(_LOG_SQRT_2PI)
-        return log_p.view(*self.batch_shape, -1)
+        z, slope = self._forward(y)
+        return slope.log_().sub_(z.square_().mul_(0.5)).sub_(_LOG_SQRT_2PI)
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """n samples and their log-densities, [n, *batch] each."""
         z = torch.randn((*self.batch_shape, n), generator=generator, device=generator.device)
-        if self.parameters.requires_grad or not self._compiled:
-            z = z.movedim(-1, 0)
-            y, ladj = self.transform.inv.call_and_ladj(z)
-            return y, _normal_log_prob(z) - ladj
-        rows = self.parameters.reshape(-1, 2 * SPLINE_PARAMETERS).numpy()
-        y, jacobian = map(torch.from_numpy, splines.inverse(rows, z.view(-1, n).numpy()))
-        log_p = jacobian.log_().view(z.shape).add_(_normal_log_prob(z))
-        return y.view(z.shape).movedim(-1, 0), log_p.movedim(-1, 0)
+        y, slope = self._inverse(z)
+        return y.movedim(-1, 0), (slope.log() + _normal_log_prob(z)).movedim(-1, 0)
 
     def cdf(self, value: Tensor) -> Tensor:
         """P(Y <= y | x) of values that broadcast against the batch; the splines are increasing."""
-        if self.parameters.requires_grad or not (self._compiled and value.dtype == torch.float32):
-            return torch.special.ndtr(self.transform(value))
-        shape = np.broadcast_shapes(value.shape, self.batch_shape)
-        rows = self.parameters.expand(*shape, -1).reshape(-1, 2 * SPLINE_PARAMETERS)
-        z, _ = splines.forward(rows.numpy(), value.expand(shape).reshape(-1, 1).numpy())
-        return torch.special.ndtr(torch.from_numpy(z).view(shape))
+        return torch.special.ndtr(self._forward(self._expanded(value)[..., None])[0].squeeze(-1))
 
     def icdf(self, value: Tensor) -> Tensor:
         """The quantiles: the y with P(Y <= y | x) = value, of values that broadcast against the batch."""
-        shape = np.broadcast_shapes(value.shape, self.batch_shape)
-        return self._inverse(torch.special.ndtri(value.expand(shape)[..., None])).squeeze(-1)
-
-    def _inverse(self, z: Tensor) -> Tensor:
-        """y of z [*more, *batch, G]; where |z| > 5 both splines are the identity."""
-        if self.parameters.requires_grad or not (self._compiled and z.dtype == torch.float32):
-            return FlowDensity(self.parameters[..., None, :]).transform.inv(z)
-        rows = self.parameters.expand(*z.shape[:-1], -1).reshape(-1, 2 * SPLINE_PARAMETERS)
-        y, _ = splines.inverse(rows.numpy(), z.reshape(len(rows), -1).numpy())
-        return torch.from_numpy(y).view(z.shape)
+        return self._inverse(torch.special.ndtri(self._expanded(value)[..., None]))[0].squeeze(-1)
 
     @property
     def mean(self) -> Tensor:
-        """E[y|x], [*batch]; accuracy as of `moments`."""
         return self.moments()[0]
 
     @property
     def variance(self) -> Tensor:
-        """Var[y|x], [*batch]; accuracy as of `moments`."""
         return self.moments()[1]
 
     def moments(self) -> tuple[Tensor, Tensor]:
@@ -237,7 +204,7 @@ class FlowDensity(Density):
             return self._moments()
         # Hundreds of numbers for each row: in pieces, for the memory. They go into one tensor, for many small
         # ones would lie between the pieces' large ones, and keep their memory from the next piece.
-        rows = self.parameters.reshape(-1, 2 * SPLINE_PARAMETERS)
+        rows = self._rows(self.batch_shape)
         both = rows.new_empty(2, len(rows))
         for piece, moments in zip(rows.split(_ROWS), both.split(_ROWS, 1), strict=True):
             moments[0], moments[1] = FlowDensity(piece)._moments()
@@ -245,22 +212,16 @@ class FlowDensity(Density):
         return mean, variance
 
     def _moments(self) -> tuple[Tensor, Tensor]:
-        wide = FlowDensity(self.parameters[..., None, :])
         with torch.no_grad():  # an integral does not depend on where it is cut
-            first, second = wide.transform.transforms
+            first, second = FlowDensity(self.parameters[..., None, :]).transform.transforms
             knots = torch.cat([second(first.vertical.squeeze(-2)), second.vertical.squeeze(-2)], -1)
             whole = torch.arange(-BOUND, BOUND + 1).to(knots).expand(*self.batch_shape, -1)
-            ends = self._inverse(torch.cat([knots, whole], -1).clamp(-BOUND, BOUND).sort(-1).values)
-            median = self._inverse(torch.zeros_like(ends[..., :1]))
+            ends, _ = self._inverse(torch.cat([knots, whole], -1).clamp(-BOUND, BOUND).sort(-1).values)
+            median, _ = self._inverse(torch.zeros_like(ends[..., :1]))
             nodes, weights = (torch.from_numpy(part).to(ends) for part in _RULE)
             widths = ends.diff()[..., None]
             y, weights = (ends[..., :-1, None] + widths * nodes).flatten(-2), (widths * weights).flatten(-2)
-        if self.parameters.requires_grad or not self._compiled:
-            z = wide.transform(y)
-        else:
-            rows = self.parameters.reshape(-1, 2 * SPLINE_PARAMETERS).numpy()
-            z, _ = splines.forward(rows, y.view(len(rows), -1).numpy())
-            z = torch.from_numpy(z).view(y.shape)
+        z, _ = self._forward(y)
         parts = weights * torch.special.ndtr(-z.abs()) * (y - median).sign()
         above_median = parts.sum(-1)
         around_median = 2 * (parts * (y - median)).sum(-1) + _BEYOND
@@ -279,12 +240,10 @@ class GaussDensity(Density, Normal):
         Normal.__init__(self, mean, scale, validate_args=False)
 
     def log_prob_on(self, y: Tensor) -> Tensor:
-        """log p(y|x) of many y, [*batch, G]; y as of `Density.log_prob_on`."""
         z = (y - self.loc[..., None]) / self.scale[..., None]
         return _normal_log_prob(z) - self.scale.log()[..., None]
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """n samples and their log-densities, [n, *batch] each."""
         z = torch.randn((*self.batch_shape, n), generator=generator, device=generator.device).movedim(-1, 0)
         return self.loc + self.scale * z, _normal_log_prob(z) - self.scale.log()
 
@@ -308,10 +267,16 @@ class Mixture(Density, MixtureSameFamily):
     def icdf(self, value: Tensor) -> Tensor:
         """The quantiles of values that broadcast against the batch, by bisection on the cdf.
 
-        A mixture's quantile lies between the least and the greatest of its components'.
+        A mixture's quantile lies between the least and the greatest of its components'. The interval is
+        halved until nothing is left to halve but rounding; NaN where it is.
         """
         ends = self.components.icdf(value[..., None])
-        return _bisect(self.cdf, value, ends.amin(-1), ends.amax(-1))
+        low, high = ends.amin(-1), ends.amax(-1)
+        for _ in range(torch.finfo(low.dtype).bits + 8):
+            middle = (low + high) / 2
+            below = self.cdf(middle) < value
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return (low + high) / 2
 
 
 class MixtureDensity(Mixture):
@@ -332,14 +297,12 @@ class MixtureDensity(Mixture):
         super().__init__(Categorical(equal), family(parameters.movedim(0, -2)))
 
     def log_prob_on(self, y: Tensor) -> Tensor:
-        """log p(y|x) of many y, [*batch, G]; y as of `Density.log_prob_on`."""
         log_p = self.members.log_prob_on(y)
         return log_p.logsumexp(0) - math.log(len(log_p))
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """n samples and their log-densities, [n, *batch] each."""
-        of_members, _ = self.members.draw(n, generator)  # [n, K, *batch]
+        drawn, _ = self.members.draw(n, generator)  # [n, K, *batch]
         shape = (n, 1, *self.batch_shape)
-        member = torch.randint(of_members.shape[1], shape, generator=generator, device=generator.device)
-        y = of_members.gather(1, member).squeeze(1)
+        member = torch.randint(drawn.shape[1], shape, generator=generator, device=generator.device)
+        y = drawn.gather(1, member).squeeze(1)
         return y, self.log_prob(y)

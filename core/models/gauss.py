@@ -8,8 +8,6 @@ from torch import Tensor, nn
 from .densities import GaussDensity
 from .networks import MODELS, DensityModel, Layer
 
-__all__ = ["GaussianModel"]
-
 
 @MODELS.register("gauss")
 class GaussianModel(DensityModel):

@@ -9,8 +9,6 @@ import torch
 from numba import njit
 from torch import Tensor
 
-__all__ = ["MaskSource", "draw_kept", "dropout", "get_state", "mask_source", "set_state"]
-
 #: Draws masks for tensors on its device. On the CPU SFC64 is much faster than torch's generator.
 MaskSource: TypeAlias = np.random.SFC64 | torch.Generator
 
@@ -44,12 +42,12 @@ def dropout(x: Tensor, rate: float, sources: Sequence[MaskSource], shared: bool 
 
 def draw_kept(shape: tuple[int, ...], rate: float, source: MaskSource) -> Tensor:
     """What dropout keeps: bytes of that shape, 1 or 0, on the source's device."""
+    count = math.prod(shape)
     if isinstance(source, torch.Generator):
-        return _kept(math.prod(shape), rate, [source]).to(torch.uint8).view(shape)
-    kept = np.empty(math.prod(shape), np.uint8)
-    for part in _parts(kept):
-        _keep(_bits(source, len(part)), np.uint16(_level(rate)), part)
-    return torch.from_numpy(kept).view(shape)
+        kept = _kept(count, rate, [source])
+    else:
+        kept = torch.from_numpy(_bits(source, count)[:count] >= _level(rate))
+    return kept.to(torch.uint8).view(shape)
 
 
 def _drop(x: Tensor, rate: float, sources: Sequence[MaskSource]) -> Tensor:
@@ -58,7 +56,8 @@ def _drop(x: Tensor, rate: float, sources: Sequence[MaskSource]) -> Tensor:
     if generators := [source for source in sources if isinstance(source, torch.Generator)]:
         return x.mul_(_kept(x[0].numel(), rate, generators).to(x.dtype).mul_(factor).view(x.shape))
     for row, source in zip(x.view(len(x), -1).numpy(), sources, strict=True):
-        for part in _parts(row):
+        for first in range(0, len(row), 4 * _WORDS):
+            part = row[first : first + 4 * _WORDS]
             bits = _bits(source, len(part))  # type: ignore[arg-type]
             _scale(part, bits, np.uint16(_level(rate)), row.dtype.type(factor))
     return x
@@ -78,11 +77,6 @@ def _level(rate: float) -> int:
     return min(round(rate * 2**16), 2**16 - 1)
 
 
-def _parts(x: np.ndarray) -> list[np.ndarray]:
-    """x [n] in views whose bits are drawn at once."""
-    return [x[first : first + 4 * _WORDS] for first in range(0, len(x), 4 * _WORDS)]
-
-
 def _bits(source: np.random.SFC64, count: int) -> np.ndarray:
     """Random words of 16 bits, `count` or up to three more."""
     return source.random_raw(math.ceil(count / 4)).view(np.uint16)
@@ -93,12 +87,6 @@ def _scale(x, bits, level, factor):  # type: ignore[no-untyped-def]
     nothing = factor * 0
     for i in range(len(x)):
         x[i] *= factor if bits[i] >= level else nothing  # a product: NaN stays NaN
-
-
-@njit(cache=True, nogil=True)
-def _keep(bits, level, kept):  # type: ignore[no-untyped-def]
-    for i in range(len(kept)):
-        kept[i] = bits[i] >= level
 
 
 def get_state(source: MaskSource) -> Any:

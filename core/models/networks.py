@@ -1,10 +1,8 @@
-"""What all models share: stacks of linear layers, an encoder, and the registry of the models.
-
-A model is one file of this folder (docs/ADD_A_MODEL.md); `variations.py` finds them.
+"""What all networks share: stacks of linear layers, an encoder, and the registry of the models.
 
 Shapes: S models in the stack, N rows, d features, h width of the embedding, K parameters of the
 density of one row. Every layer maps [S, N, in] to [S, N, out], each model of the stack with its
-own weights. Dropout is on where generators for its masks are given, one for each model, and off
+own weights. Dropout is on where sources of its masks are given, one for each model, and off
 otherwise; there is no training mode to forget.
 """
 
@@ -12,7 +10,7 @@ import copy
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +19,11 @@ from ..registry import Registry
 from .densities import Density
 from .masks import MaskSource, dropout, mask_source
 
-__all__ = ["MODELS", "DensityModel", "Layer", "TracedLayer"]
-
 #: The models by the name that a run's settings have for them.
-MODELS: Registry["DensityModel"] = Registry("model", folders=False)
+MODELS: Registry["DensityModel"] = Registry("model", "core.models", folders=False)
+
+#: Sources of dropout masks, one for each model; None for no dropout.
+Masks: TypeAlias = Sequence[MaskSource] | None
 
 # Rows that go through the layers at once on the CPU, where no gradients are wanted: what is made of them
 # stays in the cache.
@@ -58,9 +57,6 @@ class DensityModel(nn.Module):
     All weights of a model are one row of the single parameter `theta`, which the layers are views
     of: the optimiser then works on one tensor instead of on twenty small ones.
 
-    A subclass registers itself in `MODELS`, names itself for people, says its density, and implements
-    `head_shapes` and `apply_head`.
-
     Args:
         stack: number of models S.
         features: number of features d.
@@ -87,6 +83,7 @@ class DensityModel(nn.Module):
         self.relu = relu
         encoder = list(pairwise((features, hidden[0], *hidden)))
         self._encoder_layers = len(encoder)
+        self._linear_layers = len(encoder) + self.linear_head_layers
         #: (in, out) of every layer, in the order of their weights in `theta`.
         self.shapes = [*encoder, *self.head_shapes(hidden[-1])]
         self._sizes = [size for n_in, n_out in self.shapes for size in (n_in * n_out, n_out)]
@@ -121,21 +118,22 @@ class DensityModel(nn.Module):
         parts = iter(self.theta.split(self._sizes, 1))
         return [Layer(next(parts).unflatten(1, shape), next(parts)[:, None]) for shape in self.shapes]
 
-    def encode(self, x: Tensor, masks: Sequence[MaskSource] | None = None) -> Tensor:
-        """The embedding [S, N, h] of rows [S, N, d]; with dropout if masks are given, a source a model."""
-        return self._linear_part(self.layers()[: self._encoder_layers], x, masks)
+    def encode(self, x: Tensor) -> Tensor:
+        """The embedding [S, N, h] of rows [S, N, d]; dropout off."""
+        return self._linear_part(self.layers()[: self._encoder_layers], x)
 
-    def density_parameters(
-        self, x: Tensor, masks: Sequence[MaskSource] | None = None, shared: bool = False
-    ) -> Tensor:
-        """The parameters [S, N, K] of the densities of rows [S, N, d]; dropout as in `encode`.
+    def density_parameters(self, x: Tensor, masks: Masks = None, shared: bool = False) -> Tensor:
+        """The parameters [S, N, K] of the densities of rows [S, N, d]; with dropout if masks are given.
 
         Args:
             shared: all rows of a model have one dropout mask.
         """
-        layers = self.layers()
-        linear = self._encoder_layers + self.linear_head_layers
+        layers, linear = self.layers(), self._linear_layers
         return self.apply_head(layers[linear:], self._linear_part(layers[:linear], x, masks, shared))
+
+    def forward(self, x: Tensor, masks: Masks = None) -> Density:
+        """The densities p(y|x) of rows [S, N, d], batch shape [S, N]; with dropout if masks are given."""
+        return self.density(self.density_parameters(x, masks))
 
     @torch.no_grad()
     def passes(self, x: Tensor, passes: int, generator: torch.Generator) -> Tensor:
@@ -147,8 +145,7 @@ class DensityModel(nn.Module):
             passes: their number T.
             generator: seeds the masks; on the device of x.
         """
-        layers, masks = self.layers(), [mask_source(generator)]
-        linear = self._encoder_layers + self.linear_head_layers
+        layers, masks, linear = self.layers(), [mask_source(generator)], self._linear_layers
         # No mask comes before the output of the second layer: up to there all passes are the same.
         hidden = self._one_by_one(layers[:2], x[None]).repeat(1, passes, 1)
         found = []
@@ -161,21 +158,16 @@ class DensityModel(nn.Module):
     def traced(self, x: Tensor) -> tuple[Tensor, list[TracedLayer]]:
         """The parameters [S, N, K] of the densities of rows [S, N, d], and the layers that gave them.
 
-        Dropout is off. What is made of the parameters can be differentiated with respect to the layers'
-        outputs, not to weights. Rows do not mix: one backward pass through the sum over all rows gives
-        the derivatives of each.
+        They can be differentiated by the layers' outputs, not by weights. Rows do not mix: one backward pass
+        through the sum over all rows gives the derivatives of each.
         """
         with torch.no_grad():
             layers = [TracedLayer(*layer) for layer in self.layers()]
-        linear = self._encoder_layers + self.linear_head_layers
+        linear = self._linear_layers
         return self.apply_head(layers[linear:], self._one_by_one(layers[:linear], x)), layers
 
-    def forward(self, x: Tensor, masks: Sequence[MaskSource] | None = None) -> Density:
-        """The densities p(y|x) of rows [S, N, d], batch shape [S, N]."""
-        return self.density(self.density_parameters(x, masks))
-
     def _linear_part(
-        self, layers: Sequence[Layer], x: Tensor, masks: Sequence[MaskSource] | None, shared: bool = False
+        self, layers: Sequence[Layer], x: Tensor, masks: Masks = None, shared: bool = False
     ) -> Tensor:
         """The encoder's layers, and those of the head that are linear in the embedding."""
         if masks is None and not self.relu:
@@ -183,12 +175,7 @@ class DensityModel(nn.Module):
         return self._one_by_one(layers, x, masks, shared)
 
     def _one_by_one(
-        self,
-        layers: Sequence[Layer],
-        x: Tensor,
-        masks: Sequence[MaskSource] | None = None,
-        shared: bool = False,
-        start: int = 0,
+        self, layers: Sequence[Layer], x: Tensor, masks: Masks = None, shared: bool = False, start: int = 0
     ) -> Tensor:
         """Applies layers of the linear part, of which the first is number `start`."""
         for i, layer in enumerate(layers, start):

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .densities import SPLINE_PARAMETERS, FlowDensity
+from .densities import FlowDensity
 from .networks import MODELS, DensityModel, Layer
-
-__all__ = ["NeuralSplineFlow"]
+from .splines import SPLINE_PARAMETERS
 
 
 @MODELS.register("nsf")

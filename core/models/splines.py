@@ -3,11 +3,10 @@
 They compute what `zuko.transforms.MonotonicRQSTransform` does (Neural Spline Flows, Durkan et al.,
 2019, arXiv 1906.04032), one row of parameters after the other: the knots of a row are made once,
 however many y follow, and nothing but the result is written to memory. zuko makes some twenty
-tensors of the result's size on the way, and autograd as many again. Both agree to float32 accuracy
-(tests/test_splines.py).
+tensors of the result's size on the way, and autograd as many again.
 
-Shapes: R rows of parameters, Q rows of targets, G targets in a row; float32 throughout. Rows of
-parameters are unconstrained [46], those of the first spline (which y meets first) in front.
+Shapes: R rows of parameters, Q rows of targets, G targets in a row; float32 and contiguous throughout. Rows
+of parameters are unconstrained [46], those of the first spline (which y meets first) in front.
 """
 
 import math
@@ -16,10 +15,8 @@ from functools import partial
 import numpy as np
 from numba import njit
 
-__all__ = ["BINS", "BOUND", "SLOPE", "forward", "inverse", "log_prob", "log_prob_gradients"]
-
 BINS, BOUND, SLOPE = 8, 5.0, 1e-4
-_PARAMETERS = 3 * BINS - 1
+SPLINE_PARAMETERS = 3 * BINS - 1
 
 # Constants of the compiled code: a Python float would turn its arithmetic to float64.
 _ONE, _TWO, _FOUR, _ZERO, _HALF = (np.float32(value) for value in (1, 2, 4, 0, 0.5))
@@ -80,17 +77,6 @@ def _curve(t, s, left, right):  # type: ignore[no-untyped-def]
     r = _ONE / (s + (left + right - _TWO * s) * u)
     rise = _TWO * s * u + left * (_ONE - t) * (_ONE - t) + right * t * t
     return (s * t * t + left * u) * r, s * s * rise * r * r
-
-
-@_inlined
-def _bin_of(value, places):  # type: ignore[no-untyped-def]
-    """The bin that a value lies in; -1 outside of the knots, where a spline is the identity."""
-    if not (value > places[0] and value <= places[BINS]):
-        return -1
-    k = 0
-    for inner in range(1, BINS):
-        k += value > places[inner]
-    return k
 
 
 @_inlined
@@ -155,11 +141,13 @@ def _inverse_row(v, jacobian, knots, bins):  # type: ignore[no-untyped-def]
 
 @_inlined
 def _at(value, knots):  # type: ignore[no-untyped-def]
-    """One y: its bin, z and dz/dy."""
+    """One y: its bin, z and dz/dy; bin -1 outside of the knots, where a spline is the identity."""
     x, z, slope = knots[_X], knots[_Z], knots[_D]
-    k = _bin_of(value, x)
-    if k < 0:
-        return k, value, _ONE
+    if not (value > x[0] and value <= x[BINS]):
+        return -1, value, _ONE
+    k = 0
+    for inner in range(1, BINS):
+        k += value > x[inner]
     width, height = x[k + 1] - x[k], z[k + 1] - z[k]
     share, rise = _curve((value - x[k]) / width, height / width, slope[k], slope[k + 1])
     return k, z[k] + height * share, rise
@@ -220,33 +208,42 @@ def _add_gradients(value, k, to_z, weight, raw, knots, gradient):  # type: ignor
 
 
 @_compiled
-def _forward(parameters, y, z, jacobian):  # type: ignore[no-untyped-def]
+def forward(parameters, y):  # type: ignore[no-untyped-def]
+    """z = f(y) and dz/dy, both [R, G], of y [Q, G], each row ascending; row r takes row r mod Q."""
+    z = np.empty((len(parameters), y.shape[1]), np.float32)
+    jacobian = np.empty(z.shape, np.float32)
     knots = np.empty((5, BINS + 1), np.float32)
     for row in range(len(parameters)):
         z[row] = y[row % len(y)]
         jacobian[row] = _ONE
-        for first in (0, _PARAMETERS):
-            _knots(parameters[row, first : first + _PARAMETERS], knots)
+        for first in (0, SPLINE_PARAMETERS):
+            _knots(parameters[row, first : first + SPLINE_PARAMETERS], knots)
             _forward_row(z[row], jacobian[row], knots)
+    return z, jacobian
 
 
 @_compiled
-def _inverse(parameters, v, jacobian):  # type: ignore[no-untyped-def]
+def inverse(parameters, z):  # type: ignore[no-untyped-def]
+    """y = f^-1(z) and dz/dy there, both [R, G], of z [R, G] in any order."""
+    y, jacobian = z.copy(), np.empty(z.shape, np.float32)
     knots = np.empty((5, BINS + 1), np.float32)
-    bins = np.empty((6, v.shape[1]), np.float32)
+    bins = np.empty((6, z.shape[1]), np.float32)
     for row in range(len(parameters)):
         jacobian[row] = _ONE
-        for first in (_PARAMETERS, 0):
-            _knots(parameters[row, first : first + _PARAMETERS], knots)
-            _inverse_row(v[row], jacobian[row], knots, bins)
+        for first in (SPLINE_PARAMETERS, 0):
+            _knots(parameters[row, first : first + SPLINE_PARAMETERS], knots)
+            _inverse_row(y[row], jacobian[row], knots, bins)
+    return y, jacobian
 
 
 @_compiled
-def _log_prob(parameters, y, log_p):  # type: ignore[no-untyped-def]
+def log_prob(parameters, y):  # type: ignore[no-untyped-def]
+    """log p(y) [R, G] of y [R, G], in any order."""
+    log_p = np.empty(y.shape, np.float32)
     one, two = np.empty((5, BINS + 1), np.float32), np.empty((5, BINS + 1), np.float32)
     for row in range(len(parameters)):
-        _knots(parameters[row, :_PARAMETERS], one)
-        _knots(parameters[row, _PARAMETERS:], two)
+        _knots(parameters[row, :SPLINE_PARAMETERS], one)
+        _knots(parameters[row, SPLINE_PARAMETERS:], two)
         broken = one[_X, 0] + two[_X, 0]  # NaN or finite
         for i in range(y.shape[1]):
             _, v, first = _at(y[row, i], one)
@@ -254,13 +251,16 @@ def _log_prob(parameters, y, log_p):  # type: ignore[no-untyped-def]
             log_p[row, i] = math.log(first * second) - _HALF * z * z - _LOG_SQRT_2PI
             if math.isnan(broken):
                 log_p[row, i] = np.nan
+    return log_p
 
 
 @_compiled
-def _log_prob_gradients(parameters, y, weight, by_parameters, by_y):  # type: ignore[no-untyped-def]
+def log_prob_gradients(parameters, y, weight):  # type: ignore[no-untyped-def]
+    """The derivatives of sum(weight * log p(y)) by the parameters [R, 46] and by y [R, G]; weight [R, G]."""
+    by_parameters, by_y = np.empty(parameters.shape, np.float32), np.empty(y.shape, np.float32)
     one, two = np.empty((5, BINS + 1), np.float32), np.empty((5, BINS + 1), np.float32)
     for row in range(len(parameters)):
-        raw_one, raw_two = parameters[row, :_PARAMETERS], parameters[row, _PARAMETERS:]
+        raw_one, raw_two = parameters[row, :SPLINE_PARAMETERS], parameters[row, SPLINE_PARAMETERS:]
         _knots(raw_one, one)
         _knots(raw_two, two)
         if math.isnan(one[_X, 0] + two[_X, 0]):
@@ -272,57 +272,8 @@ def _log_prob_gradients(parameters, y, weight, by_parameters, by_y):  # type: ig
             w = weight[row, i]
             k_one, v, _ = _at(y[row, i], one)
             k_two, z, _ = _at(v, two)
-            by_v = _add_gradients(v, k_two, -z * w, w, raw_two, two, by_parameters[row, _PARAMETERS:])
+            by_v = _add_gradients(v, k_two, -z * w, w, raw_two, two, by_parameters[row, SPLINE_PARAMETERS:])
             by_y[row, i] = _add_gradients(
-                y[row, i], k_one, by_v, w, raw_one, one, by_parameters[row, :_PARAMETERS]
+                y[row, i], k_one, by_v, w, raw_one, one, by_parameters[row, :SPLINE_PARAMETERS]
             )
-
-
-def forward(parameters: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """z = f(y) and its Jacobian dz/dy, both [R, G].
-
-    Args:
-        parameters: [R, 46].
-        y: targets [Q, G], each row ascending; row r of the parameters takes row r mod Q.
-    """
-    shape = len(parameters), y.shape[1]
-    z, jacobian = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    _forward(np.ascontiguousarray(parameters), np.ascontiguousarray(y), z, jacobian)
-    return z, jacobian
-
-
-def inverse(parameters: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """y = f^-1(z) and the Jacobian dz/dy there, both [R, G].
-
-    Args:
-        parameters: [R, 46].
-        z: [R, G], in any order.
-    """
-    y, jacobian = np.array(z, order="C"), np.empty(z.shape, np.float32)
-    _inverse(np.ascontiguousarray(parameters), y, jacobian)
-    return y, jacobian
-
-
-def log_prob(parameters: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """log p(y) [R, G] for parameters [R, 46] and y [R, G], in any order."""
-    log_p = np.empty(y.shape, np.float32)
-    _log_prob(np.ascontiguousarray(parameters), np.ascontiguousarray(y), log_p)
-    return log_p
-
-
-def log_prob_gradients(
-    parameters: np.ndarray, y: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The derivatives of sum(weight * log p(y)) with respect to the parameters and to y.
-
-    Args:
-        parameters: [R, 46].
-        y, weight: [R, G].
-
-    Returns:
-        [R, 46] and [R, G].
-    """
-    by_parameters, by_y = np.empty(parameters.shape, np.float32), np.empty(y.shape, np.float32)
-    parameters, y, weight = map(np.ascontiguousarray, (parameters, y, weight))
-    _log_prob_gradients(parameters, y, weight, by_parameters, by_y)
     return by_parameters, by_y

@@ -6,9 +6,7 @@ Whoever builds a model or lists the variations imports this file, which imports 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 import torch
@@ -18,15 +16,6 @@ from ..errors import UserError
 from ..protocol import PROTOCOLS, PUBLISHED, Protocol
 from .densities import Density, MixtureDensity
 from .networks import MODELS, DensityModel
-
-__all__ = [
-    "DEFAULT",
-    "VARIATIONS",
-    "Variation",
-    "build_model",
-    "load_config",
-    "note_default_config",
-]
 
 #: The study's model. It is not named in the names of files and result folders.
 DEFAULT = "nf"
@@ -41,22 +30,18 @@ class Variation:
         label: its name for people.
         model: the name of its network in `MODELS` and in the settings of runs.
         single: the variation of one such model; its own name if it is no ensemble.
+        density: the predictive density that an agent gets.
     """
 
     name: str
     label: str
     model: str
     single: str
+    density: type[Density]
 
     @property
     def ensemble(self) -> bool:
-        """Whether it is a deep ensemble."""
         return self.name != self.single
-
-    @property
-    def density(self) -> type[Density]:
-        """The predictive density that an agent gets."""
-        return MixtureDensity if self.ensemble else MODELS[self.model].density
 
     @property
     def suffix(self) -> str:
@@ -66,20 +51,18 @@ class Variation:
 
 def _collect() -> dict[str, Variation]:
     """All variations by name: single models, then their ensembles, the study's flow first."""
-    for module in iter_modules([str(Path(__file__).parent)]):
-        import_module(f"{__package__}.{module.name}")
-    names = {model: cls.variation or model for model, cls in MODELS.classes.items()}
-    models = sorted(names, key=lambda model: (names[model] != DEFAULT, names[model]))
-    found = [Variation(names[model], MODELS[model].label, model, names[model]) for model in models]
-    for single in tuple(found):
-        name = "ensemble" if single.name == DEFAULT else f"{single.name}_ensemble"
-        label = f"ensemble of {MODELS[single.model].plural}"
-        found.append(Variation(name, label, single.model, single.name))
+    models = {cls.variation or model: (model, cls) for model, cls in MODELS.classes.items()}
+    single, ensembles = [], []
+    for name in sorted(models, key=lambda name: (name != DEFAULT, name)):
+        model, cls = models[name]
+        single.append(Variation(name, cls.label, model, name, cls.density))
+        ensemble = "ensemble" if name == DEFAULT else f"{name}_ensemble"
+        ensembles.append(Variation(ensemble, f"ensemble of {cls.plural}", model, name, MixtureDensity))
+    found = {variation.name: variation for variation in single + ensembles}
     # The end of the name of a runs folder says the protocol.
-    taken = [v.name for v in found if v.name.split("_")[-1] in PROTOCOLS]
-    if taken or len({v.name for v in found}) < len(found):
-        raise ValueError(f"names of models must differ from each other and from a protocol's: {names}")
-    return {variation.name: variation for variation in found}
+    if len(found) < 2 * len(MODELS.classes) or {name.split("_")[-1] for name in found} & set(PROTOCOLS):
+        raise ValueError(f"names of models must differ from each other and from a protocol's: {list(found)}")
+    return found
 
 
 VARIATIONS = _collect()
@@ -90,9 +73,9 @@ def load_config(
 ) -> Config:
     """The configuration of a dataset, a model and a protocol.
 
-    Values come from `default.yaml` and then from `<dataset>.yaml`, if there is one. In each file, keys under
-    the model's name override those for all models. The protocol's own values (`Protocol.training`) override
-    both files; keys under the protocol's name, in either file, override everything.
+    `default.yaml`, then `<dataset>.yaml` if there is one; in each file, keys under the model's name override
+    those for all models. The protocol's own values (`Protocol.training`) override both files; keys under the
+    protocol's name, in either file, override everything.
 
     Args:
         folder: of the dataset's file.

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 from filelock import FileLock
 
+from ..config import Config
 from ..errors import UserError
 from ..files import make_folder, write_file
 from ..safe_io import one_line, parse_yaml, read_bytes
@@ -17,15 +19,9 @@ from .layout import claimed, discard, id_of, is_finished, run_folders
 
 __all__ = ["SINCE", "agree_on_settings", "check_settings", "plain", "read_meta", "write_meta"]
 
-#: Settings that older runs do not have, and what these were made with.
-SINCE: dict[str, Any] = {
-    "protocol_version": 1,
-    "agent_version": 1,
-    "first_patience": None,
-    "best_weights": False,
-    "average": 0.0,
-    "watched_rows": None,
-    "check_every": 1,
+#: Settings that older runs do not have, and what these were made with: a later key has that as its default.
+SINCE: dict[str, Any] = {"protocol_version": 1, "agent_version": 1} | {
+    key.name: key.default for key in fields(Config) if key.default is not MISSING
 }
 #: Settings that nobody sets: what a difference in them means.
 _DIGESTS = {

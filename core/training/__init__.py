@@ -1,5 +1,4 @@
 """Fitting models to labelled points, of one run or of many side by side.
 
-Imports models. Start with `trainer.py`, what a run keeps from fit to fit; `stack.py` trains, and
-`side_by_side.py` brings together the fits of several runs.
+Imports models. Start with `trainer.py`; `side_by_side.py` brings together the fits of several runs.
 """

@@ -1,6 +1,6 @@
 """NAdam for a stack of models whose fits end at different times."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from inspect import unwrap
 from typing import Any
 
@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
-
-__all__ = ["NAdam"]
 
 _BETA1, _BETA2, _EPSILON, _MOMENTUM_DECAY = 0.9, 0.999, 1e-8, 0.004
 
@@ -20,21 +18,25 @@ NEGLIGIBLE = 1e-30
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _update_rows(p, grad, exp_avg, exp_avg_sq, of_grad, of_average, correction, constants):  # type: ignore[no-untyped-def]
+def _update_rows(p, grad, exp_avg, exp_avg_sq, by_grad, by_average, correction, constants):  # type: ignore[no-untyped-def]
     """`NAdam._update` on float32 arrays [S, P], in one pass over the memory instead of twelve."""
     weight_decay, beta2, rest1, rest2, epsilon, negligible = constants
     zero = np.float32(0)
     for row in range(len(p)):
         weights, gradients, first, second = p[row], grad[row], exp_avg[row], exp_avg_sq[row]
-        factor, factor_of_average, by = of_grad[row], of_average[row], correction[row]
+        factor, average_factor, by = by_grad[row], by_average[row], correction[row]
         for i in range(len(weights)):
             g = gradients[i] + weight_decay * weights[i]
             m = first[i] + rest1 * (g - first[i])
             v = beta2 * second[i] + rest2 * g * g
-            w = weights[i] + (factor * g + factor_of_average * m) / (np.sqrt(v / by) + epsilon)
+            w = weights[i] + (factor * g + average_factor * m) / (np.sqrt(v / by) + epsilon)
             weights[i] = zero if abs(w) < negligible else w
             first[i] = zero if abs(m) < negligible else m
             second[i] = zero if v < negligible else v
+
+
+def _momentum(step: float) -> float:
+    return _BETA1 * (1.0 - 0.5 * 0.96 ** (step * _MOMENTUM_DECAY))
 
 
 class NAdam(torch.optim.Optimizer):
@@ -51,25 +53,17 @@ class NAdam(torch.optim.Optimizer):
         params: parameters [S, ...].
         lr: learning rate.
         weight_decay: L2 penalty, added to the gradient.
-        state: of parameters whose steps go on; the others start anew.
     """
 
     # Torch's own, but for wrappers that first import its compiler, which takes seconds.
     add_param_group = unwrap(torch.optim.Optimizer.add_param_group)
     zero_grad = unwrap(torch.optim.Optimizer.zero_grad)
 
-    def __init__(
-        self,
-        params: Iterable[Tensor],
-        lr: float,
-        weight_decay: float = 0.0,
-        state: Mapping[Tensor, dict[str, Tensor]] | None = None,
-    ) -> None:
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
-        self.state.update(state or {})
         for group in self.param_groups:
             for p in group["params"]:
-                self.state[p] = self.state.get(p) or {
+                self.state[p] = {
                     "step": torch.zeros(len(p)),
                     "mu_product": torch.ones(len(p)),
                     "exp_avg": torch.zeros_like(p),
@@ -88,27 +82,25 @@ class NAdam(torch.optim.Optimizer):
         state = self.state[p]
         exp_avg, exp_avg_sq = state["exp_avg"], state["exp_avg_sq"]
         state["step"] += 1
-        now, after = (
-            [_BETA1 * (1.0 - 0.5 * 0.96 ** (step * _MOMENTUM_DECAY)) for step in steps]
-            for steps in (state["step"].tolist(), (state["step"] + 1).tolist())
-        )
-        state["mu_product"] *= torch.tensor(now)
-        product = state["mu_product"].tolist()
-        factors = [
-            (-lr * (1.0 - mu) / (1.0 - p), -lr * mu_next / (1.0 - p * mu_next), 1 - _BETA2**step)
-            for mu, mu_next, p, step in zip(now, after, product, state["step"].tolist(), strict=True)
-        ]
+        steps = state["step"].tolist()
+        state["mu_product"] *= torch.tensor([_momentum(step) for step in steps])
+        factors = []
+        for step, product in zip(steps, state["mu_product"].tolist(), strict=True):
+            mu, mu_next = _momentum(step), _momentum(step + 1)
+            by_grad, by_average = (
+                -lr * (1.0 - mu) / (1.0 - product),
+                -lr * mu_next / (1.0 - product * mu_next),
+            )
+            factors.append((by_grad, by_average, 1 - _BETA2**step))
         if p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous():
             arrays = [tensor.numpy().reshape(len(p), -1) for tensor in (p, grad, exp_avg, exp_avg_sq)]
             constants = weight_decay, _BETA2, 1 - _BETA1, 1 - _BETA2, _EPSILON, NEGLIGIBLE
-            by_row = np.array(factors, np.float32).T
-            _update_rows(*arrays, *by_row, tuple(map(np.float32, constants)))  # type: ignore[call-arg]
+            _update_rows(*arrays, *np.array(factors, np.float32).T, tuple(map(np.float32, constants)))  # type: ignore[call-arg]
             return
         shape = (3, len(p), *(1 for _ in p.shape[1:]))
-        of_grad, of_average, correction = torch.tensor(factors, dtype=p.dtype).T.reshape(shape).to(p.device)
-        if weight_decay != 0:
-            grad = grad.add(p, alpha=weight_decay)
+        by_grad, by_average, correction = torch.tensor(factors, dtype=p.dtype).T.reshape(shape).to(p.device)
+        grad = grad.add(p, alpha=weight_decay)
         exp_avg.lerp_(grad, 1 - _BETA1)
         exp_avg_sq.mul_(_BETA2).addcmul_(grad, grad, value=1 - _BETA2)
         below = exp_avg_sq.div(correction).sqrt_().add_(_EPSILON)
-        p.addcdiv_(of_grad * grad, below).addcdiv_(of_average * exp_avg, below)
+        p.addcdiv_(by_grad * grad, below).addcdiv_(by_average * exp_avg, below)

@@ -19,10 +19,7 @@ from typing import TypeVar
 
 from greenlet import getcurrent, greenlet
 
-from .stack import shape_of, train_stack
-from .trainer import FitRequest, FitResult
-
-__all__ = ["fit", "own_time", "side_by_side"]
+from .trainer import FitRequest, FitResult, train_stack
 
 T = TypeVar("T")
 
@@ -84,8 +81,8 @@ def side_by_side(runs: Sequence[Callable[[], T]]) -> list[T]:
                     waiting[i] = sent
             # Runs in step ask for fits of one shape. One that was resumed at an earlier round does not,
             # and goes first: once it has caught up, it is trained with the others.
-            shapes = [shape_of(request) for request in sorted(waiting.values(), key=lambda one: len(one.x))]
-            alike = [i for i, request in waiting.items() if shape_of(request) == shapes[0]]
+            first = min(waiting.values(), key=lambda request: len(request.x), default=None)
+            alike = [i for i, request in waiting.items() if first and request.shape == first.shape]
             fitted = train_stack([waiting.pop(i) for i in alike]) if alike else []
             results = dict(zip(alike, fitted, strict=True))
     return [returned[i] for i in range(len(tasks))]

@@ -1,11 +1,17 @@
-"""What the training of a run keeps from fit to fit (docs/METHOD.md, sections 2 and 5).
+"""Fits: of one run, or of many side by side as one stack (docs/METHOD.md, sections 2 and 5).
 
-Shapes: n labelled points, m validation points, d features.
+All that a configuration says of training is read here. In a stack each model has its own data, minibatches,
+masks and early stopping, and leaves when it stops: it is trained as it would be alone, on the CPU bit for
+bit, on a GPU but for rounding.
+
+Shapes: S models in the stack, n labelled points, m validation points, d features.
 """
 
 import math
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,11 +19,17 @@ from torch import Tensor
 from ..config import Config
 from ..models.masks import get_state, mask_source, set_state
 from ..models.networks import DensityModel
+from ..models.predictor import NetworkPredictor
+from ..models.variations import build_model
 from ..protocol import Protocol
 from ..seeds import Seeds
 from .nadam import NAdam
 
-__all__ = ["EarlyStopping", "FitRequest", "FitResult", "Trainer"]
+#: Validation rows, of one model or of several, that are scored at once. On the CPU more of them leave the
+#: cache and take longer; a GPU is busy with many only.
+_ROWS, _ROWS_ON_GPU = 8192, 2**17
+
+Device: TypeAlias = torch.device | str
 
 
 @dataclass(frozen=True)
@@ -40,17 +52,16 @@ class FitResult:
     fits_at_limit: int = 0
 
 
+@dataclass
 class EarlyStopping:
     """Says stop after more than `patience` validations in a row without a new minimum."""
 
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
-        self.reset()
+    patience: int
+    minimum: float = math.inf
+    waited: int = 0
 
     def reset(self) -> None:
-        """As before the first validation."""
-        self.minimum = math.inf
-        self.waited = 0
+        self.minimum, self.waited = math.inf, 0
 
     def stop(self, value: float) -> bool:
         """Takes the watched value of one more validation."""
@@ -62,15 +73,12 @@ class EarlyStopping:
 
     @property
     def stopped(self) -> bool:
-        """Whether it has said stop."""
         return self.waited > self.patience
 
     def state_dict(self) -> dict[str, Any]:
-        """All that changes from epoch to epoch."""
         return {"minimum": self.minimum, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave."""
         self.minimum, self.waited = state["minimum"], state["waited"]
 
 
@@ -84,11 +92,13 @@ class Trainer:
         seeds: the streams `batches` and `dropout` are used, of each member its own.
 
     Attributes:
+        predictor: an agent's view of the model.
         drop_last: an incomplete last minibatch is dropped where there are more points than one holds.
     """
 
     def __init__(self, model: DensityModel, config: Config, protocol: Protocol, seeds: Seeds) -> None:
         self.model = model
+        self.predictor = NetworkPredictor(model)
         self.config = config
         self.protocol = protocol
         self.seeds = seeds
@@ -99,6 +109,15 @@ class Trainer:
         self.drop_last = True
         self._initial = model.theta.detach().clone()
         self.optimizer = self._new_optimizer()
+
+    @classmethod
+    def fresh(
+        cls, features: int, config: Config, protocol: Protocol, seeds: Seeds, device: Device = "cpu"
+    ) -> "Trainer":
+        """With a model as a run begins, for rows of so many features."""
+        init = [seeds.torch("init", member=member) for member in range(config.members)]
+        model = build_model(config, features, protocol.encoder_relu, init).to(device)
+        return cls(model, config, protocol, seeds)
 
     def _new_optimizer(self) -> NAdam:
         return NAdam([self.model.theta], self.config.lr, self.config.weight_decay)
@@ -118,7 +137,6 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave."""
         self.fits = state["fits"]
         for name, tensor in self.rows().items():
             tensor.copy_(state["rows"][name])
@@ -129,8 +147,7 @@ class Trainer:
 
     def copy(self) -> "Trainer":
         """A trainer, and a model, of its own that would do next what this one would."""
-        model = self.model.with_theta(self._initial.clone())
-        other = Trainer(model, self.config, self.protocol, self.seeds)
+        other = Trainer(self.model.with_theta(self._initial.clone()), self.config, self.protocol, self.seeds)
         other.drop_last = self.drop_last
         other.load_state_dict(self.state_dict())
         return other
@@ -163,3 +180,159 @@ class FitRequest(NamedTuple):
     y: Tensor
     x_val: Tensor
     y_val: Tensor
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """Fits of one shape can be stacked: all that a stack takes from the first of them is the same."""
+        trainer, model = self.trainer, self.trainer.model
+        settings = type(model), model.dropout, trainer.config, trainer.protocol, trainer.drop_last
+        return settings, self.limit, self.x.shape, self.x_val.shape, self.x.device
+
+
+def train_stack(fits: Sequence[FitRequest]) -> list[FitResult]:
+    """Does fits of one shape as one stack, each with its own early stopping."""
+    start = time.perf_counter()
+    stack = _Stack(fits)
+    while stack.slots:
+        stack.train_epoch()
+        stack.validate()
+    share = (time.perf_counter() - start) / len(fits)
+    return [
+        FitResult(
+            epochs=max(slot.epochs for slot in slots),
+            fits_at_limit=int(not all(slot.stopping.stopped for slot in slots)),
+            validation_nll=sum(slot.nll for slot in slots) / len(slots),
+            seconds=share,
+            points=len(fit.x),
+        )
+        for fit, slots in zip(fits, stack.slots_of_fits, strict=True)
+    ]
+
+
+@dataclass
+class _Slot:
+    """One model in training: a member of a fit's models."""
+
+    fit: FitRequest
+    first: int  # its fit's first point among those of all fits
+    member: int
+    epochs: int = 0
+    nll: float = math.inf  # of the epoch whose weights are kept
+
+    def __post_init__(self) -> None:
+        self.stopping = EarlyStopping(self.fit.patience)
+
+
+class _Stack:
+    """The models that are still in training, S of them, with their optimiser and their data."""
+
+    def __init__(self, fits: Sequence[FitRequest]) -> None:
+        trainer = fits[0].trainer
+        self.config, self.protocol, self.drop_last = trainer.config, trainer.protocol, trainer.drop_last
+        self.template, self.limit, self.points = trainer.model, fits[0].limit, len(fits[0].x)
+        self.x, self.y = torch.cat([fit.x for fit in fits]), torch.cat([fit.y for fit in fits])
+        self.slots_of_fits = [
+            [_Slot(fit, first, member) for member in range(len(fit.trainer.masks))]
+            for first, fit in zip(range(0, len(self.x), self.points), fits, strict=True)
+        ]
+        self.slots = [slot for slots in self.slots_of_fits for slot in slots]
+        each = [fit.trainer.rows() for fit in fits]
+        rows = {name: torch.cat([row[name] for row in each]) for name in each[0]}
+        if self.config.average:
+            rows["average"] = rows["theta"].clone()
+        self.epoch = self.steps = 0
+        #: Each model and its optimiser as they were at the lowest validation NLL so far.
+        self.best: dict[str, Tensor] = {}
+        if self.config.best_weights:
+            self.best = {name: tensor.clone() for name, tensor in rows.items()}
+        self._assemble(rows)
+        if self.best:
+            self.validate()  # a fit may find nothing better than what it begins with
+
+    def _assemble(self, rows: dict[str, Tensor]) -> None:
+        """Makes the stack of models that have these rows."""
+        self.rows = rows
+        self.model = self.template.with_theta(rows["theta"])
+        theta = self.model.theta
+        self.optimizer = NAdam([theta], self.config.lr, self.config.weight_decay)
+        self.optimizer.state[theta] = {name: rows[name] for name in self.optimizer.state[theta]}
+
+    def train_epoch(self) -> None:
+        """One pass over each model's points in fresh order."""
+        self.epoch += 1
+        orders = [
+            slot.first + torch.randperm(self.points, generator=slot.fit.trainer.batches[slot.member])
+            for slot in self.slots
+        ]
+        masks = [slot.fit.trainer.masks[slot.member] for slot in self.slots]
+        size = min(self.config.batch_size, self.points)
+        seen = self.points // size * size if self.drop_last else self.points
+        order = torch.stack(orders)[:, :seen].to(self.x.device)
+        for rows in order.split(size, 1):
+            density = self.model(self.x[rows], masks)
+            loss = -density.log_prob(self.y[rows]).mean(-1).sum()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.steps += 1
+            if self.config.average:
+                # Short at first: a fit's first weights are soon forgotten.
+                decay = min(self.config.average, (1 + self.steps) / (10 + self.steps))
+                self.rows["average"].lerp_(self.rows["theta"], 1 - decay)
+
+    @property
+    def _used(self) -> Tensor:
+        """The weights [S, P] that are validated; a fit ends with these, or with those of its best epoch."""
+        return self.rows["average"] if self.config.average else self.rows["theta"]
+
+    @torch.no_grad()
+    def validate(self) -> None:
+        """Every `check_every` epochs, scores each model on its validation part; those that stop leave."""
+        every = min(self.config.check_every, self.limit)
+        if self.epoch % every:
+            return
+        nll: list[Tensor] = []
+        watched = [] if self.protocol.stop_on_log_likelihood else nll
+        for log_prob in self._validation_log_prob():
+            nll.append(-log_prob.mean())
+            if self.protocol.stop_on_log_likelihood:
+                # As published: means over batches of 512, summed, and the *lower* the better.
+                watched.append(torch.stack([part.mean() for part in log_prob.split(512)]).sum())
+        stay = []
+        for i, values in enumerate(torch.stack([torch.stack(nll), torch.stack(watched)]).T.tolist()):
+            slot = self.slots[i]
+            slot.epochs = self.epoch
+            if not self.config.best_weights:
+                slot.nll = values[0]
+            elif not values[0] >= slot.nll:  # lower, or not a number
+                slot.nll = values[0]
+                for name, best in self.best.items():
+                    best[i] = self._used[i] if name == "theta" else self.rows[name][i]
+            if not slot.stopping.stop(values[1]) and self.epoch + every <= self.limit:
+                stay.append(i)
+        if len(stay) < len(self.slots):
+            self._leave(stay)
+
+    def _validation_log_prob(self) -> Iterator[Tensor]:
+        """log p(y|x) of each model on its validation part, [m] in float64."""
+        watched = slice(self.config.watched_rows)
+        rows = _ROWS if self.x.device.type == "cpu" else _ROWS_ON_GPU
+        size = max(1, rows // len(self.slots[0].fit.x_val[watched]))
+        for first in range(0, len(self.slots), size):
+            fits = [slot.fit for slot in self.slots[first : first + size]]
+            model = self.model.with_theta(self._used[first : first + size])
+            x_val = torch.stack([fit.x_val[watched] for fit in fits])
+            y_val = torch.stack([fit.y_val[watched] for fit in fits])
+            yield from model.density(model.density_parameters(x_val)).log_prob(y_val).double()
+
+    def _leave(self, stay: list[int]) -> None:
+        """Hands the rows of those that do not stay back to their trainers."""
+        kept = self.best or self.rows | {"theta": self._used}
+        for i, slot in enumerate(self.slots):
+            if i not in stay:
+                for name, tensor in slot.fit.trainer.rows().items():
+                    tensor[slot.member] = kept[name][i]
+        self.slots = [self.slots[i] for i in stay]
+        if stay:
+            self.best = {name: tensor[stay] for name, tensor in self.best.items()}
+            self._assemble({name: tensor[stay] for name, tensor in self.rows.items()})

@@ -15,11 +15,9 @@ import torch
 from ..config import Config
 from ..dataset import Dataset
 from ..errors import UserError
-from ..models.variations import build_model
 from ..protocol import Protocol
 from ..seeds import Seeds
-from .stack import train_stack
-from .trainer import Trainer
+from .trainer import Trainer, train_stack
 
 __all__ = ["RUNS", "Subset", "make_subsets", "validation_nll"]
 
@@ -64,7 +62,7 @@ def _fitted(subsets: list[Subset], config: Config, protocol: Protocol, device: t
     for run_id, *arrays in subsets:
         seeds = Seeds(run_id)
         x, y, x_val, y_val = (torch.from_numpy(np.array(array)).to(device) for array in arrays)
-        model = build_model(config, x.shape[1], protocol.encoder_relu, [seeds.torch("init")]).to(device)
-        fits.append(Trainer(model, config, protocol, seeds).request(x, y, x_val, y_val))
+        trainer = Trainer.fresh(x.shape[1], config, protocol, seeds, device)
+        fits.append(trainer.request(x, y, x_val, y_val))
     nll = sum(result.validation_nll for result in train_stack(fits)) / len(fits)
     return math.inf if math.isnan(nll) else nll

@@ -44,12 +44,13 @@ NOT_PARSED = {
 ELSEWHERE = {
     ("README.md", "core.EnvironmentLogger("): "test_seed_loop.py",
     ("CONTRIBUTING.md", '@AGENTS.register("uncertain_far")'): "test_adding.py",
+    ("CONTRIBUTING.md", '@AGENTS.register("mean_gradients")'): "test_adding.py",
     ("CONTRIBUTING.md", '@DATASETS.register("friedman")'): "test_adding.py",
     ("docs/ADD_A_MODEL.md", '@MODELS.register("mdn")'): "slow/test_own_model.py",
     ("docs/USING.md", "core.Experiment("): "test_experiment.py",
 }
 #: Names that the pages themselves add.
-SHOWN_NAMES = {"uncertain_far", "friedman"}
+SHOWN_NAMES = {"uncertain_far", "mean_gradients", "friedman"}
 
 
 class Block(NamedTuple):

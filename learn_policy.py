@@ -120,9 +120,9 @@ def by_imitation(
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
 
+    from core.files import check_writable
     from core.rl.candidates import CandidateEnv
     from core.rl.evaluation import Evaluation
-    from core.runs.layout import check_writable
 
     set_threads(args.threads)
     device = pick_device(args.device)

@@ -22,33 +22,21 @@ from .errors import UserError
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "ArgumentParser",
-    "add_ray_arguments",
-    "add_run_options",
-    "at_least",
-    "auto_or_count",
-    "number",
-    "pick_device",
-    "run_options",
-    "run_script",
-    "set_threads",
-]
-
 
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse's parser with a one-line error and no abbreviated options."""
+    """argparse's parser with a one-line error and no abbreviated options; its description keeps its lines."""
 
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(**{"allow_abbrev": False} | kwargs)  # type: ignore[arg-type]
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
 
-    def add(self, name: str, default: object, text: str, **kwargs: object) -> None:
+    def add(self, name: str, default: object, text: str, **kwargs: Any) -> None:
         """Adds the option `--name`; its help says the default."""
         shown = "" if default is None else f" (default: {default})"
-        self.add_argument(f"--{name}", default=default, help=text + shown, **kwargs)  # type: ignore[arg-type]
+        self.add_argument(f"--{name}", default=default, help=text + shown, **kwargs)
 
 
 def at_least(low: int, high: float = math.inf) -> Callable[[str], int]:
@@ -141,7 +129,7 @@ REMEDIES = {
 }
 
 
-def told(error: UserError) -> str:
+def message(error: UserError) -> str:
     """What a script says of a user's error."""
     if not error.remedy:
         return str(error)
@@ -205,36 +193,23 @@ _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 if hasattr(signal, "SIGHUP"):  # not on Windows
     _SIGNALS[signal.SIGHUP] = "hung up"
 
-
-class Stopped(KeyboardInterrupt):
-    """One of `_SIGNALS` has come."""
-
-
 #: Seconds after a signal in which others are ignored: they must not break off what is being saved.
 _SECONDS_TO_SAVE = 10.0
 
 
-class _Stopper:
-    """The handler of `_SIGNALS`: raises Stopped."""
+def _raise_on_signals() -> None:
+    """Has `_SIGNALS` raise a KeyboardInterrupt with their number, but for those that are ignored."""
+    last = -math.inf
 
-    def __init__(self) -> None:
-        self._last = -math.inf
+    def stop(number: int, frame: object) -> None:
+        nonlocal last
+        if time.monotonic() - last > _SECONDS_TO_SAVE:
+            last = time.monotonic()
+            raise KeyboardInterrupt(number)
 
-    def __enter__(self) -> None:
-        """Handles the signals from now on, but for those that are ignored."""
-        for number in _SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self)
-
-    def __exit__(self, *error: object) -> None:
-        """The script is over: its exit is not to be broken off."""
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-
-    def __call__(self, number: int, frame: object) -> None:
-        if time.monotonic() - self._last > _SECONDS_TO_SAVE:
-            self._last = time.monotonic()
-            raise Stopped(number)
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
 
 
 def run_script(main: Callable[[], int | None]) -> NoReturn:
@@ -247,23 +222,26 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     name = Path(sys.argv[0]).name
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is no text must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
-    with _Stopper():
-        try:
-            code = main()
-        except UserError as error:
-            print(f"{name}: {told(error)}", file=sys.stderr)
-            code = 2
-        except KeyboardInterrupt as stopped:
-            number = stopped.args[0] if isinstance(stopped, Stopped) else signal.SIGINT
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
-            code = 128 + number
-        except BrokenPipeError:
-            # Whoever read our output has left (`| head`); the exit must not try to flush again.
-            with contextlib.suppress(OSError):
-                sys.stdout.close()
-            code = 141
-        except OSError as error:
-            print(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-            code = 2
+    _raise_on_signals()
+    try:
+        code = main()
+    except UserError as error:
+        print(f"{name}: {message(error)}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt as interrupt:
+        number = interrupt.args[0] if interrupt.args else signal.SIGINT
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
+        code = 128 + number
+    except BrokenPipeError:
+        # Whoever read our output has left (`| head`); the exit must not try to flush again.
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        code = 141
+    except OSError as error:
+        print(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        code = 2
+    finally:
+        for number in _SIGNALS:  # the exit is not to be broken off
+            signal.signal(number, signal.SIG_IGN)
     sys.exit(code)

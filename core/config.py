@@ -2,70 +2,42 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .errors import UserError
-from .safe_io import one_line, parse_yaml, read_bytes
-
-__all__ = ["CONFIGS", "Config", "check_changes", "read_file"]
+from .files import one_line, parse_yaml, read_bytes
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
-
-class _Rule(NamedTuple):
-    """What the values of a key must be, in words, and what makes the field's of one, None of a wrong one."""
-
-    wanted: str
-    read: Callable[[Any], Any]
-
-
-def _rule(wanted: str, read: Callable[[Any], Any]) -> dict[str, _Rule]:
-    """A field's metadata."""
-    return {"rule": _Rule(wanted, read)}
-
-
-def _number(low: float, high: float = math.inf) -> dict[str, _Rule]:
-    def read(value: Any) -> Any:
-        if isinstance(value, str):  # YAML takes 1e-3 for a text
-            try:
-                value = float(value)
-            except ValueError:
-                return None
-        if isinstance(value, int) and abs(value) > _MOST:  # float() of it may fail later
-            return None
-        real = isinstance(value, int | float) and not isinstance(value, bool)
-        return value if real and low <= value < high else None
-
-    return _rule(f"a number in [{low}, {high})", read)
-
-
-def _one_of(*names: str) -> dict[str, _Rule]:
-    return _rule("one of " + ", ".join(names), lambda value: value if value in names else None)
-
-
-def _count(value: Any) -> Any:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST else None
-
-
-def _counts(value: Any) -> Any:
-    good = isinstance(value, list | tuple) and 0 < len(value) <= _LAYERS and all(map(_count, value))
-    return tuple(value) if good and max(value) <= _WIDTH else None
-
-
 #: Larger ones are slips, or ask for more memory than there is.
 _MOST, _LAYERS, _WIDTH, _MEMBERS = 10**9, 100, 16_384, 1000
-_COUNT = _rule(f"a positive integer up to {_MOST:,}", _count)
-_COUNTS = _rule(f"a list of at most {_LAYERS} positive integers up to {_WIDTH:,}", _counts)
 
 
-def _flag(value: Any) -> Any:
-    return value if isinstance(value, bool) else None
+def _key(wanted: str, fits: Callable[[Any], bool], **default: Any) -> Any:
+    """A field; `wanted` says in words which values fit."""
+    return field(metadata={"wanted": wanted, "fits": fits}, **default)
 
 
-def _members(value: Any) -> Any:
-    return value if _count(value) and value <= _MEMBERS else None
+def _number(low: float, high: float, **default: Any) -> Any:
+    def fits(value: Any) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and low <= value < high
+
+    return _key(f"a number in [{low}, {high})", fits, **default)
+
+
+def _is_count(value: Any, most: int = _MOST) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
+
+
+def _count(most: int = _MOST, **default: Any) -> Any:
+    return _key(f"a positive integer up to {most:,}", lambda value: _is_count(value, most), **default)
+
+
+def _is_widths(value: Any) -> bool:
+    return isinstance(value, tuple) and 0 < len(value) <= _LAYERS and all(_is_count(w, _WIDTH) for w in value)
 
 
 @dataclass(frozen=True)
@@ -94,21 +66,25 @@ class Config:
     """
 
     model: str
-    hidden: tuple[int, ...] = field(metadata=_COUNTS)
-    dropout: float = field(metadata=_number(0, 1))
-    fitting: str = field(metadata=_one_of("finetuning", "from_scratch"))
-    batch_size: int = field(metadata=_COUNT)
-    lr: float = field(metadata=_number(0))
-    weight_decay: float = field(metadata=_number(0))
-    first_epochs: int = field(metadata=_COUNT)
-    later_epochs: int = field(metadata=_COUNT)
-    patience: int = field(metadata=_COUNT)
-    first_patience: int | None = field(default=None, metadata=_COUNT)
-    best_weights: bool = field(default=False, metadata=_rule("true or false", _flag))
-    average: float = field(default=0.0, metadata=_number(0, 1))
-    watched_rows: int | None = field(default=None, metadata=_COUNT)
-    check_every: int = field(default=1, metadata=_COUNT)
-    members: int = field(default=1, metadata=_rule(f"a positive integer up to {_MEMBERS:,}", _members))
+    hidden: tuple[int, ...] = _key(
+        f"a list of at most {_LAYERS} positive integers up to {_WIDTH:,}", _is_widths
+    )
+    dropout: float = _number(0, 1)
+    fitting: str = _key(
+        "one of finetuning, from_scratch", lambda value: value in ("finetuning", "from_scratch")
+    )
+    batch_size: int = _count()
+    lr: float = _number(0, math.inf)
+    weight_decay: float = _number(0, math.inf)
+    first_epochs: int = _count()
+    later_epochs: int = _count()
+    patience: int = _count()
+    first_patience: int | None = _count(default=None)
+    best_weights: bool = _key("true or false", lambda value: isinstance(value, bool), default=False)
+    average: float = _number(0, 1, default=0.0)
+    watched_rows: int | None = _count(default=None)
+    check_every: int = _count(default=1)
+    members: int = _count(_MEMBERS, default=1)
 
 
 def check_changes(changes: Any, where: object) -> dict[str, Any]:
@@ -122,14 +98,22 @@ def check_changes(changes: Any, where: object) -> dict[str, Any]:
     """
     if not isinstance(changes, Mapping):
         raise UserError(f"{where}: expected a mapping of keys to values")
-    rules = {one.name: one.metadata["rule"] for one in fields(Config) if one.metadata}
-    optional = {one.name for one in fields(Config) if one.default is None}
-    if unknown := [str(key) for key in changes if key not in rules]:
-        raise UserError(f"{where}: unknown key {one_line(', '.join(unknown))}; known are {', '.join(rules)}")
-    values = {key: rules[key].read(value) for key, value in changes.items()}
-    for key, value in changes.items():
-        if values[key] is None and not (value is None and key in optional):
-            raise UserError(f"{where}: '{key}' must be {rules[key].wanted}, got {one_line(repr(value))}")
+    keys = {one.name: one for one in fields(Config) if one.metadata}
+    if unknown := [str(key) for key in changes if key not in keys]:
+        raise UserError(f"{where}: unknown key {one_line(', '.join(unknown))}; known are {', '.join(keys)}")
+    values = {}
+    for name, given in changes.items():
+        key, value = keys[name], given
+        if isinstance(value, list):
+            value = tuple(value)
+        elif isinstance(value, str) and key.type is float:  # YAML takes 1e-3 for a text
+            with suppress(ValueError):
+                value = float(value)
+        if not key.metadata["fits"](value) and not (value is None and key.default is None):
+            raise UserError(
+                f"{where}: '{name}' must be {key.metadata['wanted']}, got {one_line(repr(given))}"
+            )
+        values[name] = value
     return values
 
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Collection
 
-__all__ = ["UserError", "check_known"]
-
 
 class UserError(ValueError):
-    """Bad input, told in one line: what is wrong, where, and what to do.
+    """Bad input, in one line: what is wrong, where, and what to do.
 
     Scripts print it on stderr without a traceback and exit with code 2.
 

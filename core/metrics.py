@@ -12,18 +12,6 @@ from torch import Tensor
 from .models.densities import Density
 from .models.predictor import SAMPLES, Predictor, most_likely
 
-__all__ = [
-    "METRICS",
-    "PIT_BINS",
-    "Evaluation",
-    "Metric",
-    "calibration_error",
-    "crps",
-    "evaluate",
-    "measure",
-    "pit_histogram",
-]
-
 #: Equal bins of the PIT histogram; the levels of the calibration error lie between them.
 PIT_BINS = 20
 
@@ -79,21 +67,21 @@ def _mean(values: Tensor) -> float:
     return float(total / len(values))
 
 
-def _mae(evaluation: Evaluation) -> float:
-    return _mean((evaluation.predictions - evaluation.targets).abs())
+def _mae(tested: Evaluation) -> float:
+    return _mean((tested.predictions - tested.targets).abs())
 
 
-def _nll(evaluation: Evaluation) -> float:
-    return _mean(-evaluation.log_prob)
+def _nll(tested: Evaluation) -> float:
+    return _mean(-tested.log_prob)
 
 
-def _crps(evaluation: Evaluation) -> float:
-    pieces = zip(evaluation.samples, evaluation.targets.split(_PIECE), strict=True)
+def _crps(tested: Evaluation) -> float:
+    pieces = zip(tested.samples, tested.targets.split(_PIECE), strict=True)
     return _mean(torch.cat([crps(samples, targets) for samples, targets in pieces]))
 
 
-def _calibration(evaluation: Evaluation) -> float:
-    return calibration_error(pit_histogram(evaluation.pit))
+def _calibration(tested: Evaluation) -> float:
+    return calibration_error(pit_histogram(tested.pit))
 
 
 #: All metrics, by name. One entry here is all that one more needs: the logger, the files of a run, those
@@ -123,7 +111,7 @@ def calibration_error(counts: Tensor) -> float:
     2018, arXiv 1807.00263, with the absolute difference (docs/METHOD.md, section 4).
 
     Args:
-        counts: as of `pit_histogram`.
+        counts: of the PIT histogram [20].
     """
     levels = torch.arange(1, PIT_BINS, dtype=torch.float64) / PIT_BINS
     shares = counts.cpu().double().cumsum(0)[:-1] / counts.sum().item()

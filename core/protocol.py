@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CORRECTED", "PROTOCOLS", "PUBLISHED", "Protocol"]
-
 
 @dataclass(frozen=True)
 class Protocol:
-    """The switches of docs/METHOD.md, section 5. Nothing else depends on the protocol.
+    """The switches of docs/METHOD.md, section 5; nothing else depends on the protocol.
+
+    The defaults are the method as the paper describes it.
 
     Attributes:
         name: `published` or `corrected`.
@@ -34,19 +34,19 @@ class Protocol:
 
     name: str
     version: int
-    stop_on_log_likelihood: bool
-    refit_every_point: bool
-    encoder_relu: bool
-    grid: tuple[float, float]
-    true_spacing: bool
-    log_space: bool
-    absolute_std_differences: bool
-    mutual_information: bool
-    k_center: bool
-    rotate_clusters: bool
-    heuristic_samples: int
-    restore_dropout: bool
-    training: Mapping[str, Any] = field(hash=False)
+    stop_on_log_likelihood: bool = False
+    refit_every_point: bool = False
+    encoder_relu: bool = True
+    grid: tuple[float, float] = (0.0, 1.0)
+    true_spacing: bool = True
+    log_space: bool = True
+    absolute_std_differences: bool = True
+    mutual_information: bool = True
+    k_center: bool = True
+    rotate_clusters: bool = True
+    heuristic_samples: int = 200
+    restore_dropout: bool = True
+    training: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 PUBLISHED = Protocol(
@@ -64,24 +64,11 @@ PUBLISHED = Protocol(
     rotate_clusters=False,
     heuristic_samples=64,
     restore_dropout=False,
-    training={},
 )
 
 CORRECTED = Protocol(
     name="corrected",
     version=2,
-    stop_on_log_likelihood=False,
-    refit_every_point=False,
-    encoder_relu=True,
-    grid=(0.0, 1.0),
-    true_spacing=True,
-    log_space=True,
-    absolute_std_differences=True,
-    mutual_information=True,
-    k_center=True,
-    rotate_clusters=True,
-    heuristic_samples=200,
-    restore_dropout=True,
     training={
         "average": 0.99,
         "best_weights": True,

@@ -1,15 +1,12 @@
 """Names of the command line and the classes behind them."""
 
 import difflib
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Generic, TypeVar
 
 from .errors import UserError
-
-__all__ = ["Registry"]
 
 T = TypeVar("T")
 
@@ -47,14 +44,16 @@ class Registry(Generic[T]):
     def register(self, name: str, *aliases: str) -> Callable[[type[T]], type[T]]:
         """Class decorator that makes a class known as `name` (and by its aliases).
 
+        One of the same module and name replaces the earlier one: a notebook's cell may be run again.
+
         Raises:
             UserError: a name or the folder is another's, or the class declares no folder.
         """
 
         def add(cls: type[T]) -> type[T]:
             for new in (name, *aliases):
-                if new in self._classes or new in self._aliases:
-                    known = self._classes[self._aliases.get(new, new)]
+                known = self._classes.get(self._aliases.get(new, new))
+                if known and _place(known) != _place(cls):
                     raise UserError(f"{self.kind} '{new}' is there already: {_place(known)}, {_place(cls)}")
             if self._folders:
                 self._check_folder(name, cls)
@@ -73,7 +72,7 @@ class Registry(Generic[T]):
                 f"the name of its result folder, without / and \\; it has {folder!r}"
             )
         for other in (*cls.__mro__[1:], *self._classes.values()):
-            if folder == vars(other).get("folder"):
+            if folder == vars(other).get("folder") and _place(other) != _place(cls):
                 raise UserError(f"{self.kind} '{name}': its folder {folder} is that of {other.__name__}")
 
     def _load(self) -> None:
@@ -85,13 +84,7 @@ class Registry(Generic[T]):
             for module in iter_modules(import_module(package).__path__):
                 import_module(f"{package}.{module.name}")
         except BaseException:
-            # The next look-up imports the broken file again, and raises the same again: what it had
-            # registered must not be 'there already'.
-            self._package = package
-            self._classes = {
-                name: cls for name, cls in self._classes.items() if cls.__module__ in sys.modules
-            }
-            self._aliases = {alias: of for alias, of in self._aliases.items() if of in self._classes}
+            self._package = package  # the next look-up imports the broken file again, and raises the same
             raise
 
     @property
@@ -121,7 +114,7 @@ class Registry(Generic[T]):
     def aliases(self, name: str) -> list[str]:
         """The other names of the class registered as `name`."""
         self._load()
-        return [alias for alias, of in self._aliases.items() if of == name]
+        return [alias for alias, registered in self._aliases.items() if registered == name]
 
 
 def _place(cls: type) -> str:

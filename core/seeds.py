@@ -14,8 +14,6 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Seeds"]
-
 # use -> (key of its stream, the seed of the user that it takes; None: always 1)
 _USES = {
     "split": (0, "pool_seed"),

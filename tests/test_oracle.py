@@ -9,9 +9,9 @@ import torch
 
 import evaluate_oracle
 from core import CORRECTED, PROTOCOLS, Environment, EnvironmentLogger, Experiment, Protocol, Seeds
+from core.baselines import Oracle, Trials
 from core.cli import run_script
-from core.oracle import Oracle, Trials
-from core.runs.layout import result_files
+from core.runs.files import result_files
 from datasets import DATASETS
 from tests.builders import make_config, no_global_randomness
 

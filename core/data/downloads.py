@@ -12,8 +12,7 @@ import requests
 from filelock import FileLock
 from tqdm import tqdm
 
-from ..files import beside, commit, make_folder
-from ..safe_io import one_line
+from ..files import beside, commit, make_folder, one_line
 
 __all__ = ["DownloadError", "fetch", "is_writable", "writing_alone"]
 

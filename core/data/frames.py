@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import UserError
-from ..safe_io import MOST_CELLS, MOST_COLUMNS, gunzip, read_bytes
+from ..files import MOST_CELLS, MOST_COLUMNS, gunzip, read_bytes
 from .rawfiles import UnusableError, arff_parts, one_line, read_arff_data, read_csv
 
 __all__ = ["SUFFIXES", "RawFrame", "read_frame"]

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..files import beside, commit, write_file
-from ..safe_io import read_bytes
+from ..files import beside, commit, read_bytes, write_file
 from .downloads import DownloadError, fetch, is_writable, writing_alone
 from .frames import RawFrame, read_frame
 from .rawfiles import one_line

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..dataset import DATASETS, TRAIN_SHARE, VALIDATION_SHARE, Dataset, train_and_test
 from ..errors import UserError
-from ..safe_io import MOST_CELLS, UnusableError, one_line
+from ..files import MOST_CELLS, UnusableError, one_line
 
 if TYPE_CHECKING:
     from .frames import RawFrame

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 from scipy.io import loadmat, whosmat
 
-from ..safe_io import (
+from ..files import (
     EXACT_FLOATS,
     MOST_CELLS,
     MOST_COLUMNS,

@@ -17,8 +17,7 @@ import numpy as np
 
 from ..dataset import TRAIN_SHARE, VALIDATION_SHARE, Dataset
 from ..errors import UserError
-from ..files import beside, commit, write_file
-from ..safe_io import UnusableError, one_line, unpacked_size
+from ..files import UnusableError, beside, commit, one_line, unpacked_size, write_file
 from .downloads import DownloadError, fetch, is_writable, writing_alone
 
 if TYPE_CHECKING:

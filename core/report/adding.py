@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from ..errors import UserError
 from ..files import make_folder, remove_parts
-from ..runs.layout import META
+from ..runs.files import META
 from ..runs.settings import read_meta
 from .comparing import OF_AN_AGENT
 from .reader import EXPERIMENT, TASK, Folders, spans

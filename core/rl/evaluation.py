@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from ..errors import UserError
-from ..files import write_file
-from ..safe_io import one_line
+from ..files import one_line, write_file
 from ..training.side_by_side import side_by_side
 from .candidates import CandidateEnv, Observation
 from .features import RUN

@@ -1,14 +1,15 @@
 """What a run has measured and kept so far: all that its result files are made of."""
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from ..metrics import METRICS
+from ..metrics import METRICS, Evaluation
 
-__all__ = ["Record"]
+#: Of the quantiles of p(y|x) that are kept of the last round.
+_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 class Record:
@@ -26,11 +27,25 @@ class Record:
         pit: the PIT histograms measured then.
         points: x and y of the chosen points, tensors [k, d + 1], in the order they were chosen.
         rows: their row numbers in the whole table of the dataset.
-        predictions: as of `predictions.predictions`; empty before the last round.
+        predictions: of the N test rows, float32 on the CPU and on the scaled target: `target`, `prediction`,
+            `log_prob`, `pit` [N]; `quantiles` [N, 5] of p(y|x) at `levels` [5]. Empty before the last round.
         epochs: epochs trained in all.
         fits_at_limit: fits that the epoch limit ended.
         finished: the episode has terminated.
     """
+
+    #: What changes from round to round.
+    _STATE = (
+        "index",
+        "curves",
+        "pit",
+        "points",
+        "rows",
+        "predictions",
+        "epochs",
+        "fits_at_limit",
+        "finished",
+    )
 
     def __init__(
         self, index_name: str, run_id: int, *, keeps_points: bool = False, keeps_predictions: bool = False
@@ -66,35 +81,40 @@ class Record:
     def add_points(self, points: Tensor, rows: Sequence[int]) -> None:
         """Keeps chosen points [k, d + 1] and their row numbers [k]."""
         self.points.append(points)
-        self.rows.extend(map(int, rows))
+        self.rows.extend(rows)
+
+    @torch.no_grad()
+    def add_predictions(self, tested: Evaluation) -> None:
+        """Keeps what a model says of each test row, enough to compute a metric later; nothing is drawn."""
+        levels = torch.tensor(_LEVELS, dtype=tested.targets.dtype, device=tested.targets.device)
+        quantiles = torch.cat([density.icdf(levels[:, None]) for density in tested.densities], 1)
+        arrays = {
+            "target": tested.targets,
+            "prediction": tested.predictions,
+            "log_prob": tested.log_prob,
+            "pit": tested.pit,
+            "levels": levels,
+            "quantiles": quantiles.T,
+        }
+        self.predictions = {name: array.float().cpu() for name, array in arrays.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that changes from round to round, of tensors and plain values."""
-        return {
-            "keeps_points": self.keeps_points,
-            "index": list(self.index),
-            "curves": {name: list(values) for name, values in self.curves.items()},
-            "pit": list(self.pit),
-            "points": list(self.points),
-            "rows": list(self.rows),
-            "predictions": dict(self.predictions),
-            "epochs": self.epochs,
-            "fits_at_limit": self.fits_at_limit,
-            "finished": self.finished,
-        }
+        state = {name: _copy(getattr(self, name)) for name in self._STATE}
+        return {"keeps_points": self.keeps_points, **state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from what `state_dict` gave.
 
         A metric that there was not yet when the run was begun has no curve in this run.
         """
-        rows = [state["index"], state["pit"], *state["curves"].values()]
-        numbers = [*state["index"], *chain(*state["curves"].values()), *chain(*state["pit"])]
-        if len({len(of) for of in rows}) > 1 or not all(isinstance(n, int | float) for n in numbers):
-            raise TypeError("its curves are no lists of numbers, one for each measurement")
-        self.index, self.pit = list(state["index"]), list(state["pit"])
-        self.curves = {name: list(values) for name, values in state["curves"].items() if name in METRICS}
-        self.points, self.rows = list(state["points"]), list(state["rows"])
-        self.predictions = dict(state["predictions"])
-        self.epochs, self.fits_at_limit = state["epochs"], state["fits_at_limit"]
-        self.finished = state["finished"]
+        for name in self._STATE:
+            setattr(self, name, _copy(state[name]))
+        self.curves = {name: values for name, values in self.curves.items() if name in METRICS}
+
+
+def _copy(value: Any) -> Any:
+    """A copy of lists and dictionaries, the same tensors in them."""
+    if isinstance(value, dict):
+        return {name: _copy(one) for name, one in value.items()}
+    return list(value) if isinstance(value, list) else value

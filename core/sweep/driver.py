@@ -19,11 +19,9 @@ from .. import util
 from ..errors import UserError
 from ..experiment import Experiment
 from ..files import make_folder, write_file
-from ..runs.collecting import aggregate
-from ..runs.layout import claimed, is_finished, put, runs_root
-from ..runs.provenance import provenance
-from ..runs.run_group import SideBySide
-from ..runs.settings import agree_on_settings, plain, read_meta
+from ..runs.files import aggregate, claimed, is_finished, runs_root, unpack
+from ..runs.group import SideBySide
+from ..runs.settings import agree_on_settings, plain, provenance, read_meta
 from . import task
 from .plan import Group, makespan
 
@@ -286,7 +284,7 @@ def _store(folder: Path, group: Group, brought: task.Brought) -> None:
         with claimed(folder / f"run_{run_id}") as mine:
             if files is None or not mine or is_finished(folder / f"run_{run_id}"):
                 continue  # another process has it
-            put(folder / f"run_{run_id}", files)
+            unpack(folder / f"run_{run_id}", files)
     aggregate(folder)
 
 

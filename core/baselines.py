@@ -19,42 +19,21 @@ from .state import State
 from .training.side_by_side import fit
 from .training.trainer import EarlyStopping
 
-#: Epochs in a row without a new minimum after which the training of an upper bound ends (docs/METHOD.md,
-#: section 4).
+#: Of an upper bound: epochs in a row without a new minimum after which its training ends.
 PATIENCE = 25
-
-
-class AllPoints:
-    """The agent of an upper bound: it has nothing to choose. Its state is that of the early stopping."""
-
-    def __init__(self, stopping: EarlyStopping) -> None:
-        self.state_dict, self.load_state_dict = stopping.state_dict, stopping.load_state_dict
-
-    def predict(self, *state: Any) -> tuple[int, ...]:
-        """No point."""
-        return ()
 
 
 class UpperBound(Environment):
     """Training on the whole train part (docs/METHOD.md, section 4): all points are labelled, none is left.
 
-    An action is empty. Every minibatch counts, the last incomplete one too.
+    An action is empty. Every minibatch counts, the last incomplete one too. Seed set, budget and epoch limits
+    of the configuration play no part, its patience only with `best_weights`.
 
     If the configuration keeps the best weights, the model is trained as agents' models are, by one fit until
     it has converged, and the episode is over after `reset`. Otherwise a step is an epoch, and the episode
     terminates after more than 25 epochs in a row without a new minimum of the MAE on the validation part, or
     at the epoch limit. The epoch that says stop is not tested, as in the published code: the last metrics are
     those of the epoch before it.
-
-    Args:
-        dataset: the data; its seeds are the run's. Seed set and budget play no part.
-        config: model and training. Its epoch limits are not used, its patience only with `best_weights`.
-        protocol: whether the encoder has a ReLU.
-        device: where data and model live.
-        epoch_limit: most epochs.
-
-    Attributes:
-        stopping: the early stopping of the episode.
     """
 
     index_name = "epoch"
@@ -83,11 +62,10 @@ class UpperBound(Environment):
         self._validating = self.seeds.torch("evaluation", self.device, member=1)
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of all that changes from epoch to epoch, but for `stopping`."""
+        """A copy of all that changes from epoch to epoch, but for the early stopping, the agent's."""
         return {**super().state_dict(), "labeled": [], "validating": self._validating.get_state()}
 
     def resume(self, state: dict[str, Any]) -> State:
-        """Instead of `reset`: goes on from what `state_dict` gave."""
         super().resume({**state, "labeled": range(len(self.dataset.x_train))})
         self._validating.set_state(state["validating"])
         return self.state
@@ -99,22 +77,16 @@ class UpperBound(Environment):
 
     @property
     def finished(self) -> bool:
-        """Whether the episode has terminated."""
         if self.config.best_weights:
             return self.learner.trainer.fits > 0
         return self.stopping.stopped or self.epoch >= self.epoch_limit
 
     @property
     def progress(self) -> str:
-        """How far the run has got, in words."""
         return f"{self.epoch} epochs"
 
     def step(self, action: Action = ()) -> Outcome:
-        """Trains for one more epoch; the info of an epoch that is not tested has no metrics.
-
-        Raises:
-            FloatingPointError: training diverged.
-        """
+        """Trains for one more epoch; the info of an epoch that is not tested has no metrics."""
         info = self._begin()
         before, self._mae = self._mae, info.get("mae", self._mae)
         return self.state, before - self._mae, self.finished, False, info
@@ -130,29 +102,32 @@ class UpperBound(Environment):
         return {"epoch": self.epoch, **self.learner.measured(trained)}
 
 
-class Trials:
-    """The agent of an oracle: which points of the pool a round tries, drawn at random, in random order.
+class AllPoints:
+    """The agent of an upper bound: it has nothing to choose. Its state is that of the early stopping."""
 
-    Args:
-        seeds: the run's seeds; the stream `candidates` is used.
-        count: points of a round.
-    """
+    def __init__(self, stopping: EarlyStopping) -> None:
+        self.state_dict, self.load_state_dict = stopping.state_dict, stopping.load_state_dict
+
+    def predict(self, *state: Any) -> tuple[int, ...]:
+        return ()
+
+
+class Trials:
+    """The agent of an oracle: which points of the pool a round tries, drawn at random, in random order."""
 
     def __init__(self, seeds: Seeds, count: int = 20) -> None:
         self.rng = seeds.numpy("candidates")
         self.count = count
 
     def predict(self, state: State | Tensor, *fields: Any) -> np.ndarray:
-        """Positions in the pool; all of them if they are fewer."""
+        """So many positions in the pool, or all."""
         pool = len(state.x_unlabeled if isinstance(state, State) else state)
         return self.rng.choice(pool, min(self.count, pool), replace=False)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that changes from round to round."""
         return {"rng": json.dumps(self.rng.bit_generator.state)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave."""
         self.rng.bit_generator.state = json.loads(state["rng"])
 
 
@@ -166,12 +141,7 @@ class Oracle(Environment):
     """
 
     def step(self, action: Action) -> Outcome:
-        """Labels one of the points that an action names; takes and returns what `Environment.step` does.
-
-        Raises:
-            ValueError: the budget is used up.
-            FloatingPointError: training diverged, whichever point was added.
-        """
+        """Labels one of the points that an action names; the five values of `Environment.step`."""
         if self.finished:
             raise ValueError(f"the budget of {self.budget} points is used up")
         positions = self._positions(action)

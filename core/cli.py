@@ -71,23 +71,12 @@ def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]
     return convert
 
 
-_share = number(
-    lambda value: 0 <= value <= 1 or (1 < value < math.inf and value % 1 == 0),
-    "a share from 0 to 1, or a whole number,",
-)
-
-
 def auto_or_count(text: str) -> int | str:
-    """An argument type: `auto`, or an integer from 1."""
     return text if text == "auto" else at_least(1)(text)
 
 
 def run_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What `add_run_options` asked for, as arguments of `Experiment.run`; sets the threads.
-
-    Raises:
-        UserError: the device is not there.
-    """
+    """What `add_run_options` asked for, as arguments of `Experiment.run`; sets the threads."""
     set_threads(args.threads)
     return {
         "run_ids": range(args.run_id, args.run_id + args.restarts),
@@ -111,9 +100,14 @@ def add_run_options(parser: ArgumentParser, restarts: int) -> None:
 
 def add_ray_arguments(parser: ArgumentParser) -> None:
     """The options of every script that uses Ray."""
+
+    def fits(value: float) -> bool:
+        return 0 <= value <= 1 or (1 < value < math.inf and value % 1 == 0)
+
+    share = number(fits, "a share from 0 to 1, or a whole number,")
     parser.add("address", None, "Ray to use: auto, or ray://<host>:10001; a Ray of its own if not given")
     parser.add("cpus", 1, "cores that a task asks for, and its threads", type=at_least(1))
-    parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=_share)
+    parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=share)
 
 
 #: What the scripts' options can do about a `UserError`, by its `remedy`.
@@ -137,10 +131,7 @@ def message(error: UserError) -> str:
 
 
 def set_threads(threads: int) -> None:
-    """Limits this process to so many threads: torch, BLAS, and the OpenMP of sklearn and faiss.
-
-    What it frees of its memory it keeps: see `_keep_memory`.
-    """
+    """Limits this process to so many threads: torch, BLAS, and the OpenMP of sklearn and faiss."""
     # Only a library that is loaded can be limited. Those of numpy and scipy come with these.
     import faiss  # noqa: F401
     import sklearn  # noqa: F401
@@ -149,30 +140,15 @@ def set_threads(threads: int) -> None:
 
     torch.set_num_threads(threads)
     threadpoolctl.threadpool_limits(threads)
-    _keep_memory()
-
-
-# Of glibc's malloc.h.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-
-
-def _keep_memory() -> None:
-    """Lets glibc hand freed memory to the system only beyond 256 MB, and take up to 32 MB from its own.
-
-    Else tensors of a few MB may be paged in anew, zero by zero, whenever they are made: a quarter of the time
-    of a choice. Elsewhere than with glibc this does nothing.
-    """
+    # Tensors of a few MB come from memory that glibc has kept (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD) instead of
+    # being paged in anew whenever they are made: MALLOPT_MEASURED.
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
-        mallopt(_TRIM_THRESHOLD, 256 << 20)
-        mallopt(_MMAP_THRESHOLD, 32 << 20)
+        mallopt(-1, 256 << 20)
+        mallopt(-3, 32 << 20)
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of a name; `auto` is a GPU where there is one.
-
-    Raises:
-        UserError: torch cannot put a tensor there.
-    """
+    """The device of a name, `auto` a GPU where there is one; a UserError if torch cannot use it."""
     import torch
 
     if name == "auto":

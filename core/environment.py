@@ -20,7 +20,6 @@ from .metrics import Evaluation, evaluate, measure, pit_histogram
 from .models.predictor import Predictor
 from .models.variations import build_model
 from .protocol import PUBLISHED, Protocol
-from .seeds import Seeds
 from .state import State
 from .training.side_by_side import fit
 from .training.stack import train_stack
@@ -38,7 +37,6 @@ class Learner:
         x, y: the train part, features [n, d] and targets [n].
         validation, test: the other parts, each a pair of features and targets.
         predictor: an agent's view of the model.
-        trainer: trains the model.
         tested: what the model said of the test set when it was tested last; None before.
     """
 
@@ -71,12 +69,7 @@ class Learner:
         return self.trainer.request(self.x[chosen], self.y[chosen], *self.validation)
 
     def measured(self, fit: FitResult) -> dict[str, Any]:
-        """Tests the model, after a fit.
-
-        Returns:
-            The metrics by their names in `METRICS`, `pit` (counts of the PIT histogram), `epochs` and
-            `fits_at_limit` of the fit.
-        """
+        """Tests the model after a fit: the metrics by name, `pit` (counts), `epochs` and `fits_at_limit`."""
         self.tested = evaluate(self.predictor, *self.test, self._evaluation)
         measured = measure(self.tested) | {"pit": pit_histogram(self.tested.pit).tolist()}
         trained = {"epochs": fit.epochs, "fits_at_limit": fit.fits_at_limit}
@@ -100,11 +93,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave, of a run of the same settings.
-
-        Raises:
-            UserError: that was another run, or on another kind of device, or on other data.
-        """
+        """Goes on from what `state_dict` gave; a UserError if that was another run."""
         for name, value in self._origin.items():
             if state["origin"][name] != value:
                 raise UserError(
@@ -117,25 +106,15 @@ class Learner:
 
 
 class Environment(gym.Env[State, Action]):
-    """One run: a dataset, a model, and the points labelled so far.
+    """One run: a dataset, whose seeds are the run's, a model, and the points labelled so far.
 
     The action of a step is a list of distinct indices into `x_unlabeled`. The points are added in
     descending order of index, the model is fitted (under the published protocol after each single
-    point), and the reward is the MAE it saved. An episode terminates when `budget` points were
-    added or the pool is empty; it is never truncated.
+    point), and the reward is the MAE it saved. An episode terminates when `budget` points (the dataset's own
+    number if None) were added or the pool is empty; it is never truncated. `reset` makes a new `learner`.
 
     The state holds a model and a shrinking pool, which no Gymnasium space describes:
     `observation_space` and `action_space` are not set.
-
-    Args:
-        dataset: the data; its seeds are the run's.
-        config: model and training.
-        protocol: `PUBLISHED` or `CORRECTED`.
-        device: where data and model live.
-        budget: points to add; the dataset's own if None.
-
-    Attributes:
-        learner: model, training and data of the run, made anew when it begins.
 
     Raises:
         UserError: seed set and budget need more points than the train part has.
@@ -155,7 +134,7 @@ class Environment(gym.Env[State, Action]):
         device: torch.device | str = "cpu",
         budget: int | None = None,
     ) -> None:
-        self.dataset = dataset
+        self.dataset, self.seeds = dataset, dataset.seeds
         self.config = config
         self.protocol = protocol
         self.device = torch.device(device)
@@ -166,11 +145,6 @@ class Environment(gym.Env[State, Action]):
                 f"than the {len(dataset.x_train)} points of the train part"
             )
 
-    @property
-    def seeds(self) -> Seeds:
-        """The run's seeds."""
-        return self.dataset.seeds
-
     def _start(self) -> None:
         """Pool and learner as they are at the beginning."""
         self.learner = Learner(self.dataset, self.config, self.protocol, self.device)
@@ -180,15 +154,11 @@ class Environment(gym.Env[State, Action]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Beginning:
         """Begins the run, again if it has begun: its split, seed set, initial weights and first fit.
 
-        Args:
-            seed: must be None; a run's randomness comes from its dataset's `Seeds`.
-            options: not used.
-
         Returns:
             The state, and the same info as `step`.
 
         Raises:
-            ValueError: a seed was given.
+            ValueError: a seed was given; a run's randomness comes from its dataset's `Seeds`.
             FloatingPointError: training diverged.
         """
         if seed is not None:
@@ -212,11 +182,7 @@ class Environment(gym.Env[State, Action]):
         }
 
     def resume(self, state: dict[str, Any]) -> State:
-        """Instead of `reset`: goes on from what `state_dict` gave, of a run of the same settings.
-
-        Raises:
-            UserError: that was another run, or on another kind of device, or on other data.
-        """
+        """Instead of `reset`: goes on from what `state_dict` gave; a UserError if that was another run."""
         self._start()
         self.learner.load_state_dict(state["learner"])
         self._labeled = list(state["labeled"])
@@ -226,9 +192,6 @@ class Environment(gym.Env[State, Action]):
 
     def step(self, action: Action) -> Outcome:
         """Labels points of the pool and trains on them.
-
-        Args:
-            action: distinct indices into `state.x_unlabeled`; an array or tensor [k] is fine.
 
         Returns:
             state, reward (MAE before - MAE after), terminated, truncated (False), and info with
@@ -291,14 +254,11 @@ class Environment(gym.Env[State, Action]):
         return torch.cat([self.learner.x[rows], self.learner.y[rows, None]], 1).cpu()
 
     def rows(self, action: Action) -> np.ndarray:
-        """Where those points lie in the whole table of the dataset: numbers of rows [k]."""
+        """Numbers [k] of their rows in the whole table of the dataset."""
         return self.dataset.rows_train[self._pool[self._checked(action)]]
 
     def with_each(self, positions: np.ndarray) -> tuple[list[Learner], list[list[int]], list[FitResult]]:
-        """Adds each of some points to a copy of the learner, and trains all copies as one stack.
-
-        Args:
-            positions: of the points, in the pool; the run itself stays as it is.
+        """Adds each of some points of the pool to a copy of the learner, and trains all copies as one stack.
 
         Returns:
             For each point the trained copy, its labelled rows of the train part, and how the fit went.

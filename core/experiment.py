@@ -43,11 +43,8 @@ class Experiment(Options):
     """An agent, or one of `BASELINES`, on a dataset, with all that makes its runs but their ids.
 
     `Options` has the fields. Names may be aliases; a `budget` of None becomes the dataset's own number;
-    `config` has keys of `core.config.Config` with values that replace the usual ones.
-
-    Raises:
-        UserError: an unknown name, a table or a policy that cannot be used, an agent that does not score
-            the variation's model, or a query size above the budget.
+    `config` has keys of `core.config.Config` with values that replace the usual ones. What cannot be run is
+    a UserError.
 
     Example:
         >>> Experiment("diabetes", "bald_point", query_size=10).folder("runs").as_posix()
@@ -97,7 +94,6 @@ class Experiment(Options):
 
     @property
     def dataset_class(self) -> type[Dataset]:
-        """The class of the data."""
         return find_dataset(self.dataset, self.target, self.seed_set, self.data_folder)
 
     @property
@@ -113,7 +109,6 @@ class Experiment(Options):
         return folder / str(self.query_size) / AGENTS[self.agent].folder
 
     def seeds(self, run_id: int) -> Seeds:
-        """The seeds of a run."""
         return Seeds(run_id, self.agent_seed, self.pool_seed, self.model_seed)
 
     @property
@@ -129,7 +124,6 @@ class Experiment(Options):
         return self.dataset_class(self.data_folder, seeds, skip_data_check=self.skip_data_check)
 
     def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> Any:
-        """The environment of a run, not yet reset."""
         data = self.make_dataset(run_id), self.hyperparameters, PROTOCOLS[self.protocol]
         if self.agent == "full_data":
             return UpperBound(*data, device=device, epoch_limit=self.epoch_limit)
@@ -137,7 +131,7 @@ class Experiment(Options):
         return make(*data, device=device, budget=self.budget)
 
     def make_agent(self, run_id: int = 1, env: Any = None) -> Any:
-        """The agent of a run; `env` is wanted for `full_data` alone."""
+        """The agent of a run; that of `full_data` stops its `env`."""
         seeds = self.seeds(run_id)
         if self.agent == "full_data":
             return AllPoints(env.stopping)
@@ -147,11 +141,7 @@ class Experiment(Options):
         return AGENTS[self.agent](self.query_size, seeds, PROTOCOLS[self.protocol], **policy)
 
     def settings(self) -> dict[str, object]:
-        """All that its runs have in common, and that tells them from the runs of others.
-
-        These are the options, the configuration, digests of the data and of the code of agent and dataset,
-        and the versions of protocol and agent.
-        """
+        """What its runs have in common: options, configuration, digests of data and code, versions."""
         config, unused = asdict(self.hyperparameters), set[str]()
         made_by: dict[str, object] = {}
         names: tuple[str, ...]
@@ -195,15 +185,13 @@ class Experiment(Options):
         """Makes runs; skips finished ones, and resumes unfinished ones.
 
         Args:
-            run_ids: ids of the runs, ascending.
-            runs_folder: where the results of all experiments go.
-            device: where data and models live.
+            run_ids: ascending.
             side_by_side: runs that are trained as one stack.
             overwrite: make finished runs again.
             play: makes a run of its environment, its agent and its folder, instead of a plain loop without a
                 bar; evaluate.py has one.
-            record_points: runs also write `selected_points.pt` and `selected_rows.csv`.
-            record_predictions: runs also write `predictions.npz`.
+            record_points: also write `selected_points.pt` and `selected_rows.csv`.
+            record_predictions: also write `predictions.npz`.
 
         Returns:
             The ids of those that are finished now, ascending.
@@ -220,15 +208,15 @@ class Experiment(Options):
         settings = self.settings()
         note_default_config(self.dataset_name)
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
-        made_by = place | provenance()
+        origin = place | provenance()
         record = {"record_points": record_points, "record_predictions": record_predictions}
         wanted = [POINTS] * record_points + [PREDICTIONS] * record_predictions
 
         def start(run_id: int, log_path: Path) -> None:
             env = self.environment(run_id, device)
             agent = self.make_agent(run_id, env)
-            noted = {**settings, "run_id": run_id, **made_by}
-            env.logger_options = {"settings": noted, "resume": agent, **record}
+            meta = {**settings, "run_id": run_id, **origin}
+            env.logger_options = {"settings": meta, "resume": agent, **record}
             (play or _play)(env, agent, log_path)
 
         return run_all(folder, settings, run_ids, start, size=size, overwrite=overwrite, wanted=wanted)

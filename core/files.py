@@ -1,8 +1,7 @@
 """Files: written so that a reader never sees half of one, and read up to a size that fits into memory.
 
-All that is to outlive this process is written, renamed and removed here. After a power cut a disk holds what
-was synchronised before, a file and the folder that names it each for themselves; of the rest anything may be
-there, in any order (Pillai et al., All File Systems Are Not Created Equal, OSDI 2014).
+After a power cut a disk holds what was synchronised before, a file and the folder that names it each for
+themselves (Pillai et al., All File Systems Are Not Created Equal, OSDI 2014).
 """
 
 import errno
@@ -46,15 +45,9 @@ def one_line(error: object, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-# --- writing ---------------------------------------------------------------------------------
-
-
 @contextmanager
 def beside(target: Path) -> Iterator[Path]:
-    """A new path beside `target`, to be written and renamed with `commit`; its name ends as the target's.
-
-    What is still there at the end is removed.
-    """
+    """A new path in the folder of `target`, with its ending, for `commit`; it is gone at the end."""
     part = target.with_name(f".part-{os.getpid()}-{secrets.token_hex(4)}-{target.name}")
     try:
         yield part
@@ -69,23 +62,34 @@ def remove_parts(folder: Path) -> None:
 
 
 def commit(parts: Mapping[Path, Path]) -> None:
-    """Renames files, in their order; when this returns, they outlive a power cut.
-
-    Args:
-        parts: from the present path of each to its new one.
-    """
+    """Renames files, each from its key to its value; when this returns, they outlive a power cut."""
     for part in parts:
         _sync(part, os.O_RDWR)  # Windows synchronises no file that is open for reading alone
     for part, target in parts.items():
         os.replace(part, target)
-    _sync_folders(*parts.values())
+    for folder in {target.parent for target in parts.values()} if os.name != "nt" else ():
+        try:
+            _sync(folder, os.O_RDONLY)
+        except FileNotFoundError:  # another process has removed it
+            continue
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+                raise
+
+
+def _sync(path: Path, flags: int) -> None:
+    number = os.open(path, flags)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def write_files(files: Mapping[Path, Callable[[Path], object]]) -> None:
     """Has each function write a file beside its target, then renames all: none before all are written.
 
     Raises:
-        UserError: that failed; where it failed in writing, what was there is still there.
+        UserError: that failed; in writing, it leaves what was there.
     """
     target = Path()
     try:
@@ -106,38 +110,9 @@ def write_file(target: Path, write: Callable[[Path], object]) -> None:
 
 
 def remove(*paths: Path) -> None:
-    """Removes files, those that are there; when this returns, they do not come back."""
-    found = [path for path in paths if path.exists()]
-    for path in found:
+    """Removes files, those that are there."""
+    for path in paths:
         path.unlink(missing_ok=True)
-    _sync_folders(*found)
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder, and those above it, where they are not there; they outlive a power cut."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    _sync_folders(*missing)
-
-
-def _sync_folders(*paths: Path) -> None:
-    """Synchronises the folders that name these, where the system can: Windows does so by itself."""
-    for folder in {path.parent for path in paths} if os.name != "nt" else ():
-        try:
-            _sync(folder, os.O_RDONLY)
-        except (FileNotFoundError, PermissionError):  # another process removed it; it may not be looked into
-            continue
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
-                raise
-
-
-def _sync(path: Path, flags: int) -> None:
-    number = os.open(path, flags)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def check_writable(folder: Path) -> None:
@@ -151,10 +126,7 @@ def check_writable(folder: Path) -> None:
 
 
 def check_target(path: Path, *read: Path) -> None:
-    """Raises a UserError unless a file can be made there that is none of those which are read.
-
-    Asked before the work is done whose results go there.
-    """
+    """Raises a UserError unless a file can be made there, and is none of those which are read."""
     if path.is_dir() or not path.parent.is_dir():
         reason = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
         raise UserError(f"{path} cannot be written: {reason}")
@@ -163,16 +135,8 @@ def check_target(path: Path, *read: Path) -> None:
     check_writable(path.parent)
 
 
-# --- reading ---------------------------------------------------------------------------------
-
-
 def read_bytes(path: Path) -> bytes:
-    """The content of a file.
-
-    Raises:
-        ValueError: it is larger than `MOST_BYTES`.
-        OSError: it cannot be read.
-    """
+    """The content of a file; a ValueError where that is more than `MOST_BYTES`."""
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(_TOO_LARGE)
     return path.read_bytes()
@@ -202,11 +166,7 @@ def unpacked_size(archive: Path) -> int:
 
 
 def parse_yaml(content: bytes) -> Any:
-    """What a YAML file says, in plain values.
-
-    Raises:
-        ValueError: it is no YAML in UTF-8; the text is one line.
-    """
+    """What a YAML file says, in plain values; a ValueError of one line where it is no YAML in UTF-8."""
     try:
         return yaml.safe_load(content.decode("utf-8"))
     # PyYAML raises nearly anything on values that do not fit their tags, and on deep nesting.

@@ -21,7 +21,7 @@ _PIECE = 2048
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model says of the N rows of a test set, on the scaled target; all that a metric may use.
+    """What a model says of the N rows of a test set, on the scaled target.
 
     Attributes:
         targets: the right answers [N].
@@ -48,10 +48,8 @@ class Metric:
         name: in code, and in the info of `Environment.step`.
         file: where its curve lies in a run's folder.
         label: its name for people.
-        function: of the evaluation of the test set; None if it comes from training. It leaves the
-            evaluation as it is, and draws from nothing but a generator of its own.
-        in_every_run: no run is without it, so that a missing file is damage. False for a metric that was
-            added when there were runs already: those lack it.
+        function: of the evaluation of the test set, which it leaves as it is; None if it comes from training.
+        in_every_run: a missing file is damage. False for a metric that older runs lack.
     """
 
     name: str
@@ -84,8 +82,7 @@ def _calibration(tested: Evaluation) -> float:
     return calibration_error(pit_histogram(tested.pit))
 
 
-#: All metrics, by name. One entry here is all that one more needs: the logger, the files of a run, those
-#: that collect the runs, checkpoints and the report's reader go by this table.
+#: All metrics, by name; logger, files, checkpoints and report go by this table.
 METRICS = {
     metric.name: metric
     for metric in (
@@ -108,10 +105,7 @@ def calibration_error(counts: Tensor) -> float:
     """Mean over the levels 0.05, 0.10 ... 0.95 of |share of u below the level - level|.
 
     Kuleshov, Fenner, Ermon, *Accurate Uncertainties for Deep Learning Using Calibrated Regression*,
-    2018, arXiv 1807.00263, with the absolute difference (docs/METHOD.md, section 4).
-
-    Args:
-        counts: of the PIT histogram [20].
+    2018, arXiv 1807.00263, with the absolute difference. `counts` [20] are of the PIT histogram.
     """
     levels = torch.arange(1, PIT_BINS, dtype=torch.float64) / PIT_BINS
     shares = counts.cpu().double().cumsum(0)[:-1] / counts.sum().item()
@@ -133,11 +127,7 @@ def crps(samples: Tensor, y: Tensor) -> Tensor:
 
 @torch.no_grad()
 def evaluate(predictor: Predictor, x: Tensor, y: Tensor, generator: torch.Generator) -> Evaluation:
-    """What a model says of rows x [N, d] with targets y [N]; dropout off.
-
-    Args:
-        generator: draws the 64 samples of each row behind point prediction and CRPS.
-    """
+    """What a model says of rows x [N, d] with targets y [N], dropout off; draws 64 samples of each row."""
     densities = [predictor(rows) for rows in x.split(_PIECE)]
     draws = [density.draw(SAMPLES, generator) for density in densities]
     pieces = list(zip(densities, y.split(_PIECE), strict=True))

@@ -14,13 +14,11 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """A mapping from name to class, filled by a decorator.
 
-    Each class declares `folder`, the name of its own result folder, unless they have none.
-
     Args:
         kind: what the classes are, for messages.
-        package: the package whose modules register them. They are imported at the first look-up,
-            so that a file in its folder is found by itself; what it raises is raised there.
-        folders: each class must declare a result folder.
+        package: the package whose modules register them. They are imported at the first look-up, so that a
+            file in its folder is found by itself.
+        folders: each class must declare `folder`, the name of its own result folder.
 
     Example:
         >>> birds = Registry("bird")
@@ -42,12 +40,9 @@ class Registry(Generic[T]):
         self._aliases: dict[str, str] = {}
 
     def register(self, name: str, *aliases: str) -> Callable[[type[T]], type[T]]:
-        """Class decorator that makes a class known as `name` (and by its aliases).
+        """Class decorator; a UserError if a name or the folder is another's, or the class declares none.
 
-        One of the same module and name replaces the earlier one: a notebook's cell may be run again.
-
-        Raises:
-            UserError: a name or the folder is another's, or the class declares no folder.
+        A class of the same module and name replaces the earlier one: a notebook's cell may be run again.
         """
 
         def add(cls: type[T]) -> type[T]:
@@ -76,7 +71,6 @@ class Registry(Generic[T]):
                 raise UserError(f"{self.kind} '{name}': its folder {folder} is that of {other.__name__}")
 
     def _load(self) -> None:
-        """Imports the modules of the package, unless that is done or at work."""
         package, self._package = self._package, ""
         if not package:
             return
@@ -94,11 +88,7 @@ class Registry(Generic[T]):
         return self._classes
 
     def name(self, name: str) -> str:
-        """The registered name that `name`, or the alias `name`, stands for.
-
-        Raises:
-            UserError: nothing has that name; the message holds the nearest ones.
-        """
+        """The registered name that a name or an alias stands for; a UserError with the nearest if none."""
         if name in self.classes:
             return name
         if name in self._aliases:

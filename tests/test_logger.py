@@ -17,7 +17,7 @@ from core.environment import Action, Beginning, Environment, Outcome
 from core.files import EXACT_FLOATS, write_file
 from core.metrics import METRICS, Evaluation, Metric
 from core.report.reader import load_results
-from core.runs.files import is_collected, is_finished, pack, read_curves, result_files
+from core.runs.files import is_collected, is_finished, pack, read_curves, result_names
 from core.training.trainer import FitRequest, FitResult
 from tests.builders import make_config
 
@@ -184,8 +184,8 @@ def test_a_run_that_goes_on_keeps_all_that_it_was_asked_to(tmp_path: Path) -> No
     assert not is_finished(parts)
     assert len(pd.read_csv(parts / "selected_rows.csv")) == 3
     go_on(parts, **options)
-    for file in result_files():
-        assert (parts / file.name).read_bytes() == (whole / file.name).read_bytes()
+    for name in result_names():
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()
     assert {path.name for path in parts.iterdir()} == {path.name for path in whole.iterdir()}
 
 

@@ -12,7 +12,7 @@ import requests
 from filelock import FileLock
 from tqdm import tqdm
 
-from ..files import beside, commit, make_folder, one_line
+from ..files import beside, commit, one_line
 
 __all__ = ["DownloadError", "fetch", "is_writable", "writing_alone"]
 
@@ -41,7 +41,7 @@ def is_writable(folder: Path) -> bool:
 @contextmanager
 def writing_alone(target: Path) -> Iterator[None]:
     """Keeps other processes from making `target` at the same time (they wait); makes its folder."""
-    make_folder(target.parent)
+    target.parent.mkdir(parents=True, exist_ok=True)
     path = target.with_name(f".{target.name}.lock")
     with FileLock(path):
         try:

@@ -13,22 +13,15 @@ import torch
 
 from ..files import one_line, write_file
 
+FILE = "checkpoint.pt"
 #: Goes up when checkpoints hold something else: what older code wrote is not read.
 VERSION = 1
-
-#: Name of the checkpoint in a run's folder.
-FILE = "checkpoint.pt"
-
 #: A run that is killed loses no more than this, and the round it was in.
 SECONDS_BETWEEN_WRITES = 60.0
 
 
 class Checkpoint:
-    """The checkpoint of one run: kept in memory after each round, and written now and then.
-
-    Attributes:
-        content: what was kept last; None before.
-    """
+    """The checkpoint of one run: kept in memory (`content`) after each round, and written now and then."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,11 +29,7 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def keep(self, content: dict[str, Any]) -> None:
-        """Keeps tensors and plain values; writes them if the file is old.
-
-        Raises:
-            UnpicklingError: there is something else among them.
-        """
+        """Keeps tensors and plain values, writes if it is time; an UnpicklingError for anything else."""
         if self.content is None:
             _load(_dump(content))
         self.content = content

@@ -8,11 +8,11 @@ import io
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from ..errors import UserError
-from ..files import make_folder, one_line, read_bytes, remove, remove_parts, write_files
+from ..files import one_line, read_bytes, remove, remove_parts, write_files
 from ..metrics import METRICS, PIT_BINS, Metric
 from ..models.variations import VARIATIONS
 from . import checkpoint
@@ -30,18 +30,11 @@ from .record import Record
 META = "meta.txt"
 #: Beside a lock that is held.
 _OWNER = ".owner"
-POINTS, PREDICTIONS = "selected_points.pt", "predictions.npz"
-
-
-# --- folders ---------------------------------------------------------------------------------
+POINTS, ROWS, PREDICTIONS = "selected_points.pt", "selected_rows.csv", "predictions.npz"
 
 
 def runs_root(runs_folder: Path, variation: str, protocol: str) -> Path:
-    """`runs[_<variation>][_corrected]`.
-
-    Raises:
-        UserError: `runs_folder` is the root of a file system.
-    """
+    """`runs[_<variation>][_corrected]`; a UserError if `runs_folder` is the root of a file system."""
     suffix = VARIATIONS[variation].suffix
     suffix += "" if protocol == "published" else f"_{protocol}"
     if not suffix:
@@ -87,14 +80,11 @@ def discard(run_folder: Path) -> None:
 
 @contextmanager
 def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
-    """Whether the run there is this process's alone, until the end of the context.
+    """Whether the run there is this process's alone until the end of the context; waits so many seconds.
 
     The lock of a process that died is free.
-
-    Args:
-        wait: seconds to wait for it.
     """
-    make_folder(run_folder)
+    run_folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_folder / ".lock")
     try:
         lock.acquire(timeout=wait)
@@ -119,91 +109,51 @@ def owner(run_folder: Path) -> str:
         return "it does not say which"
 
 
-# --- the files of a run ----------------------------------------------------------------------
+def result_names() -> list[str]:
+    """The files with results, in the order in which they are written; `meta.txt` comes after them."""
+    return [*(metric.file for metric in METRICS.values()), "pit.csv", POINTS, ROWS, PREDICTIONS]
 
 
-class ResultFile(NamedTuple):
-    """A file of a run's folder that holds results; `content` makes it of the run's record, if it has it."""
-
-    name: str
-    content: Callable[[Record], bytes | None]
-
-
-def result_files() -> list[ResultFile]:
-    """All of them, in the order in which they are written; one entry here is all that one more needs.
-
-    `meta.txt` comes after them, and the checkpoint of a run that goes on is no result.
-    """
-    return [
-        *(ResultFile(metric.file, partial(_curve, metric.name)) for metric in METRICS.values()),
-        ResultFile("pit.csv", _pit),
-        ResultFile(POINTS, _points),
-        ResultFile("selected_rows.csv", _rows),
-        ResultFile(PREDICTIONS, _predictions),
-    ]
-
-
-def _curve(name: str, record: Record) -> bytes | None:
-    """One column, the run's; a row for each point added, or epoch, empty where nothing was measured."""
-    if name not in record.curves:
-        return None
-    return _csv(record, pd.DataFrame({f"run_{record.run_id}": record.curves[name]}, dtype="float64"))
-
-
-def _pit(record: Record) -> bytes:
-    """The same rows; a column for each bin of the PIT histogram, named by where it begins."""
-    bins = [f"{k / PIT_BINS:.2f}" for k in range(PIT_BINS)]
-    return _csv(record, pd.DataFrame(record.pit, columns=bins, dtype="Int64"))
-
-
-def _csv(record: Record, table: pd.DataFrame) -> bytes:
+def _contents(record: Record) -> dict[str, bytes]:
+    """The files of a run as far as it has got; an entry here and a name above are one file more."""
     every = pd.RangeIndex(record.index[0], record.index[-1] + 1, name=record.index_name)
-    return table.set_axis(record.index).reindex(every).to_csv().encode()
+
+    def csv(table: pd.DataFrame) -> bytes:  # a row for each point added, or epoch; empty if not measured then
+        return table.set_axis(record.index).reindex(every).to_csv().encode()
+
+    contents = {
+        METRICS[name].file: csv(pd.DataFrame({f"run_{record.run_id}": values}, dtype="float64"))
+        for name, values in record.curves.items()
+    }
+    bins = [f"{k / PIT_BINS:.2f}" for k in range(PIT_BINS)]  # named by where they begin
+    contents["pit.csv"] = csv(pd.DataFrame(record.pit, columns=bins, dtype="Int64"))
+    if record.keeps_points and record.points:
+        # x and y of the chosen points, [budget, d + 1], in the order they were chosen; and their row numbers.
+        contents[POINTS] = _saved(lambda file: torch.save(torch.cat(record.points), file))
+        added = pd.RangeIndex(1, len(record.rows) + 1, name="added")
+        contents[ROWS] = pd.DataFrame({"row": record.rows}, index=added).to_csv().encode()
+    if record.keeps_predictions and record.predictions:
+        arrays: dict[str, Any] = {name: array.numpy() for name, array in record.predictions.items()}
+        contents[PREDICTIONS] = _saved(lambda file: np.savez_compressed(file, **arrays))
+    return contents
 
 
-def _points(record: Record) -> bytes | None:
-    """x and y of the chosen points, a tensor [budget, d + 1], in the order they were chosen."""
-    if not (record.keeps_points and record.points):
-        return None
+def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
     buffer = io.BytesIO()
-    torch.save(torch.cat(record.points), buffer)
-    return buffer.getvalue()
-
-
-def _rows(record: Record) -> bytes | None:
-    """Their row numbers in the whole table, in the same order; `added` counts them from 1."""
-    if not (record.keeps_points and record.rows):
-        return None
-    added = pd.RangeIndex(1, len(record.rows) + 1, name="added")
-    return pd.DataFrame({"row": record.rows}, index=added).to_csv().encode()
-
-
-def _predictions(record: Record) -> bytes | None:
-    """The record's, as arrays that `np.load` reads without executing anything."""
-    if not record.predictions:
-        return None
-    buffer = io.BytesIO()
-    arrays: dict[str, Any] = {name: array.numpy() for name, array in record.predictions.items()}
-    np.savez_compressed(buffer, **arrays)
+    save(buffer)
     return buffer.getvalue()
 
 
 def write_results(run_folder: Path, record: Record) -> None:
-    """Writes the result files of a run as far as it has got; it counts as finished once `meta.txt` is there.
-
-    Raises:
-        UserError: a file cannot be written.
-    """
+    """Writes the result files of a run as far as it has got; `meta.txt`, which ends it, is left out."""
     remove(run_folder / META)
-    _store(run_folder, {file.name: file.content(record) for file in result_files()})
+    _store(run_folder, _contents(record), result_names())
 
 
-def _store(folder: Path, contents: Mapping[str, bytes | None]) -> None:
-    """Makes files hold these; those that are to hold nothing are removed."""
-    remove(*(folder / name for name, content in contents.items() if content is None))
-    write_files(
-        {folder / name: partial(_write, content) for name, content in contents.items() if content is not None}
-    )
+def _store(folder: Path, contents: Mapping[str, bytes], names: Sequence[str]) -> None:
+    """Makes the files of these names hold what is theirs; those that are to hold nothing are removed."""
+    remove(*(folder / name for name in names if name not in contents))
+    write_files({folder / name: partial(_write, contents[name]) for name in names if name in contents})
 
 
 def _write(content: bytes, path: Path) -> None:
@@ -212,26 +162,18 @@ def _write(content: bytes, path: Path) -> None:
 
 def pack(run_folder: Path) -> dict[str, bytes]:
     """The files of a finished run by their names, to be stored elsewhere."""
-    paths = [run_folder / name for name in (*(file.name for file in result_files()), META)]
+    paths = [run_folder / name for name in (*result_names(), META)]
     return {path.name: path.read_bytes() for path in paths if path.exists()}
 
 
 def unpack(run_folder: Path, files: Mapping[str, bytes]) -> None:
-    """Stores what `pack` gave; other names than those of a run's files are left out.
-
-    Raises:
-        UserError: a file cannot be written.
-    """
-    _store(run_folder, {file.name: files.get(file.name) for file in result_files()})
-    _store(run_folder, {META: files.get(META)})  # last: it says finished
+    """Stores what `pack` gave; other names than those of a run's files are left out."""
+    _store(run_folder, files, result_names())
+    _store(run_folder, files, [META])  # last: it says finished
 
 
 def read_curves(path: Path) -> pd.DataFrame:
-    """A table of a run, or one that collects runs: a column each, a row for each point added (or epoch).
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
+    """A table of runs, a column each, a row for each point added (or epoch); a UserError if it is damaged."""
     try:
         # By way of texts: pandas before 3.0 reads most floats an ulp off, and guesses the index's type, in
         # which some versions wrap what is too large.
@@ -270,9 +212,6 @@ def read_metrics(run_folder: Path) -> pd.DataFrame:
 def read_pit(run_folder: Path) -> pd.DataFrame:
     """The PIT histograms of a finished run: a row for each measurement, a column for each bin."""
     return read_curves(run_folder / "pit.csv").dropna().rename(columns=float)
-
-
-# --- files that collect the runs of an experiment --------------------------------------------
 
 
 def aggregate(experiment: Path) -> list[int]:

@@ -39,12 +39,8 @@ def run_all(
     A run whose training diverges is named on stderr and does not stop the others.
 
     Args:
-        folder: the experiment's.
-        settings: what all runs there must have in common.
-        run_ids: the runs.
-        start: makes one run, of its id and its folder, from its own seeds alone.
+        start: makes one run, of its id and its folder.
         size: runs side by side.
-        overwrite: runs that are there are made anew.
         wanted: names of files that a finished run must have, besides those that every run has.
 
     Returns:

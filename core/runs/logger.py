@@ -10,7 +10,6 @@ from typing import Any
 from .. import util
 from ..environment import Action, Environment, Outcome
 from ..errors import UserError
-from ..files import make_folder
 from ..state import State
 from ..training.side_by_side import own_time
 from . import checkpoint
@@ -20,42 +19,34 @@ from .settings import other_versions, versions, write_meta
 
 
 class EnvironmentLogger:
-    """Wraps a run's environment and writes its files when the run is finished.
+    """Wraps the environment of one episode and writes its files when it is finished.
 
-    On a regular exit of a finished episode it writes `accuracies.csv` (MAE), `likelihoods.csv`
-    (NLL) and the files of the other metrics, `pit.csv` (PIT histograms) and `meta.txt` into
-    `log_path`, then collects all finished runs beside it into the files of the folder above,
-    `pit.csv` left out. A run that ends early, by an exception or otherwise, writes no `meta.txt`
-    and does not count.
+    On a regular exit of a finished episode it writes the files of all metrics, `pit.csv` (PIT histograms)
+    and `meta.txt` into `log_path`, `.../run_<id>`, then collects all finished runs beside it into the files
+    of the folder above. A run that ends early, by an exception or otherwise, writes no `meta.txt` and does
+    not count.
 
     With an agent to resume, the run goes on where it was broken off: a checkpoint is written at
     the end of a round, if the last one is a minute old, and when the run ends early, then with the
-    result files as far as they go; `reset` takes a checkpoint up.
+    result files as far as they go; `reset` reads it.
 
-    While a run goes on, `accuracies` is a pair of lists, points added and MAE; `record.curves` has all
-    metrics by their names.
+    While a run goes on, `record.curves` has all metrics by their names.
 
     Args:
-        env: the environment.
-        log_path: the run's folder, `.../run_<id>`.
         unattended: nobody watches the terminal: progress bars print few lines.
         options: any of the following; `env.logger_options` has those that the run's experiment asks for.
-        record_points: also write `selected_points.pt`, x and y of the chosen points
-            [budget, d + 1] in the order they were chosen, and `selected_rows.csv`, their row numbers
-            in the dataset's whole table.
-        record_predictions: also write `predictions.npz`, what the model of the last round says of
-            each test row (`Record.predictions`).
+        record_points: also write `selected_points.pt`, x and y of the chosen points [budget, d + 1] in the
+            order they were chosen, and `selected_rows.csv`, their row numbers in the dataset's whole table.
+        record_predictions: also write `predictions.npz`, what the model of the last round says of each test
+            row.
         settings: what else `meta.txt` should say.
-        resume: the agent, whose state (`state_dict`, `load_state_dict`) belongs to a checkpoint; None for a
-            run without checkpoints.
+        resume: the agent, whose `state_dict` belongs to a checkpoint; None for a run without checkpoints.
     """
 
     def __init__(
         self, env: Environment, log_path: str | Path, unattended: bool = False, **options: Any
     ) -> None:
-        self.env = env
-        self.log_path = Path(log_path)
-        self.unattended = unattended
+        self.env, self.log_path, self.unattended = env, Path(log_path), unattended
         self._set(**{**env.logger_options, **options})
         self.begun_with = versions()
         self.checkpoint = checkpoint.Checkpoint(self.log_path / checkpoint.FILE)
@@ -71,14 +62,9 @@ class EnvironmentLogger:
         settings: Mapping[str, object] = MappingProxyType({}),
         resume: Any = None,
     ) -> None:
-        self.settings = settings
-        self.agent = resume
-        self.record = Record(
-            self.env.index_name,
-            self.env.seeds.run_id,
-            keeps_points=record_points,
-            keeps_predictions=record_predictions,
-        )
+        self.settings, self.agent = settings, resume
+        run_id = self.env.seeds.run_id
+        self.record = Record(self.env.index_name, run_id, record_points, record_predictions)
 
     @property
     def accuracies(self) -> tuple[list[int], list[float]]:
@@ -108,11 +94,9 @@ class EnvironmentLogger:
             print(f"{self.log_path.name}: left after {self.env.progress}, not written", file=sys.stderr)
 
     def reset(self) -> State:
-        """Resets the environment, or takes its checkpoint up; the state alone."""
-        self.record.clear()
+        """Begins the run, or resumes it from its checkpoint; the state alone."""
         if self.agent is not None and (saved := checkpoint.read(self.checkpoint.path)):
             return self._restore(saved)
-        self.seconds = dict.fromkeys(self.seconds, 0.0)
         self._lap_began = own_time()
         state, info = self.env.reset()
         self._lap("starting")
@@ -120,15 +104,12 @@ class EnvironmentLogger:
         return state
 
     def step(self, action: Action) -> Outcome:
-        """Steps the environment; its five values.
-
-        A run that was broken off after its last round has nothing left to do: its empty action changes
-        nothing, and it is over.
-        """
-        if self.env.finished and not len(action):
+        """Steps the environment; its five values."""
+        if self.env.finished and not len(action):  # broken off after its last round: nothing is left to do
             return self.env.state, 0.0, True, False, {}
         if self.record.keeps_points:
-            self.record.add_points(self.env.points(action), self.env.rows(action).tolist())
+            self.record.points.append(self.env.points(action))
+            self.record.rows += self.env.rows(action).tolist()
         self._lap("choosing")
         outcome = self.env.step(action)
         self._lap("in_step")
@@ -164,11 +145,7 @@ class EnvironmentLogger:
             ) from error
 
     def _restore(self, saved: dict[str, Any]) -> State:
-        """Resumes from a checkpoint; warns if the run was begun with other library versions.
-
-        Raises:
-            UserError: it does not hold what is to be kept, or belongs to another run.
-        """
+        """Resumes from a checkpoint; warns if the run was begun with other library versions."""
         record = saved["record"]
         if self.record.keeps_points and not record["keeps_points"]:
             raise UserError(f"{self.log_path} was begun without keeping the chosen points", "overwrite")
@@ -192,7 +169,7 @@ class EnvironmentLogger:
     def _finish(self) -> None:
         """Writes the files of a finished run, `meta.txt` last, and those that collect the runs."""
         if self.agent is None:  # else the folder was there before, and must not have been lost
-            make_folder(self.log_path)
+            self.log_path.mkdir(parents=True, exist_ok=True)
         write_results(self.log_path, self.record)
         measured = {
             "seed_set": self.env.dataset.seed_set,

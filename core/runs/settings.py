@@ -21,7 +21,7 @@ import yaml
 from filelock import FileLock
 
 from ..errors import UserError
-from ..files import make_folder, one_line, parse_yaml, read_bytes, write_file
+from ..files import one_line, parse_yaml, read_bytes, write_file
 from . import checkpoint
 from .files import META, claimed, collect, discard, id_of, is_finished, run_folders
 
@@ -43,25 +43,18 @@ _DIGESTS = {
 }
 
 
-# --- settings that the runs of a folder share ------------------------------------------------
-
-
 def agree_on_settings(
     experiment: Path, settings: Mapping[str, object], run_ids: Sequence[int], overwrite: bool
 ) -> None:
     """Sees to it that all runs of an experiment have the same settings: those in its `settings.txt`.
 
-    They are written before the first run begins, and compared ever after, under a lock.
-
-    Args:
-        settings: of the runs to come; only these names are compared.
-        run_ids: the runs to come.
-        overwrite: they are made anew. Those of other settings count as never begun from now on.
+    They are written before the first of the runs `run_ids` begins, and compared ever after, under a lock. If
+    these are to overwrite others of other settings, the others count as never begun from now on.
 
     Raises:
         UserError: a run that stays was made, or begun, with other settings.
     """
-    make_folder(experiment)
+    experiment.mkdir(parents=True, exist_ok=True)
     with FileLock(experiment / ".lock"):
         path = experiment / "settings.txt"
         agreed = {experiment: read_meta(path)} if path.exists() else {}
@@ -114,9 +107,6 @@ def first_difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str
     return ""
 
 
-# --- the files -------------------------------------------------------------------------------
-
-
 def plain(settings: Mapping[str, object]) -> dict[str, Any]:
     """The settings as they are read again: numbers, texts, None, and lists and mappings of them."""
     return {name: _plain(value) for name, value in settings.items()}
@@ -148,12 +138,7 @@ def _text(settings: Mapping[str, object]) -> str:
 
 
 def read_meta(path: Path) -> dict[str, Any]:
-    """The settings in a file that `write_meta` wrote.
-
-    Raises:
-        UserError: it is no YAML mapping.
-        OSError: it cannot be read.
-    """
+    """The settings in a file that `write_meta` wrote; a UserError if it is no YAML mapping."""
     try:
         found = parse_yaml(read_bytes(path))
     except ValueError as error:
@@ -161,9 +146,6 @@ def read_meta(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UserError(f"{path} is damaged: it holds no 'name: value' lines")
     return found
-
-
-# --- what code and machine made a result -----------------------------------------------------
 
 
 def versions() -> dict[str, str]:
@@ -178,10 +160,7 @@ def other_versions(then: Mapping[str, str]) -> str:
 
 
 def provenance() -> dict[str, str]:
-    """The git state of this code, the versions behind the numbers, and the kind of machine.
-
-    A copy without git takes the state from the environment variable BENCHMARK_CODE.
-    """
+    """Git state (or the variable BENCHMARK_CODE), versions behind the numbers, kind of machine."""
     code = os.environ.get("BENCHMARK_CODE", "unknown")
     if git := shutil.which("git"):
         command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
@@ -197,11 +176,8 @@ def provenance() -> dict[str, str]:
 def code_digest(cls: type) -> str:
     """A digest of the module that defines an agent or a dataset, so that runs of edited code do not mix.
 
-    It is of the syntax tree without docstrings: comments and formatting play no part, nor does what the
-    module imports. Another minor version of Python may give another: its runs are refused in an old folder.
-
-    Of a class that has no file, as in a notebook, it is that of its functions; `unknown` if these have no
-    source either.
+    It is of the syntax tree without docstrings; what the module imports plays no part. Another minor version
+    of Python may give another. Of a class of a notebook it is that of its functions, or `unknown`.
     """
     module = sys.modules[cls.__module__]
     has_file = getattr(module, "__file__", None)

@@ -29,11 +29,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     names = ("agent", *DATA, "variation", "protocol", "query_size", "budget", *SEEDS, "config", "policy")
     add_options(parser, names)
     add_run_options(parser, restarts=50)
-    for name, text in (
-        ("record_points", "keep the chosen points in selected_points.pt"),
-        ("record_predictions", "keep what the last round's model says of each test row in predictions.npz"),
-    ):
-        parser.add(name, 0, f"1: {text}", type=int, choices=(0, 1))
+    flag: dict[str, Any] = {"type": int, "choices": (0, 1)}
+    parser.add("record_points", 0, "1: keep the chosen points in selected_points.pt", **flag)
+    said = "1: keep what the last round's model says of each test row in predictions.npz"
+    parser.add("record_predictions", 0, said, **flag)
     parser.add_argument("--list", action="store_true", help="list agents, datasets and variations, and exit")
     args = parser.parse_args(arguments)
     if not args.list and not (args.agent and args.dataset):

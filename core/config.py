@@ -49,8 +49,7 @@ class Config:
             the variation says it.
         hidden: widths of the encoder's layers after the first, which is as wide as the first of them.
         dropout: dropout rate of the encoder.
-        fitting: `finetuning` keeps weights and optimiser from fit to fit, `from_scratch` restores
-            the initial ones.
+        fitting: `finetuning` keeps weights and optimiser from fit to fit, `from_scratch` the initial ones.
         batch_size: minibatch size.
         lr, weight_decay: of NAdam.
         first_epochs, later_epochs: most epochs of the first fit and of every later one.
@@ -88,14 +87,7 @@ class Config:
 
 
 def check_changes(changes: Any, where: object) -> dict[str, Any]:
-    """Values for fields of a `Config`, from the keys and values that a user gave.
-
-    Args:
-        where: they came from, for messages.
-
-    Raises:
-        UserError: they are no mapping, or a key is unknown or has a wrong value.
-    """
+    """Values for fields of a `Config`; a UserError says `where` a key is unknown or has a wrong value."""
     if not isinstance(changes, Mapping):
         raise UserError(f"{where}: expected a mapping of keys to values")
     keys = {one.name: one for one in fields(Config) if one.metadata}
@@ -118,11 +110,7 @@ def check_changes(changes: Any, where: object) -> dict[str, Any]:
 
 
 def read_file(path: Path) -> Any:
-    """What is in a YAML file.
-
-    Raises:
-        UserError: it cannot be read, or is not YAML.
-    """
+    """What is in a YAML file; a UserError if it cannot be read, or is none."""
     try:
         return parse_yaml(read_bytes(path))
     except (OSError, ValueError) as error:

@@ -158,7 +158,7 @@ class Environment(gym.Env[State, Action]):
             The state, and the same info as `step`.
 
         Raises:
-            ValueError: a seed was given; a run's randomness comes from its dataset's `Seeds`.
+            ValueError: a seed was given.
             FloatingPointError: training diverged.
         """
         if seed is not None:

@@ -185,7 +185,6 @@ class Experiment(Options):
         """Makes runs; skips finished ones, and resumes unfinished ones.
 
         Args:
-            run_ids: ascending.
             side_by_side: runs that are trained as one stack.
             overwrite: make finished runs again.
             play: makes a run of its environment, its agent and its folder, instead of a plain loop without a
@@ -197,11 +196,11 @@ class Experiment(Options):
             The ids of those that are finished now, ascending.
 
         Raises:
-            UserError: no id is given, or the folder cannot be written, or holds runs of other settings.
+            UserError: the folder cannot be written, or holds runs of other settings.
         """
-        folder, device = self.folder(runs_folder), torch.device(device)
         if not run_ids:
             raise UserError("no run ids are given")
+        folder, device = self.folder(runs_folder), torch.device(device)
         check_writable(folder)
         # What cannot be made is said before a file is written.
         size = group_size(len(run_ids), side_by_side, self.environment(run_ids[0]).dataset, device)

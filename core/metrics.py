@@ -24,8 +24,7 @@ class Evaluation:
     """What a model says of the N rows of a test set, on the scaled target.
 
     Attributes:
-        targets: the right answers [N].
-        predictions: point predictions [N].
+        targets, predictions: the right answers and the point predictions [N].
         log_prob: log p(y|x) [N] at the targets.
         pit: the probability integral transform u = P(Y <= y | x) of the targets, float64 [N].
         samples: of each piece of rows, in their order, samples [64, n].
@@ -105,7 +104,7 @@ def calibration_error(counts: Tensor) -> float:
     """Mean over the levels 0.05, 0.10 ... 0.95 of |share of u below the level - level|.
 
     Kuleshov, Fenner, Ermon, *Accurate Uncertainties for Deep Learning Using Calibrated Regression*,
-    2018, arXiv 1807.00263, with the absolute difference. `counts` [20] are of the PIT histogram.
+    2018, arXiv 1807.00263, with the absolute difference. The counts [20] are those of the PIT histogram.
     """
     levels = torch.arange(1, PIT_BINS, dtype=torch.float64) / PIT_BINS
     shares = counts.cpu().double().cumsum(0)[:-1] / counts.sum().item()

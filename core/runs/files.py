@@ -198,8 +198,7 @@ def _read_metric(run_folder: Path, metric: Metric) -> pd.Series | None:
 def read_metrics(run_folder: Path) -> pd.DataFrame:
     """The curves of a finished run: a column for each metric that it has, a row for each measurement.
 
-    Raises:
-        ValueError: a file is damaged, or missing though every run has it, or they do not hold the same rows.
+    A ValueError if a file is damaged, or missing though every run has it, or has other rows than the others.
     """
     found = {name: _read_metric(run_folder, metric) for name, metric in METRICS.items()}
     table = pd.DataFrame({name: curve for name, curve in found.items() if curve is not None})
@@ -222,20 +221,15 @@ def aggregate(experiment: Path) -> list[int]:
     """
     with FileLock(experiment / ".lock"):
         remove_parts(experiment)
-        return collect(experiment)
-
-
-def collect(experiment: Path) -> list[int]:
-    """`aggregate`, for who holds the lock."""
-    folders = finished_runs(experiment)
-    tables = {}
-    for metric in METRICS.values():
-        found = [_read_metric(folder, metric) for folder in folders]
-        if curves := [curve for curve in found if curve is not None]:
-            tables[experiment / metric.file] = pd.concat(curves, axis=1).to_csv
-        else:
-            remove(experiment / metric.file)
-    write_files(tables)
+        folders = finished_runs(experiment)
+        tables = {}
+        for metric in METRICS.values():
+            found = [_read_metric(folder, metric) for folder in folders]
+            if curves := [curve for curve in found if curve is not None]:
+                tables[experiment / metric.file] = pd.concat(curves, axis=1).to_csv
+            else:
+                remove(experiment / metric.file)
+        write_files(tables)
     return [id_of(folder) for folder in folders]
 
 

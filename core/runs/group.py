@@ -18,7 +18,7 @@ from ..training.side_by_side import side_by_side
 from ..util import bar
 from . import checkpoint
 from .files import aggregate, claimed, discard, is_finished, owner
-from .settings import agree_on_settings, check_settings
+from .settings import agree_on_settings, first_difference, read_meta
 
 #: Runs that are trained as one stack; `auto`: as many as pay and fit into memory.
 SideBySide: TypeAlias = int | Literal["auto"]
@@ -34,20 +34,16 @@ def run_all(
     overwrite: bool = False,
     wanted: Sequence[str] = (),
 ) -> list[int]:
-    """Makes the runs of an experiment, those that are finished already left out.
+    """Makes the runs of an experiment, so many side by side, those that are finished already left out.
 
     A run whose training diverges is named on stderr and does not stop the others.
 
     Args:
         start: makes one run, of its id and its folder.
-        size: runs side by side.
         wanted: names of files that a finished run must have, besides those that every run has.
 
     Returns:
         The ids of those that are finished now, ascending; `folder` holds their collected files.
-
-    Raises:
-        UserError: there are runs of other settings, or without the wanted files.
     """
     agree_on_settings(folder, settings, run_ids, overwrite)
 
@@ -61,7 +57,8 @@ def run_all(
                 print(f"run_{run_id}: another process is at it ({owner(run_folder)})", file=sys.stderr)
                 return False
             # They may have been changed by others since they were agreed on; from now on they cannot.
-            check_settings(folder, settings)
+            if difference := first_difference(folder, read_meta(folder / "settings.txt"), settings):
+                raise UserError(difference, "settings")
             if overwrite:
                 discard(run_folder)
             if is_finished(run_folder):
@@ -98,8 +95,8 @@ MOST, MOST_ON_GPU = 25, 100
 def group_size(runs: int, side_by_side: SideBySide, dataset: Dataset, device: torch.device) -> int:
     """Runs to do side by side; what `auto` stands for is said on stderr.
 
-    `auto` makes even groups of at most 25, on a GPU of at most 100, that need half of the free memory at
-    most. Every core may have a process like this one, and they share that half; a GPU's is this process's.
+    `auto` makes even groups that need half of the free memory at most. Every core may have a process like
+    this one, and they share that half; a GPU's is this process's.
     """
     if side_by_side != "auto":
         return min(side_by_side, runs)

@@ -23,7 +23,7 @@ from filelock import FileLock
 from ..errors import UserError
 from ..files import one_line, parse_yaml, read_bytes, write_file
 from . import checkpoint
-from .files import META, claimed, collect, discard, id_of, is_finished, run_folders
+from .files import META, aggregate, claimed, discard, id_of, is_finished, run_folders
 
 #: Settings that older runs do not have, and what these were made with.
 SINCE: dict[str, Any] = {
@@ -48,11 +48,9 @@ def agree_on_settings(
 ) -> None:
     """Sees to it that all runs of an experiment have the same settings: those in its `settings.txt`.
 
-    They are written before the first of the runs `run_ids` begins, and compared ever after, under a lock. If
-    these are to overwrite others of other settings, the others count as never begun from now on.
-
-    Raises:
-        UserError: a run that stays was made, or begun, with other settings.
+    They are written before the first of the runs `run_ids` begins, and compared ever after, under a lock; a
+    UserError if they differ. With `overwrite`, runs of other settings count as never begun from now on,
+    unless there are others than `run_ids`.
     """
     experiment.mkdir(parents=True, exist_ok=True)
     with FileLock(experiment / ".lock"):
@@ -71,6 +69,8 @@ def agree_on_settings(
             _discard_all(experiment, run_ids, difference)
         if difference or not agreed:
             write_meta(path, settings)
+    if difference:
+        aggregate(experiment)
 
 
 def _discard_all(experiment: Path, run_ids: Sequence[int], difference: str) -> None:
@@ -88,13 +88,6 @@ def _discard_all(experiment: Path, run_ids: Sequence[int], difference: str) -> N
             raise UserError(f"{difference}, and another process is at a run")
         for folder in begun:
             discard(folder)
-        collect(experiment)
-
-
-def check_settings(experiment: Path, settings: Mapping[str, object]) -> None:
-    """Raises a UserError if others than these have been agreed on."""
-    if difference := first_difference(experiment, read_meta(experiment / "settings.txt"), settings):
-        raise UserError(difference, "settings")
 
 
 def first_difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, object]) -> str:

@@ -64,11 +64,7 @@ def list_names() -> None:
 
 
 def make_experiment(args: argparse.Namespace) -> core.Experiment:
-    if args.config is None:
-        return core.Experiment(**options_of(args))
-    from core.config import check_changes, read_file
-
-    return core.Experiment(**options_of(args), config=check_changes(read_file(args.config), args.config))
+    return core.Experiment(**options_of(args))
 
 
 def play(env: Any, agent: Any, log_path: Path, args: Any) -> None:

@@ -42,48 +42,32 @@ def _is_widths(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Config:
-    """Model and training of one experiment; the keys of the files in `configs/`, each with its rule.
+    """Model and training of one experiment; the keys of the files in `configs/`, each with its rule."""
 
-    Attributes:
-        model: name in `core.models.networks.MODELS`, such as `nsf` (neural spline flow); no key of the file,
-            the variation says it.
-        hidden: widths of the encoder's layers after the first, which is as wide as the first of them.
-        dropout: dropout rate of the encoder.
-        fitting: `finetuning` keeps weights and optimiser from fit to fit, `from_scratch` the initial ones.
-        batch_size: minibatch size.
-        lr, weight_decay: of NAdam.
-        first_epochs, later_epochs: most epochs of the first fit and of every later one.
-        patience: a fit stops after more than so many validations in a row without a new minimum.
-        first_patience: that of the first fit, which begins on a plateau; None for `patience`.
-        best_weights: a fit ends with model and optimiser as they were at its lowest validation NLL, which may
-            be where it began; if false, as they are after its last epoch.
-        average: decay, per step, of the moving average of the weights, which is what is validated and used;
-            0 for the weights themselves.
-        watched_rows: early stopping watches at most so many validation rows, the first ones; None for all.
-        check_every: epochs from one validation to the next; patience counts validations.
-        members: models of a deep ensemble; 1 for a single model.
-    """
-
-    model: str
+    model: str  # name in `core.models.networks.MODELS`; no key of the file, the variation says it
+    # Widths of the encoder's layers after the first, which is as wide as the first of them.
     hidden: tuple[int, ...] = _key(
         f"a list of at most {_LAYERS} positive integers up to {_WIDTH:,}", _is_widths
     )
-    dropout: float = _number(0, 1)
+    dropout: float = _number(0, 1)  # rate of the encoder
+    # `finetuning` keeps weights and optimiser from fit to fit, `from_scratch` restores the initial ones.
     fitting: str = _key(
         "one of finetuning, from_scratch", lambda value: value in ("finetuning", "from_scratch")
     )
     batch_size: int = _count()
-    lr: float = _number(0, math.inf)
+    lr: float = _number(0, math.inf)  # of NAdam
     weight_decay: float = _number(0, math.inf)
-    first_epochs: int = _count()
-    later_epochs: int = _count()
-    patience: int = _count()
-    first_patience: int | None = _count(default=None)
+    first_epochs: int = _count()  # most of the first fit
+    later_epochs: int = _count()  # and of every later one
+    patience: int = _count()  # a fit stops after more validations in a row without a new minimum
+    first_patience: int | None = _count(default=None)  # of the first fit, which begins on a plateau
+    # A fit ends with model and optimiser as they were at its lowest validation NLL, perhaps at its beginning.
     best_weights: bool = _key("true or false", lambda value: isinstance(value, bool), default=False)
+    # Decay, per step, of the moving average of the weights, which is what is validated and used; 0: none.
     average: float = _number(0, 1, default=0.0)
-    watched_rows: int | None = _count(default=None)
-    check_every: int = _count(default=1)
-    members: int = _count(_MEMBERS, default=1)
+    watched_rows: int | None = _count(default=None)  # the first validation rows, which early stopping watches
+    check_every: int = _count(default=1)  # epochs from one validation to the next
+    members: int = _count(_MEMBERS, default=1)  # models of a deep ensemble
 
 
 def check_changes(changes: Any, where: object) -> dict[str, Any]:

@@ -41,21 +41,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that is measured after each round; the lower, the better.
-
-    Attributes:
-        name: in code, and in the info of `Environment.step`.
-        file: where its curve lies in a run's folder.
-        label: its name for people.
-        function: of the evaluation of the test set, which it leaves as it is; None if it comes from training.
-        in_every_run: a missing file is damage. False for a metric that older runs lack.
-    """
+    """A number that is measured after each round; the lower, the better."""
 
     name: str
-    file: str
-    label: str
+    file: str  # where its curve lies in a run's folder
+    label: str  # its name for people
+    # Of the evaluation of the test set, which it leaves as it is; None if it comes from training.
     function: Callable[[Evaluation], float] | None = None
-    in_every_run: bool = False
+    in_every_run: bool = False  # a missing file is damage; False for a metric that older runs lack
 
 
 def _mean(values: Tensor) -> float:

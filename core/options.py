@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .cli import ArgumentParser, add_run_options, at_least
+from .config import check_changes, read_file
 from .protocol import PROTOCOLS
 
 DATA_KINDS = "a name, the path of a table (.csv, .parquet, .arff, also .gz), or openml:<id>"
@@ -74,8 +75,10 @@ def add_options(parser: ArgumentParser, names: Iterable[str], **defaults: Any) -
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
-    """What was asked for by such options, as fields of an `Experiment`; `config` is left to the script."""
-    asked = {name: getattr(args, name) for name in _FIELDS if hasattr(args, name) and name != "config"}
+    """What was asked for by such options, as fields of an `Experiment`."""
+    asked = {name: getattr(args, name) for name in _FIELDS if hasattr(args, name)}
+    if path := asked.pop("config", None):
+        asked["config"] = check_changes(read_file(path), path)
     return {name: bool(value) if _FIELDS[name].type is bool else value for name, value in asked.items()}
 
 

@@ -37,8 +37,7 @@ class EnvironmentLogger:
         options: any of the following; `env.logger_options` has those that the run's experiment asks for.
         record_points: also write `selected_points.pt`, x and y of the chosen points [budget, d + 1] in the
             order they were chosen, and `selected_rows.csv`, their row numbers in the dataset's whole table.
-        record_predictions: also write `predictions.npz`, what the model of the last round says of each test
-            row.
+        record_predictions: also write `predictions.npz`, what the last model says of each test row.
         settings: what else `meta.txt` should say.
         resume: the agent, whose `state_dict` belongs to a checkpoint; None for a run without checkpoints.
     """

@@ -28,10 +28,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
 
+    from core.files import check_target
     from core.report.comparing import own_agents
     from core.report.comparison import list_reference, nothing_own, page, say
     from core.report.reader import load_results
-    from core.runs.layout import check_target
 
     if args.out is not None:
         check_target(args.out)

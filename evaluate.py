@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import core
 from core import util
@@ -20,19 +20,19 @@ from core.cli import ArgumentParser, add_run_options, run_options, run_script
 from core.options import DATA, SEEDS, add_options, options_of
 from core.util import tqdm
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = ArgumentParser(
-        prog="evaluate.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(prog="evaluate.py", description=__doc__)
     names = ("agent", *DATA, "variation", "protocol", "query_size", "budget", *SEEDS, "config", "policy")
     add_options(parser, names)
     add_run_options(parser, restarts=50)
-    for name, text in (
-        ("record_points", "keep the chosen points in selected_points.pt"),
-        ("record_predictions", "keep what the last round's model says of each test row in predictions.npz"),
-    ):
-        parser.add(name, 0, f"1: {text}", type=int, choices=(0, 1))
+    flag: dict[str, Any] = {"type": int, "choices": (0, 1)}
+    parser.add("record_points", 0, "1: keep the chosen points in selected_points.pt", **flag)
+    said = "1: keep what the last round's model says of each test row in predictions.npz"
+    parser.add("record_predictions", 0, said, **flag)
     parser.add_argument("--list", action="store_true", help="list agents, datasets and variations, and exit")
     args = parser.parse_args(arguments)
     if not args.list and not (args.agent and args.dataset):
@@ -64,11 +64,7 @@ def list_names() -> None:
 
 
 def make_experiment(args: argparse.Namespace) -> core.Experiment:
-    if args.config is None:
-        return core.Experiment(**options_of(args))
-    from core.config import check_changes, read_file
-
-    return core.Experiment(**options_of(args), config=check_changes(read_file(args.config), args.config))
+    return core.Experiment(**options_of(args))
 
 
 def play(env: Any, agent: Any, log_path: Path, args: Any) -> None:
@@ -89,27 +85,51 @@ def play(env: Any, agent: Any, log_path: Path, args: Any) -> None:
                 break
 
 
-def summarise(folder: Path, run_ids: list[int]) -> None:
-    """One line a run, then the AUC over the runs: mean and standard deviation."""
+def read_tables(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]:
+    """The curves of these runs, one column a run, by the label of each of the study's three metrics."""
     from core.metrics import METRICS
-    from core.runs.collecting import auc
-    from core.runs.tables import read_curves
+    from core.runs.files import read_curves
 
     columns = [f"run_{run_id}" for run_id in run_ids]
     shown = [METRICS[name] for name in ("mae", "nll", "crps")]
-    curves = {metric.name: read_curves(folder / metric.file)[columns] for metric in shown}
-    areas_of = {name: auc(table) for name, table in curves.items()}
-    mae, nll = curves["mae"], curves["nll"]
-    for run in columns:
-        areas = f"AUC of MAE {areas_of['mae'][run]:.4f}, of NLL {areas_of['nll'][run]:.3f}"
-        print(f"{run}: {areas}; final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}")
-    parts = []
-    for metric in shown:
-        area = areas_of[metric.name]
-        spread = f" +- {area.std():.4f}" if len(columns) > 1 else ""
-        parts.append(f"{metric.label} {area.mean():.4f}{spread}")
-    print(f"AUC over {len(columns)} run{'s' * (len(columns) > 1)}: {', '.join(parts)}")
+    return {metric.label: read_curves(folder / metric.file)[columns] for metric in shown}
+
+
+def over_runs(values: Mapping[str, pd.Series]) -> str:
+    """How many runs; of each metric mean and standard deviation over them."""
+    runs = len(values["MAE"])
+    parts = (
+        f"{label} {of_runs.mean():.4f}" + (f" +- {of_runs.std():.4f}" if runs > 1 else "")
+        for label, of_runs in values.items()
+    )
+    return f"over {runs} run{'s' * (runs > 1)}: {', '.join(parts)}"
+
+
+def summarise(folder: Path, run_ids: Sequence[int]) -> None:
+    """One line a run, then the AUC over the runs: mean and standard deviation."""
+    curves = read_tables(folder, run_ids)
+    areas = {label: table.mean() for label, table in curves.items()}
+    mae, nll = curves["MAE"], curves["NLL"]
+    for run in map(str, mae):
+        auc = f"AUC of MAE {areas['MAE'][run]:.4f}, of NLL {areas['NLL'][run]:.3f}"
+        print(f"{run}: {auc}; final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}")
+    print(f"AUC {over_runs(areas)}")
     print(f"results: {folder}")
+
+
+def make_runs(
+    make: Callable[[argparse.Namespace], core.Experiment],
+    args: argparse.Namespace,
+    summarise: Callable[[Path, Sequence[int]], None],
+    **record: Any,
+) -> int:
+    """Makes the runs that were asked for and says what came of them; 1 if one of them is not finished."""
+    options = run_options(args)
+    experiment = make(args)
+    finished = experiment.run(**options, play=partial(play, args=experiment), **record)
+    if finished:
+        summarise(experiment.folder(args.runs_folder), finished)
+    return int(len(finished) < args.restarts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,17 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         list_names()
         return 0
     core.AGENTS.name(args.agent)  # an unknown one is refused before the libraries of a run are loaded
-    options = run_options(args)
-    experiment = make_experiment(args)
-    finished = experiment.run(
-        **options,
-        play=partial(play, args=args),
-        record_points=bool(args.record_points),
-        record_predictions=bool(args.record_predictions),
-    )
-    if finished:
-        summarise(experiment.folder(args.runs_folder), finished)
-    return int(len(finished) < args.restarts)
+    record = {"record_points": bool(args.record_points), "record_predictions": bool(args.record_predictions)}
+    return make_runs(make_experiment, args, summarise, **record)
 
 
 if __name__ == "__main__":

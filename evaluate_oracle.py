@@ -10,42 +10,30 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
+from pathlib import Path
 
 import core
-from core.cli import ArgumentParser, add_run_options, run_options, run_script
-from core.options import DATA, SEEDS, add_options, options_of
-from datasets import DATASETS
-from evaluate import play, summarise
+import evaluate
+from core.cli import run_script
+from core.options import DATA, SEEDS, options_of, parse_baseline
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = ArgumentParser(
-        prog="evaluate_oracle.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_options(parser, (*DATA, "variation", "protocol", "budget", "tried", *SEEDS))
-    add_run_options(parser, restarts=5)
-    args = parser.parse_args(arguments)
-    if not args.dataset:
-        parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
-    return args
+    names = (*DATA, "variation", "protocol", "budget", "tried", *SEEDS)
+    return parse_baseline("evaluate_oracle.py", __doc__, names, 5, arguments)
 
 
 def make_experiment(args: argparse.Namespace) -> core.Experiment:
     return core.Experiment(agent="oracle", query_size=1, **options_of(args))
 
 
+def summarise(folder: Path, run_ids: Sequence[int]) -> None:
+    evaluate.summarise(folder, run_ids)
+    print("the oracle sees the test set: a bound, not an agent")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    args = parse_arguments(arguments)
-    options = run_options(args)
-    experiment = make_experiment(args)
-    finished = experiment.run(**options, play=partial(play, args=experiment))
-    if finished:
-        summarise(experiment.folder(args.runs_folder), finished)
-        print("the oracle sees the test set: a bound, not an agent")
-    return int(len(finished) < args.restarts)
+    return evaluate.make_runs(make_experiment, parse_arguments(arguments), summarise)
 
 
 if __name__ == "__main__":

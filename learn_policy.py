@@ -57,9 +57,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
 
+    from core.files import check_writable
     from core.rl.candidates import CandidateEnv
     from core.rl.learning import Evaluation, learn_by_imitation
-    from core.runs.layout import check_writable
 
     set_threads(args.threads)
     device = pick_device(args.device)

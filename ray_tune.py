@@ -60,7 +60,7 @@ def search(ray: Any, args: argparse.Namespace, config: dict[str, Any], subsets: 
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 
-    from core.runs.provenance import provenance
+    from core.runs.settings import provenance
     from core.sweep import driver, task
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -146,8 +146,8 @@ def write(args: argparse.Namespace, table: pd.DataFrame) -> Path:
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
 
+    from core.files import check_writable
     from core.models.variations import VARIATIONS, load_config
-    from core.runs.layout import check_writable
     from core.sweep import driver
     from core.training.tuning import RUNS, make_subsets
 

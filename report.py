@@ -27,9 +27,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
 
+    from core.files import check_target
     from core.report.page import overview, page
     from core.report.reader import load_results
-    from core.runs.layout import check_target
 
     check_target(args.out)
     found = load_results(args.runs_folder, args.store)

@@ -25,9 +25,9 @@ from core.cli import (
     run_script,
 )
 from core.errors import UserError
+from core.files import one_line, parse_yaml, read_bytes
 from core.options import DATA, DATA_KINDS, add_options, options_of
 from core.protocol import PROTOCOLS
-from core.safe_io import one_line, parse_yaml, read_bytes
 
 if TYPE_CHECKING:
     from core import Experiment
@@ -126,7 +126,7 @@ def left_to_do(args: argparse.Namespace) -> list[tuple[Experiment, list[int]]]:
 def make_groups(
     args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]]], slots: int
 ) -> list[Group]:
-    from core.runs.run_group import MOST_ON_GPU
+    from core.runs.group import MOST_ON_GPU
     from core.sweep import plan
     from core.sweep.cost import Costs
 
@@ -158,7 +158,7 @@ def print_plan(left: Sequence[tuple[Experiment, list[int]]], groups: Sequence[Gr
 
 def collect(args: argparse.Namespace, left: Sequence[tuple[Experiment, list[int]]]) -> None:
     """Mends the collected files of experiments whose last process died before it had written them."""
-    from core.runs.collecting import aggregate, is_collected
+    from core.runs.files import aggregate, is_collected
 
     for experiment, ids in left:
         folder = experiment.folder(args.runs_folder)

@@ -7,62 +7,43 @@ of it.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from . import agent, dataset, environment, util
-    from .agent import AGENTS, Agent
-    from .dataset import DATASETS, Dataset
-    from .environment import Environment
-    from .errors import UserError
-    from .experiment import Experiment
-    from .protocol import CORRECTED, PROTOCOLS, PUBLISHED, Protocol
-    from .report.reader import load_results
-    from .runs.logger import EnvironmentLogger
-    from .seeds import Seeds
-    from .state import State
-
-__all__ = [
-    "AGENTS",
-    "CORRECTED",
-    "DATASETS",
-    "PROTOCOLS",
-    "PUBLISHED",
-    "Agent",
-    "Dataset",
-    "Environment",
-    "EnvironmentLogger",
-    "Experiment",
-    "Protocol",
-    "Seeds",
-    "State",
-    "UserError",
-    "agent",
-    "dataset",
-    "environment",
-    "load_results",
-    "util",
-]
-
-#: The modules of these names; the other names of `__all__` are modules themselves.
-_MODULES = {
-    "AGENTS": "agent",
-    "Agent": "agent",
-    "CORRECTED": "protocol",
-    "DATASETS": "dataset",
-    "Dataset": "dataset",
-    "Environment": "environment",
-    "EnvironmentLogger": "runs.logger",
-    "Experiment": "experiment",
-    "PROTOCOLS": "protocol",
-    "PUBLISHED": "protocol",
-    "Protocol": "protocol",
-    "Seeds": "seeds",
-    "State": "state",
-    "UserError": "errors",
-    "load_results": "report.reader",
+#: From each module what `core` has of it.
+_NAMES = {
+    "agent": ("AGENTS", "Agent"),
+    "dataset": ("DATASETS", "Dataset"),
+    "environment": ("Environment",),
+    "errors": ("UserError",),
+    "experiment": ("Experiment",),
+    "protocol": ("CORRECTED", "PROTOCOLS", "PUBLISHED", "Protocol"),
+    "report.reader": ("load_results",),
+    "runs.logger": ("EnvironmentLogger",),
+    "seeds": ("Seeds",),
+    "state": ("State",),
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
-
-if not TYPE_CHECKING:  # type checkers go by the imports above, and find a name that is not among them
+if TYPE_CHECKING:
+    from . import agent as agent
+    from . import dataset as dataset
+    from . import environment as environment
+    from . import util as util
+    from .agent import AGENTS as AGENTS
+    from .agent import Agent as Agent
+    from .dataset import DATASETS as DATASETS
+    from .dataset import Dataset as Dataset
+    from .environment import Environment as Environment
+    from .errors import UserError as UserError
+    from .experiment import Experiment as Experiment
+    from .protocol import CORRECTED as CORRECTED
+    from .protocol import PROTOCOLS as PROTOCOLS
+    from .protocol import PUBLISHED as PUBLISHED
+    from .protocol import Protocol as Protocol
+    from .report.reader import load_results as load_results
+    from .runs.logger import EnvironmentLogger as EnvironmentLogger
+    from .seeds import Seeds as Seeds
+    from .state import State as State
+else:  # type checkers go by the imports above, and find a name that is not among them
+    __all__ = [*_MODULES, "agent", "dataset", "environment", "util"]
 
     def __getattr__(name: str) -> Any:
         if name not in __all__:
@@ -72,4 +53,4 @@ if not TYPE_CHECKING:  # type checkers go by the imports above, and find a name 
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULES, "agent", "dataset", "environment", "util"})

@@ -22,33 +22,21 @@ from .errors import UserError
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "ArgumentParser",
-    "add_ray_arguments",
-    "add_run_options",
-    "at_least",
-    "auto_or_count",
-    "number",
-    "pick_device",
-    "run_options",
-    "run_script",
-    "set_threads",
-]
-
 
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse's parser with a one-line error and no abbreviated options."""
+    """argparse's parser with a one-line error and no abbreviated options; its description keeps its lines."""
 
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(**{"allow_abbrev": False} | kwargs)  # type: ignore[arg-type]
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
 
-    def add(self, name: str, default: object, text: str, **kwargs: object) -> None:
+    def add(self, name: str, default: object, text: str, **kwargs: Any) -> None:
         """Adds the option `--name`; its help says the default."""
         shown = "" if default is None else f" (default: {default})"
-        self.add_argument(f"--{name}", default=default, help=text + shown, **kwargs)  # type: ignore[arg-type]
+        self.add_argument(f"--{name}", default=default, help=text + shown, **kwargs)
 
 
 def at_least(low: int, high: float = math.inf) -> Callable[[str], int]:
@@ -83,23 +71,12 @@ def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]
     return convert
 
 
-_share = number(
-    lambda value: 0 <= value <= 1 or (1 < value < math.inf and value % 1 == 0),
-    "a share from 0 to 1, or a whole number,",
-)
-
-
 def auto_or_count(text: str) -> int | str:
-    """An argument type: `auto`, or an integer from 1."""
     return text if text == "auto" else at_least(1)(text)
 
 
 def run_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What `add_run_options` asked for, as arguments of `Experiment.run`; sets the threads.
-
-    Raises:
-        UserError: the device is not there.
-    """
+    """What `add_run_options` asked for, as arguments of `Experiment.run`; sets the threads."""
     set_threads(args.threads)
     return {
         "run_ids": range(args.run_id, args.run_id + args.restarts),
@@ -123,9 +100,14 @@ def add_run_options(parser: ArgumentParser, restarts: int) -> None:
 
 def add_ray_arguments(parser: ArgumentParser) -> None:
     """The options of every script that uses Ray."""
+
+    def fits(value: float) -> bool:
+        return 0 <= value <= 1 or (1 < value < math.inf and value % 1 == 0)
+
+    share = number(fits, "a share from 0 to 1, or a whole number,")
     parser.add("address", None, "Ray to use: auto, or ray://<host>:10001; a Ray of its own if not given")
     parser.add("cpus", 1, "cores that a task asks for, and its threads", type=at_least(1))
-    parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=_share)
+    parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=share)
 
 
 #: What the scripts' options can do about a `UserError`, by its `remedy`.
@@ -141,7 +123,7 @@ REMEDIES = {
 }
 
 
-def told(error: UserError) -> str:
+def message(error: UserError) -> str:
     """What a script says of a user's error."""
     if not error.remedy:
         return str(error)
@@ -149,10 +131,7 @@ def told(error: UserError) -> str:
 
 
 def set_threads(threads: int) -> None:
-    """Limits this process to so many threads: torch, BLAS, and the OpenMP of sklearn and faiss.
-
-    What it frees of its memory it keeps: see `_keep_memory`.
-    """
+    """Limits this process to so many threads: torch, BLAS, and the OpenMP of sklearn and faiss."""
     # Only a library that is loaded can be limited. Those of numpy and scipy come with these.
     import faiss  # noqa: F401
     import sklearn  # noqa: F401
@@ -161,30 +140,15 @@ def set_threads(threads: int) -> None:
 
     torch.set_num_threads(threads)
     threadpoolctl.threadpool_limits(threads)
-    _keep_memory()
-
-
-# Of glibc's malloc.h.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-
-
-def _keep_memory() -> None:
-    """Lets glibc hand freed memory to the system only beyond 256 MB, and take up to 32 MB from its own.
-
-    Else tensors of a few MB may be paged in anew, zero by zero, whenever they are made: a quarter of the time
-    of a choice. Elsewhere than with glibc this does nothing.
-    """
+    # glibc keeps freed memory (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD) for the next tensors of a few MB, which
+    # are else paged in anew: half of the time of a choice by balsa_kl_pairs, a fourteenth by lcmd.
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
-        mallopt(_TRIM_THRESHOLD, 256 << 20)
-        mallopt(_MMAP_THRESHOLD, 32 << 20)
+        mallopt(-1, 256 << 20)
+        mallopt(-3, 32 << 20)
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of a name; `auto` is a GPU where there is one.
-
-    Raises:
-        UserError: torch cannot put a tensor there.
-    """
+    """The device of a name, `auto` a GPU where there is one; a UserError if torch cannot use it."""
     import torch
 
     if name == "auto":
@@ -205,36 +169,23 @@ _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 if hasattr(signal, "SIGHUP"):  # not on Windows
     _SIGNALS[signal.SIGHUP] = "hung up"
 
-
-class Stopped(KeyboardInterrupt):
-    """One of `_SIGNALS` has come."""
-
-
 #: Seconds after a signal in which others are ignored: they must not break off what is being saved.
 _SECONDS_TO_SAVE = 10.0
 
 
-class _Stopper:
-    """The handler of `_SIGNALS`: raises Stopped."""
+def _raise_on_signals() -> None:
+    """Has `_SIGNALS` raise a KeyboardInterrupt with their number, but for those that are ignored."""
+    last = -math.inf
 
-    def __init__(self) -> None:
-        self._last = -math.inf
+    def stop(number: int, frame: object) -> None:
+        nonlocal last
+        if time.monotonic() - last > _SECONDS_TO_SAVE:
+            last = time.monotonic()
+            raise KeyboardInterrupt(number)
 
-    def __enter__(self) -> None:
-        """Handles the signals from now on, but for those that are ignored."""
-        for number in _SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self)
-
-    def __exit__(self, *error: object) -> None:
-        """The script is over: its exit is not to be broken off."""
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-
-    def __call__(self, number: int, frame: object) -> None:
-        if time.monotonic() - self._last > _SECONDS_TO_SAVE:
-            self._last = time.monotonic()
-            raise Stopped(number)
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
 
 
 def run_script(main: Callable[[], int | None]) -> NoReturn:
@@ -247,23 +198,26 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     name = Path(sys.argv[0]).name
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is no text must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
-    with _Stopper():
-        try:
-            code = main()
-        except UserError as error:
-            print(f"{name}: {told(error)}", file=sys.stderr)
-            code = 2
-        except KeyboardInterrupt as stopped:
-            number = stopped.args[0] if isinstance(stopped, Stopped) else signal.SIGINT
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
-            code = 128 + number
-        except BrokenPipeError:
-            # Whoever read our output has left (`| head`); the exit must not try to flush again.
-            with contextlib.suppress(OSError):
-                sys.stdout.close()
-            code = 141
-        except OSError as error:
-            print(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-            code = 2
+    _raise_on_signals()
+    try:
+        code = main()
+    except UserError as error:
+        print(f"{name}: {message(error)}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt as interrupt:
+        number = interrupt.args[0] if interrupt.args else signal.SIGINT
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
+        code = 128 + number
+    except BrokenPipeError:
+        # Whoever read our output has left (`| head`); the exit must not try to flush again.
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        code = 141
+    except OSError as error:
+        print(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        code = 2
+    finally:
+        for number in _SIGNALS:  # the exit is not to be broken off
+            signal.signal(number, signal.SIG_IGN)
     sys.exit(code)

@@ -1,5 +1,9 @@
-"""Pool-based active learning as a Gymnasium environment."""
+"""Pool-based active learning as a Gymnasium environment, and what learns in it.
 
+Shapes: n points of the train part, d features, k points of an action.
+"""
+
+import copy
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -10,41 +14,102 @@ import torch
 from torch import Tensor
 
 from .config import Config
-from .dataset import Dataset
+from .dataset import Dataset, sha256_of
 from .errors import UserError
-from .learner import Learner
+from .metrics import Evaluation, evaluate, measure, pit_histogram
 from .protocol import PUBLISHED, Protocol
-from .seeds import Seeds
 from .state import State
-from .training.trainer import FitResult, train_stack
-
-__all__ = ["Action", "Beginning", "Environment", "Outcome"]
+from .training.side_by_side import fit
+from .training.trainer import FitRequest, FitResult, Trainer, train_stack
 
 Action: TypeAlias = Sequence[int] | np.ndarray | Tensor
 Beginning: TypeAlias = tuple[State, dict[str, Any]]
 Outcome: TypeAlias = tuple[State, float, bool, bool, dict[str, Any]]
 
 
+class Learner:
+    """The data of a run on their device, the model, its training and its tests, as a run begins.
+
+    Attributes:
+        x, y: the train part, features [n, d] and targets [n].
+        validation, test: the other parts, each a pair of features and targets.
+        predictor: an agent's view of the model.
+        tested: what the model said of the test set when it was tested last; None before.
+    """
+
+    def __init__(
+        self, dataset: Dataset, config: Config, protocol: Protocol, device: torch.device | str = "cpu"
+    ) -> None:
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array).to(device)
+
+        self.dataset = dataset
+        seeds = dataset.seeds
+        self.x, self.y = tensor(dataset.x_train), tensor(dataset.y_train)
+        self.validation = tensor(dataset.x_val), tensor(dataset.y_val)
+        self.test = tensor(dataset.x_test), tensor(dataset.y_test)
+        self.trainer = Trainer.fresh(self.x.shape[1], config, protocol, seeds, device)
+        self.predictor = self.trainer.predictor
+        self.tested: Evaluation | None = None
+        self._evaluation = seeds.torch("evaluation", device)
+        self._origin = {
+            "run": f"run_{seeds.run_id}",
+            "device": self.x.device.type,
+            "data": sha256_of(dataset.x_train, dataset.y_train)[:16],
+        }
+
+    def request(self, rows: Sequence[int]) -> FitRequest:
+        """The next fit, on these points of the train part, for `fit` or `train_stack`."""
+        chosen = torch.tensor(rows).to(self.x.device)
+        return self.trainer.request(self.x[chosen], self.y[chosen], *self.validation)
+
+    def measured(self, fit: FitResult) -> dict[str, Any]:
+        """Tests the model after a fit: the metrics by name, `pit` (counts), `epochs` and `fits_at_limit`."""
+        self.tested = evaluate(self.predictor, *self.test, self._evaluation)
+        measured = measure(self.tested) | {"pit": pit_histogram(self.tested.pit).tolist()}
+        trained = {"epochs": fit.epochs, "fits_at_limit": fit.fits_at_limit}
+        return {**measured, "validation_nll": fit.validation_nll, **trained}
+
+    def copy(self) -> "Learner":
+        """One that goes on by itself from where this one is; they share the data."""
+        twin = copy.copy(self)
+        twin.trainer = self.trainer.copy()
+        twin.predictor = twin.trainer.predictor
+        twin._evaluation = torch.Generator(self._evaluation.device)
+        twin._evaluation.set_state(self._evaluation.get_state())
+        return twin
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all that changes, and of what a run cannot go on without."""
+        return {
+            "origin": dict(self._origin),
+            "evaluation": self._evaluation.get_state(),
+            "trainer": self.trainer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave; a UserError if that was another run."""
+        for name, value in self._origin.items():
+            if state["origin"][name] != value:
+                raise UserError(
+                    f"{self.dataset.folder}, {self._origin['run']}: its checkpoint belongs to {name} "
+                    f"{state['origin'][name]}, not {value}",
+                    "overwrite",
+                )
+        self._evaluation.set_state(state["evaluation"])
+        self.trainer.load_state_dict(state["trainer"])
+
+
 class Environment(gym.Env[State, Action]):
-    """One run: a dataset, a model, and the points labelled so far.
+    """One run: a dataset, whose seeds are the run's, a model, and the points labelled so far.
 
     The action of a step is a list of distinct indices into `x_unlabeled`. The points are added in
     descending order of index, the model is fitted (under the published protocol after each single
-    point), and the reward is the MAE it saved. An episode terminates when `budget` points were
-    added or the pool is empty; it is never truncated.
+    point), and the reward is the MAE it saved. An episode terminates when `budget` points (the dataset's own
+    number if None) were added or the pool is empty; it is never truncated. `reset` makes a new `learner`.
 
     The state holds a model and a shrinking pool, which no Gymnasium space describes:
     `observation_space` and `action_space` are not set.
-
-    Args:
-        dataset: the data; its seeds are the run's.
-        config: model and training.
-        protocol: `PUBLISHED` or `CORRECTED`.
-        device: where data and model live.
-        budget: points to add; the dataset's own if None.
-
-    Attributes:
-        learner: model, training and data of the run, made anew when it begins.
 
     Raises:
         UserError: seed set and budget need more points than the train part has.
@@ -64,7 +129,7 @@ class Environment(gym.Env[State, Action]):
         device: torch.device | str = "cpu",
         budget: int | None = None,
     ) -> None:
-        self.dataset = dataset
+        self.dataset, self.seeds = dataset, dataset.seeds
         self.config = config
         self.protocol = protocol
         self.device = torch.device(device)
@@ -75,11 +140,6 @@ class Environment(gym.Env[State, Action]):
                 f"than the {len(dataset.x_train)} points of the train part"
             )
 
-    @property
-    def seeds(self) -> Seeds:
-        """The run's seeds."""
-        return self.dataset.seeds
-
     def _start(self) -> None:
         """Pool and learner as they are at the beginning."""
         self.learner = Learner(self.dataset, self.config, self.protocol, self.device)
@@ -88,10 +148,6 @@ class Environment(gym.Env[State, Action]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Beginning:
         """Begins the run, again if it has begun: its split, seed set, initial weights and first fit.
-
-        Args:
-            seed: must be None; a run's randomness comes from its dataset's `Seeds`.
-            options: not used.
 
         Returns:
             The state, and the same info as `step`.
@@ -103,10 +159,13 @@ class Environment(gym.Env[State, Action]):
         if seed is not None:
             raise ValueError("reset(seed=...) is not possible: a run's seeds are those of its dataset")
         self._start()
-        fit = self.learner.fit(self._labeled)
-        info = self._info(fit)
+        info = self._begin()
         self._initial_mae = self._mae = info["mae"]
         return self.state, info
+
+    def _begin(self) -> dict[str, Any]:
+        """The first fit; its info."""
+        return self._info(fit(self.learner.request(self._labeled)))
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that changes from step to step."""
@@ -118,11 +177,7 @@ class Environment(gym.Env[State, Action]):
         }
 
     def resume(self, state: dict[str, Any]) -> State:
-        """Instead of `reset`: goes on from what `state_dict` gave, of a run of the same settings.
-
-        Raises:
-            UserError: that was another run, or on another kind of device, or on other data.
-        """
+        """Instead of `reset`: goes on from what `state_dict` gave; a UserError if that was another run."""
         self._start()
         self.learner.load_state_dict(state["learner"])
         self._labeled = list(state["labeled"])
@@ -132,9 +187,6 @@ class Environment(gym.Env[State, Action]):
 
     def step(self, action: Action) -> Outcome:
         """Labels points of the pool and trains on them.
-
-        Args:
-            action: distinct indices into `state.x_unlabeled`; an array or tensor [k] is fine.
 
         Returns:
             state, reward (MAE before - MAE after), terminated, truncated (False), and info with
@@ -150,11 +202,11 @@ class Environment(gym.Env[State, Action]):
         epochs = at_limit = 0
         for group in np.split(chosen, len(chosen) if one_by_one else 1):
             self._labeled += self._pool[group].tolist()
-            fit = self.learner.fit(self._labeled)
-            epochs += fit.epochs
-            at_limit += fit.fits_at_limit
+            result = fit(self.learner.request(self._labeled))
+            epochs += result.epochs
+            at_limit += result.fits_at_limit
         self._pool = np.delete(self._pool, chosen)
-        info = self._info(FitResult(epochs, fit.validation_nll, fits_at_limit=at_limit))
+        info = self._info(FitResult(epochs, result.validation_nll, fits_at_limit=at_limit))
         reward, self._mae = self._mae - info["mae"], info["mae"]
         return self.state, reward, self.finished, False, info
 
@@ -176,7 +228,7 @@ class Environment(gym.Env[State, Action]):
     @property
     def state(self) -> State:
         """What an agent sees now."""
-        x, y, predictor = self.learner.x, self.learner.y, self.learner.predictor
+        x, y = self.learner.x, self.learner.y
         labeled = torch.tensor(self._labeled).to(self.device)
         return State(
             x_unlabeled=x[torch.from_numpy(self._pool).to(self.device)],
@@ -187,7 +239,7 @@ class Environment(gym.Env[State, Action]):
             added_images=self.added,
             initial_test_acc=self._initial_mae,
             current_test_acc=self._mae,
-            classifier=predictor,
+            classifier=self.learner.predictor,
             optimizer=self.learner.trainer.optimizer,
         )
 
@@ -197,22 +249,19 @@ class Environment(gym.Env[State, Action]):
         return torch.cat([self.learner.x[rows], self.learner.y[rows, None]], 1).cpu()
 
     def rows(self, action: Action) -> np.ndarray:
-        """Where those points lie in the whole table of the dataset: numbers of rows [k]."""
+        """Numbers [k] of their rows in the whole table of the dataset."""
         return self.dataset.rows_train[self._pool[self._checked(action)]]
 
     def with_each(self, positions: np.ndarray) -> tuple[list[Learner], list[list[int]], list[FitResult]]:
-        """Adds each of some points to a copy of the learner, and trains all copies as one stack.
-
-        Args:
-            positions: of the points, in the pool; the run itself stays as it is.
+        """Adds each of some points of the pool to a copy of the learner, and trains all copies as one stack.
 
         Returns:
             For each point the trained copy, its labelled rows of the train part, and how the fit went.
         """
         learners = [self.learner.copy() for _ in positions]
         tried = [[*self._labeled, int(point)] for point in self._pool[positions]]
-        results = train_stack([of.request(rows) for of, rows in zip(learners, tried, strict=True)])
-        return learners, tried, results
+        requests = [learner.request(rows) for learner, rows in zip(learners, tried, strict=True)]
+        return learners, tried, train_stack(requests)
 
     def _checked(self, action: Action) -> np.ndarray:
         """An action that the budget leaves room for, as an array."""
@@ -233,4 +282,4 @@ class Environment(gym.Env[State, Action]):
         return indices
 
     def _info(self, fit: FitResult) -> dict[str, Any]:
-        return {"added": self.added, **self.learner.measured(fit)}
+        return {self.index_name: self.added, **self.learner.measured(fit)}

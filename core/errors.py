@@ -2,17 +2,12 @@
 
 from collections.abc import Collection
 
-__all__ = ["UserError", "check_known"]
-
 
 class UserError(ValueError):
-    """Bad input, told in one line: what is wrong, where, and what to do.
+    """Bad input, in one line without names of options: what is wrong, where, and what to do.
 
-    Scripts print it on stderr without a traceback and exit with code 2.
-
-    Args:
-        message: the line; it names no options, which are the scripts'.
-        remedy: what helps, where a script has an option for it: a key of `core.cli.REMEDIES`.
+    Scripts print it on stderr and exit with code 2. `remedy`, a key of `core.cli.REMEDIES`, is what an option
+    of theirs can do about it.
     """
 
     def __init__(self, message: str, remedy: str = "") -> None:

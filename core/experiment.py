@@ -11,37 +11,31 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
 from . import util
 from .agent import AGENTS
+from .baselines import AllPoints, Oracle, Trials, UpperBound
 from .config import Config, check_changes
 from .data.own import find_dataset, is_own
 from .dataset import DATASETS, Dataset
 from .environment import Environment
 from .errors import UserError, check_known
+from .files import check_writable
 from .models.variations import VARIATIONS, load_config, note_default_config
 from .options import SEEDS, Options
-from .oracle import Oracle, Trials
 from .protocol import PROTOCOLS
-from .runs.layout import check_writable, experiment_folder, oracle_folder, upper_bound_folder
+from .runs.files import POINTS, PREDICTIONS, runs_root
+from .runs.group import SideBySide, group_size, run_all
 from .runs.logger import EnvironmentLogger
-from .runs.provenance import provenance
-from .runs.run_group import SideBySide, group_size, run_all
-from .runs.sources import code_digest
+from .runs.settings import code_digest, provenance
 from .seeds import Seeds
-from .upper_bound import AllPoints, UpperBound
-
-__all__ = ["BASELINES", "Experiment", "Play"]
 
 #: What agents are held against, by the names that stand for an agent's: training on all points, and a greedy
-#: choice that sees the test set.
-BASELINES = ("full_data", "oracle")
-
-#: Makes a run, from `reset` to its files: its environment, its agent, and its folder.
-Play: TypeAlias = Callable[[Any, Any, Path], None]
+#: choice that sees the test set. With the folders of their results.
+BASELINES = {"full_data": "UpperBound", "oracle": "Oracle"}
 
 
 @dataclass(frozen=True)
@@ -49,11 +43,8 @@ class Experiment(Options):
     """An agent, or one of `BASELINES`, on a dataset, with all that makes its runs but their ids.
 
     `Options` has the fields. Names may be aliases; a `budget` of None becomes the dataset's own number;
-    `config` has keys of `core.config.Config` with values that replace the usual ones.
-
-    Raises:
-        UserError: an unknown name, a table or a policy that cannot be used, an agent that does not score
-            the variation's model, or a query size above the budget.
+    `config` has keys of `core.config.Config` with values that replace the usual ones. What cannot be run is
+    a UserError.
 
     Example:
         >>> Experiment("diabetes", "bald_point", query_size=10).folder("runs").as_posix()
@@ -103,7 +94,6 @@ class Experiment(Options):
 
     @property
     def dataset_class(self) -> type[Dataset]:
-        """The class of the data."""
         return find_dataset(self.dataset, self.target, self.seed_set, self.data_folder)
 
     @property
@@ -113,16 +103,12 @@ class Experiment(Options):
 
     def folder(self, runs_folder: str | Path = "runs") -> Path:
         """Where the results go; each run has a folder `run_<id>` in it."""
-        runs_folder, dataset = Path(runs_folder), self.dataset_class.folder
-        if self.agent == "full_data":
-            return upper_bound_folder(runs_folder, dataset, self.variation, self.protocol)
-        if self.agent == "oracle":
-            return oracle_folder(runs_folder, dataset, self.variation, self.protocol)
-        agent = AGENTS[self.agent].folder
-        return experiment_folder(runs_folder, dataset, self.query_size, agent, self.variation, self.protocol)
+        folder = runs_root(Path(runs_folder), self.variation, self.protocol) / self.dataset_class.folder
+        if self.agent in BASELINES:
+            return folder / BASELINES[self.agent]
+        return folder / str(self.query_size) / AGENTS[self.agent].folder
 
     def seeds(self, run_id: int) -> Seeds:
-        """The seeds of a run."""
         return Seeds(run_id, self.agent_seed, self.pool_seed, self.model_seed)
 
     @property
@@ -134,11 +120,10 @@ class Experiment(Options):
 
     def make_dataset(self, run_id: int = 1) -> Dataset:
         """The data of a run: its split and its seed set."""
-        make, seeds = self.dataset_class, self.seeds(run_id)
-        return make(self.data_folder, seeds, skip_data_check=self.skip_data_check)
+        seeds = self.seeds(run_id)
+        return self.dataset_class(self.data_folder, seeds, skip_data_check=self.skip_data_check)
 
     def environment(self, run_id: int = 1, device: torch.device | str = "cpu") -> Any:
-        """The environment of a run, not yet reset: an `Environment`, or an `UpperBound`."""
         data = self.make_dataset(run_id), self.hyperparameters, PROTOCOLS[self.protocol]
         if self.agent == "full_data":
             return UpperBound(*data, device=device, epoch_limit=self.epoch_limit)
@@ -146,21 +131,17 @@ class Experiment(Options):
         return make(*data, device=device, budget=self.budget)
 
     def make_agent(self, run_id: int = 1, env: Any = None) -> Any:
-        """The agent of a run; `env` is wanted for `full_data` alone."""
+        """The agent of a run; that of `full_data` stops its `env`."""
         seeds = self.seeds(run_id)
         if self.agent == "full_data":
             return AllPoints(env.stopping)
         if self.agent == "oracle":
             return Trials(seeds, self.tried)
-        follows = {} if self.policy is None else {"policy": self.policy}
-        return AGENTS[self.agent](self.query_size, seeds, PROTOCOLS[self.protocol], **follows)
+        policy = {} if self.policy is None else {"policy": self.policy}
+        return AGENTS[self.agent](self.query_size, seeds, PROTOCOLS[self.protocol], **policy)
 
     def settings(self) -> dict[str, object]:
-        """All that its runs have in common, and that tells them from the runs of others.
-
-        These are the options, the configuration, digests of the data and of the code of agent and dataset,
-        and the versions of protocol and agent.
-        """
+        """What its runs have in common: options, configuration, digests of data and code, versions."""
         config, unused = asdict(self.hyperparameters), set[str]()
         made_by: dict[str, object] = {}
         names: tuple[str, ...]
@@ -197,45 +178,44 @@ class Experiment(Options):
         device: torch.device | str = "cpu",
         side_by_side: SideBySide = "auto",
         overwrite: bool = False,
-        play: Play | None = None,
-        **record: bool,
+        play: Callable[[Any, Any, Path], None] | None = None,
+        record_points: bool = False,
+        record_predictions: bool = False,
     ) -> list[int]:
         """Makes runs; skips finished ones, and resumes unfinished ones.
 
         Args:
-            run_ids: ids of the runs, ascending.
-            runs_folder: where the results of all experiments go.
-            device: where data and models live.
             side_by_side: runs that are trained as one stack.
             overwrite: make finished runs again.
-            play: makes a run, instead of a plain loop without a bar; evaluate.py has one.
-            record: what else a run is to write, as for `EnvironmentLogger`: `record_points=True`.
+            play: makes a run of its environment, its agent and its folder, instead of a plain loop without a
+                bar; evaluate.py has one.
+            record_points: also write `selected_points.pt` and `selected_rows.csv`.
+            record_predictions: also write `predictions.npz`.
 
         Returns:
             The ids of those that are finished now, ascending.
 
         Raises:
-            UserError: no id is given, or the folder cannot be written, or holds runs of other settings.
+            UserError: the folder cannot be written, or holds runs of other settings.
         """
-        folder, device = self.folder(runs_folder), torch.device(device)
         if not run_ids:
             raise UserError("no run ids are given")
-        if unknown := set(record) - set(EnvironmentLogger.RECORDS):
-            raise TypeError(f"run() has no argument {', '.join(sorted(unknown))}")
-        wanted = [EnvironmentLogger.RECORDS[name] for name, wanted in record.items() if wanted]
+        folder, device = self.folder(runs_folder), torch.device(device)
         check_writable(folder)
         # What cannot be made is said before a file is written.
         size = group_size(len(run_ids), side_by_side, self.environment(run_ids[0]).dataset, device)
         settings = self.settings()
         note_default_config(self.dataset_name)
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
-        made_by = place | provenance()
+        origin = place | provenance()
+        record = {"record_points": record_points, "record_predictions": record_predictions}
+        wanted = [POINTS] * record_points + [PREDICTIONS] * record_predictions
 
         def start(run_id: int, log_path: Path) -> None:
             env = self.environment(run_id, device)
             agent = self.make_agent(run_id, env)
-            noted = {**settings, "run_id": run_id, **made_by}
-            env.logger_options = {"settings": noted, "resume": agent, **record}
+            meta = {**settings, "run_id": run_id, **origin}
+            env.logger_options = {"settings": meta, "resume": agent, **record}
             (play or _play)(env, agent, log_path)
 
         return run_all(folder, settings, run_ids, start, size=size, overwrite=overwrite, wanted=wanted)

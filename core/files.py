@@ -1,29 +1,53 @@
-"""Writing files so that a reader never sees half of one, and a power cut loses none that was finished.
+"""Files: written so that a reader never sees half of one, and read up to a size that fits into memory.
 
-All that is to outlive this process is written, renamed and removed here. What is on a disk after a power
-cut is what was synchronised before it, a file and the folder that names it each for themselves; of what was
-not, anything may be there, in any order (Pillai et al., All File Systems Are Not Created Equal, OSDI 2014).
+After a power cut a disk holds what was synchronised before, a file and the folder that names it each for
+themselves (Pillai et al., All File Systems Are Not Created Equal, OSDI 2014).
 """
 
 import errno
+import gzip
+import io
 import os
 import secrets
+import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from typing import IO, Any
+
+import yaml
 
 from .errors import UserError
 
-__all__ = ["beside", "commit", "make_folder", "remove", "remove_parts", "write_file", "write_files"]
+#: Of a file, packed and unpacked: 20 times the largest of the study's.
+MOST_BYTES = 2**29
+_TOO_LARGE = f"it has more than {MOST_BYTES:,} bytes"
+#: Of a table, and of the features made of it: 0.8 GB.
+MOST_CELLS = 10**8
+#: Of a table; the libraries that read it take time for each.
+MOST_COLUMNS = 20_000
+#: For pandas' `read_csv`: before 3.0 it reads most floats an ulp off unless it is told not to; since then it
+#: warns if told.
+EXACT_FLOATS: dict[str, Any] = (
+    {} if int(version("pandas").split(".")[0]) >= 3 else {"float_precision": "round_trip"}
+)
+
+
+class UnusableError(Exception):
+    """A file cannot be used; the text says what was found and what was expected, on one line."""
+
+
+def one_line(error: object, limit: int = 200) -> str:
+    """The text of an error on one line of at most `limit` characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 @contextmanager
 def beside(target: Path) -> Iterator[Path]:
-    """A name of one's own in the folder of `target`, to be written and renamed with `commit`.
-
-    Whatever still bears that name at the end is removed. The name ends as the target's does.
-    """
+    """A new path in the folder of `target`, with its ending, for `commit`; it is gone at the end."""
     part = target.with_name(f".part-{os.getpid()}-{secrets.token_hex(4)}-{target.name}")
     try:
         yield part
@@ -38,76 +62,36 @@ def remove_parts(folder: Path) -> None:
 
 
 def commit(parts: Mapping[Path, Path]) -> None:
-    """Renames files of one folder, in their order; when this returns, they outlive a power cut.
-
-    Args:
-        parts: what each of them is to be called, by what it is called now.
-    """
-    with ThreadPoolExecutor(len(parts)) as pool:  # together they wait for the disk about once
-        list(pool.map(_sync_file, parts))
+    """Renames files, each from its key to its value; when this returns, they outlive a power cut."""
+    for part in parts:
+        _sync(part, os.O_RDWR)  # Windows synchronises no file that is open for reading alone
     for part, target in parts.items():
         os.replace(part, target)
-    for folder in {target.parent for target in parts.values()}:
-        _sync_folder(folder)
+    for folder in {target.parent for target in parts.values()} if os.name != "nt" else ():
+        try:
+            _sync(folder, os.O_RDONLY)
+        except (FileNotFoundError, PermissionError):  # another process removed it; it may not be looked into
+            continue
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+                raise
 
 
-def remove(*paths: Path) -> None:
-    """Removes files, those that are there; when this returns, they do not come back."""
-    found = [path for path in paths if path.exists()]
-    for path in found:
-        path.unlink(missing_ok=True)
-    for folder in {path.parent for path in found}:
-        _sync_folder(folder)
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder, and those above it, where they are not there; they outlive a power cut."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for one in missing:
-        _sync_folder(one.parent)
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb+") as file:  # Windows synchronises no file that is open for reading alone
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Synchronises the names in a folder, where the system can: Windows does so by itself."""
-    if os.name == "nt":
-        return
-    try:
-        number = os.open(folder, os.O_RDONLY)
-    except (FileNotFoundError, PermissionError):  # another process has removed it; it may not be looked into
-        return
+def _sync(path: Path, flags: int) -> None:
+    number = os.open(path, flags)
     try:
         os.fsync(number)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
-            raise
     finally:
         os.close(number)
 
 
-def write_file(target: Path, write: Callable[[Path], object]) -> None:
-    """Has `write` make a file beside `target`, then renames it to `target`.
-
-    Raises:
-        UserError: that failed; what was there is still there.
-    """
-    write_files({target: write})
-
-
 def write_files(files: Mapping[Path, Callable[[Path], object]]) -> None:
-    """`write_file` for files of one folder that belong together: none is renamed before all are written.
+    """Has each function write a file beside its target, then renames all: none before all are written.
 
     Raises:
-        UserError: that failed; where it failed in writing, what was there is still there.
+        UserError: that failed; in writing, it leaves what was there.
     """
-    if not files:
-        return
-    target = next(iter(files))
+    target = Path()
     try:
         with ExitStack() as stack:
             parts = {}
@@ -118,3 +102,73 @@ def write_files(files: Mapping[Path, Callable[[Path], object]]) -> None:
             commit(parts)
     except OSError as error:
         raise UserError(f"{target} cannot be written: {error.strerror or error}") from error
+
+
+def write_file(target: Path, write: Callable[[Path], object]) -> None:
+    """`write_files` for a single file."""
+    write_files({target: write})
+
+
+def remove(*paths: Path) -> None:
+    """Removes files, those that are there."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Raises a UserError unless files can be made in a folder, or in a new one of that name."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another folder") from error
+
+
+def check_target(path: Path, *read: Path) -> None:
+    """Raises a UserError unless a file can be made there, and is none of those which are read."""
+    if path.is_dir() or not path.parent.is_dir():
+        reason = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
+        raise UserError(f"{path} cannot be written: {reason}")
+    if any(path.exists() and one.exists() and path.samefile(one) for one in read):
+        raise UserError(f"{path} would replace a table that is read; choose another name")
+    check_writable(path.parent)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file; a ValueError where that is more than `MOST_BYTES`."""
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(_TOO_LARGE)
+    return path.read_bytes()
+
+
+def bounded(file: IO[bytes] | gzip.GzipFile) -> bytes:
+    """What is left of a file, packed or not; a ValueError where that is more than `MOST_BYTES`."""
+    pieces, size = [], 0
+    while piece := file.read(2**20):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MOST_BYTES:
+            raise ValueError(_TOO_LARGE)
+    return b"".join(pieces)
+
+
+def gunzip(content: bytes) -> bytes:
+    """`gzip.decompress`; a ValueError where that is more than `MOST_BYTES`."""
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        return bounded(file)
+
+
+def unpacked_size(archive: Path) -> int:
+    """Bytes of all members of a zip archive, as it says itself; an error of zipfile's if it is none."""
+    with zipfile.ZipFile(archive) as opened:
+        return sum(one.file_size for one in opened.infolist())
+
+
+def parse_yaml(content: bytes) -> Any:
+    """What a YAML file says, in plain values; a ValueError of one line where it is no YAML in UTF-8."""
+    try:
+        return yaml.safe_load(content.decode("utf-8"))
+    # PyYAML raises nearly anything on values that do not fit their tags, and on deep nesting.
+    except Exception as error:
+        raise ValueError(one_line(error)) from error

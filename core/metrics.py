@@ -12,18 +12,6 @@ from torch import Tensor
 from .models.densities import Density
 from .models.predictor import SAMPLES, Predictor, most_likely
 
-__all__ = [
-    "METRICS",
-    "PIT_BINS",
-    "Evaluation",
-    "Metric",
-    "calibration_error",
-    "crps",
-    "evaluate",
-    "measure",
-    "pit_histogram",
-]
-
 #: Equal bins of the PIT histogram; the levels of the calibration error lie between them.
 PIT_BINS = 20
 
@@ -33,11 +21,10 @@ _PIECE = 2048
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model says of the N rows of a test set, on the scaled target; all that a metric may use.
+    """What a model says of the N rows of a test set, on the scaled target.
 
     Attributes:
-        targets: the right answers [N].
-        predictions: point predictions [N].
+        targets, predictions: the right answers and the point predictions [N].
         log_prob: log p(y|x) [N] at the targets.
         pit: the probability integral transform u = P(Y <= y | x) of the targets, float64 [N].
         samples: of each piece of rows, in their order, samples [64, n].
@@ -54,23 +41,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that is measured after each round; the lower, the better.
-
-    Attributes:
-        name: in code, and in the info of `Environment.step`.
-        file: where its curve lies in a run's folder.
-        label: its name for people.
-        function: of the evaluation of the test set; None if it comes from training. It leaves the
-            evaluation as it is, and draws from nothing but a generator of its own.
-        in_every_run: no run is without it, so that a missing file is damage. False for a metric that was
-            added when there were runs already: those lack it.
-    """
+    """A number that is measured after each round; the lower, the better."""
 
     name: str
-    file: str
-    label: str
+    file: str  # where its curve lies in a run's folder
+    label: str  # its name for people
+    # Of the evaluation of the test set, which it leaves as it is; None if it comes from training.
     function: Callable[[Evaluation], float] | None = None
-    in_every_run: bool = False
+    in_every_run: bool = False  # a missing file is damage; False for a metric that older runs lack
 
 
 def _mean(values: Tensor) -> float:
@@ -79,25 +57,24 @@ def _mean(values: Tensor) -> float:
     return float(total / len(values))
 
 
-def _mae(evaluation: Evaluation) -> float:
-    return _mean((evaluation.predictions - evaluation.targets).abs())
+def _mae(tested: Evaluation) -> float:
+    return _mean((tested.predictions - tested.targets).abs())
 
 
-def _nll(evaluation: Evaluation) -> float:
-    return _mean(-evaluation.log_prob)
+def _nll(tested: Evaluation) -> float:
+    return _mean(-tested.log_prob)
 
 
-def _crps(evaluation: Evaluation) -> float:
-    pieces = zip(evaluation.samples, evaluation.targets.split(_PIECE), strict=True)
+def _crps(tested: Evaluation) -> float:
+    pieces = zip(tested.samples, tested.targets.split(_PIECE), strict=True)
     return _mean(torch.cat([crps(samples, targets) for samples, targets in pieces]))
 
 
-def _calibration(evaluation: Evaluation) -> float:
-    return calibration_error(pit_histogram(evaluation.pit))
+def _calibration(tested: Evaluation) -> float:
+    return calibration_error(pit_histogram(tested.pit))
 
 
-#: All metrics, by name. One entry here is all that one more needs: the logger, the files of a run, those
-#: that collect the runs, checkpoints and the report's reader go by this table.
+#: All metrics, by name; logger, files, checkpoints and report go by this table.
 METRICS = {
     metric.name: metric
     for metric in (
@@ -120,10 +97,7 @@ def calibration_error(counts: Tensor) -> float:
     """Mean over the levels 0.05, 0.10 ... 0.95 of |share of u below the level - level|.
 
     Kuleshov, Fenner, Ermon, *Accurate Uncertainties for Deep Learning Using Calibrated Regression*,
-    2018, arXiv 1807.00263, with the absolute difference (docs/METHOD.md, section 4).
-
-    Args:
-        counts: as of `pit_histogram`.
+    2018, arXiv 1807.00263, with the absolute difference. The counts [20] are those of the PIT histogram.
     """
     levels = torch.arange(1, PIT_BINS, dtype=torch.float64) / PIT_BINS
     shares = counts.cpu().double().cumsum(0)[:-1] / counts.sum().item()
@@ -145,11 +119,7 @@ def crps(samples: Tensor, y: Tensor) -> Tensor:
 
 @torch.no_grad()
 def evaluate(predictor: Predictor, x: Tensor, y: Tensor, generator: torch.Generator) -> Evaluation:
-    """What a model says of rows x [N, d] with targets y [N]; dropout off.
-
-    Args:
-        generator: draws the 64 samples of each row behind point prediction and CRPS.
-    """
+    """What a model says of rows x [N, d] with targets y [N], dropout off; draws 64 samples of each row."""
     densities = [predictor(rows) for rows in x.split(_PIECE)]
     draws = [density.draw(SAMPLES, generator) for density in densities]
     pieces = list(zip(densities, y.split(_PIECE), strict=True))

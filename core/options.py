@@ -4,15 +4,14 @@
 """
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .cli import ArgumentParser, at_least
+from .cli import ArgumentParser, add_run_options, at_least
+from .config import check_changes, read_file
 from .protocol import PROTOCOLS
-
-__all__ = ["DATA", "DATA_KINDS", "SEEDS", "Options", "add_options", "options_of"]
 
 DATA_KINDS = "a name, the path of a table (.csv, .parquet, .arff, also .gz), or openml:<id>"
 #: Fields that say which data; further seeds than that of the run.
@@ -76,6 +75,23 @@ def add_options(parser: ArgumentParser, names: Iterable[str], **defaults: Any) -
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
-    """What was asked for by such options, as fields of an `Experiment`; `config` is left to the script."""
-    asked = {name: getattr(args, name) for name in _FIELDS if hasattr(args, name) and name != "config"}
+    """What was asked for by such options, as fields of an `Experiment`."""
+    asked = {name: getattr(args, name) for name in _FIELDS if hasattr(args, name)}
+    if path := asked.pop("config", None):
+        asked["config"] = check_changes(read_file(path), path)
     return {name: bool(value) if _FIELDS[name].type is bool else value for name, value in asked.items()}
+
+
+def parse_baseline(
+    prog: str, description: str | None, names: Iterable[str], restarts: int, arguments: Sequence[str] | None
+) -> argparse.Namespace:
+    """The arguments of a script for one of `core.experiment.BASELINES`, which needs no name of an agent."""
+    from .dataset import DATASETS
+
+    parser = ArgumentParser(prog=prog, description=description)
+    add_options(parser, names)
+    add_run_options(parser, restarts)
+    args = parser.parse_args(arguments)
+    if not args.dataset:
+        parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
+    return args

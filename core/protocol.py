@@ -4,49 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CORRECTED", "PROTOCOLS", "PUBLISHED", "Protocol"]
-
 
 @dataclass(frozen=True)
 class Protocol:
-    """The switches of docs/METHOD.md, section 5. Nothing else depends on the protocol.
-
-    Attributes:
-        name: `published` or `corrected`.
-        version: goes up when what the protocol computes changes, not for rounding or random draws. Runs of
-            two versions are not pooled.
-        stop_on_log_likelihood: early stopping waits for a new minimum of the summed validation
-            mean log-likelihood (as published, upside down) instead of the validation NLL.
-        refit_every_point: a `finetuning` model is refitted after every added point, not once a round.
-        encoder_relu: ReLU after each linear layer of the encoder.
-        grid: first and last point of the grids over the scaled target.
-        true_spacing: trapezoids take (last - first) / (G - 1) as spacing, not / G.
-        log_space: densities stay logarithms, so that no score is NaN or infinite.
-        absolute_std_differences: `bald_dist_std` sums absolute differences.
-        mutual_information: `nflows_out` estimates mutual information by Monte Carlo.
-        k_center: `coreset` updates its distances after each pick of a batch.
-        rotate_clusters: `typiclust` takes one point from each ranked cluster in turn.
-        heuristic_samples: samples of `nf_conf` and `nf_sample_std`.
-        restore_dropout: the KL dual agents restore the dropout rate after scoring.
-        training: keys of a configuration (`core.config.Config`) that the protocol sets: these values replace
-            those in configs/, unless a file there has others under the protocol's name.
-    """
+    """The switches of docs/METHOD.md, section 5, as the paper says; nothing else depends on the protocol."""
 
     name: str
+    # Goes up when what it computes changes, not for rounding or random draws: runs of two are not pooled.
     version: int
-    stop_on_log_likelihood: bool
-    refit_every_point: bool
-    encoder_relu: bool
-    grid: tuple[float, float]
-    true_spacing: bool
-    log_space: bool
-    absolute_std_differences: bool
-    mutual_information: bool
-    k_center: bool
-    rotate_clusters: bool
-    heuristic_samples: int
-    restore_dropout: bool
-    training: Mapping[str, Any] = field(hash=False)
+    # Early stopping waits for a new minimum of the validation log-likelihood (upside down), not of the NLL.
+    stop_on_log_likelihood: bool = False
+    refit_every_point: bool = False  # a `finetuning` model, after every added point and not once a round
+    encoder_relu: bool = True  # after each linear layer of the encoder
+    grid: tuple[float, float] = (0.0, 1.0)  # first and last point of the grids over the scaled target
+    true_spacing: bool = True  # trapezoids take (last - first) / (G - 1) as spacing, not / G
+    log_space: bool = True  # densities stay logarithms, so that no score is NaN or infinite
+    absolute_std_differences: bool = True  # summed by `bald_dist_std`
+    mutual_information: bool = True  # estimated by `nflows_out` by Monte Carlo
+    k_center: bool = True  # `coreset` updates its distances after each pick of a batch
+    rotate_clusters: bool = True  # `typiclust` takes one point from each ranked cluster in turn
+    heuristic_samples: int = 200  # of `nf_conf` and `nf_sample_std`
+    restore_dropout: bool = True  # the KL dual agents restore the rate after scoring
+    # Keys of a configuration with values that replace those in configs/, unless a file there has others under
+    # the protocol's name.
+    training: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 PUBLISHED = Protocol(
@@ -64,24 +45,11 @@ PUBLISHED = Protocol(
     rotate_clusters=False,
     heuristic_samples=64,
     restore_dropout=False,
-    training={},
 )
 
 CORRECTED = Protocol(
     name="corrected",
     version=2,
-    stop_on_log_likelihood=False,
-    refit_every_point=False,
-    encoder_relu=True,
-    grid=(0.0, 1.0),
-    true_spacing=True,
-    log_space=True,
-    absolute_std_differences=True,
-    mutual_information=True,
-    k_center=True,
-    rotate_clusters=True,
-    heuristic_samples=200,
-    restore_dropout=True,
     training={
         "average": 0.99,
         "best_weights": True,

@@ -1,7 +1,6 @@
 """Names of the command line and the classes behind them."""
 
 import difflib
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from pkgutil import iter_modules
@@ -9,21 +8,17 @@ from typing import Generic, TypeVar
 
 from .errors import UserError
 
-__all__ = ["Registry"]
-
 T = TypeVar("T")
 
 
 class Registry(Generic[T]):
     """A mapping from name to class, filled by a decorator.
 
-    Each class declares `folder`, the name of its own result folder, unless they have none.
-
     Args:
         kind: what the classes are, for messages.
-        package: the package whose modules register them. They are imported at the first look-up,
-            so that a file in its folder is found by itself; what it raises is raised there.
-        folders: each class must declare a result folder.
+        package: the package whose modules register them. They are imported at the first look-up, so that a
+            file in its folder is found by itself.
+        folders: each class must declare `folder`, the name of its own result folder.
 
     Example:
         >>> birds = Registry("bird")
@@ -45,16 +40,15 @@ class Registry(Generic[T]):
         self._aliases: dict[str, str] = {}
 
     def register(self, name: str, *aliases: str) -> Callable[[type[T]], type[T]]:
-        """Class decorator that makes a class known as `name` (and by its aliases).
+        """Class decorator; a UserError if a name or the folder is another's, or the class declares none.
 
-        Raises:
-            UserError: a name or the folder is another's, or the class declares no folder.
+        A class of the same module and name replaces the earlier one: a notebook's cell may be run again.
         """
 
         def add(cls: type[T]) -> type[T]:
             for new in (name, *aliases):
-                if new in self._classes or new in self._aliases:
-                    known = self._classes[self._aliases.get(new, new)]
+                known = self._classes.get(self._aliases.get(new, new))
+                if known and _place(known) != _place(cls):
                     raise UserError(f"{self.kind} '{new}' is there already: {_place(known)}, {_place(cls)}")
             if self._folders:
                 self._check_folder(name, cls)
@@ -73,11 +67,10 @@ class Registry(Generic[T]):
                 f"the name of its result folder, without / and \\; it has {folder!r}"
             )
         for other in (*cls.__mro__[1:], *self._classes.values()):
-            if folder == vars(other).get("folder"):
+            if folder == vars(other).get("folder") and _place(other) != _place(cls):
                 raise UserError(f"{self.kind} '{name}': its folder {folder} is that of {other.__name__}")
 
     def _load(self) -> None:
-        """Imports the modules of the package, unless that is done or at work."""
         package, self._package = self._package, ""
         if not package:
             return
@@ -86,13 +79,7 @@ class Registry(Generic[T]):
                 if not module.ispkg:  # such as agents/shared
                     import_module(f"{package}.{module.name}")
         except BaseException:
-            # The next look-up imports the broken file again, and raises the same again: what it had
-            # registered must not be 'there already'.
-            self._package = package
-            self._classes = {
-                name: cls for name, cls in self._classes.items() if cls.__module__ in sys.modules
-            }
-            self._aliases = {alias: of for alias, of in self._aliases.items() if of in self._classes}
+            self._package = package  # the next look-up imports the broken file again, and raises the same
             raise
 
     @property
@@ -102,11 +89,7 @@ class Registry(Generic[T]):
         return self._classes
 
     def name(self, name: str) -> str:
-        """The registered name that `name`, or the alias `name`, stands for.
-
-        Raises:
-            UserError: nothing has that name; the message holds the nearest ones.
-        """
+        """The registered name that a name or an alias stands for; a UserError with the nearest if none."""
         if name in self.classes:
             return name
         if name in self._aliases:
@@ -122,7 +105,7 @@ class Registry(Generic[T]):
     def aliases(self, name: str) -> list[str]:
         """The other names of the class registered as `name`."""
         self._load()
-        return [alias for alias, of in self._aliases.items() if of == name]
+        return [alias for alias, registered in self._aliases.items() if registered == name]
 
 
 def _place(cls: type) -> str:

@@ -14,27 +14,21 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Seeds"]
-
 # use -> (key of its stream, the seed of the user that it takes; None: always 1)
 _USES = {
-    "split": (0, "pool_seed"),
-    "init": (1, "model_seed"),
-    "dropout": (2, "model_seed"),
-    "batches": (3, None),
-    "candidates": (4, "agent_seed"),
-    "agent": (5, "agent_seed"),
-    "evaluation": (6, "model_seed"),
+    "split": (0, "pool_seed"),  # validation split and seed set
+    "init": (1, "model_seed"),  # initial weights
+    "dropout": (2, "model_seed"),  # masks while training
+    "batches": (3, None),  # minibatch order
+    "candidates": (4, "agent_seed"),  # subsample of the pool
+    "agent": (5, "agent_seed"),  # whatever an agent draws
+    "evaluation": (6, "model_seed"),  # samples behind MAE and CRPS
 }
 
 
 @dataclass(frozen=True)
 class Seeds:
     """The seeds of one run; hands out generators named by their use.
-
-    The uses: `split` (validation split and seed set), `init` (initial weights), `dropout`
-    (masks while training), `batches` (minibatch order), `candidates` (subsample of the pool),
-    `agent` (whatever an agent draws), `evaluation` (samples behind MAE and CRPS).
 
     Example:
         >>> bool(Seeds(3).numpy("split").random() == Seeds(3).numpy("split").random())
@@ -52,11 +46,7 @@ class Seeds:
                 raise ValueError(f"{name} must not be negative, got {value}")
 
     def sequence(self, use: str, member: int = 0) -> np.random.SeedSequence:
-        """The seed sequence of a use: `SeedSequence([seed, run_id, key, member])`.
-
-        Args:
-            member: of an ensemble; the first one's streams are those of a single model.
-        """
+        """The seed sequence of a use; the first member of an ensemble has that of a single model."""
         key, seed = _USES[use]
         return np.random.SeedSequence([1 if seed is None else getattr(self, seed), self.run_id, key, member])
 

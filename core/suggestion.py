@@ -19,10 +19,10 @@ from .agent import AGENTS
 from .data.columns import Features, row_numbers, target_values
 from .data.frames import RawFrame
 from .errors import UserError
+from .files import UnusableError, one_line
 from .metrics import calibration_error, pit_histogram
 from .models.variations import load_config
 from .protocol import CORRECTED
-from .safe_io import UnusableError, one_line
 from .seeds import Seeds
 from .state import State
 from .training.side_by_side import fit

@@ -8,9 +8,7 @@ from typing import Any, ClassVar
 
 import tqdm as _tqdm
 
-__all__ = ["bar", "is_cluster", "tqdm"]
-
-#: What the bars of this run say and where they begin, or that there are none: arguments of `tqdm`.
+#: Of this run's bars: what they say and where they begin, or that there are none; arguments of `tqdm`.
 bar: ContextVar[Mapping[str, Any]] = ContextVar("bar", default=MappingProxyType({}))
 
 #: True where nobody watches: standard error is not a terminal, as in a cluster's job.

@@ -6,12 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.files import write_file
 from core.metrics import METRICS
-from core.runs.collecting import aggregate
-from core.runs.layout import experiment_folder, upper_bound_folder
+from core.runs.files import aggregate, runs_root, write_results
+from core.runs.record import Record
 from core.runs.settings import agree_on_settings, write_meta
-from core.runs.tables import histograms, series
 
 BUDGET = 12
 #: Of the runs of every kind.
@@ -30,7 +28,7 @@ def write_experiment(
     level: float = 0.1,
 ) -> Path:
     """The finished runs of one experiment: curves that fall to `level`; returns its folder."""
-    folder = experiment_folder(runs_folder, dataset.title(), query_size, agent.title(), variation, protocol)
+    folder = runs_root(runs_folder, variation, protocol) / dataset.title() / str(query_size) / agent.title()
     settings: dict[str, object] = {
         "agent": agent,
         "dataset": dataset,
@@ -55,7 +53,7 @@ def write_upper_bound(
     runs_folder: Path, run_ids: Iterable[int] = (1, 2), *, dataset: str = "diabetes", level: float = 0.08
 ) -> None:
     """Finished runs of the upper bound, of different lengths."""
-    folder = upper_bound_folder(runs_folder, dataset.title(), "nf", "published")
+    folder = runs_folder / dataset.title() / "UpperBound"
     settings = {"dataset": dataset, "variation": "nf", "protocol": "published"}
     agree_on_settings(folder, settings, [], False)
     for run_id in run_ids:
@@ -72,10 +70,12 @@ def write_curves(run: Path, run_id: int, index: pd.Index, mae: np.ndarray, rng: 
     """The CSV files of a run, all metrics of the MAE's shape."""
     of_metric = {"mae": mae, "nll": 20 * mae - 5, "crps": 0.7 * mae, "validation_nll": 19 * mae - 5}
     of_metric["calibration"] = 0.3 * mae
+    record = Record(str(index.name), run_id)
+    record.index = list(index)
     for metric in METRICS.values():
-        write_file(run / metric.file, series(index, list(of_metric[metric.name]), run_id).to_csv)
-    pit = rng.multinomial(89, np.full(20, 1 / 20), size=len(index))
-    write_file(run / "pit.csv", histograms(index, pit.tolist()).to_csv)
+        record.curves[metric.name] = list(of_metric[metric.name])
+    record.pit = rng.multinomial(89, np.full(20, 1 / 20), size=len(index)).tolist()
+    write_results(run, record)
 
 
 def write_every_kind(folder: Path) -> Path:

@@ -14,7 +14,7 @@ import pytest
 import evaluate
 import report
 from core import AGENTS, CORRECTED, DATASETS, Experiment, UserError, catalogue
-from core.cli import told
+from core.cli import message
 from tests import test_agents
 from tests.builders import choose, files, make_state
 
@@ -170,7 +170,7 @@ def test_edited_code_and_data_are_refused_and_named(add: Add, tmp_path: Path) ->
         write(**change)
         with pytest.raises(UserError) as info:
             evaluate.main([*typed, "--run_id", "3"])
-        line = told(info.value)
+        line = message(info.value)
         assert f"was made with {said}" in line
         assert "--overwrite 1" in line
         assert files(tmp_path) == made

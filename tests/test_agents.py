@@ -149,7 +149,7 @@ def test_contract(name: str, variation: str, protocol: Protocol, monkeypatch: py
     cls = AGENTS[name]
     select = cls.select
 
-    def watch(self: object, state: State, x: Tensor, count: int) -> np.ndarray:
+    def watch(self: object, state: State, x: Tensor, count: int) -> Tensor | np.ndarray:
         seen.append(x)
         return select(self, state, x, count)  # type: ignore[arg-type]
 

@@ -11,11 +11,11 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests  # scikit-posthocs brings it
 
+from core.files import EXACT_FLOATS
 from core.metrics import METRICS
 from core.report import analysis
 from core.report.analysis import areas, blocks, compare
 from core.report.reader import EXPERIMENT, find_missing_runs, load_results
-from core.safe_io import EXACT_FLOATS
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
 

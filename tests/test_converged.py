@@ -11,10 +11,10 @@ from torch import Tensor
 
 import evaluate
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Environment, Experiment, Seeds, UserError
+from core.baselines import UpperBound
 from core.models.variations import build_model
 from core.runs.settings import read_meta
 from core.training.trainer import FitResult, Trainer, train_stack
-from core.upper_bound import UpperBound
 from datasets import DATASETS
 from tests.builders import FEATURES, fit, make_config
 from tests.test_training import Data, make_data

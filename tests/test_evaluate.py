@@ -16,7 +16,7 @@ import evaluate
 from agents import AGENTS
 from core import EnvironmentLogger
 from core.cli import run_script, set_threads
-from core.runs.tables import read_curves
+from core.runs.files import read_curves
 from core.training.trainer import FitRequest, Trainer
 from tests.builders import FILES
 

@@ -14,13 +14,10 @@ import torch
 import datasets
 from core import CORRECTED, EnvironmentLogger, Seeds, UserError
 from core.environment import Action, Beginning, Environment, Outcome
-from core.files import write_file
+from core.files import EXACT_FLOATS, write_file
 from core.metrics import METRICS, Evaluation, Metric
 from core.report.reader import load_results
-from core.runs.collecting import is_collected
-from core.runs.layout import is_finished, result_files, take
-from core.runs.tables import read_curves
-from core.safe_io import EXACT_FLOATS
+from core.runs.files import is_collected, is_finished, pack, read_curves, result_names
 from core.training.trainer import FitRequest, FitResult
 from tests.builders import make_config
 
@@ -187,8 +184,8 @@ def test_a_run_that_goes_on_keeps_all_that_it_was_asked_to(tmp_path: Path) -> No
     assert not is_finished(parts)
     assert len(pd.read_csv(parts / "selected_rows.csv")) == 3
     go_on(parts, **options)
-    for file in result_files():
-        assert (parts / file.name).read_bytes() == (whole / file.name).read_bytes()
+    for name in result_names():
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()
     assert {path.name for path in parts.iterdir()} == {path.name for path in whole.iterdir()}
 
 
@@ -233,8 +230,8 @@ def test_one_entry_adds_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     read = found.curves.query("run == 1 and metric == 'rmse'")["value"]
     assert read.tolist() == curve.tolist()
 
-    assert take(run).keys() == {*(metric.file for metric in METRICS.values()), "pit.csv", "meta.txt"}
-    assert take(experiment / "run_5").keys() == take(run).keys() - {"rmse.csv"}
+    assert pack(run).keys() == {*(metric.file for metric in METRICS.values()), "pit.csv", "meta.txt"}
+    assert pack(experiment / "run_5").keys() == pack(run).keys() - {"rmse.csv"}
 
     # Nothing else is another number than without it.
     monkeypatch.delitem(METRICS, "rmse")

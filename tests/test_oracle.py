@@ -9,9 +9,9 @@ import torch
 
 import evaluate_oracle
 from core import CORRECTED, PROTOCOLS, Environment, EnvironmentLogger, Experiment, Protocol, Seeds
+from core.baselines import Oracle, Trials
 from core.cli import run_script
-from core.oracle import Oracle, Trials
-from core.runs.layout import result_files
+from core.runs.files import result_names
 from datasets import DATASETS
 from tests.builders import make_config, no_global_randomness
 
@@ -74,8 +74,7 @@ def test_small_pools_and_order() -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    names = [file.name for file in result_files()]
-    return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
+    return {name: (folder / name).read_bytes() for name in result_names() if (folder / name).exists()}
 
 
 def test_a_run_broken_off_goes_on_to_the_same_files(tmp_path: Path) -> None:

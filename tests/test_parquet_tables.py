@@ -9,7 +9,7 @@ import pytest
 
 from core.data.columns import Features
 from core.data.frames import read_frame
-from core.safe_io import UnusableError
+from core.files import UnusableError
 
 pytest.importorskip("pyarrow")
 N = 60

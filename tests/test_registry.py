@@ -43,6 +43,13 @@ def test_names_and_folders_are_given_once(birds: Registry[Bird]) -> None:
     assert birds.aliases("tit") == ["titmouse"]
 
 
+def test_a_notebook_cell_may_run_again(birds: Registry[Bird]) -> None:
+    for _ in range(2):
+        wren = type("Wren", (Bird,), {"folder": "Wren"})
+        birds.register("wren", "jenny")(wren)
+    assert birds["jenny"] is wren
+
+
 # --- a package of entries ------------------------------------------------------------------
 
 HEAD = "from registry_of_a_test import BIRDS\n"

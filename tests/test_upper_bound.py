@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 import compute_upper_bound
 from core import CORRECTED, PUBLISHED, EnvironmentLogger, Protocol, Seeds
+from core.baselines import UpperBound
 from core.cli import run_script
-from core.learner import Learner
+from core.environment import Learner
 from core.metrics import Evaluation, measure
 from core.models.variations import load_config
-from core.runs.tables import read_curves
+from core.runs.files import read_curves
 from core.training.trainer import FitResult, Trainer
-from core.upper_bound import UpperBound
 from datasets import DATASETS
 from tests.builders import FILES, files, make_config, no_global_randomness, specified_layers
 from tests.test_training import forward_separately, separate_layers
@@ -122,8 +122,8 @@ def test_stops_after_more_than_25_epochs_without_a_new_minimum(
             return off_by(200 - sum(epoch <= env.epoch for epoch in minima), y)
         return off_by(1 / env.epoch, y)
 
-    monkeypatch.setattr("core.upper_bound.evaluate", scripted)
-    monkeypatch.setattr("core.learner.evaluate", scripted)
+    monkeypatch.setattr("core.baselines.evaluate", scripted)
+    monkeypatch.setattr("core.environment.evaluate", scripted)
     monkeypatch.setattr(
         "core.training.side_by_side.train_stack", lambda fits: [FitResult(1, 0.0)] * len(fits)
     )

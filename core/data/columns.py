@@ -16,7 +16,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
-from ..safe_io import UnusableError, one_line
+from ..files import UnusableError, one_line
 from .frames import RawFrame
 
 #: A column of texts of which at least this share are numbers has wrong cells, not categories.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 from tqdm import tqdm
 
-from ..safe_io import one_line
+from ..files import one_line
 
 #: How often a download that broke off is tried again, after 1, 2, 3 seconds.
 RETRIES = 3

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import UserError
-from ..safe_io import MOST_CELLS, MOST_COLUMNS, UnusableError, bounded, gunzip, one_line, read_bytes
+from ..files import MOST_CELLS, MOST_COLUMNS, UnusableError, bounded, gunzip, one_line, read_bytes
 
 #: What may stand between the fields of a CSV file.
 _SEPARATORS = ",;\t"

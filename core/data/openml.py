@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
-from ..files import beside, write_file
-from ..safe_io import one_line, read_bytes
+from ..files import beside, one_line, read_bytes, write_file
 from .downloads import DownloadError, fetch, is_writable
 from .tables import Table
 

@@ -18,8 +18,7 @@ from filelock import FileLock
 
 from ..dataset import Dataset, train_and_test
 from ..errors import UserError
-from ..files import beside, commit, write_file
-from ..safe_io import MOST_CELLS, UnusableError, one_line
+from ..files import MOST_CELLS, UnusableError, beside, commit, one_line, write_file
 from .downloads import DownloadError, fetch, is_writable
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from ..errors import UserError
-from ..files import make_folder, remove_parts
-from ..runs.layout import META
+from ..files import remove_parts
+from ..runs.files import META
 from ..runs.settings import read_meta
 from .comparing import OF_AN_AGENT
 from .reader import EXPERIMENT, TASK, Folders, spans
@@ -59,7 +59,7 @@ def add_runs(store: Path, runs_folder: Path) -> Added:
         raise UserError(found.unlike[0], "store")
     if not found.curves:
         return Added({}, 0, 0, found.problems, unfinished)
-    make_folder(store)
+    store.mkdir(parents=True, exist_ok=True)
     with FileLock(store / ".lock"):
         remove_parts(store)
         finish_parts(store)

@@ -12,7 +12,7 @@ import pandas as pd
 from ..agent import AGENTS
 from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
-from ..runs.layout import runs_root
+from ..runs.files import runs_root
 from . import plots
 from .aggregates import common_runs
 from .analysis import select

@@ -17,7 +17,7 @@ from ..agent import AGENTS
 from ..metrics import PIT_BINS
 from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
-from ..runs.layout import (
+from ..runs.files import (
     META,
     finished_runs,
     id_of,

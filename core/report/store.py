@@ -27,10 +27,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UserError
-from ..files import commit, remove, write_file
+from ..files import EXACT_FLOATS, commit, gunzip, one_line, read_bytes, remove, write_file
 from ..metrics import METRICS, PIT_BINS
 from ..runs.settings import SINCE
-from ..safe_io import EXACT_FLOATS, gunzip, one_line, read_bytes
 
 __all__ = [
     "SCHEMA",

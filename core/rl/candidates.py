@@ -14,9 +14,8 @@ import torch
 
 from ..agent import AGENTS
 from ..data.own import find_dataset
-from ..environment import Environment
+from ..environment import Environment, Learner
 from ..errors import UserError, check_known
-from ..learner import Learner
 from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds

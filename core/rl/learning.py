@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..files import write_file
+from ..files import one_line, write_file
 from ..runs import checkpoint
-from ..safe_io import one_line
 from ..training.side_by_side import side_by_side
 from ..util import tqdm
 from .candidates import CandidateEnv, Observation, mae

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from ..agent import AGENTS
 from ..errors import UserError
-from ..files import write_file
+from ..files import one_line, write_file
 from ..protocol import Protocol
-from ..safe_io import one_line
 from ..seeds import Seeds
 from ..state import State
 

@@ -1,5 +1,5 @@
-"""Runs on disk: folders, settings, logger, checkpoints, collected files, groups side by side.
+"""Runs on disk: their files, settings and checkpoints, the logger, and groups side by side.
 
-Imports environment, agent and training. Start with `layout.py`, the files of a run, and
-`record.py`, what they are made of; `logger.py` fills the record, `groups.py` makes the runs of an experiment.
+Imports environment, agent and training. Start with `logger.py`, which fills a `Record`, and `files.py`, which
+writes it.
 """

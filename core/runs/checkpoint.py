@@ -11,30 +11,17 @@ from typing import Any
 
 import torch
 
-from ..files import write_file
-from ..safe_io import one_line
+from ..files import one_line, write_file
 
-__all__ = ["FILE", "Checkpoint", "read", "write"]
-
+FILE = "checkpoint.pt"
 #: Goes up when checkpoints hold something else: what older code wrote is not read.
 VERSION = 1
-
-#: Name of the checkpoint in a run's folder.
-FILE = "checkpoint.pt"
-
 #: A run that is killed loses no more than this, and the round it was in.
 SECONDS_BETWEEN_WRITES = 60.0
 
 
 class Checkpoint:
-    """The checkpoint of one run: kept in memory after each round, and written now and then.
-
-    Args:
-        path: the file.
-
-    Attributes:
-        content: what was kept last; None before.
-    """
+    """The checkpoint of one run: kept in memory (`content`) after each round, and written now and then."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -42,13 +29,9 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def keep(self, content: dict[str, Any]) -> None:
-        """Keeps tensors and plain values; writes them if the file is old.
-
-        Raises:
-            UnpicklingError: there is something else among them.
-        """
+        """Keeps tensors and plain values, writes if it is time; an UnpicklingError for anything else."""
         if self.content is None:
-            _check(content)
+            _load(_dump(content))
         self.content = content
         if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
             self.write()
@@ -59,24 +42,20 @@ class Checkpoint:
             write(self.path, self.content)
             self._written = time.monotonic()
 
-    def remove(self) -> None:
-        """Removes the file."""
-        self.path.unlink(missing_ok=True)
 
-
-def _check(content: dict[str, Any]) -> None:
-    """Raises an UnpicklingError unless `read` will be able to read this."""
+def _dump(content: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    buffer.seek(0)
-    torch.load(buffer, map_location="cpu", weights_only=True)
+    return buffer.getvalue()
+
+
+def _load(payload: bytes) -> Any:
+    return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
     """Writes tensors and plain values: a SHA-256 digest, then what `torch.save` makes of them."""
-    buffer = io.BytesIO()
-    torch.save({"version": VERSION} | content, buffer)
-    payload = buffer.getvalue()
+    payload = _dump({"version": VERSION} | content)
     write_file(path, lambda beside: beside.write_bytes(hashlib.sha256(payload).digest() + payload))
 
 
@@ -94,7 +73,7 @@ def read(path: Path) -> dict[str, Any] | None:
     try:
         if hashlib.sha256(payload).digest() != digest:
             raise ValueError("its checksum is wrong")
-        content: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        content = _load(payload)
         if not isinstance(content, dict):
             raise ValueError("it is no checkpoint")
         if (version := content.get("version")) != VERSION:

@@ -1,56 +1,49 @@
 """What a run has measured and kept so far: all that its result files are made of."""
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from ..metrics import METRICS
+from ..metrics import METRICS, Evaluation
 
-__all__ = ["Record"]
+#: Of the quantiles of p(y|x) that are kept of the last round.
+_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
+@dataclass
 class Record:
     """The measurements of one run, and what it was asked to keep besides.
 
-    Args:
-        index_name: what counts its measurements: `added` (points) or `epoch`.
-        run_id: the run's id.
-        keeps_points: the chosen points are kept.
-        keeps_predictions: what the last round's model says of the test set is kept.
-
     Attributes:
+        index_name: what counts the measurements: `added` (points) or `epoch`.
         index: the counts at which something was measured, ascending.
-        curves: of each metric the values measured then, by the metric's name.
+        curves: of each metric the values measured then.
         pit: the PIT histograms measured then.
         points: x and y of the chosen points, tensors [k, d + 1], in the order they were chosen.
         rows: their row numbers in the whole table of the dataset.
-        predictions: as of `predictions.predictions`; empty before the last round.
+        predictions: of the N test rows, float32 on the CPU and on the scaled target: `target`, `prediction`,
+            `log_prob`, `pit` [N]; `quantiles` [N, 5] of p(y|x) at `levels` [5]. Empty before the last round.
         epochs: epochs trained in all.
         fits_at_limit: fits that the epoch limit ended.
         finished: the episode has terminated.
     """
 
-    def __init__(
-        self, index_name: str, run_id: int, *, keeps_points: bool = False, keeps_predictions: bool = False
-    ) -> None:
-        self.index_name = index_name
-        self.run_id = run_id
-        self.keeps_points = keeps_points
-        self.keeps_predictions = keeps_predictions
-        self.clear()
-
-    def clear(self) -> None:
-        """As before the first measurement."""
-        self.index: list[int] = []
-        self.curves: dict[str, list[float]] = {name: [] for name in METRICS}
-        self.pit: list[list[int]] = []
-        self.points: list[Tensor] = []
-        self.rows: list[int] = []
-        self.predictions: dict[str, Tensor] = {}
-        self.epochs = self.fits_at_limit = 0
-        self.finished = False
+    index_name: str
+    run_id: int
+    keeps_points: bool = False
+    keeps_predictions: bool = False
+    index: list[int] = field(default_factory=list)
+    curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in METRICS})
+    pit: list[list[int]] = field(default_factory=list)
+    points: list[Tensor] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    predictions: dict[str, Tensor] = field(default_factory=dict)
+    epochs: int = 0
+    fits_at_limit: int = 0
+    finished: bool = False
 
     def add(self, info: Mapping[str, Any], finished: bool) -> None:
         """Takes the info of an environment's `reset` or `step`; one without metrics has but its epochs."""
@@ -63,38 +56,41 @@ class Record:
         self.fits_at_limit += info.get("fits_at_limit", 0)
         self.finished = finished
 
-    def add_points(self, points: Tensor, rows: Sequence[int]) -> None:
-        """Keeps chosen points [k, d + 1] and their row numbers [k]."""
-        self.points.append(points)
-        self.rows.extend(map(int, rows))
+    @torch.no_grad()
+    def add_predictions(self, tested: Evaluation) -> None:
+        """Keeps what a model says of each test row, enough to compute a metric later; nothing is drawn."""
+        levels = torch.tensor(_LEVELS, dtype=tested.targets.dtype, device=tested.targets.device)
+        quantiles = torch.cat([density.icdf(levels[:, None]) for density in tested.densities], 1)
+        arrays = {
+            "target": tested.targets,
+            "prediction": tested.predictions,
+            "log_prob": tested.log_prob,
+            "pit": tested.pit,
+            "levels": levels,
+            "quantiles": quantiles.T,
+        }
+        self.predictions = {name: array.float().cpu() for name, array in arrays.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that changes from round to round, of tensors and plain values."""
-        return {
-            "keeps_points": self.keeps_points,
-            "index": list(self.index),
-            "curves": {name: list(values) for name, values in self.curves.items()},
-            "pit": list(self.pit),
-            "points": list(self.points),
-            "rows": list(self.rows),
-            "predictions": dict(self.predictions),
-            "epochs": self.epochs,
-            "fits_at_limit": self.fits_at_limit,
-            "finished": self.finished,
-        }
+        kept = {name: value for name, value in vars(self).items() if name not in _FIXED}
+        return {**_copied(kept), "keeps_points": self.keeps_points}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from what `state_dict` gave.
 
         A metric that there was not yet when the run was begun has no curve in this run.
         """
-        rows = [state["index"], state["pit"], *state["curves"].values()]
-        numbers = [*state["index"], *chain(*state["curves"].values()), *chain(*state["pit"])]
-        if len({len(of) for of in rows}) > 1 or not all(isinstance(n, int | float) for n in numbers):
-            raise TypeError("its curves are no lists of numbers, one for each measurement")
-        self.index, self.pit = list(state["index"]), list(state["pit"])
-        self.curves = {name: list(values) for name, values in state["curves"].items() if name in METRICS}
-        self.points, self.rows = list(state["points"]), list(state["rows"])
-        self.predictions = dict(state["predictions"])
-        self.epochs, self.fits_at_limit = state["epochs"], state["fits_at_limit"]
-        self.finished = state["finished"]
+        vars(self).update(_copied({name: value for name, value in state.items() if name not in _FIXED}))
+        self.curves = {name: values for name, values in self.curves.items() if name in METRICS}
+
+
+#: What was asked for.
+_FIXED = ("index_name", "run_id", "keeps_points", "keeps_predictions")
+
+
+def _copied(value: Any) -> Any:
+    """A copy of lists and dictionaries, the same tensors in them."""
+    if isinstance(value, dict):
+        return {name: _copied(one) for name, one in value.items()}
+    return list(value) if isinstance(value, list) else value

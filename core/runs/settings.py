@@ -1,23 +1,31 @@
-"""What the runs of an experiment have in common, and what is noted of each of them."""
+"""What the runs of an experiment have in common, what code and machine made them, and the files with both."""
 
+import ast
+import hashlib
+import inspect
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import MISSING, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import faiss
+import torch
 import yaml
 from filelock import FileLock
 
 from ..config import Config
 from ..errors import UserError
-from ..files import make_folder, write_file
-from ..safe_io import one_line, parse_yaml, read_bytes
+from ..files import one_line, parse_yaml, read_bytes, write_file
 from . import checkpoint
-from .collecting import collect
-from .layout import claimed, discard, id_of, is_finished, run_folders
-
-__all__ = ["SINCE", "agree_on_settings", "check_settings", "plain", "read_meta", "write_meta"]
+from .files import META, aggregate, claimed, discard, id_of, is_finished, run_folders
 
 #: Settings that older runs do not have, and what these were made with: a later key has that as its default.
 SINCE: dict[str, Any] = {"protocol_version": 1, "agent_version": 1} | {
@@ -36,72 +44,56 @@ def agree_on_settings(
 ) -> None:
     """Sees to it that all runs of an experiment have the same settings: those in its `settings.txt`.
 
-    They are written before the first run begins, and compared ever after, under a lock.
-
-    Args:
-        settings: as of `write_meta`, of the runs to come; only these names are compared.
-        run_ids: the runs to come.
-        overwrite: they are made anew. Those of other settings count as never begun from now on.
-
-    Raises:
-        UserError: a run that stays was made, or begun, with other settings.
+    They are written before the first of the runs `run_ids` begins, and compared ever after, under a lock; a
+    UserError if they differ. With `overwrite`, runs of other settings count as never begun from now on,
+    unless there are others than `run_ids`.
     """
-    wanted = plain(settings)
-    make_folder(experiment)
+    experiment.mkdir(parents=True, exist_ok=True)
     with FileLock(experiment / ".lock"):
         path = experiment / "settings.txt"
         agreed = {experiment: read_meta(path)} if path.exists() else {}
         made, as_wanted = {}, _text(settings).encode()
         for folder in run_folders(experiment):
             with suppress(FileNotFoundError):  # it is not finished, or no longer
-                if not read_bytes(folder / "meta.txt").startswith(as_wanted):  # parsing is 100 times slower
-                    made[folder] = read_meta(folder / "meta.txt")
-        differing = [
-            difference
-            for folder, found in (made | agreed).items()
-            if (difference := _difference(folder, found, wanted))
-        ]
-        if differing:
-            runs = _begun(experiment) if overwrite else []
-            if not overwrite or any(id_of(folder) not in run_ids for folder in runs):
-                raise UserError(differing[0], "settings")
-            with ExitStack() as claims:
-                if not all([claims.enter_context(claimed(folder)) for folder in runs]):
-                    raise UserError(f"{differing[0]}, and another process is at a run")
-                for folder in runs:
-                    discard(folder)
-            collect(experiment)
-        if differing or not agreed:
-            write_meta(path, wanted)
+                if not read_bytes(folder / META).startswith(as_wanted):  # parsing is 100 times slower
+                    made[folder] = read_meta(folder / META)
+        said = [first_difference(folder, found, settings) for folder, found in (made | agreed).items()]
+        difference = next(filter(None, said), "")
+        if difference:
+            if not overwrite:
+                raise UserError(difference, "settings")
+            _discard_all(experiment, run_ids, difference)
+        if difference or not agreed:
+            write_meta(path, settings)
+    if difference:
+        aggregate(experiment)
 
 
-def check_settings(experiment: Path, settings: Mapping[str, object]) -> None:
-    """Raises a UserError if others than these have been agreed on."""
-    if difference := _difference(experiment, read_meta(experiment / "settings.txt"), plain(settings)):
-        raise UserError(difference, "settings")
+def _discard_all(experiment: Path, run_ids: Sequence[int], difference: str) -> None:
+    """Makes all runs there count as never begun; a UserError if others than these are, or are at work."""
+    with ExitStack() as claims:
+        begun, free = [], True
+        for folder in run_folders(experiment):
+            mine = claims.enter_context(claimed(folder))
+            if not mine or is_finished(folder) or (folder / checkpoint.FILE).exists():
+                begun.append(folder)
+            free &= mine
+        if any(id_of(folder) not in run_ids for folder in begun):
+            raise UserError(difference, "settings")
+        if not free:
+            raise UserError(f"{difference}, and another process is at a run")
+        for folder in begun:
+            discard(folder)
 
 
-def _difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """The first setting that differs, in words; nothing if none does."""
+def first_difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, object]) -> str:
+    """The first setting in which runs there differ from those wanted, in words; nothing if none does."""
     found = {**SINCE, **found}
-    for name, value in wanted.items():
+    for name, value in plain(wanted).items():
         if found.get(name) != value:
-            said = one_line(found.get(name))
-            return f"{folder} was made with {_DIGESTS.get(name, name)} {said}, not {value}"
+            made = one_line(found.get(name))
+            return f"{folder} was made with {_DIGESTS.get(name, name)} {made}, not {value}"
     return ""
-
-
-def _begun(experiment: Path) -> list[Path]:
-    """The folders of all runs that are finished, can go on, or are at work."""
-    begun = []
-    for folder in run_folders(experiment):
-        if is_finished(folder) or (folder / checkpoint.FILE).exists():
-            begun.append(folder)
-        else:
-            with claimed(folder) as mine:
-                if not mine:
-                    begun.append(folder)
-    return begun
 
 
 def plain(settings: Mapping[str, object]) -> dict[str, Any]:
@@ -113,7 +105,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return plain(value)
     for kind in (bool, int, float):  # those of numpy are no YAML
         if isinstance(value, kind):
             return kind(value)
@@ -135,12 +127,7 @@ def _text(settings: Mapping[str, object]) -> str:
 
 
 def read_meta(path: Path) -> dict[str, Any]:
-    """The settings in a file that `write_meta` wrote.
-
-    Raises:
-        UserError: it is no YAML mapping.
-        OSError: it cannot be read.
-    """
+    """The settings in a file that `write_meta` wrote; a UserError if it is no YAML mapping."""
     try:
         found = parse_yaml(read_bytes(path))
     except ValueError as error:
@@ -148,3 +135,48 @@ def read_meta(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UserError(f"{path} is damaged: it holds no 'name: value' lines")
     return found
+
+
+def versions() -> dict[str, str]:
+    """The versions here of the libraries that compute or draw a run's numbers; a checkpoint keeps them."""
+    return {name: version(name) for name in ("torch", "numpy", "numba", "scikit-learn")}
+
+
+def other_versions(then: Mapping[str, str]) -> str:
+    """In words, how the versions here differ from those that a run was begun with; empty if they do not."""
+    here = versions()
+    return ", ".join(f"{name} {then[name]}, not {here[name]}" for name in here if then[name] != here[name])
+
+
+def provenance() -> dict[str, str]:
+    """Git state (or the variable BENCHMARK_CODE), versions behind the numbers, kind of machine."""
+    code = os.environ.get("BENCHMARK_CODE", "unknown")
+    if git := shutil.which("git"):
+        command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+        code = subprocess.run(command, capture_output=True, text=True).stdout.strip() or code
+    instructions = torch.backends.cpu.get_cpu_capability()  # results may differ by them
+    machine = f"{platform.system()} {platform.machine()}, {instructions}, {os.cpu_count()} cores"
+    packages = {name: version(name) for name in ("torch", "zuko", "numba", "numpy", "scikit-learn")}
+    # faiss comes as faiss-cpu, faiss-gpu or conda's faiss.
+    packages["faiss"] = faiss.__version__
+    return {"code": code, "python": platform.python_version(), "machine": machine} | packages
+
+
+def code_digest(cls: type) -> str:
+    """A digest of the module that defines an agent or a dataset, so that runs of edited code do not mix.
+
+    It is of the syntax tree without docstrings; what the module imports plays no part. Another minor version
+    of Python may give another. Of a class of a notebook it is that of its functions, or `unknown`.
+    """
+    module = sys.modules[cls.__module__]
+    has_file = getattr(module, "__file__", None)
+    parts = [module] if has_file else [part for part in vars(cls).values() if inspect.isfunction(part)]
+    try:
+        tree = ast.parse("\n".join(textwrap.dedent(inspect.getsource(part)) for part in parts))
+    except (OSError, SyntaxError):  # no source, or part of a longer statement
+        return "unknown"
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12] if parts else "unknown"

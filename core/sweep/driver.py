@@ -18,12 +18,10 @@ from typing import Any, NamedTuple
 from .. import util
 from ..errors import UserError
 from ..experiment import Experiment
-from ..files import make_folder, write_file
-from ..runs.collecting import aggregate
-from ..runs.layout import claimed, is_finished, put, runs_root
-from ..runs.provenance import provenance
-from ..runs.run_group import SideBySide
-from ..runs.settings import agree_on_settings, plain, read_meta
+from ..files import write_file
+from ..runs.files import aggregate, claimed, is_finished, runs_root, unpack
+from ..runs.group import SideBySide
+from ..runs.settings import agree_on_settings, plain, provenance, read_meta
 from . import task
 from .plan import Group, makespan
 
@@ -277,7 +275,7 @@ def _store(folder: Path, group: Group, brought: task.Brought) -> None:
     Raises:
         UserError: the runs that are there have other settings, or a file cannot be written.
     """
-    make_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / _log(group), lambda path: path.write_bytes(brought.log))
     if brought.files:  # what has failed must not decide on the settings
         agree_on_settings(folder, brought.settings, group.run_ids, False)
@@ -286,7 +284,7 @@ def _store(folder: Path, group: Group, brought: task.Brought) -> None:
         with claimed(folder / f"run_{run_id}") as mine:
             if files is None or not mine or is_finished(folder / f"run_{run_id}"):
                 continue  # another process has it
-            put(folder / f"run_{run_id}", files)
+            unpack(folder / f"run_{run_id}", files)
     aggregate(folder)
 
 

@@ -22,8 +22,8 @@ from ..dataset import DATASETS
 from ..errors import UserError, check_known
 from ..experiment import Experiment
 from ..models.variations import VARIATIONS
-from ..runs.layout import is_finished
-from ..runs.run_group import MOST
+from ..runs.files import is_finished
+from ..runs.group import MOST
 
 __all__ = [
     "Group",

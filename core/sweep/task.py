@@ -150,7 +150,7 @@ def run_group(job: Job, code: dict[str, bytes]) -> Result:
     sys.path.insert(0, str(find_code(Path(job.root), code)))
     os.environ["BENCHMARK_CODE"] = job.state  # a copy has no .git that could be asked
     from core.experiment import Experiment
-    from core.runs.layout import is_finished
+    from core.runs.files import is_finished
     from core.runs.settings import read_meta, write_meta
 
     runs_folder = Path(job.runs_folder)
@@ -182,13 +182,13 @@ def _evaluate(arguments: list[str]) -> bool:
     """Whether evaluate.py failed; what it says, it prints."""
     try:
         evaluate = importlib.import_module("evaluate")
-        from core.cli import told
+        from core.cli import message
         from core.errors import UserError
 
         try:
             return evaluate.main(arguments) != 0
         except UserError as error:
-            print(f"evaluate.py: {told(error)}", file=sys.stderr)
+            print(f"evaluate.py: {message(error)}", file=sys.stderr)
         except OSError as error:
             print(f"evaluate.py: {error}", file=sys.stderr)
     except KeyboardInterrupt:  # the sweep was interrupted
@@ -212,10 +212,10 @@ def _reason(said: str, unfinished: list[int]) -> str:
 
 def _take(folder: Path, run_ids: list[int]) -> dict[int, dict[str, bytes]]:
     """The files of the finished runs. They stay here, too: the sweep may end before it has stored them."""
-    from core.runs.layout import is_finished, take
+    from core.runs.files import is_finished, pack
 
     runs = {run_id: folder / f"run_{run_id}" for run_id in run_ids}
-    return {run_id: take(run) for run_id, run in runs.items() if is_finished(run)}
+    return {run_id: pack(run) for run_id, run in runs.items() if is_finished(run)}
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,9 @@ from core.models.variations import load_config
 from core.report.adding import add_runs
 from core.report.store import read_store
 from core.runs import checkpoint
+from core.runs.files import read_curves
 from core.runs.logger import EnvironmentLogger
 from core.runs.settings import read_meta
-from core.runs.tables import read_curves
 from core.sweep import plan
 from tests import mini_table
 from tests.mini_table import FRAME, Mini, MiniMat
@@ -130,8 +130,8 @@ def _resume(folder: Path) -> None:
     """A run goes on from the checkpoint there; one that starts over does not begin."""
     logger = _logger(folder)
     saved = checkpoint.read(logger.checkpoint.path)
-    if saved is not None and logger.decider is not None:
-        logger._restore(saved, logger.decider)
+    if saved is not None and logger.agent is not None:
+        logger._restore(saved)
 
 
 def _of(*parts: str) -> Callable[[], bytes]:

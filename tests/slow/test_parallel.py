@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from core.errors import UserError
-from core.runs.tables import read_curves
+from core.runs.files import read_curves
 from tests.builders import FILES, files
 from tests.slow.worker import finish, start
 

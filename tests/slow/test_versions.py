@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import evaluate
-from core.runs import provenance
+from core.runs import settings
 from core.runs.settings import read_meta
 from tests.builders import interrupt_after_a_round
 
@@ -18,9 +18,9 @@ def test_other_versions_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.set_num_threads(1)
-    version = provenance.version
+    version = settings.version
     interrupt_after_a_round([*RUN, str(tmp_path / "runs")], monkeypatch)
-    monkeypatch.setattr(provenance, "version", lambda name: "99.0" if name == "numpy" else version(name))
+    monkeypatch.setattr(settings, "version", lambda name: "99.0" if name == "numpy" else version(name))
     assert evaluate.main([*RUN, str(tmp_path / "runs")]) == 0
     said = f"numpy {version('numpy')}, not 99.0"
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))

@@ -17,14 +17,9 @@ from ..files import remove
 from ..training.side_by_side import side_by_side
 from ..util import bar
 from . import checkpoint
-from .collecting import aggregate
-from .layout import claimed, discard, is_finished, owner
-from .settings import agree_on_settings, check_settings
+from .files import aggregate, claimed, discard, is_finished, owner
+from .settings import agree_on_settings, first_difference, read_meta
 
-__all__ = ["SideBySide", "Start", "group_size", "run_all"]
-
-#: Makes a run: its id and its folder.
-Start: TypeAlias = Callable[[int, Path], None]
 #: Runs that are trained as one stack; `auto`: as many as pay and fit into memory.
 SideBySide: TypeAlias = int | Literal["auto"]
 
@@ -33,55 +28,49 @@ def run_all(
     folder: Path,
     settings: Mapping[str, object],
     run_ids: Sequence[int],
-    start: Start,
+    start: Callable[[int, Path], None],
     *,
     size: int,
     overwrite: bool = False,
     wanted: Sequence[str] = (),
 ) -> list[int]:
-    """Makes the runs of an experiment, those that are finished already left out.
+    """Makes the runs of an experiment, so many side by side, those that are finished already left out.
 
     A run whose training diverges is named on stderr and does not stop the others.
 
     Args:
-        folder: the experiment's.
-        settings: what all runs there must have in common.
-        run_ids: the runs.
-        start: one run, from its own seeds alone.
-        size: runs side by side.
-        overwrite: runs that are there are made anew.
+        start: makes one run, of its id and its folder.
         wanted: names of files that a finished run must have, besides those that every run has.
 
     Returns:
         The ids of those that are finished now, ascending; `folder` holds their collected files.
-
-    Raises:
-        UserError: there are runs of other settings, or without the wanted files.
     """
     agree_on_settings(folder, settings, run_ids, overwrite)
 
-    def claiming(run_id: int, title: str | None) -> bool:
+    def make(run_id: int, title: str | None) -> bool:
         """One run; whether it is finished, now or before: not if it diverged or another process is at it."""
-        log_path = folder / f"run_{run_id}"
+        run_folder = folder / f"run_{run_id}"
         bar.set({"disable": True} if title is None else {"desc": title})
-        with claimed(log_path, wait=0.2) as mine:  # others look whether it is claimed, by claiming it
+        # Others claim a run for a moment, to see whether somebody is at it.
+        with claimed(run_folder, wait=0.2) as mine:
             if not mine:
-                print(f"{log_path.name}: another process is at it ({owner(log_path)})", file=sys.stderr)
+                print(f"run_{run_id}: another process is at it ({owner(run_folder)})", file=sys.stderr)
                 return False
             # They may have been changed by others since they were agreed on; from now on they cannot.
-            check_settings(folder, settings)
+            if difference := first_difference(folder, read_meta(folder / "settings.txt"), settings):
+                raise UserError(difference, "settings")
             if overwrite:
-                discard(log_path)
-            if is_finished(log_path):
-                remove(log_path / checkpoint.FILE)  # its process died just before it did so
-                if lacking := [name for name in wanted if not (log_path / name).exists()]:
-                    raise UserError(f"{log_path} was made without {', '.join(lacking)}", "overwrite")
-                print(f"{log_path.name}: finished already", file=sys.stderr)
+                discard(run_folder)
+            if is_finished(run_folder):
+                remove(run_folder / checkpoint.FILE)  # its process died just before it did so
+                if lacking := [name for name in wanted if not (run_folder / name).exists()]:
+                    raise UserError(f"{run_folder} was made without {', '.join(lacking)}", "overwrite")
+                print(f"run_{run_id}: finished already", file=sys.stderr)
                 return True
             try:
-                start(run_id, log_path)
+                start(run_id, run_folder)
             except FloatingPointError as error:
-                print(f"{log_path.name}: {error}", file=sys.stderr)
+                print(f"run_{run_id}: {error}", file=sys.stderr)
                 return False
             return True
 
@@ -89,8 +78,7 @@ def run_all(
     for first in range(0, len(run_ids), size):
         group = run_ids[first : first + size]
         title = f"run_{group[0]}" + f" to run_{group[-1]}" * (len(group) > 1)
-        runs = [partial(claiming, run_id, title if run_id == group[0] else None) for run_id in group]
-        done = side_by_side(runs)
+        done = side_by_side([partial(make, i, title if i == group[0] else None) for i in group])
         finished += [run_id for run_id, ended in zip(group, done, strict=True) if ended]
     if not finished:
         return []
@@ -107,8 +95,8 @@ MOST, MOST_ON_GPU = 25, 100
 def group_size(runs: int, side_by_side: SideBySide, dataset: Dataset, device: torch.device) -> int:
     """Runs to do side by side; what `auto` stands for is said on stderr.
 
-    `auto` makes even groups of at most 25, on a GPU of at most 100, that need half of the free memory at
-    most. Every core may have a process like this one, and they share that half; a GPU's is this process's.
+    `auto` makes even groups that need half of the free memory at most. Every core may have a process like
+    this one, and they share that half; a GPU's is this process's.
     """
     if side_by_side != "auto":
         return min(side_by_side, runs)

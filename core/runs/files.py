@@ -1,0 +1,247 @@
+"""The folders and files of runs: where they lie, how far a run is, and how results are written and read.
+
+`<runs>/<dataset>/<query_size>/<agent>/` is an experiment's; each run has a folder `run_<id>` there. Files of
+the same names beside these folders collect the finished runs, one column a run.
+"""
+
+import io
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+
+from ..errors import UserError
+from ..files import one_line, read_bytes, remove, remove_parts, write_files
+from ..metrics import METRICS, PIT_BINS, Metric
+from ..models.variations import VARIATIONS
+from . import checkpoint
+from .record import Record
+
+#: The last file of a run, which says that it is finished: its settings, and what was noted of it.
+META = "meta.txt"
+#: Beside a lock that is held.
+_OWNER = ".owner"
+POINTS, ROWS, PREDICTIONS = "selected_points.pt", "selected_rows.csv", "predictions.npz"
+
+
+def runs_root(runs_folder: Path, variation: str, protocol: str) -> Path:
+    """`runs[_<variation>][_corrected]`; a UserError if `runs_folder` is the root of a file system."""
+    suffix = VARIATIONS[variation].suffix
+    suffix += "" if protocol == "published" else f"_{protocol}"
+    if not suffix:
+        return runs_folder
+    named = runs_folder.resolve() if runs_folder.name in ("", "..") else runs_folder
+    if not named.name:
+        raise UserError(
+            f"the runs folder {runs_folder} has no name that '{suffix}' could be added to", "runs_folder"
+        )
+    return named.with_name(named.name + suffix)
+
+
+def id_of(folder: Path) -> int:
+    """The id of the run in a folder `run_<id>`; -1 for another name, `run_01` too."""
+    match = re.fullmatch(r"run_(0|[1-9]\d*)", folder.name)
+    return int(match[1]) if match else -1
+
+
+def run_folders(experiment: Path) -> list[Path]:
+    """The folders of all runs, begun or finished, in the order of their ids."""
+    try:
+        with os.scandir(experiment) as entries:  # which knows what is a folder without looking at each
+            folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted((folder for folder in folders if id_of(folder) >= 0), key=id_of)
+
+
+def is_finished(run_folder: Path) -> bool:
+    """Whether the run there is finished: `meta.txt` is written last."""
+    return (run_folder / META).exists()
+
+
+def finished_runs(experiment: Path) -> list[Path]:
+    """The folders of finished runs, in the order of their ids."""
+    return [folder for folder in run_folders(experiment) if is_finished(folder)]
+
+
+def discard(run_folder: Path) -> None:
+    """Makes a run count as never begun."""
+    remove(run_folder / META, run_folder / checkpoint.FILE)
+
+
+@contextmanager
+def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
+    """Whether the run there is this process's alone until the end of the context; waits so many seconds.
+
+    The lock of a process that died is free.
+    """
+    run_folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run_folder / ".lock")
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        yield False
+        return
+    try:
+        remove_parts(run_folder)
+        (run_folder / _OWNER).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield True
+    finally:
+        with suppress(OSError):  # the folder may be lost
+            (run_folder / _OWNER).unlink(missing_ok=True)
+        lock.release()
+
+
+def owner(run_folder: Path) -> str:
+    """Who has claimed a run, in words, for where its lock seems to be nobody's: as on another machine."""
+    try:
+        return (run_folder / _OWNER).read_text(encoding="utf-8", errors="replace")[:200]
+    except OSError:
+        return "it does not say which"
+
+
+def result_names() -> list[str]:
+    """The files with results, in the order in which they are written; `meta.txt` comes after them."""
+    return [*(metric.file for metric in METRICS.values()), "pit.csv", POINTS, ROWS, PREDICTIONS]
+
+
+def _contents(record: Record) -> dict[str, bytes]:
+    """The files of a run as far as it has got; an entry here and a name above are one file more."""
+    every = pd.RangeIndex(record.index[0], record.index[-1] + 1, name=record.index_name)
+
+    def csv(table: pd.DataFrame) -> bytes:  # a row for each point added, or epoch; empty if not measured then
+        return table.set_axis(record.index).reindex(every).to_csv().encode()
+
+    contents = {
+        METRICS[name].file: csv(pd.DataFrame({f"run_{record.run_id}": values}, dtype="float64"))
+        for name, values in record.curves.items()
+    }
+    bins = [f"{k / PIT_BINS:.2f}" for k in range(PIT_BINS)]  # named by where they begin
+    contents["pit.csv"] = csv(pd.DataFrame(record.pit, columns=bins, dtype="Int64"))
+    if record.keeps_points and record.points:
+        # x and y of the chosen points, [budget, d + 1], in the order they were chosen; and their row numbers.
+        contents[POINTS] = _saved(lambda file: torch.save(torch.cat(record.points), file))
+        added = pd.RangeIndex(1, len(record.rows) + 1, name="added")
+        contents[ROWS] = pd.DataFrame({"row": record.rows}, index=added).to_csv().encode()
+    if record.keeps_predictions and record.predictions:
+        arrays: dict[str, Any] = {name: array.numpy() for name, array in record.predictions.items()}
+        contents[PREDICTIONS] = _saved(lambda file: np.savez_compressed(file, **arrays))
+    return contents
+
+
+def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
+    buffer = io.BytesIO()
+    save(buffer)
+    return buffer.getvalue()
+
+
+def write_results(run_folder: Path, record: Record) -> None:
+    """Writes the result files of a run as far as it has got; `meta.txt`, which ends it, is left out."""
+    remove(run_folder / META)
+    _store(run_folder, _contents(record), result_names())
+
+
+def _store(folder: Path, contents: Mapping[str, bytes], names: Sequence[str]) -> None:
+    """Makes the files of these names hold what is theirs; those that are to hold nothing are removed."""
+    remove(*(folder / name for name in names if name not in contents))
+    write_files({folder / name: partial(_write, contents[name]) for name in names if name in contents})
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+
+
+def pack(run_folder: Path) -> dict[str, bytes]:
+    """The files of a finished run by their names, to be stored elsewhere."""
+    paths = [run_folder / name for name in (*result_names(), META)]
+    return {path.name: path.read_bytes() for path in paths if path.exists()}
+
+
+def unpack(run_folder: Path, files: Mapping[str, bytes]) -> None:
+    """Stores what `pack` gave; other names than those of a run's files are left out."""
+    _store(run_folder, files, result_names())
+    _store(run_folder, files, [META])  # last: it says finished
+
+
+def read_curves(path: Path) -> pd.DataFrame:
+    """A table of runs, a column each, a row for each point added (or epoch); a UserError if it is damaged."""
+    try:
+        # By way of texts: pandas before 3.0 reads most floats an ulp off, and guesses the index's type, in
+        # which some versions wrap what is too large.
+        texts = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, index_col=False)
+        table = texts.set_index(texts.columns[0]).astype("float64")
+        if table.empty:
+            raise ValueError("no rows")
+        table.index = table.index.astype("int64")
+        return table
+    except (OSError, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
+        raise UserError(
+            f"{path} cannot be read ({one_line(error)}): remove its folder and run it again"
+        ) from error
+
+
+def _read_metric(run_folder: Path, metric: Metric) -> pd.Series | None:
+    """The curve of a finished run; None if it was made before there was that metric."""
+    path = run_folder / metric.file
+    return read_curves(path).iloc[:, 0] if metric.in_every_run or path.exists() else None
+
+
+def read_metrics(run_folder: Path) -> pd.DataFrame:
+    """The curves of a finished run: a column for each metric that it has, a row for each measurement.
+
+    A ValueError if a file is damaged, or missing though every run has it, or has other rows than the others.
+    """
+    found = {name: _read_metric(run_folder, metric) for name, metric in METRICS.items()}
+    table = pd.DataFrame({name: curve for name, curve in found.items() if curve is not None})
+    table = table.dropna(how="all")
+    if table.empty or table.isna().any(axis=None):
+        raise ValueError("its files lack values that others of its files have")
+    return table
+
+
+def read_pit(run_folder: Path) -> pd.DataFrame:
+    """The PIT histograms of a finished run: a row for each measurement, a column for each bin."""
+    return read_curves(run_folder / "pit.csv").dropna().rename(columns=float)
+
+
+def aggregate(experiment: Path) -> list[int]:
+    """Collects the finished runs of an experiment into its files, one column a run; their ids.
+
+    A run that was made before there was a metric has no column in that metric's file. Safe beside
+    other processes that do the same: it works under a lock, from the runs' own files.
+    """
+    with FileLock(experiment / ".lock"):
+        remove_parts(experiment)
+        folders = finished_runs(experiment)
+        tables = {}
+        for metric in METRICS.values():
+            found = [_read_metric(folder, metric) for folder in folders]
+            if curves := [curve for curve in found if curve is not None]:
+                tables[experiment / metric.file] = pd.concat(curves, axis=1).to_csv
+            else:
+                remove(experiment / metric.file)
+        write_files(tables)
+    return [id_of(folder) for folder in folders]
+
+
+def is_collected(experiment: Path) -> bool:
+    """Whether the collected files hold all that the finished runs have, and nothing else."""
+    folders = finished_runs(experiment)
+    for metric in METRICS.values():
+        wanted = [folder.name for folder in folders if (folder / metric.file).exists()]
+        path, columns = experiment / metric.file, []
+        if path.exists():
+            with path.open(errors="replace") as file:
+                columns = file.readline().strip().split(",")[1:]
+        if columns != wanted:
+            return False
+    return True

@@ -2,11 +2,12 @@
 
     python -m core.catalogue
 
-writes the tables anew, from the registry and `core/sweep/costs.csv`. What they say of an agent stands in its
+writes the tables anew, from the registry and docs/performance/. What they say of an agent stands in its
 docstring alone, behind the first line: `Formula:`, `Needs:`, `Batch-aware:`, `Reference:`, each of which may
 be missing. A docstring is no part of the digest of an agent's code: to edit it sets no runs apart.
 """
 
+import csv
 import inspect
 import re
 import sys
@@ -15,7 +16,6 @@ from typing import NamedTuple
 
 from .agent import AGENTS, Agent
 from .cli import ArgumentParser, run_script
-from .sweep.cost import Costs
 
 __all__ = ["Described", "described", "families", "first_line", "tables"]
 
@@ -71,7 +71,15 @@ def families() -> dict[str, dict[str, type[Agent]]]:
 
 def tables() -> str:
     """A table in Markdown for each family, a row for each agent; seconds are those measured on sarcos."""
-    seconds = Costs().choices("sarcos")
+    seconds: dict[str, float] = {}
+    for table in (
+        "acquisition.csv",
+        "acquisition_50.csv",
+    ):  # batches of 50 of those that are not in the first
+        with (PAGE.parent / "performance" / table).open(newline="") as file:
+            for measured in csv.DictReader(file):
+                if measured["dataset"] == "sarcos":
+                    seconds.setdefault(measured["agent"], float(measured["seconds"]))
     columns = ("name (alias)", "result folder", "score, or how the batch is chosen", "needs", "batch-aware")
     parts = []
     for family, agents in families().items():

@@ -21,8 +21,6 @@ from ..seeds import Seeds
 from .stack import train_stack
 from .trainer import Trainer
 
-__all__ = ["RUNS", "Subset", "make_subsets", "validation_nll"]
-
 #: Runs whose data a trial sees; their models are trained side by side.
 RUNS = (1, 2)
 
@@ -56,15 +54,14 @@ def validation_nll(
     subsets: list[list[Subset]], config: Config, protocol: Protocol, device: torch.device | str = "cpu"
 ) -> list[float]:
     """Of each size the mean validation NLL over the runs, after a fit; infinity if one diverged."""
-    return [_fitted(of_size, config, protocol, device) for of_size in subsets]
-
-
-def _fitted(subsets: list[Subset], config: Config, protocol: Protocol, device: torch.device | str) -> float:
-    fits = []
-    for run_id, *arrays in subsets:
-        seeds = Seeds(run_id)
-        x, y, x_val, y_val = (torch.from_numpy(np.array(array)).to(device) for array in arrays)
-        model = build_model(config, x.shape[1], protocol.encoder_relu, [seeds.torch("init")]).to(device)
-        fits.append(Trainer(model, config, protocol, seeds).request(x, y, x_val, y_val))
-    nll = sum(result.validation_nll for result in train_stack(fits)) / len(fits)
-    return math.inf if math.isnan(nll) else nll
+    means = []
+    for same_size in subsets:
+        fits = []
+        for run_id, *arrays in same_size:
+            seeds = Seeds(run_id)
+            x, y, x_val, y_val = (torch.from_numpy(np.array(array)).to(device) for array in arrays)
+            model = build_model(config, x.shape[1], protocol.encoder_relu, [seeds.torch("init")]).to(device)
+            fits.append(Trainer(model, config, protocol, seeds).request(x, y, x_val, y_val))
+        nll = sum(result.validation_nll for result in train_stack(fits)) / len(fits)
+        means.append(math.inf if math.isnan(nll) else nll)
+    return means

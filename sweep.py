@@ -108,7 +108,7 @@ def make_groups(args: argparse.Namespace, left: dict[Experiment, list[int]], slo
     return pack(left, cache(seconds), most, slots)
 
 
-def make_runs(args: argparse.Namespace, left: dict[Experiment, list[int]]) -> int:
+def run_sweep(args: argparse.Namespace, left: dict[Experiment, list[int]]) -> int:
     """Makes the runs; the number of groups that have failed, which are printed."""
     from core.sweep import driver
 
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not ids and not is_collected(folder):  # a process died before it had written the collected files
             aggregate(folder)
     util.tqdm.unattended = util.is_cluster
-    failed = make_runs(args, left) if any(left.values()) else 0
+    failed = run_sweep(args, left) if any(left.values()) else 0
     if not any(left.values()):
         print("all runs are finished")
     for root in sorted({folder.parents[2] for folder in folders}):

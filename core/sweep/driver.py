@@ -9,6 +9,7 @@ import importlib
 import logging
 import math
 import os
+import pickle
 import signal
 import socket
 import time
@@ -18,7 +19,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import util
 from ..cli import pick_device, set_threads, told
@@ -77,11 +78,7 @@ def connected(address: str | None, *modules: str) -> Iterator[Any]:
         UserError: one is not installed, there is no cluster at the address, or the connection is lost.
     """
     ray = _load_ray(address, modules)
-    where: dict[str, Any] = {
-        "address": "local",
-        "include_dashboard": False,
-        "object_store_memory": 200 * 2**20,
-    }
+    where: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": 2 * 10**8}
     if address is not None:
         if address != "auto":
             _knock(address)
@@ -107,21 +104,11 @@ def connected(address: str | None, *modules: str) -> Iterator[Any]:
 
 def slots(ray: Any, cpus: int, gpus: float) -> int:
     """How many tasks that ask for so much can run at one time, now."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    fit = [
-        min(has.get("CPU", 0) // cpus, has.get("GPU", 0) / gpus + 1e-9 if gpus else math.inf) for has in nodes
-    ]
-    return sum(map(int, fit))
-
-
-class Brought(NamedTuple):
-    """What comes back from a machine that does not see the sweep's runs folder."""
-
-    log: bytes
-    #: Those of the experiment's folder.
-    settings: dict[str, Any]
-    #: The contents of each finished run's files, by its id and their names.
-    runs: dict[int, dict[str, bytes]]
+    total = 0
+    for has in (node["Resources"] for node in ray.nodes() if node["Alive"]):
+        by_gpus = has.get("GPU", 0) / gpus + 1e-9 if gpus else math.inf
+        total += int(min(has.get("CPU", 0) // cpus, by_gpus))
+    return total
 
 
 def run_groups(
@@ -137,6 +124,13 @@ def run_groups(
         The groups that have unfinished runs, each with the reason. When interrupted, the tasks write
         checkpoints first.
     """
+
+    def run_group(arguments: bytes) -> Any:
+        """Imports our code in the task alone: Ray's own processes on the way there cannot load torch."""
+        from core.sweep.driver import make_runs
+
+        return make_runs(*pickle.loads(arguments))
+
     # A task whose process or machine dies is begun again, up to three times. A process makes few groups, one
     # where it holds memory of a GPU: what libraries keep does not pile up.
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=3, max_calls=1 if gpus else 10)(run_group)
@@ -156,7 +150,8 @@ def run_groups(
                     make_folder(root)
                     markers[root] = stack.enter_context(NamedTemporaryFile(prefix=".sweep-", dir=root))
                 agreed = settings.read_bytes() if settings.exists() else None
-                left[task.remote(group, runs_folder, markers[root].name, agreed, *how)] = group
+                arguments = (group, runs_folder, markers[root].name, agreed, *how)
+                left[task.remote(pickle.dumps(arguments))] = group
             while left:
                 time.sleep(_SECONDS_TO_LOOK)  # here, as Ray's own waiting forgets which signal ended it
                 for ref in ray.wait(list(left), num_returns=len(left), timeout=0)[0]:
@@ -175,9 +170,9 @@ def run_groups(
 def _end(ray: Any, ref: Any, group: Group, runs_folder: Path) -> str | None:
     """Stores what an ended task has brought; why its group has unfinished runs, None if it has none."""
     try:
-        reason, brought = ray.get(ref)
+        reason, *brought = ray.get(ref)
         if brought:
-            _store(group, runs_folder, brought)
+            _store(group, runs_folder, *brought)
     except ray.exceptions.RayError as error:
         lines = str(error).strip().splitlines()
         return lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0]
@@ -186,18 +181,20 @@ def _end(ray: Any, ref: Any, group: Group, runs_folder: Path) -> str | None:
     return reason
 
 
-def _store(group: Group, runs_folder: Path, brought: Brought) -> None:
-    """Writes what a task has brought, but for runs that another process has made or is making.
+def _store(
+    group: Group, runs_folder: Path, log: bytes, settings: dict[str, Any], runs: dict[int, dict[str, bytes]]
+) -> None:
+    """Writes what `make_runs` has brought, but for runs that another process has made or is making.
 
     Raises:
         UserError: the runs that are there have other settings, or a file cannot be written.
     """
     folder = group.experiment.folder(runs_folder)
     make_folder(folder)
-    write_file(group.log(runs_folder), lambda path: path.write_bytes(brought.log))
-    if brought.runs:  # what has failed must not decide on the settings
-        agree_on_settings(folder, brought.settings, group.run_ids, False)
-    for run_id, files in brought.runs.items():
+    write_file(group.log(runs_folder), lambda path: path.write_bytes(log))
+    if runs:  # what has failed must not decide on the settings
+        agree_on_settings(folder, settings, group.run_ids, False)
+    for run_id, files in runs.items():
         run = folder / f"run_{run_id}"
         with claimed(run) as mine:
             if mine and not is_finished(run):
@@ -213,7 +210,7 @@ def _cancel(ray: Any, refs: Collection[Any]) -> None:
         ray.wait(list(refs), num_returns=len(refs), timeout=_SECONDS_TO_SAVE)
 
 
-def run_group(
+def make_runs(
     group: Group,
     runs_folder: Path,
     marker: str,
@@ -222,8 +219,8 @@ def run_group(
     side_by_side: SideBySide,
     threads: int,
     device: str,
-) -> tuple[str | None, Brought | None]:
-    """Makes a group of runs.
+) -> tuple[Any, ...]:
+    """Makes a group of runs, in a task.
 
     Args:
         marker: a file in the sweep's runs folder.
@@ -231,7 +228,8 @@ def run_group(
         driver: name of the machine of the sweep.
 
     Returns:
-        Why runs are unfinished, None if all are finished; None where the runs folder is the sweep's own.
+        Why runs are unfinished, None if all are finished. From a machine that does not see the sweep's runs
+        folder also: the log, the experiment's settings, and each finished run's files by its id.
     """
     experiment = replace(group.experiment, policy=None)  # the agent's own, which lies elsewhere here
     shared = Path(marker).exists()
@@ -253,11 +251,11 @@ def run_group(
         reason = _evaluate(experiment, group.run_ids, runs_folder, side_by_side, device)
         print(reason or "finished")
     if shared:
-        return reason, None
+        return (reason,)
     # The files stay here, too: the sweep may end before it has stored them.
     runs = {run_id: folder / f"run_{run_id}" for run_id in group.run_ids}
     finished = {run_id: take(run) for run_id, run in runs.items() if is_finished(run)}
-    return reason, Brought(log.read_bytes(), read_meta(settings) if settings.exists() else {}, finished)
+    return reason, log.read_bytes(), read_meta(settings) if settings.exists() else {}, finished
 
 
 def _evaluate(

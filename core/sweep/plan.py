@@ -79,22 +79,14 @@ def find_experiments(
     agents = [AGENTS.name(name) for name in agents]
     for variation in variations:
         check_known("variation", variation, VARIATIONS)
-    if (target or seed_set) and not any(map(is_own, datasets)):
-        raise UserError(
-            f"target and seed_set are for tables; of these there is none among {', '.join(datasets)}"
-        )
     found, notes = [], []
     for dataset in datasets:
-        fields = common | ({"target": target, "seed_set": seed_set} if is_own(dataset) else {})
-        find_dataset(
-            dataset,
-            fields.get("target"),
-            fields.get("seed_set"),
-            common.get("data_folder", Experiment.data_folder),
-        )
+        asked = is_own(dataset) or not any(map(is_own, datasets))  # of others they are refused
+        own: dict[str, Any] = {"target": target, "seed_set": seed_set} if asked else {}
+        find_dataset(dataset, **own, data_folder=common.get("data_folder", Experiment.data_folder))
         for names in product(agents, variations, protocols, query_sizes):
             try:
-                found.append(Experiment(dataset, *names, **fields))
+                found.append(Experiment(dataset, *names, **(own | common)))
             except UserError as error:
                 notes.append(f"left out: {error}")
     return list(dict.fromkeys(found)), list(dict.fromkeys(notes))

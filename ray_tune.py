@@ -70,6 +70,7 @@ def search(args: argparse.Namespace, config: Config, subsets: list[Any]) -> pd.D
         UserError: all have failed.
     """
     import optuna
+    import pandas as pd
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 
@@ -85,7 +86,7 @@ def search(args: argparse.Namespace, config: Config, subsets: list[Any]) -> pd.D
             on_trial_error = on_trial_complete
 
         trainable = tune.with_parameters(trial, subsets=subsets, **common)
-        grid = tune.Tuner(
+        grid: Any = tune.Tuner(
             tune.with_resources(trainable, {"cpu": args.cpus, "gpu": args.gpus}),
             param_space={
                 "lr": tune.loguniform(3e-4, 1e-2),
@@ -106,8 +107,9 @@ def search(args: argparse.Namespace, config: Config, subsets: list[Any]) -> pd.D
         if len(grid.errors) == len(grid):
             raise UserError(f"all trials have failed: {reason}")
         print(f"note: {len(grid.errors)} of {len(grid)} trials have failed: {reason}", file=sys.stderr)
-    table = grid.get_dataframe().dropna(subset="validation_nll").round({"time_total_s": 2})
-    table = table.rename(columns={"time_total_s": "seconds", **{f"config/{name}": name for name in SEARCHED}})
+    made = [result for result in grid if result.error is None]
+    table = pd.DataFrame([{**result.metrics, **result.config} for result in made])
+    table = table.rename(columns={"time_total_s": "seconds"}).round({"seconds": 2})
     columns = ["validation_nll", *SEARCHED, "nll_first", "nll_last", "seconds"]
     return table.sort_values("validation_nll", kind="stable", ignore_index=True)[columns]
 

@@ -240,8 +240,10 @@ def make_runs(
     folder, log = experiment.folder(runs_folder), group.log(runs_folder)
     settings = folder / "settings.txt"
     make_folder(folder)
-    if not shared:  # runs that could not be stored there are refused before they are made
-        settings.unlink(missing_ok=True) if agreed is None else settings.write_bytes(agreed)
+    if not shared and agreed:  # runs that could not be stored there are refused before they are made
+        settings.write_bytes(agreed)
+    elif not shared:
+        settings.unlink(missing_ok=True)
     set_threads(threads)
     with (
         log.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as file,

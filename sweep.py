@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,20 +96,9 @@ def print_plan(left: dict[Experiment, list[int]], groups: Sequence[Group], slots
         print("? is a guess: such runs were not measured, their hours are those of others")
 
 
-def make_groups(args: argparse.Namespace, left: dict[Experiment, list[int]], slots: int) -> list[Group]:
-    from core.runs.run_group import MOST_ON_GPU
-    from core.sweep.cost import seconds
-    from core.sweep.plan import pack
-
-    most = args.side_by_side
-    if most == "auto":
-        most = MOST_ON_GPU if args.gpus else None
-    return pack(left, cache(seconds), most, slots)
-
-
 def run_sweep(args: argparse.Namespace, left: dict[Experiment, list[int]]) -> int:
     """Makes the runs; the number of groups that have failed, which are printed."""
-    from core.sweep import driver
+    from core.sweep import driver, plan
 
     with driver.connected(args.address) as ray:
         slots = driver.slots(ray, args.cpus, args.gpus)
@@ -119,12 +107,10 @@ def run_sweep(args: argparse.Namespace, left: dict[Experiment, list[int]]) -> in
             if args.address is None:
                 raise UserError(wanted)
             print(f"note: {wanted}, yet", file=sys.stderr)  # a cluster may grow
-        groups = make_groups(args, left, max(1, slots))
+        groups = plan.pack(left, args.side_by_side, args.gpus > 0, max(1, slots))
         runs = sum(map(len, left.values()))
         print(f"runs: {runs}, in groups: {len(groups)}, at a time: {slots}", file=sys.stderr)
-        failures = driver.run_groups(
-            ray, groups, args.runs_folder, args.side_by_side, cpus=args.cpus, gpus=args.gpus
-        )
+        failures = driver.run_groups(ray, groups, args.runs_folder, args.side_by_side, args.cpus, args.gpus)
     if failures:
         print(f"groups that have failed: {len(failures)} of {len(groups)}", file=sys.stderr)
     for group, reason in failures:
@@ -155,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     left = {one: plan.unfinished(one.folder(args.runs_folder), run_ids) for one in experiments}
     if args.dry_run:
         slots = max(1, joblib.cpu_count() // args.cpus)
-        print_plan(left, make_groups(args, left, slots), slots)
+        print_plan(left, plan.pack(left, args.side_by_side, args.gpus > 0, slots), slots)
         return 0
     folders = {experiment.folder(args.runs_folder): ids for experiment, ids in left.items()}
     for folder, ids in folders.items():

@@ -104,10 +104,7 @@ def test_packing(ids: list[set[int]], most: int | None, slots: int) -> None:
         for agent, some in zip(agents, ids, strict=False)
     }
 
-    def seconds_of(experiment: Experiment, size: int) -> float:
-        return 10 * (1 + agents.index(experiment.agent)) * (1 + 1 / size)
-
-    groups = plan.pack(left, seconds_of, most, slots)
+    groups = plan.pack(left, most or "auto", False, slots)
     for experiment, wanted in left.items():
         packed = [i for group in groups if group.experiment == experiment for i in group.run_ids]
         assert sorted(packed) == wanted
@@ -117,18 +114,14 @@ def test_packing(ids: list[set[int]], most: int | None, slots: int) -> None:
     assert seconds == sorted(seconds, reverse=True)
 
 
-def test_few_long_runs_are_spread_over_the_cores() -> None:
+def test_no_group_takes_longer_than_a_share_of_the_sweep() -> None:
     experiment = Experiment("diabetes", "random", query_size=5)
-    groups = plan.pack({experiment: range(1, 31)}, lambda *_: 100.0, None, 8)
+    groups = plan.pack({experiment: range(1, 31)}, "auto", False, 8)
     assert [len(group.run_ids) for group in groups] == [4] * 6 + [3] * 2
-    slow, quick = (Experiment("diabetes", agent, query_size=5) for agent in ("bald", "random"))
-    left = {slow: range(1, 11), quick: range(1, 11)}
-    groups = plan.pack(left, lambda experiment, _: 900.0 if experiment == slow else 100.0, None, 2)
-    assert [(group.experiment.agent, len(group.run_ids)) for group in groups] == [
-        ("bald", 5),
-        ("bald", 5),
-        ("random", 10),
-    ]
+    slow, quick = (Experiment("diamonds", agent, query_size=1) for agent in ("typiclust", "random"))
+    groups = plan.pack({slow: range(1, 11), quick: range(1, 11)}, "auto", False, 2)
+    sizes = [(group.experiment.agent, len(group.run_ids)) for group in groups]
+    assert sizes == [("typiclust", 5), ("typiclust", 5), ("random", 10)]
 
 
 def test_finished_runs_are_left_out_of_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ _GUESSED, _FEWEST = (50, 150), 63
 _config = cache(load_config)
 
 
+@cache
 def seconds(experiment: Experiment, side_by_side: int) -> float:
     """Of one run, of so many side by side.
 

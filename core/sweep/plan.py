@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,8 @@ from ..errors import UserError, check_known
 from ..experiment import Experiment
 from ..models.variations import VARIATIONS
 from ..runs.layout import is_finished
-from ..runs.run_group import MOST
+from ..runs.run_group import MOST, MOST_ON_GPU, SideBySide
+from .cost import seconds
 
 #: Seconds that a task takes before its first run: a process, its imports.
 STARTING = 5.0
@@ -103,29 +104,26 @@ def unfinished(folder: Path, run_ids: Iterable[int]) -> list[int]:
 
 
 def pack(
-    runs: Mapping[Experiment, Sequence[int]],
-    cost: Callable[[Experiment, int], float],
-    most: int | None,
-    slots: int,
+    left: Mapping[Experiment, Sequence[int]], side_by_side: SideBySide, on_gpu: bool, slots: int
 ) -> list[Group]:
     """Even groups, the costliest first.
 
     Args:
-        runs: experiments and their runs to do, ascending.
-        cost: CPU seconds of an experiment's run, of so many side by side.
-        most: runs of a group at the most; None: 25, and fewer where a group would take longer than a slot's
-            share of the sweep.
+        left: experiments and their runs to do, ascending.
+        side_by_side: runs of a group at the most; auto: 100 on a GPU, else 25, and fewer where a group would
+            take longer than a slot's share of the sweep.
         slots: groups that can run at one time.
     """
-    limit, runs = most or MOST, {experiment: ids for experiment, ids in runs.items() if ids}
-    whole = {
-        experiment: len(ids) * cost(experiment, min(len(ids), limit)) for experiment, ids in runs.items()
-    }
-    share = math.inf if most else sum(whole.values()) / slots
+    most = side_by_side
+    if most == "auto":
+        most = MOST_ON_GPU if on_gpu else MOST
+    left = {experiment: ids for experiment, ids in left.items() if ids}
+    whole = {one: len(ids) * seconds(one, min(len(ids), most)) for one, ids in left.items()}
+    share = sum(whole.values()) / slots if side_by_side == "auto" and not on_gpu else math.inf
     groups = []
-    for experiment, ids in runs.items():
-        parts = max(math.ceil(len(ids) / limit), math.ceil(whole[experiment] / share - 1e-9))
+    for experiment, ids in left.items():
+        parts = max(math.ceil(len(ids) / most), math.ceil(whole[experiment] / share - 1e-9))
         for part in np.array_split(ids, min(parts, len(ids))):
-            seconds = STARTING + len(part) * cost(experiment, len(part))
-            groups.append(Group(experiment, tuple(part.tolist()), seconds))
+            estimated = STARTING + len(part) * seconds(experiment, len(part))
+            groups.append(Group(experiment, tuple(part.tolist()), estimated))
     return sorted(groups, key=lambda group: -group.seconds)

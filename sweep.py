@@ -1,4 +1,4 @@
-"""Runs many experiments with Ray, on this machine or on a driver.
+"""Runs many experiments with Ray, on this machine or on a cluster.
 
     python sweep.py configs/study_small.yaml
     python sweep.py --datasets diabetes --agents random balsa_emd --query_sizes 5 --run_ids 1-10

@@ -179,3 +179,8 @@ def test_an_estimate_grows_with_the_rounds_and_shrinks_side_by_side() -> None:
     fifty, one = (Experiment("diamonds", "bald", query_size=size, protocol="corrected") for size in (50, 1))
     assert cost.seconds(one, 1) > 5 * cost.seconds(fifty, 1)
     assert cost.seconds(fifty, 25) < cost.seconds(fifty, 5) < cost.seconds(fifty, 1)
+
+
+def test_a_model_that_was_not_measured_is_estimated_as_the_flow() -> None:
+    mixture, flow = (Experiment("diabetes", "bald", name) for name in ("mdn", "nf"))
+    assert cost.seconds(mixture, 1) == cost.seconds(flow, 1)

@@ -79,9 +79,12 @@ def agree_on_settings(
             write_meta(path, wanted)
 
 
-def check_settings(experiment: Path, settings: Mapping[str, object]) -> None:
-    """Raises a UserError if others than these have been agreed on."""
-    if difference := _difference(experiment, read_meta(experiment / "settings.txt"), plain(settings)):
+def check_settings(
+    experiment: Path, settings: Mapping[str, object], agreed: Mapping[str, Any] | None = None
+) -> None:
+    """Raises a UserError if others than these have been agreed on: `agreed`, or those in its file."""
+    found = read_meta(experiment / "settings.txt") if agreed is None else agreed
+    if difference := _difference(experiment, found, plain(settings)):
         raise UserError(difference, "settings")
 
 

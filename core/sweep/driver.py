@@ -30,7 +30,7 @@ from ..runs.collecting import aggregate
 from ..runs.layout import claimed, is_finished, put, take
 from ..runs.provenance import provenance
 from ..runs.run_group import SideBySide
-from ..runs.settings import agree_on_settings, read_meta
+from ..runs.settings import agree_on_settings, check_settings, read_meta
 from ..safe_io import one_line
 from .plan import Group
 
@@ -149,7 +149,7 @@ def run_groups(
                 if root not in markers:
                     make_folder(root)
                     markers[root] = stack.enter_context(NamedTemporaryFile(prefix=".sweep-", dir=root))
-                agreed = settings.read_bytes() if settings.exists() else None
+                agreed = read_meta(settings) if settings.exists() else None
                 arguments = (group, runs_folder, markers[root].name, agreed, *how)
                 left[task.remote(pickle.dumps(arguments))] = group
             while left:
@@ -214,7 +214,7 @@ def make_runs(
     group: Group,
     runs_folder: Path,
     marker: str,
-    agreed: bytes | None,
+    agreed: dict[str, Any] | None,
     driver: str,
     side_by_side: SideBySide,
     threads: int,
@@ -224,7 +224,7 @@ def make_runs(
 
     Args:
         marker: a file in the sweep's runs folder.
-        agreed: the settings.txt of the experiment's folder there, if it has one.
+        agreed: the settings of the experiment's folder there, if it has some.
         driver: name of the machine of the sweep.
 
     Returns:
@@ -232,25 +232,24 @@ def make_runs(
         folder also: the log, the experiment's settings, and each finished run's files by its id.
     """
     experiment = replace(group.experiment, policy=None)  # the agent's own, which lies elsewhere here
+    theirs = experiment.folder(runs_folder)
     shared = Path(marker).exists()
-    if not shared:
+    if shared:
+        agreed = None  # the runs themselves will look there
+    else:
         # The same for the next try here, so that it goes on from the checkpoints.
         key = hashlib.sha256(f"{driver} {runs_folder} {group.experiment!r}".encode()).hexdigest()[:16]
         runs_folder = ROOT / f"runs-{key}" / runs_folder.name
     folder, log = experiment.folder(runs_folder), group.log(runs_folder)
     settings = folder / "settings.txt"
     make_folder(folder)
-    if not shared and agreed:  # runs that could not be stored there are refused before they are made
-        settings.write_bytes(agreed)
-    elif not shared:
-        settings.unlink(missing_ok=True)
     set_threads(threads)
     with (
         log.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as file,
         contextlib.redirect_stdout(file),
         contextlib.redirect_stderr(file),
     ):
-        reason = _evaluate(experiment, group.run_ids, runs_folder, side_by_side, device)
+        reason = _evaluate(experiment, group.run_ids, runs_folder, side_by_side, device, theirs, agreed)
         print(reason or "finished")
     if shared:
         return (reason,)
@@ -261,12 +260,20 @@ def make_runs(
 
 
 def _evaluate(
-    experiment: Experiment, run_ids: tuple[int, ...], runs_folder: Path, side_by_side: SideBySide, device: str
+    experiment: Experiment,
+    run_ids: tuple[int, ...],
+    runs_folder: Path,
+    side_by_side: SideBySide,
+    device: str,
+    theirs: Path,
+    agreed: dict[str, Any] | None,
 ) -> str | None:
     """Why runs are unfinished, None if all are finished."""
     from evaluate import play, summarise
 
     try:
+        if agreed is not None:  # runs that could not be stored there are not made
+            check_settings(theirs, experiment.settings(), agreed)
         finished = experiment.run(
             run_ids,
             runs_folder,

@@ -13,30 +13,25 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from core import DATASETS, util
-from core.cli import (
-    ArgumentParser,
-    add_ray_arguments,
-    at_least,
-    run_script,
-)
+from core.cli import ArgumentParser, add_ray_arguments, at_least, run_script
+from core.config import Config
 from core.data.own import find_dataset, is_own
 from core.errors import UserError, check_known
-from core.files import write_file
+from core.files import check_writable, write_file
 from core.options import DATA, add_options
-from core.protocol import PROTOCOLS
+from core.protocol import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What is searched: lowest and highest value, and whether evenly on a logarithmic scale.
-RANGES = {"lr": (3e-4, 1e-2, True), "weight_decay": (1e-5, 3e-2, True), "dropout": (0.0, 0.1, False)}
+SEARCHED = ["lr", "weight_decay", "dropout"]
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -54,44 +49,50 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def search(ray: Any, args: argparse.Namespace, config: dict[str, Any], subsets: list[Any]) -> Any:
-    """The trials, as Ray Tune's grid of results."""
+def trial(
+    values: dict[str, Any], subsets: list[Any], config: Config, protocol: Protocol, device: str, threads: int
+) -> None:
+    """Tries `values`: reports the validation NLL of each size of the labelled set, and their mean."""
+    from ray import tune
+
+    from core.cli import set_threads
+    from core.training.tuning import validation_nll
+
+    set_threads(threads)
+    first, last = validation_nll(subsets, replace(config, **values), protocol, device)
+    tune.report({"validation_nll": (first + last) / 2, "nll_first": first, "nll_last": last})
+
+
+def search(args: argparse.Namespace, config: Config, subsets: list[Any]) -> pd.DataFrame:
+    """A row for each trial, the best first.
+
+    Raises:
+        UserError: all have failed.
+    """
     import optuna
+    import pandas as pd
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 
-    from core.runs.settings import provenance
-    from core.sweep import driver, task
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    device = "cuda" if args.gpus else "cpu"
+    common = {"config": config, "protocol": PROTOCOLS[args.protocol], "device": device, "threads": args.cpus}
+    with util.tqdm(total=args.trials, desc="trials") as bar, tempfile.TemporaryDirectory() as folder:
 
-    class Bar(tune.Callback):
-        bar = util.tqdm(total=args.trials, desc="trials")
+        class Progress(tune.Callback):
+            def on_trial_complete(self, *args: Any, **info: Any) -> None:
+                bar.update()
 
-        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            self.bar.update()
+            on_trial_error = on_trial_complete
 
-        on_trial_error = on_trial_complete
-
-        def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
-            self.bar.close()
-
-    ray.cloudpickle.register_pickle_by_value(task)
-    common = task.Search(
-        root=str(driver.ROOT),
-        state=provenance()["code"],
-        config=config,
-        protocol=args.protocol,
-        device="cuda" if args.gpus else "cpu",
-        threads=args.cpus,
-    )
-    code = task.code_files(driver.ROOT)
-    trial = tune.with_parameters(task.run_trial, search=common, code=code, subsets=subsets)
-    space = {name: (tune.loguniform if log else tune.uniform)(*ends) for name, (*ends, log) in RANGES.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        tuner = tune.Tuner(
-            tune.with_resources(trial, {"cpu": args.cpus, "gpu": args.gpus}),
-            param_space=space,
+        trainable = tune.with_parameters(trial, subsets=subsets, **common)
+        grid: Any = tune.Tuner(
+            tune.with_resources(trainable, {"cpu": args.cpus, "gpu": args.gpus}),
+            param_space={
+                "lr": tune.loguniform(3e-4, 1e-2),
+                "weight_decay": tune.loguniform(1e-5, 3e-2),
+                "dropout": tune.uniform(0, 0.1),
+            },
             tune_config=tune.TuneConfig(
                 metric="validation_nll",
                 mode="min",
@@ -99,79 +100,51 @@ def search(ray: Any, args: argparse.Namespace, config: dict[str, Any], subsets: 
                 num_samples=args.trials,
                 reuse_actors=True,
             ),
-            run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[Bar()]),
-        )
-        return tuner.fit()
-
-
-def make_table(grid: Any) -> pd.DataFrame:
-    """A row for each trial, the best first.
-
-    Raises:
-        UserError: all have failed.
-    """
-    import pandas as pd
-
-    rows = [
-        {
-            "validation_nll": result.metrics["validation_nll"],
-            **{name: result.config[name] for name in RANGES},
-            "nll_first": result.metrics["nll_first"],
-            "nll_last": result.metrics["nll_last"],
-            "seconds": round(result.metrics["time_total_s"], 2),
-        }
-        for result in grid
-        if result.metrics and "validation_nll" in result.metrics
-    ]
+            run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[Progress()]),
+        ).fit()
     if grid.errors:
         reason = str(grid.errors[0]).strip().splitlines()[-1]
-        if not rows:
+        if len(grid.errors) == len(grid):
             raise UserError(f"all trials have failed: {reason}")
         print(f"note: {len(grid.errors)} of {len(grid)} trials have failed: {reason}", file=sys.stderr)
-    return pd.DataFrame(rows).sort_values("validation_nll", kind="stable", ignore_index=True)
-
-
-def write(args: argparse.Namespace, table: pd.DataFrame) -> Path:
-    """Writes the table and, beside it, the best values, whose path it returns."""
-    from core.models.variations import VARIATIONS
-
-    args.out.mkdir(parents=True, exist_ok=True)
-    name = args.dataset + VARIATIONS[args.variation].suffix
-    write_file(args.out / f"{name}_trials.csv", lambda path: table.to_csv(path, index=False))
-    text = yaml.safe_dump({key: float(table[key][0]) for key in RANGES}, sort_keys=False)
-    write_file(args.out / f"{name}.yaml", lambda path: path.write_text(text))
-    return args.out / f"{name}.yaml"
+    made = [result for result in grid if result.error is None]
+    table = pd.DataFrame([{**result.metrics, **result.config} for result in made])
+    table = table.rename(columns={"time_total_s": "seconds"}).round({"seconds": 2})
+    columns = ["validation_nll", *SEARCHED, "nll_first", "nll_last", "seconds"]
+    return table.sort_values("validation_nll", kind="stable", ignore_index=True)[columns]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
 
-    from core.files import check_writable
     from core.models.variations import VARIATIONS, load_config
     from core.sweep import driver
     from core.training.tuning import RUNS, make_subsets
 
-    single = [name for name, variation in VARIATIONS.items() if not variation.ensemble]
-    check_known("variation", args.variation, single)
+    check_known("variation", args.variation, [name for name, kind in VARIATIONS.items() if not kind.ensemble])
     data = find_dataset(args.dataset, args.target, args.seed_set, args.data_folder)
-    args.dataset = data.folder if is_own(args.dataset) else DATASETS.name(args.dataset)
+    name = data.folder if is_own(args.dataset) else DATASETS.name(args.dataset)
+    if (args.address or "").startswith("ray://"):
+        raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
     # Not wanted: Tune's way with Ctrl-C, the files that it writes for other tools, what it prints.
     os.environ |= {"TUNE_DISABLE_SIGINT_HANDLER": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-    driver.load_ray(args.address, "optuna", "ray.tune")
-    if (args.address or "").startswith("ray://"):
-        raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
     check_writable(args.out)
-    config = asdict(load_config(args.dataset, args.variation, PROTOCOLS[args.protocol]))
+    config = load_config(name, args.variation, PROTOCOLS[args.protocol])
     subsets = make_subsets(data, args.data_folder, bool(args.skip_data_check))
     util.tqdm.unattended = util.is_cluster
-    with driver.connected(args.address) as ray:
-        table = make_table(search(ray, args, config, subsets))
-    path = write(args, table)
-    best = ", ".join(f"{name} {table[name][0]:.3g}" for name in RANGES)
-    lowest = f"{table['validation_nll'][0]:.4f} with {best}"
+    with driver.connected(args.address, "optuna", "ray.tune"):
+        table = search(args, config, subsets)
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / f"{name}{VARIATIONS[args.variation].suffix}.yaml"
+    trials = path.with_name(f"{path.stem}_trials.csv")
+    best = {key: float(table[key][0]) for key in SEARCHED}
+    write_file(trials, lambda beside: table.to_csv(beside, index=False))
+    write_file(path, lambda beside: beside.write_text(yaml.safe_dump(best, sort_keys=False)))
+    shown = ", ".join(f"{key} {value:.3g}" for key, value in best.items())
+    lowest = f"{table['validation_nll'][0]:.4f} with {shown}"
     print(f"lowest mean validation NLL over the first and last fits of {len(RUNS)} runs: {lowest}")
-    print(f"configuration and table: {path}, {path.with_name(path.stem + '_trials.csv')}")
+    print(f"configuration and table: {path}, {trials}")
     return 0
 
 

@@ -7,11 +7,11 @@ every point, a choice and a test each round. Measured here, with one thread, for
 of 25 side by side: refits of 11 epochs (the mean of the published code) at 250 and at 1,000 labels,
 and a test. The choices are those of docs/performance/acquisition.csv. Without
 a data folder the tables have random content of the real size. What is in `--out` already is not
-measured again. `benchmarks/costs.py` hands new measurements to the sweep's estimates.
+measured again. The sweep's estimates take these tables where they are, in docs/performance/.
 """
 
 import csv
-import tempfile
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -20,17 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from costs import ACQUISITION, BATCHES, write_costs
 from measure import compare, digits, write_table
 from tasks import make_table, make_task_parser
 
-from core import PUBLISHED, Seeds, metrics
+from core import DATASETS, PUBLISHED, Seeds, metrics
 from core.cli import run_script, set_threads
 from core.models.variations import load_config
-from core.sweep.cost import LABELLED, SIDE_BY_SIDE, Costs
+from core.sweep.cost import choices
 from core.training.trainer import Trainer, train_stack
 
 EPOCHS, RUNS = 11, 30
+LABELLED, SIDE_BY_SIDE = (250, 1000), (1, 25)
 QUERY_SIZES = (1, 50, 200)
 VARIATIONS = ("nf", "gauss")
 AGENTS = ["random", "coreset", "typiclust", "coregcn", "bald", "bald_dist_entropy", "bald_dist_std"]
@@ -73,13 +73,16 @@ def measure(
         yield dataset, variation, runs, *map(digits, (*refits, costs[of_test].seconds))
 
 
-def core_hours(costs: Costs, dataset: str, variation: str, query_size: int, side_by_side: int) -> list[float]:
-    """Hours of choosing, training and testing in all runs of all agents."""
-    runs = [
-        costs.run(dataset, agent, variation, query_size=query_size, side_by_side=side_by_side)
-        for agent in AGENTS
-    ]
-    return [RUNS / 3600 * sum(part) for part in zip(*runs, strict=True)]
+def core_hours(line: dict[str, str], query_size: int) -> list[float]:
+    """Hours of choosing, training and testing in all runs of all agents, of one line of the table."""
+    dataset = DATASETS[line["dataset"]]
+    rounds, middle = math.ceil(dataset.budget / query_size), dataset.seed_set + dataset.budget / 2
+    low, high = (float(line[f"refit at {labelled}"]) for labelled in LABELLED)
+    # A refit's cost is linear in the points.
+    refit = low + (high - low) * (middle - LABELLED[0]) / (LABELLED[1] - LABELLED[0])
+    choosing = sum(choices()[line["dataset"], line["variation"], agent] for agent in AGENTS)
+    training, testing = (1 + dataset.budget) * refit, (rounds + 1) * float(line["test"])
+    return [RUNS / 3600 * part for part in (rounds * choosing, len(AGENTS) * training, len(AGENTS) * testing)]
 
 
 def main() -> None:
@@ -91,27 +94,16 @@ def main() -> None:
         product(args.datasets, VARIATIONS),
         partial(measure, args.data_folder, args.repeats),
     )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "costs.csv"
-        write_costs(args.out, ACQUISITION, BATCHES, path)
-        costs = Costs(path)
-    print(
-        "\ndataset",
-        "query size",
-        "variation",
-        "runs side by side",
-        "choosing",
-        "training",
-        "testing",
-        sep="\t",
-    )
+    columns = ("dataset", "query size", "variation", "runs side by side", "choosing", "training", "testing")
+    print()
+    print(*columns, sep="\t")
     totals = dict.fromkeys(SIDE_BY_SIDE, 0.0)
     with args.out.open(newline="") as file:
-        lines = list(csv.reader(file))[1:]
-    for (dataset, variation, runs, *_), query_size in product(lines, QUERY_SIZES):
-        hours = core_hours(costs, dataset, variation, query_size, int(runs))
+        lines = list(csv.DictReader(file))
+    for line, query_size in product(lines, QUERY_SIZES):
+        runs, hours = line["runs side by side"], core_hours(line, query_size)
         totals[int(runs)] += sum(hours)
-        print(dataset, query_size, variation, runs, *map(digits, hours), sep="\t")
+        print(line["dataset"], query_size, line["variation"], runs, *map(digits, hours), sep="\t")
     for size, total in totals.items():
         print(f"{size} runs side by side: {total:.0f} core-hours")
 

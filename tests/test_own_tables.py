@@ -197,7 +197,7 @@ def test_runs_of_a_table_go_on_and_those_of_another_are_refused(
     capsys.readouterr()
     assert sweep.main([*plan, "--run_ids", "1-3", "--budget", "8", "--dry_run", *typed[4:]]) == 0
     assert "t.csv 4 random nf published" in capsys.readouterr().out
-    with pytest.raises(UserError, match="there is none among diabetes"):
+    with pytest.raises(UserError, match="these are for tables"):
         sweep.main(["--datasets", "diabetes", "--target", "y", "--agents", "random", "--dry_run"])
     # The same name, another content.
     path.write_bytes(text(changed(b=1.5 * make_frame()["b"])))

@@ -1,4 +1,4 @@
 """Many experiments: which there are, what they cost, and how Ray makes them.
 
-Imports everything below. Start with `plan.py`; `driver.py` and `task.py` are the two sides of a task of Ray.
+Imports everything below. Start with `plan.py`; `driver.py` has both sides of a task of Ray.
 """

@@ -1,118 +1,95 @@
-"""What an experiment costs on a CPU, estimated from the measurements in `costs.csv` beside this file."""
+"""What runs cost: CPU seconds of one thread, estimated from the measurements in docs/performance/."""
 
 import csv
 import math
 from functools import cache
+from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
-from ..dataset import DATASETS
+from ..experiment import Experiment
 from ..models.variations import DEFAULT, VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 
-__all__ = ["LABELLED", "SIDE_BY_SIDE", "Costs", "Seconds"]
+_PERFORMANCE = Path(__file__).resolve().parents[2] / "docs/performance"
+#: Epochs of a refit in study.csv: the mean under `published`.
+_PUBLISHED = 11
+#: Under `corrected`, of the reference runs of `random` in results/: query size, and epochs of a fit.
+_CORRECTED = {
+    "pakinsons": (50, 250),
+    "superconductors": (50, 112),
+    "diamonds": (50, 147),
+    "diabetes": (5, 78),
+}
+#: Of tables that have none, a guess; and the fewest that a fit under `corrected` can have.
+_GUESSED, _FEWEST = (50, 150), 63
 
-_MEASURED = Path(__file__).with_name("costs.csv")
-#: Labelled points of the refits, and sizes of the groups, that are measured.
-LABELLED, SIDE_BY_SIDE = (250, 1000), (1, 25)
+_config = cache(load_config)
 
 
-class Seconds(NamedTuple):
-    """CPU seconds of one run with one thread."""
+@cache
+def seconds(experiment: Experiment, side_by_side: int) -> float:
+    """Of one run, of so many side by side.
 
-    choosing: float
-    training: float
-    testing: float
-
-
-class Costs:
-    """Estimates from a table of measurements; what is not in it takes the nearest that is.
-
-    A dataset that was not measured takes pakinsons, the smallest; an agent measured on one of the large
-    datasets only, that one; an agent not measured at all, the mean of the others; a model not measured, the
-    flow, and its choices those of the model that its agent was measured with; an ensemble, so many of its
-    single models side by side. Choices were measured under the protocol published alone: of one point, those
-    of the field's agents of 50.
-
-    Args:
-        path: a table made by `benchmarks/costs.py`. `part` is `refit` (of 11 epochs), `test` or
-            `choose`, this of an `agent`; `seconds` those of one thread, of each of the `side_by_side` runs.
+    What was not measured is taken from the nearest that was: for a dataset pakinsons, the smallest; for an
+    agent its choices on sarcos, else the mean of all agents; for a model the flow; for an ensemble so many
+    single models side by side.
     """
+    dataset, budget, size = experiment.dataset_name, experiment.budget, experiment.query_size
+    assert budget is not None
+    config = _config(dataset, experiment.variation)
+    rounds = math.ceil(budget / size)
+    one_by_one = PROTOCOLS[experiment.protocol].refit_every_point and config.fitting == "finetuning"
+    epochs = float(_PUBLISHED)
+    if experiment.protocol == "corrected":  # the fewer the points, the sooner a refit has learned them
+        usual_size, usual = _CORRECTED.get(dataset, _GUESSED)
+        epochs = max(_FEWEST, usual * (size / usual_size) ** 0.25)
+    fits = (1 + (budget if one_by_one else rounds)) * config.members * epochs / _PUBLISHED
 
-    def __init__(self, path: Path = _MEASURED) -> None:
-        self._refits: dict[tuple[str, str, int, int], float] = {}
-        self._tests: dict[tuple[str, str], float] = {}
-        self._choices: dict[tuple[str, str, str], float] = {}
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                dataset, variation, seconds = row["dataset"], row["variation"], float(row["seconds"])
-                if row["part"] == "refit":
-                    size, labelled = int(row["side_by_side"]), int(row["labelled"])
-                    self._refits[dataset, variation, size, labelled] = seconds
-                elif row["part"] == "test":
-                    self._tests[dataset, variation] = seconds
-                else:
-                    self._choices[dataset, variation, row["agent"]] = seconds
-        self.run = cache(self._run)
+    measured = {
+        (row["dataset"], row["variation"], row["runs side by side"]): row for row in _rows("study.csv")
+    }
+    single = VARIATIONS[experiment.variation].single
+    dataset = dataset if (dataset, DEFAULT, "1") in measured else "pakinsons"
+    variation = single if (dataset, single, "1") in measured else DEFAULT
+    share, refit = (experiment.dataset_class.seed_set + budget / 2 - 250) / (1000 - 250), {}
+    for runs in ("1", "25"):  # a refit costs what is on the line through the two that were measured
+        low, high = (
+            float(measured[dataset, variation, runs][f"refit at {points}"]) for points in (250, 1000)
+        )
+        refit[runs] = low + (high - low) * share
+    # What a step costs besides its arithmetic is shared by all that are side by side.
+    alone = (1 / min(side_by_side * config.members, 25) - 1 / 25) / (1 - 1 / 25)
+    testing = (rounds + 1) * config.members * float(measured[dataset, variation, "1"]["test"])
+    choosing = rounds * _choice(dataset, variation, experiment.agent)
+    return choosing + testing + fits * (alone * refit["1"] + (1 - alone) * refit["25"])
 
-    def _run(
-        self,
-        dataset: str,
-        agent: str,
-        variation: str = DEFAULT,
-        protocol: str = "published",
-        query_size: int = 50,
-        budget: int | None = None,
-        side_by_side: int = 1,
-        seed_set: int | None = None,
-    ) -> Seconds:
-        """One run of so many side by side; its arguments are those of `evaluate.py`.
 
-        A table's budget and seed set must be said.
-        """
-        config = load_config(dataset, variation)
-        budget, members = budget or DATASETS[dataset].budget, config.members
-        seed_set = seed_set or DATASETS[dataset].seed_set
-        rounds = math.ceil(budget / query_size)
-        one_by_one = PROTOCOLS[protocol].refit_every_point and config.fitting == "finetuning"
-        fits = 1 + (budget if one_by_one else rounds)
-        at_middle = seed_set + budget / 2  # a refit's cost is linear in the points
+def is_guess(experiment: Experiment) -> bool:
+    """Whether its choices or its fits were not measured on its dataset and with its model."""
+    dataset, variation = experiment.dataset_name, experiment.variation
+    if (dataset, variation, experiment.agent.partition("+")[0]) not in choices():
+        return True
+    fitted = variation == DEFAULT and experiment.query_size == _CORRECTED.get(dataset, _GUESSED)[0]
+    return experiment.protocol == "corrected" and not fitted
 
-        measured = dataset if (dataset, DEFAULT) in self._tests else "pakinsons"
-        single = VARIATIONS[variation].single
-        single = single if (measured, single) in self._tests else DEFAULT
-        alone, many = (self._refit(measured, single, size, at_middle) for size in SIDE_BY_SIDE)
-        # What a step costs besides its arithmetic is shared by all that are side by side.
-        size = min(side_by_side * members, SIDE_BY_SIDE[1])
-        share = (1 / size - 1 / SIDE_BY_SIDE[1]) / (1 - 1 / SIDE_BY_SIDE[1])
-        refit = share * alone + (1 - share) * many
-        test = self._tests[measured, single]
-        choice = self._choice(measured, single, agent)
-        return Seconds(rounds * choice, fits * members * refit, (rounds + 1) * members * test)
 
-    def choices(self, dataset: str, variation: str | None = None) -> dict[str, float]:
-        """The measured seconds of one choice on a dataset, of each agent that was measured there.
+@cache
+def choices() -> dict[tuple[str, str, str], float]:
+    """Seconds of a choice by dataset, variation and agent: of one point, or else of 50."""
+    rows = [*_rows("acquisition_50.csv"), *_rows("acquisition.csv")]
+    return {(row["dataset"], row["variation"], row["agent"]): float(row["seconds"]) for row in rows}
 
-        Args:
-            variation: of which model; of each agent the first that it was measured with if None.
-        """
-        found: dict[str, float] = {}
-        for (of, model, agent), seconds in self._choices.items():
-            if of == dataset and variation in (None, model):
-                found.setdefault(agent, seconds)
-        return found
 
-    def _choice(self, dataset: str, variation: str, agent: str) -> float:
-        agent, _, _ = agent.partition("+")  # the noise of a stochastic batch costs nothing
-        for known in (dataset, "sarcos"):
-            for model in (variation, None):
-                if agent in (choices := self.choices(known, model)):
-                    return choices[agent]
-        others = self.choices(dataset).values()
-        return sum(others) / len(others)
+def _choice(dataset: str, variation: str, agent: str) -> float:
+    agent, _, _ = agent.partition("+")  # the noise of a stochastic batch costs nothing
+    for place in product((dataset, "sarcos"), (variation, DEFAULT, "gauss")):
+        if (key := (*place, agent)) in choices():
+            return choices()[key]
+    others = [seconds for (measured, *_), seconds in choices().items() if measured == dataset]
+    return sum(others) / len(others)
 
-    def _refit(self, dataset: str, variation: str, size: int, points: float) -> float:
-        """Seconds of a refit at so many labelled points, on the line through the two that were measured."""
-        low, high = (self._refits[dataset, variation, size, n] for n in LABELLED)
-        slope = (high - low) / (LABELLED[1] - LABELLED[0])
-        return max(low / 10, low + slope * (points - LABELLED[0]))
+
+@cache
+def _rows(name: str) -> list[dict[str, str]]:
+    with (_PERFORMANCE / name).open(newline="") as file:
+        return list(csv.DictReader(file))

@@ -19,8 +19,6 @@ from ..protocol import Protocol
 from ..seeds import Seeds
 from .trainer import Trainer, train_stack
 
-__all__ = ["RUNS", "Subset", "make_subsets", "validation_nll"]
-
 #: Runs whose data a trial sees; their models are trained side by side.
 RUNS = (1, 2)
 

@@ -182,7 +182,7 @@ def _read_openml(folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    plan.run_ids(sweep.parse_arguments([str(folder / "sweep.yaml")]).run_ids)
+    plan.parse_ids(sweep.parse_arguments([str(folder / "sweep.yaml")]).run_ids)
 
 
 def _read_store(folder: Path) -> None:

@@ -96,9 +96,9 @@ def wait_until_stopped(process: BaseProcess) -> int:
     return process.pid
 
 
-def wait_for(happened: Callable[[], object]) -> None:
+def wait_for(happened: Callable[[], object], seconds: float = 60) -> None:
     """Returns as soon as it has."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < end, "a minute has passed"
+        assert time.monotonic() < end, f"{seconds:g} seconds have passed"
         time.sleep(0.005)

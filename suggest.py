@@ -129,8 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from core import Seeds, suggestion
     from core.data.frames import read_frame
-    from core.report.chosen import chosen_rows
-    from core.report.plots import save
+    from core.report.plots import chosen_rows, save
     from core.runs.layout import check_target
 
     check_target(args.out, args.labelled, args.pool)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .errors import UserError
     from .experiment import Experiment
     from .protocol import CORRECTED, PROTOCOLS, PUBLISHED, Protocol
-    from .report.reader import load_results
+    from .report.load import load_results
     from .runs.logger import EnvironmentLogger
     from .seeds import Seeds
     from .state import State
@@ -58,7 +58,7 @@ _MODULES = {
     "Seeds": "seeds",
     "State": "state",
     "UserError": "errors",
-    "load_results": "report.reader",
+    "load_results": "report.load",
 }
 
 

@@ -89,7 +89,7 @@ def tables() -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from .report.markdown import write_between
+    from .report.page import write_between
 
     parser = ArgumentParser(prog="core.catalogue", description=first_line(sys.modules[__name__]))
     parser.add("page", PAGE, "the page whose tables are written anew", type=Path)

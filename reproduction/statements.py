@@ -9,8 +9,8 @@ import pandas as pd
 import project  # noqa: F401, it puts core on the path
 from scipy import stats
 
-from core.report.aggregates import paired_differences
-from core.report.analysis import areas, select
+from core.report.load import areas, select
+from core.report.statistics import paired_differences
 
 __all__ = ["DIGITS", "tables", "task", "with_error"]
 

@@ -14,10 +14,11 @@ from statements import DIGITS, task, with_error
 
 from core import load_results
 from core.cli import run_script
-from core.report.aggregates import paired_differences, task_blocks
-from core.report.analysis import areas, ranks, select
-from core.report.markdown import markdown, write_between
-from core.report.plots import learning_curves, save
+from core.report.curves import learning_curves
+from core.report.load import areas, select
+from core.report.page import markdown, write_between
+from core.report.plots import save
+from core.report.statistics import paired_differences, task_blocks
 
 PAGE, TABLES = ROOT / "docs/REPRODUCTION.md", ROOT / "reproduction"
 FIRST, LAST = "<!-- {} by python reproduction/tables.py: -->", "<!-- (until here) -->"
@@ -130,7 +131,7 @@ def over_data_sets(curves: pd.DataFrame) -> pd.DataFrame:
             columns[f"{metric} {dataset}"] = less.groupby("agent", observed=True)["area"].agg(
                 with_error, digits=DIGITS[metric], sign="+"
             )
-        columns[f"mean rank {metric}"] = ranks(means).mean()
+        columns[f"mean rank {metric}"] = means.rank(axis=1).mean()
     table = pd.DataFrame(columns).sort_values(["mean rank NLL", "mean rank MAE"], kind="stable")
     shown = table.map(lambda v: f"{v:.2f}" if isinstance(v, float) else v, na_action="ignore").fillna("")
     return shown.rename_axis("agent").reset_index()

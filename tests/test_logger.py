@@ -16,7 +16,7 @@ from core import CORRECTED, EnvironmentLogger, Seeds, UserError
 from core.environment import Action, Beginning, Environment, Outcome
 from core.files import write_file
 from core.metrics import METRICS, Evaluation, Metric
-from core.report.reader import load_results
+from core.report.load import load_results
 from core.runs.collecting import is_collected
 from core.runs.layout import is_finished, result_files, take
 from core.runs.tables import read_curves

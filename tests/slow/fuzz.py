@@ -34,8 +34,8 @@ from core.data import own, tables
 from core.data.openml import load_openml
 from core.errors import UserError
 from core.models.variations import load_config
-from core.report.adding import add_runs
-from core.report.store import read_store
+from core.report.load import Folders
+from core.report.store import add_runs, read_store
 from core.runs import checkpoint
 from core.runs.logger import EnvironmentLogger
 from core.runs.settings import read_meta
@@ -113,7 +113,7 @@ def _runs() -> Path:
     logger.reset()
     logger.checkpoint.path.parent.mkdir()
     logger.checkpoint.write()
-    add_runs(folder.parent / "store", folder)
+    add_runs(folder.parent / "store", Folders(folder))
     return folder
 
 

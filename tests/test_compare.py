@@ -33,16 +33,15 @@ def test_what_an_own_agent_lacks_and_where_settings_differ(
     found = load_results(*folders)
     assert own_agents(found) == ["mine"]
     lacks = lacking(found, Path("runs"))
-    assert lacks["runs"].tolist() == ["1, 4-6", "1-2"]
-    assert lacks["finished"].tolist() == [2, 0]
-    assert lacks["command"][0] == (
+    assert [line["runs"] for line in lacks] == ["1, 4-6", "1-2"]
+    assert lacks[0]["command"] == (
         "python evaluate.py --agent mine --dataset diabetes --variation nf --protocol published"
         " --query_size 4 --run_id 1 --restarts 6"
     )
-    elsewhere = lacking(found, Path("my runs/of today"))["command"]
-    assert elsewhere[0] == f"{lacks['command'][0]} --runs_folder 'my runs/of today'"
+    elsewhere = lacking(found, Path("my runs/of today"))[0]["command"]
+    assert elsewhere == f"{lacks[0]['command']} --runs_folder 'my runs/of today'"
     monkeypatch.setitem(AGENTS.classes, "mine", AGENTS["gauss_std"])  # which cannot score the flow
-    assert lacking(found, Path("runs")).empty
+    assert lacking(found, Path("runs")) == []
     monkeypatch.undo()
     task = "diabetes, nf, published, 4"
     assert setting_differences(found) == []

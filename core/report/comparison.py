@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -48,18 +49,15 @@ def comparable(found: Results) -> Results:
     )
 
 
-def lacking(found: Results, runs_folder: Path) -> pd.DataFrame:
+def lacking(found: Results, runs_folder: Path) -> list[dict[str, Any]]:
     """The runs that your own agents lack to be ranked in every task of the store whose model they can score.
 
-    Args:
-        runs_folder: where their runs are.
-
     Returns:
-        One row an experiment: `EXPERIMENT`, `runs`, `finished` (how many there are), `command`.
+        Of each experiment the values of `EXPERIMENT`, `runs`, and the `command` that makes them.
     """
     folder = "" if runs_folder == Path("runs") else f" --runs_folder {shlex.quote(str(runs_folder))}"
     finished = select(found.runs, {"status": "finished"})
-    lines = []
+    lines: list[dict[str, Any]] = []
     for agent in (agent for agent in own_agents(found) if not agent.endswith(OWN)):
         cls = AGENTS.classes.get(agent.partition("+")[0])
         for task, runs in groups(found.stored, TASK):
@@ -69,8 +67,8 @@ def lacking(found: Results, runs_folder: Path) -> pd.DataFrame:
                 options = " ".join(f"--{name} {value}" for name, value in task.items())
                 span = f"--run_id {missing[0]} --restarts {missing[-1] - missing[0] + 1}"
                 command = f"python evaluate.py --agent {agent} {options} {span}{folder}"
-                lines.append((*task.values(), agent, spans(missing), len(there), command))
-    return pd.DataFrame(lines, columns=[*EXPERIMENT, "runs", "finished", "command"])
+                lines.append(task | {"agent": agent, "runs": spans(missing), "command": command})
+    return lines
 
 
 def setting_differences(found: Results) -> list[str]:
@@ -123,14 +121,11 @@ def _marked(table: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
 def remarks(found: Results, runs_folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Headings and lines: what differs, what is missing, what was left out."""
     yield "Settings that differ", setting_differences(found)
-    wanted = lacking(found, runs_folder).to_dict("records")
-    yield (
-        "To be ranked in every task of the store",
-        [
-            f"{agent_label(line['agent'])} lacks runs {line['runs']} of {task_label(line)}: {line['command']}"
-            for line in wanted
-        ],
-    )
+    wanted = [
+        f"{agent_label(line['agent'])} lacks runs {line['runs']} of {task_label(line)}: {line['command']}"
+        for line in lacking(found, runs_folder)
+    ]
+    yield "To be ranked in every task of the store", wanted
     stored = distinct(found.stored, TASK)
     tasks = [dict(zip(TASK, task, strict=True)) for task in distinct(found.own, TASK) if task not in stored]
     left_out = [f"{task_label(task)}: the store has no runs of it" for task in tasks]

@@ -61,9 +61,8 @@ def learning_curves(
     instead. Where the beginning is far above the rest, the y axis is broken.
 
     Args:
-        curves: `Results.curves` of one task.
-        upper_bounds: `Results.upper_bounds` of the same dataset, variation and protocol.
-        front: agents to draw in front of the others, which are pale.
+        curves, upper_bounds: those of `Results`, of one task.
+        front: agents to draw in front of the others, which are pale and without bands.
     """
     figure, panels = panels_of(13, PANEL_HEIGHT, 3, sharex=True)
     below = False
@@ -213,15 +212,11 @@ def calibration_curves(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "")
 def with_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     """Your own curves of a task, and those of the stored agents that you have not run.
 
-    Of the stored ones the runs whose ids your own have, up to as many labelled points: runs of the same id
-    begin with the same points.
-
-    Args:
-        own, stored: `Results.curves` of one task.
+    Of the stored ones the runs whose ids your own have, as runs of the same id begin with the same points, up
+    to as many labelled points.
 
     Raises:
-        UserError: the store has no such runs of other agents, they do not begin with as many labelled
-            points, or they were measured at other numbers of them.
+        UserError: the store has no such runs of other agents, or not at the same numbers of points.
     """
     others = stored[~stored["agent"].isin(set(own["agent"])) & stored["run"].isin(set(own["run"]))]
     if others.empty:
@@ -233,10 +228,7 @@ def with_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
 
 
 def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
-    """A line for each of your own agents: its place among all by NLL and by MAE, and its areas.
-
-    An agent that has no run in common with the others has no place.
-    """
+    """A line for each of your own agents: its place among all by NLL and by MAE, and its areas."""
     of_task = areas(curves)
     board = leaderboard(of_task, curves)
     means = of_task.groupby(["agent", "metric"], observed=True)["area"].mean()
@@ -252,11 +244,7 @@ def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
 
 
 def verdict(stored: pd.DataFrame, task: Mapping[str, object]) -> str:
-    """Which stored agents are better than random by NLL on this task; if none is, a dataset where some are.
-
-    Args:
-        stored: areas.
-    """
+    """Which agents of these areas beat random by NLL on a task; if none does, a dataset where some do."""
 
     def better(dataset: object) -> list[str]:
         found = beside_random(select(stored, {**task, "dataset": dataset}), "nll")

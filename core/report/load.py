@@ -18,16 +18,7 @@ from ..agent import AGENTS
 from ..metrics import PIT_BINS
 from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
-from ..runs.layout import (
-    META,
-    finished_runs,
-    id_of,
-    is_finished,
-    read_metrics,
-    read_pit,
-    run_folders,
-    runs_root,
-)
+from ..runs import layout
 from ..runs.settings import read_meta
 from .labels import OWN, spans
 from .store import OF_AN_AGENT, Stored, definition, differences, read_store, read_trained
@@ -154,7 +145,7 @@ def _tidy(tables: Mapping[_Key, pd.DataFrame], names: list[str], column: str, va
 
 def sibling_roots(runs_folder: Path) -> list[Path]:
     """A runs folder and those of other variations and protocols beside it, whether they exist or not."""
-    return [runs_root(runs_folder, *names) for names in product(VARIATIONS, PROTOCOLS)]
+    return [layout.runs_root(runs_folder, *names) for names in product(VARIATIONS, PROTOCOLS)]
 
 
 _NO_NUMBERS = (np.nan, np.nan, np.nan)
@@ -191,7 +182,9 @@ class Folders:
         roots = [] if runs_folder is None else sibling_roots(Path(runs_folder))
         for root in roots:
             # Of two folders of one experiment with other settings, the one with finished runs counts.
-            for folder in sorted(root.glob("*/*/*"), key=lambda folder: (not finished_runs(folder), folder)):
+            for folder in sorted(
+                root.glob("*/*/*"), key=lambda folder: (not layout.finished_runs(folder), folder)
+            ):
                 self._read_experiment(folder)
             for folder in sorted(root.glob("*/UpperBound")):
                 self._read_upper_bound(folder)
@@ -220,25 +213,25 @@ class Folders:
         key, settings = self._read_settings(experiment, EXPERIMENT)
         if key in self._stored and differences(settings, self.settings[key]):
             key = (*key[:-1], key[-1] + OWN)
-        folders = run_folders(experiment) if key else []
+        folders = layout.run_folders(experiment) if key else []
         if folders and (differing := differences(settings, self.settings.setdefault(key, settings))):
             name, (mine, theirs) = next(iter(differing.items()))
             problem = f"made with {name} {mine}, another folder of this experiment with {theirs}"
             self._problem(experiment, problem)
             self.conflicts.append(f"{experiment} was {problem}")
             for folder in folders:
-                if (run := (*key, id_of(folder))) not in self.runs:
+                if (run := (*key, layout.id_of(folder))) not in self.runs:
                     self.folders[run], self.runs[run] = folder, ("damaged", *_NO_NUMBERS)
             return
         for folder in folders:
-            run = (*key, id_of(folder))
+            run = (*key, layout.id_of(folder))
             if run in self.runs:
                 if run in self.folders:
                     self._problem(folder, f"the same run as {self.folders[run]}")
                 continue
             self.folders[run] = folder
             self.runs[run] = ("unfinished", *_NO_NUMBERS)
-            if is_finished(folder):
+            if layout.is_finished(folder):
                 try:
                     self.runs[run] = ("finished", *self._read_run(folder, run))
                 except (OSError, ValueError) as error:  # UserErrors are ValueErrors
@@ -246,7 +239,7 @@ class Folders:
 
     def _read_settings(self, experiment: Path, names: Sequence[str]) -> tuple[_Key, dict[str, Any]]:
         """The settings of an experiment, behind those of these names; nothing if there are none."""
-        metas = [run / META for run in finished_runs(experiment)]
+        metas = [run / layout.META for run in layout.finished_runs(experiment)]
         for path in filter(Path.is_file, (experiment / "settings.txt", *metas)):
             try:
                 # A run's own notes follow the settings, its id first.
@@ -262,13 +255,13 @@ class Folders:
 
     def _read_run(self, folder: Path, run: _Key) -> tuple[float, ...]:
         """Adds the tables of a finished run; its rounds and seconds."""
-        meta = read_meta(folder / META)
+        meta = read_meta(folder / layout.META)
         names = ("seed_set", "seconds_choosing", "seconds_in_step")
         if lacking := [name for name in names if name not in meta]:
             raise ValueError(f"meta.txt does not say {', '.join(lacking)}")
         seed_set, choosing, in_step = (float(meta[name]) for name in names)
-        measured = read_metrics(folder)
-        pit = read_pit(folder).iloc[[-1]]
+        measured = layout.read_metrics(folder)
+        pit = layout.read_pit(folder).iloc[[-1]]
         self.curves[run] = measured.set_index(measured.index + int(seed_set))
         self.pit[run] = pit.set_index(pit.index + int(seed_set))
         return len(measured) - 1, choosing, in_step
@@ -276,10 +269,10 @@ class Folders:
     def _read_upper_bound(self, experiment: Path) -> None:
         """All finished runs of an upper bound."""
         key, _ = self._read_settings(experiment, TASK[:3])
-        for folder in finished_runs(experiment) if key else []:
-            run = (*key, id_of(folder))
+        for folder in layout.finished_runs(experiment) if key else []:
+            run = (*key, layout.id_of(folder))
             try:
-                self.upper_bounds[run] = read_metrics(folder)
+                self.upper_bounds[run] = layout.read_metrics(folder)
             except (OSError, ValueError) as error:
                 self._problem(folder, error)
 

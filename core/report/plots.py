@@ -220,10 +220,7 @@ def leaderboard(areas: pd.DataFrame, title: str = "") -> Figure:
     each task, with its 95 % bootstrap interval, or, of fewer than five runs, a faint dot for each.
 
     Agents are ordered by their mean rank over tasks by NLL; those that lack a task, or runs in common with
-    the others, come last, paler.
-
-    Args:
-        areas: of one variation and protocol.
+    the others, come last, paler. All areas are of one variation and protocol.
     """
     order = agents_by_rank(areas)
     complete = set(map(str, statistics.task_blocks(areas, "nll").table.columns))
@@ -259,8 +256,7 @@ def leaderboard(areas: pd.DataFrame, title: str = "") -> Figure:
 def labels_saved(curves: pd.DataFrame, title: str = "") -> Figure:
     """A bar for each agent, as long as its labels needed by NLL, with the interval: a panel for each task.
 
-    Args:
-        curves: of one variation and protocol, with random among the agents.
+    All curves are of one variation and protocol, with random among the agents.
     """
     tasks = []
     for task, of_task in groups(curves, TASK):

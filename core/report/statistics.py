@@ -153,7 +153,7 @@ def compare(table: pd.DataFrame) -> Comparison:
     Corani, Mangili, *Should We Really Use Post-Hoc Tests Based on Mean-Ranks?*, 2016.
 
     Args:
-        table: `Blocks.table`, with at least two agents and one block.
+        table: of `blocks`, with at least two agents and one block.
     """
     table = table.rename(columns=str)
     areas = table.to_numpy()

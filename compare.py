@@ -2,7 +2,7 @@
 
     python compare.py --runs_folder runs --out compare.html
 
-Nothing but one's own agents needs to be run: the baselines are in the store.
+Only your own agents need to be run: the baselines are in the store.
 """
 
 import argparse
@@ -29,21 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
 
     from core.files import check_target
-    from core.report.comparing import own_agents
-    from core.report.comparison import list_reference, nothing_own, page, say
-    from core.report.reader import load_results
+    from core.report.comparison import comparison_page, print_all, print_reference, why_nothing
+    from core.report.load import load_results, own_agents
 
     if args.out is not None:
         check_target(args.out)
     found = load_results(args.runs_folder, args.store)
     if args.list_reference:
-        list_reference(found)
+        print_reference(found)
         return
     if not own_agents(found):
-        raise UserError(nothing_own(found, args.runs_folder))
-    say(found, args.runs_folder)
+        raise UserError(why_nothing(found, args.runs_folder))
+    print_all(found, args.runs_folder)
     if args.out is not None:
-        text = page(found, args.runs_folder)
+        text = comparison_page(found, args.runs_folder)
         write_file(args.out, lambda path: path.write_text(text, encoding="utf-8"))
         print(f"\npage: {args.out}")
 

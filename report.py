@@ -28,14 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
 
     from core.files import check_target
-    from core.report.page import overview, page
-    from core.report.reader import load_results
+    from core.report.load import load_results
+    from core.report.page import overview, report_page
 
     check_target(args.out)
     found = load_results(args.runs_folder, args.store)
     if not (args.runs_folder.is_dir() or len(found.runs)):
         raise UserError(f"--runs_folder {args.runs_folder} is not there, nor another beside it")
-    text = page(found, args.runs_folder)
+    text = report_page(found, args.runs_folder)
     write_file(args.out, lambda path: path.write_text(text, encoding="utf-8"))
     print(f"{overview(found, args.runs_folder)}\nreport: {args.out}")
 

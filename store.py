@@ -27,39 +27,45 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def add(store: Path, runs_folder: Path) -> None:
     """Adds runs and says which."""
-    from core.report.adding import add_runs
-    from core.report.reader import told
+    from core.report.labels import spans
+    from core.report.load import Folders, first_problem
+    from core.report.store import add_runs
 
-    done = add_runs(store, runs_folder)
-    if not (done.added or done.there):
-        why = f" that can be used: {told(done.problems)}" if done.problems else ", nor has another beside it"
-        raise UserError(f"--runs_folder {runs_folder} has no finished runs{why}")
-    for (dataset, variation, protocol, query_size, agent), runs in done.added.items():
-        print(f"added {dataset} {variation} {protocol} {query_size} {agent}: runs {runs}")
-    others = f" ({done.others} with other values: the stored ones stay)" if done.others else ""
-    print(f"{done.there} runs were there already{others}, {done.unfinished} are not finished")
-    for folder, problem in done.problems:
+    found = Folders(runs_folder)
+    added, differing = add_runs(store, found)
+    if not found.curves:
+        why = f" that can be used: {first_problem(found.problems)}" if found.problems else ""
+        raise UserError(
+            f"--runs_folder {runs_folder} has no finished runs{why or ', nor has another beside it'}"
+        )
+    for key, ids in added.items():
+        print(f"added {' '.join(map(str, key))}: runs {spans(ids)}")
+    there = len(found.curves) - sum(map(len, added.values()))
+    others = f" ({differing} with other values: the stored ones stay)" if differing else ""
+    unfinished = sum(status == "unfinished" for status, *_ in found.runs.values())
+    print(f"{there} runs were there already{others}, {unfinished} are not finished")
+    for folder, problem in found.problems:
         print(f"left out {folder}: {problem}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
 
-    from core.report.overview import pictures, readme
+    from core.report.load import load_results
+    from core.report.page import store_pictures, store_readme
     from core.report.plots import save
-    from core.report.reader import load_results
     from core.report.store import read_store
 
     if args.runs_folder is not None:
         add(args.store, args.runs_folder)
     stored = read_store(args.store)
     found = load_results(None, args.store)
-    for name, figure in pictures(found).items():
+    pictures = store_pictures(found)
+    for name, figure in pictures.items():
         save(figure, args.store / name)
-    text = readme(found, stored)
+    text = store_readme(found, stored, pictures)
     write_file(args.store / "README.md", lambda path: path.write_text(text, encoding="utf-8"))
-    runs = sum(len(experiment.curves) for experiment in stored.values())
-    print(f"{runs} runs in {args.store}; README.md and its pictures are new")
+    print(f"{len(found.runs)} runs in {args.store}; README.md and its pictures are new")
 
 
 if __name__ == "__main__":

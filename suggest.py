@@ -98,8 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from core import Seeds, suggestion
     from core.data.frames import read_frame
     from core.files import check_target
-    from core.report.chosen import chosen_rows
-    from core.report.plots import save
+    from core.report.plots import chosen_rows, save
 
     check_target(args.out, args.labelled, args.pool)
     labelled, pool = read_frame(args.labelled), read_frame(args.pool)

@@ -15,7 +15,7 @@ _NAMES = {
     "errors": ("UserError",),
     "experiment": ("Experiment",),
     "protocol": ("CORRECTED", "PROTOCOLS", "PUBLISHED", "Protocol"),
-    "report.reader": ("load_results",),
+    "report.load": ("load_results",),
     "runs.logger": ("EnvironmentLogger",),
     "seeds": ("Seeds",),
     "state": ("State",),
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .protocol import PROTOCOLS as PROTOCOLS
     from .protocol import PUBLISHED as PUBLISHED
     from .protocol import Protocol as Protocol
-    from .report.reader import load_results as load_results
+    from .report.load import load_results as load_results
     from .runs.logger import EnvironmentLogger as EnvironmentLogger
     from .seeds import Seeds as Seeds
     from .state import State as State

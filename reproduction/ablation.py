@@ -19,7 +19,7 @@ from project import ROOT
 
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Experiment, Protocol, load_results
 from core.cli import ArgumentParser, at_least, run_script
-from core.report.analysis import select
+from core.report.load import select
 
 __all__ = ["differences", "numbers"]
 

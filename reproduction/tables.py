@@ -20,10 +20,11 @@ from project import ROOT
 from core import load_results
 from core.cli import run_script
 from core.files import write_file
-from core.report.aggregates import paired_differences
-from core.report.analysis import areas, select
-from core.report.markdown import markdown, write_between
-from core.report.plots import learning_curves, save
+from core.report.curves import learning_curves
+from core.report.load import areas, select
+from core.report.page import markdown, write_between
+from core.report.plots import save
+from core.report.statistics import paired_differences
 
 HERE, PAGE = ROOT / "reproduction", ROOT / "docs/REPRODUCTION.md"
 NUMBERS = ROOT / "docs/reproduction/numbers.csv"

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 import compare
+from core import AGENTS
 from core.report import comparison
-from core.report.adding import add_runs
-from core.report.comparing import comparable, lacking, own_agents, unlike_settings
-from core.report.reader import load_results
+from core.report.comparison import comparable, lacking, setting_differences
+from core.report.load import Folders, load_results, own_agents
+from core.report.store import add_runs
 from tests.test_store import write_runs
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -21,26 +22,29 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     for agent in ("random", "coreset", "bald"):
         write_runs(tmp_path / "made", agent, (1, 2, 3, 4, 5, 6))
     write_runs(tmp_path / "made", "random", (1, 2), query_size=6)
-    add_runs(tmp_path / "store", tmp_path / "made")
+    add_runs(tmp_path / "store", Folders(tmp_path / "made"))
     write_runs(tmp_path / "runs", "mine", (2, 3), dropout=0.05)
     return tmp_path / "runs", tmp_path / "store"
 
 
-def test_what_an_own_agent_lacks_and_where_settings_differ(folders: tuple[Path, Path]) -> None:
+def test_what_an_own_agent_lacks_and_where_settings_differ(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = load_results(*folders)
     assert own_agents(found) == ["mine"]
-    lacks = lacking(found, {}, Path("runs"))
-    assert lacks["runs"].tolist() == ["1, 4-6", "1-2"]
-    assert lacks["finished"].tolist() == [2, 0]
-    assert lacks["command"][0] == (
+    lacks = lacking(found, Path("runs"))
+    assert [line["runs"] for line in lacks] == ["1, 4-6", "1-2"]
+    assert lacks[0]["command"] == (
         "python evaluate.py --agent mine --dataset diabetes --variation nf --protocol published"
         " --query_size 4 --run_id 1 --restarts 6"
     )
-    elsewhere = lacking(found, {}, Path("my runs/of today"))["command"]
-    assert elsewhere[0] == f"{lacks['command'][0]} --runs_folder 'my runs/of today'"
-    assert lacking(found, {"mine": ("gauss",)}, Path("runs")).empty  # it cannot score the flow
+    elsewhere = lacking(found, Path("my runs/of today"))[0]["command"]
+    assert elsewhere == f"{lacks[0]['command']} --runs_folder 'my runs/of today'"
+    monkeypatch.setitem(AGENTS.classes, "mine", AGENTS["gauss_std"])  # which cannot score the flow
+    assert lacking(found, Path("runs")) == []
+    monkeypatch.undo()
     task = "diabetes, nf, published, 4"
-    assert unlike_settings(found) == []
+    assert setting_differences(found) == []
     # Of another version, a stored agent is one's own; of other code alone, it is not.
     write_runs(folders[0], "coreset", (1,), agent_version=2)
     write_runs(folders[0], "bald", (1,), agent_code="a2")
@@ -49,7 +53,7 @@ def test_what_an_own_agent_lacks_and_where_settings_differ(folders: tuple[Path, 
     found = load_results(*folders)
     assert own_agents(found) == ["coreset (own)", "mine"]
     assert set(comparable(found).areas["agent"]) == {"random", "coreset", "bald", "coreset (own)", "mine"}
-    assert unlike_settings(found) == [
+    assert setting_differences(found) == [
         f"{task}, coreset (own): agent_version is 2, but 1 in the stored runs",
         f"{task}, theirs+power: not ranked: lr is 0.01, but 0.001 in the stored runs",
         f"{task}, yours: not ranked: protocol_version is 2, but 1 in the stored runs",

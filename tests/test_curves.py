@@ -8,11 +8,11 @@ import pytest
 
 from core import UserError
 from core.report import curves
-from core.report.adding import add_runs
 from core.report.curves import verdict
-from core.report.reader import EXPERIMENT
+from core.report.load import EXPERIMENT, Folders
+from core.report.store import add_runs
 from tests.synthetic_runs import write_experiment
-from tests.test_analysis import area_rows
+from tests.test_statistics import area_rows
 from tests.test_store import write_runs
 
 TASK = ["--dataset", "diabetes", "--protocol", "published"]
@@ -37,7 +37,7 @@ def test_stored_agents_are_cut_to_ones_own_runs() -> None:
             rows("igs", [1, 2, 3], 100, {1: 0.7, 2: 0.1, 3: 0.1}),
         ]
     )
-    both = curves.beside_stored(own, stored)
+    both = curves.with_stored(own, stored)
     assert both.groupby("agent")["labelled"].max().to_dict() == {"random": 60, "igs": 60}
     assert both.groupby("agent")["run"].max().to_dict() == {"random": 2, "igs": 2}
     assert len(both) == 2 * len(own)  # random's own runs, once
@@ -45,11 +45,11 @@ def test_stored_agents_are_cut_to_ones_own_runs() -> None:
     assert list(curves.places(both, ["random"])) == [
         f"Random: NLL place 1, AUC {1.8 / 3:.4f}; MAE place 1, AUC {1.8 / 3:.4f}"
     ]
-    worse = curves.beside_stored(rows("random", [2], 60, {2: 0.4}), stored)
+    worse = curves.with_stored(rows("random", [2], 60, {2: 0.4}), stored)
     (line,) = curves.places(worse, ["random"])
     assert line.startswith("Random: NLL place 2")
     own = pd.concat([rows("mine", [1], 60, {1: 9.0}), rows("yours", [2], 60, {2: 0.1})])
-    lines = list(curves.places(curves.beside_stored(own, stored), ["mine", "yours"]))
+    lines = list(curves.places(curves.with_stored(own, stored), ["mine", "yours"]))
     assert lines[0].startswith("Mine: NLL place 3, AUC 6.3333; ")  # the last
     assert lines[1].startswith("Yours: NLL no place (no run in common with the others), AUC 0.4000; ")
 
@@ -59,7 +59,7 @@ def store(tmp_path: Path) -> Path:
     """A store of two agents with three runs each of query size 4."""
     for agent in ("random", "coreset"):
         write_runs(tmp_path / "made", agent, (1, 2, 3))
-    add_runs(tmp_path / "store", tmp_path / "made")
+    add_runs(tmp_path / "store", Folders(tmp_path / "made"))
     return tmp_path / "store"
 
 

@@ -14,9 +14,10 @@ from matplotlib.lines import Line2D
 from agents import AGENTS as REGISTERED
 from core.metrics import METRICS
 from core.report import plots, sections
-from core.report.analysis import areas, blocks, compare, select
+from core.report.curves import learning_curves
 from core.report.labels import agent_label
-from core.report.reader import Results, load_results
+from core.report.load import Results, areas, load_results, select
+from core.report.statistics import blocks, compare
 from tests.synthetic_runs import AGENTS, write_every_kind, write_experiment
 
 
@@ -152,7 +153,7 @@ def test_the_beginning_is_never_cut_off() -> None:
         ({"a": [1.0, float("inf"), 0.5]}, False),
         ({"a": [float("nan")] * 3}, False),
     ):
-        figure = plots.learning_curves(made_curves(values))
+        figure = learning_curves(made_curves(values))
         for panel in figure.axes:
             assert bool(panel.child_axes) is broken
             for value in filter(np.isfinite, chain(*values.values())):
@@ -203,7 +204,7 @@ def test_tables(found: Results) -> None:
 
 def test_every_registered_agent_is_drawn() -> None:
     curves = made_curves({name: [1.0, 0.5, 0.25] for name in REGISTERED.classes})
-    figure = plots.learning_curves(curves)
+    figure = learning_curves(curves)
     labels = {text.get_text() for text in figure.legends[0].get_texts()}
     assert labels == {f"{agent_label(name)} (1)" for name in REGISTERED.classes}
     assert len(labels) == len(REGISTERED.classes)

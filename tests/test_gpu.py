@@ -23,7 +23,7 @@ from core import PROTOCOLS, State
 from core.models.masks import dropout
 from core.models.predictor import NetworkPredictor, Predictor
 from core.models.variations import VARIATIONS
-from core.report.reader import load_results
+from core.report.load import load_results
 from core.rl.candidates import CandidateEnv
 from tests.builders import (
     FEATURES,

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from core.report.aggregates import (
+from core.report.leaderboard import beats, leaderboard, over_tasks, probabilities, rankings
+from core.report.statistics import (
     common_runs,
     improvability,
     interquartile_mean,
     probability_of_improvement,
     task_blocks,
+    with_common_runs,
 )
-from core.report.analysis import together
-from core.report.leaderboard import beats, leaderboard, over_tasks, probabilities, rankings
-from tests.test_analysis import area_rows
+from tests.test_statistics import area_rows
 
 
 def two_tasks(first: Mapping[str, list[float]], second: Mapping[str, list[float]]) -> pd.DataFrame:
@@ -125,7 +125,7 @@ def test_as_many_as_can_be_are_ranked(runs: dict[str, list[range]], kept: str) -
             for agent, of in runs.items()
         }
     )
-    found = together(there.notna(), np.array([task for task, _ in there.index]))
+    found = with_common_runs(there.notna(), np.array([task for task, _ in there.index]))
     assert found == kept.split()
 
 

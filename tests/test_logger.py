@@ -16,7 +16,7 @@ from core import CORRECTED, EnvironmentLogger, Seeds, UserError
 from core.environment import Action, Beginning, Environment, Outcome
 from core.files import EXACT_FLOATS, write_file
 from core.metrics import METRICS, Evaluation, Metric
-from core.report.reader import load_results
+from core.report.load import load_results
 from core.runs.files import is_collected, is_finished, pack, read_curves, result_names
 from core.training.trainer import FitRequest, FitResult
 from tests.builders import make_config

@@ -10,7 +10,7 @@ import pytest
 import evaluate
 import report
 from core.report import page, sections
-from core.report.reader import Results, load_results
+from core.report.load import Results, load_results
 from tests.synthetic_runs import write_every_kind, write_experiment
 from tests.test_figures import names_of
 

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from core.report.aggregates import mean_difference, paired_differences
-from core.report.saved import labels_needed, needed_in_words, picture_of_labels
-from tests.test_analysis import area_rows
+from core.report.leaderboard import needed_in_words
+from core.report.plots import labels_saved
+from core.report.statistics import labels_needed, mean_difference, paired_differences
+from tests.test_statistics import area_rows
 
 LABELLED = (20, 40, 60, 80, 100)
 #: Of two runs of each agent: random ends with 2 on average.
@@ -63,7 +64,7 @@ def test_nothing_is_said_where_random_gets_worse() -> None:
     needed = labels_needed(curve_rows(rising), "nll")
     assert needed_in_words(needed, 100).to_dict() == {"random": "-", "good": "-"}
     two = pd.concat([curve_rows(HAND), curve_rows(rising, "e")])
-    assert [axis.get_title() for axis in picture_of_labels(two).axes] == ["D, query size 20"]
+    assert [axis.get_title() for axis in labels_saved(two).axes] == ["D, query size 20"]
 
 
 def test_only_runs_that_both_have_count_and_only_agents_of_all_tasks() -> None:
@@ -115,7 +116,7 @@ def test_mean_difference_is_student_s_and_welch_s() -> None:
 
 
 def test_the_picture_has_a_bar_for_each_agent_best_first() -> None:
-    figure = picture_of_labels(pd.concat([curve_rows(HAND), curve_rows(HAND, "e")]), "here")
+    figure = labels_saved(pd.concat([curve_rows(HAND), curve_rows(HAND, "e")]), "here")
     shown = [axis for axis in figure.axes if axis.get_title()]
     assert [axis.get_title() for axis in shown] == ["D, query size 20", "E, query size 20"]
     for axis in shown:

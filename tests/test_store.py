@@ -11,9 +11,9 @@ import pytest
 
 import store as script
 from core.errors import UserError
-from core.report.adding import add_runs
-from core.report.reader import OWN, load_results
-from core.report.store import read_store
+from core.report.labels import OWN
+from core.report.load import Folders, load_results
+from core.report.store import add_runs, read_store
 from core.runs.settings import read_meta, write_meta
 from tests.synthetic_runs import BUDGET, write_experiment
 
@@ -52,14 +52,14 @@ def stored(tmp_path: Path) -> Path:
     """A store of two agents with two runs each."""
     for agent in ("random", "coreset"):
         write_runs(tmp_path / "runs", agent)
-    add_runs(tmp_path / "store", tmp_path / "runs")
+    add_runs(tmp_path / "store", Folders(tmp_path / "runs"))
     return tmp_path / "store"
 
 
 def test_every_digit_is_kept(tmp_path: Path, stored: Path) -> None:
     """What is read from the store is what is read from the runs themselves: all tables but where they lie."""
     of_runs, of_store = load_results(tmp_path / "runs"), load_results(None, stored)
-    for one, other in zip(of_runs[:2], of_store[:2], strict=True):
+    for one, other in ((of_runs.curves, of_store.curves), (of_runs.pit, of_store.pit)):
         order = list(one.columns[:-1])
         one, other = (
             table.astype({"agent": str}).sort_values(order, ignore_index=True) for table in (one, other)
@@ -71,14 +71,11 @@ def test_every_digit_is_kept(tmp_path: Path, stored: Path) -> None:
 
 def test_adding_goes_on_and_the_same_runs_give_the_same_bytes(tmp_path: Path, stored: Path) -> None:
     before = {path.name: path.read_bytes() for path in stored.glob("diabetes*")}
-    done = add_runs(stored, tmp_path / "runs")
-    assert (done.added, done.there) == ({}, 4)
+    assert add_runs(stored, Folders(tmp_path / "runs")) == ({}, 0)
     assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
     write_runs(tmp_path / "more", "random", (1, 2, 5))
-    (tmp_path / "more/Diabetes/4/Random/run_9").mkdir()
-    done = add_runs(stored, tmp_path / "more")
-    assert list(done.added.values()) == ["5"]
-    assert (done.there, done.unfinished) == (2, 1)
+    added, differing = add_runs(stored, Folders(tmp_path / "more"))
+    assert (list(added.values()), differing) == ([[5]], 0)
     assert len(load_results(None, stored).runs) == 5
 
 
@@ -94,7 +91,7 @@ def test_unlike_runs_are_refused(tmp_path: Path, stored: Path, changes: dict[str
     before = {path.name: path.read_bytes() for path in stored.glob("diabetes*")}
     write_runs(tmp_path / "other", "random", (3,), **changes)
     with pytest.raises(UserError, match=message):
-        add_runs(stored, tmp_path / "other")
+        add_runs(stored, Folders(tmp_path / "other"))
     assert {path.name: path.read_bytes() for path in stored.glob("diabetes*")} == before
 
 
@@ -173,9 +170,11 @@ def test_the_script_adds_and_writes_the_readme(
     tmp_path: Path, stored: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_runs(tmp_path / "more", "bald", (1, 2))
+    (tmp_path / "more/Diabetes/4/Bald/run_9").mkdir()
     script.main(["--runs_folder", str(tmp_path / "more"), "--store", str(stored)])
     printed = capsys.readouterr().out
     assert "added diabetes nf published 4 bald: runs 1-2" in printed
+    assert "0 runs were there already, 1 are not finished" in printed
     assert "6 runs in" in printed
     text = (stored / "README.md").read_text()
     assert "| diabetes | nf | published | 4 | 3 | 1-2 | 6 |" in text

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.report.adding import add_runs
+from core.report.load import Folders
+from core.report.store import add_runs
 from tests.builders import refused
 from tests.test_store import write_runs
 from tests.test_suggest import make_frame
@@ -137,7 +138,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs, a store and tables."""
     folder = tmp_path_factory.mktemp("there")
     write_runs(folder / "made", "random", (1, 2))
-    add_runs(folder / "store", folder / "made")
+    add_runs(folder / "store", Folders(folder / "made"))
     write_runs(folder / "mine", "mine", (1, 2))
     write_runs(folder / "other", "random", (1,), dataset="nowhere")
     write_runs(folder / "further", "random", (1, 2, 3))

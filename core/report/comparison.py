@@ -1,44 +1,93 @@
-"""Compares your own agents with the stored reference runs: as text for the terminal, and as an HTML page."""
+"""Your own agents beside the stored reference runs: as text for the terminal, and as an HTML page.
 
-import html
+Everything takes the tables of `load_results(runs_folder, store)`.
+"""
+
+import shlex
 import textwrap
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..agent import AGENTS
-from ..models.variations import VARIATIONS
-from ..protocol import PROTOCOLS
-from ..runs.files import runs_root
-from . import plots
-from .aggregates import common_runs
-from .analysis import select
-from .comparing import comparable, lacking, own_agents, reference, unlike_settings
-from .html import document, figures_html, table_html
-from .labels import agent_label, setting_label, task_label
-from .leaderboard import (
-    BEATS_NOTE,
-    BOARD_NOTE,
-    OVER_NOTE,
-    PROBABILITY_NOTE,
-    beats,
+from . import leaderboard as boards
+from .curves import learning_curves
+from .labels import OWN, agent_label, setting_label, spans, task_label
+from .load import (
+    EXPERIMENT,
+    TASK,
+    Results,
+    distinct,
+    first_problem,
     groups,
-    leaderboard,
-    probabilities,
-    rankings,
+    own_agents,
+    own_experiments,
+    select,
+    sibling_roots,
+    task_differences,
 )
-from .reader import TASK, Results, told
+from .page import document, figures_html, list_html, note_html, table_html
 from .sections import file_name
+from .statistics import common_runs
+from .store import OF_AN_AGENT, differences
 
-__all__ = ["list_reference", "nothing_own", "page", "remarks", "say", "tables"]
+
+def comparable(found: Results) -> Results:
+    """Only the tasks in which there is an own agent to compare, without runs of another definition."""
+    own = {key for key, other in own_experiments(found).items() if not task_differences(found, key, other)}
+    tasks = {key[:4] for key in own}
+    wanted = own | {key for key in distinct(found.stored, EXPERIMENT) if key[:4] in tasks}
+
+    def of_wanted(table: pd.DataFrame) -> pd.DataFrame:
+        return table[pd.MultiIndex.from_frame(table[EXPERIMENT]).isin(wanted)]
+
+    return replace(
+        found, curves=of_wanted(found.curves), pit=of_wanted(found.pit), runs=of_wanted(found.runs)
+    )
 
 
-def _marked(table: pd.DataFrame, own: Sequence[str]) -> pd.DataFrame:
-    """The table with the agents' display names; your own are marked with >."""
-    return table.rename(index=lambda agent: f"> {agent_label(agent)}" if agent in own else agent_label(agent))
+def lacking(found: Results, runs_folder: Path) -> list[dict[str, Any]]:
+    """The runs that your own agents lack to be ranked in every task of the store whose model they can score.
+
+    Returns:
+        Of each experiment the values of `EXPERIMENT`, `runs`, and the `command` that makes them.
+    """
+    folder = "" if runs_folder == Path("runs") else f" --runs_folder {shlex.quote(str(runs_folder))}"
+    finished = select(found.runs, {"status": "finished"})
+    lines: list[dict[str, Any]] = []
+    for agent in (agent for agent in own_agents(found) if not agent.endswith(OWN)):
+        cls = AGENTS.classes.get(agent.partition("+")[0])
+        for task, runs in groups(found.stored, TASK):
+            there = set(select(finished, task | {"agent": agent})["run"])
+            missing = sorted(set(runs["run"]) - there)
+            if missing and (cls is None or task["variation"] in cls.variations):
+                options = " ".join(f"--{name} {value}" for name, value in task.items())
+                span = f"--run_id {missing[0]} --restarts {missing[-1] - missing[0] + 1}"
+                command = f"python evaluate.py --agent {agent} {options} {span}{folder}"
+                lines.append(task | {"agent": agent, "runs": spans(missing), "command": command})
+    return lines
+
+
+def setting_differences(found: Results) -> list[str]:
+    """In which settings your own runs differ from the stored ones, a line each.
+
+    Runs of another definition than the stored ones of their task are not compared; those of a stored agent
+    with other settings of the agent's own are compared as another agent.
+    """
+    lines: dict[str, None] = {}
+    for own, other in own_experiments(found).items():
+        where = ", ".join(str(part) for part in own)
+        for name, (mine, theirs) in task_differences(found, own, other).items():
+            lines[f"{where}: not ranked: {name} is {mine}, but {theirs} in the stored runs"] = None
+        namesake = (*own[:-1], str(own[-1]).removesuffix(OWN))
+        if namesake in found.settings and namesake != own:
+            for name, (mine, theirs) in differences(found.settings[own], found.settings[namesake]).items():
+                if name in OF_AN_AGENT and name not in ("agent", "config"):
+                    lines[f"{where}: {name} is {mine}, but {theirs} in the stored runs"] = None
+    return list(lines)
 
 
 def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, object]]]:
@@ -46,53 +95,47 @@ def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, o
     here = comparable(found)
     for task, part in groups(here.areas, TASK):
         own, name = own_agents(found, task), task_label(task)
-        board = leaderboard(part, select(here.curves, task))
-        yield name, BOARD_NOTE, _marked(board, own), task
-        won = beats(part, own)
+        board = boards.leaderboard(part, select(here.curves, task))
+        yield name, boards.BOARD_NOTE, _marked(board, own), task
+        won = boards.beats(part, own)
         won = won.loc[[agent for agent in board.index if agent in won.index]]
-        yield f"{name}: how often each is beaten", BEATS_NOTE, _marked(won, own), {}
+        yield f"{name}: how often each is beaten", boards.BEATS_NOTE, _marked(won, own), {}
     for keys, part in groups(here.areas, ["variation", "protocol"]):
-        # Not those that are one's own in one of these tasks and stored in another.
-        stored = set(select(here.runs, keys | {"stored": True})["agent"])
+        # Not those that are your own in one of these tasks and stored in another.
+        stored = set(select(here.stored, keys)["agent"])
         own = [agent for agent in own_agents(found, keys) if agent not in stored]
         if not own:
             continue
         name = setting_label(keys)
-        for which, board in rankings(part, here.curves):
-            yield f"{name}, over {which}", OVER_NOTE, _marked(board, own), {}
-        better = _marked(probabilities(part, own), own)
-        yield f"Probability of improvement: {name}", PROBABILITY_NOTE, better, {}
+        for which, board in boards.rankings(part, here.curves):
+            yield f"{name}, over {which}", boards.OVER_NOTE, _marked(board, own), {}
+        better = _marked(boards.probabilities(part, own), own)
+        yield f"Probability of improvement: {name}", boards.PROBABILITY_NOTE, better, {}
+
+
+def _marked(table: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
+    """The table with the agents' display names; your own are marked with >."""
+    return table.rename(index=lambda agent: f"> {agent_label(agent)}" if agent in own else agent_label(agent))
 
 
 def remarks(found: Results, runs_folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Headings and lines: what differs, what lacks, what was left out."""
-    yield "Settings that differ", unlike_settings(found)
-    able = {name: cls.variations for name, cls in AGENTS.classes.items()}
-    lines: list[dict[str, Any]] = lacking(found, able, runs_folder).to_dict("records")  # type: ignore[assignment]
-    yield (
-        "To be ranked in every task of the store",
-        [
-            f"{agent_label(line['agent'])} lacks runs {line['runs']} of {task_label(line)}: {line['command']}"
-            for line in lines
-        ],
-    )
-    runs = found.runs[~found.runs["stored"].astype(bool)]
-    stored = set(reference(found)[TASK].itertuples(index=False, name=None))
-    tasks = dict.fromkeys(runs[TASK].itertuples(index=False, name=None))
-    names = [task_label(dict(zip(TASK, task, strict=True))) for task in tasks if task not in stored]
-    unfinished = (runs["status"] == "unfinished").sum()
-    problems = found.problems.itertuples(index=False, name=None)
-    yield (
-        "Left out",
-        [
-            *(f"{name}: the store has no runs of it" for name in names),
-            *([f"unfinished runs: {unfinished}"] if unfinished else []),
-            *(f"{folder}: {problem}" for folder, problem in problems),
-        ],
-    )
+    """Headings and lines: what differs, what is missing, what was left out."""
+    yield "Settings that differ", setting_differences(found)
+    wanted = [
+        f"{agent_label(line['agent'])} lacks runs {line['runs']} of {task_label(line)}: {line['command']}"
+        for line in lacking(found, runs_folder)
+    ]
+    yield "To be ranked in every task of the store", wanted
+    stored = distinct(found.stored, TASK)
+    tasks = [dict(zip(TASK, task, strict=True)) for task in distinct(found.own, TASK) if task not in stored]
+    left_out = [f"{task_label(task)}: the store has no runs of it" for task in tasks]
+    if unfinished := (found.own["status"] == "unfinished").sum():
+        left_out.append(f"unfinished runs: {unfinished}")
+    left_out += [f"{folder}: {problem}" for folder, problem in found.problems.itertuples(index=False)]
+    yield "Left out", left_out
 
 
-def say(found: Results, runs_folder: Path) -> None:
+def print_all(found: Results, runs_folder: Path) -> None:
     """All of it, in the terminal."""
     with pd.option_context("display.width", None, "display.max_columns", None, "display.max_rows", None):
         for heading, note, table, _ in tables(found):
@@ -102,55 +145,49 @@ def say(found: Results, runs_folder: Path) -> None:
             print("\n" + "\n  ".join([heading, *lines]))
 
 
-def page(found: Results, runs_folder: Path) -> str:
-    """All of it as a page, with the curves of each task."""
+def comparison_page(found: Results, runs_folder: Path) -> str:
+    """All of it as an HTML page, with the curves of each task."""
     parts = []
     for heading, note, table, task in tables(found):
-        content = f'<p class="note">{html.escape(note)}</p>\n{table_html(table)}'
+        content = f"{note_html(note)}\n{table_html(table)}"
         if task:
             curves = select(found.curves, task)
             shared = common_runs(curves)
             curves = pd.concat([shared, curves[~curves["agent"].isin(shared["agent"])]])
             bounds = select(found.upper_bounds, {name: task[name] for name in TASK[:3]})
-            figure = plots.learning_curves(curves, bounds, task_label(task), own_agents(found, task))
+            figure = learning_curves(curves, bounds, task_label(task), own_agents(found, task))
             content += figures_html([(file_name("curves", task), figure)])
         parts.append((heading, content))
-    for heading, lines in remarks(found, runs_folder):
-        if lines:
-            items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-            parts.append((heading, f"<ul>{items}</ul>"))
+    parts += [(heading, list_html(lines)) for heading, lines in remarks(found, runs_folder) if lines]
     own = ", ".join(map(agent_label, own_agents(found)))
-    return document(
-        "Comparison", f"{own} from {runs_folder} (marked >), with the stored reference runs.", parts
-    )
+    text = f"{own} from {runs_folder} (marked >), with the stored reference runs."
+    return document("Comparison", text, parts)
 
 
-def list_reference(found: Results) -> None:
-    """The stored tasks as a table, and below it the agents of each."""
-    tasks = reference(found)
-    print(tasks.drop(columns="agents").to_string(index=False))
-    for task in tasks.to_dict("records"):
-        print("\n" + ", ".join(str(task[name]) for name in TASK))
-        print(textwrap.fill(str(task["agents"]), 100, initial_indent="  ", subsequent_indent="  "))
+def print_reference(found: Results) -> None:
+    """The stored tasks as a table, with the ids of all runs, and below it the agents of each."""
+    agents = [(task, runs["agent"].unique(), spans(runs["run"])) for task, runs in groups(found.stored, TASK)]
+    lines = [(*task.values(), len(names), runs) for task, names, runs in agents]
+    print(pd.DataFrame(lines, columns=[*TASK, "number", "runs"]).to_string(index=False))
+    for task, names, _ in agents:
+        print("\n" + ", ".join(map(str, task.values())))
+        print(textwrap.fill(", ".join(names), 100, initial_indent="  ", subsequent_indent="  "))
 
 
-def nothing_own(found: Results, runs_folder: Path) -> str:
+def why_nothing(found: Results, runs_folder: Path) -> str:
     """Why there is nothing to compare, in a line."""
     problems = list(found.problems.itertuples(index=False, name=None))
-    runs = found.runs[~found.runs["stored"].astype(bool)]
-    finished = runs.loc[runs["status"] == "finished", TASK].itertuples(index=False, name=None)
-    if tasks := set(finished):
-        if tasks & set(reference(found)[TASK].itertuples(index=False, name=None)):
-            if differing := unlike_settings(found):
+    if tasks := distinct(select(found.own, {"status": "finished"}), TASK):
+        if tasks.keys() & distinct(found.stored, TASK).keys():
+            if differing := setting_differences(found):
                 return f"{runs_folder} has no runs that can be ranked; {differing[0]}"
             why = "its runs are more runs of stored agents (an agent that you changed needs a new version)"
             return f"{runs_folder} has no agent that the store lacks: {why}"
-        why = f" (left out: {told(problems)})" if problems else ""
+        why = f" (left out: {first_problem(problems)})" if problems else ""
         return f"{runs_folder} has runs of no task in the store: --list_reference shows them{why}"
-    said = f"--runs_folder {runs_folder} has no finished runs"
+    text = f"--runs_folder {runs_folder} has no finished runs"
     if problems:
-        return f"{said} that can be compared: {told(problems)}"
-    roots = (runs_root(runs_folder, *names) for names in product(VARIATIONS, PROTOCOLS))
-    if any(root.is_dir() for root in roots):
-        return f"{said}: none but stored ones"
-    return f"{said}: it is not there, nor another beside it"
+        return f"{text} that can be compared: {first_problem(problems)}"
+    if any(root.is_dir() for root in sibling_roots(runs_folder)):
+        return f"{text}: none but stored ones"
+    return f"{text}: it is not there, nor another beside it"

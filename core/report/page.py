@@ -1,31 +1,128 @@
-"""The report as one HTML page: the figures or the table of every section that the runs give any of."""
+"""Self-contained HTML pages, the report among them, and the README of a store in Markdown."""
 
 import html
+import io
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import matplotlib
 import pandas as pd
+from matplotlib.figure import Figure
 
 from .. import util
-from .html import document, figures_html, table_html
-from .reader import Results
-from .sections import SECTIONS, Section
+from ..agent import AGENTS
+from ..errors import UserError
+from ..files import write_file
+from ..metrics import METRICS
+from . import leaderboard as boards
+from . import plots
+from .labels import agent_label, readable, setting_label, spans, task_label
+from .load import TASK, Results, groups, select
+from .sections import SECTIONS, TRAINED_NOTE, Section, trained_means
+from .statistics import labels_needed, mean_difference, paired_differences
+from .store import SCHEMA, Key, Stored
 
-__all__ = ["overview", "page"]
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1250px; margin: auto; padding: 0 1em; color: #222 }
+nav a { margin-right: 1em }
+h2 { margin-top: 2.5em; border-bottom: 1px solid #ccc }
+figure { margin: 1.5em 0 }
+figure svg { max-width: 100%; height: auto }
+figcaption, .note { color: #555 }
+.table { overflow-x: auto; max-height: 45em }
+table { border-collapse: collapse; font-size: 13px }
+th, td { padding: 2px 8px; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
+th { text-align: left; vertical-align: top; font-weight: 600 }
+"""
 
 
-def _content(section: Section, found: Results) -> str:
+def document(title: str, text: str, parts: Sequence[tuple[str, str]], end: str = "") -> str:
+    """A whole HTML page, without scripts.
+
+    Args:
+        title, text: plain.
+        parts: headings, plain, and what is under them, HTML.
+        end: HTML.
+    """
+    links = "".join(f'<a href="#s{i}">{html.escape(heading)}</a>' for i, (heading, _) in enumerate(parts))
+    body = "\n".join(
+        f'<h2 id="s{i}">{html.escape(heading)}</h2>\n{content}' for i, (heading, content) in enumerate(parts)
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style></head>
+<body>
+<h1>{html.escape(title)}</h1>
+<p>{html.escape(text)}</p>
+<nav>{links}</nav>
+{body}
+{end}
+</body>
+</html>
+"""
+
+
+def note_html(text: str) -> str:
+    return f'<p class="note">{html.escape(text)}</p>'
+
+
+def list_html(lines: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in lines)}</ul>"
+
+
+def table_html(table: pd.DataFrame) -> str:
+    """A table of texts and numbers; gaps stay empty."""
+    style = table.style.format(precision=4, na_rep="", escape="html")
+    for axis in (0, 1):  # names of agents and datasets
+        style = style.format_index(escape="html", axis=axis)
+    return f'<div class="table">{style.to_html()}</div>'
+
+
+def figures_html(figures: Iterable[tuple[str, Figure]]) -> str:
+    """Figures as inline SVG, under their names."""
+    return "\n".join(
+        f'<figure id="{html.escape(name)}">{_svg(name, figure)}'
+        f"<figcaption>{html.escape(name)}</figcaption></figure>"
+        for name, figure in figures
+    )
+
+
+def _svg(name: str, figure: Figure) -> str:
+    """A figure as an SVG element whose ids no other figure of the page has."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def report_page(found: Results, runs_folder: Path) -> str:
+    """An HTML page with the figures or the table of every section that the runs give any of."""
+    contents = {}
+    with util.tqdm(SECTIONS.values(), desc="drawing") as bar:
+        for section in bar:
+            bar.set_postfix_str(section.heading)
+            contents[section.heading] = _section_html(section, found)
+    parts = [(heading, content) for heading, content in contents.items() if content]
+    missing = ", ".join(heading for heading, content in contents.items() if not content)
+    end = note_html(f"Not here, as the runs give none of it: {missing}.") if missing else ""
+    text = f"{overview(found, runs_folder)}. All metrics are on the scaled target; lower is better."
+    return document("Results", text, parts, end)
+
+
+def _section_html(section: Section, found: Results) -> str:
     """The figures or the table of a section, under its text; empty where the runs give none."""
     made = section.make(found)
     if isinstance(made, pd.DataFrame):
         content = "" if made.empty else table_html(made)
     else:
         content = figures_html(made)
-    return content and f'<p class="note">{html.escape(section.text)}</p>\n{content}'
+    return content and f"{note_html(section.text)}\n{content}"
 
 
 def overview(found: Results, runs_folder: Path) -> str:
-    """What there is, in a sentence."""
-    stored = int(found.runs["stored"].sum())
+    """How many runs there are, in a sentence."""
+    stored = len(found.stored)
     finished = (found.runs["status"] == "finished").sum() - stored
     beside = f", plus {stored} stored ones" if stored else ""
     if finished or stored:
@@ -35,15 +132,192 @@ def overview(found: Results, runs_folder: Path) -> str:
     return f"No finished runs in {runs_folder} or its sibling folders: make some with evaluate.py"
 
 
-def page(found: Results, runs_folder: Path) -> str:
-    """The whole page."""
-    contents = {}
-    with util.tqdm(SECTIONS.values(), desc="drawing") as bar:
-        for section in bar:
-            bar.set_postfix_str(section.heading)
-            contents[section.heading] = _content(section, found)
-    parts = [(heading, content) for heading, content in contents.items() if content]
-    lacking = ", ".join(heading for heading, content in contents.items() if not content)
-    end = f"Not here, as the runs give none of it: {html.escape(lacking)}." if lacking else ""
-    said = f"{overview(found, runs_folder)}. All metrics are on the scaled target; lower is better."
-    return document("Results", said, parts, end and f'<p class="note">{end}</p>')
+def markdown(table: pd.DataFrame) -> str:
+    """A Markdown table; texts to the left, numbers to the right."""
+    numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
+    rule = ["--:" if right else "---" for right in numeric]
+    lines = [[_cell(value) for value in line] for line in table.itertuples(index=False, name=None)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in ([*map(str, table)], rule, *lines))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.2f}"
+    return str(value).replace("|", "\\|")
+
+
+def write_between(page: Path, first: str, last: str, text: str) -> None:
+    """Writes a page anew with other text between two lines of it.
+
+    Raises:
+        UserError: the page lacks one of the lines, or is not text.
+    """
+    try:
+        whole = page.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{page} is no UTF-8 text ({error.reason} at byte {error.start})") from error
+    before, found, rest = whole.partition(first)
+    _, ended, after = rest.partition(last)
+    if not (found and ended):
+        raise UserError(f"{page} lacks the line '{first}', or '{last}' behind it")
+    whole = f"{before}{first}\n\n{text.strip()}\n\n{last}{after}"
+    write_file(page, lambda beside: beside.write_text(whole, encoding="utf-8"))
+
+
+_SETTING = ["variation", "protocol"]
+_DROPPED = "random+dropout05"
+_HEAD = f"""# Reference runs
+
+Made by `python store.py` from the files beside it; do not edit. `python compare.py --runs_folder runs` puts
+agents of one's own among these, without running any of them (`docs/COMPARING.md`).
+
+`<dataset>_<variation>_<protocol>.csv.gz` holds the curves: a row for each measurement of each run, a column
+for each metric on the scaled target, with all digits of the run's own files. `.jsonl` holds the settings of
+each experiment, and of each run commit, versions, machine, seconds and, but for the oldest, the PIT histogram
+of its last round (`core/report/store.py`, schema {SCHEMA}). `python store.py --runs_folder runs` adds runs.
+"""
+_VERDICT_NOTE = """Better: the mean difference to the area of `random`'s run of the same id lies below zero
+with all of Student's 95 % interval; worse: above it. Each task counts alike. Nothing is corrected for the
+number of agents: by chance alone one in forty would be called better. In brackets: the share of all labels
+with which the agent reaches what `random` has with all of them."""
+_DROPOUT_NOTE = """BALD, BALSA and NFlows-Out raise the model's dropout to 0.05 in training, too. A
+model trained likewise is what `random+dropout05` has: 'less random' is what an agent is worth with its
+training, 'less random+dropout05' what its choices are worth. The duals train as `random` does. AUC of NLL,
+mean over the tasks with Student's 95 % interval; negative is better."""
+
+
+def store_pictures(found: Results) -> dict[str, Figure]:
+    """By file name, two for each variation and protocol that has random and another agent."""
+    made = {}
+    for keys, part in groups(found.areas, _SETTING):
+        if part["agent"].nunique() > 1 and "random" in set(part["agent"]):
+            name, title = "_".join(keys.values()), setting_label(keys)
+            made[f"leaderboard_{name}.png"] = plots.leaderboard(part, title)
+            made[f"labels_{name}.png"] = plots.labels_saved(select(found.curves, keys), title)
+    return made
+
+
+def store_readme(found: Results, stored: Mapping[Key, Stored], pictures: Collection[str]) -> str:
+    """The README of a store, Markdown.
+
+    Args:
+        pictures: the names of those that are beside it.
+    """
+    parts = [_HEAD, "## Which agents beat random", _VERDICT_NOTE, markdown(_verdicts(found))]
+    if len(dropped := _with_dropout(found)):
+        parts += ["## Dropout in training", _DROPOUT_NOTE, markdown(dropped)]
+    if len(trained := trained_means(found)):
+        parts += ["## Is it trained?", TRAINED_NOTE, markdown(trained.reset_index())]
+    parts += ["## What is there", markdown(_contents(found)), "## Made by", markdown(_makers(stored))]
+    for keys, part in groups(found.areas, _SETTING):
+        setting, name = setting_label(keys), "_".join(keys.values())
+        parts.append(f"## {setting}")
+        if f"leaderboard_{name}.png" in pictures:
+            shown = "AUC beside that of random's run of the same id"
+            parts.append(f"![{setting}: {shown}](leaderboard_{name}.png)")
+            parts.append(
+                f"{shown}: mean and 95 % interval, or, of fewer than five runs, each of them. Grey: an agent "
+                "that lacks a task, or runs in common with the others."
+            )
+        if f"labels_{name}.png" in pictures:
+            parts.append(f"![{setting}: labels needed for the NLL that random ends with](labels_{name}.png)")
+        over = [
+            (which, table) for which, table in boards.rankings(part, found.curves) if which != boards.ONE_TASK
+        ]
+        for i, (which, table) in enumerate(over):
+            parts += [f"### Over {which}", *[boards.OVER_NOTE] * (i == 0), markdown(_with_agents(table))]
+        for i, (task, of_task) in enumerate(groups(part, TASK)):
+            board = boards.leaderboard(of_task, select(found.curves, task))
+            parts.append(f"### {readable(task['dataset'])}, query size {task['query_size']}")
+            parts += [*[boards.BOARD_NOTE] * (i == 0), markdown(_with_agents(board))]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _with_agents(table: pd.DataFrame) -> pd.DataFrame:
+    return table.rename(index=agent_label).rename_axis("agent").reset_index()
+
+
+def _verdicts(found: Results) -> pd.DataFrame:
+    """Who is better than random and who is worse: a row a task, and the tasks of one query size together."""
+    lines = []
+    for keys, part in groups(found.areas, [*_SETTING, "query_size"]):
+        curves = select(found.curves, keys)
+        tasks = [
+            (readable(task["dataset"]), of_task, select(curves, task)) for task, of_task in groups(part, TASK)
+        ]
+        if len(tasks) > 1:
+            tasks.insert(0, (f"all {len(tasks)}", part, curves))
+        for name, of_task, of_curves in tasks:
+            line = {"setting": f"{setting_label(keys)}, query size {keys['query_size']}", "task": name}
+            lines += [line | verdict for verdict in _verdict(of_task, of_curves)]
+    return pd.DataFrame(lines)
+
+
+def _verdict(areas: pd.DataFrame, curves: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """By each main metric: agents that are in every task of these, in three groups."""
+    for metric in boards.MAIN:
+        found = boards.beside_random(areas, metric)
+        words = boards.needed_in_words(labels_needed(curves, metric)).str.split(" [", regex=False).str[0]
+        parts = {
+            "better": found[found["high"] < 0],
+            "worse": found[found["low"] > 0],
+            "no difference seen": found[(found["low"] <= 0) & (found["high"] >= 0)],
+        }
+        if len(found):
+            yield {"by": METRICS[metric].label} | {
+                name: ", ".join(f"{agent_label(agent)} ({words[agent]})" for agent in part.index) or "none"
+                for name, part in parts.items()
+            }
+
+
+def _with_dropout(found: Results) -> pd.DataFrame:
+    """Agents that train with more dropout, and the duals, beside those that train likewise."""
+    lines = []
+    for keys, part in groups(found.areas, [*_SETTING, "query_size"]):
+        agents = list(map(str, part["agent"].unique()))
+        for agent in agents if _DROPPED in agents else ():
+            dual = agent.endswith("_dual")
+            known = agent.partition("+")[0] in AGENTS.classes  # not all that is stored must be
+            trained = known and AGENTS[agent].dropout is not None
+            if dual or trained:
+                others = {
+                    "less random": "random",
+                    "less random+dropout05": _DROPPED if trained and agent != _DROPPED else "",
+                    "dual less its namesake": agent.removesuffix("_dual") if dual else "",
+                }
+                words = {name: _less(part, agent, other) for name, other in others.items()}
+                lines.append({"setting": task_label(keys), "agent": agent_label(agent)} | words)
+    return pd.DataFrame(lines)
+
+
+def _less(areas: pd.DataFrame, agent: str, other: str) -> str:
+    """An agent's area of the NLL less another's, in words; nothing where there is no other."""
+    differences = select(paired_differences(areas, "nll", other, share=False), {"agent": agent})
+    return "" if differences.empty else boards.in_words(mean_difference(differences), "+.3f")
+
+
+def _contents(found: Results) -> pd.DataFrame:
+    """One row a task."""
+    lines = []
+    for task, runs in groups(found.runs, TASK):
+        hours = runs[["seconds_choosing", "seconds_in_step"]].to_numpy().sum() / 3600
+        line = {name.replace("_", " "): value for name, value in task.items()}
+        line |= {"agents": runs["agent"].nunique(), "run ids": spans(runs["run"]), "runs": len(runs)}
+        lines.append(line | {"core-hours": f"{hours:.1f}"})
+    return pd.DataFrame(lines)
+
+
+def _makers(stored: Mapping[Key, Stored]) -> pd.DataFrame:
+    """One row a commit and machine."""
+    lines = [
+        {
+            "commit": notes["code"],
+            "machine": notes.get("machine", "not noted"),
+            "device": notes["device"],
+            "Python, torch": f"{notes['python']}, {notes['torch']}",
+        }
+        for experiment in stored.values()
+        for notes in experiment.notes.values()
+    ]
+    table = pd.DataFrame(lines)
+    return table.groupby(list(table), sort=True).size().rename("runs").reset_index()

@@ -9,8 +9,6 @@ One more figure or table is one function under `section`:
             yield file_name("best_rounds", task), plots.something(curves, task_label(task))
 """
 
-import inspect
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,33 +19,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..metrics import METRICS
+from . import curves as curve_plots
 from . import plots
-from .aggregates import task_blocks
-from .analysis import Blocks, blocks, compare, ranks, relative_areas, select, summary, wins
-from .comparing import own_agents
 from .labels import task_label
-from .leaderboard import OVER_NOTE, groups, rankings
-from .reader import EXPERIMENT, TASK, Results, find_missing_runs
-from .saved import NEEDED_NOTE, picture_of_labels
+from .leaderboard import MAIN, NEEDED_NOTE, OVER_NOTE, rankings, wins_in_words
+from .load import EXPERIMENT, TASK, Results, find_missing_runs, groups, own_agents, select
+from .statistics import Blocks, blocks, compare, relative_areas, summary, task_blocks, wins
 from .store import TRAINED
-
-__all__ = [
-    "SECTIONS",
-    "TRAINED_NOTE",
-    "Figures",
-    "Section",
-    "file_name",
-    "groups",
-    "section",
-    "trained_means",
-]
 
 #: File names (without ending) and figures.
 Figures: TypeAlias = Iterator[tuple[str, Figure]]
 Make: TypeAlias = Callable[[Results], Figures | pd.DataFrame]
 
-#: The metrics that figures of one metric are about: the study's, the main one first.
-_MAIN_METRICS = ("nll", "mae")
 #: What runs of different query sizes share.
 _SETTING = TASK[:3]
 _LABELS = {name: metric.label for name, metric in METRICS.items()}
@@ -66,18 +49,13 @@ class Section:
 SECTIONS: dict[str, Section] = {}
 
 
-def section(heading: str, said: str = "") -> Callable[[Make], Make]:
-    """Decorator that makes a function a section; the text under the heading is `said`, else its docstring."""
+def section(heading: str, text: str = "") -> Callable[[Make], Make]:
+    """Decorator that makes a function a section, under `text` or else its docstring."""
 
     def add(make: Make) -> Make:
-        text = said or " ".join((inspect.getdoc(make) or "").split())
-        if not text:
-            raise ValueError(
-                f"section '{heading}': {make.__name__} needs a docstring, which is shown under it"
-            )
         if heading in SECTIONS:
             raise ValueError(f"section '{heading}' is there already")
-        SECTIONS[heading] = Section(heading, text, make)
+        SECTIONS[heading] = Section(heading, " ".join((text or make.__doc__ or "").split()), make)
         return make
 
     return add
@@ -94,7 +72,7 @@ def file_name(kind: str, keys: dict[str, Any], *more: str) -> str:
 @section("Finished runs")
 def run_table(found: Results) -> pd.DataFrame:
     """How many runs of each agent are finished, the base of all that follows."""
-    finished = found.runs[found.runs["status"] == "finished"]
+    finished = select(found.runs, {"status": "finished"})
     return finished.groupby(EXPERIMENT, observed=True).size().rename("runs").to_frame()
 
 
@@ -109,7 +87,7 @@ def learning_curves(found: Results) -> Figures:
     for task, curves in groups(found.curves, TASK):
         bounds = select(found.upper_bounds, {name: task[name] for name in _SETTING})
         own = own_agents(found, task)
-        yield file_name("curves", task), plots.learning_curves(curves, bounds, task_label(task), own)
+        yield file_name("curves", task), curve_plots.learning_curves(curves, bounds, task_label(task), own)
 
 
 TRAINED_NOTE = (
@@ -136,15 +114,15 @@ def area_table(found: Results) -> pd.DataFrame:
     mean; lower is better.
     """
     lines = summary(found.areas)
-    table = lines.assign(shown=[_cell(line) for _, line in lines.iterrows()])
+    table = lines.assign(shown=[_area_in_words(line) for _, line in lines.iterrows()])
     return _metrics_named(table.pivot(index=[*EXPERIMENT, "runs"], columns="metric", values="shown"))
 
 
-def _cell(line: pd.Series) -> str:
+def _area_in_words(line: pd.Series) -> str:
     text = f"{line['mean']:.4f}"
     if line["runs"] > 1:
         text += f" ± {line['std']:.4f}"
-    return text if math.isnan(line["low"]) else f"{text} [{line['low']:.4f}, {line['high']:.4f}]"
+    return text if pd.isna(line["low"]) else f"{text} [{line['low']:.4f}, {line['high']:.4f}]"
 
 
 def _metrics_named(table: pd.DataFrame) -> pd.DataFrame:
@@ -168,7 +146,7 @@ def query_sizes(found: Results) -> Figures:
 def heat_maps(found: Results) -> Figures:
     """Areas beside those of random: purple is better, brown is worse."""
     for keys, part in groups(found.areas, ["protocol"]):
-        for metric in _MAIN_METRICS:
+        for metric in MAIN:
             relative = relative_areas(part, metric)
             if len(relative):
                 title = ", ".join(filter(None, ["area under the curve", task_label(keys)]))
@@ -180,7 +158,7 @@ def labels(found: Results) -> Figures:
     """A bar for each agent, a panel for each task."""
     for keys, part in groups(found.curves, ["variation", "protocol"]):
         if part["agent"].nunique() > 1 and "random" in set(part["agent"]):
-            yield file_name("labels", keys), picture_of_labels(part, task_label(keys))
+            yield file_name("labels", keys), plots.labels_saved(part, task_label(keys))
 
 
 @section("Wins against random")
@@ -188,9 +166,8 @@ def win_table(found: Results) -> pd.DataFrame:
     """Runs won / tied / lost against random, by the area of each run with the same id."""
     parts = []
     for metric, label in _LABELS.items():
-        of = wins(found.areas, metric)
-        text = [f"{a} / {b} / {c}" for a, b, c in of[["win", "tie", "loss"]].itertuples(index=False)]
-        parts.append(of[EXPERIMENT].assign(metric=label, wins=text))
+        won = wins(found.areas, metric)
+        parts.append(won[EXPERIMENT].assign(metric=label, wins=wins_in_words(won)))
     wide = pd.concat(parts).pivot(index=["metric", "agent"], columns=TASK, values="wins")
     return wide.sort_index(axis=1).reindex(list(_LABELS.values()), level="metric")
 
@@ -201,7 +178,7 @@ def critical_differences(found: Results) -> Figures:
     agent has a run, and over those of one variation where there are several. A bar joins the agents that have
     dots on it: between them Wilcoxon's signed-rank test with Holm's correction finds no difference at 5 %.
     """
-    yield from _ranked(found, blocks, "critical_differences", "", least=1)
+    yield from _diagrams(found, blocks, "critical_differences", "", least=1)
 
 
 @section("Critical differences, runs averaged first")
@@ -209,30 +186,31 @@ def critical_differences_of_tasks(found: Results) -> Figures:
     """The same, but a block is a task (dataset, query size, variation), where there are several: runs of one
     task share its test set, and are no independent blocks. Of few tasks the test finds no difference.
     """
-    yield from _ranked(found, task_blocks, "critical_differences_tasks", "runs averaged first", least=2)
+    yield from _diagrams(found, task_blocks, "critical_differences_tasks", "runs averaged first", least=2)
 
 
-def _ranked(
-    found: Results, made: Callable[[pd.DataFrame, str], Blocks], kind: str, how: str, least: int
-) -> Iterator[tuple[str, Figure]]:
+def _diagrams(
+    found: Results, make_blocks: Callable[[pd.DataFrame, str], Blocks], kind: str, how: str, least: int
+) -> Figures:
     """Diagrams of each protocol, of all its variations and of each where there are several.
 
     Args:
         least: blocks without which there is no diagram.
     """
-    for keys, part in groups(found.areas, ["protocol"]):
+    for protocol, part in groups(found.areas, ["protocol"]):
         variations = [{}, *({"variation": name} for name in part["variation"].unique())]
-        for of, metric in product(variations if len(variations) > 2 else [{}], _MAIN_METRICS):
-            ranked = made(select(part, of), metric)
+        for variation, metric in product(variations if len(variations) > 2 else [{}], MAIN):
+            ranked = make_blocks(select(part, variation), metric)
+            keys = protocol | variation
             if len(ranked.table) >= least and ranked.table.shape[1] > 1:
-                title = ", ".join(filter(None, [_LABELS[metric], task_label(keys | of), how]))
+                title = ", ".join(filter(None, [_LABELS[metric], task_label(keys), how]))
                 figure = plots.critical_differences(ranked, compare(ranked.table), title)
-                yield file_name(kind, keys | of, metric), figure
+                yield file_name(kind, keys, metric), figure
 
 
 @section("Over several tasks", OVER_NOTE)
 def task_table(found: Results) -> pd.DataFrame:
-    """As of `rankings`, for each protocol with two agents."""
+    """For each protocol with two agents: over the tasks of each query size, and over all."""
     tables = {
         (keys["protocol"], name): table
         for keys, part in groups(found.areas, ["protocol"])
@@ -249,14 +227,14 @@ def rank_table(found: Results) -> pd.DataFrame:
     """
     columns = {}
     for task, part in groups(found.areas, TASK):
-        of_task = {}
+        by_metric = {}
         for metric, label in _LABELS.items():
             table = blocks(part, metric).table
             if len(table):
-                of_task[label] = ranks(table).mean().map("{:.2f}".format)
-                of_task[label]["(blocks)"] = str(len(table))
-        if of_task:
-            columns[tuple(task.values())] = pd.concat(of_task, names=["metric", "agent"])
+                by_metric[label] = table.rank(axis=1).mean().map("{:.2f}".format)
+                by_metric[label]["(blocks)"] = str(len(table))
+        if by_metric:
+            columns[tuple(task.values())] = pd.concat(by_metric, names=["metric", "agent"])
     if not columns:
         return pd.DataFrame()
     return pd.DataFrame(columns).rename_axis(columns=TASK).reindex(list(_LABELS.values()), level="metric")
@@ -282,7 +260,7 @@ def dual_ablation(found: Results) -> Figures:
         both = [*duals, *(agent.removesuffix("_dual") for agent in duals), "random"]
         if duals:
             chosen = curves[curves["agent"].isin(both)]
-            yield file_name("dual", task), plots.learning_curves(chosen, title=task_label(task))
+            yield file_name("dual", task), curve_plots.learning_curves(chosen, title=task_label(task))
 
 
 @section("Calibration")
@@ -291,7 +269,10 @@ def calibration(found: Results) -> Figures:
     for task, curves in groups(found.curves, TASK):
         pit = select(found.pit, task)
         if len(pit):  # some stored runs are older than the histograms
-            yield file_name("calibration", task), plots.calibration(curves, pit, task_label(task))
+            yield (
+                file_name("calibration", task),
+                curve_plots.calibration_curves(curves, pit, task_label(task)),
+            )
 
 
 @section("Time")
@@ -299,8 +280,7 @@ def times(found: Results) -> Figures:
     """Seconds a round; of runs trained side by side, training is a run's share. Stored runs were timed where
     they were made.
     """
-    finished = found.runs[found.runs["status"] == "finished"]
-    for task, runs in groups(finished, TASK):
+    for task, runs in groups(select(found.runs, {"status": "finished"}), TASK):
         yield file_name("times", task), plots.times(runs, task_label(task))
 
 
@@ -308,7 +288,7 @@ def times(found: Results) -> Figures:
 def upper_bounds(found: Results) -> Figures:
     """Training on the whole train part (compute_upper_bound.py), a line a run; a dot is its last epoch."""
     for keys, part in groups(found.upper_bounds, _SETTING):
-        yield file_name("upper_bound", keys), plots.upper_bound_curves(part, task_label(keys))
+        yield file_name("upper_bound", keys), curve_plots.upper_bound_curves(part, task_label(keys))
 
 
 @section("Upper bounds, last epoch")

@@ -1,49 +1,39 @@
-"""The store of reference runs: its files, how they are read and checked, how they are written.
+"""The store of reference runs: its files, how they are read and checked, and how runs are added.
 
 A store is a folder. All runs of one (dataset, variation, protocol) are two files in it:
 
 - `<dataset>_<variation>_<protocol>.csv.gz`: the curves, one row a measurement: `query_size`, `agent`,
-  `run`, `labelled` (seed set and points added), and a column for each metric. Values keep all their digits:
-  they are those of the runs' files.
+  `run`, `labelled` (seed set and points added), and a column for each metric. Values keep all digits of the
+  runs' own files.
 - `<dataset>_<variation>_<protocol>.jsonl`: JSON lines. The first says the schema's version and what the file
   is of. Then, for each experiment, a line with its `settings`, and for each of its runs one with what was
   noted of it: versions, commit, machine, seconds, the last round's PIT histogram.
-
-Both change together. New ones are written as `*.next` first, the curves before the lines; from the moment
-that the new curves bear their final name, the new lines count, whether they have been renamed too or not.
 """
+
+from __future__ import annotations
 
 import ast
 import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from ..errors import UserError
-from ..files import EXACT_FLOATS, commit, gunzip, one_line, read_bytes, remove, write_file
+from ..files import EXACT_FLOATS, gunzip, one_line, read_bytes, remove_parts, write_files
 from ..metrics import METRICS, PIT_BINS
-from ..runs.settings import SINCE
+from ..runs.files import META
+from ..runs.settings import SINCE, read_meta
 
-__all__ = [
-    "SCHEMA",
-    "TRAINED",
-    "Key",
-    "Stored",
-    "check_run",
-    "definition",
-    "differences",
-    "finish_parts",
-    "read_store",
-    "read_trained",
-    "write_part",
-]
+if TYPE_CHECKING:
+    from .load import Folders
 
 #: Goes up when the files of a store change their form.
 SCHEMA = 2
@@ -52,16 +42,19 @@ SCHEMA = 2
 Key: TypeAlias = tuple[str, str, str, int, str]
 
 _SETTING = ("dataset", "variation", "protocol")
-_INTEGERS = ("query_size", "run", "labelled")
 _INDEX = ["query_size", "agent", "run", "labelled"]
 #: Settings that keep the runs of a folder apart, and say nothing about what was computed. (Only older runs
 #: have `results_version`.)
 _CODE = ("agent_code", "dataset_code", "results_version")
-#: Models whose MAE stands in `trained.csv`, and that of the flow as a share of the better of the last two.
+#: Settings in which agents that are compared may differ: their own, and the name of the configuration's file.
+OF_AN_AGENT = ("agent", "agent_version", "config", "dropout")
+#: Models whose MAE is in `trained.csv`, and that of the flow as a share of the better of the last two.
 TRAINED = ("flow", "median", "trees", "Gaussian process", "flow / best")
-#: What a run's line must hold, and a setting without which no curve can be checked.
+#: What a run's line must hold, and the settings without which no curve can be checked.
 _NOTED = ("code", "python", "torch", "device", "threads", "seconds_choosing", "seconds_in_step")
 _SET = ("seed_set", "budget", "protocol_version", "agent_version")
+#: Of a run's meta.txt: what the store has elsewhere, and what says nothing to others.
+_LEFT_OUT = ("run_id", "data_folder")
 
 
 @dataclass
@@ -80,10 +73,9 @@ class Stored:
 
 
 def definition(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that say what was computed, as they are written now.
+    """The settings that say what was computed, as they are written now, without those that say by which code.
 
-    Which code did it is left out. Older runs have no versions (they are of the first), `hidden` as a text,
-    numbers for yes and no.
+    Older runs have no versions (theirs is the first), `hidden` as a text, and numbers for yes and no.
     """
     today = {name: value for name, value in settings.items() if name not in _CODE}
     today |= {name: value for name, value in SINCE.items() if name not in today}
@@ -105,9 +97,8 @@ def read_store(folder: Path) -> dict[Key, Stored]:
     Raises:
         UserError: there is none, or one of its files is damaged or of another schema.
     """
-    found = {path.with_name(path.name.removesuffix(".next")) for path in folder.glob("[!.]*.jsonl*")}
-    paths = sorted(path for path in found if path.with_suffix(".csv.gz").exists() or path.exists())
-    if lonely := {path.name.removesuffix(".csv.gz") for path in folder.glob("*.csv.gz")} - {
+    paths = sorted(folder.glob("[!.]*.jsonl"))
+    if lonely := {path.name.removesuffix(".csv.gz") for path in folder.glob("[!.]*.csv.gz")} - {
         path.stem for path in paths
     }:
         raise UserError(f"{folder / min(lonely)}.csv.gz lacks its file {min(lonely)}.jsonl")
@@ -119,7 +110,7 @@ def read_store(folder: Path) -> dict[Key, Stored]:
 def _read_part(path: Path) -> dict[Key, Stored]:
     """The experiments of one (dataset, variation, protocol), checked."""
     try:
-        found = _read_lines(_lines_of(path))
+        found = _read_lines(path)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, error) from error
     except KeyError as error:
@@ -137,22 +128,13 @@ def _damaged(path: Path, reason: object) -> UserError:
     return UserError(f"{path} cannot be used ({one_line(reason)}): fetch it anew")
 
 
-def _next(path: Path) -> Path:
-    return path.with_name(f"{path.name}.next")
-
-
-def _lines_of(path: Path) -> Path:
-    """The file that holds the lines which belong to the curves."""
-    lines, curves = _next(path), _next(path.with_suffix(".csv.gz"))
-    return lines if lines.exists() and not curves.exists() else path
-
-
 def _read_lines(path: Path) -> dict[Key, Stored]:
+    """The experiments of a `.jsonl` file, still without curves."""
     head, *lines = [json.loads(line) for line in read_bytes(path).decode("utf-8").splitlines()] or [{}]
     if (schema := head.get("schema")) != SCHEMA:
         raise ValueError(f"its schema is {schema}, this code reads {SCHEMA}")
     dataset, variation, protocol = (head[name] for name in _SETTING)
-    if path.name.removesuffix(".next") != f"{dataset}_{variation}_{protocol}.jsonl":
+    if path.stem != f"{dataset}_{variation}_{protocol}":
         raise ValueError(f"it says that it is of {dataset}_{variation}_{protocol}")
     found: dict[Key, Stored] = {}
     for line in lines:
@@ -164,8 +146,8 @@ def _read_lines(path: Path) -> dict[Key, Stored]:
                 raise ValueError(f"{name} has two settings")
             _check_settings(settings, name)
             own = dict(zip((*_SETTING, "query_size", "agent"), key, strict=True))
-            if unlike := differences(own, settings):
-                raise ValueError(f"the settings of {name} say another {', '.join(unlike)}")
+            if differing := differences(own, settings):
+                raise ValueError(f"the settings of {name} say another {', '.join(differing)}")
             found[key] = Stored(settings)
         elif key not in found or line["run"] in found[key].notes:
             raise ValueError(f"run {line['run']} of {name} is there twice, or before its settings")
@@ -174,18 +156,6 @@ def _read_lines(path: Path) -> dict[Key, Stored]:
             _check_notes(notes, f"run {line['run']} of {name}")
             found[key].notes[line["run"]] = notes
     return found
-
-
-def check_run(curves: pd.DataFrame, settings: Mapping[str, Any], notes: Mapping[str, Any], name: str) -> None:
-    """Raises a ValueError if a run lacks what a store holds of each, or has a row too many or too few.
-
-    Args:
-        curves, settings, notes: as of `Stored`.
-        name: what the error calls it.
-    """
-    _check_settings(settings, name)
-    _check_notes(notes, name)
-    _check_curves(curves, settings, name)
 
 
 def _check_settings(settings: Mapping[str, Any], name: str) -> None:
@@ -201,41 +171,28 @@ def _check_notes(notes: Mapping[str, Any], name: str) -> None:
 
 
 def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
-    """Puts the runs of a table into `found`, of which it must hold all and no others."""
-    kinds = {"agent": "str", **dict.fromkeys(_INTEGERS, "int64"), **dict.fromkeys(METRICS, "float64")}
+    """Puts the runs of a table into `found`, which must hold all of them and no others."""
+    integers = dict.fromkeys(("query_size", "run", "labelled"), "int64")
+    kinds = {"agent": "str", **integers, **dict.fromkeys(METRICS, "float64")}
     content = gunzip(read_bytes(path))
     if content.partition(b"\n")[0].count(b",") >= len(kinds):
         raise ValueError(f"it has more than {len(kinds)} columns")
     table = pd.read_csv(
-        io.BytesIO(content),
-        dtype=kinds,
-        keep_default_na=False,
-        na_values=[""],
-        **EXACT_FLOATS,
+        io.BytesIO(content), dtype=kinds, keep_default_na=False, na_values=[""], **EXACT_FLOATS
     )
-    metrics = [name for name in METRICS if name in table or METRICS[name].in_every_run]
-    if list(table) != [*_INDEX, *metrics]:
-        raise ValueError(
-            f"its columns are {', '.join(map(str, table))}, not {', '.join([*_INDEX, *metrics])}"
-        )
-    of = {key[3:]: stored for key, stored in found.items()}
-    labelled, values = table["labelled"].to_numpy(), table[metrics].to_numpy()
-    groups: Any = table.groupby(_INDEX[:3], sort=False).indices
-    del table
-    for (query_size, agent, run), rows in groups.items():
-        stored = of.get((query_size, agent))
+    expected = [*_INDEX, *(name for name in METRICS if name in table or METRICS[name].in_every_run)]
+    if list(table) != expected:
+        raise ValueError(f"its columns are {', '.join(map(str, table))}, not {', '.join(expected)}")
+    experiments = {key[3:]: stored for key, stored in found.items()}
+    for (query_size, agent, run), rows in table.groupby(_INDEX[:3], sort=False):
+        stored = experiments.get((query_size, agent))
         name = f"run {run} of {agent}, query size {query_size}"
         if stored is None or run not in stored.notes:
             raise ValueError(f"{path.stem.removesuffix('.csv')}.jsonl does not have {name}")
-        of_run = values[rows]
-        there = ~np.isnan(of_run).all(0)
-        index = pd.Index(labelled[rows], name="labelled")
-        curves = pd.DataFrame(
-            of_run[:, there], index, [m for m, is_there in zip(metrics, there, strict=True) if is_there]
-        )
+        curves = rows.set_index("labelled")[expected[len(_INDEX) :]].dropna(axis=1, how="all")
         _check_curves(curves, stored.settings, name)
         stored.curves[int(run)] = curves
-    for (_, _, _, query_size, agent), stored in found.items():
+    for (query_size, agent), stored in experiments.items():
         if stored.curves.keys() != stored.notes.keys() or not stored.curves:
             raise ValueError(f"it lacks runs of {agent}, query size {query_size}")
 
@@ -244,10 +201,10 @@ def _check_curves(curves: pd.DataFrame, settings: Mapping[str, Any], name: str) 
     """A run has every measurement once, in order, in each metric that it has."""
     begin, budget = int(settings["seed_set"]), int(settings["budget"])
     rounds = range(0, budget, int(settings["query_size"]))
-    added = [*rounds, budget] if len(rounds) < len(curves) else []
+    added = [*rounds, budget] if len(rounds) < len(curves) else []  # the settings may say billions
     if curves.index.tolist() != [begin + points for points in added]:
         raise ValueError(f"{name} does not have one row for each round")
-    lacking = [metric for metric, of in METRICS.items() if of.in_every_run and metric not in curves]
+    lacking = [metric for metric, entry in METRICS.items() if entry.in_every_run and metric not in curves]
     if np.isnan(curves.to_numpy()).any() or lacking:
         raise ValueError(f"{name} lacks values")
 
@@ -268,63 +225,105 @@ def read_trained(folder: Path | None) -> pd.DataFrame:
         raise UserError(f"{path}: not a table of benchmarks/is_it_trained.py: {one_line(error)}") from error
 
 
-def write_part(folder: Path, setting: tuple[str, str, str], stored: Mapping[Key, Stored]) -> list[Path]:
-    """Writes the two files of one (dataset, variation, protocol); the same runs give the same bytes.
+def add_runs(store: Path, found: Folders) -> tuple[dict[Key, list[int]], int]:
+    """Adds finished runs to a store, which may be new; runs that are stored already stay as they are.
 
-    Args:
-        setting: dataset, variation, protocol.
-        stored: all experiments of a store; those of others are not looked at.
+    Returns:
+        The ids of the added runs by experiment; and how many of the others have other values than the stored
+        ones, as another machine gives.
+
+    Raises:
+        UserError: a run was made with other settings than the stored ones of its experiment, or than its task
+            has in common, or lacks what the store holds of each run; nothing was written then.
+    """
+    if found.conflicts:
+        raise UserError(found.conflicts[0], "store")
+    if not found.curves:
+        return {}, 0
+    store.mkdir(parents=True, exist_ok=True)
+    with FileLock(store / ".lock"):
+        remove_parts(store)
+        there = read_store(store) if any(store.glob("*.jsonl")) else {}
+        added: dict[Key, list[int]] = {}
+        differing = 0
+        for run, curves in found.curves.items():
+            key: Key = run[:-1]
+            run_id, folder = run[-1], found.folders[run]
+            settings, notes = _read_notes(found, run)
+            try:
+                _check_settings(settings, "the run")
+                _check_notes(notes, "the run")
+                _check_curves(curves, settings, "the run")
+            except (ValueError, TypeError) as error:  # settings may be of any type
+                raise UserError(f"{folder} cannot be stored: {error}") from error
+            experiment = there.setdefault(key, Stored(settings))
+            if difference := _first_difference(settings, experiment.settings):
+                raise UserError(f"{folder} was made with {difference} as in the store", "store")
+            if run_id in experiment.curves:
+                differing += not curves.equals(experiment.curves[run_id])
+            else:
+                experiment.settings = settings | experiment.settings
+                experiment.curves[run_id], experiment.notes[run_id] = curves, notes
+                added.setdefault(key, []).append(run_id)
+        for key in added:
+            _check_task(key, there)
+        for setting in {key[:3] for key in added}:
+            _write_part(store, setting, there)
+    return added, differing
+
+
+def _read_notes(found: Folders, run: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings of a run's experiment, and what was noted of the run beside them."""
+    folder, agreed = found.folders[run], found.settings[run[:-1]]
+    meta = definition(read_meta(folder / META))
+    settings = {name: value for name, value in meta.items() if name in agreed or name == "seed_set"}
+    if difference := _first_difference(settings, agreed):
+        raise UserError(f"{folder} was made with {difference} as its folder's settings say", "store")
+    notes = {name: value for name, value in meta.items() if name not in (*settings, *_LEFT_OUT)}
+    return settings, notes | {"pit": found.pit[run].iloc[0].astype(int).tolist()}
+
+
+def _first_difference(
+    one: Mapping[str, Any], other: Mapping[str, Any], may_differ: tuple[str, ...] = ()
+) -> str:
+    """The first setting that differs, in words; nothing if none does."""
+    found = (item for item in differences(one, other).items() if item[0] not in may_differ)
+    return next((f"{name} {mine}, not {theirs}" for name, (mine, theirs) in found), "")
+
+
+def _check_task(key: Key, there: Mapping[Key, Stored]) -> None:
+    """What is to be ranked must have been measured alike."""
+    for other, stored in there.items():
+        if other[:4] == key[:4] and (
+            difference := _first_difference(there[key].settings, stored.settings, OF_AN_AGENT)
+        ):
+            name = ", ".join(map(str, key))
+            raise UserError(f"{name} has {difference} as {other[4]} has there", "store")
+
+
+def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Stored]) -> None:
+    """Writes the two files of one (dataset, variation, protocol); the same runs give the same bytes.
 
     Raises:
         UserError: a file cannot be written; what was there is still there.
     """
-    of = {key: stored[key] for key in sorted(stored) if key[:3] == setting}
-    name = "_".join(setting)
-    csv = gzip.compress(_table(of).to_csv(index=False).encode(), mtime=0)
-    head = {"schema": SCHEMA, **_of(setting)}
-    text = "".join(json.dumps(line) + "\n" for line in (head, *_lines(of)))
-    curves, lines = folder / f"{name}.csv.gz", folder / f"{name}.jsonl"
-    finish_parts(folder)  # what there is of `.next` files now is of no use any more
-    write_file(_next(curves), lambda path: path.write_bytes(csv))
-    write_file(_next(lines), lambda path: path.write_text(text, encoding="utf-8", newline="\n"))
-    try:
-        commit({_next(curves): curves})
-        commit({_next(lines): lines})
-    except OSError as error:
-        raise UserError(f"{folder / name}.* cannot be written: {error.strerror or error}") from error
-    return [curves, lines]
-
-
-def finish_parts(folder: Path) -> None:
-    """Ends what a killed `write_part` had begun, where nobody else writes now: all of it, or nothing."""
-    for lines in folder.glob("*.jsonl.next"):
-        path = lines.with_suffix("")
-        if _lines_of(path) == lines:
-            commit({lines: path})
-        else:
-            remove(lines)
-    remove(*folder.glob("*.csv.gz.next"))
-
-
-def _of(setting: tuple[str, str, str]) -> dict[str, str]:
-    return dict(zip(_SETTING, setting, strict=True))
-
-
-def _table(of: Mapping[Key, Stored]) -> pd.DataFrame:
+    part = {key[3:]: there[key] for key in sorted(there) if key[:3] == setting}
     runs = {
-        (*key[3:], run): table for key, stored in of.items() for run, table in sorted(stored.curves.items())
+        (*key, run): curves for key, stored in part.items() for run, curves in sorted(stored.curves.items())
     }
     table = pd.concat(runs, names=_INDEX).reset_index()
-    return table[[*_INDEX, *(name for name in METRICS if name in table)]]
-
-
-def _lines(of: Mapping[Key, Stored]) -> Iterator[dict[str, Any]]:
-    for (*_, query_size, agent), stored in of.items():
+    table = table[[*_INDEX, *(name for name in METRICS if name in table)]]
+    csv = gzip.compress(table.to_csv(index=False).encode(), mtime=0)
+    lines: list[dict[str, Any]] = [{"schema": SCHEMA, **dict(zip(_SETTING, setting, strict=True))}]
+    for (query_size, agent), stored in part.items():
         experiment = {"query_size": query_size, "agent": agent}
-        yield experiment | {"settings": stored.settings}
-        for run, notes in sorted(stored.notes.items()):
-            yield experiment | {"run": run} | {name: _plain(value) for name, value in notes.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+        lines.append(experiment | {"settings": stored.settings})
+        lines += [experiment | {"run": run} | notes for run, notes in sorted(stored.notes.items())]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    name = "_".join(setting)
+    write_files(
+        {
+            folder / f"{name}.csv.gz": lambda path: path.write_bytes(csv),
+            folder / f"{name}.jsonl": lambda path: path.write_bytes(text.encode()),
+        }
+    )

@@ -33,8 +33,8 @@ from core.config import CONFIGS
 from core.data import own, tables
 from core.errors import UserError
 from core.models.variations import load_config
-from core.report.adding import add_runs
-from core.report.store import read_store
+from core.report.load import Folders
+from core.report.store import add_runs, read_store
 from core.runs import checkpoint
 from core.runs.files import read_curves
 from core.runs.logger import EnvironmentLogger
@@ -112,7 +112,7 @@ def _runs() -> Path:
     logger.reset()
     logger.checkpoint.path.parent.mkdir()
     logger.checkpoint.write()
-    add_runs(folder.parent / "store", folder)
+    add_runs(folder.parent / "store", Folders(folder))
     return folder
 
 

@@ -239,7 +239,7 @@ def run_figure(code: str, folder: Path) -> None:
 
 
 def two_runs() -> Any:
-    from core.report.reader import EXPERIMENT
+    from core.report.load import EXPERIMENT
 
     curves = pd.DataFrame(
         [("d", "nf", "corrected", 5, "random", run, 10 * n, "mae", 0.1) for run in (1, 2) for n in (1, 2)],

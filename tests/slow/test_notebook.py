@@ -9,7 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 from core.report import sections
-from core.report.reader import load_results
+from core.report.load import load_results
 from tests.synthetic_runs import write_every_kind
 from tests.test_figures import CORRECTED, NAMES, names_of
 from tests.test_report import OWN_SECTIONS, Page, make_report

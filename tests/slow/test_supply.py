@@ -14,7 +14,8 @@ from core.data import downloads
 from core.data.downloads import DownloadError, fetch
 from core.data.tables import Table
 from core.dataset import DATASETS
-from core.report.adding import add_runs
+from core.report.load import Folders
+from core.report.store import add_runs
 from tests.test_store import write_runs
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +77,7 @@ def test_a_ray_of_our_own_listens_on_this_machine_alone() -> None:
 def test_names_on_the_page_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for agent in ("random", "coreset"):
         write_runs(tmp_path / "made", agent, (1, 2))
-    add_runs(tmp_path / "store", tmp_path / "made")
+    add_runs(tmp_path / "store", Folders(tmp_path / "made"))
     write_runs(tmp_path / "runs", EVIL, (1, 2), dropout=EVIL)
     broken = tmp_path / "runs/Diabetes/4" / EVIL.title() / "run_3"
     broken.mkdir()

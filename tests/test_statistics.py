@@ -13,9 +13,9 @@ from statsmodels.stats.multitest import multipletests  # scikit-posthocs brings 
 
 from core.files import EXACT_FLOATS
 from core.metrics import METRICS
-from core.report import analysis
-from core.report.analysis import areas, blocks, compare
-from core.report.reader import EXPERIMENT, find_missing_runs, load_results
+from core.report import statistics
+from core.report.load import EXPERIMENT, areas, find_missing_runs, load_results
+from core.report.statistics import blocks, compare
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
 
@@ -116,9 +116,9 @@ def test_without_any_runs(tmp_path: Path) -> None:
     (tmp_path / "runs/Diabetes/5/RandomAgent/run_1").mkdir(parents=True)  # no settings: it never began
     for folder in ("runs", "nowhere"):
         found = load_results(tmp_path / folder)
-        assert [len(table) for table in found] == [0] * len(found)
+        assert not any(len(table) for table in vars(found).values())
         assert areas(found.curves).empty
-        assert analysis.summary(areas(found.curves)).empty
+        assert statistics.summary(areas(found.curves)).empty
         assert find_missing_runs(found).empty
 
 
@@ -133,7 +133,7 @@ def test_area_is_the_mean_of_the_rows(tmp_path: Path) -> None:
 
 
 def test_summary() -> None:
-    lines = analysis.summary(pd.concat([area_rows(HAND), area_rows({"alone": [3.0]})])).set_index("agent")
+    lines = statistics.summary(pd.concat([area_rows(HAND), area_rows({"alone": [3.0]})])).set_index("agent")
     good = lines.loc["good"]
     assert (good["runs"], good["mean"]) == (5, 27.0)
     assert math.isclose(good["std"], math.sqrt((18**2 + 9**2 + 0 + 9**2 + 18**2) / 4))
@@ -144,7 +144,7 @@ def test_summary() -> None:
     alone = lines.loc["alone"]
     assert alone["mean"] == 3.0
     assert math.isnan(alone["low"])
-    pd.testing.assert_frame_equal(analysis.summary(area_rows(HAND)), analysis.summary(area_rows(HAND)))
+    pd.testing.assert_frame_equal(statistics.summary(area_rows(HAND)), statistics.summary(area_rows(HAND)))
 
 
 def test_blocks_are_complete() -> None:
@@ -205,14 +205,14 @@ def test_all_pairs(runs: int, values: int) -> None:
 
 def test_beside_random() -> None:
     table = area_rows(HAND | {"other": [10.0, 21.0, 29.0]})
-    found = analysis.wins(table, "mae").set_index("agent")[["win", "tie", "loss"]]
+    found = statistics.wins(table, "mae").set_index("agent")[["win", "tie", "loss"]]
     assert found.loc["best"].tolist() == [5, 0, 0]
     assert found.loc["other"].tolist() == [1, 1, 1]  # two runs have no other
     assert "random" not in found.index
-    relative = analysis.relative_areas(table, "mae").set_index("agent")
+    relative = statistics.relative_areas(table, "mae").set_index("agent")
     assert relative.loc["good", "ratio"] == 0.9
     assert relative.loc["other", "difference"] == 0
-    assert analysis.wins(table, "nll").empty
+    assert statistics.wins(table, "nll").empty
 
 
 def test_missing_runs(tmp_path: Path) -> None:

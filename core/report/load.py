@@ -1,0 +1,364 @@
+"""All results, of runs folders and of a store, as tidy tables, and what is missing of them.
+
+An experiment is one (dataset, variation, protocol, query size, agent); its runs are repetitions.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product, takewhile
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from ..agent import AGENTS
+from ..metrics import PIT_BINS
+from ..models.variations import VARIATIONS
+from ..protocol import PROTOCOLS
+from ..runs import files
+from ..runs.settings import read_meta
+from .labels import OWN, spans
+from .store import OF_AN_AGENT, Stored, definition, differences, read_store, read_trained
+
+#: What all runs of different agents must share to be compared.
+TASK = ["dataset", "variation", "protocol", "query_size"]
+EXPERIMENT = [*TASK, "agent"]
+_TEXTS = ("dataset", "variation", "protocol", "agent", "metric")
+#: Values of `EXPERIMENT`, and the id of a run; of an upper bound those of dataset to protocol, and the id.
+_Key: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that a runs folder (with `<folder>_gauss`, ... beside it) and a store hold, as tidy tables.
+
+    Attributes:
+        curves: one row a measurement: the columns of `EXPERIMENT`, `run`, `labelled` (seed set and
+            points added), `metric` (as in `core.metrics.METRICS`), `value`.
+        pit: the PIT histogram after each run's last round, one row a bin: `EXPERIMENT`, `run`,
+            `labelled`, `bin` (where it begins), `count`.
+        runs: one row a run: `EXPERIMENT`, `run`, `status` (finished, unfinished or damaged), `rounds`,
+            `seconds_choosing`, `seconds_in_step`, `stored` (it comes from the store).
+        upper_bounds: one row an epoch: `dataset`, `variation`, `protocol`, `run`, `epoch`, `metric`,
+            `value`.
+        problems: one row a folder that is damaged or does not fit: `folder`, `problem`.
+        settings: of each experiment, by the values of `EXPERIMENT`, what its runs have in common.
+        trained: the store's MAE of `random`'s flow and of other models on the same labels, a row a run and
+            number of `labels`.
+    """
+
+    curves: pd.DataFrame
+    pit: pd.DataFrame
+    runs: pd.DataFrame
+    upper_bounds: pd.DataFrame
+    problems: pd.DataFrame
+    settings: dict[_Key, dict[str, Any]]
+    trained: pd.DataFrame
+
+    @cached_property
+    def areas(self) -> pd.DataFrame:
+        """The areas under all curves."""
+        return areas(self.curves)
+
+    @property
+    def stored(self) -> pd.DataFrame:
+        """The rows of `runs` that come from the store."""
+        return self.runs[self.runs["stored"]]
+
+    @property
+    def own(self) -> pd.DataFrame:
+        """The rows of `runs` that come from the runs folder."""
+        return self.runs[~self.runs["stored"]]
+
+
+def areas(curves: pd.DataFrame) -> pd.DataFrame:
+    """The area under each run's learning curve: the mean of its rows (docs/METHOD.md, section 4).
+
+    Returns:
+        One row a run and metric: `EXPERIMENT`, `run`, `metric`, `area`; lower is better.
+    """
+    by = [*EXPERIMENT, "run", "metric"]
+    return curves.groupby(by, observed=True)["value"].mean().rename("area").reset_index()
+
+
+def distinct(table: pd.DataFrame, names: list[str]) -> dict[_Key, None]:
+    """The different values of some columns, in the order of the rows."""
+    return dict.fromkeys(table[names].itertuples(index=False, name=None))
+
+
+def groups(table: pd.DataFrame, names: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """The parts of a table that have the same values in some columns, behind these values by name."""
+    for values, part in table.groupby(names, observed=True):
+        yield dict(zip(names, values, strict=True)), part
+
+
+def select(table: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows that have these values in the columns of these names."""
+    for name, value in wanted.items():
+        table = table[table[name] == value]
+    return table
+
+
+def load_results(runs_folder: str | Path | None = "runs", store: str | Path | None = None) -> Results:
+    """Reads all runs in a folder, in those beside it (`runs_gauss`, `runs_corrected`, ...), and in a store.
+
+    Either may be None. A metric whose file a run lacks, as one older than the metric does, is missing for
+    that run alone.
+
+    Runs that are unfinished or damaged are listed in `Results.runs` and left out elsewhere. Those of another
+    budget or seed set than most runs of their task count as damaged.
+
+    Runs of an agent that the store has for the same task are more runs of it if their settings agree; where
+    both have a run, the stored one counts. If they differ, the folder's agent is called `<agent> (own)`.
+
+    Raises:
+        UserError: the store cannot be used.
+    """
+    store = None if store is None else Path(store)
+    found = Folders(runs_folder, {} if store is None else read_store(store))
+    run_rows = [(*run, *values, run not in found.folders) for run, values in found.runs.items()]
+    numbers = ["rounds", "seconds_choosing", "seconds_in_step"]
+    runs = pd.DataFrame(run_rows, columns=[*EXPERIMENT, "run", "status", *numbers, "stored"])
+    return Results(
+        _tidy(found.curves, [*EXPERIMENT, "run", "labelled"], "metric", "value"),
+        _tidy(found.pit, [*EXPERIMENT, "run", "labelled"], "bin", "count").astype({"count": "int64"}),
+        runs.astype({"stored": bool}),
+        _tidy(found.upper_bounds, [*TASK[:3], "run", "epoch"], "metric", "value"),
+        pd.DataFrame(found.problems, columns=["folder", "problem"]),
+        found.settings,
+        read_trained(store),
+    )
+
+
+def _tidy(tables: Mapping[_Key, pd.DataFrame], names: list[str], column: str, value: str) -> pd.DataFrame:
+    """One table of many, their columns one below the other; texts as categories, to save memory."""
+    if not tables:
+        return pd.DataFrame(columns=[*names, column, value])
+    wide = pd.concat(tables, names=names).reset_index()
+    wide = wide.astype({name: "category" for name in names if name in _TEXTS})
+    long = wide.melt(names, var_name=column, value_name=value).dropna(subset=[value], ignore_index=True)
+    return long.astype({column: "category" if column in _TEXTS else "float64"})
+
+
+def sibling_roots(runs_folder: Path) -> list[Path]:
+    """A runs folder and those of other variations and protocols beside it, whether they exist or not."""
+    return [files.runs_root(runs_folder, *names) for names in product(VARIATIONS, PROTOCOLS)]
+
+
+_NO_NUMBERS = (np.nan, np.nan, np.nan)
+
+
+class Folders:
+    """What a runs folder and those beside it hold; what cannot be read becomes a problem, not an error.
+
+    Args:
+        stored: the experiments of a store, to which the folder's are added.
+
+    Attributes:
+        curves, pit: of each finished run its table, by labelled points.
+        upper_bounds: of each finished run of an upper bound its table, by epochs.
+        runs: status and numbers of each run.
+        folders: of each run that is not stored its folder.
+        problems: folder and problem of what is left out.
+        conflicts: of them those of folders made with other settings than another of their experiment.
+        settings: of each experiment.
+    """
+
+    def __init__(self, runs_folder: str | Path | None, stored: Mapping[_Key, Stored] | None = None) -> None:
+        self.curves: dict[_Key, pd.DataFrame] = {}
+        self.pit: dict[_Key, pd.DataFrame] = {}
+        self.upper_bounds: dict[_Key, pd.DataFrame] = {}
+        self.runs: dict[_Key, tuple[Any, ...]] = {}
+        self.folders: dict[_Key, Path] = {}
+        self.problems: list[tuple[str, str]] = []
+        self.conflicts: list[str] = []
+        self.settings: dict[_Key, dict[str, Any]] = {}
+        self._stored = stored or {}
+        for key, experiment in self._stored.items():
+            self._add_stored(key, experiment)
+        roots = [] if runs_folder is None else sibling_roots(Path(runs_folder))
+        for root in roots:
+            # Of two folders of one experiment with other settings, the one with finished runs counts.
+            for folder in sorted(
+                root.glob("*/*/*"), key=lambda folder: (not files.finished_runs(folder), folder)
+            ):
+                self._read_experiment(folder)
+            for folder in sorted(root.glob("*/UpperBound")):
+                self._read_upper_bound(folder)
+        self._drop_other_lengths()
+
+    def _add_stored(self, key: _Key, experiment: Stored) -> None:
+        self.settings[key] = experiment.settings
+        for run_id, curves in experiment.curves.items():
+            run, notes = (*key, run_id), experiment.notes[run_id]
+            seconds = (float(notes[name]) for name in ("seconds_choosing", "seconds_in_step"))
+            self.curves[run] = curves
+            self.runs[run] = ("finished", len(curves) - 1, *seconds)
+            if "pit" in notes:
+                bins = [k / PIT_BINS for k in range(PIT_BINS)]
+                self.pit[run] = pd.DataFrame([notes["pit"]], curves.index[[-1]], bins)
+
+    def _problem(self, folder: Path, problem: object) -> None:
+        self.problems.append((str(folder), " ".join(str(problem).split())))
+
+    def _damaged(self, run: _Key, problem: object) -> None:
+        self.runs[run] = ("damaged", *_NO_NUMBERS)
+        self._problem(self.folders[run], problem)
+
+    def _read_experiment(self, experiment: Path) -> None:
+        """All runs of an experiment, if it is one."""
+        key, settings = self._read_settings(experiment, EXPERIMENT)
+        if key in self._stored and differences(settings, self.settings[key]):
+            key = (*key[:-1], key[-1] + OWN)
+        folders = files.run_folders(experiment) if key else []
+        if folders and (differing := differences(settings, self.settings.setdefault(key, settings))):
+            name, (mine, theirs) = next(iter(differing.items()))
+            problem = f"made with {name} {mine}, another folder of this experiment with {theirs}"
+            self._problem(experiment, problem)
+            self.conflicts.append(f"{experiment} was {problem}")
+            for folder in folders:
+                if (run := (*key, files.id_of(folder))) not in self.runs:
+                    self.folders[run], self.runs[run] = folder, ("damaged", *_NO_NUMBERS)
+            return
+        for folder in folders:
+            run = (*key, files.id_of(folder))
+            if run in self.runs:
+                if run in self.folders:
+                    self._problem(folder, f"the same run as {self.folders[run]}")
+                continue
+            self.folders[run] = folder
+            self.runs[run] = ("unfinished", *_NO_NUMBERS)
+            if files.is_finished(folder):
+                try:
+                    self.runs[run] = ("finished", *self._read_run(folder, run))
+                except (OSError, ValueError) as error:  # UserErrors are ValueErrors
+                    self._damaged(run, error)
+
+    def _read_settings(self, experiment: Path, names: Sequence[str]) -> tuple[_Key, dict[str, Any]]:
+        """The settings of an experiment, behind those of these names; nothing if there are none."""
+        metas = [run / files.META for run in files.finished_runs(experiment)]
+        for path in filter(Path.is_file, (experiment / "settings.txt", *metas)):
+            try:
+                # A run's own notes follow the settings, its id first.
+                settings = dict(takewhile(lambda line: line[0] != "run_id", read_meta(path).items()))
+                if lacking := [name for name in names if name not in settings]:
+                    raise ValueError(f"it does not say {', '.join(lacking)}")
+                texts = {name: str(settings[name]).encode("utf-8", "replace").decode() for name in names}
+                key = tuple(int(text) if name == "query_size" else text for name, text in texts.items())
+                return key, definition(settings)
+            except (OSError, ValueError) as error:
+                self._problem(path, error)
+        return (), {}
+
+    def _read_run(self, folder: Path, run: _Key) -> tuple[float, ...]:
+        """Adds the tables of a finished run; its rounds and seconds."""
+        meta = read_meta(folder / files.META)
+        names = ("seed_set", "seconds_choosing", "seconds_in_step")
+        if lacking := [name for name in names if name not in meta]:
+            raise ValueError(f"meta.txt does not say {', '.join(lacking)}")
+        seed_set, choosing, in_step = (float(meta[name]) for name in names)
+        measured = files.read_metrics(folder)
+        pit = files.read_pit(folder).iloc[[-1]]
+        self.curves[run] = measured.set_index(measured.index + int(seed_set))
+        self.pit[run] = pit.set_index(pit.index + int(seed_set))
+        return len(measured) - 1, choosing, in_step
+
+    def _read_upper_bound(self, experiment: Path) -> None:
+        """All finished runs of an upper bound."""
+        key, _ = self._read_settings(experiment, TASK[:3])
+        for folder in files.finished_runs(experiment) if key else []:
+            run = (*key, files.id_of(folder))
+            try:
+                self.upper_bounds[run] = files.read_metrics(folder)
+            except (OSError, ValueError) as error:
+                self._problem(folder, error)
+
+    def _drop_other_lengths(self) -> None:
+        """Leaves out runs that do not begin and end where the stored ones, or most runs of their task do."""
+        ends = {run: (table.index[0], table.index[-1]) for run, table in self.curves.items()}
+        counts: dict[_Key, Counter[tuple[int, int]]] = {}
+        for run, span in ends.items():
+            counts.setdefault(run[:4], Counter())[span] += 1 if run in self.folders else len(ends)
+        for run, span in ends.items():
+            usual = counts[run[:4]].most_common(1)[0][0]
+            if span != usual:
+                self._damaged(run, f"{span[0]} to {span[1]} labelled points, not {usual[0]} to {usual[1]}")
+                del self.curves[run]
+                self.pit.pop(run, None)
+
+
+def first_problem(problems: Iterable[Sequence[str]]) -> str:
+    """The first of several pairs of folder and problem in words, and how many more there are."""
+    (folder, problem), *more = problems
+    return f"{folder}: {problem}" + (f" (and {len(more)} more)" if more else "")
+
+
+def own_experiments(found: Results) -> dict[_Key, _Key]:
+    """Your own experiments with finished runs in the store's tasks, each with a stored one of its task."""
+    stored = distinct(found.stored, EXPERIMENT)
+    tasks = {key[:4]: key for key in reversed(stored)}
+    own = distinct(select(found.own, {"status": "finished"}), EXPERIMENT)
+    return {key: tasks[key[:4]] for key in own if key not in stored and key[:4] in tasks}
+
+
+def task_differences(found: Results, own: _Key, other: _Key) -> dict[str, tuple[Any, Any]]:
+    """The settings of two experiments in which all that is compared must agree, and that differ."""
+    differing = differences(found.settings[own], found.settings[other])
+    return {name: values for name, values in differing.items() if name not in OF_AN_AGENT}
+
+
+def own_agents(found: Results, task: Mapping[str, object] | None = None) -> list[str]:
+    """Your own agents that can be compared with stored ones: in one task of the store, or in any."""
+    keys = [own for own, other in own_experiments(found).items() if not task_differences(found, own, other)]
+    table = pd.DataFrame(keys, columns=EXPERIMENT)
+    return [str(agent) for agent in select(table, task or {})["agent"].unique()]
+
+
+def find_missing_runs(
+    found: Results,
+    run_ids: Iterable[int] | None = None,
+    *,
+    datasets: Sequence[str] | None = None,
+    variations: Sequence[str] | None = None,
+    protocols: Sequence[str] | None = None,
+    query_sizes: Sequence[int] | None = None,
+    agents: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """What is not there: in every task that was begun, the agents and run ids that were begun anywhere.
+
+    Where a part of the task is named, in all combinations of what is named and, else, was begun. Only what
+    is in the folder counts as begun. Of a stored experiment no run is missing, nor is an agent that cannot
+    score the variation's model.
+
+    Returns:
+        One row an experiment that lacks runs: `EXPERIMENT`, `missing`, `unfinished`, `damaged`, run
+        ids such as `2, 5-30`.
+    """
+    runs, status = found.own, found.runs.set_index([*EXPERIMENT, "run"])["status"].to_dict()
+    stored, begun = distinct(found.stored, EXPERIMENT), distinct(runs, EXPERIMENT)
+    tasks: Iterable[_Key] = distinct(runs, TASK)
+    named = (datasets, variations, protocols, query_sizes)
+    if any(values is not None for values in named):
+        parts = zip(TASK, named, strict=True)
+        tasks = product(*(runs[name].unique() if values is None else values for name, values in parts))
+    wanted_agents = dict.fromkeys(runs["agent"] if agents is None else agents)
+    wanted = set(runs["run"] if run_ids is None else run_ids)
+    lines = []
+    for key in ((*task, agent) for task in tasks for agent in wanted_agents):
+        _, variation, _, _, agent = key
+        if agent.endswith(OWN) and key not in begun:  # elsewhere it has its own name, or need not be run
+            continue
+        cls = AGENTS.classes.get(agent.removesuffix(OWN).partition("+")[0])
+        if cls and variation not in cls.variations:
+            continue
+        run_status = {run: status.get((*key, run), "missing") for run in wanted}
+        names = ("missing", "unfinished", "damaged")
+        lacking = [spans(run for run in wanted if run_status[run] == name) for name in names]
+        if key in stored:
+            lacking[0] = ""
+        if any(lacking):
+            lines.append((*key, *lacking))
+    return pd.DataFrame(lines, columns=[*EXPERIMENT, "missing", "unfinished", "damaged"])

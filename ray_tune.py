@@ -121,7 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from core.sweep import driver
     from core.training.tuning import RUNS, make_subsets
 
-    check_known("variation", args.variation, [name for name, kind in VARIATIONS.items() if not kind.ensemble])
+    networks = [name for name, kind in VARIATIONS.items() if not (kind.ensemble or kind.regressor)]
+    check_known("variation", args.variation, networks)
     data = find_dataset(args.dataset, args.target, args.seed_set, args.data_folder)
     name = data.folder if is_own(args.dataset) else DATASETS.name(args.dataset)
     if (args.address or "").startswith("ray://"):

@@ -76,12 +76,16 @@ class LCMD(Agent):
 
     folder = "LCMD"
     label = "LCMD"
-    needs = "gradients"
+    needs = "gradients; the embedding of models that have none"
+    asks = frozenset({"embedding"})
     reference = "Holzmüller et al. 2023, arXiv 2203.09410"
 
     def select(self, state: State, x: Tensor, count: int) -> Tensor:
         points = torch.cat([x, state.x_labeled])
-        sketches = sketched_gradients(state.classifier, points, self.generator)
+        if "gradients" in state.classifier.offers:
+            sketches = sketched_gradients(state.classifier, points, self.generator)
+        else:
+            sketches = state.classifier.encode(points)
         return largest_cluster(sketches[: len(x)], sketches[len(x) :], count)
 
 
@@ -92,6 +96,7 @@ class LCMDPredictions(Agent):
     folder = "LCMD_Pred"
     label = "LCMD predictions"
     needs = "shared passes"
+    asks = frozenset({"passes"})
     reference = "Holzmüller et al. 2023, arXiv 2203.09410; Kirsch 2023, arXiv 2302.08981"
     dropout = 0.05
 
@@ -108,6 +113,7 @@ class BADGE(Agent):
     folder = "BADGE"
     label = "BADGE"
     needs = "gradients"
+    asks = frozenset({"gradients"})
     reference = "Ash et al. 2020, arXiv 1906.03671"
 
     def select(self, state: State, x: Tensor, count: int) -> Tensor:
@@ -122,6 +128,7 @@ class BAIT(Agent):
     folder = "BAIT"
     label = "BAIT"
     needs = "embedding"
+    asks = frozenset({"embedding"})
     reference = "Ash et al. 2021, arXiv 2106.09675; Holzmüller et al. 2023, arXiv 2203.09410"
 
     def select(self, state: State, x: Tensor, count: int) -> Tensor:
@@ -139,6 +146,7 @@ class BatchBALD(Agent):
     label = "BatchBALD"
     formula = "determinant of the passes' covariance φ φᵀ + σ² I"
     needs = "shared passes"
+    asks = frozenset({"passes"})
     reference = "Kirsch, van Amersfoort, Gal 2019, arXiv 1906.08158"
     dropout = 0.05
 

@@ -39,6 +39,7 @@ class EPIG(Agent):
         "ρ² = Cov_k(μ, μ*)² / (Var y Var y*), Var y = mean_k σ_k² + Var_k μ_k"
     )
     needs = "shared passes"
+    asks = frozenset({"passes"})
     reference = "Bickford Smith et al. 2023, arXiv 2304.08151"
     dropout = 0.05
 

@@ -157,6 +157,7 @@ class CoreGCN(Agent):
 
     folder = "CoreGCN"
     needs = "embedding"
+    asks = frozenset({"embedding"})
     reference = "Caramalau et al. 2021, arXiv 2006.10219"
 
     def select(self, state: State, x: Tensor, count: int) -> Tensor:

@@ -77,6 +77,7 @@ class PassesAgent(DistributionAgent):
     """Scores T = 25 stochastic passes, a fresh mask for each pass and candidate."""
 
     needs = "passes"
+    asks = frozenset({"passes"})
     densities = PASSES * GRID
     dropout: ClassVar[float | None] = 0.05
     #: Dropout rate in scoring where it differs from training (the dual agents): raised to this.

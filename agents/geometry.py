@@ -30,6 +30,7 @@ class CoresetGreedy(Agent):
         "under `corrected` the points picked before count as labelled"
     )
     needs = "embedding"
+    asks = frozenset({"embedding"})
     batch_aware = "under `corrected`"
     reference = "Sener & Savarese 2018, arXiv 1708.00489"
 
@@ -122,6 +123,7 @@ class TypiClust(Agent):
 
     folder = "TypiClust"
     needs = "embedding"
+    asks = frozenset({"embedding"})
     reference = "Hacohen et al. 2022, arXiv 2202.02794"
 
     def select(self, state: State, x: Tensor, count: int) -> np.ndarray:

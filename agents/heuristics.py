@@ -60,11 +60,11 @@ class GaussAgent(DistributionAgent):
     """Scores a Gaussian in closed form."""
 
     density = GaussDensity
-    needs = "density, a Gaussian: variation `gauss`"
+    needs = "density, a Gaussian: variations `gauss`, `gp`"
     densities = 1
 
 
-@AGENTS.register("gauss_std")
+@AGENTS.register("gauss_std", "gp_std")
 class GaussStd(GaussAgent):
     """The standard deviation σ."""
 

@@ -84,8 +84,10 @@ class Agent:
     dropout: ClassVar[float | None] = None
     #: File of the learned policy that it follows unless another is named; None for one that follows none.
     policy: ClassVar[Path | None] = None
-    #: Densities that it can score, and the variations whose models have such densities.
+    #: Densities that it can score, what else it asks of a model (of `passes`, `embedding`, `gradients`), and
+    #: the variations whose models have both.
     density: ClassVar[type[Density]] = Density
+    asks: ClassVar[frozenset[str]] = frozenset()
     variations: ClassVar[tuple[str, ...]] = tuple(VARIATIONS)
 
     # What docs/AGENTS.md says of it.
@@ -99,7 +101,9 @@ class Agent:
 
     def __init_subclass__(cls) -> None:
         cls.variations = tuple(
-            name for name, variation in VARIATIONS.items() if issubclass(variation.density, cls.density)
+            name
+            for name, variation in VARIATIONS.items()
+            if issubclass(variation.density, cls.density) and cls.asks <= variation.offers
         )
 
     def __init__(self, query_size: int, seeds: Seeds, protocol: Protocol = PUBLISHED) -> None:

@@ -20,7 +20,7 @@ from .metrics import Evaluation, evaluate, measure, pit_histogram
 from .protocol import PUBLISHED, Protocol
 from .state import State
 from .training.side_by_side import fit
-from .training.trainer import FitRequest, FitResult, Trainer, train_stack
+from .training.trainer import FitRequest, FitResult, make_trainer, train_stack
 
 Action: TypeAlias = Sequence[int] | np.ndarray | Tensor
 Beginning: TypeAlias = tuple[State, dict[str, Any]]
@@ -48,7 +48,7 @@ class Learner:
         self.x, self.y = tensor(dataset.x_train), tensor(dataset.y_train)
         self.validation = tensor(dataset.x_val), tensor(dataset.y_val)
         self.test = tensor(dataset.x_test), tensor(dataset.y_test)
-        self.trainer = Trainer.fresh(self.x.shape[1], config, protocol, seeds, device)
+        self.trainer = make_trainer(self.x.shape[1], config, protocol, seeds, device)
         self.predictor = self.trainer.predictor
         self.tested: Evaluation | None = None
         self._evaluation = seeds.torch("evaluation", device)

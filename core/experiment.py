@@ -63,6 +63,8 @@ class Experiment(Options):
         }
         for name, value in settled.items():
             object.__setattr__(self, name, value)
+        if self.config and VARIATIONS[self.variation].regressor:
+            raise UserError(f"config: {self.variation} has no hyper-parameters that could be changed")
         if "members" in self.config and not VARIATIONS[self.variation].ensemble:
             raise UserError(f"config: 'members' is only allowed for ensembles, not for {self.variation}")
         if self.agent not in BASELINES:
@@ -143,12 +145,14 @@ class Experiment(Options):
     def settings(self) -> dict[str, object]:
         """What its runs have in common: options, configuration, digests of data and code, versions."""
         config, unused = asdict(self.hyperparameters), set[str]()
+        if VARIATIONS[self.variation].regressor:
+            config = {"model": config["model"]}
         made_by: dict[str, object] = {}
         names: tuple[str, ...]
         if self.agent == "full_data":
             names = ("variation", "protocol", "skip_data_check", "pool_seed", "model_seed", "epoch_limit")
             unused = {"fitting", "first_epochs", "later_epochs"}
-            if not config["best_weights"]:
+            if not config.get("best_weights"):
                 unused |= {"patience", "first_patience", "check_every", "watched_rows"}
         elif self.agent == "oracle":
             names = ("variation", "protocol", "budget", "tried", "skip_data_check", *SEEDS)

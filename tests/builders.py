@@ -43,6 +43,8 @@ def refused(main: Callable[[list[str]], object], typed: Sequence[object], capsys
     return said
 
 
+#: The variations that are trained by epochs; tests/test_regressors.py tests the others.
+NETWORKS = [name for name, variation in VARIATIONS.items() if not variation.regressor]
 #: The study's models, whose layers and fits docs/METHOD.md says; tests/test_model_contract.py tests all.
 SINGLE = ("nf", "gauss")
 

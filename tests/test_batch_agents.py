@@ -12,8 +12,7 @@ from torch import Tensor
 
 from agents.shared import features, selections
 from core import CORRECTED, PROTOCOLS, Protocol, Seeds
-from core.models.variations import VARIATIONS
-from tests.builders import choose, make_state
+from tests.builders import NETWORKS, choose, make_state
 from tests.test_selections import forward_backward_by_inverses, largest_cluster_by_loops, seeding_by_loops
 
 
@@ -36,14 +35,14 @@ def greedy_by_loops(name: str, state: object, count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 @pytest.mark.parametrize("name", ["gsx", "gsy", "igs"])
 def test_greedy_sampling(name: str, variation: str, protocol: Protocol) -> None:
     state = make_state(variation, protocol, pool=30)
     assert choose(name, state, protocol, 12).tolist() == greedy_by_loops(name, state, 12)
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 def test_agents_name_their_features_and_selection(variation: str) -> None:
     state = make_state(variation, CORRECTED, pool=20)
     x, points_, generator = state.x_unlabeled, torch.cat([state.x_unlabeled, state.x_labeled]), Seeds().torch
@@ -111,7 +110,7 @@ class Member(SkactivemlRegressor):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 def test_committee_beside_scikit_activeml(variation: str, protocol: Protocol) -> None:
     """A second opinion on a whole batch; its members are our passes."""
     state = make_state(variation, protocol, pool=30)
@@ -139,7 +138,7 @@ def gradients_one_by_one(predictor: Any, x: Tensor, generator: torch.Generator) 
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 def test_badge(variation: str, protocol: Protocol) -> None:
     state, generator = make_state(variation, protocol, pool=20), Seeds().torch("agent")
     chosen = choose("badge", state, protocol).tolist()
@@ -148,7 +147,7 @@ def test_badge(variation: str, protocol: Protocol) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 def test_bait(variation: str, protocol: Protocol) -> None:
     """By inverses in the embedding's own coordinates: the posterior of the last layer's weights."""
     state, sigma = make_state(variation, protocol, pool=15), 1e-3

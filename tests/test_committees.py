@@ -13,9 +13,9 @@ from agents.committees import PAIDE_GRID
 from agents.shared import scores
 from core import CORRECTED, PROTOCOLS, Environment, Protocol, Seeds
 from core.models.densities import Density, GaussDensity
-from core.models.variations import VARIATIONS, load_config
+from core.models.variations import load_config
 from datasets import DATASETS
-from tests.builders import make_state, torch_rng
+from tests.builders import NETWORKS, make_state, torch_rng
 
 MEANS = torch.rand(4, 3, generator=torch_rng(0), dtype=torch.float64) * 0.3 + 0.3
 SCALES = torch.rand(4, 3, generator=torch_rng(1), dtype=torch.float64) * 0.1 + 0.03
@@ -61,7 +61,7 @@ def test_pairwise_distance_estimate() -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 @pytest.mark.parametrize("name", ["paide", "paide_bhatt", "qbc"])
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 def test_scores_of_the_passes(variation: str, name: str, protocol: Protocol) -> None:
     state = make_state(variation, protocol, pool=5)
     x = state.x_unlabeled

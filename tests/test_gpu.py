@@ -22,11 +22,11 @@ from agents import AGENTS
 from core import PROTOCOLS, State
 from core.models.masks import dropout
 from core.models.predictor import NetworkPredictor, Predictor
-from core.models.variations import VARIATIONS
 from core.report.load import load_results
 from core.rl.candidates import CandidateEnv
 from tests.builders import (
     FEATURES,
+    NETWORKS,
     choose,
     files,
     interrupt_after_a_round,
@@ -92,7 +92,7 @@ def test_dropout() -> None:
     torch.testing.assert_close(out[out != 0], torch.full_like(out[out != 0], 3 / 0.7))
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 def test_a_density_is_the_cpus(variation: str) -> None:
     on_cpu = make_classifier(variation)
     on_device = moved(on_cpu)
@@ -117,7 +117,7 @@ def test_a_density_is_the_cpus(variation: str) -> None:
 
 @pytest.mark.usefixtures("draws_of_the_cpu")
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 def test_a_fit_is_the_cpus(variation: str, protocol: Any) -> None:
     """Minibatches, masks, updates, early stopping and the test of a fit of up to 20 epochs."""
     on_cpu, on_device = (

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from core.metrics import crps, evaluate, measure, pit_histogram
-from core.models.variations import VARIATIONS
-from tests.builders import make_classifier, no_global_randomness, quick, torch_rng
+from tests.builders import NETWORKS, make_classifier, no_global_randomness, quick, torch_rng
 
 numbers = st.floats(-5, 5)
 
@@ -34,7 +33,7 @@ def test_crps_is_the_double_loop(samples: np.ndarray, y: float) -> None:
     assert (got >= -1e-12).all()
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 def test_evaluate(variation: str) -> None:
     predictor = make_classifier(variation)
     x = 3 * torch.rand(20, 5, generator=torch_rng(1))

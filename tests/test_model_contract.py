@@ -13,9 +13,17 @@ from core.config import Config
 from core.models.densities import Density
 from core.models.variations import VARIATIONS, load_config, note_default_config
 from core.training.trainer import Trainer
-from tests.builders import FEATURES, fit, make_classifier, make_config, no_global_randomness, torch_rng
+from tests.builders import (
+    FEATURES,
+    NETWORKS,
+    fit,
+    make_classifier,
+    make_config,
+    no_global_randomness,
+    torch_rng,
+)
 
-every = pytest.mark.parametrize("variation", VARIATIONS)
+every = pytest.mark.parametrize("variation", NETWORKS)
 
 
 def rows(count: int) -> Tensor:

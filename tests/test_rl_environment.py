@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from agents import AGENTS
 from core import CORRECTED, Environment, Seeds
-from core.models.variations import VARIATIONS, load_config
+from core.models.variations import load_config
 from core.rl.candidates import CandidateEnv, repaired
 from core.rl.policy import LIMIT, RUN, SCORES, Features, names_of
 from core.rl.tasks import REWARDS, TASKS, env_id
 from datasets import DATASETS
-from tests.builders import make_state, no_global_randomness, quick, torch_rng
+from tests.builders import NETWORKS, make_state, no_global_randomness, quick, torch_rng
 
 QUICK: dict[str, Any] = {"first_epochs": 2, "later_epochs": 2}
 SHORT: dict[str, Any] = {"variation": "gauss", "config": QUICK, "candidates": 8, "budget": 6}
@@ -171,7 +171,7 @@ def test_rewards_sum_to_the_error_saved(reward: str) -> None:
 
 
 @quick
-@given(st.sampled_from(list(VARIATIONS)), st.integers(1, 12))
+@given(st.sampled_from(NETWORKS), st.integers(1, 12))
 def test_features_are_finite_and_go_with_their_candidates(variation: str, pool: int) -> None:
     state = make_state(variation, CORRECTED, pool=pool)
     scores = ("coreset", "nf_entropy")  # no randomness

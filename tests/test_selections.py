@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from agents.shared import features, selections
-from core.models.variations import VARIATIONS
-from tests.builders import make_classifier, quick, torch_rng
+from tests.builders import NETWORKS, make_classifier, quick, torch_rng
 
 SIGMA = 0.1
 seeds = st.integers(0, 999)
@@ -160,7 +159,7 @@ def test_a_candidates_twin_is_not_chosen_too(select: Selection, pool: int, seed:
 
 
 @pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("of", ["log_prob", "mean"])
 def test_gradients_are_those_of_each_row_alone(
@@ -187,7 +186,7 @@ def test_gradients_are_those_of_each_row_alone(
     assert model.theta.grad is None
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 def test_the_network_differentiates_the_predicted_mean(variation: str) -> None:
     """`Predictor.model`: by the last layer's weights and bias, against small steps of each of them."""
     predictor = make_classifier(variation, relu=True)

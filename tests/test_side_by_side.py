@@ -19,7 +19,7 @@ from core.runs.group import group_size
 from core.training.side_by_side import side_by_side
 from core.training.trainer import FitRequest, Trainer, train_stack
 from datasets import DATASETS
-from tests.builders import FEATURES, files, fit, make_config, torch_rng
+from tests.builders import FEATURES, NETWORKS, files, fit, make_config, torch_rng
 
 pytestmark = pytest.mark.machines
 
@@ -50,7 +50,7 @@ def fits(trainers: Sequence[Trainer], points: int) -> list[FitRequest]:
     return [trainer.request(*make_data(i, points)) for i, trainer in enumerate(trainers)]
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("variation", NETWORKS)
 @pytest.mark.parametrize("protocol", [PUBLISHED, CORRECTED], ids=lambda protocol: protocol.name)
 def test_fits_are_the_same_bits_alone_and_in_a_stack(variation: str, protocol: Protocol) -> None:
     changes = {"first_epochs": 9, "later_epochs": 12, "patience": 2, "lr": 0.01}
@@ -97,7 +97,7 @@ def test_unlike_fits_do_not_share_a_stack(what: str) -> None:
 
 @pytest.mark.parametrize("features", [61, *(pytest.param(n, marks=pytest.mark.slow) for n in (21, 26, 81))])
 @pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("variation", [v.name for v in VARIATIONS.values() if not v.ensemble])
+@pytest.mark.parametrize("variation", [name for name in NETWORKS if not VARIATIONS[name].ensemble])
 def test_networks_of_real_size_give_the_same_bits_in_any_stack(
     variation: str, relu: bool, features: int
 ) -> None:
@@ -175,7 +175,7 @@ def test_a_fit_that_diverges_is_an_error_of_its_run() -> None:
         ("nf", 3, ("1", "2", "auto")),
         ("gauss_ensemble", 3, ("1", "2")),
         pytest.param("nf", 25, ("1", "10", "25"), marks=pytest.mark.slow),
-        *(pytest.param(name, 3, ("1", "2", "auto"), marks=pytest.mark.slow) for name in VARIATIONS),
+        *(pytest.param(name, 3, ("1", "2", "auto"), marks=pytest.mark.slow) for name in NETWORKS),
     ],
 )
 def test_files_are_the_same_bytes(

@@ -4,7 +4,7 @@ Shapes: N rows, d features, S models of an ensemble (1 if it is none), T passes.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Generator, Tensor, nn
@@ -34,11 +34,13 @@ class Predictor(ABC):
     gradients) only work with learners that have it.
 
     Attributes:
+        offers: which of `passes`, `embedding` (`encode`) and `gradients` it has.
         model: what is behind it, of any kind.
         members: models of an ensemble S; 1 if it is none.
         dropout: rate in training and in stochastic passes.
     """
 
+    offers: ClassVar[frozenset[str]] = frozenset()
     model: Any
     members: int = 1
     dropout: float = 0.0
@@ -95,6 +97,8 @@ class NetworkPredictor(Predictor):
     differentiated. All weights are its one parameter, `theta` [S, P]; `model.layers()` are views of it,
     weight [S, in, out] and bias [S, 1, out] of each layer.
     """
+
+    offers = frozenset({"passes", "embedding", "gradients"})
 
     def __init__(self, model: DensityModel) -> None:
         self.model: DensityModel = model

@@ -16,6 +16,8 @@ from ..errors import UserError
 from ..protocol import PROTOCOLS, PUBLISHED, Protocol
 from .densities import Density, MixtureDensity
 from .networks import MODELS, DensityModel
+from .predictor import NetworkPredictor
+from .regressor import REGRESSORS, Regressor
 
 #: The study's model. It is not named in the names of files and result folders.
 DEFAULT = "nf"
@@ -23,7 +25,7 @@ DEFAULT = "nf"
 
 @dataclass(frozen=True)
 class Variation:
-    """A model alone, or a deep ensemble of it.
+    """A network alone, a deep ensemble of it, or a model that is fitted at once.
 
     Attributes:
         name: what `--variation` takes.
@@ -31,6 +33,8 @@ class Variation:
         model: the name of its network in `MODELS` and in the settings of runs.
         single: the variation of one such model; its own name if it is no ensemble.
         density: the predictive density that an agent gets.
+        offers: what else an agent may ask of it.
+        regressor: its class if it is fitted at once.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Variation:
     model: str
     single: str
     density: type[Density]
+    offers: frozenset[str] = NetworkPredictor.offers
+    regressor: type[Regressor] | None = None
 
     @property
     def ensemble(self) -> bool:
@@ -50,7 +56,7 @@ class Variation:
 
 
 def _collect() -> dict[str, Variation]:
-    """All variations by name: single models, then their ensembles, the study's flow first."""
+    """All variations by name: networks, their ensembles, others; the study's flow first."""
     models = {cls.variation or model: (model, cls) for model, cls in MODELS.classes.items()}
     single, ensembles = [], []
     for name in sorted(models, key=lambda name: (name != DEFAULT, name)):
@@ -58,14 +64,24 @@ def _collect() -> dict[str, Variation]:
         single.append(Variation(name, cls.label, model, name, cls.density))
         ensemble = "ensemble" if name == DEFAULT else f"{name}_ensemble"
         ensembles.append(Variation(ensemble, f"ensemble of {cls.plural}", model, name, MixtureDensity))
-    found = {variation.name: variation for variation in single + ensembles}
+    others = [
+        Variation(name, cls.label, name, name, cls.density, cls.offers, cls)
+        for name, cls in REGRESSORS.classes.items()
+    ]
+    found = {variation.name: variation for variation in single + ensembles + others}
     # The end of the name of a runs folder says the protocol.
-    if len(found) < 2 * len(MODELS.classes) or {name.split("_")[-1] for name in found} & set(PROTOCOLS):
+    ends = {name.split("_")[-1] for name in found}
+    if len(found) < len(single + ensembles + others) or ends & set(PROTOCOLS):
         raise ValueError(f"names of models must differ from each other and from a protocol's: {list(found)}")
     return found
 
 
 VARIATIONS = _collect()
+
+#: Of a model that is fitted at once: it has no hyper-parameters here, and each fit is a new one.
+_AT_ONCE: dict[str, Any] = {"hidden": (1,), "fitting": "from_scratch", "best_weights": True}
+_AT_ONCE |= dict.fromkeys(("dropout", "lr", "weight_decay"), 0.0)
+_AT_ONCE |= dict.fromkeys(("batch_size", "first_epochs", "later_epochs", "patience"), 1)
 
 
 def load_config(
@@ -84,6 +100,8 @@ def load_config(
         UserError: a file is not YAML, or a key is unknown or has a wrong value.
     """
     kind = VARIATIONS[variation]
+    if kind.regressor:
+        return Config(kind.model, **_AT_ONCE)
     default, own = CONFIGS / "default.yaml", folder / f"{dataset}.yaml"
     files = {path: read_file(path) for path in (default, own) if path.exists()}
     values: dict[str, Any] = {}

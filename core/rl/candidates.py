@@ -88,6 +88,8 @@ class CandidateEnv(gym.Env[Observation, Any]):
         self.protocol = PROTOCOLS[protocol]
         self.config = replace(load_config(dataset, variation, self.protocol), **(config or {}))
         for name in scores:
+            if variation not in AGENTS[name].variations:
+                raise UserError(f"the score '{name}' does not work with variation {variation}")
             self.config = AGENTS[name].inject_config(self.config)
         self.query_size, self.candidates, self.reward = query_size, candidates, reward
         self.budget, self.anew, self.scores = budget, anew, tuple(scores)

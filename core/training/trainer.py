@@ -20,7 +20,8 @@ from ..config import Config
 from ..models.masks import get_state, mask_source, set_state
 from ..models.networks import DensityModel
 from ..models.predictor import NetworkPredictor
-from ..models.variations import build_model
+from ..models.regressor import Regressor
+from ..models.variations import VARIATIONS, build_model
 from ..protocol import Protocol
 from ..seeds import Seeds
 from .nadam import NAdam
@@ -170,10 +171,49 @@ class Trainer:
         return FitRequest(self, limit, patience, x, y, x_val, y_val)
 
 
+class RegressorTrainer:
+    """Stands for a `Trainer` where a model is fitted at once: each fit is a new one, whatever was before."""
+
+    optimizer = None
+
+    def __init__(self, predictor: Regressor) -> None:
+        self.predictor = predictor
+        self.fits = 0
+        self._points: tuple[Tensor, Tensor] | None = None
+
+    def request(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> "FitRequest":
+        self.fits += 1
+        return FitRequest(self, 1, 1, x, y, x_val, y_val)
+
+    def fit(self, x: Tensor, y: Tensor) -> None:
+        self._points = x, y
+        self.predictor.fit(self.predictor.array(x), self.predictor.array(y))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"fits": self.fits, "points": self._points}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.fits = state["fits"]
+        self.fit(*state["points"])
+
+    def copy(self) -> "RegressorTrainer":
+        return RegressorTrainer(type(self.predictor)(self.predictor.seed))
+
+
+def make_trainer(
+    features: int, config: Config, protocol: Protocol, seeds: Seeds, device: Device = "cpu"
+) -> Any:
+    """What trains the model of a configuration, as a run begins, for rows of so many features."""
+    for variation in VARIATIONS.values():
+        if variation.regressor and variation.model == config.model:
+            return RegressorTrainer(variation.regressor(int(seeds.numpy("init").integers(2**31))))
+    return Trainer.fresh(features, config, protocol, seeds, device)
+
+
 class FitRequest(NamedTuple):
     """A fit to be done: at most `limit` epochs, with this patience, on the data of `Trainer.request`."""
 
-    trainer: Trainer
+    trainer: Any  # a `Trainer`, or a `RegressorTrainer`
     limit: int
     patience: int
     x: Tensor
@@ -184,6 +224,8 @@ class FitRequest(NamedTuple):
     @property
     def shape(self) -> tuple[object, ...]:
         """Fits of one shape can be stacked: all that a stack takes from the first of them is the same."""
+        if isinstance(self.trainer, RegressorTrainer):
+            return (RegressorTrainer,)
         trainer, model = self.trainer, self.trainer.model
         settings = type(model), model.dropout, trainer.config, trainer.protocol, trainer.drop_last
         return settings, self.limit, self.x.shape, self.x_val.shape, self.x.device
@@ -191,6 +233,8 @@ class FitRequest(NamedTuple):
 
 def train_stack(fits: Sequence[FitRequest]) -> list[FitResult]:
     """Does fits of one shape as one stack, each with its own early stopping."""
+    if isinstance(fits[0].trainer, RegressorTrainer):
+        return list(map(_fit_at_once, fits))
     start = time.perf_counter()
     stack = _Stack(fits)
     while stack.slots:
@@ -207,6 +251,13 @@ def train_stack(fits: Sequence[FitRequest]) -> list[FitResult]:
         )
         for fit, slots in zip(fits, stack.slots_of_fits, strict=True)
     ]
+
+
+def _fit_at_once(fit: FitRequest) -> FitResult:
+    start = time.perf_counter()
+    fit.trainer.fit(fit.x, fit.y)
+    nll = -fit.trainer.predictor(fit.x_val[:1000]).log_prob(fit.y_val[:1000]).mean().item()
+    return FitResult(0, nll, time.perf_counter() - start, len(fit.x))
 
 
 @dataclass

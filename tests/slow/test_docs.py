@@ -218,9 +218,9 @@ def run_own_data(code: str, folder: Path) -> None:
 def run_metric(code: str, folder: Path) -> None:
     from core.metrics import Metric
 
-    (metric,) = eval(code, {"Metric": Metric})
-    of = argparse.Namespace(predictions=torch.tensor([1.0, 2.0]), targets=torch.tensor([1.0, 4.0]))
-    assert metric.function(of) == pytest.approx(2**0.5)
+    metric = eval(code, {"Metric": Metric})
+    tested = argparse.Namespace(predictions=torch.tensor([1.0, 2.0]), targets=torch.tensor([1.0, 4.0]))
+    assert metric.function(tested) == pytest.approx(2**0.5)
 
 
 def run_figure(code: str, folder: Path) -> None:

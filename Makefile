@@ -63,6 +63,7 @@ check: lint types audit  ## lint, formatting, types, and known holes of the depe
 lint: .venv/.installed-dev
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+	.venv/bin/lint-imports --no-logo
 
 types: .venv/.installed-dev
 	$(PY) -m mypy core agents datasets tests *.py docs/mkdocs_pages.py

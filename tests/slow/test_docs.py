@@ -47,6 +47,7 @@ ELSEWHERE = {
     ("CONTRIBUTING.md", '@AGENTS.register("mean_gradients")'): "test_adding.py",
     ("CONTRIBUTING.md", '@DATASETS.register("friedman")'): "test_adding.py",
     ("docs/ADD_A_MODEL.md", '@MODELS.register("mdn")'): "slow/test_own_model.py",
+    ("docs/ADD_A_MODEL.md", '@REGRESSORS.register("ridge")'): "slow/test_own_model.py",
     ("docs/USING.md", "core.Experiment("): "test_experiment.py",
 }
 #: Names that the pages themselves add.

@@ -1,4 +1,4 @@
-"""The models of docs/ADD_A_MODEL.md, each one file in a copy of the code without it: no other edit is needed."""
+"""Each model of docs/ADD_A_MODEL.md is one file in a copy of the code without it: nothing else is edited."""
 
 import os
 import subprocess

@@ -28,11 +28,7 @@ class _Agents(Registry["Agent"]):
     """The agents by name, and as `<name>+<suffix>` with more dropout or with noise on their scores."""
 
     def name(self, name: str) -> str:
-        """The registered name, with the suffix if there is one.
-
-        Raises:
-            UserError: nothing has that name, there is no such suffix, or the agent does not score.
-        """
+        """The registered name, with the suffix if there is one; a UserError if no agent has it."""
         agent, plus, suffix = name.partition("+")
         agent = super().name(agent)
         if plus and suffix not in SUFFIXES | DROPOUT:

@@ -72,9 +72,6 @@ class Evaluation:
         path: of the table: by steps, the mean area under the curve of policy and random, and mean and
             standard error of the difference over the tasks. One that is there goes on.
         envs, seeds: a task each.
-
-    Raises:
-        UserError: the table that is there is damaged.
     """
 
     def __init__(self, path: Path, envs: Sequence[CandidateEnv], seeds: Sequence[int]) -> None:
@@ -106,11 +103,7 @@ class Evaluation:
 
 
 def read_checkpoint(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The checkpoint in a folder; None if there is none.
-
-    Raises:
-        UserError: it was made with other settings.
-    """
+    """The checkpoint in a folder, None if there is none; a UserError if it has other settings."""
     found = checkpoint.read(folder / checkpoint.FILE)
     if found is None:
         return None
@@ -190,9 +183,6 @@ def learn_by_imitation(
 
     Episode i has the seed 1000 * the settings' seed + i. Those in the folder's checkpoint are not played
     again.
-
-    Raises:
-        UserError: the checkpoint was made with other settings.
     """
     tried: list[Observation] = []
     episode = 0

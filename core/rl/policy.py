@@ -156,11 +156,7 @@ def save_policy(path: Path, policy: Policy) -> None:
 
 
 def load_policy(path: Path) -> Policy:
-    """Reads what `save_policy` wrote; nothing in the file is executed.
-
-    Raises:
-        UserError: there is no such file, it is no policy, or one of another version.
-    """
+    """Reads what `save_policy` wrote, and executes nothing; a UserError if it is no such policy."""
     try:
         with warnings.catch_warnings():  # of pickles that are not torch's
             warnings.simplefilter("ignore")

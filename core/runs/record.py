@@ -1,5 +1,6 @@
 """What a run has measured and kept so far: all that its result files are made of."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,7 +59,7 @@ class Record:
 
     @torch.no_grad()
     def add_predictions(self, tested: Evaluation) -> None:
-        """Keeps what a model says of each test row, enough to compute a metric later; nothing is drawn."""
+        """Keeps what a model says of each test row, enough to compute a metric later."""
         levels = torch.tensor(_LEVELS, dtype=tested.targets.dtype, device=tested.targets.device)
         quantiles = torch.cat([density.icdf(levels[:, None]) for density in tested.densities], 1)
         arrays = {
@@ -72,25 +73,14 @@ class Record:
         self.predictions = {name: array.float().cpu() for name, array in arrays.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of all that changes from round to round, of tensors and plain values."""
-        kept = {name: value for name, value in vars(self).items() if name not in _FIXED}
-        return {**_copied(kept), "keeps_points": self.keeps_points}
+        """A copy, of tensors and plain values."""
+        return copy.deepcopy(vars(self))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state_dict` gave.
+        """Goes on from what `state_dict` gave, and keeps what this record was asked to keep.
 
         A metric that there was not yet when the run was begun has no curve in this run.
         """
-        vars(self).update(_copied({name: value for name, value in state.items() if name not in _FIXED}))
+        asked = {"keeps_points": self.keeps_points, "keeps_predictions": self.keeps_predictions}
+        vars(self).update(copy.deepcopy({**state, **asked}))
         self.curves = {name: values for name, values in self.curves.items() if name in METRICS}
-
-
-#: What was asked for.
-_FIXED = ("index_name", "run_id", "keeps_points", "keeps_predictions")
-
-
-def _copied(value: Any) -> Any:
-    """A copy of lists and dictionaries, the same tensors in them."""
-    if isinstance(value, dict):
-        return {name: _copied(one) for name, one in value.items()}
-    return list(value) if isinstance(value, list) else value

@@ -144,8 +144,8 @@ def versions() -> dict[str, str]:
 
 def other_versions(then: Mapping[str, str]) -> str:
     """In words, how the versions here differ from those that a run was begun with; empty if they do not."""
-    here = versions()
-    return ", ".join(f"{name} {then[name]}, not {here[name]}" for name in here if then[name] != here[name])
+    now = versions().items()
+    return ", ".join(f"{name} {then[name]}, not {one}" for name, one in now if then[name] != one)
 
 
 def provenance() -> dict[str, str]:
@@ -157,8 +157,7 @@ def provenance() -> dict[str, str]:
     instructions = torch.backends.cpu.get_cpu_capability()  # results may differ by them
     machine = f"{platform.system()} {platform.machine()}, {instructions}, {os.cpu_count()} cores"
     packages = {name: version(name) for name in ("torch", "zuko", "numba", "numpy", "scikit-learn")}
-    # faiss comes as faiss-cpu, faiss-gpu or conda's faiss.
-    packages["faiss"] = faiss.__version__
+    packages["faiss"] = faiss.__version__  # it comes as faiss-cpu, faiss-gpu or conda's faiss
     return {"code": code, "python": platform.python_version(), "machine": machine} | packages
 
 

@@ -115,11 +115,9 @@ class Agent:
         return replace(config, dropout=max(config.dropout, cls.dropout))
 
     def predict(self, state: State | Tensor, *fields: Any) -> np.ndarray:
-        """Chooses points: `predict(state)` and `predict(*state)` are the same.
+        """Distinct rows of `state.x_unlabeled`, in the order they were chosen; `predict(*state)` is the same.
 
-        Returns:
-            Distinct indices into `state.x_unlabeled`, 1-D, in the order they were chosen;
-            `query_size` of them, fewer only where the pool or the budget has fewer left.
+        `query_size` of them, fewer only where the pool or the budget has fewer left.
         """
         state = state if isinstance(state, State) else State(state, *fields)
         if state.x_unlabeled.device != self.generator.device:

@@ -34,7 +34,7 @@ class Learner:
         x, y: the train part, features [n, d] and targets [n].
         validation, test: the other parts, each a pair of features and targets.
         predictor: an agent's view of the model.
-        tested: what the model said of the test set when it was tested last; None before.
+        tested: what the model said of the test set when it was tested last.
     """
 
     def __init__(

@@ -191,9 +191,8 @@ class Experiment(Options):
             record_points: also write `selected_points.pt` and `selected_rows.csv`.
             record_predictions: also write `predictions.npz`.
 
-        Returns:
-            The ids of those that are finished now, ascending. A UserError if the folder cannot be written, or
-            holds runs of other settings.
+        Returns the ids of those that are finished now. A UserError if the folder cannot be written, or holds
+        runs of other settings.
         """
         if not run_ids:
             raise UserError("no run ids are given")

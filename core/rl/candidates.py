@@ -48,7 +48,6 @@ class CandidateEnv(gym.Env[Observation, Any]):
         anew: each episode is another run, drawn from `np_random`, whatever the seed.
         scores: the agents whose scores are among the candidates' numbers; these may raise the dropout rate.
         config: keys of the configuration that are to differ.
-        device: where data and model live; observations are arrays, whatever the device.
         target, seed_set: of a table, the column to predict and the points labelled at first.
 
     Attributes:

@@ -68,10 +68,8 @@ def areas(envs: Sequence[CandidateEnv], seeds: Sequence[int], choose: Choose) ->
 class Evaluation:
     """Plays the same tasks again and again, and keeps a table of how a policy did.
 
-    Args:
-        path: of the table: by steps, the mean area under the curve of policy and random, and mean and
-            standard error of the difference over the tasks. One that is there goes on.
-        envs, seeds: a task each.
+    By steps it has the mean area under the curve of policy and random, and mean and standard error of the
+    difference over the tasks, each an environment and a seed. A table that is there goes on.
     """
 
     def __init__(self, path: Path, envs: Sequence[CandidateEnv], seeds: Sequence[int]) -> None:

@@ -212,8 +212,7 @@ def read_pit(run_folder: Path) -> pd.DataFrame:
 def aggregate(experiment: Path) -> list[int]:
     """Collects the finished runs of an experiment into its files, one column a run; their ids.
 
-    A run that was made before there was a metric has no column in that metric's file. Safe beside
-    other processes that do the same: it works under a lock, from the runs' own files.
+    A run that was made before there was a metric has no column in that metric's file.
     """
     with FileLock(experiment / ".lock"):
         remove_parts(experiment)

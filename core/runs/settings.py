@@ -44,9 +44,8 @@ def agree_on_settings(
 ) -> None:
     """Sees to it that all runs of an experiment have the same settings: those in its `settings.txt`.
 
-    They are written before the first of the runs `run_ids` begins, and compared ever after, under a lock; a
-    UserError if they differ. With `overwrite`, runs of other settings count as never begun from now on,
-    unless there are others than `run_ids`.
+    They are written before the first of the runs `run_ids` begins, and compared ever after; a UserError if
+    they differ. With `overwrite`, runs of other settings count as never begun, unless there are others.
     """
     experiment.mkdir(parents=True, exist_ok=True)
     with FileLock(experiment / ".lock"):
@@ -71,18 +70,14 @@ def agree_on_settings(
 
 def _discard_all(experiment: Path, run_ids: Sequence[int], difference: str) -> None:
     """Makes all runs there count as never begun; a UserError if others than these are, or are at work."""
+    folders = run_folders(experiment)
+    begun = [folder for folder in folders if is_finished(folder) or (folder / checkpoint.FILE).exists()]
+    if any(id_of(folder) not in run_ids for folder in begun):
+        raise UserError(difference, "settings")
     with ExitStack() as claims:
-        begun, free = [], True
-        for folder in run_folders(experiment):
-            mine = claims.enter_context(claimed(folder))
-            if not mine or is_finished(folder) or (folder / checkpoint.FILE).exists():
-                begun.append(folder)
-            free &= mine
-        if any(id_of(folder) not in run_ids for folder in begun):
-            raise UserError(difference, "settings")
-        if not free:
+        if not all([claims.enter_context(claimed(folder)) for folder in folders]):
             raise UserError(f"{difference}, and another process is at a run")
-        for folder in begun:
+        for folder in folders:
             discard(folder)
 
 

@@ -203,16 +203,15 @@ def make_runs(
     threads: int,
     device: str,
 ) -> tuple[Any, ...]:
-    """Makes a group of runs, in a task.
+    """Makes a group of runs, in a task; why runs are unfinished, None if all are finished.
+
+    A machine that does not see the sweep's runs folder also returns the log, the experiment's settings, and
+    each finished run's files by its id.
 
     Args:
         marker: a file in the sweep's runs folder.
         agreed: the settings of the experiment's folder there, if it has some.
         driver: name of the machine of the sweep.
-
-    Returns:
-        Why runs are unfinished, None if all are finished. From a machine that does not see the sweep's runs
-        folder also: the log, the experiment's settings, and each finished run's files by its id.
     """
     experiment = replace(group.experiment, policy=None)  # the agent's own, which lies elsewhere here
     theirs = experiment.folder(runs_folder)

@@ -59,7 +59,7 @@ class Learner:
         }
 
     def request(self, rows: Sequence[int]) -> FitRequest:
-        """The next fit, on these points of the train part, for `fit` or `train_stack`."""
+        """The next fit, on these points of the train part."""
         chosen = torch.tensor(rows).to(self.x.device)
         return self.trainer.request(self.x[chosen], self.y[chosen], *self.validation)
 
@@ -135,7 +135,6 @@ class Environment(gym.Env[State, Action]):
             raise UserError(f"{needed} need more than the {rows} points of the train part")
 
     def _start(self) -> None:
-        """Pool and learner as they are at the beginning."""
         self.learner = Learner(self.dataset, self.config, self.protocol, self.device)
         self._labeled = [int(i) for i in self.dataset.seed_indices]
         self._pool = np.setdiff1d(np.arange(len(self.dataset.x_train)), self._labeled)
@@ -214,7 +213,6 @@ class Environment(gym.Env[State, Action]):
 
     @property
     def state(self) -> State:
-        """What an agent sees now."""
         x, y = self.learner.x, self.learner.y
         labeled = torch.tensor(self._labeled).to(self.device)
         return State(

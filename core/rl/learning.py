@@ -46,7 +46,6 @@ def best_of(policy: Policy) -> Choose:
 
 
 def random_of(rng: np.random.Generator) -> Choose:
-    """Any of the candidates."""
     return lambda seen: int(rng.integers(int(seen["mask"].sum())))
 
 
@@ -126,8 +125,7 @@ def falls(env: CandidateEnv) -> np.ndarray:
 
 def try_out(env: CandidateEnv, seed: int) -> list[Observation]:
     """The observations of an episode, each with `fall` [C]; half of its steps take the best candidate."""
-    tried = []
-    rng = np.random.default_rng(seed)
+    tried, rng = [], np.random.default_rng(seed)
     seen, _ = env.reset(seed=seed)
     done = False
     while not done:
@@ -184,11 +182,9 @@ def learn_by_imitation(
     """
     tried: list[Observation] = []
     episode = 0
-    if (found := read_checkpoint(folder, settings)) is not None:
-        episode = found["episode"]
-        tried = [
-            {name: found[name][i].numpy() for name in (*SEEN, "fall")} for i in range(len(found["fall"]))
-        ]
+    if found := read_checkpoint(folder, settings):
+        episode, names = found["episode"], (*SEEN, "fall")
+        tried = [{name: found[name][i].numpy() for name in names} for i in range(len(found["fall"]))]
     with tqdm(total=steps, initial=len(tried), desc="trying out") as bar:
         while len(tried) < steps:
             tried += try_out(env, 1000 * settings["seed"] + episode)

@@ -40,10 +40,8 @@ def fit(request: FitRequest) -> FitResult:
     else:
         (result,) = train_stack([request])
     if math.isnan(result.validation_nll):
-        raise FloatingPointError(
-            "training diverged: the validation NLL is not a number "
-            f"(epoch {result.epochs}, {result.points} points)"
-        )
+        where = f"(epoch {result.epochs}, {len(request.x)} points)"
+        raise FloatingPointError(f"training diverged: the validation NLL is not a number {where}")
     return result
 
 

@@ -40,7 +40,6 @@ class FitResult:
     # Of the watched rows after the last epoch, or the best one if its weights are kept; the members' mean.
     validation_nll: float
     seconds: float = 0.0  # the fit's share of the time that it and those side by side with it took
-    points: int = 0  # labelled points it was trained on
     fits_at_limit: int = 0  # 1 if the epoch limit ended it, and not early stopping
 
 
@@ -183,7 +182,6 @@ def train_stack(fits: Sequence[FitRequest]) -> list[FitResult]:
             fits_at_limit=int(not all(slot.stopping.stopped for slot in slots)),
             validation_nll=sum(slot.nll for slot in slots) / len(slots),
             seconds=share,
-            points=len(fit.x),
         )
         for fit, slots in zip(fits, stack.slots_of_fits, strict=True)
     ]

@@ -204,6 +204,7 @@ class Environment(gym.Env[State, Action]):
 
     @property
     def finished(self) -> bool:
+        """Whether the episode has terminated."""
         return self.added == self.budget or not len(self._pool)
 
     @property
@@ -213,6 +214,7 @@ class Environment(gym.Env[State, Action]):
 
     @property
     def state(self) -> State:
+        """What an agent sees now."""
         x, y = self.learner.x, self.learner.y
         labeled = torch.tensor(self._labeled).to(self.device)
         return State(

@@ -28,7 +28,7 @@ _USES = {
 
 @dataclass(frozen=True)
 class Seeds:
-    """The seeds of one run; hands out generators named by their use, each at the start of its stream."""
+    """The seeds of one run; hands out generators named by their use."""
 
     run_id: int = 1
     agent_seed: int = 1
@@ -46,9 +46,11 @@ class Seeds:
         return np.random.SeedSequence([1 if seed is None else getattr(self, seed), self.run_id, key, member])
 
     def numpy(self, use: str) -> np.random.Generator:
+        """A fresh numpy generator at the start of the use's stream."""
         return np.random.default_rng(self.sequence(use))
 
     def torch(self, use: str, device: torch.device | str = "cpu", member: int = 0) -> torch.Generator:
+        """A fresh torch generator at the start of the use's stream, on `device`."""
         import torch
 
         seed = int(self.sequence(use, member).generate_state(1, np.uint64)[0])

@@ -16,35 +16,25 @@ _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass
 class Record:
-    """The measurements of one run, and what it was asked to keep besides.
+    """The measurements of one run, and what it was asked to keep besides."""
 
-    Attributes:
-        index_name: what counts the measurements: `added` (points) or `epoch`.
-        index: the counts at which something was measured, ascending.
-        curves: of each metric the values measured then.
-        pit: the PIT histograms measured then.
-        points: x and y of the chosen points, tensors [k, d + 1], in the order they were chosen.
-        rows: their row numbers in the whole table of the dataset.
-        predictions: of the N test rows, float32 on the CPU and on the scaled target: `target`, `prediction`,
-            `log_prob`, `pit` [N]; `quantiles` [N, 5] of p(y|x) at `levels` [5]. Empty before the last round.
-        epochs: epochs trained in all.
-        fits_at_limit: fits that the epoch limit ended.
-        finished: the episode has terminated.
-    """
-
-    index_name: str
+    index_name: str  # what counts the measurements: `added` (points) or `epoch`
     run_id: int
     keeps_points: bool = False
     keeps_predictions: bool = False
+    # The counts at which something was measured, ascending; values and histograms measured then.
     index: list[int] = field(default_factory=list)
     curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in METRICS})
     pit: list[list[int]] = field(default_factory=list)
+    # x and y of the chosen points [k, d + 1], in the order of choice; their rows in the whole table.
     points: list[Tensor] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
+    # After the last round, of the N test rows, float32 on the CPU and on the scaled target: `target`,
+    # `prediction`, `log_prob`, `pit` [N]; `quantiles` [N, 5] of p(y|x) at `levels` [5].
     predictions: dict[str, Tensor] = field(default_factory=dict)
-    epochs: int = 0
-    fits_at_limit: int = 0
-    finished: bool = False
+    epochs: int = 0  # trained in all
+    fits_at_limit: int = 0  # fits that the epoch limit ended
+    finished: bool = False  # the episode has terminated
 
     def add(self, info: Mapping[str, Any], finished: bool) -> None:
         """Takes the info of an environment's `reset` or `step`; one without metrics has but its epochs."""

@@ -41,7 +41,11 @@ class DistributionAgent(Agent):
 
     def score_piece(self, predictor: Predictor, x: Tensor) -> Tensor:
         """The scores [N] of a piece x [N, d] of the candidates."""
-        return self.score_density(self.predict_density(predictor, x))
+        density = self.predict_density(predictor, x)
+        if not isinstance(density, self.density):
+            wanted, got = self.density.__name__, type(density).__name__
+            raise TypeError(f"{type(self).__name__} scores a {wanted}, not a {got}")
+        return self.score_density(density)
 
     @torch.no_grad()
     def score(self, state: State, x: Tensor) -> Tensor:

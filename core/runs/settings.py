@@ -71,13 +71,13 @@ def agree_on_settings(
 def _discard_all(experiment: Path, run_ids: Sequence[int], difference: str) -> None:
     """Makes all runs there count as never begun; a UserError if others than these are, or are at work."""
     folders = run_folders(experiment)
-    begun = [folder for folder in folders if is_finished(folder) or (folder / checkpoint.FILE).exists()]
-    if any(id_of(folder) not in run_ids for folder in begun):
-        raise UserError(difference, "settings")
     with ExitStack() as claims:
         if not all([claims.enter_context(claimed(folder)) for folder in folders]):
             raise UserError(f"{difference}, and another process is at a run")
-        for folder in folders:
+        begun = [folder for folder in folders if is_finished(folder) or (folder / checkpoint.FILE).exists()]
+        if any(id_of(folder) not in run_ids for folder in begun):
+            raise UserError(difference, "settings")
+        for folder in begun:
             discard(folder)
 
 

@@ -11,19 +11,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import core
-from core.cli import run_script
-from core.options import DATA, options_of, parse_baseline
+from core.cli import ArgumentParser, run_script
+from core.options import DATA, parse_baseline
 from evaluate import make_runs, over_runs, read_tables
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     names = (*DATA, "variation", "protocol", "pool_seed", "model_seed", "epoch_limit")
-    return parse_baseline("compute_upper_bound.py", __doc__, names, 15, arguments)
-
-
-def make_experiment(args: argparse.Namespace) -> core.Experiment:
-    return core.Experiment(agent="full_data", query_size=1, **options_of(args))
+    parser = ArgumentParser(prog="compute_upper_bound.py", description=__doc__)
+    return parse_baseline(parser, "full_data", names, 15, arguments)
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
@@ -34,7 +30,7 @@ def summarise(folder: Path, run_ids: Sequence[int]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return make_runs(make_experiment, parse_arguments(arguments), summarise)
+    return make_runs(parse_arguments(arguments), summarise)
 
 
 if __name__ == "__main__":

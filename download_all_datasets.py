@@ -21,11 +21,7 @@ from datasets import DATASETS
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = ArgumentParser(
-        prog="download_all_datasets.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = ArgumentParser(prog="download_all_datasets.py", description=__doc__)
     parser.add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
     study = [name for name, cls in DATASETS.classes.items() if issubclass(cls, Table) and cls.columns]
     names = "names, or openml:<id>"

@@ -97,11 +97,11 @@ def read_tables(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]
 
 def over_runs(values: Mapping[str, pd.Series]) -> str:
     """How many runs; of each metric mean and standard deviation over them."""
+    parts = []
+    for label, of_runs in values.items():
+        spread = f" +- {of_runs.std():.4f}" if len(of_runs) > 1 else ""
+        parts.append(f"{label} {of_runs.mean():.4f}{spread}")
     runs = len(values["MAE"])
-    parts = (
-        f"{label} {of_runs.mean():.4f}" + (f" +- {of_runs.std():.4f}" if runs > 1 else "")
-        for label, of_runs in values.items()
-    )
     return f"over {runs} run{'s' * (runs > 1)}: {', '.join(parts)}"
 
 
@@ -118,14 +118,11 @@ def summarise(folder: Path, run_ids: Sequence[int]) -> None:
 
 
 def make_runs(
-    make: Callable[[argparse.Namespace], core.Experiment],
-    args: argparse.Namespace,
-    summarise: Callable[[Path, Sequence[int]], None],
-    **record: Any,
+    args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]], None], **record: Any
 ) -> int:
     """Makes the runs that were asked for and says what came of them; 1 if one of them is not finished."""
     options = run_options(args)
-    experiment = make(args)
+    experiment = make_experiment(args)
     finished = experiment.run(**options, play=partial(play, args=experiment), **record)
     if finished:
         summarise(experiment.folder(args.runs_folder), finished)
@@ -139,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     core.AGENTS.name(args.agent)  # an unknown one is refused before the libraries of a run are loaded
     record = {"record_points": bool(args.record_points), "record_predictions": bool(args.record_predictions)}
-    return make_runs(make_experiment, args, summarise, **record)
+    return make_runs(args, summarise, **record)
 
 
 if __name__ == "__main__":

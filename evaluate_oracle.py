@@ -12,19 +12,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import core
 import evaluate
-from core.cli import run_script
-from core.options import DATA, SEEDS, options_of, parse_baseline
+from core.cli import ArgumentParser, run_script
+from core.options import DATA, SEEDS, parse_baseline
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     names = (*DATA, "variation", "protocol", "budget", "tried", *SEEDS)
-    return parse_baseline("evaluate_oracle.py", __doc__, names, 5, arguments)
-
-
-def make_experiment(args: argparse.Namespace) -> core.Experiment:
-    return core.Experiment(agent="oracle", query_size=1, **options_of(args))
+    parser = ArgumentParser(prog="evaluate_oracle.py", description=__doc__)
+    return parse_baseline(parser, "oracle", names, 5, arguments)
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
@@ -33,7 +29,7 @@ def summarise(folder: Path, run_ids: Sequence[int]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return evaluate.make_runs(make_experiment, parse_arguments(arguments), summarise)
+    return evaluate.make_runs(parse_arguments(arguments), summarise)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from core.cli import ArgumentParser, at_least, number, pick_device, run_script, set_threads
 from core.errors import UserError
 from core.options import add_options
-from core.rl.tasks import REWARDS, SMALL, TASKS
+from core.rl.tasks import REWARDS, SMALL
 
 #: Evaluations are on tasks of these seeds and the ones behind them; training has others.
 EVALUATION_SEED = 1_000_000
@@ -29,13 +29,11 @@ share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1,")
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = ArgumentParser(
-        prog="learn_policy.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(prog="learn_policy.py", description=__doc__)
     parser.add("out", None, "the folder of the policy", type=Path, required=True)
     how = "how it is learned; imitation is of the greedy oracle"
     parser.add("algorithm", "ppo", how, choices=["ppo", "imitation"])
-    parser.add("task", "synthetic", f"{', '.join(TASKS)}, or a dataset as of evaluate.py")
+    parser.add("task", "synthetic", "synthetic, or a dataset as of evaluate.py")
     add_options(parser, ("variation", "data_folder"), variation="gauss")
     parser.add("steps", 100_000, "steps in all", type=at_least(1))
     parser.add("environments", 16, "environments side by side", type=at_least(1, 1024))
@@ -74,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reward=args.reward,
             budget=args.budget,
             anew=True,
-            config=SMALL if args.task in TASKS else {},
+            config=SMALL if args.task == "synthetic" else {},
             device=device,
             data_folder=args.data_folder,
         )

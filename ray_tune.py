@@ -35,9 +35,7 @@ SEARCHED = ["lr", "weight_decay", "dropout"]
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = ArgumentParser(
-        prog="ray_tune.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(prog="ray_tune.py", description=__doc__)
     add_options(parser, (*DATA, "variation", "protocol"), protocol="corrected")
     parser.add("trials", 50, "values to try", type=at_least(1))
     parser.add("seed", 1, "seed of the search", type=at_least(0))
@@ -59,16 +57,13 @@ def trial(
     from core.training.tuning import validation_nll
 
     set_threads(threads)
-    first, last = validation_nll(subsets, replace(config, **values), protocol, device)
+    config = replace(config, **values)
+    first, last = (validation_nll(of_size, config, protocol, device) for of_size in subsets)
     tune.report({"validation_nll": (first + last) / 2, "nll_first": first, "nll_last": last})
 
 
 def search(args: argparse.Namespace, config: Config, subsets: list[Any]) -> pd.DataFrame:
-    """A row for each trial, the best first.
-
-    Raises:
-        UserError: all have failed.
-    """
+    """A row for each trial, the best first; a UserError if all have failed."""
     import optuna
     import pandas as pd
     from ray import tune

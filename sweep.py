@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 
 def make_parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="sweep.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(prog="sweep.py", description=__doc__)
     parser.add_argument("file", nargs="?", type=Path, help="a YAML file of these options")
     several = {"nargs": "+", "metavar": "NAME"}
     parser.add("datasets", None, f"datasets, each {DATA_KINDS}", **several)
@@ -49,11 +47,7 @@ def make_parser() -> ArgumentParser:
 
 
 def from_file(path: Path, known: Sequence[str]) -> list[str]:
-    """The options in a YAML file, as they would be typed.
-
-    Raises:
-        UserError: it cannot be read, or holds something else.
-    """
+    """The options in a YAML file, as they would be typed; a UserError if it holds something else."""
     options = read_file(path)
     if not isinstance(options, dict):
         raise UserError(f"{path}: a mapping is wanted, such as 'agents: [random, bald]'")

@@ -3,7 +3,7 @@
 T stochastic passes, N candidates, G grid points, M samples.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class DistributionAgent(Agent):
         """The densities of candidates x [N, d], batch shape [N]."""
         return predictor(x)
 
-    def score_density(self, density: Density) -> Tensor:
+    def score_density(self, density: Any) -> Tensor:
         """The scores [N] of densities."""
         raise NotImplementedError
 
@@ -50,8 +50,7 @@ class DistributionAgent(Agent):
     @torch.no_grad()
     def score(self, state: State, x: Tensor) -> Tensor:
         size = max(1, _PIECE // self.densities)
-        # Scores go into one tensor: many small ones would lie between the pieces' large ones, and
-        # the memory would grow from piece to piece.
+        # Into one tensor: small ones between the pieces' large ones would make the memory grow.
         result = torch.empty(len(x), dtype=torch.float64, device=x.device)
         for piece, scores_of_piece in zip(x.split(size), result.split(size), strict=True):
             scores_of_piece.copy_(self.score_piece(state.classifier, piece))

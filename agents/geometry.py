@@ -47,13 +47,13 @@ class CoresetGreedy(Agent):
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
 def _add_centers(products, norms, rows, nearest, centers):  # type: ignore[no-untyped-def]
-    """Adds to each start the tried row of least inertia; updates the squared distances to the nearest center.
+    """Adds to each start the tried row of least inertia.
 
     Args:
         products: of the tried rows with all rows [starts * trials, N].
         norms: squared norms of all rows [N].
         rows: the positions tried [starts, trials].
-        nearest: [starts, N], updated.
+        nearest: squared distances to the nearest center [starts, N], updated.
         centers: [starts], takes the rows that were added.
     """
     starts, trials = rows.shape

@@ -70,7 +70,7 @@ class GaussStd(GaussAgent):
 
     folder = "GaussStd"
 
-    def score_density(self, density: GaussDensity) -> Tensor:  # type: ignore[override]
+    def score_density(self, density: GaussDensity) -> Tensor:
         return density.scale
 
 

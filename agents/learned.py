@@ -15,14 +15,7 @@ from core.state import State
 
 @AGENTS.register("learned")
 class Learned(Agent):
-    """The scores of a learned policy, which sees how the candidates stand among each other.
-
-    Args:
-        policy: its file; the one of this repository if None.
-
-    Raises:
-        UserError: the file is no policy.
-    """
+    """The scores of a learned policy, which sees how the candidates stand among each other."""
 
     folder = "Learned"
     needs = "the policy's scores, density"

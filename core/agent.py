@@ -28,11 +28,7 @@ class _Agents(Registry["Agent"]):
     """The agents by name, and as `<name>+<suffix>` with more dropout or with noise on their scores."""
 
     def name(self, name: str) -> str:
-        """The registered name, with the suffix if there is one.
-
-        Raises:
-            UserError: nothing has that name, there is no such suffix, or the agent does not score.
-        """
+        """The registered name, with the suffix if there is one; a UserError if no agent has it."""
         agent, plus, suffix = name.partition("+")
         agent = super().name(agent)
         if plus and suffix not in SUFFIXES | DROPOUT:
@@ -123,11 +119,9 @@ class Agent:
         return replace(config, dropout=max(config.dropout, cls.dropout))
 
     def predict(self, state: State | Tensor, *fields: Any) -> np.ndarray:
-        """Chooses points: `predict(state)` and `predict(*state)` are the same.
+        """Distinct rows of `state.x_unlabeled`, in the order they were chosen; `predict(*state)` is the same.
 
-        Returns:
-            Distinct indices into `state.x_unlabeled`, 1-D, in the order they were chosen;
-            `query_size` of them, fewer only where the pool or the budget has fewer left.
+        `query_size` of them, fewer only where the pool or the budget has fewer left.
         """
         state = state if isinstance(state, State) else State(state, *fields)
         if state.x_unlabeled.device != self.generator.device:

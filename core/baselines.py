@@ -26,14 +26,11 @@ PATIENCE = 25
 class UpperBound(Environment):
     """Training on the whole train part (docs/METHOD.md, section 4): all points are labelled, none is left.
 
-    An action is empty. Every minibatch counts, the last incomplete one too. Seed set, budget and epoch limits
-    of the configuration play no part, its patience only with `best_weights`.
-
-    If the configuration keeps the best weights, the model is trained as agents' models are, by one fit until
-    it has converged, and the episode is over after `reset`. Otherwise a step is an epoch, and the episode
-    terminates after more than 25 epochs in a row without a new minimum of the MAE on the validation part, or
-    at the epoch limit. The epoch that says stop is not tested, as in the published code: the last metrics are
-    those of the epoch before it.
+    An action is empty. Every minibatch counts, the last incomplete one too. If the configuration keeps the
+    best weights, the model is trained as agents' models are, by one fit until it has converged, and the
+    episode is over after `reset`. Otherwise a step is an epoch, and the episode terminates after more than 25
+    epochs in a row without a new minimum of the MAE on the validation part, or at the epoch limit. The epoch
+    that says stop is not tested, as in the published code.
     """
 
     index_name = "epoch"
@@ -120,7 +117,6 @@ class Trials:
         self.count = count
 
     def predict(self, state: State | Tensor, *fields: Any) -> np.ndarray:
-        """So many positions in the pool, or all."""
         pool = len(state.x_unlabeled if isinstance(state, State) else state)
         return self.rng.choice(pool, min(self.count, pool), replace=False)
 
@@ -136,12 +132,10 @@ class Oracle(Environment):
 
     The action of a step is the points to try. Each is added to a copy of the run as it is, trained and
     tested, all of them side by side as one stack; the run goes on as the copy of lowest MAE. Where none is
-    below the MAE before, it goes on with the first point of the action: a random one, if the action is in
-    random order. Training and testing of each copy are what `Environment` would do.
+    below the MAE before, it goes on with the first point of the action.
     """
 
     def step(self, action: Action) -> Outcome:
-        """Labels one of the points that an action names; the five values of `Environment.step`."""
         if self.finished:
             raise ValueError(f"the budget of {self.budget} points is used up")
         positions = self._positions(action)

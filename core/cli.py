@@ -191,9 +191,8 @@ def _raise_on_signals() -> None:
 def run_script(main: Callable[[], int | None]) -> NoReturn:
     """Runs a script's main function and exits, with one line for what went wrong.
 
-    The exit code is 2 for a user's error and for files that cannot be read or written, 130 for
-    Ctrl-C, 143 for SIGTERM, 129 for SIGHUP, else what `main` returns. Signals that the process
-    was started to ignore stay ignored.
+    The exit code is 2 for a user's error and for files that cannot be read or written, 128 and its number
+    for a signal, else what `main` returns.
     """
     name = Path(sys.argv[0]).name
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is no text must not end a run

@@ -34,7 +34,7 @@ class Learner:
         x, y: the train part, features [n, d] and targets [n].
         validation, test: the other parts, each a pair of features and targets.
         predictor: an agent's view of the model.
-        tested: what the model said of the test set when it was tested last; None before.
+        tested: what the model said of the test set when it was tested last.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Learner:
         }
 
     def request(self, rows: Sequence[int]) -> FitRequest:
-        """The next fit, on these points of the train part, for `fit` or `train_stack`."""
+        """The next fit, on these points of the train part."""
         chosen = torch.tensor(rows).to(self.x.device)
         return self.trainer.request(self.x[chosen], self.y[chosen], *self.validation)
 
@@ -110,9 +110,6 @@ class Environment(gym.Env[State, Action]):
 
     The state holds a model and a shrinking pool, which no Gymnasium space describes:
     `observation_space` and `action_space` are not set.
-
-    Raises:
-        UserError: seed set and budget need more points than the train part has.
     """
 
     #: What the rows of a run's files count; its value is in the info of `reset` and `step`.
@@ -130,18 +127,14 @@ class Environment(gym.Env[State, Action]):
         budget: int | None = None,
     ) -> None:
         self.dataset, self.seeds = dataset, dataset.seeds
-        self.config = config
-        self.protocol = protocol
-        self.device = torch.device(device)
+        self.config, self.protocol, self.device = config, protocol, torch.device(device)
         self.budget = dataset.budget if budget is None else budget
-        if dataset.seed_set + self.budget > len(dataset.x_train):
-            raise UserError(
-                f"a seed set of {dataset.seed_set} and a budget of {self.budget} points need more "
-                f"than the {len(dataset.x_train)} points of the train part"
-            )
+        rows = len(dataset.x_train)
+        if dataset.seed_set + self.budget > rows:
+            needed = f"a seed set of {dataset.seed_set} and a budget of {self.budget} points"
+            raise UserError(f"{needed} need more than the {rows} points of the train part")
 
     def _start(self) -> None:
-        """Pool and learner as they are at the beginning."""
         self.learner = Learner(self.dataset, self.config, self.protocol, self.device)
         self._labeled = [int(i) for i in self.dataset.seed_indices]
         self._pool = np.setdiff1d(np.arange(len(self.dataset.x_train)), self._labeled)
@@ -149,12 +142,7 @@ class Environment(gym.Env[State, Action]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Beginning:
         """Begins the run, again if it has begun: its split, seed set, initial weights and first fit.
 
-        Returns:
-            The state, and the same info as `step`.
-
-        Raises:
-            ValueError: a seed was given.
-            FloatingPointError: training diverged.
+        Returns the state, and the same info as `step`. A FloatingPointError if training diverged.
         """
         if seed is not None:
             raise ValueError("reset(seed=...) is not possible: a run's seeds are those of its dataset")
@@ -164,7 +152,6 @@ class Environment(gym.Env[State, Action]):
         return self.state, info
 
     def _begin(self) -> dict[str, Any]:
-        """The first fit; its info."""
         return self._info(fit(self.learner.request(self._labeled)))
 
     def state_dict(self) -> dict[str, Any]:
@@ -255,8 +242,7 @@ class Environment(gym.Env[State, Action]):
     def with_each(self, positions: np.ndarray) -> tuple[list[Learner], list[list[int]], list[FitResult]]:
         """Adds each of some points of the pool to a copy of the learner, and trains all copies as one stack.
 
-        Returns:
-            For each point the trained copy, its labelled rows of the train part, and how the fit went.
+        Of each point the trained copy, its labelled rows of the train part, and how the fit went.
         """
         learners = [self.learner.copy() for _ in positions]
         tried = [[*self._labeled, int(point)] for point in self._pool[positions]]

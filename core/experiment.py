@@ -80,10 +80,8 @@ class Experiment(Options):
             raise UserError(f"a query size is at least 1, not {self.query_size}")
         assert self.budget is not None
         if self.query_size > self.budget:
-            raise UserError(
-                f"{self.dataset}: a query size of {self.query_size} is more than the budget of "
-                f"{self.budget} points"
-            )
+            size = f"a query size of {self.query_size}"
+            raise UserError(f"{self.dataset}: {size} is more than the budget of {self.budget} points")
         policy = self.policy or cls.policy
         if policy is not None:
             if cls.policy is None:
@@ -144,16 +142,17 @@ class Experiment(Options):
 
     def settings(self) -> dict[str, object]:
         """What its runs have in common: options, configuration, digests of data and code, versions."""
-        config, unused = asdict(self.hyperparameters), set[str]()
+        config = asdict(self.hyperparameters)
         if VARIATIONS[self.variation].regressor:
             config = {"model": config["model"]}
         made_by: dict[str, object] = {}
         names: tuple[str, ...]
         if self.agent == "full_data":
             names = ("variation", "protocol", "skip_data_check", "pool_seed", "model_seed", "epoch_limit")
-            unused = {"fitting", "first_epochs", "later_epochs"}
+            unused = ["fitting", "first_epochs", "later_epochs"]
             if not config.get("best_weights"):
-                unused |= {"patience", "first_patience", "check_every", "watched_rows"}
+                unused += ["patience", "first_patience", "check_every", "watched_rows"]
+            config = {name: value for name, value in config.items() if name not in unused}
         elif self.agent == "oracle":
             names = ("variation", "protocol", "budget", "tried", "skip_data_check", *SEEDS)
             made_by = {"sees_test_set": True}
@@ -171,7 +170,7 @@ class Experiment(Options):
             "dataset_code": code_digest(self.dataset_class),
             "data": self.make_dataset().digest(),
             "protocol_version": PROTOCOLS[self.protocol].version,
-            **{name: value for name, value in config.items() if name not in unused},
+            **config,
         }
 
     def run(
@@ -196,11 +195,8 @@ class Experiment(Options):
             record_points: also write `selected_points.pt` and `selected_rows.csv`.
             record_predictions: also write `predictions.npz`.
 
-        Returns:
-            The ids of those that are finished now, ascending.
-
-        Raises:
-            UserError: the folder cannot be written, or holds runs of other settings.
+        Returns the ids of those that are finished now. A UserError if the folder cannot be written, or holds
+        runs of other settings.
         """
         if not run_ids:
             raise UserError("no run ids are given")
@@ -212,14 +208,17 @@ class Experiment(Options):
         note_default_config(self.dataset_name)
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
         origin = place | provenance()
-        record = {"record_points": record_points, "record_predictions": record_predictions}
         wanted = [POINTS] * record_points + [PREDICTIONS] * record_predictions
 
         def start(run_id: int, log_path: Path) -> None:
             env = self.environment(run_id, device)
             agent = self.make_agent(run_id, env)
-            meta = {**settings, "run_id": run_id, **origin}
-            env.logger_options = {"settings": meta, "resume": agent, **record}
+            env.logger_options = {
+                "settings": {**settings, "run_id": run_id, **origin},
+                "resume": agent,
+                "record_points": record_points,
+                "record_predictions": record_predictions,
+            }
             (play or _play)(env, agent, log_path)
 
         return run_all(folder, settings, run_ids, start, size=size, overwrite=overwrite, wanted=wanted)

@@ -88,8 +88,7 @@ def _sync(path: Path, flags: int) -> None:
 def write_files(files: Mapping[Path, Callable[[Path], object]]) -> None:
     """Has each function write a file beside its target, then renames all: none before all are written.
 
-    Raises:
-        UserError: that failed; in writing, it leaves what was there.
+    A UserError if that failed; in writing, it leaves what was there.
     """
     target = Path()
     try:

@@ -83,14 +83,14 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def parse_baseline(
-    prog: str, description: str | None, names: Iterable[str], restarts: int, arguments: Sequence[str] | None
+    parser: ArgumentParser, agent: str, names: Iterable[str], restarts: int, arguments: Sequence[str] | None
 ) -> argparse.Namespace:
-    """The arguments of a script for one of `core.experiment.BASELINES`, which needs no name of an agent."""
+    """The arguments of a script for one of `core.experiment.BASELINES`, with it as the agent."""
     from .dataset import DATASETS
 
-    parser = ArgumentParser(prog=prog, description=description)
     add_options(parser, names)
     add_run_options(parser, restarts)
+    parser.set_defaults(agent=agent, query_size=1)
     args = parser.parse_args(arguments)
     if not args.dataset:
         parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")

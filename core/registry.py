@@ -16,8 +16,7 @@ class Registry(Generic[T]):
 
     Args:
         kind: what the classes are, for messages.
-        package: the package whose modules register them. They are imported at the first look-up, so that a
-            file in its folder is found by itself.
+        package: its modules register them, and are imported at the first look-up.
         folders: each class must declare `folder`, the name of its own result folder.
 
     Example:
@@ -71,16 +70,11 @@ class Registry(Generic[T]):
                 raise UserError(f"{self.kind} '{name}': its folder {folder} is that of {other.__name__}")
 
     def _load(self) -> None:
-        package, self._package = self._package, ""
-        if not package:
-            return
-        try:
-            for module in iter_modules(import_module(package).__path__):
+        if self._package:
+            for module in iter_modules(import_module(self._package).__path__):
                 if not module.ispkg:  # such as agents/shared
-                    import_module(f"{package}.{module.name}")
-        except BaseException:
-            self._package = package  # the next look-up imports the broken file again, and raises the same
-            raise
+                    import_module(f"{self._package}.{module.name}")
+            self._package = ""  # at the end: after a broken file, the next look-up raises the same
 
     @property
     def classes(self) -> dict[str, type[T]]:

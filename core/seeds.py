@@ -28,12 +28,7 @@ _USES = {
 
 @dataclass(frozen=True)
 class Seeds:
-    """The seeds of one run; hands out generators named by their use.
-
-    Example:
-        >>> bool(Seeds(3).numpy("split").random() == Seeds(3).numpy("split").random())
-        True
-    """
+    """The seeds of one run; hands out generators named by their use."""
 
     run_id: int = 1
     agent_seed: int = 1

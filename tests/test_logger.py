@@ -271,3 +271,11 @@ def test_a_file_is_on_the_disk_before_its_name(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "replace", rename)
     write_file(tmp_path / "table.csv", lambda path: path.write_text("new"))
     assert done == ["content", "name", "folder"]
+
+
+def test_a_logger_is_reset_once(tmp_path: Path) -> None:
+    """Else a second episode would be appended to the first."""
+    logger = EnvironmentLogger(make(), tmp_path / "run_1")
+    logger.reset()
+    with pytest.raises(RuntimeError, match="a logger keeps one episode"):
+        logger.reset()

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from agents import AGENTS
 from core import CORRECTED, Environment, Seeds
 from core.models.variations import load_config
-from core.rl.candidates import CandidateEnv, repaired
+from core.rl.candidates import CandidateEnv
 from core.rl.policy import LIMIT, RUN, SCORES, Features, names_of
-from core.rl.tasks import REWARDS, TASKS, env_id
+from core.rl.tasks import REWARDS, env_id
 from datasets import DATASETS
 from tests.builders import NETWORKS, make_state, no_global_randomness, quick, torch_rng
 
@@ -36,7 +36,7 @@ def rollout(env: gym.Env[Any, Any], seed: int, steps: int = 6) -> list[Any]:
     rng = np.random.default_rng(seed)
     seen: list[Any] = [env.reset(seed=seed)]
     for _ in range(steps):
-        seen.append(env.step(rng.integers(8, size=env.action_space.shape)))
+        seen.append(env.step(rng.integers(8)))
         if seen[-1][2]:
             seen.append(env.reset())
     return seen
@@ -49,9 +49,9 @@ def rollout(env: gym.Env[Any, Any], seed: int, steps: int = 6) -> list[Any]:
     ("name", "options"),
     [
         ("diabetes", {}),
-        ("diabetes", {"variation": "nf", "protocol": "published", "query_size": 3}),
+        ("diabetes", {"variation": "nf", "protocol": "published"}),
         ("bimodalsin", {"variation": "ensemble", "reward": "nll"}),
-        *[(name, {}) for name in TASKS],
+        ("synthetic", {}),
     ],
 )
 def test_check_env_has_nothing_to_say(name: str, options: dict[str, Any]) -> None:
@@ -60,11 +60,11 @@ def test_check_env_has_nothing_to_say(name: str, options: dict[str, Any]) -> Non
         check_env(make(name, **options))
 
 
-@pytest.mark.parametrize(("name", "size"), [("diabetes", 2), ("synthetic", 1)])
-def test_rollouts_of_equal_seeds_are_equal(name: str, size: int) -> None:
-    first = rollout(make(name, query_size=size), 3)
-    assert data_equivalence(first, rollout(make(name, query_size=size), 3), exact=True)
-    assert not data_equivalence(first, rollout(make(name, query_size=size), 4), exact=True)
+@pytest.mark.parametrize("name", ["diabetes", "synthetic"])
+def test_rollouts_of_equal_seeds_are_equal(name: str) -> None:
+    first = rollout(make(name), 3)
+    assert data_equivalence(first, rollout(make(name), 3), exact=True)
+    assert not data_equivalence(first, rollout(make(name), 4), exact=True)
 
 
 @pytest.mark.slow
@@ -115,17 +115,17 @@ def test_a_seed_is_a_run_of_the_benchmark() -> None:
 def test_random_actions_do_as_the_agent_random() -> None:
     """Equal seeds begin alike, and the differences of the curves' ends have no sign of their own."""
     config = {"first_epochs": 10, "later_epochs": 10}
-    env = make(scores=("coreset",), config=config, budget=20, query_size=5)
+    env = make(scores=("coreset",), config=config, budget=20)
     falls = {"environment": [], "agent": []}  # type: dict[str, list[float]]
     for seed in range(1, 31):
         _, info = env.reset(seed=seed)
         first, done = info["mae"], False
         while not done:
-            _, _, done, _, info = env.step(env.np_random.integers(8, size=5))
+            _, _, done, _, info = env.step(env.np_random.integers(8))
         falls["environment"].append(first - info["mae"])
         own = make(scores=("coreset",), config=config, budget=20).config
         plain = Environment(DATASETS["diabetes"]("nowhere", Seeds(seed)), own, CORRECTED, budget=20)
-        agent = AGENTS["random"](5, Seeds(seed), CORRECTED)
+        agent = AGENTS["random"](1, Seeds(seed), CORRECTED)
         state, measured = plain.reset()
         assert measured["mae"] == first
         while not plain.finished:
@@ -139,17 +139,15 @@ def test_random_actions_do_as_the_agent_random() -> None:
 # --- candidates, actions, rewards ------------------------------------------------------------
 
 
-@given(st.lists(st.integers(0, 11), min_size=1, max_size=8), st.integers(1, 12))
-def test_repair(positions: list[int], count: int) -> None:
-    chosen = repaired(np.array(positions), count).tolist()
-    assert len(chosen) == len(set(chosen)) == min(len(positions), count)
-    assert all(0 <= one < count for one in chosen)
-    if len(set(positions)) == len(positions) and max(positions) < count:
-        assert chosen == positions
-    free = set(range(count))
-    for wanted, got in zip(positions, chosen, strict=False):  # a slow look for the next free one
-        assert got == next((wanted + i) % count for i in range(count) if (wanted + i) % count in free)
-        free.remove(got)
+def test_an_action_without_a_candidate_stands_for_one_that_is_there() -> None:
+    env = make("synthetic", budget=300, candidates=500)  # of 300 points
+    _, info = env.reset(seed=1)
+    assert info["action_mask"].tolist() == [1] * 300 + [0] * 200
+    row = env.env.rows([env.rows[3]]).tolist()
+    env.step(303)
+    assert env.env.dataset.rows_train[env.env._labeled[-1]] == row[0]
+    with pytest.raises(ValueError, match="a candidate is one of 0 to 499"):
+        env.step(500)
 
 
 @pytest.mark.parametrize("reward", REWARDS)

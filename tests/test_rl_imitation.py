@@ -14,7 +14,7 @@ from core.rl.policy import RUN, SCORES, Policy, load_policy, names_of
 
 def make(candidates: int = 4) -> CandidateEnv:
     config = {"first_epochs": 3, "later_epochs": 3}
-    return CandidateEnv("synthetic_mixture", "gauss", candidates=candidates, budget=3, config=config)
+    return CandidateEnv("synthetic", "gauss", candidates=candidates, budget=3, config=config)
 
 
 def mae(env: CandidateEnv) -> float:
@@ -55,7 +55,7 @@ def test_a_policy_learns_which_candidates_help() -> None:
 
 
 def test_script_goes_on_with_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = "--algorithm imitation --task synthetic_mixture --budget 3 --candidates 4 --evaluations 2"
+    typed = "--algorithm imitation --task synthetic --budget 3 --candidates 4 --evaluations 2"
 
     def learn(steps: int, out: str) -> Policy:
         assert learn_policy.main([*typed.split(), "--steps", str(steps), "--out", str(tmp_path / out)]) == 0

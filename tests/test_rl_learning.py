@@ -105,7 +105,7 @@ def test_environments_side_by_side_are_those_alone() -> None:
 
 # --- the script ------------------------------------------------------------------------------
 
-TYPED = "--task synthetic_mixture --steps 32 --environments 4 --budget 4 --candidates 6 --every 16"
+TYPED = "--task synthetic --steps 32 --environments 4 --budget 4 --candidates 6 --every 16"
 TYPED += " --evaluations 2 --rollout 16 --out"
 
 
@@ -123,7 +123,7 @@ def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     policy = load_policy(out / "policy.pt")
     assert policy.scores == SCORES
     assert policy.trained["steps"] == 32
-    assert policy.trained["task"] == "synthetic_mixture"
+    assert policy.trained["task"] == "synthetic"
 
     # More steps go on from there; other settings are refused.
     assert learn_policy.main([*TYPED.replace("--steps 32", "--steps 64").split(), str(out)]) == 0

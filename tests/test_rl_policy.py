@@ -82,9 +82,9 @@ def bad_files(folder: Path) -> dict[str, str]:
     (folder / "half.pt").write_bytes((folder / "good.pt").read_bytes()[:900])
     return {
         "missing.pt": "cannot be read: No such file",
-        "text.pt": "is no policy: ",
-        "half.pt": "is no policy: ",
-        "harmful.pt": "is no policy: UnpicklingError",
+        "text.pt": "is no policy, or a damaged one: ",
+        "half.pt": "is no policy, or a damaged one: ",
+        "harmful.pt": "is no policy, or a damaged one: UnpicklingError",
         "keys.pt": "is no policy, or a damaged one: ",
         "version.pt": "it is of another version",
         "agent.pt": "damaged one: unknown agent 'nobody'",

@@ -76,9 +76,9 @@ def test_scripts_have_the_defaults_of_experiments() -> None:
     typed = ["--dataset", "diabetes"]
     args = evaluate.parse_arguments([*typed, "--agent", "random"])
     assert evaluate.make_experiment(args) == core.Experiment("diabetes", "random")
-    bound = compute_upper_bound.make_experiment(compute_upper_bound.parse_arguments(typed))
+    bound = evaluate.make_experiment(compute_upper_bound.parse_arguments(typed))
     assert bound == core.Experiment("diabetes", "full_data", query_size=1)
-    oracle = evaluate_oracle.make_experiment(evaluate_oracle.parse_arguments(typed))
+    oracle = evaluate.make_experiment(evaluate_oracle.parse_arguments(typed))
     assert oracle == core.Experiment("diabetes", "oracle", query_size=1)
 
 

@@ -33,12 +33,12 @@ def test_subsets_are_of_the_train_part_and_no_test_row_is_there(subsets: list[li
 
 def test_a_trial_is_the_mean_over_its_runs(subsets: list[list[tuning.Subset]]) -> None:
     config = load_config("diabetes", "gauss")
-    together = tuning.validation_nll(subsets, config, CORRECTED)
-    alone = [tuning.validation_nll([[one[i]] for one in subsets], config, CORRECTED) for i in range(2)]
+    together = [tuning.validation_nll(one, config, CORRECTED) for one in subsets]
+    alone = [[tuning.validation_nll([one[i]], config, CORRECTED) for one in subsets] for i in range(2)]
     assert np.mean(alone, 0) == pytest.approx(together, rel=1e-6)
     assert together[1] < together[0]  # three times the labels
 
 
 def test_a_diverged_model_is_worse_than_any(subsets: list[list[tuning.Subset]]) -> None:
     config = replace(load_config("diabetes", "nf"), lr=1e12)
-    assert tuning.validation_nll(subsets, config, CORRECTED) == [math.inf, math.inf]
+    assert [tuning.validation_nll(one, config, CORRECTED) for one in subsets] == [math.inf, math.inf]

@@ -41,11 +41,8 @@ def last_layer_gradients(
     """Gradients of log p(y|x), y drawn from p(y|x), with respect to the head's last layers, of all members.
 
     The hypothetical label of BADGE (Ash et al., 2020, arXiv 1906.03671) is here a draw from the distribution.
-    The gradients are outer products a b^T, which are never formed.
-
-    Returns:
-        Their squared norms [N], and a function that gives the inner products [N] of all of them with the
-        one of a position; float64.
+    Returns their squared norms [N], and a function that gives the inner products [N] of all of them with the
+    one of a position; float64. The gradients are outer products a b^T, which are never formed.
     """
     pieces = []
     for rows in x.split(_PIECE):
@@ -86,13 +83,9 @@ def sketched_gradients(predictor: Predictor, x: Tensor, generator: torch.Generat
 def posterior(phi: Tensor, labelled: int, sigma: float) -> Tensor:
     """Features whose inner products are the covariance of a Bayesian linear model that has seen labels.
 
-    Scaled to a mean squared norm of 1 over the labelled points, phi becomes sigma phi L^-T with
-    L L^T = Phi^T Phi + sigma^2 I (Holzmüller et al., 2023, arXiv 2203.09410, section 3.3).
-
-    Args:
-        phi: features [N + L, h], float64, the labelled points behind the others.
-        labelled: their number L.
-        sigma: standard deviation of the noise.
+    Scaled to a mean squared norm of 1 over the labelled points, phi [N + L, h], these L behind the others,
+    becomes sigma phi L^-T with L L^T = Phi^T Phi + sigma^2 I (Holzmüller et al., 2023, arXiv 2203.09410,
+    section 3.3).
     """
     known = phi[len(phi) - labelled :]
     scale = known.square().sum(1).mean().rsqrt()

@@ -97,10 +97,7 @@ def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:
 def kl_anomaly(log_d: Tensor, log_space: bool) -> Tensor:
     """-sum_t sum_j log(d_tj / mean_t d_tj), d_tj the density of a sample under a mask it was not drawn with.
 
-    As published, a d_tj that is zero in float32 makes the score infinite (NaN if it is in all passes).
-
-    Args:
-        log_d: [T, N, M].
+    log_d [T, N, M]. As published, a d_tj of zero makes the score infinite (NaN if it is in all passes).
     """
     if log_space:
         log_d = log_d.clamp(min=_FLOOR)
@@ -157,12 +154,9 @@ def nflows_out(log_p: Tensor) -> Tensor:
 def mutual_information(own: Tensor, log_p: Tensor) -> Tensor:
     """Of target and pass, by samples y_tj ~ p_t: mean of log p_t(y_tj) - log mean_t' p_t'(y_tj).
 
-    Berry & Meger, *Normalizing Flow Ensembles for Rich Aleatoric and Epistemic Uncertainty Modeling*, 2023,
-    arXiv 2302.01312.
-
-    Args:
-        own: [M, T, N], the log-density of each sample under its own pass.
-        log_p: [T', N, MT], the log-densities of all samples, in any order, under pass t'.
+    Own [M, T, N] are the samples' log-densities under their own pass, log_p [T', N, MT] those of all samples,
+    in any order, under pass t'. Berry & Meger, *Normalizing Flow Ensembles for Rich Aleatoric and Epistemic
+    Uncertainty Modeling*, 2023, arXiv 2302.01312.
     """
     mixture = _log_mean_exp(log_p.clamp(min=_FLOOR))
     # A small difference of two large means: float32 would lose it.
@@ -196,11 +190,8 @@ def expected_information_gain(means: Tensor, variances: Tensor, candidates: int)
     """Mutual information of y and y*, as if both were jointly Gaussian, mean over the targets x*.
 
     -1/2 log(1 - rho^2), rho^2 = Cov_t(mu, mu*)^2 / (Var y Var y*), Var y = E_t sigma^2 + Var_t mu: Bickford
-    Smith et al., *Prediction-Oriented Bayesian Active Learning*, 2023, arXiv 2304.08151, by moments.
-
-    Args:
-        means, variances: of each pass at the candidates, then at the Q targets [T, N + Q], float64.
-        candidates: their number N.
+    Smith et al., *Prediction-Oriented Bayesian Active Learning*, 2023, arXiv 2304.08151, by moments. Means
+    and variances [T, N + Q], float64, are those at N candidates, then at Q targets.
     """
     deviations = means - means.mean(0)
     variance = variances.mean(0) + deviations.square().mean(0)

@@ -23,9 +23,8 @@ def nearest(x: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
 def farthest(distance: Tensor, distance_to: Callable[[Tensor], Tensor], count: int) -> Tensor:
     """Again and again the point farthest from the labelled points and those chosen before it.
 
-    Args:
-        distance: of each candidate to the nearest labelled point [N], not negative.
-        distance_to: the distances [N] of all candidates to the one of a position.
+    Of each candidate `distance` is that to the nearest labelled point [N], `distance_to` gives those to the
+    candidate of a position.
     """
     picks = []
     for _ in range(count):
@@ -79,11 +78,8 @@ def k_means_seeding(
     The distances are those to the nearest point chosen; where all are 0, the first point left is taken.
     Arthur & Vassilvitskii, *k-means++: The Advantages of Careful Seeding*, 2007, as in Ash et al.,
     *Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds*, 2020, arXiv 1906.03671,
-    algorithm 1.
-
-    Args:
-        squared_norms: of each candidate's features [N], float64.
-        inner: the inner products [N] of all candidates with the one of a position, float64.
+    algorithm 1. Squared norms [N] are those of features; `inner` gives the inner products [N] of all
+    candidates with the one of a position.
     """
     left = torch.ones(len(squared_norms), dtype=torch.bool, device=squared_norms.device)
     squared = torch.full_like(squared_norms, torch.inf)
@@ -108,13 +104,10 @@ def k_means_seeding(
 
 
 def determinant(phi: Tensor, count: int, sigma: float) -> Tensor:
-    """The batch of largest determinant of phi phi^T + sigma^2 I, greedily; memory N x count.
+    """The batch of largest determinant of phi phi^T + sigma^2 I, phi [N, h], greedily; memory N x count.
 
     Of a Gaussian with that covariance it is the batch of largest joint entropy: BatchBALD (Kirsch, van
     Amersfoort, Gal, 2019, arXiv 1906.08158). The pivoted Cholesky factor gives each step's gain.
-
-    Args:
-        phi: features [N, h], float64.
     """
     gain = phi.square().sum(1) + sigma**2
     factor = phi.new_zeros(len(phi), count)

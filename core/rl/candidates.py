@@ -1,6 +1,6 @@
 """Active learning as a Markov decision process with spaces: choose among a few candidates of the pool.
 
-C candidates, m and k numbers of a candidate and of the run, q points of a batch, d features.
+C candidates, m and k numbers of a candidate and of the run, d features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,14 @@ import torch
 
 from ..agent import AGENTS
 from ..data.own import find_dataset
+from ..dataset import Dataset
 from ..environment import Environment, Learner
-from ..errors import UserError, check_known
+from ..errors import check_known
 from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds
 from .policy import LIMIT, RUN, SCORES, Features, names_of
-from .tasks import REWARDS, TASKS
+from .tasks import REWARDS, Synthetic
 
 #: Names of the numbers behind those of `RUN` in a context: what no agent sees, but a critic may.
 VALIDATION = ("validation_nll", "last_change", "change_before")
@@ -32,31 +33,25 @@ class CandidateEnv(gym.Env[Observation, Any]):
     """A run of the benchmark in which each step offers C candidates, drawn from the pool.
 
     Observations are finite float32 arrays: `candidates` [C, m], `context` [k] (`RUN`, then `VALIDATION`) and
-    `mask` [C], 1 where there is a candidate. An action is a position among them, or q positions:
-    `Discrete(C)` or `MultiDiscrete([C] * q)`. One without a candidate, or named twice, stands for the next
-    free one, cyclically. The reward is the fall of an error divided by the first error (of an NLL its size,
-    at least 0.1): rewards sum to the error saved in the whole run.
+    `mask` [C], 1 where there is a candidate. An action is a position among them; one without a candidate
+    stands for another, cyclically. The reward is the fall of an error divided by the first error (of an NLL
+    its size, at least 0.1): rewards sum to the error saved in the whole run.
 
     `info` holds `added`, the metrics of `core.metrics.METRICS`, and `action_mask`, for
     `action_space.sample(mask=...)`. No timings: equal seeds give equal infos.
 
     Args:
-        dataset: a name in `DATASETS` or `TASKS`, the path of a table, or `openml:<id>`.
-        query_size: points q of a step.
+        dataset: a name in `DATASETS`, `synthetic`, the path of a table, or `openml:<id>`.
         candidates: C.
         reward: one of `REWARDS`; those without `validation` are of the test set.
         budget: points to add; the dataset's own if None.
         anew: each episode is another run, drawn from `np_random`, whatever the seed.
         scores: the agents whose scores are among the candidates' numbers; these may raise the dropout rate.
         config: keys of the configuration that are to differ.
-        device: where data and model live; observations are arrays, whatever the device.
         target, seed_set: of a table, the column to predict and the points labelled at first.
 
     Attributes:
         rows: the pool's rows that are candidates now, in the order of their positions [at most C], int64.
-
-    Raises:
-        UserError: an unknown name, or a size that does not fit.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012, as Gymnasium declares it
@@ -67,7 +62,6 @@ class CandidateEnv(gym.Env[Observation, Any]):
         variation: str = "nf",
         protocol: str = "corrected",
         *,
-        query_size: int = 1,
         candidates: int = 32,
         reward: str = "validation_mae",
         budget: int | None = None,
@@ -82,16 +76,17 @@ class CandidateEnv(gym.Env[Observation, Any]):
         check_known("variation", variation, VARIATIONS)
         check_known("protocol", protocol, PROTOCOLS)
         check_known("reward", reward, REWARDS)
-        if not 1 <= query_size <= candidates:
-            raise UserError(f"of {candidates} candidates no {query_size} can be chosen")
-        self._make = TASKS.get(dataset) or find_dataset(dataset, target, seed_set, Path(data_folder))
+        if dataset == "synthetic":
+            self._make: type[Dataset] = Synthetic
+        else:
+            self._make = find_dataset(dataset, target, seed_set, Path(data_folder))
         self.protocol = PROTOCOLS[protocol]
         self.config = replace(load_config(dataset, variation, self.protocol), **(config or {}))
         for name in scores:
             if variation not in AGENTS[name].variations:
                 raise UserError(f"the score '{name}' does not work with variation {variation}")
             self.config = AGENTS[name].inject_config(self.config)
-        self.query_size, self.candidates, self.reward = query_size, candidates, reward
+        self.candidates, self.reward = candidates, reward
         self.budget, self.anew, self.scores = budget, anew, tuple(scores)
         self.device = torch.device(device)
         self._data_folder = data_folder
@@ -107,19 +102,15 @@ class CandidateEnv(gym.Env[Observation, Any]):
         }
         boxes["mask"] = gym.spaces.Box(0, 1, (candidates,))
         self.observation_space: gym.Space[Any] = gym.spaces.Dict(boxes)
-        self.action_space: gym.Space[Any] = gym.spaces.Discrete(candidates)
-        if query_size > 1:
-            self.action_space = gym.spaces.MultiDiscrete([candidates] * query_size)
+        self.action_space = gym.spaces.Discrete(candidates)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begins a run.
+        """Begins the run whose id is the seed, with its split, seed set and initial weights.
 
-        Args:
-            seed: begins the run of that id, with its split, seed set and initial weights, and seeds the draws
-                of candidates; None plays the run again, at first run 1, with other candidates.
-            options: not used.
+        The seed also seeds the draws of candidates. None plays the run again, at first run 1, with other
+        candidates.
         """
         super().reset(seed=seed)
         if self.anew:  # far from the ids that a benchmark has
@@ -138,25 +129,18 @@ class CandidateEnv(gym.Env[Observation, Any]):
         return self._observation(), self._info(info)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Labels the candidates at one position or q positions, and draws others.
-
-        Raises:
-            ValueError: a position is none of 0 to C - 1.
-        """
-        positions = np.atleast_1d(np.asarray(action, dtype=np.int64))
-        if positions.min() < 0 or positions.max() >= self.candidates:
+        """Labels the candidate at a position, and draws others; a ValueError for none of 0 to C - 1."""
+        if not 0 <= action < self.candidates:
             raise ValueError(f"a candidate is one of 0 to {self.candidates - 1}, got {action}")
-        left = self.env.budget - self.env.added
-        chosen = repaired(positions[:left], len(self.rows))
-        _, _, terminated, _, info = self.env.step(self.rows[chosen])
+        _, _, terminated, _, info = self.env.step(self.rows[[action % len(self.rows)]])
         self._validation_nll.append(info["validation_nll"])
         before, self._error = self._error, self._measured(info)
         reward = float((before - self._error) / self._scale)
         return self._observation(), reward, terminated, False, self._info(info)
 
     def action_masks(self) -> np.ndarray:
-        """Which positions hold a candidate, bool [C], or [q C] for batches; sb3-contrib asks for it."""
-        return np.tile(np.arange(self.candidates) < len(self.rows), self.query_size)
+        """Which positions hold a candidate, bool [C]; sb3-contrib asks for it."""
+        return np.arange(self.candidates) < len(self.rows)
 
     def _measured(self, info: Mapping[str, Any]) -> float:
         """The error that the reward goes by."""
@@ -182,23 +166,11 @@ class CandidateEnv(gym.Env[Observation, Any]):
         return seen
 
     def _info(self, info: dict[str, Any]) -> dict[str, Any]:
-        mask = tuple(np.split(self.action_masks().astype(np.int8), self.query_size))
         kept = {name: value for name, value in info.items() if name != "pit"}
-        return kept | {"action_mask": mask[0] if self.query_size == 1 else mask}
+        return kept | {"action_mask": self.action_masks().astype(np.int8)}
 
 
 def mae(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> float:
     """Mean absolute error on x [N, d] and y [N], by the same samples each time: a fall is not one of luck."""
     generator = learner.dataset.seeds.torch("evaluation", x.device)
     return float((learner.predictor.predict(x, generator) - y).abs().mean())
-
-
-def repaired(positions: np.ndarray, count: int) -> np.ndarray:
-    """Distinct positions below `count`, as many as there can be: each the next free one, cyclically."""
-    taken: list[int] = []
-    for position in positions[:count].tolist():
-        position %= count
-        while position in taken:
-            position = (position + 1) % count
-        taken.append(position)
-    return np.array(taken, dtype=np.int64)

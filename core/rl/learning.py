@@ -46,7 +46,6 @@ def best_of(policy: Policy) -> Choose:
 
 
 def random_of(rng: np.random.Generator) -> Choose:
-    """Any of the candidates."""
     return lambda seen: int(rng.integers(int(seen["mask"].sum())))
 
 
@@ -68,13 +67,8 @@ def areas(envs: Sequence[CandidateEnv], seeds: Sequence[int], choose: Choose) ->
 class Evaluation:
     """Plays the same tasks again and again, and keeps a table of how a policy did.
 
-    Args:
-        path: of the table: by steps, the mean area under the curve of policy and random, and mean and
-            standard error of the difference over the tasks. One that is there goes on.
-        envs, seeds: a task each.
-
-    Raises:
-        UserError: the table that is there is damaged.
+    By steps it has the mean area under the curve of policy and random, and mean and standard error of the
+    difference over the tasks, each an environment and a seed. A table that is there goes on.
     """
 
     def __init__(self, path: Path, envs: Sequence[CandidateEnv], seeds: Sequence[int]) -> None:
@@ -106,11 +100,7 @@ class Evaluation:
 
 
 def read_checkpoint(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The checkpoint in a folder; None if there is none.
-
-    Raises:
-        UserError: it was made with other settings.
-    """
+    """The checkpoint in a folder, None if there is none; a UserError if it has other settings."""
     found = checkpoint.read(folder / checkpoint.FILE)
     if found is None:
         return None
@@ -135,8 +125,7 @@ def falls(env: CandidateEnv) -> np.ndarray:
 
 def try_out(env: CandidateEnv, seed: int) -> list[Observation]:
     """The observations of an episode, each with `fall` [C]; half of its steps take the best candidate."""
-    tried = []
-    rng = np.random.default_rng(seed)
+    tried, rng = [], np.random.default_rng(seed)
     seen, _ = env.reset(seed=seed)
     done = False
     while not done:
@@ -190,17 +179,12 @@ def learn_by_imitation(
 
     Episode i has the seed 1000 * the settings' seed + i. Those in the folder's checkpoint are not played
     again.
-
-    Raises:
-        UserError: the checkpoint was made with other settings.
     """
     tried: list[Observation] = []
     episode = 0
-    if (found := read_checkpoint(folder, settings)) is not None:
-        episode = found["episode"]
-        tried = [
-            {name: found[name][i].numpy() for name in (*SEEN, "fall")} for i in range(len(found["fall"]))
-        ]
+    if found := read_checkpoint(folder, settings):
+        episode, names = found["episode"], (*SEEN, "fall")
+        tried = [{name: found[name][i].numpy() for name in names} for i in range(len(found["fall"]))]
     with tqdm(total=steps, initial=len(tried), desc="trying out") as bar:
         while len(tried) < steps:
             tried += try_out(env, 1000 * settings["seed"] + episode)

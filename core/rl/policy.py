@@ -45,10 +45,10 @@ def names_of(scores: Sequence[str]) -> tuple[str, ...]:
 class Features:
     """The numbers of candidates and of a run, from what an agent may see: finite, in [-10, 10].
 
-    Of a candidate: its rank in [0, 1] by each agent's score, by its distance to the labelled points, by the
-    distance of the predicted mean to the labels, by the mean distance to its 10 nearest neighbours in the
-    pool, and by the predicted standard deviation; then that distance / sqrt(d), the standard deviation in
-    units of that of the labels, and the predicted mean. `scores` are names of agents.
+    Of a candidate: its rank in [0, 1] by the score of each agent that `scores` names, by its distance to the
+    labelled points, by the distance of the predicted mean to the labels, by the mean distance to its 10
+    nearest neighbours in the pool, and by the predicted standard deviation; then that distance / sqrt(d), the
+    standard deviation in units of that of the labels, and the predicted mean.
     """
 
     def __init__(self, scores: Sequence[str], seeds: Seeds, protocol: Protocol) -> None:
@@ -120,16 +120,12 @@ class Policy(nn.Module):
 
     Candidates in another order get their scores in that order, and there may be any number of them
     (Zaheer et al., *Deep Sets*, 2017, arXiv 1703.06114).
-
-    Attributes:
-        scores: the agents whose scores are among the candidates' numbers.
-        trained: how it was trained, in words and numbers.
     """
 
     def __init__(self, scores: Sequence[str] = SCORES, width: int = 64) -> None:
         super().__init__()
         self.scores, self.width = tuple(scores), width
-        self.trained: dict[str, Any] = {}
+        self.trained: dict[str, Any] = {}  # how, in words and numbers
         numbers = len(names_of(scores)) + len(RUN)
         self.each = nn.Sequential(nn.Linear(numbers, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh())
         self.score = nn.Sequential(nn.Linear(2 * width, width), nn.Tanh(), nn.Linear(width, 1))
@@ -156,21 +152,11 @@ def save_policy(path: Path, policy: Policy) -> None:
 
 
 def load_policy(path: Path) -> Policy:
-    """Reads what `save_policy` wrote; nothing in the file is executed.
-
-    Raises:
-        UserError: there is no such file, it is no policy, or one of another version.
-    """
+    """Reads what `save_policy` wrote, and executes nothing; a UserError if it is no such policy."""
     try:
         with warnings.catch_warnings():  # of pickles that are not torch's
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"the policy {path} cannot be read: {error.strerror or error}") from error
-    # torch raises nearly anything on what it did not write, or will not execute.
-    except Exception as error:
-        raise UserError(f"{path} is no policy: {type(error).__name__} while it was read") from error
-    try:
         if content["version"] != _VERSION or content["run"] != list(RUN):
             raise UserError("it is of another version")
         with torch.device("meta"):  # initial weights would be drawn from the generator of the whole process
@@ -179,6 +165,10 @@ def load_policy(path: Path) -> Policy:
         policy.trained = content["trained"]
         if not all(tensor.isfinite().all() for tensor in policy.parameters()):
             raise UserError("its weights are not finite")
-    except (UserError, RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is no policy, or a damaged one: {one_line(error)}") from error
+    except OSError as error:
+        raise UserError(f"the policy {path} cannot be read: {error.strerror or error}") from error
+    # torch raises nearly anything on what it did not write, or will not execute.
+    except Exception as error:
+        reason = error if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        raise UserError(f"{path} is no policy, or a damaged one: {one_line(reason, 100)}") from error
     return policy.float().requires_grad_(False)

@@ -118,7 +118,6 @@ def make_learner(
     """An untrained learner; it seeds and draws from the generators of the whole process, as SB3 does.
 
     Args:
-        env: environments with the spaces of `CandidateEnv`.
         rate: learning rate of Adam.
         discount: of rewards; below 1, so that an early fall of the error is worth more.
         rollout: steps of all environments between two updates.
@@ -205,14 +204,7 @@ def learn_by_ppo(
     """Plays and updates the policy in turn; goes on from the checkpoint in the folder.
 
     Weights, optimiser and the count of steps go on; the tasks to come are others than those that would have
-    come without a break.
-
-    Args:
-        steps: in all.
-        every: steps between two evaluations.
-
-    Raises:
-        UserError: the checkpoint was made with other settings.
+    come without a break. `steps` are those in all, `every` those between two evaluations.
     """
     if (found := read_checkpoint(folder, settings)) is not None:
         learner.policy.load_state_dict(found["weights"])

@@ -1,4 +1,4 @@
-"""Short synthetic regression tasks to learn a policy on, and the names of all environments in Gymnasium.
+"""A short synthetic regression task to learn a policy on, and the names of all environments in Gymnasium.
 
 Each run id is a task of its own; nothing is to be compared on them. n rows, d features.
 """
@@ -15,60 +15,43 @@ REWARDS = ("validation_mae", "validation_nll", "mae", "nll")
 SMALL = {"hidden": (32, 32), "batch_size": 64, "first_epochs": 50, "later_epochs": 20}
 
 
-class Task(Dataset):
+class Synthetic(Dataset):
     """320 rows of train part, 80 of validation, 100 of test; 20 labels at first, 40 to add."""
 
+    folder = "Synthetic"
     seed_set = 20
     budget = 40
 
+    def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return (_friedman, _network, _mixture)[rng.integers(3)](rng)
 
-class Friedman(Task):
+
+def _friedman(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Friedman #1 with weights drawn for the task (*Multivariate Adaptive Regression Splines*, 1991, eq. 61).
 
     y = 10 w1 sin(pi x1 x2) + 20 w2 (x3 - 1/2)^2 + 10 w3 x4 + 5 w4 x5 + N(0, 1), w uniform in [0, 2].
     """
-
-    folder = "SyntheticFriedman"
-
-    def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        x, weights = _inputs(rng, 5), rng.uniform(0, 2, 4)
-        parts = (10 * np.sin(np.pi * x[:, 0] * x[:, 1]), 20 * (x[:, 2] - 0.5) ** 2, 10 * x[:, 3], 5 * x[:, 4])
-        return x, sum(w * part for w, part in zip(weights, parts, strict=True)) + rng.normal(size=ROWS)
+    x, weights = _inputs(rng, 5), rng.uniform(0, 2, 4)
+    parts = (10 * np.sin(np.pi * x[:, 0] * x[:, 1]), 20 * (x[:, 2] - 0.5) ** 2, 10 * x[:, 3], 5 * x[:, 4])
+    return x, sum(w * part for w, part in zip(weights, parts, strict=True)) + rng.normal(size=ROWS)
 
 
-class Network(Task):
+def _network(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A random network of 64 tanh units; its noise is three times as large in one part of the inputs."""
-
-    folder = "SyntheticNetwork"
-
-    def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        x = _inputs(rng, 5)
-        hidden = np.tanh((x - 0.5) @ rng.normal(0, 2, (5, 64)) + rng.normal(size=64))
-        signal = hidden @ rng.normal(size=64)
-        noise = np.where(x[:, 0] > rng.uniform(0.3, 1), 0.3, 0.1) * signal.std()
-        return x, signal + noise * rng.normal(size=ROWS)
+    x = _inputs(rng, 5)
+    hidden = np.tanh((x - 0.5) @ rng.normal(0, 2, (5, 64)) + rng.normal(size=64))
+    signal = hidden @ rng.normal(size=64)
+    noise = np.where(x[:, 0] > rng.uniform(0.3, 1), 0.3, 0.1) * signal.std()
+    return x, signal + noise * rng.normal(size=ROWS)
 
 
-class Mixture(Task):
+def _mixture(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One input; a mixture of one to three sines of their own frequency, phase and offset."""
-
-    folder = "SyntheticMixture"
-
-    def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        x, count = _inputs(rng, 1), rng.integers(1, 4)
-        frequency, phase, offset = rng.uniform(2, 12, count), rng.uniform(0, 6, count), rng.normal(size=count)
-        mode = rng.integers(0, count, ROWS)
-        y = np.sin(frequency[mode] * x[:, 0] + phase[mode]) + offset[mode]
-        return x, y + rng.normal(0, rng.uniform(0.05, 0.3), ROWS)
-
-
-class Synthetic(Task):
-    """One of the others, drawn anew for each task."""
-
-    folder = "Synthetic"
-
-    def rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        return (Friedman, Network, Mixture)[rng.integers(3)].rows(self, rng)  # type: ignore[arg-type]
+    x, count = _inputs(rng, 1), rng.integers(1, 4)
+    frequency, phase, offset = rng.uniform(2, 12, count), rng.uniform(0, 6, count), rng.normal(size=count)
+    mode = rng.integers(0, count, ROWS)
+    y = np.sin(frequency[mode] * x[:, 0] + phase[mode]) + offset[mode]
+    return x, y + rng.normal(0, rng.uniform(0.05, 0.3), ROWS)
 
 
 def _inputs(rng: np.random.Generator, d: int) -> np.ndarray:
@@ -80,23 +63,16 @@ def _inputs(rng: np.random.Generator, d: int) -> np.ndarray:
     return np.clip(rng.normal(centers[which], widths[which, None]), 0, 1)
 
 
-TASKS: dict[str, type[Task]] = {
-    "synthetic": Synthetic,
-    "synthetic_friedman": Friedman,
-    "synthetic_network": Network,
-    "synthetic_mixture": Mixture,
-}
-
-
 def env_id(name: str) -> str:
-    """The id in Gymnasium of a dataset, or of one of `TASKS`: `BalsaBench/Diabetes-v0`."""
-    return f"BalsaBench/{(TASKS.get(name) or DATASETS[name]).folder}-v0"
+    """The id in Gymnasium of a dataset, or of `synthetic`: `BalsaBench/Diabetes-v0`."""
+    folder = Synthetic.folder if name == "synthetic" else DATASETS[name].folder
+    return f"BalsaBench/{folder}-v0"
 
 
 def register() -> None:
-    """Registers every dataset, and the synthetic tasks with a small model, another task in each episode."""
+    """Registers every dataset, and the synthetic task with a small model, another task in each episode."""
     options: dict[str, dict[str, object]] = {name: {} for name in DATASETS.classes}
-    options |= {name: {"anew": True, "variation": "gauss", "config": SMALL} for name in TASKS}
+    options["synthetic"] = {"anew": True, "variation": "gauss", "config": SMALL}
     for name, kwargs in options.items():
         entry_point = "core.rl.candidates:CandidateEnv"
         gym.register(env_id(name), entry_point=entry_point, kwargs={"dataset": name, **kwargs})

@@ -37,7 +37,6 @@ class Checkpoint:
             self.write()
 
     def write(self) -> None:
-        """Writes what was kept last, if there is anything."""
         if self.content is not None:
             write(self.path, self.content)
             self._written = time.monotonic()

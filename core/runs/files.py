@@ -55,11 +55,10 @@ def id_of(folder: Path) -> int:
 
 def run_folders(experiment: Path) -> list[Path]:
     """The folders of all runs, begun or finished, in the order of their ids."""
-    try:
-        with os.scandir(experiment) as entries:  # which knows what is a folder without looking at each
-            folders = [Path(entry.path) for entry in entries if entry.is_dir()]
-    except (FileNotFoundError, NotADirectoryError):
+    if not experiment.is_dir():
         return []
+    with os.scandir(experiment) as entries:  # which knows what is a folder without looking at each
+        folders = [Path(entry.path) for entry in entries if entry.is_dir()]
     return sorted((folder for folder in folders if id_of(folder) >= 0), key=id_of)
 
 
@@ -104,7 +103,7 @@ def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
 def owner(run_folder: Path) -> str:
     """Who has claimed a run, in words, for where its lock seems to be nobody's: as on another machine."""
     try:
-        return (run_folder / _OWNER).read_text(encoding="utf-8", errors="replace")[:200]
+        return (run_folder / _OWNER).read_text(encoding="utf-8")
     except OSError:
         return "it does not say which"
 
@@ -153,11 +152,8 @@ def write_results(run_folder: Path, record: Record) -> None:
 def _store(folder: Path, contents: Mapping[str, bytes], names: Sequence[str]) -> None:
     """Makes the files of these names hold what is theirs; those that are to hold nothing are removed."""
     remove(*(folder / name for name in names if name not in contents))
-    write_files({folder / name: partial(_write, contents[name]) for name in names if name in contents})
-
-
-def _write(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
+    write = {name: partial(Path.write_bytes, data=content) for name, content in contents.items()}
+    write_files({folder / name: write[name] for name in names if name in write})
 
 
 def pack(run_folder: Path) -> dict[str, bytes]:
@@ -216,32 +212,25 @@ def read_pit(run_folder: Path) -> pd.DataFrame:
 def aggregate(experiment: Path) -> list[int]:
     """Collects the finished runs of an experiment into its files, one column a run; their ids.
 
-    A run that was made before there was a metric has no column in that metric's file. Safe beside
-    other processes that do the same: it works under a lock, from the runs' own files.
+    A run that was made before there was a metric has no column in that metric's file.
     """
     with FileLock(experiment / ".lock"):
         remove_parts(experiment)
         folders = finished_runs(experiment)
-        tables = {}
+        contents = {}
         for metric in METRICS.values():
             found = [_read_metric(folder, metric) for folder in folders]
             if curves := [curve for curve in found if curve is not None]:
-                tables[experiment / metric.file] = pd.concat(curves, axis=1).to_csv
-            else:
-                remove(experiment / metric.file)
-        write_files(tables)
+                contents[metric.file] = pd.concat(curves, axis=1).to_csv().encode()
+        _store(experiment, contents, [metric.file for metric in METRICS.values()])
     return [id_of(folder) for folder in folders]
 
 
 def is_collected(experiment: Path) -> bool:
-    """Whether the collected files hold all that the finished runs have, and nothing else."""
-    folders = finished_runs(experiment)
-    for metric in METRICS.values():
-        wanted = [folder.name for folder in folders if (folder / metric.file).exists()]
-        path, columns = experiment / metric.file, []
-        if path.exists():
-            with path.open(errors="replace") as file:
-                columns = file.readline().strip().split(",")[1:]
-        if columns != wanted:
-            return False
-    return True
+    """Whether the collected files hold all finished runs, and nothing else: whether one of them does."""
+    path = experiment / METRICS["mae"].file
+    if not path.exists():
+        return False
+    with path.open(errors="replace") as file:
+        columns = file.readline().strip().split(",")[1:]
+    return columns == [folder.name for folder in finished_runs(experiment)]

@@ -34,21 +34,16 @@ def run_all(
     overwrite: bool = False,
     wanted: Sequence[str] = (),
 ) -> list[int]:
-    """Makes the runs of an experiment, so many side by side, those that are finished already left out.
+    """Makes the runs of an experiment, `size` of them side by side, those that are finished already left out.
 
-    A run whose training diverges is named on stderr and does not stop the others.
-
-    Args:
-        start: makes one run, of its id and its folder.
-        wanted: names of files that a finished run must have, besides those that every run has.
-
-    Returns:
-        The ids of those that are finished now, ascending; `folder` holds their collected files.
+    `start` makes one run, of its id and its folder; one whose training diverges is named on stderr and does
+    not stop the others. `wanted` are files that a finished run must have, besides those that every run has.
+    Returns the ids of those that are finished now; `folder` holds their collected files.
     """
     agree_on_settings(folder, settings, run_ids, overwrite)
 
     def make(run_id: int, title: str | None) -> bool:
-        """One run; whether it is finished, now or before: not if it diverged or another process is at it."""
+        """One run; whether it is finished, now or before."""
         run_folder = folder / f"run_{run_id}"
         bar.set({"disable": True} if title is None else {"desc": title})
         # Others claim a run for a moment, to see whether somebody is at it.

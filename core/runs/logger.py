@@ -21,10 +21,8 @@ from .settings import other_versions, versions, write_meta
 class EnvironmentLogger:
     """Wraps the environment of one episode and writes its files when it is finished.
 
-    On a regular exit of a finished episode it writes the files of all metrics, `pit.csv` (PIT histograms)
-    and `meta.txt` into `log_path`, `.../run_<id>`, then collects all finished runs beside it into the files
-    of the folder above. A run that ends early, by an exception or otherwise, writes no `meta.txt` and does
-    not count.
+    They lie in `log_path`, `.../run_<id>`; those of the folder above collect all finished runs. A run that
+    ends early, by an exception or otherwise, writes no `meta.txt` and does not count.
 
     With an agent to resume, the run goes on where it was broken off: a checkpoint is written at
     the end of a round, if the last one is a minute old, and when the run ends early, then with the
@@ -47,6 +45,7 @@ class EnvironmentLogger:
     ) -> None:
         self.env, self.log_path, self.unattended = env, Path(log_path), unattended
         self._set(**{**env.logger_options, **options})
+        self._begun = False
         self.begun_with = versions()
         self.checkpoint = checkpoint.Checkpoint(self.log_path / checkpoint.FILE)
         #: Seconds of the run itself, not of the runs beside it: up to the first choice; between steps
@@ -93,7 +92,10 @@ class EnvironmentLogger:
             print(f"{self.log_path.name}: left after {self.env.progress}, not written", file=sys.stderr)
 
     def reset(self) -> State:
-        """Begins the run, or resumes it from its checkpoint; the state alone."""
+        """Begins the run, or resumes it from its checkpoint; the state alone. Once in a logger's life."""
+        if self._begun:
+            raise RuntimeError("a logger keeps one episode: wrap the environment in a new one to reset it")
+        self._begun = True
         if self.agent is not None and (saved := checkpoint.read(self.checkpoint.path)):
             return self._restore(saved)
         self._lap_began = own_time()

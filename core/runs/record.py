@@ -1,5 +1,6 @@
 """What a run has measured and kept so far: all that its result files are made of."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,35 +16,25 @@ _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass
 class Record:
-    """The measurements of one run, and what it was asked to keep besides.
+    """The measurements of one run, and what it was asked to keep besides."""
 
-    Attributes:
-        index_name: what counts the measurements: `added` (points) or `epoch`.
-        index: the counts at which something was measured, ascending.
-        curves: of each metric the values measured then.
-        pit: the PIT histograms measured then.
-        points: x and y of the chosen points, tensors [k, d + 1], in the order they were chosen.
-        rows: their row numbers in the whole table of the dataset.
-        predictions: of the N test rows, float32 on the CPU and on the scaled target: `target`, `prediction`,
-            `log_prob`, `pit` [N]; `quantiles` [N, 5] of p(y|x) at `levels` [5]. Empty before the last round.
-        epochs: epochs trained in all.
-        fits_at_limit: fits that the epoch limit ended.
-        finished: the episode has terminated.
-    """
-
-    index_name: str
+    index_name: str  # what counts the measurements: `added` (points) or `epoch`
     run_id: int
     keeps_points: bool = False
     keeps_predictions: bool = False
+    # The counts at which something was measured, ascending; values and histograms measured then.
     index: list[int] = field(default_factory=list)
     curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in METRICS})
     pit: list[list[int]] = field(default_factory=list)
+    # x and y of the chosen points [k, d + 1], in the order of choice; their rows in the whole table.
     points: list[Tensor] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
+    # After the last round, of the N test rows, float32 on the CPU and on the scaled target: `target`,
+    # `prediction`, `log_prob`, `pit` [N]; `quantiles` [N, 5] of p(y|x) at `levels` [5].
     predictions: dict[str, Tensor] = field(default_factory=dict)
-    epochs: int = 0
-    fits_at_limit: int = 0
-    finished: bool = False
+    epochs: int = 0  # trained in all
+    fits_at_limit: int = 0  # fits that the epoch limit ended
+    finished: bool = False  # the episode has terminated
 
     def add(self, info: Mapping[str, Any], finished: bool) -> None:
         """Takes the info of an environment's `reset` or `step`; one without metrics has but its epochs."""
@@ -58,7 +49,7 @@ class Record:
 
     @torch.no_grad()
     def add_predictions(self, tested: Evaluation) -> None:
-        """Keeps what a model says of each test row, enough to compute a metric later; nothing is drawn."""
+        """Keeps what a model says of each test row, enough to compute a metric later."""
         levels = torch.tensor(_LEVELS, dtype=tested.targets.dtype, device=tested.targets.device)
         quantiles = torch.cat([density.icdf(levels[:, None]) for density in tested.densities], 1)
         arrays = {
@@ -72,25 +63,14 @@ class Record:
         self.predictions = {name: array.float().cpu() for name, array in arrays.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of all that changes from round to round, of tensors and plain values."""
-        kept = {name: value for name, value in vars(self).items() if name not in _FIXED}
-        return {**_copied(kept), "keeps_points": self.keeps_points}
+        """A copy, of tensors and plain values."""
+        return copy.deepcopy(vars(self))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state_dict` gave.
+        """Goes on from what `state_dict` gave, and keeps what this record was asked to keep.
 
         A metric that there was not yet when the run was begun has no curve in this run.
         """
-        vars(self).update(_copied({name: value for name, value in state.items() if name not in _FIXED}))
+        asked = {"keeps_points": self.keeps_points, "keeps_predictions": self.keeps_predictions}
+        vars(self).update(copy.deepcopy({**state, **asked}))
         self.curves = {name: values for name, values in self.curves.items() if name in METRICS}
-
-
-#: What was asked for.
-_FIXED = ("index_name", "run_id", "keeps_points", "keeps_predictions")
-
-
-def _copied(value: Any) -> Any:
-    """A copy of lists and dictionaries, the same tensors in them."""
-    if isinstance(value, dict):
-        return {name: _copied(one) for name, one in value.items()}
-    return list(value) if isinstance(value, list) else value

@@ -44,9 +44,8 @@ def agree_on_settings(
 ) -> None:
     """Sees to it that all runs of an experiment have the same settings: those in its `settings.txt`.
 
-    They are written before the first of the runs `run_ids` begins, and compared ever after, under a lock; a
-    UserError if they differ. With `overwrite`, runs of other settings count as never begun from now on,
-    unless there are others than `run_ids`.
+    They are written before the first of the runs `run_ids` begins, and compared ever after; a UserError if
+    they differ. With `overwrite`, runs of other settings count as never begun, unless there are others.
     """
     experiment.mkdir(parents=True, exist_ok=True)
     with FileLock(experiment / ".lock"):
@@ -71,17 +70,13 @@ def agree_on_settings(
 
 def _discard_all(experiment: Path, run_ids: Sequence[int], difference: str) -> None:
     """Makes all runs there count as never begun; a UserError if others than these are, or are at work."""
+    folders = run_folders(experiment)
     with ExitStack() as claims:
-        begun, free = [], True
-        for folder in run_folders(experiment):
-            mine = claims.enter_context(claimed(folder))
-            if not mine or is_finished(folder) or (folder / checkpoint.FILE).exists():
-                begun.append(folder)
-            free &= mine
+        if not all([claims.enter_context(claimed(folder)) for folder in folders]):
+            raise UserError(f"{difference}, and another process is at a run")
+        begun = [folder for folder in folders if is_finished(folder) or (folder / checkpoint.FILE).exists()]
         if any(id_of(folder) not in run_ids for folder in begun):
             raise UserError(difference, "settings")
-        if not free:
-            raise UserError(f"{difference}, and another process is at a run")
         for folder in begun:
             discard(folder)
 
@@ -144,8 +139,8 @@ def versions() -> dict[str, str]:
 
 def other_versions(then: Mapping[str, str]) -> str:
     """In words, how the versions here differ from those that a run was begun with; empty if they do not."""
-    here = versions()
-    return ", ".join(f"{name} {then[name]}, not {here[name]}" for name in here if then[name] != here[name])
+    now = versions().items()
+    return ", ".join(f"{name} {then[name]}, not {one}" for name, one in now if then[name] != one)
 
 
 def provenance() -> dict[str, str]:
@@ -157,8 +152,7 @@ def provenance() -> dict[str, str]:
     instructions = torch.backends.cpu.get_cpu_capability()  # results may differ by them
     machine = f"{platform.system()} {platform.machine()}, {instructions}, {os.cpu_count()} cores"
     packages = {name: version(name) for name in ("torch", "zuko", "numba", "numpy", "scikit-learn")}
-    # faiss comes as faiss-cpu, faiss-gpu or conda's faiss.
-    packages["faiss"] = faiss.__version__
+    packages["faiss"] = faiss.__version__  # it comes as faiss-cpu, faiss-gpu or conda's faiss
     return {"code": code, "python": platform.python_version(), "machine": machine} | packages
 
 

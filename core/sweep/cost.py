@@ -3,7 +3,6 @@
 import csv
 import math
 from functools import cache
-from itertools import product
 from pathlib import Path
 
 from ..experiment import Experiment
@@ -20,8 +19,7 @@ _CORRECTED = {
     "diamonds": (50, 147),
     "diabetes": (5, 78),
 }
-#: Of tables that have none, a guess; and the fewest that a fit under `corrected` can have.
-_GUESSED, _FEWEST = (50, 150), 63
+_GUESSED = (50, 150)  # of tables that have none
 
 _config = cache(load_config)
 
@@ -30,19 +28,15 @@ _config = cache(load_config)
 def seconds(experiment: Experiment, side_by_side: int) -> float:
     """Of one run, of so many side by side.
 
-    What was not measured is taken from the nearest that was: for a dataset pakinsons, the smallest; for an
-    agent its choices on sarcos, else the mean of all agents; for a model the flow; for an ensemble so many
-    single models side by side.
+    What was not measured is taken from what was: for a dataset pakinsons, the smallest; for an agent its
+    choices on sarcos, else the mean of all; for a model the flow; for an ensemble so many single models.
     """
-    dataset, budget, size = experiment.dataset_name, experiment.budget, experiment.query_size
+    dataset, budget = experiment.dataset_name, experiment.budget
     assert budget is not None
-    config = _config(dataset, experiment.variation)
-    rounds = math.ceil(budget / size)
+    config, rounds = _config(dataset, experiment.variation), math.ceil(budget / experiment.query_size)
     one_by_one = PROTOCOLS[experiment.protocol].refit_every_point and config.fitting == "finetuning"
-    epochs = float(_PUBLISHED)
-    if experiment.protocol == "corrected":  # the fewer the points, the sooner a refit has learned them
-        usual_size, usual = _CORRECTED.get(dataset, _GUESSED)
-        epochs = max(_FEWEST, usual * (size / usual_size) ** 0.25)
+    published = experiment.protocol == "published"
+    epochs = _PUBLISHED if published else _CORRECTED.get(dataset, _GUESSED)[1]
     fits = (1 + (budget if one_by_one else rounds)) * config.members * epochs / _PUBLISHED
 
     measured = {
@@ -53,14 +47,12 @@ def seconds(experiment: Experiment, side_by_side: int) -> float:
     variation = single if (dataset, single, "1") in measured else DEFAULT
     share, refit = (experiment.dataset_class.seed_set + budget / 2 - 250) / (1000 - 250), {}
     for runs in ("1", "25"):  # a refit costs what is on the line through the two that were measured
-        low, high = (
-            float(measured[dataset, variation, runs][f"refit at {points}"]) for points in (250, 1000)
-        )
-        refit[runs] = low + (high - low) * share
+        row = measured[dataset, variation, runs]
+        refit[runs] = (1 - share) * float(row["refit at 250"]) + share * float(row["refit at 1000"])
     # What a step costs besides its arithmetic is shared by all that are side by side.
     alone = (1 / min(side_by_side * config.members, 25) - 1 / 25) / (1 - 1 / 25)
     testing = (rounds + 1) * config.members * float(measured[dataset, variation, "1"]["test"])
-    choosing = rounds * _choice(dataset, variation, experiment.agent)
+    choosing = rounds * _choice(dataset, variation, experiment.agent.partition("+")[0])
     return choosing + testing + fits * (alone * refit["1"] + (1 - alone) * refit["25"])
 
 
@@ -81,12 +73,10 @@ def choices() -> dict[tuple[str, str, str], float]:
 
 
 def _choice(dataset: str, variation: str, agent: str) -> float:
-    agent, _, _ = agent.partition("+")  # the noise of a stochastic batch costs nothing
-    for place in product((dataset, "sarcos"), (variation, DEFAULT, "gauss")):
-        if (key := (*place, agent)) in choices():
-            return choices()[key]
-    others = [seconds for (measured, *_), seconds in choices().items() if measured == dataset]
-    return sum(others) / len(others)
+    for where in ((dataset, variation), ("sarcos", DEFAULT), ("sarcos", "gauss")):
+        if (found := choices().get((*where, agent))) is not None:
+            return found
+    return sum(choices().values()) / len(choices())
 
 
 @cache

@@ -66,13 +66,9 @@ def _knock(address: str) -> None:
 def connected(address: str | None, *modules: str) -> Iterator[Any]:
     """Ray, connected to a cluster, or to one of its own on this machine that ends with the context.
 
-    Args:
-        address: of a cluster, to which our code is sent; the ports of a Ray of our own listen on this
-            machine alone, and its tasks import our code from where it is.
-        modules: others of the extra `ray` that are needed, too.
-
-    Raises:
-        UserError: one is not installed, there is no cluster at the address, or the connection is lost.
+    To a cluster our code is sent; a Ray of our own listens on this machine alone. `modules` are others of the
+    extra `ray` that are needed. A UserError if one is not installed, there is no cluster at the address, or
+    the connection is lost.
     """
     ray = _load_ray(address, modules)
     where: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": 2 * 10**8}
@@ -111,15 +107,9 @@ def slots(ray: Any, cpus: int, gpus: float) -> int:
 def run_groups(
     ray: Any, groups: Sequence[Group], runs_folder: Path, side_by_side: SideBySide, cpus: int, gpus: float
 ) -> list[tuple[Group, str]]:
-    """Runs the groups as tasks, in their order; a bar shows how far they are.
+    """Runs the groups as tasks that ask for so many cores and GPUs; those with unfinished runs, and why.
 
-    Args:
-        side_by_side: runs of a group that are trained as one stack.
-        cpus, gpus: what a task asks for.
-
-    Returns:
-        The groups that have unfinished runs, each with the reason. When interrupted, the tasks write
-        checkpoints first.
+    When interrupted, the tasks write checkpoints first.
     """
 
     def run_group(arguments: bytes) -> Any:
@@ -170,22 +160,18 @@ def _end(ray: Any, ref: Any, group: Group, runs_folder: Path) -> str | None:
         reason, *brought = ray.get(ref)
         if brought:
             _store(group, runs_folder, *brought)
+        return reason
     except ray.exceptions.RayError as error:
         lines = str(error).strip().splitlines()
         return lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0]
     except UserError as error:
         return str(error)
-    return reason
 
 
 def _store(
     group: Group, runs_folder: Path, log: bytes, settings: dict[str, Any], runs: dict[int, dict[str, bytes]]
 ) -> None:
-    """Writes what `make_runs` has brought, but for runs that another process has made or is making.
-
-    Raises:
-        UserError: the runs that are there have other settings, or a file cannot be written.
-    """
+    """Writes what `make_runs` has brought, but for runs that another process has made or is making."""
     folder = group.experiment.folder(runs_folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_file(group.log(runs_folder), lambda path: path.write_bytes(log))
@@ -217,16 +203,15 @@ def make_runs(
     threads: int,
     device: str,
 ) -> tuple[Any, ...]:
-    """Makes a group of runs, in a task.
+    """Makes a group of runs, in a task; why runs are unfinished, None if all are finished.
+
+    A machine that does not see the sweep's runs folder also returns the log, the experiment's settings, and
+    each finished run's files by its id.
 
     Args:
         marker: a file in the sweep's runs folder.
         agreed: the settings of the experiment's folder there, if it has some.
         driver: name of the machine of the sweep.
-
-    Returns:
-        Why runs are unfinished, None if all are finished. From a machine that does not see the sweep's runs
-        folder also: the log, the experiment's settings, and each finished run's files by its id.
     """
     experiment = replace(group.experiment, policy=None)  # the agent's own, which lies elsewhere here
     theirs = experiment.folder(runs_folder)
@@ -272,13 +257,8 @@ def _evaluate(
         # Runs that could not be stored there are not made.
         if agreed is not None and (difference := first_difference(theirs, agreed, experiment.settings())):
             raise UserError(difference, "settings")
-        finished = experiment.run(
-            run_ids,
-            runs_folder,
-            device=pick_device(device),
-            side_by_side=side_by_side,
-            play=partial(play, args=experiment),
-        )
+        how: Any = {"side_by_side": side_by_side, "play": partial(play, args=experiment)}
+        finished = experiment.run(run_ids, runs_folder, device=pick_device(device), **how)
         if finished:
             summarise(experiment.folder(runs_folder), finished)
     except UserError as error:

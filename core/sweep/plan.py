@@ -41,11 +41,7 @@ class Group(NamedTuple):
 
 
 def parse_ids(texts: Iterable[str]) -> list[int]:
-    """The ids that texts such as `1-30` and `7` name, ascending.
-
-    Raises:
-        UserError: a text names none.
-    """
+    """The ids that texts such as `1-30` and `7` name, ascending; a UserError if a text names none."""
     found: set[int] = set()
     for text in texts:
         match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", text, re.ASCII)
@@ -69,12 +65,8 @@ def find_experiments(
 ) -> tuple[list[Experiment], list[str]]:
     """All combinations that can be run, and a note for each kind of those that cannot.
 
-    Args:
-        target, seed_set: of the tables among the datasets.
-        common: other fields that the experiments have in common.
-
-    Raises:
-        UserError: an unknown name, or a table that cannot be used.
+    `target` and `seed_set` are those of the tables among the datasets, `common` other fields that the
+    experiments have in common. An unknown name, or a table that cannot be used, is a UserError.
     """
     datasets = [_absolute(name) if is_own(name) else DATASETS.name(name) for name in datasets]
     agents = [AGENTS.name(name) for name in agents]

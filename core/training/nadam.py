@@ -11,7 +11,6 @@ from torch import Tensor
 
 _BETA1, _BETA2, _EPSILON, _MOMENTUM_DECAY = 0.9, 0.999, 1e-8, 0.004
 
-
 # Weight decay shrinks weights that no gradient reaches until they are denormal, and arithmetic with denormal
 # numbers is ten times slower on Intel. Smaller numbers than this become zero: in a sum they are lost anyway.
 NEGLIGIBLE = 1e-30
@@ -48,11 +47,6 @@ class NAdam(torch.optim.Optimizer):
 
     The state of a parameter: `step` and `mu_product` [S] on the CPU, `exp_avg` and `exp_avg_sq`
     of the parameter's shape.
-
-    Args:
-        params: parameters [S, ...].
-        lr: learning rate.
-        weight_decay: L2 penalty, added to the gradient.
     """
 
     # Torch's own, but for wrappers that first import its compiler, which takes seconds.
@@ -87,10 +81,8 @@ class NAdam(torch.optim.Optimizer):
         factors = []
         for step, product in zip(steps, state["mu_product"].tolist(), strict=True):
             mu, mu_next = _momentum(step), _momentum(step + 1)
-            by_grad, by_average = (
-                -lr * (1.0 - mu) / (1.0 - product),
-                -lr * mu_next / (1.0 - product * mu_next),
-            )
+            by_grad = -lr * (1.0 - mu) / (1.0 - product)
+            by_average = -lr * mu_next / (1.0 - product * mu_next)
             factors.append((by_grad, by_average, 1 - _BETA2**step))
         if p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous():
             arrays = [tensor.numpy().reshape(len(p), -1) for tensor in (p, grad, exp_avg, exp_avg_sq)]

@@ -31,11 +31,7 @@ class _Run(greenlet):
 
 
 def fit(request: FitRequest) -> FitResult:
-    """Does a fit; that of a run side by side with others together with theirs.
-
-    Raises:
-        FloatingPointError: the validation NLL is not a number.
-    """
+    """Does a fit, together with those of the runs beside it; a FloatingPointError if it diverged."""
     run = getcurrent()
     if isinstance(run, _Run) and run.parent is not None:
         asked = time.perf_counter()
@@ -44,10 +40,8 @@ def fit(request: FitRequest) -> FitResult:
     else:
         (result,) = train_stack([request])
     if math.isnan(result.validation_nll):
-        raise FloatingPointError(
-            "training diverged: the validation NLL is not a number "
-            f"(epoch {result.epochs}, {result.points} points)"
-        )
+        where = f"(epoch {result.epochs}, {len(request.x)} points)"
+        raise FloatingPointError(f"training diverged: the validation NLL is not a number {where}")
     return result
 
 
@@ -59,11 +53,8 @@ def own_time() -> float:
 def side_by_side(runs: Sequence[Callable[[], T]]) -> list[T]:
     """Calls several functions at once: the fits that they ask for at the same time are one stack.
 
-    An exception of one of them ends all: it is raised here, and the others are left where they are, with
-    GreenletExit, so that their `with` and `finally` blocks end.
-
-    Returns:
-        What they return, in their order.
+    Returns what they return, in their order. An exception of one of them ends all: it is raised here, and the
+    others are left where they are, with GreenletExit, so that their `with` and `finally` blocks end.
     """
     tasks = [_Run(run) for run in runs]
     returned: dict[int, T] = {}

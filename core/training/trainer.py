@@ -35,22 +35,13 @@ Device: TypeAlias = torch.device | str
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit did.
+    """What a fit did."""
 
-    Attributes:
-        epochs: epochs run; of an ensemble, those of the member that ran longest.
-        validation_nll: mean NLL of the watched validation rows after the last epoch, or after the best one if
-            its weights are kept; of an ensemble, the members' mean.
-        fits_at_limit: 1 if the epoch limit ended it, and not early stopping.
-        seconds: the fit's share of the time that it and those side by side with it took.
-        points: labelled points it was trained on.
-    """
-
-    epochs: int
+    epochs: int  # of an ensemble, those of the member that ran longest
+    # Of the watched rows after the last epoch, or the best one if its weights are kept; the members' mean.
     validation_nll: float
-    seconds: float = 0.0
-    points: int = 0
-    fits_at_limit: int = 0
+    seconds: float = 0.0  # the fit's share of the time that it and those side by side with it took
+    fits_at_limit: int = 0  # 1 if the epoch limit ended it, and not early stopping
 
 
 @dataclass
@@ -86,15 +77,8 @@ class EarlyStopping:
 class Trainer:
     """What the training of one run keeps from fit to fit: model, optimiser and generators.
 
-    Args:
-        model: the run's model, or its ensemble's members as a stack, on its device.
-        config: model and training of the experiment.
-        protocol: which quantity early stopping watches.
-        seeds: the streams `batches` and `dropout` are used, of each member its own.
-
-    Attributes:
-        predictor: an agent's view of the model.
-        drop_last: an incomplete last minibatch is dropped where there are more points than one holds.
+    The model, on its device, is the run's, or its ensemble's members as a stack. Of the seeds, the streams
+    `batches` and `dropout` are used, of each member its own.
     """
 
     def __init__(self, model: DensityModel, config: Config, protocol: Protocol, seeds: Seeds) -> None:
@@ -107,7 +91,7 @@ class Trainer:
         self.batches = [seeds.torch("batches", member=member) for member in members]
         self.masks = [mask_source(seeds.torch("dropout", device, member)) for member in members]
         self.fits = 0
-        self.drop_last = True
+        self.drop_last = True  # an incomplete last minibatch, where there are more points than one holds
         self._initial = model.theta.detach().clone()
         self.optimizer = self._new_optimizer()
 
@@ -154,12 +138,7 @@ class Trainer:
         return other
 
     def request(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> "FitRequest":
-        """The next fit, training until early stopping or the epoch limit, for `fit` or `train_stack` to do.
-
-        Args:
-            x, y: labelled points [n, d], [n].
-            x_val, y_val: validation part [m, d], [m].
-        """
+        """The next fit, for `fit` or `train_stack` to do: x [n, d] and y [n], x_val [m, d] and y_val [m]."""
         if self.config.fitting == "from_scratch" and self.fits > 0:
             with torch.no_grad():
                 self.model.theta.copy_(self._initial)
@@ -211,7 +190,7 @@ def make_trainer(
 
 
 class FitRequest(NamedTuple):
-    """A fit to be done: at most `limit` epochs, with this patience, on the data of `Trainer.request`."""
+    """A fit to be done, of at most `limit` epochs."""
 
     trainer: Any  # a `Trainer`, or a `RegressorTrainer`
     limit: int
@@ -247,7 +226,6 @@ def train_stack(fits: Sequence[FitRequest]) -> list[FitResult]:
             fits_at_limit=int(not all(slot.stopping.stopped for slot in slots)),
             validation_nll=sum(slot.nll for slot in slots) / len(slots),
             seconds=share,
-            points=len(fit.x),
         )
         for fit, slots in zip(fits, stack.slots_of_fits, strict=True)
     ]

@@ -27,11 +27,7 @@ Subset: TypeAlias = tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def make_subsets(dataset: type[Dataset], data_folder: Path, skip_data_check: bool) -> list[list[Subset]]:
-    """Of each of the two sizes, seed set alone and with budget, a random subset of each run's train part.
-
-    Raises:
-        UserError: the train part is smaller.
-    """
+    """Of each of the two sizes, seed set alone and with budget, a random subset of each run's train part."""
     small: list[Subset] = []
     large: list[Subset] = []
     for run_id in RUNS:
@@ -39,9 +35,7 @@ def make_subsets(dataset: type[Dataset], data_folder: Path, skip_data_check: boo
         data = dataset(data_folder, seeds, skip_data_check=skip_data_check)
         size = data.seed_set + data.budget
         if size > len(data.x_train):
-            raise UserError(
-                f"{dataset.folder}: {size} points are more than the {len(data.x_train)} of the train part"
-            )
+            raise UserError(f"{dataset.folder}: {size} points are more than its train part has")
         rows = seeds.numpy("agent").choice(len(data.x_train), size, replace=False)
         for subsets, some in ((small, rows[: data.seed_set]), (large, rows)):
             subsets.append((run_id, data.x_train[some], data.y_train[some], data.x_val, data.y_val))
@@ -49,13 +43,9 @@ def make_subsets(dataset: type[Dataset], data_folder: Path, skip_data_check: boo
 
 
 def validation_nll(
-    subsets: list[list[Subset]], config: Config, protocol: Protocol, device: torch.device | str = "cpu"
-) -> list[float]:
-    """Of each size the mean validation NLL over the runs, after a fit; infinity if one diverged."""
-    return [_fitted(of_size, config, protocol, device) for of_size in subsets]
-
-
-def _fitted(subsets: list[Subset], config: Config, protocol: Protocol, device: torch.device | str) -> float:
+    subsets: list[Subset], config: Config, protocol: Protocol, device: torch.device | str = "cpu"
+) -> float:
+    """The mean validation NLL over the runs, after a fit; infinity if one diverged."""
     fits = []
     for run_id, *arrays in subsets:
         seeds = Seeds(run_id)

@@ -203,7 +203,7 @@ def test_the_search_beats_a_bad_default_and_writes_what_it_found(nodes: Any, tmp
     subsets = tuning.make_subsets(DATASETS["diabetes"], Path("nowhere"), False)
 
     def judged(config: Config) -> float:
-        return sum(tuning.validation_nll(subsets, config, CORRECTED)) / 2
+        return sum(tuning.validation_nll(one, config, CORRECTED) for one in subsets) / 2
 
     bad = replace(load_config("diabetes", "nf"), lr=3e-6, weight_decay=0.01, dropout=0.3)
     assert process.wait(600) == 0

@@ -16,7 +16,7 @@ from ..agent import AGENTS
 from ..data.own import find_dataset
 from ..dataset import Dataset
 from ..environment import Environment, Learner
-from ..errors import check_known
+from ..errors import UserError, check_known
 from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds

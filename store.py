@@ -66,8 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         save(figure, args.store / name)
     introduction = f"{len(found.runs)} stored reference runs; compare.py puts your own agents among them."
     page = explorer_page(found, "Active learning in regression: reference runs", introduction)
-    for name, text in {"README.md": store_readme(found, stored, pictures), "index.html": page}.items():
-        write_file(args.store / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))
+    text = store_readme(found, stored, pictures)
+    write_file(args.store / "README.md", lambda path: path.write_text(text, encoding="utf-8"))
+    write_file(args.store / "index.html", lambda path: path.write_text(page, encoding="utf-8"))
     print(f"{len(found.runs)} runs in {args.store}; README.md, its pictures and index.html are new")
 
 

@@ -91,7 +91,7 @@ def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True, front: 
     means = mean_curves(curves)
     for agent in sorted(ordered(curves["agent"]), key=lambda agent: agent not in front):
         table = curves[curves["agent"] == agent].pivot(index="labelled", columns="run", values="value")
-        mean, half, look = means.loc[agent, "mean"], means.loc[agent, "half"], style(agent)
+        mean, half, look = means["mean"].xs(agent), means["half"].xs(agent), style(agent)
         label = agent_label(agent) + (f" ({table.shape[1]})" if spread else "")
         if front and agent not in front:
             pale = _PALE_RANDOM if agent == "random" else _PALE

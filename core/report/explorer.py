@@ -16,9 +16,8 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from ..metrics import METRICS
-from ..models.variations import VARIATIONS
 from .labels import agent_label, ordered, readable, task_label
-from .load import TASK, Results, areas, find_missing_runs, groups, own_agents
+from .load import TASK, Results, areas, find_missing_runs, groups, own_agents, select
 from .statistics import Estimate, labels_needed, mean_curves, mean_difference, paired_differences
 
 #: More points of a curve would not be seen.
@@ -30,9 +29,9 @@ _MEASURED = {name: metric.label for name, metric in METRICS.items() if metric.fu
 def report_page(found: Results, runs_folder: Path) -> str:
     """All tasks of a runs folder (and of a store, if one was read), and below them which runs are missing."""
     missing = [
-        f"{agent_label(line['agent'])}, {task_label(line)}: "
+        f"{agent_label(line['agent'])}, {task_label(dict(line))}: "
         + ", ".join(f"{name} {line[name]}" for name in ("missing", "unfinished", "damaged") if line[name])
-        for line in find_missing_runs(found).to_dict("records")
+        for _, line in find_missing_runs(found).iterrows()
     ]
     left_out = [f"{folder}: {problem}" for folder, problem in found.problems.itertuples(index=False)]
     notes = [("Runs that are missing", missing), ("Left out", left_out)]
@@ -94,7 +93,10 @@ def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> l
         labelled = curves["labelled"]
         tasks.append(
             {name: str(value) for name, value in task.items()}
-            | {"dataset_label": readable(task["dataset"]), "variation_label": _model(task["variation"])}
+            | {
+                "dataset_label": readable(task["dataset"]),
+                "variation_label": task_label({"variation": task["variation"]}),
+            }
             | {"seed_set": int(labelled.min()), "labels": int(labelled.max())}
             | {"remarks": remarks.get(tuple(task.values()), []), "agents": agent_data(curves, own)}
         )
@@ -107,10 +109,6 @@ def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> l
     return sorted(tasks, key=interest, reverse=True)
 
 
-def _model(variation: str) -> str:
-    return VARIATIONS[variation].label if variation in VARIATIONS else variation  # stored ones may be unknown
-
-
 def agent_data(curves: pd.DataFrame, own: Collection[str]) -> list[dict[str, Any]]:
     """The curves and the table's numbers of each agent of one task, for each metric.
 
@@ -118,23 +116,23 @@ def agent_data(curves: pd.DataFrame, own: Collection[str]) -> list[dict[str, Any
     """
     curves = _with_random(curves)
     of_task, last = areas(curves), int(curves["labelled"].max())
-    means = of_task.groupby(["agent", "metric"], observed=True)["area"].agg(["mean", "count"])
-    agents = {
+    agents: dict[str, dict[str, Any]] = {
         agent: {"name": agent, "label": agent_label(agent), "own": agent in own, "metrics": {}}
         for agent in ordered(curves["agent"])
     }
     for metric in _MEASURED:
         of_metric = curves[curves["metric"] == metric]
-        needed = labels_needed(of_metric, metric)
-        beside = paired_differences(of_task, metric, share=False).groupby("agent", observed=True)
-        differences = {agent: mean_difference(part) for agent, part in beside}
-        for agent, curve in mean_curves(of_metric).groupby(level="agent", observed=True):
-            area, runs = means.loc[(agent, metric)]
-            numbers = _points(curve.droplevel("agent")) | {"runs": int(runs), "area": _short(area)}
-            if agent in differences:
-                numbers["difference"] = list(map(_short, differences[agent]))
-                numbers["verdict"] = _verdict(differences[agent])
-            if agent in needed.index and not np.isnan(needed.loc[agent, "value"]):
+        needed, bands = labels_needed(of_metric, metric).dropna(subset="value"), mean_curves(of_metric)
+        differences = paired_differences(of_task, metric, share=False)
+        for agent in map(str, of_metric["agent"].unique()):
+            area = select(of_task, {"agent": agent, "metric": metric})["area"]
+            numbers = _points(bands.loc[[agent]].droplevel("agent"))
+            numbers |= {"runs": len(area), "area": _short(area.mean())}
+            if len(beside := select(differences, {"agent": agent})):
+                difference = mean_difference(beside)
+                numbers["difference"] = list(map(_short, difference))
+                numbers["verdict"] = _verdict(difference)
+            if agent in needed.index:
                 numbers["labels"] = list(map(_short, needed.loc[agent].dropna() * last))
             agents[agent]["metrics"][metric] = numbers
     return list(agents.values())

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -49,11 +50,13 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: request.url.startswith("file:") or complaints.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
     show(page, address)
     yield page
     page.close()
     assert not complaints
+    assert all(url.startswith(("file:", "about:")) for url in requests)
 
 
 def show(page: Any, address: str) -> None:
@@ -130,7 +133,8 @@ def test_pointing_at_a_curve_marks_its_row(page: Any) -> None:
     place = page.evaluate(
         """() => {
             const chart = document.getElementById("chart"), box = chart.getBoundingClientRect();
-            const {xaxis, yaxis} = chart._fullLayout, trace = chart.data.find(t => t.customdata?.[0] === "random");
+            const {xaxis, yaxis} = chart._fullLayout;
+            const trace = chart.data.find(t => t.customdata?.[0] === "random");
             const y = yaxis.type === "log" ? Math.log10(trace.y[2]) : trace.y[2];
             return [box.x + xaxis._offset + xaxis.l2p(trace.x[2]), box.y + yaxis._offset + yaxis.l2p(y)];
         }"""
@@ -165,4 +169,4 @@ def test_names_at_the_ends_of_curves_do_not_overlap(page: Any) -> None:
     )
     boxes.sort()
     assert len(boxes) >= 5
-    assert all(above[1] <= below[0] + 3 for above, below in zip(boxes, boxes[1:], strict=False))
+    assert all(above[1] <= below[0] + 3 for above, below in pairwise(boxes))

@@ -37,8 +37,8 @@ def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `mean` and `half` (NaN for fewer than `INTERVAL_RUNS` runs) by `agent` and `labelled`.
     """
-    by = curves.groupby(["agent", "labelled"], observed=True)["value"]
-    table = by.agg(["mean", "sem", "count"])
+    names = curves["agent"].astype(str)  # pandas does not find all agents in an index of categories
+    table = curves.groupby([names, "labelled"])["value"].agg(["mean", "sem", "count"])
     factor = stats.t.ppf((1 + CONFIDENCE) / 2, (table["count"] - 1).clip(lower=1))
     half = (factor * table["sem"]).where(table["count"] >= INTERVAL_RUNS)
     return table[["mean"]].assign(half=half)

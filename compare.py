@@ -20,7 +20,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add("runs_folder", Path("runs"), "one's own results, and in runs_gauss, ... beside it", type=Path)
     parser.add("store", Path(__file__).resolve().parent / "results", "the reference runs", type=Path)
-    parser.add("out", None, "a page with the same tables and the curves", type=Path)
+    parser.add("out", None, "a page to explore the comparison with", type=Path)
     parser.add_argument("--list_reference", action="store_true", help="says what is in the store, and ends")
     return parser.parse_args(arguments)
 

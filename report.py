@@ -1,8 +1,9 @@
-"""Writes the study's tables and figures as one HTML page, from whatever runs there are.
+"""Writes a page to explore results with: learning curves and a table of the agents, for each task and metric.
 
     python report.py --runs_folder runs --out report.html
 
-The page needs nothing but itself: figures are inline SVG, and there are no scripts.
+The page needs nothing but itself: open it in a browser, send it by mail. The paper's figures are made by the
+notebook eval_plots.ipynb.
 """
 
 import argparse
@@ -28,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
 
     from core.files import check_target
+    from core.report.explorer import overview, report_page
     from core.report.load import load_results
-    from core.report.page import overview, report_page
 
     check_target(args.out)
     found = load_results(args.runs_folder, args.store)

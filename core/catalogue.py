@@ -34,7 +34,7 @@ def tables() -> str:
     """A table in Markdown for each family, a row for each agent; seconds are those measured on sarcos."""
     import pandas as pd
 
-    from .report.page import markdown
+    from .report.readme import markdown
 
     files = ("acquisition.csv", "acquisition_50.csv")  # of 50 points where one was not measured
     measured = pd.concat([pd.read_csv(PAGE.parent / "performance" / file) for file in files])
@@ -58,7 +58,7 @@ def tables() -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from .report.page import write_between
+    from .report.readme import write_between
 
     parser = ArgumentParser(prog="core.catalogue", description=first_line(sys.modules[__name__]))
     parser.add("page", PAGE, "the page whose tables are written anew", type=Path)

@@ -22,8 +22,8 @@ from core.cli import run_script
 from core.files import write_file
 from core.report.curves import learning_curves
 from core.report.load import areas, select
-from core.report.page import markdown, write_between
 from core.report.plots import save
+from core.report.readme import markdown, write_between
 from core.report.statistics import paired_differences
 
 HERE, PAGE = ROOT / "reproduction", ROOT / "docs/REPRODUCTION.md"

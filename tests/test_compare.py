@@ -11,6 +11,7 @@ from core.report import comparison
 from core.report.comparison import comparable, lacking, setting_differences
 from core.report.load import Folders, load_results, own_agents
 from core.report.store import add_runs
+from tests.test_explorer import page_data
 from tests.test_store import write_runs
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -70,7 +71,6 @@ def test_command_and_page(
     out = tmp_path / "compare.html"
     compare.main(["--runs_folder", str(runs), "--store", str(store), "--out", str(out)])
     printed = capsys.readouterr().out
-    text = out.read_text()
     for said in (
         "> Mine",
         "yours: not ranked: lr is 0.01, but 0.001 in the stored runs",
@@ -80,11 +80,28 @@ def test_command_and_page(
         "normalizing flow, published protocol, over one task",
     ):
         assert said in printed
-        assert said.replace(">", "&gt;") in text
     assert re.search(r"Random +\d+ / 2", printed)
-    assert 'id="curves_diabetes_nf_q4"' in text
-    assert text.count("<svg") == 1
-    assert "<script" not in text
+    data = page_data(out.read_text(encoding="utf-8"))
+    assert [heading for heading, _ in data["notes"]] == [
+        "Settings that differ",
+        "To be ranked in every task of the store",
+        "Left out",
+    ]
+    (task,) = data["tasks"]
+    assert task["remarks"] == [
+        "Mine has 2 runs: its place is mostly noise; make 4 more: python evaluate.py --agent mine"
+        f" --dataset diabetes --variation nf --protocol published --query_size 4 --run_id 1 --restarts 6"
+        f" --runs_folder {runs}",
+        "diabetes, nf, published, 4, yours: not ranked: lr is 0.01, but 0.001 in the stored runs",
+    ]
+    # Your own agent is marked, and every number is of the runs that it has.
+    assert {agent["name"]: agent["own"] for agent in task["agents"]} == {
+        "random": False,
+        "coreset": False,
+        "bald": False,
+        "mine": True,
+    }
+    assert {agent["metrics"]["nll"]["runs"] for agent in task["agents"]} == {2}
 
 
 def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -> None:
@@ -92,7 +109,7 @@ def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -
     runs, store = folders
     write_runs(runs, "random", (1, 2, 3), query_size=6)
     found = load_results(runs, store)
-    made = {heading: table for heading, _, table, _ in comparison.tables(found)}
+    made = {heading: table for heading, _, table in comparison.tables(found)}
     assert all("query size 6" not in heading for heading in made)
     assert "> Mine" in made["normalizing flow, published protocol, over one task"].index
     assert not any(table.empty for table in made.values())

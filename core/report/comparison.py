@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..agent import AGENTS
 from . import leaderboard as boards
-from .curves import learning_curves
+from .explorer import explorer_page
 from .labels import OWN, agent_label, setting_label, spans, task_label
 from .load import (
     EXPERIMENT,
@@ -29,10 +29,10 @@ from .load import (
     sibling_roots,
     task_differences,
 )
-from .page import document, figures_html, list_html, note_html, table_html
-from .sections import file_name
-from .statistics import common_runs
 from .store import OF_AN_AGENT, differences
+
+#: With fewer runs the page says that an agent's place is mostly noise.
+FEW = 10
 
 
 def comparable(found: Results) -> Results:
@@ -53,7 +53,7 @@ def lacking(found: Results, runs_folder: Path) -> list[dict[str, Any]]:
     """The runs that your own agents lack to be ranked in every task of the store whose model they can score.
 
     Returns:
-        Of each experiment the values of `EXPERIMENT`, `runs`, and the `command` that makes them.
+        Of each experiment the values of `EXPERIMENT`, `runs`, their `count`, the `command` that makes them.
     """
     folder = "" if runs_folder == Path("runs") else f" --runs_folder {shlex.quote(str(runs_folder))}"
     finished = select(found.runs, {"status": "finished"})
@@ -67,18 +67,21 @@ def lacking(found: Results, runs_folder: Path) -> list[dict[str, Any]]:
                 options = " ".join(f"--{name} {value}" for name, value in task.items())
                 span = f"--run_id {missing[0]} --restarts {missing[-1] - missing[0] + 1}"
                 command = f"python evaluate.py --agent {agent} {options} {span}{folder}"
-                lines.append(task | {"agent": agent, "runs": spans(missing), "command": command})
+                names = {"agent": agent, "runs": spans(missing), "count": len(missing)}
+                lines.append(task | names | {"command": command})
     return lines
 
 
-def setting_differences(found: Results) -> list[str]:
-    """In which settings your own runs differ from the stored ones, a line each.
+def setting_differences(found: Results, task: tuple[Any, ...] = ()) -> list[str]:
+    """In which settings your own runs, of one task or of all, differ from the stored ones, a line each.
 
     Runs of another definition than the stored ones of their task are not compared; those of a stored agent
     with other settings of the agent's own are compared as another agent.
     """
     lines: dict[str, None] = {}
     for own, other in own_experiments(found).items():
+        if task and own[:4] != task:
+            continue
         where = ", ".join(str(part) for part in own)
         for name, (mine, theirs) in task_differences(found, own, other).items():
             lines[f"{where}: not ranked: {name} is {mine}, but {theirs} in the stored runs"] = None
@@ -90,16 +93,16 @@ def setting_differences(found: Results) -> list[str]:
     return list(lines)
 
 
-def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, object]]]:
-    """Heading, note, table and task (empty for tables over several) of all that is compared."""
+def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Heading, note and table of all that is compared."""
     here = comparable(found)
     for task, part in groups(here.areas, TASK):
         own, name = own_agents(found, task), task_label(task)
         board = boards.leaderboard(part, select(here.curves, task))
-        yield name, boards.BOARD_NOTE, _marked(board, own), task
+        yield name, boards.BOARD_NOTE, _marked(board, own)
         won = boards.beats(part, own)
         won = won.loc[[agent for agent in board.index if agent in won.index]]
-        yield f"{name}: how often each is beaten", boards.BEATS_NOTE, _marked(won, own), {}
+        yield f"{name}: how often each is beaten", boards.BEATS_NOTE, _marked(won, own)
     for keys, part in groups(here.areas, ["variation", "protocol"]):
         # Not those that are your own in one of these tasks and stored in another.
         stored = set(select(here.stored, keys)["agent"])
@@ -108,9 +111,9 @@ def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, o
             continue
         name = setting_label(keys)
         for which, board in boards.rankings(part, here.curves):
-            yield f"{name}, over {which}", boards.OVER_NOTE, _marked(board, own), {}
+            yield f"{name}, over {which}", boards.OVER_NOTE, _marked(board, own)
         better = _marked(boards.probabilities(part, own), own)
-        yield f"Probability of improvement: {name}", boards.PROBABILITY_NOTE, better, {}
+        yield f"Probability of improvement: {name}", boards.PROBABILITY_NOTE, better
 
 
 def _marked(table: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
@@ -138,7 +141,7 @@ def remarks(found: Results, runs_folder: Path) -> Iterator[tuple[str, list[str]]
 def print_all(found: Results, runs_folder: Path) -> None:
     """All of it, in the terminal."""
     with pd.option_context("display.width", None, "display.max_columns", None, "display.max_rows", None):
-        for heading, note, table, _ in tables(found):
+        for heading, note, table in tables(found):
             print(f"\n{heading}\n{table.to_string(na_rep='', float_format='{:.2f}'.format)}\n{note}")
     for heading, lines in remarks(found, runs_folder):
         if lines:
@@ -146,22 +149,24 @@ def print_all(found: Results, runs_folder: Path) -> None:
 
 
 def comparison_page(found: Results, runs_folder: Path) -> str:
-    """All of it as an HTML page, with the curves of each task."""
-    parts = []
-    for heading, note, table, task in tables(found):
-        content = f"{note_html(note)}\n{table_html(table)}"
-        if task:
-            curves = select(found.curves, task)
-            shared = common_runs(curves)
-            curves = pd.concat([shared, curves[~curves["agent"].isin(shared["agent"])]])
-            bounds = select(found.upper_bounds, {name: task[name] for name in TASK[:3]})
-            figure = learning_curves(curves, bounds, task_label(task), own_agents(found, task))
-            content += figures_html([(file_name("curves", task), figure)])
-        parts.append((heading, content))
-    parts += [(heading, list_html(lines)) for heading, lines in remarks(found, runs_folder) if lines]
-    own = ", ".join(map(agent_label, own_agents(found)))
-    text = f"{own} from {runs_folder} (marked >), with the stored reference runs."
-    return document("Comparison", text, parts)
+    """The page to explore your own agents with, beside the stored runs of the same ids, as HTML."""
+    here = comparable(found)
+    commands = {tuple(line[name] for name in EXPERIMENT): line for line in lacking(found, runs_folder)}
+    parts, above = [], {}
+    for task, curves in groups(here.curves, TASK):
+        key, few = tuple(task.values()), []
+        runs = {agent: set(curves.loc[curves["agent"] == agent, "run"]) for agent in own_agents(found, task)}
+        parts.append(curves[curves["run"].isin(set().union(*runs.values()))])
+        for agent, ids in runs.items():
+            if len(ids) < FEW:
+                line = commands.get((*key, agent))
+                more = f"; make {line['count']} more: {line['command']}" if line else ""
+                few.append(f"{agent_label(agent)} has {len(ids)} runs: its place is mostly noise{more}")
+        above[key] = few + setting_differences(found, key)
+    names = ", ".join(map(agent_label, own_agents(found)))
+    text = f"{names} from {runs_folder} (bold, marked ▶), beside the stored runs with the same ids."
+    shown = replace(here, curves=pd.concat(parts))
+    return explorer_page(shown, "Comparison", text, above, remarks(found, runs_folder))
 
 
 def print_reference(found: Results) -> None:

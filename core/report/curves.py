@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
 
 from ..cli import ArgumentParser, at_least, run_script
 from ..errors import UserError
@@ -24,7 +23,7 @@ from .labels import COLOURS, agent_label, ordered, readable, spans, style, task_
 from .leaderboard import MAIN, beside_random, leaderboard
 from .load import TASK, areas, load_results, select
 from .plots import CELL, FAINT, NOTE, PANEL_HEIGHT, add_legend, add_title, panels_of, save
-from .statistics import CONFIDENCE, INTERVAL_RUNS
+from .statistics import INTERVAL_RUNS, mean_curves
 
 #: Lines for the upper bound, the calibrated model: what agents are held against.
 _REFERENCE: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 2))}
@@ -89,9 +88,10 @@ def learning_curves(
 
 def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True, front: Collection[str] = ()) -> None:
     """Mean over the runs of each agent, and their spread unless others are in front of it."""
+    means = mean_curves(curves)
     for agent in sorted(ordered(curves["agent"]), key=lambda agent: agent not in front):
         table = curves[curves["agent"] == agent].pivot(index="labelled", columns="run", values="value")
-        mean, count, look = table.mean(axis=1), table.count(axis=1), style(agent)
+        mean, half, look = means["mean"].xs(agent), means["half"].xs(agent), style(agent)
         label = agent_label(agent) + (f" ({table.shape[1]})" if spread else "")
         if front and agent not in front:
             pale = _PALE_RANDOM if agent == "random" else _PALE
@@ -99,7 +99,6 @@ def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True, front: 
             continue
         panel.plot(mean.index, mean, label=label, linewidth=_FRONT if front else _LINE, **look)
         if spread and table.shape[1] >= INTERVAL_RUNS:
-            half = stats.t.ppf((1 + CONFIDENCE) / 2, (count - 1).clip(lower=1)) * table.sem(axis=1)
             band = {"color": look["color"], "alpha": _BAND, "linewidth": 0}
             panel.fill_between(mean.index, mean - half, mean + half, **band)
         elif spread and table.shape[1] > 1:

@@ -28,6 +28,22 @@ def summary(areas: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=[*EXPERIMENT, "metric", "runs", "mean", "std", "low", "high"])
 
 
+def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """The mean over the runs of each agent, and half the width of Student's interval.
+
+    Args:
+        curves: of one task and metric.
+
+    Returns:
+        `mean` and `half` (NaN for fewer than `INTERVAL_RUNS` runs) by `agent` and `labelled`.
+    """
+    names = curves["agent"].astype(str)  # pandas does not find all agents in an index of categories
+    table = curves.groupby([names, "labelled"])["value"].agg(["mean", "sem", "count"])
+    factor = stats.t.ppf((1 + CONFIDENCE) / 2, (table["count"] - 1).clip(lower=1))
+    half = (factor * table["sem"]).where(table["count"] >= INTERVAL_RUNS)
+    return table[["mean"]].assign(half=half)
+
+
 def interval(values: pd.Series) -> tuple[float, float]:
     """The percentile bootstrap's interval of a mean; NaN for fewer than `INTERVAL_RUNS` values.
 

@@ -1,7 +1,5 @@
-"""The notebook from top to bottom, and the report in a browser."""
+"""The notebook from top to bottom."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import nbformat
@@ -9,12 +7,27 @@ import pytest
 from nbclient import NotebookClient
 
 from core.report import sections
-from core.report.load import load_results
 from tests.synthetic_runs import write_every_kind
-from tests.test_figures import CORRECTED, NAMES, names_of
-from tests.test_report import OWN_SECTIONS, Page, make_report
+from tests.test_figures import CORRECTED, NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
+OWN_SECTIONS = """
+from matplotlib.figure import Figure
+import pandas as pd
+from core.report.sections import section
+
+@section("A figure of our own")
+def own_figure(found):
+    'What it shows.'
+    figure = Figure()
+    figure.suptitle(f"{len(found.runs)} runs")
+    yield "own_figure", figure
+
+@section("A table of our own")
+def own_table(found):
+    'What it lists.'
+    return pd.DataFrame({"mine": ["owned"]})
+"""
 
 
 @pytest.fixture(scope="module")
@@ -52,22 +65,3 @@ def test_all_kinds_of_results_and_an_own_section(runs: Path, tmp_path: Path) -> 
 def test_nothing(tmp_path: Path) -> None:
     text = notebook(tmp_path / "runs", tmp_path / "figures")
     assert text.count(f"nothing in {tmp_path / 'runs'} for this") == len(sections.SECTIONS)
-
-
-def test_a_browser_shows_the_report(runs: Path, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("needs chromium")
-    page = tmp_path / "report.html"
-    make_report(runs, page)
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
-    command += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={tmp_path / 'page.png'}"]
-    done = subprocess.run(
-        [*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "CONSOLE" not in done.stderr
-    found = load_results(runs)
-    shown = Page(done.stdout)
-    assert shown.figures == [name for heading in sections.SECTIONS for name in names_of(heading, found)]
-    assert shown.svgs == len(shown.figures)

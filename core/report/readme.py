@@ -1,15 +1,11 @@
-"""Self-contained HTML pages, the report among them, and the README of a store in Markdown."""
+"""The README of a store, its pictures, and tables in Markdown."""
 
-import html
-import io
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .. import util
 from ..agent import AGENTS
 from ..errors import UserError
 from ..files import write_file
@@ -18,118 +14,9 @@ from . import leaderboard as boards
 from . import plots
 from .labels import agent_label, readable, setting_label, spans, task_label
 from .load import TASK, Results, groups, select
-from .sections import SECTIONS, TRAINED_NOTE, Section, trained_means
+from .sections import TRAINED_NOTE, trained_means
 from .statistics import labels_needed, mean_difference, paired_differences
 from .store import SCHEMA, Key, Stored
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1250px; margin: auto; padding: 0 1em; color: #222 }
-nav a { margin-right: 1em }
-h2 { margin-top: 2.5em; border-bottom: 1px solid #ccc }
-figure { margin: 1.5em 0 }
-figure svg { max-width: 100%; height: auto }
-figcaption, .note { color: #555 }
-.table { overflow-x: auto; max-height: 45em }
-table { border-collapse: collapse; font-size: 13px }
-th, td { padding: 2px 8px; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
-th { text-align: left; vertical-align: top; font-weight: 600 }
-"""
-
-
-def document(title: str, text: str, parts: Sequence[tuple[str, str]], end: str = "") -> str:
-    """A whole HTML page, without scripts.
-
-    Args:
-        title, text: plain.
-        parts: headings, plain, and what is under them, HTML.
-        end: HTML.
-    """
-    links = "".join(f'<a href="#s{i}">{html.escape(heading)}</a>' for i, (heading, _) in enumerate(parts))
-    body = "\n".join(
-        f'<h2 id="s{i}">{html.escape(heading)}</h2>\n{content}' for i, (heading, content) in enumerate(parts)
-    )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style></head>
-<body>
-<h1>{html.escape(title)}</h1>
-<p>{html.escape(text)}</p>
-<nav>{links}</nav>
-{body}
-{end}
-</body>
-</html>
-"""
-
-
-def note_html(text: str) -> str:
-    return f'<p class="note">{html.escape(text)}</p>'
-
-
-def list_html(lines: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in lines)}</ul>"
-
-
-def table_html(table: pd.DataFrame) -> str:
-    """A table of texts and numbers; gaps stay empty."""
-    style = table.style.format(precision=4, na_rep="", escape="html")
-    for axis in (0, 1):  # names of agents and datasets
-        style = style.format_index(escape="html", axis=axis)
-    return f'<div class="table">{style.to_html()}</div>'
-
-
-def figures_html(figures: Iterable[tuple[str, Figure]]) -> str:
-    """Figures as inline SVG, under their names."""
-    return "\n".join(
-        f'<figure id="{html.escape(name)}">{_svg(name, figure)}'
-        f"<figcaption>{html.escape(name)}</figcaption></figure>"
-        for name, figure in figures
-    )
-
-
-def _svg(name: str, figure: Figure) -> str:
-    """A figure as an SVG element whose ids no other figure of the page has."""
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
-
-
-def report_page(found: Results, runs_folder: Path) -> str:
-    """An HTML page with the figures or the table of every section that the runs give any of."""
-    contents = {}
-    with util.tqdm(SECTIONS.values(), desc="drawing") as bar:
-        for section in bar:
-            bar.set_postfix_str(section.heading)
-            contents[section.heading] = _section_html(section, found)
-    parts = [(heading, content) for heading, content in contents.items() if content]
-    missing = ", ".join(heading for heading, content in contents.items() if not content)
-    end = note_html(f"Not here, as the runs give none of it: {missing}.") if missing else ""
-    text = f"{overview(found, runs_folder)}. All metrics are on the scaled target; lower is better."
-    return document("Results", text, parts, end)
-
-
-def _section_html(section: Section, found: Results) -> str:
-    """The figures or the table of a section, under its text; empty where the runs give none."""
-    made = section.make(found)
-    if isinstance(made, pd.DataFrame):
-        content = "" if made.empty else table_html(made)
-    else:
-        content = figures_html(made)
-    return content and f"{note_html(section.text)}\n{content}"
-
-
-def overview(found: Results, runs_folder: Path) -> str:
-    """How many runs there are, in a sentence."""
-    stored = len(found.stored)
-    finished = (found.runs["status"] == "finished").sum() - stored
-    beside = f", plus {stored} stored ones" if stored else ""
-    if finished or stored:
-        others = len(found.runs) - finished - stored
-        text = f"{finished} finished runs in {runs_folder} and its sibling folders{beside}"
-        return f"{text}; {others} unfinished or damaged" if others else text
-    return f"No finished runs in {runs_folder} or its sibling folders: make some with evaluate.py"
 
 
 def markdown(table: pd.DataFrame) -> str:

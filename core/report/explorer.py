@@ -1,0 +1,166 @@
+"""An HTML page to explore results with: choose a task and a metric, see its learning curves and its table.
+
+The page (`explorer.html`) holds plotly's script and all numbers, gzipped, and fetches nothing.
+"""
+
+import base64
+import gzip
+import html
+import json
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from plotly.offline import get_plotlyjs
+
+from ..metrics import METRICS
+from .labels import agent_label, ordered, readable, task_label
+from .load import TASK, Results, areas, find_missing_runs, groups, own_agents, select
+from .statistics import Estimate, labels_needed, mean_curves, mean_difference, paired_differences
+
+#: More points of a curve would not be seen.
+_POINTS = 100
+#: Of a test set, by name: their labels.
+_MEASURED = {name: metric.label for name, metric in METRICS.items() if metric.function}
+
+
+def report_page(found: Results, runs_folder: Path) -> str:
+    """All tasks of a runs folder (and of a store, if one was read), and below them which runs are missing."""
+    missing = [
+        f"{agent_label(line['agent'])}, {task_label(dict(line))}: "
+        + ", ".join(f"{name} {line[name]}" for name in ("missing", "unfinished", "damaged") if line[name])
+        for _, line in find_missing_runs(found).iterrows()
+    ]
+    left_out = [f"{folder}: {problem}" for folder, problem in found.problems.itertuples(index=False)]
+    notes = [("Runs that are missing", missing), ("Left out", left_out)]
+    return explorer_page(found, "Results", overview(found, runs_folder), notes=notes)
+
+
+def overview(found: Results, runs_folder: Path) -> str:
+    """How many runs there are, in a sentence."""
+    stored = len(found.stored)
+    finished = (found.runs["status"] == "finished").sum() - stored
+    beside = f", plus {stored} stored ones" if stored else ""
+    if finished or stored:
+        others = len(found.runs) - finished - stored
+        text = f"{finished} finished runs in {runs_folder} and its sibling folders{beside}"
+        return f"{text}; {others} unfinished or damaged" if others else text
+    return f"No finished runs in {runs_folder} or its sibling folders: make some with evaluate.py"
+
+
+def explorer_page(
+    found: Results,
+    title: str,
+    introduction: str,
+    remarks: Mapping[tuple[Any, ...], list[str]] | None = None,
+    notes: Iterable[tuple[str, list[str]]] = (),
+) -> str:
+    """The page, HTML.
+
+    Args:
+        title, introduction: plain texts.
+        remarks: of a task, by its values of `TASK`, the lines above its curves.
+        notes: headings and lines at the end of the page.
+    """
+    data = {
+        "title": title,
+        "introduction": introduction,
+        "metrics": _MEASURED,
+        "tasks": task_data(found, remarks or {}),
+        "notes": [note for note in notes if note[1]],
+    }
+    text = Path(__file__).with_name("explorer.html").read_text(encoding="utf-8")
+    parts = {"%DATA%": _packed(json.dumps(data, separators=(",", ":"), allow_nan=False))}
+    parts |= {"%PLOTLY%": _packed(get_plotlyjs()), "%TITLE%": html.escape(title)}
+    for name, part in parts.items():
+        text = text.replace(name, part)
+    return text
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> list[dict[str, Any]]:
+    """What the page shows of each task, the one to begin with first: that with your own agents, then one of
+    the corrected protocol in which most agents are better than random by NLL.
+    """
+    tasks = []
+    for task, curves in groups(found.curves, TASK):
+        own = own_agents(found, task) if len(found.stored) else []
+        labelled = curves["labelled"]
+        tasks.append(
+            {name: str(value) for name, value in task.items()}
+            | {
+                "dataset_label": readable(task["dataset"]),
+                "variation_label": task_label({"variation": task["variation"]}),
+            }
+            | {"seed_set": int(labelled.min()), "labels": int(labelled.max())}
+            | {"remarks": remarks.get(tuple(task.values()), []), "agents": agent_data(curves, own)}
+        )
+
+    def interest(task: dict[str, Any]) -> tuple[bool, bool, int]:
+        verdicts = [agent["metrics"].get("nll", {}).get("verdict") for agent in task["agents"]]
+        own = any(agent["own"] for agent in task["agents"])
+        return own, task["protocol"] == "corrected", verdicts.count("better")
+
+    return sorted(tasks, key=interest, reverse=True)
+
+
+def agent_data(curves: pd.DataFrame, own: Collection[str]) -> list[dict[str, Any]]:
+    """The curves and the table's numbers of each agent of one task, for each metric.
+
+    All numbers of an agent are of the same runs: those that `random` has too, if there are any.
+    """
+    curves = _with_random(curves)
+    of_task, last = areas(curves), int(curves["labelled"].max())
+    agents: dict[str, dict[str, Any]] = {
+        agent: {"name": agent, "label": agent_label(agent), "own": agent in own, "metrics": {}}
+        for agent in ordered(curves["agent"])
+    }
+    for metric in _MEASURED:
+        of_metric = curves[curves["metric"] == metric]
+        needed, bands = labels_needed(of_metric, metric).dropna(subset="value"), mean_curves(of_metric)
+        differences = paired_differences(of_task, metric, share=False)
+        for agent in map(str, of_metric["agent"].unique()):
+            area = select(of_task, {"agent": agent, "metric": metric})["area"]
+            numbers = _points(bands.loc[[agent]].droplevel("agent"))
+            numbers |= {"runs": len(area), "area": _short(area.mean())}
+            if len(beside := select(differences, {"agent": agent})):
+                difference = mean_difference(beside)
+                numbers["difference"] = list(map(_short, difference))
+                numbers["verdict"] = _verdict(difference)
+            if agent in needed.index:
+                numbers["labels"] = list(map(_short, needed.loc[agent].dropna() * last))
+            agents[agent]["metrics"][metric] = numbers
+    return list(agents.values())
+
+
+def _with_random(curves: pd.DataFrame) -> pd.DataFrame:
+    """Of each agent of a task the runs that `random` has too; all of one that has none of them."""
+    shared = curves["run"].isin(set(curves.loc[curves["agent"] == "random", "run"]))
+    return curves[shared | ~curves["agent"].isin(set(curves.loc[shared, "agent"]))]
+
+
+def _points(curve: pd.DataFrame) -> dict[str, Any]:
+    """Some points of a mean curve, with half the width of its band, and its last value."""
+    some = curve.iloc[np.unique(np.linspace(0, len(curve) - 1, _POINTS).astype(int))]
+    numbers = {"x": some.index.tolist(), "mean": list(map(_short, some["mean"]))}
+    if some["half"].notna().any():
+        numbers["half"] = list(map(_short, some["half"]))
+    return numbers | {"last": numbers["mean"][-1]}
+
+
+def _verdict(difference: Estimate) -> str:
+    if not np.isfinite(difference.value):
+        return "diverged"
+    if np.isnan(difference.low):
+        return "few"
+    return "better" if difference.high < 0 else "worse" if difference.low > 0 else "same"
+
+
+def _short(value: float) -> float | None:
+    """A number of four digits; None for those that JSON does not have."""
+    return float(f"{value:.4g}") if np.isfinite(value) else None

@@ -101,14 +101,14 @@ def make_problem(
 ) -> Problem:
     """Two tables as one problem; a column of the pool that is called as the target is not looked at.
 
-    Our own columns, of chosen rows that were added to the labelled ones, are ignored.
+    Our own columns are ignored where one table has them alone: chosen rows were added to it.
 
     Raises:
         UserError: their columns differ, or they cannot be trained on.
     """
-    ours = [name for name in labelled.names if name not in pool.names and _is_ours(name)]
-    frame = labelled.frame.drop(columns=ours)
-    sheets = [Sheet(labelled.where, frame), Sheet(pool.where, pool.frame)]
+    ours = [name for name in {*labelled.names} ^ {*pool.names} if name != target and _is_ours(name)]
+    frame = labelled.frame.drop(columns=ours, errors="ignore")
+    sheets = [Sheet(labelled.where, frame), Sheet(pool.where, pool.frame.drop(columns=ours, errors="ignore"))]
     wanted, found = ([name for name in sheet.names if name != target] for sheet in sheets)
     try:
         y, note = target_values(frame, target, decisions, labelled.where)
@@ -122,7 +122,7 @@ def make_problem(
         begins = str(error).startswith(("the pool", "--", labelled.where, pool.where))
         raise UserError(str(error) if begins else f"{labelled.where}: {error}") from error
     lines = columns.lines + [f"{target}: the target, {note}"] * bool(note)
-    lines += [f"{one_line(', '.join(ours))}: not used (written by suggest.py)"] * bool(ours)
+    lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
     x, keys = columns.features()[1], columns.keys()
     done = set(keys[: len(y)])
     rows = np.array([i for i, key in enumerate(keys[len(y) :]) if key not in done], dtype=np.int64)

@@ -15,6 +15,7 @@ import evaluate
 import sweep
 from core import Seeds, UserError
 from core.data import downloads, openml, own
+from core.data.frames import read_frame
 from core.data.own import default_sizes, find_dataset
 from core.dataset import train_and_test
 from core.runs.settings import read_meta
@@ -138,6 +139,33 @@ def test_test_rows_teach_nothing(tmp_path: Path) -> None:
     assert not x[test[0], 3:].any()
 
 
+@pytest.mark.parametrize(
+    ("before", "separator", "header"),
+    [
+        ("sep=;\n", ";", "a;kind;y"),
+        ("\n \r\n", ",", "a,kind,y"),
+        ("# made on Monday, by hand\n# rev 2\n", ",", "a,kind,y"),
+        ("", "|", "a|kind|y"),
+        ("", ",", "# a,kind,y"),
+        ("", ",", '"a","kind",y'),
+        ("\n", ";", '"a";kind;"y"'),
+    ],
+)
+def test_dialects_of_csv(before: str, separator: str, header: str, tmp_path: Path) -> None:
+    rows = [f"{i * i},x{i % 3},{i}".replace(",", separator) for i in range(N)]
+    (tmp_path / "t.csv").write_text(before + "\n".join([header, *rows[:9], "# paused", *rows[9:], ""]))
+    found = read_frame(tmp_path / "t.csv").frame
+    assert list(found) == ["a", "kind", "y"]
+    assert found["a"].tolist() == [str(i * i) for i in range(N)]
+    assert found["y"].tolist() == [str(i) for i in range(N)]
+
+
+def test_separators_inside_of_quotes_are_none(tmp_path: Path) -> None:
+    rows = [f"{i},{i * i}" for i in range(N)]
+    (tmp_path / "t.csv").write_text("\n".join(['y,"a; the\nfirst; of; all"', *rows]))
+    assert list(read_frame(tmp_path / "t.csv").frame) == ["y", "a; the\nfirst; of; all"]
+
+
 def changed(**columns: Any) -> pd.DataFrame:
     return make_frame().assign(**columns)
 
@@ -191,7 +219,12 @@ def test_runs_of_a_table_go_on_and_those_of_another_are_refused(
     assert (agreed["dataset"], agreed["target"], agreed["seed_set"]) == ("t.csv", "y", 9)
     assert agreed["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert pd.read_csv(folder / "accuracies.csv")["added"].tolist() == list(range(9))
-    for more, setting in ((["--target", "b"], "target"), (["--seed_set", "12"], "seed_set")):
+    wrong = (
+        (["--target", "b"], "target"),
+        (["--seed_set", "12"], "seed_set"),
+        (["--ignore", "b"], "decisions"),
+    )
+    for more, setting in wrong:
         with pytest.raises(UserError, match=f"was made with {setting}"):
             evaluate.main([*trial, *more])
     assert compute_upper_bound.main([*typed, "--restarts", "1", "--epoch_limit", "2"]) == 0

@@ -10,6 +10,7 @@ import torch
 import suggest
 from core import Seeds, suggestion
 from core.data.frames import read_frame
+from tests.builders import train_shortly
 
 KINDS = ("red", "green", "blue")
 
@@ -114,3 +115,17 @@ def test_quality_is_that_of_the_held_out_fifth(tmp_path: Path) -> None:
     assert trained.r2 == pytest.approx(float(1 - error / around), abs=1e-6)
     nll = -float(density.log_prob(trained.y[held]).mean())
     assert trained.fit.validation_nll == pytest.approx(nll, abs=1e-5)
+
+
+@pytest.mark.parametrize("unit", [2.0**-990, 2.0**-57, 2.0**990])
+def test_units_change_no_choice(unit: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_shortly(monkeypatch)
+    made = []
+    for one in (1.0, unit):
+        done, pool = make_frame(60), make_frame(120, 1)
+        for frame in (done, pool):
+            frame[["a", "b", "y"]] *= one
+        suggest.main([*write(tmp_path, done, pool), "--variation", "gauss"])
+        made.append(pd.read_csv(tmp_path / "next.csv"))
+    assert made[0]["pool_row"].tolist() == made[1]["pool_row"].tolist()
+    np.testing.assert_allclose(made[1]["median"] / unit, made[0]["median"], rtol=1e-9)

@@ -37,7 +37,7 @@ class Cells:
     def __init__(self, column: pd.Series) -> None:
         codes, distinct = pd.factorize(column)
         places: dict[str, int] = {}
-        texts = [clean(str(one)) for one in distinct]
+        texts = [clean(str(one)) for one in np.asarray(distinct)]  # .1 of float32 is .1
         local = [-1 if text in NOTHING else places.setdefault(text, len(places)) for text in texts]
         self.texts, self.codes = list(places), np.array([*local, -1])[codes]
         self._typed = pd.api.types.is_numeric_dtype(column)

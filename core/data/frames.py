@@ -21,6 +21,8 @@ from ..files import MOST_CELLS, MOST_COLUMNS, UnusableError, bounded, gunzip, on
 
 #: What may stand between the fields of a CSV file.
 _SEPARATORS = ",;\t|"
+#: Characters in whose lines a separator is looked for.
+_BEGINNING = 1_000_000
 _ATTRIBUTE = re.compile(r"""^[ \t]*@attribute[ \t]+('[^']*'|"[^"]*"|[^\s{]+)(.*)$""", re.I | re.M)
 
 
@@ -149,7 +151,7 @@ def _parse_csv(text: str) -> pd.DataFrame:
 
 def _fields(text: str, separator: str) -> tuple[bool, int]:
     """Whether the first lines have as many fields as each other, more than one, and how many they have."""
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    lines = csv.reader(io.StringIO(text[:_BEGINNING], newline=""), delimiter=separator, skipinitialspace=True)
     counts = [len(line) for line in islice(lines, 100) if line and not line[0].startswith("#")]
     usual = Counter(counts).most_common(1)[0][0] if counts else 0
     return usual > 1 and counts.count(usual) == len(counts), usual

@@ -54,6 +54,9 @@ class Decision:
         self.codes = np.concatenate(codes)
         self.filled = self.codes >= 0
         self.counts = np.bincount(self.codes[self.filled], minlength=len(self.texts))
+        numbers = [cells.numbers for cells in self.cells]
+        self._limits = np.concatenate([one.limits for one in numbers])
+        self._units = np.array([unit for one in numbers for unit in one.units], object)
         #: The texts [k] that stand for nothing among numbers and dates.
         self.marks = np.array([text.casefold() in MARKS for text in self.texts], bool)
 
@@ -148,23 +151,16 @@ class Decision:
         return np.concatenate(values), np.concatenate(doubtful), decimals
 
     @cached_property
-    def _limits(self) -> np.ndarray:
-        return np.concatenate([cells.numbers.limits for cells in self.cells])
-
-    @cached_property
-    def _units(self) -> np.ndarray:
-        return np.array([unit for cells in self.cells for unit in cells.numbers.units], object)
-
-    @cached_property
     def _values(self) -> np.ndarray:
         """The texts as numbers [k]; true and false are, where all others are 1 and 0."""
         values = self._readings[0].copy()
         if len({*self._units[~np.isnan(values)]} - {""}) > 3:  # 12 Main Street
             values[self._units != ""] = np.nan
-        truths = np.array([TRUTH.get(text.casefold(), np.nan) for text in self.texts], np.float64)
-        either = np.where(np.isnan(values), truths, values)[~self.marks]
-        if {*either.tolist()} <= {0.0, 1.0}:
-            values[~self.marks] = either
+        if (others := np.isnan(values) & ~self.marks).any():
+            truths = values.copy()
+            truths[others] = [TRUTH.get(text.casefold(), np.nan) for text in self._written(others)]
+            if np.isin(truths[~self.marks], (0, 1)).all():
+                return truths
         return values
 
     @cached_property
@@ -172,9 +168,11 @@ class Decision:
         """The texts [k] that are neither numbers nor stand for nothing."""
         return np.isnan(self._values) & ~self.marks
 
-    @property
+    @cached_property
     def _unit(self) -> str:
         """That of most numbers."""
+        if not self._units.any():
+            return ""
         good = ~np.isnan(self._values)
         counts: Counter[str] = Counter()
         for unit, count in zip(self._units[good], self.counts[good], strict=True):
@@ -337,14 +335,12 @@ class Decision:
 
     def _are_codes(self, texts: set[str], values: set[float], numbers: float, filled: int) -> bool:
         """Whether texts among numbers say that these are codes: 001, 01B; or 1, 2, 3, X, Y, often each."""
-        if not all(any(map(str.isalpha, text)) or text.endswith("+") for text in texts):
-            return False
-        digits = [any(map(str.isdigit, text)) for text in texts]
-        if any(map(_PADDED.fullmatch, self.texts)) and all(digits):
-            return True
-        few = filled >= 3 * (len(values) + len(texts)) and len(values) <= 50
-        short = all(len(text) <= 2 or digit for text, digit in zip(texts, digits, strict=True))
-        return numbers < 0.9 and few and short and all(value % 1 == 0 for value in values)
+        often = filled >= 3 * (len(values) + len(texts)) and len(values) <= 50 and numbers < 0.9
+        with_digits = all(any(map(str.isdigit, text)) for text in texts)
+        short = with_digits or all(len(text) <= 2 for text in texts)
+        letters = all(any(map(str.isalpha, text)) or text.endswith("+") for text in texts)
+        padded = with_digits and any(map(_PADDED.fullmatch, self.texts))
+        return letters and (padded or (often and short and all(value % 1 == 0 for value in values)))
 
     def _levels(self) -> np.ndarray:
         """The category of each row [n], texts; NaN where nothing stands."""

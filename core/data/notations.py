@@ -35,12 +35,13 @@ _SIGNS = str.maketrans(
     | {"\u03bc": "\u00b5"}
 )
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_ALL_PLAIN = re.compile(rf"(?:{_PLAIN.pattern}\n)+")
 # Other letters right behind a number may be part of a code: 12A.
 _GLUED = "[%‰€$£¥]|°[CF]?|[kmµn]g|[mµ][lL]|[kcmµn]m|[mµn]M|pp[mb]|[kM]?Pa|m?bar|[km]V|[kM]?Hz"
 _CELL = re.compile(
     r"(?P<limit>[<>≤≥]=?)? ?(?P<sign>[+-]?) ?(?P<money>[$€£¥]|(?:USD|EUR|GBP|CHF|JPY)(?= ))? ?(?P<minus>-?)"
     r"(?P<body>[0-9]+(?:[.,' ][0-9]+)*[.,]?|[.,][0-9]+)(?P<power>[eE][+-]?[0-9]+)?"
-    rf"(?P<unit> ?(?:{_GLUED})| [A-Za-zµ][A-Za-zµ0-9²³/*·^ -]{{0,15}})?"
+    rf"(?P<unit> ?(?:{_GLUED})| (?![A-Z][0-9])[A-Za-zµ][A-Za-zµ0-9²³/*·^ -]{{0,15}})?"
 )
 
 
@@ -82,6 +83,13 @@ class Numbers:
 def read_numbers(texts: Sequence[str]) -> Numbers:
     """Texts made by `clean` as numbers; a number too large for a float is infinite."""
     k = len(texts)
+    if _ALL_PLAIN.fullmatch("\n".join([*texts, ""])) and not all(
+        "." not in text or _POINTS_AS_GROUPS.fullmatch(text) for text in texts
+    ):
+        # Most columns; one such text says that points begin decimals.
+        return Numbers(
+            np.array(texts, np.str_).astype(np.float64), np.full(k, np.nan), np.zeros(k, bool), [""] * k
+        )
     point, comma, limits, units = [np.nan] * k, [np.nan] * k, np.zeros(k, bool), [""] * k
     for i, text in enumerate(texts):
         if _PLAIN.fullmatch(text):
@@ -115,7 +123,7 @@ _FORMATS = (
     "%B/%d/%Y",
 )
 _BY_ORDER = (("%d/%m/%Y", "%d/%m/%y"), ("%m/%d/%Y", "%m/%d/%y"))
-_LIKE_A_DATE = re.compile(r"[0-9]{1,4}[-/. ].*[0-9]|[A-Za-z]{3,9}\.? [0-9]{1,2}, ?[0-9]{4}.*")
+_LIKE_A_DATE = re.compile(r"[0-9]{1,4}[-/. ].*[0-9]Z?|[A-Za-z]{3,9}\.? [0-9]{1,2}, ?[0-9]{4}.*")
 
 
 def read_dates(texts: Sequence[str]) -> np.ndarray:

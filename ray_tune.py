@@ -25,7 +25,7 @@ from core.config import Config
 from core.data.own import find_dataset, is_own
 from core.errors import UserError, check_known
 from core.files import check_writable, write_file
-from core.options import DATA, add_options
+from core.options import DATA, DECISIONS, add_options
 from core.protocol import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     networks = [name for name, kind in VARIATIONS.items() if not (kind.ensemble or kind.regressor)]
     check_known("variation", args.variation, networks)
-    data = find_dataset(args.dataset, args.target, args.seed_set, args.data_folder)
+    decided = {name: getattr(args, name) or () for name in DECISIONS}
+    data = find_dataset(args.dataset, args.target, args.seed_set, args.data_folder, decided)
     name = data.folder if is_own(args.dataset) else DATASETS.name(args.dataset)
     if (args.address or "").startswith("ray://"):
         raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")

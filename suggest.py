@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
 from core.errors import UserError, check_known
 from core.files import write_file
-from core.options import add_options
+from core.options import DECISIONS, add_options, options_of
 
 if TYPE_CHECKING:
     from core import Seeds, suggestion
@@ -29,11 +29,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     kinds = ".csv, .parquet, .arff, also .gz"
     parser.add("labelled", None, f"table of measured rows ({kinds})", type=Path, required=True)
-    parser.add("pool", None, "table of candidates, with the same columns", type=Path, required=True)
+    said = (
+        "table of candidates, with the same columns; without it, labelled rows with an empty target are they"
+    )
+    parser.add("pool", None, said, type=Path)
     parser.add("target", None, "column that is measured; the pool may lack it", required=True)
     parser.add("agent", "balsa_kl_pairs", "name of the agent that chooses")
     parser.add("count", 20, "rows to choose", type=at_least(1))
-    add_options(parser, ("variation",))
+    add_options(parser, (*DECISIONS, "variation"))
     parser.add("out", Path("next.csv"), "the chosen rows; a picture lies beside them", type=Path)
     parser.add("seed", 1, "the same seed makes the same choice", type=at_least(0))
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
@@ -57,11 +60,11 @@ def check(args: argparse.Namespace) -> None:
 
 
 def print_notes(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -> None:
-    """What the user should know of the tables."""
+    """What each column became, and what else the user should know of the tables."""
     from core import AGENTS
 
-    if problem.note:
-        print(f"note: {problem.note}")
+    for line in problem.lines:
+        print(line)
     if left_out:
         print(f"note: {left_out} rows of the pool are labelled already: they are not chosen again")
     most = max(AGENTS[args.agent].candidates, args.count)
@@ -100,12 +103,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from core.files import check_target
     from core.report.plots import chosen_rows, save
 
-    check_target(args.out, args.labelled, args.pool)
-    labelled, pool = read_frame(args.labelled), read_frame(args.pool)
-    problem = suggestion.make_problem(labelled, pool, args.target)
+    check_target(args.out, args.labelled, args.pool or args.labelled)
+    labelled = read_frame(args.labelled)
+    if args.pool:
+        pool = read_frame(args.pool)
+    else:
+        labelled, pool = suggestion.split_by_target(labelled, args.target)
+    decisions = {name: options_of(args)[name] for name in DECISIONS}
+    problem = suggestion.make_problem(labelled, pool, args.target, decisions)
     print_notes(args, problem, len(pool.frame) - len(problem.pool))
     if len(problem.pool) < args.count:
-        raise UserError(f"{args.pool}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
+        raise UserError(f"{pool.where}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
     seeds = Seeds(1, args.seed, args.seed, args.seed)
     trained = train(args, problem, seeds)
     print(f"{args.agent} chooses {args.count} of {len(problem.pool):,} rows", file=sys.stderr)

@@ -38,6 +38,29 @@ def sha256_of(*arrays: np.ndarray) -> str:
     return found.hexdigest()
 
 
+class RangeScaler:
+    """Scales each column of some values [n, d] to [0, 1] by its range, however small; a constant one to 0.
+
+    As scikit-learn's MinMaxScaler, which takes ranges below 2e-15 for constant.
+    """
+
+    def __init__(self, values: np.ndarray) -> None:
+        values = _floats(values)
+        low, span = values.min(axis=0), np.ptp(values, axis=0)
+        self.scale = 1 / np.where(span == 0, 1, span)
+        self._offset = 0 - low * self.scale
+
+    def transform(self, values: np.ndarray) -> np.ndarray:
+        return _floats(values) * self.scale + self._offset
+
+    def inverse_transform(self, scaled: np.ndarray) -> np.ndarray:
+        return (scaled - self._offset) / self.scale
+
+
+def _floats(values: np.ndarray) -> np.ndarray:
+    return values if values.dtype.kind == "f" else values.astype(np.float64)
+
+
 class Dataset(ABC):
     """A regression task: its rows, their split, and the seed set of one run.
 
@@ -92,13 +115,11 @@ class Dataset(ABC):
 
     def reset(self) -> None:
         """Restores the run's split and seed set; they are drawn again, the same."""
-        from sklearn.preprocessing import MinMaxScaler
-
         rng = self.seeds.numpy("split")
         x, y = self._checked(*self.rows(rng))
         train, test = train_and_test(len(x))
 
-        self._x_scaler, self._y_scaler = MinMaxScaler().fit(x[train]), MinMaxScaler().fit(y[train, None])
+        self._x_scaler, self._y_scaler = RangeScaler(x[train]), RangeScaler(y[train, None])
         x = self._x_scaler.transform(x).astype(np.float32)
         y = self._y_scaler.transform(y[:, None])[:, 0].astype(np.float32)
 
@@ -129,7 +150,7 @@ class Dataset(ABC):
 
         A standard deviation of the scaled target times this is one in the target's units.
         """
-        return float(1 / self._y_scaler.scale_[0])
+        return float(1 / self._y_scaler.scale[0])
 
     def _checked(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What `rows` gave, if it can be trained on."""

@@ -25,7 +25,7 @@ from .environment import Environment
 from .errors import UserError, check_known
 from .files import check_writable
 from .models.variations import VARIATIONS, load_config, note_default_config
-from .options import SEEDS, Options
+from .options import DECISIONS, SEEDS, Options
 from .protocol import PROTOCOLS
 from .runs.files import POINTS, PREDICTIONS, runs_root
 from .runs.group import SideBySide, group_size, run_all
@@ -54,6 +54,8 @@ class Experiment(Options):
     def __post_init__(self) -> None:
         check_known("variation", self.variation, VARIATIONS)
         check_known("protocol", self.protocol, PROTOCOLS)
+        for name in DECISIONS:
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         settled = {
             "dataset": self.dataset if is_own(self.dataset) else DATASETS.name(self.dataset),
             "agent": self.agent if self.agent in BASELINES else AGENTS.name(self.agent),
@@ -94,7 +96,8 @@ class Experiment(Options):
 
     @property
     def dataset_class(self) -> type[Dataset]:
-        return find_dataset(self.dataset, self.target, self.seed_set, self.data_folder)
+        decisions = {name: getattr(self, name) for name in DECISIONS}
+        return find_dataset(self.dataset, self.target, self.seed_set, self.data_folder, decisions)
 
     @property
     def dataset_name(self) -> str:

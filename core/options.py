@@ -14,14 +14,19 @@ from .config import check_changes, read_file
 from .protocol import PROTOCOLS
 
 DATA_KINDS = "a name, the path of a table (.csv, .parquet, .arff, also .gz), or openml:<id>"
-#: Fields that say which data; further seeds than that of the run.
-DATA = ("dataset", "target", "seed_set", "data_folder", "skip_data_check")
+#: Fields that say what columns of a table are; which data; further seeds than that of the run.
+DECISIONS = ("numeric", "category", "ignore", "keep")
+DATA = ("dataset", "target", *DECISIONS, "seed_set", "data_folder", "skip_data_check")
 SEEDS = ("agent_seed", "pool_seed", "model_seed")
 
 
 def _option(text: str, default: Any = MISSING, *, compare: bool = True, **argument: Any) -> Any:
     """A field; `argument` is how argparse reads it."""
     return field(default=default, compare=compare, metadata={"help": text, "argument": argument})
+
+
+def _columns(text: str) -> Any:
+    return _option(f"of a table: columns that {text}", (), action="extend", nargs="+", metavar="COLUMN")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,10 @@ class Options:
     pool_seed: int = _option("seed of validation part and seed set", 1, type=at_least(0))
     model_seed: int = _option("seed of initial weights, dropout and evaluation", 1, type=at_least(0))
     target: str | None = _option("of a table: the column to predict", None)
+    numeric: tuple[str, ...] = _columns("hold numbers or dates: other cells are missing")
+    category: tuple[str, ...] = _columns("hold categories")
+    ignore: tuple[str, ...] = _columns("are not used")
+    keep: tuple[str, ...] = _columns("are used, even if they look like row numbers")
     seed_set: int | None = _option("of a table: points labelled at the beginning", None, type=at_least(2))
     skip_data_check: bool = _option(
         "1: accept a table that differs from the published one", False, type=int, choices=(0, 1)
@@ -71,7 +80,7 @@ def add_options(parser: ArgumentParser, names: Iterable[str], **defaults: Any) -
         one = _FIELDS[name]
         default = defaults.get(name, None if one.default is MISSING else one.default)
         shown = int(default) if isinstance(default, bool) else default
-        parser.add(name, shown, one.metadata["help"], **one.metadata["argument"])
+        parser.add(name, None if shown == () else shown, one.metadata["help"], **one.metadata["argument"])
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -79,6 +88,7 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
     asked = {name: getattr(args, name) for name in _FIELDS if hasattr(args, name)}
     if path := asked.pop("config", None):
         asked["config"] = check_changes(read_file(path), path)
+    asked |= {name: tuple(asked[name] or ()) for name in DECISIONS if name in asked}
     return {name: bool(value) if _FIELDS[name].type is bool else value for name, value in asked.items()}
 
 

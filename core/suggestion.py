@@ -7,17 +7,20 @@ Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.preprocessing import MinMaxScaler
 from torch import Tensor
 
 from .agent import AGENTS
-from .data.columns import Features, row_numbers, target_values
+from .data.cells import Sheet
+from .data.columns import Decisions, sort_columns, target_values
 from .data.frames import RawFrame
+from .data.notations import NOTHING
+from .dataset import RangeScaler
 from .errors import UserError
 from .files import UnusableError, one_line
 from .metrics import calibration_error, pit_histogram
@@ -31,6 +34,9 @@ from .util import tqdm
 
 #: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
 LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_90": 0.95}
+#: Our columns of the chosen rows; where the table has one of that name, ours has `_OURS` before it.
+COLUMNS = ("rank", "pool_row", "score", *LEVELS)
+_OURS = "suggested_"
 #: With fewer labelled rows the held-out ones are too few to stop by.
 LEAST_LABELLED = 20
 #: Share of the labelled rows that training does not see.
@@ -47,8 +53,8 @@ class Problem:
     Attributes:
         x, y: labelled rows [n, d] and targets [n], float32.
         pool: rows [N, d], float32.
-        rows: where they stand in the pool's file [N]: a row that is labelled already is left out.
-        note: which columns are not used; empty if all are.
+        rows: where they stand in the pool [N]: a row that is labelled already is left out.
+        lines: what each column became.
         scaler: what the target was scaled with.
     """
 
@@ -56,8 +62,8 @@ class Problem:
     y: np.ndarray
     pool: np.ndarray
     rows: np.ndarray
-    note: str
-    scaler: MinMaxScaler
+    lines: list[str]
+    scaler: RangeScaler
 
 
 @dataclass(frozen=True)
@@ -82,44 +88,56 @@ class Trained:
     y: Tensor
 
 
-def make_problem(labelled: RawFrame, pool: RawFrame, target: str) -> Problem:
+def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
+    """One table as labelled rows and, where nothing stands in the target, pool."""
+    if target not in raw.frame:
+        return raw, raw  # `make_problem` says so
+    empty = raw.frame[target].map(lambda cell: str(cell).strip() in NOTHING).astype(bool)
+    return replace(raw, frame=raw.frame[~empty]), replace(raw, frame=raw.frame[empty])
+
+
+def make_problem(
+    labelled: RawFrame, pool: RawFrame, target: str, decisions: Decisions | None = None
+) -> Problem:
     """Two tables as one problem; a column of the pool that is called as the target is not looked at.
+
+    Our own columns are ignored where one table has them alone: chosen rows were added to it.
 
     Raises:
         UserError: their columns differ, or they cannot be trained on.
     """
-    wanted = [name for name in labelled.names if name != target]
-    found = [name for name in pool.names if name != target]
+    ours = [name for name in {*labelled.names} ^ {*pool.names} if name != target and _is_ours(name)]
+    frame = labelled.frame.drop(columns=ours, errors="ignore")
+    sheets = [Sheet(labelled.where, frame), Sheet(pool.where, pool.frame.drop(columns=ours, errors="ignore"))]
+    wanted, found = ([name for name in sheet.names if name != target] for sheet in sheets)
     try:
-        y = target_values(labelled, target)
-    except UnusableError as error:
-        raise UserError(f"labelled rows: {error}") from error
-    try:
+        y, note = target_values(frame, target, decisions, labelled.where)
         for these, those, where in ((wanted, found, "pool has"), (found, wanted, "labelled rows have")):
             if lacking := [name for name in these if name not in those]:
                 raise UnusableError(f"the {where} no column {one_line(', '.join(map(repr, lacking)))}")
         if len(y) < LEAST_LABELLED:
             raise UnusableError(f"{len(y)} labelled rows are too few: at least {LEAST_LABELLED} are needed")
-        # Each file may count its rows, so that a row has two numbers. (Few rows may hold any integers so.)
-        many = (raw for raw in (labelled, pool) if len(raw.frame) >= LEAST_LABELLED)
-        numbers = set().union(*map(row_numbers, many))
-        ids = [name for name in wanted if name in numbers]
-        wanted = [name for name in wanted if name not in numbers]
-        both = pd.concat([labelled.frame[wanted], pool.frame[wanted]], ignore_index=True)
-        # Labelled rows may be left in the pool: they must not count twice.
-        raw = RawFrame(both.drop_duplicates(ignore_index=True), labelled.nominal | pool.nominal, "")
-        every = np.arange(len(raw.frame))
-        features = Features(raw, target, every, unused=ids)
-        x = features(both)
+        columns = sort_columns(sheets, target, np.arange(len(y)), decisions, labelled.nominal | pool.nominal)
     except UnusableError as error:
-        raise UserError(str(error)) from error
-    x += 0.0  # turns -0 into 0: the rows are compared byte by byte
-    done = {row.tobytes() for row in x[: len(y)]}
-    rows = np.array([i for i, row in enumerate(x[len(y) :]) if row.tobytes() not in done], dtype=np.int64)
-    x = MinMaxScaler().fit_transform(x).astype(np.float32)
-    scaler = MinMaxScaler().fit(y[:, None])
+        begins = str(error).startswith(("the pool", "--", labelled.where, pool.where))
+        raise UserError(str(error) if begins else f"{labelled.where}: {error}") from error
+    lines = columns.lines + [f"{target}: the target, {note}"] * bool(note)
+    lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
+    x, keys = columns.features()[1], columns.keys()
+    done = set(keys[: len(y)])
+    rows = np.array([i for i, key in enumerate(keys[len(y) :]) if key not in done], dtype=np.int64)
+    x = RangeScaler(x).transform(x).astype(np.float32)
+    scaler = RangeScaler(y[:, None])
     scaled = scaler.transform(y[:, None])[:, 0].astype(np.float32)
-    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, features.note, scaler)
+    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler)
+
+
+def _is_ours(name: str) -> bool:
+    return name.removeprefix(_OURS) in COLUMNS or (name.startswith(_OURS) and _is_ours(name[len(_OURS) :]))
+
+
+def _our_name(name: str, theirs: Collection[str]) -> str:
+    return _our_name(_OURS + name, theirs) if name in theirs else name
 
 
 def train(problem: Problem, agent: str, variation: str, seeds: Seeds, device: torch.device) -> Trained:
@@ -182,9 +200,10 @@ def choose(
 def next_rows(
     pool: RawFrame, problem: Problem, chosen: np.ndarray, scores: np.ndarray, predicted: pd.DataFrame
 ) -> pd.DataFrame:
-    """The chosen rows in order: rank, number of the pool's data row, score, quantiles, the row itself."""
-    rows = problem.rows[chosen]
-    ours = pd.DataFrame({"rank": np.arange(1, len(rows) + 1), "pool_row": rows + 1, "score": scores})
-    ours = pd.concat([ours, predicted.iloc[chosen].reset_index(drop=True)], axis=1)
-    theirs = pool.frame.iloc[rows].reset_index(drop=True)
-    return pd.concat([ours, theirs.rename(columns=lambda name: f"{name}_" if name in ours else name)], axis=1)
+    """The chosen rows in order: rank, data row of the file, score, quantiles, the row to the letter."""
+    theirs = pool.frame.iloc[problem.rows[chosen]]
+    ours = pd.DataFrame(
+        {"rank": np.arange(1, len(chosen) + 1), "pool_row": theirs.index + 1, "score": scores}
+        | {name: predicted[name].to_numpy()[chosen] for name in LEVELS}
+    ).rename(columns=lambda name: _our_name(name, pool.names))
+    return pd.concat([ours, theirs.reset_index(drop=True)], axis=1)

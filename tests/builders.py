@@ -16,14 +16,14 @@ from torch import Tensor
 
 import evaluate
 from agents import AGENTS
-from core import PUBLISHED, Environment, EnvironmentLogger, Protocol, Seeds, State
+from core import PUBLISHED, Environment, EnvironmentLogger, Protocol, Seeds, State, suggestion
 from core.cli import run_script
 from core.config import Config
 from core.metrics import METRICS
 from core.models.densities import GaussDensity
 from core.models.networks import DensityModel
 from core.models.predictor import NetworkPredictor
-from core.models.variations import VARIATIONS, build_model
+from core.models.variations import VARIATIONS, build_model, load_config
 from core.training import side_by_side
 from core.training.trainer import FitResult, Trainer
 from datasets import DATASETS
@@ -231,3 +231,12 @@ def specified_layers(model: DensityModel) -> list[tuple[Tensor, Tensor]]:
     encoder, (weight, bias), rest = layers[:4], layers[4], layers[5:]
     one, two = zip(weight.chunk(2, -1), bias.chunk(2, -1), strict=True)
     return [*encoder, one, *rest[: len(rest) // 2], two, *rest[len(rest) // 2 :]]
+
+
+def train_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has suggest.py train for 40 epochs at most."""
+
+    def load(*names: Any) -> Any:
+        return replace(load_config(*names), first_epochs=40)
+
+    monkeypatch.setattr(suggestion, "load_config", load)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.preprocessing import MinMaxScaler
 
-from core.dataset import SPLIT_SEED, TRAIN_SHARE, VALIDATION_SHARE, Dataset
+from core.dataset import SPLIT_SEED, TRAIN_SHARE, VALIDATION_SHARE, Dataset, RangeScaler
 from core.errors import UserError
 from core.seeds import Seeds
 
@@ -107,3 +108,30 @@ def test_rows_and_raw_values_are_found_again(seed: int, run_id: int) -> None:
     order = np.random.default_rng(SPLIT_SEED).permutation(N)
     assert sorted(own) == sorted(order[: int(TRAIN_SHARE * N)])
     assert data.y_scale == pytest.approx(y[own].max() - y[own].min())
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_ordinary_ranges_are_scaled_to_the_bits_of_scikit_learn(dtype: type) -> None:
+    values = (np.random.default_rng(1).normal(size=(N, 5)) * [1e-3, 1, 30, 1e4, 1e6]).astype(dtype)
+    values[:, 1] = 3
+    known, ours = MinMaxScaler().fit(values), RangeScaler(values)
+    scaled = ours.transform(values)
+    assert scaled.tobytes() == known.transform(values).tobytes()
+    assert ours.inverse_transform(scaled).tobytes() == known.inverse_transform(scaled).tobytes()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(-990, 990), st.floats(0.1, 10), st.floats(-5, 5), st.integers(0, 10**6))
+def test_an_affine_change_of_the_units_changes_nothing(
+    power: int, slope: float, shift: float, seed: int
+) -> None:
+    """To the bit for powers of two, which round nothing, and else as far as numbers are exact."""
+    x, y = good(seed)
+    data, unit = Own(x, y), 2.0**power
+    other = Own(x * unit, y * unit)
+    for name in ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "seed_indices"):
+        np.testing.assert_array_equal(getattr(other, name), getattr(data, name))
+    assert other.y_scale == data.y_scale * unit
+    moved = Own((slope * x + shift) * unit, (slope * y + shift) * unit)
+    np.testing.assert_allclose(moved.x_train, data.x_train, atol=1e-6)
+    np.testing.assert_allclose(moved.y_train, data.y_train, atol=1e-6)

@@ -15,6 +15,7 @@ import evaluate
 import sweep
 from core import Seeds, UserError
 from core.data import downloads, openml, own
+from core.data.frames import read_frame
 from core.data.own import default_sizes, find_dataset
 from core.dataset import train_and_test
 from core.runs.settings import read_meta
@@ -89,8 +90,10 @@ def test_features_of_every_kind_of_file(
     x, y = data.rows(np.random.default_rng())
     np.testing.assert_allclose(x, expected(frame), rtol=1e-14)
     np.testing.assert_array_equal(y, frame["y"])
-    note = f"note: {path}: not used as features: same (constant); no, name (one value a row)\n"
-    assert capsys.readouterr().err == note
+    found = ["no, name: not used (a different value in each row)", "a, b: number"]
+    kinds = "3 categories, and missing", "not used (one value in all rows)"
+    found += [f"kind: {kinds[0]}", f"same: {kinds[1]}"]
+    assert capsys.readouterr().err.splitlines() == [f"{path}: {line}" for line in found]
     assert type(data).folder == name.removesuffix(".gz")
     assert (data.seed_set, data.budget) == default_sizes(N) == (9, 19)
     unpacked = gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes()
@@ -136,6 +139,33 @@ def test_test_rows_teach_nothing(tmp_path: Path) -> None:
     assert not x[test[0], 3:].any()
 
 
+@pytest.mark.parametrize(
+    ("before", "separator", "header"),
+    [
+        ("sep=;\n", ";", "a;kind;y"),
+        ("\n \r\n", ",", "a,kind,y"),
+        ("# made on Monday, by hand\n# rev 2\n", ",", "a,kind,y"),
+        ("", "|", "a|kind|y"),
+        ("", ",", "# a,kind,y"),
+        ("", ",", '"a","kind",y'),
+        ("\n", ";", '"a";kind;"y"'),
+    ],
+)
+def test_dialects_of_csv(before: str, separator: str, header: str, tmp_path: Path) -> None:
+    rows = [f"{i * i},x{i % 3},{i}".replace(",", separator) for i in range(N)]
+    (tmp_path / "t.csv").write_text(before + "\n".join([header, *rows[:9], "# paused", *rows[9:], ""]))
+    found = read_frame(tmp_path / "t.csv").frame
+    assert list(found) == ["a", "kind", "y"]
+    assert found["a"].tolist() == [str(i * i) for i in range(N)]
+    assert found["y"].tolist() == [str(i) for i in range(N)]
+
+
+def test_separators_inside_of_quotes_are_none(tmp_path: Path) -> None:
+    rows = [f"{i},{i * i}" for i in range(N)]
+    (tmp_path / "t.csv").write_text("\n".join(['y,"a; the\nfirst; of; all"', *rows]))
+    assert list(read_frame(tmp_path / "t.csv").frame) == ["y", "a; the\nfirst; of; all"]
+
+
 def changed(**columns: Any) -> pd.DataFrame:
     return make_frame().assign(**columns)
 
@@ -152,16 +182,16 @@ LINES = GOOD.decode().splitlines(keepends=True)
     ("content", "target", "message"),
     [
         (GOOD, "yy", "there is no column 'yy'; did you mean 'y'?"),
-        (text(changed(y="high")), "y", "90 bad cells in column 'y': expected a number, found 'high'"),
+        (text(changed(y="high")), "y", "the target must be a number; found 'high' in data row 1, the"),
         ("".join([*LINES[:5], "1,2,3\n", *LINES[5:]]).encode(), "y", "line 6 has 3 fields instead of 7"),
         (text(changed(y=3.5)), "y", "the target 'y' is 3.5 in all rows: nothing to learn"),
         (GOOD.replace(b"same", b"a", 1), "y", "2 columns are called 'a'; names must differ"),
         ("".join(LINES[:4]).encode(), "y", "3 rows are too few: at least 50 are needed"),
-        (text(changed(y=[np.nan, *make_frame()["y"][1:]])), "y", "a number, found nothing in data row 1"),
-        (text(make_frame()[["same", "no", "y"]]), "y", "no feature is left: not used"),
+        (text(changed(y=[np.nan, *make_frame()["y"][1:]])), "y", "no target 'y', as data row 1:"),
+        (text(make_frame()[["same", "no", "y"]]), "y", "no feature is left: same: not used"),
         (GOOD.decode().encode("utf-16"), "y", "it is no UTF-8 text (invalid start byte at byte 0)"),
-        (text(changed(b=[*make_frame()["b"][:-1], "?!"])), "y", "or nothing, found '?!' in data row 90"),
-        (text(changed(b=[np.inf, *make_frame()["b"][1:]])), "y", "a finite number, or nothing, found"),
+        (text(changed(b=[*make_frame()["b"][:-1], "?!"])), "y", "others are not; found '?!' in data row 90"),
+        (text(changed(b=[np.inf, *make_frame()["b"][1:]])), "y", "the others are not; found 'inf'"),
         (b"", "y", "it has 0 columns"),
     ],
 )  # fmt: skip
@@ -189,7 +219,12 @@ def test_runs_of_a_table_go_on_and_those_of_another_are_refused(
     assert (agreed["dataset"], agreed["target"], agreed["seed_set"]) == ("t.csv", "y", 9)
     assert agreed["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert pd.read_csv(folder / "accuracies.csv")["added"].tolist() == list(range(9))
-    for more, setting in ((["--target", "b"], "target"), (["--seed_set", "12"], "seed_set")):
+    wrong = (
+        (["--target", "b"], "target"),
+        (["--seed_set", "12"], "seed_set"),
+        (["--ignore", "b"], "decisions"),
+    )
+    for more, setting in wrong:
         with pytest.raises(UserError, match=f"was made with {setting}"):
             evaluate.main([*trial, *more])
     assert compute_upper_bound.main([*typed, "--restarts", "1", "--epoch_limit", "2"]) == 0

@@ -10,6 +10,7 @@ import torch
 import suggest
 from core import Seeds, suggestion
 from core.data.frames import read_frame
+from tests.builders import train_shortly
 
 KINDS = ("red", "green", "blue")
 
@@ -95,7 +96,8 @@ def test_whether_labelled_rows_are_left_in_the_pool_changes_nothing(tmp_path: Pa
     every.loc[::7, "a"] = np.nan
     problems = [problem_of(tmp_path, every[:50], pool) for pool in (every, every[50:])]
     left_in, taken_out = problems
-    assert left_in.note == taken_out.note == "not used as features: id (one value a row)"
+    assert left_in.lines == taken_out.lines
+    assert "id: not used (a different value in each row)" in left_in.lines
     np.testing.assert_array_equal(left_in.x, taken_out.x)
     np.testing.assert_array_equal(left_in.pool, taken_out.pool)
     assert left_in.rows.tolist() == (taken_out.rows + 50).tolist()
@@ -113,3 +115,17 @@ def test_quality_is_that_of_the_held_out_fifth(tmp_path: Path) -> None:
     assert trained.r2 == pytest.approx(float(1 - error / around), abs=1e-6)
     nll = -float(density.log_prob(trained.y[held]).mean())
     assert trained.fit.validation_nll == pytest.approx(nll, abs=1e-5)
+
+
+@pytest.mark.parametrize("unit", [2.0**-990, 2.0**-57, 2.0**990])
+def test_units_change_no_choice(unit: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_shortly(monkeypatch)
+    made = []
+    for one in (1.0, unit):
+        done, pool = make_frame(60), make_frame(120, 1)
+        for frame in (done, pool):
+            frame[["a", "b", "y"]] *= one
+        suggest.main([*write(tmp_path, done, pool), "--variation", "gauss"])
+        made.append(pd.read_csv(tmp_path / "next.csv"))
+    assert made[0]["pool_row"].tolist() == made[1]["pool_row"].tolist()
+    np.testing.assert_allclose(made[1]["median"] / unit, made[0]["median"], rtol=1e-9)

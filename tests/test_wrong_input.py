@@ -60,7 +60,8 @@ CASES = {
         --dataset nowhere/t.csv --target y: nowhere/t.csv: there is no such file
         --dataset openml:two: 'openml:two': a number is wanted behind openml:
         --dataset done.csv --target z: done.csv: there is no column 'z'
-        --target y: dataset 'diabetes' has a target and a seed set of its own
+        --target y: dataset 'diabetes' has a target, a seed set and columns of its own
+        --ignore bmi: dataset 'diabetes' has a target, a seed set and columns of its own
         --query_size 0: argument --query_size: must be at least 1, got 0
         --query_size 5: diabetes: a query size of 5 is more than the budget of 4 points
         --query_size many: argument --query_size: an integer is wanted, got 'many'
@@ -116,7 +117,10 @@ CASES = {
         --out no/next.csv: no/next.csv cannot be written: no is no folder
         --out pool.csv: pool.csv would replace a table that is read
         --pool nowhere.csv: nowhere.csv: there is no such file
-        --labelled pool.csv: there is no column 'y'
+        --labelled pool.csv: pool.csv: there is no column 'y'
+        --ignore kid: --ignore kid: there is no column 'kid'; did you mean 'kind'?
+        --keep y: --keep y: that is the target
+        --numeric kind: column 'kind': --numeric kind, but no cell is a number; found
         --pool other.csv: the pool has no column 'kind'
         --labelled few.csv: 12 labelled rows are too few: at least 20 are needed
         --pool few.csv --count 13: 13 rows are to be chosen, and 12 are left

@@ -1,6 +1,6 @@
 """Files of tables as data frames: CSV, Parquet, ARFF or MATLAB; plain, gzipped or inside a zip archive.
 
-Cells of CSV and ARFF files stay the texts that they are: `columns.py` says what a column means.
+Cells of CSV and ARFF files stay the texts that they are; `columns.py` says what a column means.
 Everything is read in memory; nothing is unpacked on disk.
 """
 
@@ -10,9 +10,9 @@ import io
 import re
 import zipfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pandas as pd
 
@@ -20,9 +20,9 @@ from ..errors import UserError
 from ..files import MOST_CELLS, MOST_COLUMNS, UnusableError, bounded, gunzip, one_line, read_bytes
 
 #: What may stand between the fields of a CSV file.
-_SEPARATORS = ",;\t"
-#: A missing cell of an ARFF file, beside `?`.
-_ARFF_MISSING = ["", "NA", "NaN", "nan"]
+_SEPARATORS = ",;\t|"
+#: Characters in whose lines a separator is looked for.
+_BEGINNING = 1_000_000
 _ATTRIBUTE = re.compile(r"""^[ \t]*@attribute[ \t]+('[^']*'|"[^"]*"|[^\s{]+)(.*)$""", re.I | re.M)
 
 
@@ -31,16 +31,18 @@ class RawFrame:
     """A table as it stands in its file.
 
     Attributes:
-        frame: a row a record, numbered from 0; names of columns are texts that differ.
+        frame: a row a record, numbered from 0, cells to the letter; names of columns are texts that differ.
         nominal: columns that the file itself calls categories, whatever their values look like.
         sha256: of the file, unpacked.
         target: the column to predict, where something beside the file names it.
+        where: what messages call the table.
     """
 
     frame: pd.DataFrame
     nominal: frozenset[str]
     sha256: str
     target: str = ""
+    where: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -51,7 +53,7 @@ class RawFrame:
 def read_frame(path: Path) -> RawFrame:
     """Reads a table; a UserError that names the file where it cannot be used."""
     try:
-        return read_raw(path)
+        return replace(read_raw(path), where=str(path))
     except UnusableError as error:
         raise UserError(f"{path}: {error}") from error
 
@@ -128,15 +130,31 @@ def _text(content: bytes) -> str:
 
 
 def _parse_csv(text: str) -> pd.DataFrame:
-    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
+    """Lines before the header that are blank, `sep=;` or comments (#) are skipped, and comments below it."""
+    skipped, separators = 0, _SEPARATORS
+    while found := re.match(r"[^\S\n]*\n|sep=([^\n])\s*?\n", text):
+        separators, skipped, text = found[1] or separators, skipped + 1, text[found.end() :]
+    separator = max(separators, key=lambda one: _fields(text, one))
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    names = _check_names(next(lines, []))
-    for line in lines:  # pandas fills up lines that are too short
-        if line not in ([], [""]) and len(line) != len(names):
-            raise UnusableError(f"line {lines.line_num} has {len(line)} fields instead of {len(names)}")
-    as_text: dict[str, Any] = {"header": 0, "index_col": False, "dtype": str, "skipinitialspace": True}
-    frame: pd.DataFrame = pd.read_csv(io.StringIO(text), sep=separator, names=names, **as_text)
-    return frame
+    width = _fields(text, separator)[1]
+    rows: list[list[str]] = []
+    for line in lines:
+        if line in ([], [""]) or (line[0].startswith("#") and len(line) != width):
+            continue
+        if rows and len(line) != len(rows[0]):
+            number = skipped + lines.line_num
+            raise UnusableError(f"line {number} has {len(line)} fields instead of {len(rows[0])}")
+        rows.append(line)
+    names = _check_names(rows[0] if rows else [])
+    return pd.DataFrame(rows[1:], columns=[re.sub("^# ", "", name) for name in names], dtype=object)
+
+
+def _fields(text: str, separator: str) -> tuple[bool, int]:
+    """Whether the first lines have as many fields as each other, more than one, and how many they have."""
+    lines = csv.reader(io.StringIO(text[:_BEGINNING], newline=""), delimiter=separator, skipinitialspace=True)
+    counts = [len(line) for line in islice(lines, 100) if line and not line[0].startswith("#")]
+    usual = Counter(counts).most_common(1)[0][0] if counts else 0
+    return usual > 1 and counts.count(usual) == len(counts), usual
 
 
 def _parse_parquet(content: bytes) -> tuple[pd.DataFrame, list[str]]:
@@ -152,7 +170,9 @@ def _parse_parquet(content: bytes) -> tuple[pd.DataFrame, list[str]]:
     for field in file.schema_arrow:
         if pa.types.is_nested(field.type):
             raise UnusableError(f"column {field.name!r} holds {one_line(field.type, 60)}; leave it out")
-    frame = pd.read_parquet(io.BytesIO(content)).reset_index(drop=True)
+    frame = pd.read_parquet(io.BytesIO(content))
+    named = [name for name in frame.index.names if name is not None]
+    frame = frame.reset_index(named).reset_index(drop=True) if named else frame.reset_index(drop=True)
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
     times = frame.select_dtypes(["datetime", "datetimetz", "timedelta"]).columns
     frame = frame.astype(dict.fromkeys(times, "string"))
@@ -176,7 +196,7 @@ def _parse_arff(text: str) -> tuple[pd.DataFrame, list[str]]:
     names = _check_names([name for name, _ in table["attributes"]])
     frame = pd.DataFrame(table["data"], columns=names, dtype=object)
     nominal = [name for name, kind in zip(names, kinds, strict=True) if kind.startswith("{")]
-    return frame.mask(frame.isin(_ARFF_MISSING)), nominal
+    return frame, nominal
 
 
 def _parse_mat(content: bytes, variable: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,11 @@ def is_own(name: str) -> bool:
 
 
 def find_dataset(
-    name: str, target: str | None = None, seed_set: int | None = None, data_folder: str | Path = "../datasets"
+    name: str,
+    target: str | None = None,
+    seed_set: int | None = None,
+    data_folder: str | Path = "../datasets",
+    decisions: Mapping[str, Sequence[str]] | None = None,
 ) -> type[Dataset]:
     """The class of a dataset: a registered one, or one made for a table, which is read.
 
@@ -38,35 +43,44 @@ def find_dataset(
         target: the column to predict, of a table; that of OpenML's metadata if None.
         seed_set: points labelled at the beginning, of a table; a sixth of the train part if None.
         data_folder: where tables of OpenML lie, or are downloaded to.
+        decisions: of a table: columns by `numeric`, `category`, `ignore`, `keep`, the options of that name.
 
     Raises:
         UserError: there is no such dataset, or the table cannot be trained on.
     """
     if not is_own(name):
         found = DATASETS[name]
-        if target is not None or seed_set is not None:
-            raise UserError(f"dataset '{name}' has a target and a seed set of its own; these are for tables")
+        if target is not None or seed_set is not None or any((decisions or {}).values()):
+            raise UserError(
+                f"dataset '{name}' has a target, a seed set and columns of its own; these are for tables"
+            )
         return found
+    decided = tuple((option, tuple(names)) for option, names in sorted((decisions or {}).items()) if names)
     if name.startswith("openml:"):
         data_id = name.removeprefix("openml:")
         if not data_id.isascii() or not data_id.isdigit() or len(data_id) > 18:
             raise UserError(f"'{name}': a number is wanted behind openml:, as in openml:46934")
-        return _table_class(int(data_id), Path(data_folder).resolve(), target, seed_set)
+        return _table_class(int(data_id), Path(data_folder).resolve(), target, seed_set, decided)
     try:
         stat = Path(name).stat()
     except OSError as error:
         raise UserError(f"{name}: there is no such file") from error
     # A file that has changed is read again.
     path = Path(name).absolute()
-    return _table_class(path.name, path.parent, target, seed_set, stat.st_mtime_ns, stat.st_size)
+    return _table_class(path.name, path.parent, target, seed_set, decided, stat.st_mtime_ns, stat.st_size)
 
 
 @cache
 def _table_class(
-    source: int | str, folder: Path, target: str | None, seed_set: int | None, *stamp: int
+    source: int | str,
+    folder: Path,
+    target: str | None,
+    seed_set: int | None,
+    decided: tuple[tuple[str, tuple[str, ...]], ...],
+    *stamp: int,
 ) -> type[Dataset]:
     """A class for the table of that id of OpenML, or of that file in `folder`; the table is read."""
-    attributes: dict[str, Any] = {"__module__": __name__, "target": target or ""}
+    attributes: dict[str, Any] = {"__module__": __name__, "target": target or "", "decisions": dict(decided)}
     cls: Any
     if isinstance(source, int):
         cls = type(f"openml-{source}", (OpenMLTable,), attributes | {"data_id": source})
@@ -76,6 +90,11 @@ def _table_class(
     table = cls.loaded
     usual, cls.budget = default_sizes(len(table.y))
     cls.seed_set = usual if seed_set is None else seed_set
-    cls.more_settings = {"target": table.target, "seed_set": cls.seed_set, "sha256": table.sha256}
+    cls.more_settings = {
+        "target": table.target,
+        "seed_set": cls.seed_set,
+        "decisions": cls.decisions,
+        "sha256": table.sha256,
+    }
     cls.__doc__ = f"{len(table.y):,} rows, {table.x.shape[1]} features; target: {table.target}."
     return cls

@@ -94,6 +94,8 @@ class Table(Dataset):
     #: All columns of the raw table.
     columns: ClassVar[tuple[str, ...]] = ()
     target: ClassVar[str] = ""
+    #: What the user decided about columns of a table of his own, by option.
+    decisions: ClassVar[Mapping[str, Sequence[str]]] = {}
     #: Columns that are not used.
     dropped: ClassVar[tuple[str, ...]] = ()
     #: One-hot columns and their categories, in the order of the features.
@@ -261,19 +263,21 @@ class Table(Dataset):
 
     @classmethod
     def _learned(cls, raw: RawFrame, target: str, path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Features, target and names; which columns are not used is said on stderr."""
-        from .columns import Features, target_values
+        """Features, target and names; what each column became is said on stderr."""
+        from .cells import Sheet
+        from .columns import sort_columns, target_values
 
-        y = target_values(raw, target)
+        y, note = target_values(raw.frame, target, cls.decisions)
         if len(y) < LEAST_ROWS:
             raise UnusableError(f"{len(y)} rows are too few: at least {LEAST_ROWS} are needed")
         train, _ = train_and_test(len(y))
-        features = Features(raw, target, train)
-        if len(features.names) * len(y) > MOST_CELLS:
-            raise UnusableError(f"its {len(features.names):,} features of {len(y):,} rows are too many")
-        if features.note:
-            print(f"note: {cls.name or path}: {features.note}", file=sys.stderr)
-        return features(raw.frame), y, features.names
+        columns = sort_columns([Sheet("", raw.frame)], target, train, cls.decisions, raw.nominal)
+        names, x = columns.features()
+        if len(names) * len(y) > MOST_CELLS:
+            raise UnusableError(f"its {len(names):,} features of {len(y):,} rows are too many")
+        for line in columns.lines + [f"{target}: the target, {note}"] * bool(note):
+            print(f"{cls.name or path}: {line}", file=sys.stderr)
+        return x, y, names
 
 
 @cache  # restarts make a dataset each

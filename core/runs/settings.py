@@ -28,7 +28,7 @@ from . import checkpoint
 from .files import META, aggregate, claimed, discard, id_of, is_finished, run_folders
 
 #: Settings that older runs do not have, and what these were made with: a later key has that as its default.
-SINCE: dict[str, Any] = {"protocol_version": 1, "agent_version": 1} | {
+SINCE: dict[str, Any] = {"protocol_version": 1, "agent_version": 1, "decisions": {}} | {
     key.name: key.default for key in fields(Config) if key.default is not MISSING
 }
 #: Settings that nobody sets: what a difference in them means.

@@ -15,6 +15,7 @@ from ..dataset import DATASETS
 from ..errors import UserError, check_known
 from ..experiment import Experiment
 from ..models.variations import VARIATIONS
+from ..options import DECISIONS
 from ..runs.files import is_finished
 from ..runs.group import MOST, MOST_ON_GPU, SideBySide
 from .cost import seconds
@@ -72,11 +73,13 @@ def find_experiments(
     agents = [AGENTS.name(name) for name in agents]
     for variation in variations:
         check_known("variation", variation, VARIATIONS)
+    decided = {name: common.pop(name, ()) for name in DECISIONS}
     found, notes = [], []
     for dataset in datasets:
         asked = is_own(dataset) or not any(map(is_own, datasets))  # of others they are refused
-        own: dict[str, Any] = {"target": target, "seed_set": seed_set} if asked else {}
-        find_dataset(dataset, **own, data_folder=common.get("data_folder", Experiment.data_folder))
+        own: dict[str, Any] = {"target": target, "seed_set": seed_set, **decided} if asked else {}
+        folder = common.get("data_folder", Experiment.data_folder)
+        find_dataset(dataset, target, seed_set, folder, decided) if asked else find_dataset(dataset)
         for names in product(agents, variations, protocols, query_sizes):
             try:
                 found.append(Experiment(dataset, *names, **(own | common)))

@@ -1,0 +1,131 @@
+"""Tables cell by cell: what stands in their columns, and what points and commas mean there.
+
+Shapes: n rows; k distinct texts.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from .notations import NOTHING, Numbers, clean, read_numbers
+
+#: Fewer consecutive integers are no sign of row numbers.
+_MANY = 20
+#: What columns are called that number or name rows.
+_ROW_NAME = re.compile(
+    r"(unnamed:?[ _]?\d*|__index_level_\d+__|level_\d+|#|uuid|key|seq|rows?|record"
+    r"|((row|rec|record|serial|obs|sample|lfd|run|test|case|compound|patient|subject)[ _.-]*)?"
+    r"(ids?|no|nr|num|number|index|idx)\.?|\w+[ _.-]+id)?",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+_WHOLE_NUMBER = re.compile(r"([+-]?(?:0|[1-9][0-9]*))\.0*")
+
+
+class Cells:
+    """A column of one table of n rows.
+
+    Attributes:
+        texts: the k distinct ones, made by `clean`.
+        codes: which text stands in a row [n]; -1 for none.
+    """
+
+    def __init__(self, column: pd.Series) -> None:
+        codes, distinct = pd.factorize(column)
+        places: dict[str, int] = {}
+        texts = [clean(str(one)) for one in np.asarray(distinct)]  # .1 of float32 is .1
+        local = [-1 if text in NOTHING else places.setdefault(text, len(places)) for text in texts]
+        self.texts, self.codes = list(places), np.array([*local, -1])[codes]
+        self._typed = pd.api.types.is_numeric_dtype(column)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        return read_numbers(self.texts)
+
+    @cached_property
+    def decimal(self) -> str:
+        """What begins the decimals: a point, a comma, '' if it does not matter, ? if nothing here says."""
+        point, comma = ~np.isnan(self.numbers.point), ~np.isnan(self.numbers.comma)
+        if self._typed or point.sum() != comma.sum():
+            return "." if self._typed or point.sum() > comma.sum() else ","
+        if (point != comma).any():
+            return "."  # both stand here: one of them will be refused
+        return "?" if (point & (self.numbers.point != self.numbers.comma)).any() else ""
+
+
+class Sheet:
+    """A table, and what messages call it; its index numbers the rows of the file from 0."""
+
+    def __init__(self, where: str, frame: pd.DataFrame) -> None:
+        self.where, self.frame = where, frame
+        self.names = [str(name) for name in frame.columns]
+        self._cells: dict[str, Cells] = {}
+
+    def cells(self, name: str) -> Cells:
+        if name not in self._cells:
+            self._cells[name] = Cells(self.frame.iloc[:, self.names.index(name)])
+        return self._cells[name]
+
+    @cached_property
+    def decimal(self) -> str:
+        """What begins the decimals in all columns of numbers that say it; '' if they say different things."""
+        said = set()
+        for cells in map(self.cells, self.names):
+            good = ~np.isnan(cells.numbers.point) | ~np.isnan(cells.numbers.comma)
+            if cells.texts and good.mean() > 0.5:
+                said.add(cells.decimal)
+        said -= {"", "?"}
+        return said.pop() if len(said) == 1 else ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column became.
+
+    Attributes:
+        name: of the column.
+        kind: number, date, category or not used.
+        text: the same in words, and what the user should know of it.
+        values: [n]: float64 of numbers and dates, else texts; NaN where nothing stands.
+        limits: where a cell says only a limit (<1.8) [n], bool, if that is a feature of its own.
+        rare: categories seen less often are one.
+    """
+
+    name: str
+    kind: str
+    text: str
+    values: np.ndarray
+    limits: np.ndarray | None = None
+    rare: int = 1
+
+
+def names_rows(name: str) -> bool:
+    """Whether a column is called as those that number or name rows."""
+    return _ROW_NAME.fullmatch(name.strip()) is not None
+
+
+def consecutive(values: np.ndarray) -> bool:
+    """Whether so many integers, in any order, are consecutive and there once each."""
+    every = np.unique(values)
+    return _MANY <= len(every) == len(values) and bool(every[-1] == every[0] + len(every) - 1)
+
+
+def same_names(tables: Sequence[Sequence[str]]) -> list[str]:
+    """Categories of several tables, by one name each: 1 and 1.0 are the same.
+
+    So are 01, 1 and 1E0, where no table has two of them, which would then be codes.
+    """
+    short = [[_short(text) for text in table] for table in tables]
+    same = [[f"{float(text):.17g}" if _NUMBER.fullmatch(text) else text for text in table] for table in short]
+    apart = any(len({*one}) < len({*other}) for one, other in zip(same, short, strict=True))
+    return [text for table in (short if apart else same) for text in table]
+
+
+def _short(text: str) -> str:
+    if found := _WHOLE_NUMBER.fullmatch(text):
+        return found[1]
+    return text.lower() if text.lower() in ("true", "false") else text

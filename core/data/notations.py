@@ -1,0 +1,155 @@
+"""How people write numbers, dates and missing values; a text that is none of these is NaN.
+
+Shapes: k texts.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+_NOTHING = (
+    "|?|NA|N/A|n/a|<NA>|#N/A|#N/A N/A|#NA|NaN|nan|-NaN|-nan|NULL|Null|null|None|NaT"
+    "|1.#IND|-1.#IND|1.#QNAN|-1.#QNAN"
+)
+#: Nothing, in any column: what pandas takes for missing, and ARFF's question mark.
+NOTHING = frozenset(_NOTHING.split("|"))
+_MARKS = (
+    "-|--|---|.|..|...|…|??|*|na|n/a|n.a.|n.a|n. a.|nan|null|none|nil|nd|n/d|n.d.|n.d|n. d.|nm|n.m.|missing"
+    "|unknown|not determined|not detected|not measured|#div/0!|#value!|#ref!|#num!|#name?|#null!"
+)
+#: In small letters: nothing among numbers or dates; elsewhere it may be a category ('+' and '-').
+MARKS = frozenset(_MARKS.split("|"))
+TRUTH = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+#: What the first number of a date with slashes may be.
+ORDERS = ("day first", "month first")
+
+# Minus signs, spaces that do not break, apostrophes between thousands, micro signs, and what has no width.
+_SIGNS = str.maketrans(
+    dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d", "-")
+    | dict.fromkeys("\u00a0\u2007\u2009\u202f", " ")
+    | dict.fromkeys("\u2019\u02bc", "'")
+    | dict.fromkeys("\u200b\ufeff", "")
+    | {"\u03bc": "\u00b5"}
+)
+_PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_ALL_PLAIN = re.compile(rf"(?:{_PLAIN.pattern}\n)+")
+# Other letters right behind a number may be part of a code: 12A.
+_GLUED = "[%‰€$£¥]|°[CF]?|[kmµn]g|[mµ][lL]|[kcmµn]m|[mµn]M|pp[mb]|[kM]?Pa|m?bar|[km]V|[kM]?Hz"
+_CELL = re.compile(
+    r"(?P<limit>[<>≤≥]=?)? ?(?P<sign>[+-]?) ?(?P<money>[$€£¥]|(?:USD|EUR|GBP|CHF|JPY)(?= ))? ?(?P<minus>-?)"
+    r"(?P<body>[0-9]+(?:[.,' ][0-9]+)*[.,]?|[.,][0-9]+)(?P<power>[eE][+-]?[0-9]+)?"
+    rf"(?P<unit> ?(?:{_GLUED})| (?![A-Z][0-9])[A-Za-zµ][A-Za-zµ0-9²³/*·^ -]{{0,15}})?"
+)
+
+
+def _grammar(point: str, comma: str) -> re.Pattern[str]:
+    """Numbers with `point` before the decimals, and `comma`, spaces or apostrophes between thousands."""
+    point, comma = re.escape(point), re.escape(comma)
+    groups = "|".join(rf"[1-9][0-9]{{0,2}}(?:{sign}[0-9]{{3}})+" for sign in (comma, " ", "'"))
+    return re.compile(rf"(?:[0-9]+|{groups})(?:{point}[0-9]*)?|{point}[0-9]+")
+
+
+_POINT, _COMMA = _grammar(".", ","), _grammar(",", ".")
+_POINTS_AS_GROUPS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?:[eE][+-]?[0-9]+)?")
+
+
+def clean(text: str) -> str:
+    """A text with one kind of minus, space and apostrophe; single spaces, and none around it."""
+    if not text.isascii():
+        text = text.translate(_SIGNS)
+    return " ".join(text.split())
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Texts as numbers, in both meanings of their points and commas.
+
+    Attributes:
+        point: values [k] where a point begins the decimals (1,234 is 1234); NaN where that is no number.
+        comma: values [k] where a comma does (1,234 is 1.234).
+        limits: which are limits [k], bool: <5, ≥5.
+        units: what stands behind or before each number; empty if nothing.
+    """
+
+    point: np.ndarray
+    comma: np.ndarray
+    limits: np.ndarray
+    units: list[str]
+
+
+def read_numbers(texts: Sequence[str]) -> Numbers:
+    """Texts made by `clean` as numbers; a number too large for a float is infinite."""
+    k = len(texts)
+    if _ALL_PLAIN.fullmatch("\n".join([*texts, ""])) and not all(
+        "." not in text or _POINTS_AS_GROUPS.fullmatch(text) for text in texts
+    ):
+        # Most columns; one such text says that points begin decimals.
+        return Numbers(
+            np.array(texts, np.str_).astype(np.float64), np.full(k, np.nan), np.zeros(k, bool), [""] * k
+        )
+    point, comma, limits, units = [np.nan] * k, [np.nan] * k, np.zeros(k, bool), [""] * k
+    for i, text in enumerate(texts):
+        if _PLAIN.fullmatch(text):
+            point[i] = value = float(text)
+            if "." not in text:
+                comma[i] = value
+            elif _POINTS_AS_GROUPS.fullmatch(text):
+                comma[i] = float(text.replace(".", ""))
+        elif cell := _CELL.fullmatch(text):
+            body, power = cell["body"], cell["power"] or ""
+            bare = "-" * ("-" in cell["sign"] + cell["minus"]) + re.sub("[ ']", "", body)
+            if _POINT.fullmatch(body):
+                point[i] = float(bare.replace(",", "") + power)
+            if _COMMA.fullmatch(body):
+                comma[i] = float(bare.replace(".", "").replace(",", ".") + power)
+            limits[i] = bool(cell["limit"])
+            units[i] = " ".join(filter(None, (cell["money"], (cell["unit"] or "").strip())))
+    return Numbers(np.array(point), np.array(comma), limits, units)
+
+
+_TIME = re.compile(r"(.*[0-9])[T ]([0-9]{1,2}:[0-9]{2})(:[0-9]{2}(?:[.,][0-9]+)?)?(?:Z|\+00:?00)?")
+_FORMATS = (
+    "%Y/%m/%d",
+    "%Y/%m",
+    "%d.%m.%Y",
+    "%d.%m.%y",
+    "%d/%b/%Y",
+    "%d/%b/%y",
+    "%b/%d/%Y",
+    "%d/%B/%Y",
+    "%B/%d/%Y",
+)
+_BY_ORDER = (("%d/%m/%Y", "%d/%m/%y"), ("%m/%d/%Y", "%m/%d/%y"))
+_LIKE_A_DATE = re.compile(r"[0-9]{1,4}[-/. ].*[0-9]Z?|[A-Za-z]{3,9}\.? [0-9]{1,2}, ?[0-9]{4}.*")
+
+
+def read_dates(texts: Sequence[str]) -> np.ndarray:
+    """Dates, with times or without, as days since 1970 [2, k]: in each of `ORDERS`.
+
+    One that names its month, begins with a year or has points (1.2.2024) is the same in both.
+    """
+    days = np.full((2, len(texts)), np.nan)
+    like = [i for i, text in enumerate(texts) if _LIKE_A_DATE.fullmatch(text)]
+    if not like:
+        return days
+    split = [_TIME.fullmatch(texts[i]) for i in like]
+    times = [f"{found[2]}{found[3] or ':00'}".replace(",", ".") if found else "0:00:00" for found in split]
+    hours = pd.to_timedelta(pd.Series(times), errors="coerce").dt.total_seconds().to_numpy() / 86_400
+    written = [found[1] if found else texts[i] for i, found in zip(like, split, strict=True)]
+    dates = pd.Series([re.sub("[-/, ]+", "/", date) for date in written])
+    for order, formats in enumerate(_BY_ORDER):
+        values = np.full(len(like), np.nan)
+        for pattern in (*_FORMATS, *formats):
+            open_ = np.isnan(values)
+            if open_.any():
+                values[open_] = _days(dates[open_], pattern)
+        days[order, like] = values + hours
+    return days
+
+
+def _days(dates: pd.Series, pattern: str) -> np.ndarray:
+    found = pd.to_datetime(dates, format=pattern, errors="coerce").to_numpy().astype("datetime64[s]")
+    return np.where(np.isnat(found), np.nan, found.astype(np.int64) / 86_400)

@@ -1,0 +1,169 @@
+"""Tables as people have them, through the real scripts; each case says what is right."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import evaluate
+import suggest
+from core import Seeds
+from core.data import own
+from core.data.own import find_dataset
+from tests.builders import refused, train_shortly
+
+CASES = (Path(__file__).resolve().parents[2] / "shared" / "cases").resolve()
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"needs {CASES}")
+
+
+@pytest.fixture(autouse=True)
+def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read is looked at here, not how well it is learned."""
+    train_shortly(monkeypatch)
+
+
+def chosen(folder: Path, labelled: Path, pool: Path | None, *more: str) -> pd.DataFrame:
+    """What suggest.py writes with a small model, as text."""
+    typed = ["--labelled", str(labelled), "--target", "y", "--count", "5", "--out", str(folder / "next.csv")]
+    typed += [] if pool is None else ["--pool", str(pool)]
+    suggest.main([*typed, "--variation", "gauss", "--agent", "coreset", *more])
+    return pd.read_csv(folder / "next.csv", dtype=str, keep_default_na=False)
+
+
+def rows(path: Path, **decisions: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Features, target and names of a table, as evaluate.py has them."""
+    own._table_class.cache_clear()
+    cls = find_dataset(str(path), "y", decisions=decisions)
+    x, y = cls(path.parent, Seeds()).rows(np.random.default_rng())
+    return x, y, cls.feature_names()
+
+
+def test_lots_are_the_same_whatever_else_is_in_the_other_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = CASES / "types_per_file"
+    made = chosen(tmp_path, case / "done.csv", case / "pool.csv")
+    said = capsys.readouterr().out
+    assert said.startswith("lot: 5 categories; numbers and codes\ntemp, press: number\n")
+    clean = chosen(tmp_path, case / "done.csv", case / "pool_ok.csv")
+    both = made.merge(clean, on=["lot", "temp", "press"])
+    assert len(both) >= 3  # only the rows with a blank differ
+    median = both[["median_x", "median_y"]].astype(float)
+    assert (median["median_x"] - median["median_y"]).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("case", "wrong", "right", "note"),
+    [
+        ("decimal_comma", ("done.csv", "pool.csv"), ("right.csv", "right_pool.csv"), "decimal commas"),
+        ("parquet_index", ("done.parquet", "pool.parquet"), ("done2.parquet", "pool2.parquet"), "temp"),
+    ],
+)
+def test_the_same_as_the_table_that_is_right(
+    case: str,
+    wrong: tuple[str, str],
+    right: tuple[str, str],
+    note: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if case == "parquet_index":
+        pytest.importorskip("pyarrow")
+    found = []
+    for files in (wrong, right):
+        more = ["--ignore", "flag"] * (files[0] == "done2.parquet")
+        made = chosen(tmp_path, *(CASES / case / file for file in files), *more)
+        said = capsys.readouterr().out
+        assert "labelled already" not in said
+        assert note in said or files is right
+        found.append(made[["pool_row", "median", "low_90", "high_90"]])
+    pd.testing.assert_frame_equal(*found)
+
+
+def test_cells_below_a_limit_are_numbers_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = CASES / "below_limit"
+    chosen(tmp_path, case / "done.csv", case / "pool.csv")
+    assert (
+        "press: number, 91 cells at a limit (<1.8) are the limit, with an indicator"
+        in capsys.readouterr().out
+    )
+
+
+def test_targets_of_1e_17_are_scaled_as_any(tmp_path: Path) -> None:
+    case = CASES / "scale_1e-17"
+    for name in ("done.csv", "pool.csv"):
+        frame = pd.read_csv(case / name)
+        frame.assign(y=frame["y"] * 2.0**57).to_csv(tmp_path / name, index=False)
+    small = chosen(tmp_path, case / "done.csv", case / "pool.csv")
+    large = chosen(tmp_path, tmp_path / "done.csv", tmp_path / "pool.csv")
+    assert small["pool_row"].tolist() == large["pool_row"].tolist()
+    ratio = large["median"].astype(float) / small["median"].astype(float)
+    np.testing.assert_allclose(ratio, 2.0**57, rtol=1e-6)
+
+
+def test_a_sweep_of_integers_is_a_feature(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = CASES / "integer_sweep"
+    chosen(tmp_path, case / "done.csv", case / "pool.csv")
+    expected = "kelvin: number, each of 300 ... 359 once; --ignore kelvin if these are row numbers\n"
+    assert capsys.readouterr().out.startswith(expected)
+
+
+def test_percent_signs_and_quotes_of_arff_are_cells(tmp_path: Path) -> None:
+    found, right = rows(CASES / "arff_percent/r.arff"), rows(CASES / "arff_percent/right.arff")
+    np.testing.assert_array_equal(found[0], right[0])
+    assert found[2] == right[2] == ["conc", "temp", "grade_50%", "grade_high", "grade_low"]
+    for name, makers in (
+        ("r.arff", ["D'Or, B", "O'Neil, J", "kids"]),
+        ("r2.arff", ["D'Or", "Le Roi", "kids"]),
+    ):
+        x, _, names = rows(CASES / "arff_escape" / name)
+        assert names == ["conc", "temp", *(f"maker_{maker}" for maker in makers)]
+        assert x[:, 2:].sum(axis=0).tolist() == [100, 100, 100]
+
+
+def test_what_comes_out_is_what_went_in_and_can_be_read_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = CASES / "ids_out"
+    pool = pd.read_csv(case / "pool.csv", dtype=str, keep_default_na=False)
+    made = chosen(tmp_path, case / "done.csv", case / "pool.csv")
+    assert made.columns.is_unique
+    assert list(made)[-len(pool.columns) :] == list(pool)
+    expected = pool.iloc[made["pool_row"].astype(int) - 1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(made[list(pool)], expected)
+    # Who has measured appends these rows as they are, our columns too.
+    done = pd.read_csv(case / "done.csv", dtype=str, keep_default_na=False)
+    pd.concat([done, made.assign(y="1.5")]).to_csv(tmp_path / "more.csv", index=False)
+    capsys.readouterr()
+    again = chosen(tmp_path, tmp_path / "more.csv", case / "pool.csv")
+    said = capsys.readouterr().out
+    assert "score, suggested_rank: not used (written by suggest.py)" in said
+    assert "note: 5 rows of the pool are labelled already" in said
+    assert not {*again["pool_row"]} & {*made["pool_row"]}
+
+
+def test_a_huge_integer_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = CASES / "huge_int"
+    typed = ["--labelled", str(case / "done.csv"), "--pool", str(case / "pool.csv"), "--target", "y"]
+    said = refused(suggest.main, [*typed, "--out", str(tmp_path / "next.csv")], capsys)
+    assert "column 'temp': a finite number, or nothing, is expected; found '1000" in said
+    assert "in data row 4. --numeric temp" in said
+
+
+def test_a_header_with_a_line_break(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ["--dataset", str(CASES / "multiline_header/m.csv"), "--target", "y", "--agent", "random"]
+    typed += ["--protocol", "corrected", "--query_size", "20", "--budget", "20", "--restarts", "1"]
+    typed += ["--variation", "gauss"]
+    assert evaluate.main([*typed, "--runs_folder", str(tmp_path / "runs")]) == 0
+    said = capsys.readouterr()
+    assert "m.csv: temp (C), conc: number" in said.err
+    assert "AUC of MAE 0.0" in said.out
+
+
+def test_rows_without_a_target_are_the_pool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pd.read_csv(CASES / "one_file/lab.csv", dtype=str, keep_default_na=False)
+    made = chosen(tmp_path, CASES / "one_file/lab.csv", None)
+    assert (made["y"] == "").all()
+    picked = table.iloc[made["pool_row"].astype(int) - 1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(made[list(table)], picked)

@@ -75,13 +75,14 @@ def print_notes(args: argparse.Namespace, problem: suggestion.Problem, left_out:
 def train(args: argparse.Namespace, problem: suggestion.Problem, seeds: Seeds) -> suggestion.Trained:
     from core import suggestion
 
-    print("training until the held-out error stops improving", file=sys.stderr)
+    print("training", file=sys.stderr)
     try:
         made = suggestion.train(problem, args.agent, args.variation, seeds, pick_device(args.device))
     except FloatingPointError as error:
         raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
     done = made.fit
-    print(f"trained for {done.epochs} epochs, held-out NLL {done.validation_nll:.3f}", file=sys.stderr)
+    epochs = f" for {done.epochs} epochs" * bool(done.epochs)
+    print(f"trained{epochs}, held-out NLL {done.validation_nll:.3f}", file=sys.stderr)
     if done.fits_at_limit:
         print("warning: the held-out error was still improving when training ended", file=sys.stderr)
     print(f"{made.held_out} held-out rows: R2 {made.r2:.3f}, calibration error {made.calibration:.3f}")

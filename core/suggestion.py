@@ -9,6 +9,7 @@ Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from .protocol import CORRECTED
 from .seeds import Seeds
 from .state import State
 from .training.side_by_side import fit
-from .training.trainer import FitResult, Trainer
+from .training.trainer import FitResult, RegressorTrainer, make_trainer
 from .util import tqdm
 
 #: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
@@ -79,7 +80,7 @@ class Trained:
         x, y: all labelled rows [n, d] and targets [n], on the model's device.
     """
 
-    trainer: Trainer
+    trainer: Any  # as `make_trainer` gives it
     fit: FitResult
     held_out: int
     r2: float
@@ -141,7 +142,9 @@ def _our_name(name: str, theirs: Collection[str]) -> str:
 
 
 def train(problem: Problem, agent: str, variation: str, seeds: Seeds, device: torch.device) -> Trained:
-    """Trains on four fifths of the labelled rows; the last fifth says when to stop.
+    """Trains on four fifths of the labelled rows; the last fifth says when to stop, and its quality.
+
+    A forest or a Gaussian process is then fitted to all rows.
 
     Args:
         agent: name in `AGENTS`: it may want dropout.
@@ -153,12 +156,14 @@ def train(problem: Problem, agent: str, variation: str, seeds: Seeds, device: to
     held, kept = np.split(order, [math.ceil(_HELD_OUT * len(order))])
     config = AGENTS[agent].inject_config(load_config("default", variation, CORRECTED))
     config = replace(config, batch_size=max(1, min(config.batch_size, len(kept) // _STEPS)))
-    trainer = Trainer.fresh(problem.x.shape[1], config, CORRECTED, seeds, device)
+    trainer = make_trainer(problem.x.shape[1], config, CORRECTED, seeds, device)
     x, y = torch.from_numpy(problem.x).to(device), torch.from_numpy(problem.y).to(device)
     result = fit(trainer.request(x[kept], y[kept], x[held], y[held]))
     density, truth = trainer.predictor(x[held]), y[held]
     error = (density.mean - truth).square().mean() / (y[kept].mean() - truth).square().mean()
     calibration = calibration_error(pit_histogram(density.cdf(truth).double()))
+    if isinstance(trainer, RegressorTrainer):  # nothing had to say when its training ends
+        trainer.fit(x, y)
     return Trained(trainer, result, len(held), float(1 - error), calibration, x, y)
 
 

@@ -73,7 +73,8 @@ def test_the_same_as_the_table_that_is_right(
     found = []
     for files in (wrong, right):
         more = ["--ignore", "flag"] * (files[0] == "done2.parquet")
-        made = chosen(tmp_path, *(CASES / case / file for file in files), *more)
+        labelled, pool = (CASES / case / file for file in files)
+        made = chosen(tmp_path, labelled, pool, *more)
         said = capsys.readouterr().out
         assert "labelled already" not in said
         assert note in said or files is right

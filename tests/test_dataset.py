@@ -112,7 +112,9 @@ def test_rows_and_raw_values_are_found_again(seed: int, run_id: int) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
 def test_ordinary_ranges_are_scaled_to_the_bits_of_scikit_learn(dtype: type) -> None:
-    values = (np.random.default_rng(1).normal(size=(N, 5)) * [1e-3, 1, 30, 1e4, 1e6]).astype(dtype)
+    values: np.ndarray = (np.random.default_rng(1).normal(size=(N, 5)) * [1e-3, 1, 30, 1e4, 1e6]).astype(
+        dtype
+    )
     values[:, 1] = 3
     known, ours = MinMaxScaler().fit(values), RangeScaler(values)
     scaled = ours.transform(values)

@@ -268,6 +268,12 @@ def test_marks_of_missing_values_are_missing_among_numbers(mark: str | None) -> 
         assert line(columns) == f"number, 10 cells are missing ({mark!r})"
 
 
+def test_one_wrong_cell_among_many_numbers_is_found_soon() -> None:
+    """An expression that can match digits in several ways tried all of them, for hours."""
+    with pytest.raises(UnusableError, match="found 'x' in data row 5001"):
+        sort(table([*(str(12_345_678 * i) for i in range(5000)), "x"]))
+
+
 def test_a_minus_beside_a_plus_is_a_category() -> None:
     assert line(sort(table(often("+", "-")))) == "2 categories"
 

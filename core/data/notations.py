@@ -34,7 +34,8 @@ _SIGNS = str.maketrans(
     | dict.fromkeys("\u200b\ufeff", "")
     | {"\u03bc": "\u00b5"}
 )
-_PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_PLAIN = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# Each line can be matched in one way only: else a text that is no number takes forever.
 _ALL_PLAIN = re.compile(rf"(?:{_PLAIN.pattern}\n)+")
 # Other letters right behind a number may be part of a code: 12A.
 _GLUED = "[%‰€$£¥]|°[CF]?|[kmµn]g|[mµ][lL]|[kcmµn]m|[mµn]M|pp[mb]|[kM]?Pa|m?bar|[km]V|[kM]?Hz"

@@ -130,7 +130,8 @@ def test_runs_are_made_alone_and_in_a_group_alike(name: str, tmp_path: Path) -> 
     experiment.run([1, 2], tmp_path / "group/runs")
     experiment.run([1], tmp_path / "alone/runs")
     experiment.run([2], tmp_path / "alone/runs")
-    assert "fits_at_epoch_limit: 0\n" in (experiment.folder(tmp_path / "alone/runs") / "run_1/meta.txt").read_text()
+    meta = (experiment.folder(tmp_path / "alone/runs") / "run_1/meta.txt").read_text()
+    assert "fits_at_epoch_limit: 0\n" in meta
     group, alone = files(tmp_path / "group"), files(tmp_path / "alone")
     assert group == alone
     assert len(group) > 2

@@ -17,6 +17,7 @@ from core import AGENTS, CORRECTED, DATASETS, Experiment, UserError, catalogue
 from core.cli import message
 from tests import test_agents
 from tests.builders import choose, files, make_state
+from tests.test_explorer import page_data
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOWN = dict(
@@ -100,7 +101,8 @@ def test_shown_agent_and_dataset(
     folder = tmp_path / "runs/Friedman/3/UncertainFar"
     assert (folder / "accuracies.csv").read_text().startswith("added,run_1,run_2\n")
     report.main(["--runs_folder", str(tmp_path / "runs"), "--out", str(tmp_path / "report.html")])
-    assert "curves_friedman_nf_q3" in (tmp_path / "report.html").read_text()
+    (task,) = page_data((tmp_path / "report.html").read_text())["tasks"]
+    assert [agent["name"] for agent in task["agents"]] == ["uncertain_far"]
 
     # Of itself it gives nothing but a first line.
     line = "Spread of the predicted samples times the distance to the nearest labelled point"

@@ -23,6 +23,7 @@ import torch
 from core.agent import AGENTS
 from core.data.own import is_own
 from core.dataset import DATASETS
+from core.experiment import BASELINES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -31,7 +32,7 @@ IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 #: Blocks that are neither commands nor Python, and why nothing runs them.
 NOT_RUN = {
     "bibtex": "data, not code",
-    "text": "a diagram",
+    "text": "a diagram, or what is printed",
     "yaml": "tests/test_converged.py varies the training",
 }
 #: Commands that are only read by bash, and why.
@@ -166,7 +167,11 @@ def check_names(args: argparse.Namespace) -> None:
     for option, registry in (("agent", AGENTS), ("dataset", DATASETS)):
         values = [getattr(args, option, None), *(getattr(args, f"{option}s", None) or [])]
         for value in values:
-            if value and value not in SHOWN_NAMES and not (option == "dataset" and is_own(value)):
+            if (
+                value
+                and value not in {*SHOWN_NAMES, *BASELINES}
+                and not (option == "dataset" and is_own(value))
+            ):
                 registry.name(value)
     if getattr(args, "file", None):
         assert (ROOT / args.file).is_file()

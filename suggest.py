@@ -49,14 +49,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def check(args: argparse.Namespace) -> None:
     """Raises a UserError if agent or model are unknown, or the agent does not score the model."""
-    from core import AGENTS
+    from core.agent import check_scores
     from core.models.variations import VARIATIONS
 
     check_known("variation", args.variation, VARIATIONS)
-    scored = AGENTS[args.agent].variations
-    if args.variation not in scored:
-        others = " or ".join(scored)
-        raise UserError(f"agent '{args.agent}' does not score variation {args.variation}, but {others}")
+    check_scores(args.agent, args.variation)
 
 
 def print_notes(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -> None:

@@ -47,6 +47,12 @@ class _Agents(Registry["Agent"]):
 AGENTS = _Agents("agent", package="agents")
 
 
+def check_scores(agent: str, variation: str) -> None:
+    """Raises a UserError if an agent cannot score the models of a variation; the names are known ones."""
+    if variation not in (scored := AGENTS[agent].variations):
+        raise UserError(f"agent '{agent}' does not score variation {variation}, but {' or '.join(scored)}")
+
+
 def top(scores: Tensor, count: int) -> Tensor:
     """Positions of the `count` highest scores, highest first; ties in order, NaN as +inf."""
     scores = torch.where(scores.isnan(), torch.inf, scores)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from . import util
-from .agent import AGENTS
+from .agent import AGENTS, check_scores
 from .baselines import AllPoints, Oracle, Trials, UpperBound
 from .config import Config, check_changes
 from .data.own import find_dataset, is_own
@@ -75,9 +75,7 @@ class Experiment(Options):
     def _check_agent(self) -> None:
         """What holds for agents alone; settles the policy."""
         cls = AGENTS[self.agent]
-        if self.variation not in cls.variations:
-            scored = " or ".join(cls.variations)
-            raise UserError(f"agent '{self.agent}' does not score variation {self.variation}, but {scored}")
+        check_scores(self.agent, self.variation)
         if self.query_size < 1:
             raise UserError(f"a query size is at least 1, not {self.query_size}")
         assert self.budget is not None

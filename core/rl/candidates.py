@@ -12,11 +12,11 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from ..agent import AGENTS
+from ..agent import AGENTS, check_scores
 from ..data.own import find_dataset
 from ..dataset import Dataset
 from ..environment import Environment, Learner
-from ..errors import UserError, check_known
+from ..errors import check_known
 from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds
@@ -83,8 +83,7 @@ class CandidateEnv(gym.Env[Observation, Any]):
         self.protocol = PROTOCOLS[protocol]
         self.config = replace(load_config(dataset, variation, self.protocol), **(config or {}))
         for name in scores:
-            if variation not in AGENTS[name].variations:
-                raise UserError(f"the score '{name}' does not work with variation {variation}")
+            check_scores(name, variation)
             self.config = AGENTS[name].inject_config(self.config)
         self.candidates, self.reward = candidates, reward
         self.budget, self.anew, self.scores = budget, anew, tuple(scores)

@@ -39,9 +39,7 @@ def seconds(experiment: Experiment, side_by_side: int) -> float:
     epochs = _PUBLISHED if published else _CORRECTED.get(dataset, _GUESSED)[1]
     fits = (1 + (budget if one_by_one else rounds)) * config.members * epochs / _PUBLISHED
 
-    measured = {
-        (row["dataset"], row["variation"], row["runs side by side"]): row for row in _rows("study.csv")
-    }
+    measured = _study()
     single = VARIATIONS[experiment.variation].single
     dataset = dataset if (dataset, DEFAULT, "1") in measured else "pakinsons"
     variation = single if (dataset, single, "1") in measured else DEFAULT
@@ -80,6 +78,11 @@ def _choice(dataset: str, variation: str, agent: str) -> float:
 
 
 @cache
+def _study() -> dict[tuple[str, str, str], dict[str, str]]:
+    """Seconds of fits and tests, by dataset, variation and runs side by side."""
+    return {(row["dataset"], row["variation"], row["runs side by side"]): row for row in _rows("study.csv")}
+
+
 def _rows(name: str) -> list[dict[str, str]]:
     with (_PERFORMANCE / name).open(newline="") as file:
         return list(csv.DictReader(file))

@@ -20,8 +20,8 @@ from ..config import Config
 from ..models.masks import get_state, mask_source, set_state
 from ..models.networks import DensityModel
 from ..models.predictor import NetworkPredictor
-from ..models.regressor import Regressor
-from ..models.variations import VARIATIONS, build_model
+from ..models.regressor import REGRESSORS, Regressor
+from ..models.variations import build_model
 from ..protocol import Protocol
 from ..seeds import Seeds
 from .nadam import NAdam
@@ -183,9 +183,8 @@ def make_trainer(
     features: int, config: Config, protocol: Protocol, seeds: Seeds, device: Device = "cpu"
 ) -> Any:
     """What trains the model of a configuration, as a run begins, for rows of so many features."""
-    for variation in VARIATIONS.values():
-        if variation.regressor and variation.model == config.model:
-            return RegressorTrainer(variation.regressor(int(seeds.numpy("init").integers(2**31))))
+    if (regressor := REGRESSORS.classes.get(config.model)) is not None:
+        return RegressorTrainer(regressor(int(seeds.numpy("init").integers(2**31))))
     return Trainer.fresh(features, config, protocol, seeds, device)
 
 
@@ -234,7 +233,8 @@ def train_stack(fits: Sequence[FitRequest]) -> list[FitResult]:
 def _fit_at_once(fit: FitRequest) -> FitResult:
     start = time.perf_counter()
     fit.trainer.fit(fit.x, fit.y)
-    nll = -fit.trainer.predictor(fit.x_val[:1000]).log_prob(fit.y_val[:1000]).mean().item()
+    some = slice(1000)  # as many as `corrected` watches
+    nll = -fit.trainer.predictor(fit.x_val[some]).log_prob(fit.y_val[some]).mean().item()
     return FitResult(0, nll, time.perf_counter() - start)
 
 

@@ -1,9 +1,9 @@
-"""Says which rows of a pool to measure next, given the rows that are measured.
+"""Suggests which rows of a pool to measure next, given the rows already measured.
 
     python suggest.py --labelled done.csv --pool candidates.csv --target y --agent balsa_kl_pairs --count 20
 
---out gets the chosen rows in order, with score, predicted median, 50 % and 90 % interval; a picture lies
-beside it. Add what you have measured to the labelled rows and type it again. docs/OWN_DATA.md says more.
+--out gets the chosen rows in order, with score, predicted median, 50 % and 90 % interval, and a picture of
+the same name. Add what you measure to the labelled rows and run it again. docs/OWN_DATA.md says more.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     kinds = ".csv, .parquet, .arff, also .gz"
     parser.add("labelled", None, f"table of measured rows ({kinds})", type=Path, required=True)
-    said = (
-        "table of candidates, with the same columns; without it, labelled rows with an empty target are they"
-    )
+    said = "table of candidates, same columns; if not given, the rows of --labelled with an empty target"
     parser.add("pool", None, said, type=Path)
     parser.add("target", None, "column that is measured; the pool may lack it", required=True)
     parser.add("agent", "balsa_kl_pairs", "name of the agent that chooses")

@@ -95,7 +95,7 @@ class Agent:
     # What docs/AGENTS.md says of it.
     #: Its score, or how it chooses a batch; the docstring's first line if empty.
     formula: ClassVar[str] = ""
-    #: What it looks at beside the labels.
+    #: What it uses besides the labels.
     needs: ClassVar[str] = "-"
     #: Whether a choice depends on those before it in the batch; if empty, yes with a `select` of its own.
     batch_aware: ClassVar[str] = ""

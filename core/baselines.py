@@ -128,11 +128,11 @@ class Trials:
 
 
 class Oracle(Environment):
-    """Adds, of a few points, the one after which the error on the TEST SET is lowest; a bound, no agent.
+    """Tries a few points and keeps the one with the lowest error on the TEST SET: a bound, not an agent.
 
-    The action of a step is the points to try. Each is added to a copy of the run as it is, trained and
-    tested, all of them side by side as one stack; the run goes on as the copy of lowest MAE. Where none is
-    below the MAE before, it goes on with the first point of the action.
+    The action of a step lists the points to try. Each is added to its own copy of the run; all copies are
+    trained as one stack and tested. The run continues as the copy with the lowest MAE. If no copy lowers the
+    MAE, it continues with the first point of the action.
     """
 
     def step(self, action: Action) -> Outcome:

@@ -2,7 +2,7 @@
 
     python -m core.catalogue
 
-writes the tables anew, from the registered classes and the times in docs/performance/.
+rewrites the tables from the registered classes and the timings in docs/performance/.
 """
 
 import sys

@@ -140,8 +140,8 @@ def set_threads(threads: int) -> None:
 
     torch.set_num_threads(threads)
     threadpoolctl.threadpool_limits(threads)
-    # glibc keeps freed memory (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD) for the next tensors of a few MB, which
-    # are else paged in anew: half of the time of a choice by balsa_kl_pairs, a fourteenth by lcmd.
+    # Makes glibc reuse freed memory (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD) for the next tensors of a few MB.
+    # Otherwise their pages are mapped again each time, which doubles the time of a choice by balsa_kl_pairs.
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
         mallopt(-1, 256 << 20)
         mallopt(-3, 32 << 20)

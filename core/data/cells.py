@@ -1,4 +1,4 @@
-"""Tables cell by cell: what stands in their columns, and what points and commas mean there.
+"""The cells of tables: their distinct texts, and what points and commas mean in their numbers.
 
 Shapes: n rows; k distinct texts.
 """
@@ -31,7 +31,7 @@ class Cells:
 
     Attributes:
         texts: the k distinct ones, made by `clean`.
-        codes: which text stands in a row [n]; -1 for none.
+        codes: index of the text in each row [n]; -1 if the cell is empty.
     """
 
     def __init__(self, column: pd.Series) -> None:
@@ -90,7 +90,7 @@ class Column:
         name: of the column.
         kind: number, date, category or not used.
         text: the same in words, and what the user should know of it.
-        values: [n]: float64 of numbers and dates, else texts; NaN where nothing stands.
+        values: [n]; float64 for numbers and dates, otherwise texts; NaN for empty cells.
         limits: where a cell says only a limit (<1.8) [n], bool, if that is a feature of its own.
         rare: categories seen less often are one.
     """

@@ -79,7 +79,7 @@ class Columns:
         return names, np.hstack(parts).astype(np.float64)
 
     def keys(self) -> list[tuple[object, ...]]:
-        """What stands in all columns of each row, used or not: equal rows have equal keys."""
+        """The contents of each row in all columns, used or not: equal rows have equal keys."""
         cells = [pd.Series(column.values, dtype=object) for column in self.columns]
         return list(zip(*(column.where(column.notna(), None) for column in cells), strict=True))
 

@@ -34,7 +34,7 @@ class RawFrame:
         frame: a row a record, numbered from 0, cells to the letter; names of columns are texts that differ.
         nominal: columns that the file itself calls categories, whatever their values look like.
         sha256: of the file, unpacked.
-        target: the column to predict, where something beside the file names it.
+        target: the column to predict, if the metadata that came with the file name it.
         where: what messages call the table.
     """
 

@@ -73,7 +73,7 @@ class Decision:
         return found or self._mixture()
 
     def target(self) -> tuple[np.ndarray, str]:
-        """The column as numbers [n], NaN where nothing stands, and what was recognised in it."""
+        """The column as numbers [n], NaN for empty cells, and a note on how they were written."""
         if self._no_numbers.any() and not self.numeric:
             self._refuse(self._rows(self._no_numbers), "the target must be a number", self._as_missing)
         self._check_numbers()

@@ -20,7 +20,8 @@ from core.files import write_file
 from core.options import DECISIONS, add_options, options_of
 
 if TYPE_CHECKING:
-    from core import Seeds, suggestion
+    from core import Seeds
+    from core.suggestion import model, tables
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -54,7 +55,7 @@ def check(args: argparse.Namespace) -> None:
     check_scores(args.agent, args.variation)
 
 
-def print_notes(args: argparse.Namespace, problem: suggestion.Problem, left_out: int) -> None:
+def print_notes(args: argparse.Namespace, problem: tables.Problem, left_out: int) -> None:
     """What each column became, and what else the user should know of the tables."""
     from core import AGENTS
 
@@ -67,12 +68,12 @@ def print_notes(args: argparse.Namespace, problem: suggestion.Problem, left_out:
         print(f"note: {most:,} of the {len(problem.pool):,} rows of the pool, drawn at random, are scored")
 
 
-def train(args: argparse.Namespace, problem: suggestion.Problem, seeds: Seeds) -> suggestion.Trained:
-    from core import suggestion
+def train(args: argparse.Namespace, problem: tables.Problem, seeds: Seeds) -> model.Trained:
+    from core.suggestion import model
 
     print("training", file=sys.stderr)
     try:
-        made = suggestion.train(problem, args.agent, args.variation, seeds, pick_device(args.device))
+        made = model.train(problem, args.agent, args.variation, seeds, pick_device(args.device))
     except FloatingPointError as error:
         raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
     done = made.fit
@@ -94,28 +95,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check(args)
     set_threads(args.threads)
 
-    from core import Seeds, suggestion
+    from core import Seeds
     from core.data.frames import read_frame
     from core.files import check_target
     from core.report.plots import chosen_rows, save
+    from core.suggestion import model, tables
 
     check_target(args.out, args.labelled, args.pool or args.labelled)
     labelled = read_frame(args.labelled)
     if args.pool:
         pool = read_frame(args.pool)
     else:
-        labelled, pool = suggestion.split_by_target(labelled, args.target)
+        labelled, pool = tables.split_by_target(labelled, args.target)
     decisions = {name: options_of(args)[name] for name in DECISIONS}
-    problem = suggestion.make_problem(labelled, pool, args.target, decisions)
+    problem = tables.make_problem(labelled, pool, args.target, decisions)
     print_notes(args, problem, len(pool.frame) - len(problem.pool))
     if len(problem.pool) < args.count:
         raise UserError(f"{pool.where}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
     seeds = Seeds(1, args.seed, args.seed, args.seed)
     trained = train(args, problem, seeds)
     print(f"{args.agent} chooses {args.count} of {len(problem.pool):,} rows", file=sys.stderr)
-    chosen, scores = suggestion.choose(problem, trained, args.agent, args.count, seeds)
-    predicted = suggestion.quantiles(problem, trained)
-    made = suggestion.next_rows(pool, problem, chosen, scores, predicted)
+    chosen, scores = model.choose(problem, trained, args.agent, args.count, seeds)
+    predicted = model.quantiles(problem, trained)
+    made = tables.next_rows(pool, problem, chosen, scores, predicted)
     write_file(args.out, lambda path: made.to_csv(path, index=False))
     picture = args.out.with_suffix(".png")
     save(chosen_rows(predicted, chosen, problem.x, problem.pool, args.target), picture)

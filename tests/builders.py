@@ -16,7 +16,7 @@ from torch import Tensor
 
 import evaluate
 from agents import AGENTS
-from core import PUBLISHED, Environment, EnvironmentLogger, Protocol, Seeds, State, suggestion
+from core import PUBLISHED, Environment, EnvironmentLogger, Protocol, Seeds, State
 from core.cli import run_script
 from core.config import Config
 from core.metrics import METRICS
@@ -24,6 +24,7 @@ from core.models.densities import GaussDensity
 from core.models.networks import DensityModel
 from core.models.predictor import NetworkPredictor
 from core.models.variations import VARIATIONS, build_model, load_config
+from core.suggestion import model
 from core.training import side_by_side
 from core.training.trainer import FitResult, Trainer
 from datasets import DATASETS
@@ -239,4 +240,4 @@ def train_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*names: Any) -> Any:
         return replace(load_config(*names), first_epochs=40)
 
-    monkeypatch.setattr(suggestion, "load_config", load)
+    monkeypatch.setattr(model, "load_config", load)

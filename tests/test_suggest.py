@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import suggest
-from core import Seeds, suggestion
+from core import Seeds
 from core.data.frames import read_frame
+from core.suggestion import model, tables
 from tests.builders import train_shortly
 
 KINDS = ("red", "green", "blue")
@@ -30,9 +31,9 @@ def write(folder: Path, labelled: pd.DataFrame, pool: pd.DataFrame) -> list[str]
     return [*map(str, named), "--count", "6", "--out", str(folder / "next.csv")]
 
 
-def problem_of(folder: Path, labelled: pd.DataFrame, pool: pd.DataFrame) -> suggestion.Problem:
+def problem_of(folder: Path, labelled: pd.DataFrame, pool: pd.DataFrame) -> tables.Problem:
     write(folder, labelled, pool)
-    return suggestion.make_problem(read_frame(folder / "done.csv"), read_frame(folder / "pool.csv"), "y")
+    return tables.make_problem(read_frame(folder / "done.csv"), read_frame(folder / "pool.csv"), "y")
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_whether_labelled_rows_are_left_in_the_pool_changes_nothing(tmp_path: Pa
 def test_quality_is_that_of_the_held_out_fifth(tmp_path: Path) -> None:
     problem = problem_of(tmp_path, make_frame(60), make_frame(40, 1))
     seeds = Seeds()
-    trained = suggestion.train(problem, "random", "gauss", seeds, torch.device("cpu"))
+    trained = model.train(problem, "random", "gauss", seeds, torch.device("cpu"))
     order = seeds.numpy("split").permutation(60)
     held, kept = order[:12], order[12:]
     density = trained.trainer.predictor(trained.x[held])

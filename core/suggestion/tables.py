@@ -1,0 +1,110 @@
+"""Two tables as one problem, and the chosen rows as a table.
+
+Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from ..data.cells import Sheet
+from ..data.columns import Decisions, sort_columns, target_values
+from ..data.frames import RawFrame
+from ..data.notations import NOTHING
+from ..dataset import RangeScaler
+from ..errors import UserError
+from ..files import UnusableError, one_line
+
+#: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
+LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_90": 0.95}
+#: Our columns of the chosen rows; where the table has one of that name, ours has `_OURS` before it.
+COLUMNS = ("rank", "pool_row", "score", *LEVELS)
+_OURS = "suggested_"
+#: With fewer labelled rows the held-out ones are too few to stop by.
+LEAST_LABELLED = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Labelled rows and pool as arrays, scaled to [0, 1] on both together; the target on the labelled ones.
+
+    Attributes:
+        x, y: labelled rows [n, d] and targets [n], float32.
+        pool: rows [N, d], float32.
+        rows: where they stand in the pool [N]: a row that is labelled already is left out.
+        lines: what each column became.
+        scaler: what the target was scaled with.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    pool: np.ndarray
+    rows: np.ndarray
+    lines: list[str]
+    scaler: RangeScaler
+
+
+def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
+    """One table as labelled rows and, where nothing stands in the target, pool."""
+    if target not in raw.frame:
+        return raw, raw  # `make_problem` says so
+    empty = raw.frame[target].map(lambda cell: str(cell).strip() in NOTHING).astype(bool)
+    return replace(raw, frame=raw.frame[~empty]), replace(raw, frame=raw.frame[empty])
+
+
+def make_problem(
+    labelled: RawFrame, pool: RawFrame, target: str, decisions: Decisions | None = None
+) -> Problem:
+    """Two tables as one problem; a column of the pool that is called as the target is not looked at.
+
+    Our own columns are ignored where one table has them alone: chosen rows were added to it.
+
+    Raises:
+        UserError: their columns differ, or they cannot be trained on.
+    """
+    ours = [name for name in {*labelled.names} ^ {*pool.names} if name != target and _is_ours(name)]
+    frame = labelled.frame.drop(columns=ours, errors="ignore")
+    sheets = [Sheet(labelled.where, frame), Sheet(pool.where, pool.frame.drop(columns=ours, errors="ignore"))]
+    wanted, found = ([name for name in sheet.names if name != target] for sheet in sheets)
+    try:
+        y, note = target_values(frame, target, decisions, labelled.where)
+        for these, those, where in ((wanted, found, "pool has"), (found, wanted, "labelled rows have")):
+            if lacking := [name for name in these if name not in those]:
+                raise UnusableError(f"the {where} no column {one_line(', '.join(map(repr, lacking)))}")
+        if len(y) < LEAST_LABELLED:
+            raise UnusableError(f"{len(y)} labelled rows are too few: at least {LEAST_LABELLED} are needed")
+        columns = sort_columns(sheets, target, np.arange(len(y)), decisions, labelled.nominal | pool.nominal)
+    except UnusableError as error:
+        begins = str(error).startswith(("the pool", "--", labelled.where, pool.where))
+        raise UserError(str(error) if begins else f"{labelled.where}: {error}") from error
+    lines = columns.lines + [f"{target}: the target, {note}"] * bool(note)
+    lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
+    x, keys = columns.features()[1], columns.keys()
+    done = set(keys[: len(y)])
+    rows = np.array([i for i, key in enumerate(keys[len(y) :]) if key not in done], dtype=np.int64)
+    x = RangeScaler(x).transform(x).astype(np.float32)
+    scaler = RangeScaler(y[:, None])
+    scaled = scaler.transform(y[:, None])[:, 0].astype(np.float32)
+    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler)
+
+
+def _is_ours(name: str) -> bool:
+    return name.removeprefix(_OURS) in COLUMNS or (name.startswith(_OURS) and _is_ours(name[len(_OURS) :]))
+
+
+def _our_name(name: str, theirs: Collection[str]) -> str:
+    return _our_name(_OURS + name, theirs) if name in theirs else name
+
+
+def next_rows(
+    pool: RawFrame, problem: Problem, chosen: np.ndarray, scores: np.ndarray, predicted: pd.DataFrame
+) -> pd.DataFrame:
+    """The chosen rows in order: rank, data row of the file, score, quantiles, the row to the letter."""
+    theirs = pool.frame.iloc[problem.rows[chosen]]
+    ours = pd.DataFrame(
+        {"rank": np.arange(1, len(chosen) + 1), "pool_row": theirs.index + 1, "score": scores}
+        | {name: predicted[name].to_numpy()[chosen] for name in LEVELS}
+    ).rename(columns=lambda name: _our_name(name, pool.names))
+    return pd.concat([ours, theirs.reset_index(drop=True)], axis=1)

@@ -1,6 +1,6 @@
 """Learns an acquisition policy by reinforcement learning (needs the extra `rl`).
 
-    python learn_policy.py --algorithm ppo --out policies/mine --steps 100000
+    python learn_policy.py --out policies/mine --steps 100000
     python evaluate.py --agent learned --policy policies/mine/policy.pt --dataset diabetes
 
 The folder gets policy.pt, evaluations.csv (beside random), TensorBoard's logs, and checkpoint.pt: running the
@@ -22,7 +22,7 @@ from core.rl.tasks import REWARDS, SMALL
 #: Evaluations are on tasks of these seeds and the ones behind them; training has others.
 EVALUATION_SEED = 1_000_000
 #: Options that a folder's policy is begun with, and goes on with.
-SETTINGS = ["algorithm", "task", "variation", "environments", "candidates", "budget", "reward", "discount"]
+SETTINGS = ["task", "variation", "environments", "candidates", "budget", "reward", "discount"]
 SETTINGS += ["rate", "rollout", "seed"]
 
 share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1,")
@@ -31,8 +31,6 @@ share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1,")
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(prog="learn_policy.py", description=__doc__)
     parser.add("out", None, "the folder of the policy", type=Path, required=True)
-    how = "how it is learned; imitation is of the greedy oracle"
-    parser.add("algorithm", "ppo", how, choices=["ppo", "imitation"])
     parser.add("task", "synthetic", "synthetic, or a dataset as of evaluate.py")
     add_options(parser, ("variation", "data_folder"), variation="gauss")
     parser.add("steps", 100_000, "steps in all", type=at_least(1))
@@ -43,8 +41,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("discount", 0.9, "of later rewards", type=share)
     parser.add("rate", 1e-3, "learning rate", type=share)
     parser.add("rollout", 1024, "steps of all environments between two updates", type=at_least(2))
-    # Episode i of imitation has the seed 1000 * seed + i, which must stay below EVALUATION_SEED.
-    parser.add("seed", 1, "of weights, actions and tasks", type=at_least(0, EVALUATION_SEED // 1000 - 2))
+    parser.add("seed", 1, "of weights, actions and tasks", type=at_least(0))
     parser.add("every", 10_000, "steps between two evaluations", type=at_least(1))
     parser.add("evaluations", 64, "tasks of an evaluation", type=at_least(2))
     parser.add("device", "cpu", "where the tasks' models live: auto, cpu, cuda, ...")
@@ -57,11 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from core.files import check_writable
     from core.rl.candidates import CandidateEnv
-    from core.rl.learning import Evaluation, learn_by_imitation
+    from core.rl.learning import Evaluation
 
     set_threads(args.threads)
     device = pick_device(args.device)
-    if args.algorithm == "ppo" and not (find_spec("sb3_contrib") and find_spec("tensorboard")):
+    if not (find_spec("sb3_contrib") and find_spec("tensorboard")):
         raise UserError("Stable-Baselines3 is not there: pip install '.[rl]'")
 
     def make() -> CandidateEnv:
@@ -83,14 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = {name: getattr(args, name) for name in SETTINGS}
     seeds = range(EVALUATION_SEED, EVALUATION_SEED + args.evaluations)
     evaluation = Evaluation(args.out / "evaluations.csv", [make() for _ in seeds], seeds)
-    if args.algorithm == "imitation":
-        learn_by_imitation(args.out, settings, make(), evaluation, args.steps)
-    else:
-        from core.rl.ppo import Lockstep, learn_by_ppo, make_learner
+    from core.rl.ppo import Lockstep, learn_by_ppo, make_learner
 
-        envs = Lockstep([make] * args.environments)
-        learner = make_learner(envs, args.seed, rate=args.rate, discount=args.discount, rollout=args.rollout)
-        learn_by_ppo(args.out, settings, learner, evaluation, args.steps, args.every)
+    envs = Lockstep([make] * args.environments)
+    learner = make_learner(envs, args.seed, rate=args.rate, discount=args.discount, rollout=args.rollout)
+    learn_by_ppo(args.out, settings, learner, evaluation, args.steps, args.every)
     print(evaluation.path.read_text(), end="")
     print(f"policy: {args.out / 'policy.pt'}")
     return 0

@@ -17,7 +17,7 @@ from .protocol import PUBLISHED, Protocol
 from .seeds import Seeds
 from .state import State
 from .training.side_by_side import fit
-from .training.trainer import EarlyStopping
+from .training.trainer import EarlyStopping, train_stack
 
 #: Of an upper bound: epochs in a row without a new minimum after which its training ends.
 PATIENCE = 25
@@ -139,7 +139,10 @@ class Oracle(Environment):
         if self.finished:
             raise ValueError(f"the budget of {self.budget} points is used up")
         positions = self._positions(action)
-        learners, tried, results = self.with_each(positions)
+        learners = [self.learner.copy() for _ in positions]
+        tried = [[*self._labeled, int(point)] for point in self._pool[positions]]
+        requests = [learner.request(rows) for learner, rows in zip(learners, tried, strict=True)]
+        results = train_stack(requests)
         measured = [
             {"mae": math.inf} if math.isnan(result.validation_nll) else learner.measured(result)
             for learner, result in zip(learners, results, strict=True)

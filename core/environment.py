@@ -20,7 +20,7 @@ from .metrics import Evaluation, evaluate, measure, pit_histogram
 from .protocol import PUBLISHED, Protocol
 from .state import State
 from .training.side_by_side import fit
-from .training.trainer import FitRequest, FitResult, make_trainer, train_stack
+from .training.trainer import FitRequest, FitResult, make_trainer
 
 Action: TypeAlias = Sequence[int] | np.ndarray | Tensor
 Beginning: TypeAlias = tuple[State, dict[str, Any]]
@@ -238,16 +238,6 @@ class Environment(gym.Env[State, Action]):
     def rows(self, action: Action) -> np.ndarray:
         """Numbers [k] of their rows in the whole table of the dataset."""
         return self.dataset.rows_train[self._pool[self._checked(action)]]
-
-    def with_each(self, positions: np.ndarray) -> tuple[list[Learner], list[list[int]], list[FitResult]]:
-        """Adds each of some points of the pool to a copy of the learner, and trains all copies as one stack.
-
-        Of each point the trained copy, its labelled rows of the train part, and how the fit went.
-        """
-        learners = [self.learner.copy() for _ in positions]
-        tried = [[*self._labeled, int(point)] for point in self._pool[positions]]
-        requests = [learner.request(rows) for learner, rows in zip(learners, tried, strict=True)]
-        return learners, tried, train_stack(requests)
 
     def _checked(self, action: Action) -> np.ndarray:
         """An action that the budget leaves room for, as an array."""

@@ -85,13 +85,11 @@ CASES = {
         --tried 0: must be at least 1
     """,
     "learn_policy": """
-        --algorithm dqn: argument --algorithm: invalid choice: 'dqn'
         --out: expected one argument
         --task nowhere: unknown dataset 'nowhere'
         --candidates 1: must be at least 2
         --discount 2: a number above 0, at most 1, is wanted, got '2'
         --out /dev/null/a: cannot write to /dev/null/a
-        --algorithm imitation --seed 1000: must be at most 998, got 1000
         --task diabetes --budget 500 --steps 8 --environments 2: a budget of 500 points need more
     """,
     "ray_tune": """

@@ -1,8 +1,8 @@
 """The benchmark as an environment of reinforcement learning, and what a learned policy is.
 
-Imports runs, environment and below. Start with `candidates.py`, the environment; `policy.py` is what a policy
-sees, its network and its file, `tasks.py` the short synthetic tasks, `learning.py` evaluation and imitation;
-`ppo.py` alone needs the extra `rl`. Importing this package registers the environments with Gymnasium.
+Start with `candidates.py`, the environment; `policy.py` is what a policy sees, its network and its file,
+`tasks.py` the short synthetic tasks, `learning.py` evaluation; `ppo.py` alone needs the extra `rl`.
+Importing this package registers the environments with Gymnasium.
 """
 
 from .tasks import register

@@ -1,6 +1,6 @@
 """Suggests which rows of a pool to measure next, given the rows already measured.
 
-    python suggest.py --labelled done.csv --pool candidates.csv --target y --agent balsa_kl_pairs --count 20
+    python suggest.py --labelled done.csv --pool candidates.csv --target y --count 20
 
 --out gets the chosen rows in order, with score, predicted median, 50 % and 90 % interval, and a picture of
 the same name. Add what you measure to the labelled rows and run it again. docs/OWN_DATA.md says more.
@@ -21,7 +21,13 @@ from core.options import DECISIONS, add_options, options_of
 
 if TYPE_CHECKING:
     from core import Seeds
-    from core.suggestion import model, tables
+    from core.data.frames import RawFrame
+    from core.suggestion.model import Fitted
+    from core.suggestion.saved import Saved
+    from core.suggestion.tables import Problem
+
+#: What chooses unless --agent says otherwise.
+AGENT = "balsa_kl_pairs"
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -29,79 +35,86 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="suggest.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     kinds = ".csv, .parquet, .arff, also .gz"
-    parser.add("labelled", None, f"table of measured rows ({kinds})", type=Path, required=True)
+    parser.add("labelled", None, f"table of measured rows ({kinds})", type=Path)
     said = "table of candidates, same columns; if not given, the rows of --labelled with an empty target"
     parser.add("pool", None, said, type=Path)
-    parser.add("target", None, "column that is measured; the pool may lack it", required=True)
-    parser.add("agent", "balsa_kl_pairs", "name of the agent that chooses")
-    parser.add("count", 20, "rows to choose", type=at_least(1))
-    add_options(parser, (*DECISIONS, "variation"))
+    parser.add("target", None, "column that is measured; the pool may lack it")
+    parser.add("agent", AGENT, "name of the agent that chooses")
+    parser.add("count", 20, "rows to choose; 0: none, for predictions alone", type=at_least(0))
+    add_options(parser, DECISIONS)
+    parser.add("variation", "auto", "the model; auto: the best of forest, gp and ensemble")
     parser.add("out", Path("next.csv"), "the chosen rows; a picture lies beside them", type=Path)
+    parser.add("scores", None, ".csv file for score and predictions of all candidates", type=Path)
+    parser.add("save_model", None, "folder for the model, to predict later without training", type=Path)
+    parser.add("model", None, "such a folder, instead of --labelled and --target", type=Path)
     parser.add("seed", 1, "the same seed makes the same choice", type=at_least(0))
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     args = parser.parse_args(arguments)
-    if args.out.suffix != ".csv":
-        parser.error(f"argument --out: its name must end in .csv, got '{args.out}'")
+    for name in ("out", "scores"):
+        if (path := getattr(args, name)) and path.suffix != ".csv":
+            parser.error(f"argument --{name}: its name must end in .csv, got '{path}'")
+    if not args.count and not args.scores:
+        parser.error("--count 0 chooses nothing: --scores FILE is needed for the predictions")
+    if args.model:
+        known = [name for name in ("labelled", "target", "save_model", *DECISIONS) if getattr(args, name)]
+        if known or not args.pool:
+            parser.error(f"--model needs --pool, and no --{known[0]}" if known else "--model needs --pool")
+    elif not (args.labelled and args.target):
+        parser.error("--labelled and --target are needed, or --model")
     return args
 
 
-def check(args: argparse.Namespace) -> None:
-    """Raises a UserError if agent or model are unknown, or the agent does not score the model."""
+def variations(args: argparse.Namespace, rows: int) -> list[str]:
+    """The models to be tried; a UserError if agent or model are unknown, or the agent does not score it."""
     from core.agent import check_scores
     from core.models.variations import VARIATIONS
+    from core.suggestion.model import auto_variations
 
-    check_known("variation", args.variation, VARIATIONS)
+    if args.variation == "auto":
+        return auto_variations(args.agent, rows)
+    check_known("variation", args.variation, ["auto", *VARIATIONS])
     check_scores(args.agent, args.variation)
+    return [args.variation]
 
 
-def print_notes(args: argparse.Namespace, problem: tables.Problem, left_out: int) -> None:
+def print_notes(args: argparse.Namespace, problem: Problem, pool: RawFrame) -> None:
     """What each column became, and what else the user should know of the tables."""
     from core import AGENTS
 
     for line in problem.lines:
         print(line)
-    if left_out:
+    if left_out := len(pool.frame) - len(problem.pool):
         print(f"note: {left_out} rows of the pool are labelled already: they are not chosen again")
     most = max(AGENTS[args.agent].candidates, args.count)
-    if len(problem.pool) > most:
+    if args.count and len(problem.pool) > most:
         print(f"note: {most:,} of the {len(problem.pool):,} rows of the pool, drawn at random, are scored")
+    if len(problem.pool) < args.count:
+        raise UserError(f"{pool.where}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
 
 
-def train(args: argparse.Namespace, problem: tables.Problem, seeds: Seeds) -> model.Trained:
-    from core.suggestion import model
-
-    print("training", file=sys.stderr)
-    try:
-        made = model.train(problem, args.agent, args.variation, seeds, pick_device(args.device))
-    except FloatingPointError as error:
-        raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
-    done = made.fit
-    epochs = f" for {done.epochs} epochs" * bool(done.epochs)
-    print(f"trained{epochs}, held-out NLL {done.validation_nll:.3f}", file=sys.stderr)
-    if done.fits_at_limit:
-        print("warning: the held-out error was still improving when training ended", file=sys.stderr)
-    print(f"{made.held_out} held-out rows: R2 {made.r2:.3f}, calibration error {made.calibration:.3f}")
-    if not made.r2 > 0:
+def print_quality(fitted: Fitted, target: str) -> None:
+    """Which model it is, and what it is worth."""
+    found, best = fitted.quality, fitted.variation
+    others = "".join(f", {name} {nll:.3f}" for name, nll in fitted.nll.items() if name != best)
+    print(f"{best} of {fitted.model.target.words}{target}: held-out NLL {fitted.nll[best]:.3f}{others}")
+    mae = f"MAE of the median {found.mae:.4g}, of a constant {found.constant_mae:.4g}"
+    print(f"{found.rows} rows, each left out once: R2 {found.r2:.3f}; {mae}")
+    for share, held in found.held.items():
+        print(f"{share:.0%} interval: held {held} of {found.rows} rows that were left out (calibrated)")
+    if not found.r2 > 0:
         print(
             "warning: the model is no better than predicting the mean, "
             "and the choice hardly better than a random one"
         )
-    return made
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    args = parse_arguments(arguments)
-    check(args)
-    set_threads(args.threads)
-
-    from core import Seeds
+def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Saved, RawFrame, Problem]:
+    """The model of the labelled rows, the pool, and both tables as one problem."""
     from core.data.frames import read_frame
-    from core.files import check_target
-    from core.report.plots import chosen_rows, save
     from core.suggestion import model, tables
+    from core.suggestion.saved import Saved
 
-    check_target(args.out, args.labelled, args.pool or args.labelled)
     labelled = read_frame(args.labelled)
     if args.pool:
         pool = read_frame(args.pool)
@@ -109,18 +122,68 @@ def main(arguments: Sequence[str] | None = None) -> None:
         labelled, pool = tables.split_by_target(labelled, args.target)
     decisions = {name: options_of(args)[name] for name in DECISIONS}
     problem = tables.make_problem(labelled, pool, args.target, decisions)
-    print_notes(args, problem, len(pool.frame) - len(problem.pool))
-    if len(problem.pool) < args.count:
-        raise UserError(f"{pool.where}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
+    print_notes(args, problem, pool)
+    names = variations(args, len(problem.y))
+    try:
+        fitted = model.fit(problem, names, seeds, pick_device(args.device), args.agent)
+    except FloatingPointError as error:
+        raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
+    return Saved.of(fitted, labelled, args.target, decisions, problem), pool, problem
+
+
+def load(args: argparse.Namespace) -> tuple[Saved, RawFrame, Problem]:
+    """The same of a model that was saved."""
+    from core.agent import check_scores
+    from core.data.frames import read_frame
+    from core.suggestion import saved
+
+    known, differ = saved.load(args.model, pick_device(args.device))
+    check_scores(args.agent, known.fitted.variation)
+    if differ:
+        print(f"note: {args.model} was made with {differ}: predictions may differ from those of then")
+    pool = read_frame(args.pool)
+    problem = known.with_pool(pool)
+    print_notes(args, problem, pool)
+    return known, pool, problem
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_arguments(arguments)
+    set_threads(args.threads)
+    variations(args, 0)
+
+    from core import Seeds
+    from core.files import check_target, check_writable
+    from core.report.plots import chosen_rows, save
+    from core.suggestion import model, saved, tables
+
+    read = [path for path in (args.labelled, args.pool) if path]
+    for path in filter(None, (args.out, args.scores)):
+        check_target(path, *read)
+    if args.save_model:
+        check_writable(args.save_model)
     seeds = Seeds(1, args.seed, args.seed, args.seed)
-    trained = train(args, problem, seeds)
+    known, pool, problem = load(args) if args.model else train(args, seeds)
+    fitted = known.fitted
+    print_quality(fitted, known.target)
+    predicted = model.quantiles(fitted, problem.pool)
+    if args.save_model:
+        saved.save(args.save_model, known)
+        print(f"model: {args.save_model}")
+    if args.scores:
+        every = predicted.copy()
+        every.insert(0, "pool_row", pool.frame.index[problem.rows] + 1)
+        every.insert(1, "score", model.score(problem, fitted, args.agent, seeds))
+        write_file(args.scores, lambda path: every.to_csv(path, index=False))
+        print(f"{len(every):,} candidates: {args.scores}")
+    if not args.count:
+        return
     print(f"{args.agent} chooses {args.count} of {len(problem.pool):,} rows", file=sys.stderr)
-    chosen, scores = model.choose(problem, trained, args.agent, args.count, seeds)
-    predicted = model.quantiles(problem, trained)
+    chosen, scores = model.choose(problem, fitted, args.agent, args.count, seeds)
     made = tables.next_rows(pool, problem, chosen, scores, predicted)
     write_file(args.out, lambda path: made.to_csv(path, index=False))
     picture = args.out.with_suffix(".png")
-    save(chosen_rows(predicted, chosen, problem.x, problem.pool, args.target), picture)
+    save(chosen_rows(predicted, chosen, problem.x, problem.pool, known.target), picture)
     print(f"{len(made)} rows to measure next: {args.out}\npicture: {picture}")
 
 

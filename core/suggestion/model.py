@@ -1,61 +1,135 @@
 """A model of the labelled rows, what it is worth, and what an agent chooses by it.
 
-Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
+    fitted = fit(problem, ["forest", "gp"], seeds, device)  # the better of the two
+    chosen, scores = choose(problem, fitted, "igs", 20, seeds)
+    predicted = quantiles(fitted, problem.pool)
+
+Each model is fitted to four fifths of the labelled rows, five times, and predicts the fifth that it has not
+seen. By these predictions the best one is found, judged, and its intervals are widened or narrowed
+(`calibration.py`); then it is fitted to all rows.
+
+Shapes: n labelled rows, N rows of the pool, d features, k chosen rows, L levels of quantiles.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from ..agent import AGENTS
-from ..metrics import calibration_error, pit_histogram
-from ..models.variations import load_config
+from ..agent import AGENTS, Agent
+from ..dataset import RangeScaler
+from ..errors import UserError
+from ..models.gp import MOST_POINTS
+from ..models.predictor import Predictor
+from ..models.variations import VARIATIONS, load_config
 from ..protocol import CORRECTED
 from ..seeds import Seeds
 from ..state import State
-from ..training.side_by_side import fit
-from ..training.trainer import FitResult, RegressorTrainer, make_trainer
+from ..training.side_by_side import fit as train_one
+from ..training.side_by_side import side_by_side
+from ..training.trainer import make_trainer
 from ..util import tqdm
+from .calibration import Calibration, coverage
 from .tables import LEVELS, Problem
+from .targets import TARGETS, Target
 
-#: Share of the labelled rows that training does not see.
-_HELD_OUT = 0.2
+_FOLDS = 5
+#: Share of its rows that a network does not learn from: they say when to stop.
+_WATCHED = 0.2
 #: An epoch has at least so many steps, where there are so many rows.
 _STEPS = 8
 _PIECE = 2048
+#: What `auto` tries. The ensemble only from so many labelled rows on: below, it takes most of the time and
+#: is hardly ever the best.
+_AUTO, _MOST_WITHOUT_NETWORKS = ("forest", "gp", "ensemble"), 500
+#: The mean of a prediction is that of the quantiles at these levels.
+_MEAN = (np.arange(20) + 0.5) / 20
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A model, what it is worth, and the labelled rows as tensors.
+class Model:
+    """What is learned, and what has learned it."""
+
+    target: Target
+    predictor: Predictor
+
+    def quantiles(self, x: Tensor, levels: Sequence[float]) -> np.ndarray:
+        """Of each row of x [N, d], on the scale of what is learned, [N, L]."""
+        density = self.predictor(x)
+        each = [density.icdf(torch.full((len(x),), level, device=x.device)) for level in levels]
+        return torch.stack(each, 1).cpu().double().numpy()
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What predictions are worth, of labelled rows that the model had not seen.
 
     Attributes:
-        trainer: what trained it; its `predictor` is the model with its best weights.
-        fit: how the training went.
-        held_out: rows that training did not see; they also said when it ended.
-        r2: of the predicted mean on them: 1 - its squared error / that of the mean of the training targets.
-        calibration: calibration error on them.
-        x, y: all labelled rows [n, d] and targets [n], on the model's device.
+        rows: how many.
+        r2: of the predicted mean: 1 - its squared error / that of the rows' own mean.
+        mae, constant_mae: of the predicted median, and of the rows' own median, in the target's units.
+        held: of the 50 % and the 90 % interval, in how many rows it held the target; the intervals of each
+            fifth are those calibrated by the others.
     """
 
-    trainer: Any  # as `make_trainer` gives it
-    fit: FitResult
-    held_out: int
+    rows: int
     r2: float
-    calibration: float
+    mae: float
+    constant_mae: float
+    held: dict[float, int]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The best model, fitted to all labelled rows, and what it is worth.
+
+    Attributes:
+        variation: its name in `VARIATIONS`.
+        model: the model.
+        scaler: of the target, from its own units to the model's.
+        calibration: of its intervals.
+        nll: of each variation that was tried the lowest NLL of unseen rows, in the target's own units.
+        quality: of the best one.
+        x, y: all labelled rows [n, d] and what is learned of them [n], on the model's device.
+    """
+
+    variation: str
+    model: Model
+    scaler: RangeScaler
+    calibration: Calibration
+    nll: dict[str, float]
+    quality: Quality
     x: Tensor
     y: Tensor
 
 
-def train(problem: Problem, agent: str, variation: str, seeds: Seeds, device: torch.device) -> Trained:
-    """Trains on four fifths of the labelled rows; the last fifth says when to stop, and its quality.
+def auto_variations(agent: str, rows: int) -> list[str]:
+    """The models that `auto` tries for so many labelled rows: those that the agent can score.
 
-    A forest or a Gaussian process is then fitted to all rows.
+    Raises:
+        UserError: it can score none of them.
+    """
+    scored = AGENTS[agent].variations
+    limits = {"gp": rows <= MOST_POINTS, "ensemble": rows > _MOST_WITHOUT_NETWORKS}
+    names = [name for name in _AUTO if name in scored]
+    if not names:
+        raise UserError(
+            f"agent '{agent}' scores neither {' nor '.join(_AUTO)}: choose a variation: {', '.join(scored)}"
+        )
+    return [name for name in names if limits.get(name, True)] or names[:1]
+
+
+def fit(
+    problem: Problem, variations: Sequence[str], seeds: Seeds, device: torch.device, agent: str = "random"
+) -> Fitted:
+    """Fits the best of several models, with the best of `TARGETS`, to the labelled rows.
+
+    For networks, whose training takes long, only the target that is best for the others is tried.
 
     Args:
         agent: name in `AGENTS`: it may want dropout.
@@ -63,51 +137,135 @@ def train(problem: Problem, agent: str, variation: str, seeds: Seeds, device: to
     Raises:
         FloatingPointError: training diverged.
     """
-    order = seeds.numpy("split").permutation(len(problem.y))
-    held, kept = np.split(order, [math.ceil(_HELD_OUT * len(order))])
-    config = AGENTS[agent].inject_config(load_config("default", variation, CORRECTED))
-    config = replace(config, batch_size=max(1, min(config.batch_size, len(kept) // _STEPS)))
-    trainer = make_trainer(problem.x.shape[1], config, CORRECTED, seeds, device)
-    x, y = torch.from_numpy(problem.x).to(device), torch.from_numpy(problem.y).to(device)
-    result = fit(trainer.request(x[kept], y[kept], x[held], y[held]))
-    density, truth = trainer.predictor(x[held]), y[held]
-    error = (density.mean - truth).square().mean() / (y[kept].mean() - truth).square().mean()
-    calibration = calibration_error(pit_histogram(density.cdf(truth).double()))
-    if isinstance(trainer, RegressorTrainer):  # nothing had to say when its training ends
-        trainer.fit(x, y)
-    return Trained(trainer, result, len(held), float(1 - error), calibration, x, y)
+    rows = _Rows(problem, seeds, device, agent)
+    at_once = [name for name in variations if VARIATIONS[name].regressor]
+    kinds = [kind for kind in TARGETS if kind.possible(rows.y, rows.zero)]
+    tried = [(name, kind) for name in at_once or ["forest"] for kind in kinds]
+    found = {one: rows.left_out(*one) for one in tqdm(tried, desc="trying models", unit=" models")}
+    kind = min(found, key=lambda one: found[one][1])[1]
+    for name in variations:
+        if name not in at_once:
+            found[name, kind] = rows.left_out(name, kind)
+    best: dict[str, tuple[str, type[Target]]] = {}
+    for one in sorted(found, key=lambda one: found[one][1]):
+        if one[0] in variations:
+            best.setdefault(one[0], one)
+    winner = next(iter(best.values()))
+    calibration, quality = rows.judge(found[winner][0])
+    (model,) = rows.train(*winner, [np.concatenate(rows.folds)])
+    nll = {name: found[one][1] for name, one in best.items()}
+    y = torch.from_numpy(model.target.forward(rows.y)).float().to(device)
+    return Fitted(winner[0], model, problem.scaler, calibration, nll, quality, rows.x, y)
 
 
-def quantiles(problem: Problem, trained: Trained) -> pd.DataFrame:
-    """Of each row of the pool, in the target's own units: the columns of `LEVELS`, N rows."""
-    levels = torch.tensor(list(LEVELS.values()), device=trained.x.device)[:, None]
-    pieces = []
-    for rows in tqdm(torch.from_numpy(problem.pool).split(_PIECE), desc="predicting", unit=" pieces"):
-        density = trained.trainer.predictor(rows.to(trained.x.device))
-        scaled = [density.icdf(level.expand(len(rows))).cpu().double() for level in levels]
-        raw = problem.scaler.inverse_transform(torch.stack(scaled, 1).view(-1, 1).numpy())
-        pieces.append(raw.reshape(len(rows), -1))
-    return pd.DataFrame(np.concatenate(pieces), columns=list(LEVELS))
+class _Rows:
+    """The labelled rows, in fifths: rows that are equal in all features are in one of them."""
+
+    def __init__(self, problem: Problem, seeds: Seeds, device: torch.device, agent: str) -> None:
+        self.x, self.y = torch.from_numpy(problem.x).to(device), problem.y.astype(np.float64)
+        self.scaler, self.seeds, self.agent = problem.scaler, seeds, agent
+        self.zero = float(problem.scaler.transform(np.zeros((1, 1)))[0, 0])
+        _, same = np.unique(problem.x, axis=0, return_inverse=True)
+        same = same.ravel() if same.max() >= _FOLDS else np.arange(len(same))
+        rng = seeds.numpy("split")
+        fold = (rng.permutation(same.max() + 1) % _FOLDS)[same]
+        order = rng.permutation(len(same))
+        self.folds = [order[fold[order] == i] for i in range(_FOLDS)]
+
+    def left_out(self, variation: str, kind: type[Target]) -> tuple[list[Model], float]:
+        """Models that have not seen one of the fifths each, and their NLL there, in the target's units."""
+        parts = [np.concatenate(self.folds[:i] + self.folds[i + 1 :]) for i in range(_FOLDS)]
+        models = self.train(variation, kind, parts)
+        nll = 0.0
+        for model, rows in zip(models, self.folds, strict=True):
+            z = torch.from_numpy(model.target.forward(self.y[rows])).to(self.x)
+            log_p = model.predictor(self.x[rows]).log_prob(z).double().sum().item()
+            nll -= log_p + model.target.log_slope(self.y[rows]).sum()
+        return models, float(nll / len(self.y) - math.log(self.scaler.scale[0]))
+
+    def train(self, variation: str, kind: type[Target], parts: Sequence[np.ndarray]) -> list[Model]:
+        """A model of each of several parts of the rows; networks are trained side by side."""
+        config = AGENTS[self.agent].inject_config(load_config("default", variation, CORRECTED))
+        fewest = int((1 - _WATCHED) * min(map(len, parts)))
+        config = replace(config, batch_size=max(1, min(config.batch_size, fewest // _STEPS)))
+        models, requests = [], []
+        for rows in parts:
+            target = kind(self.y[rows], self.zero)
+            x, z = self.x[rows], torch.from_numpy(target.forward(self.y[rows])).to(self.x)
+            trainer = make_trainer(x.shape[1], config, CORRECTED, self.seeds, self.x.device)
+            models.append(Model(target, trainer.predictor))
+            if VARIATIONS[variation].regressor:
+                trainer.fit(x, z)
+            else:
+                watched = math.ceil(_WATCHED * len(rows))
+                requests.append(trainer.request(x[watched:], z[watched:], x[:watched], z[:watched]))
+        side_by_side([partial(train_one, request) for request in requests])
+        return models
+
+    def judge(self, models: Sequence[Model]) -> tuple[Calibration, Quality]:
+        """By the models that have not seen one of the fifths each."""
+        predicted = [
+            model.quantiles(self.x[rows], [*LEVELS.values(), *_MEAN])
+            for model, rows in zip(models, self.folds, strict=True)
+        ]
+        own = [self._own(model.target.inverse(q)) for model, q in zip(models, predicted, strict=True)]
+        mean = np.concatenate([part[:, len(LEVELS) :].mean(axis=1) for part in own])
+        median = np.concatenate([part[:, list(LEVELS).index("median")] for part in own])
+        truths = [model.target.forward(self.y[rows]) for model, rows in zip(models, self.folds, strict=True)]
+        frames = [pd.DataFrame(q[:, : len(LEVELS)], columns=list(LEVELS)) for q in predicted]
+        y = self._own(self.y[np.concatenate(self.folds)])
+        scale = np.ptp(y)  # squares of values of any size
+        r2 = 1 - (((mean - y) / scale) ** 2).mean() / (y / scale).var()
+        mae, constant = abs(median - y).mean(), abs(np.median(y) - y).mean()
+        held = coverage(frames, truths)
+        quality = Quality(len(y), float(r2), float(mae), float(constant), held)
+        return Calibration.of(pd.concat(frames), np.concatenate(truths)), quality
+
+    def _own(self, y: np.ndarray) -> np.ndarray:
+        return self.scaler.inverse_transform(y.reshape(-1, 1)).reshape(y.shape)
+
+
+def quantiles(fitted: Fitted, x: np.ndarray) -> pd.DataFrame:
+    """Of each row of scaled x [N, d], in the target's own units, calibrated: the columns of `LEVELS`."""
+    rows = tqdm(torch.from_numpy(x).split(_PIECE), desc="predicting", unit=" pieces")
+    pieces = [fitted.model.quantiles(part.to(fitted.x), list(LEVELS.values())) for part in rows]
+    calibrated = fitted.calibration.apply(pd.DataFrame(np.concatenate(pieces), columns=list(LEVELS)))
+    scaled = fitted.model.target.inverse(calibrated.to_numpy())
+    own = fitted.scaler.inverse_transform(scaled.reshape(-1, 1)).reshape(scaled.shape)
+    return pd.DataFrame(own, columns=list(LEVELS))
 
 
 def choose(
-    problem: Problem, trained: Trained, agent: str, count: int, seeds: Seeds
+    problem: Problem, fitted: Fitted, agent: str, count: int, seeds: Seeds
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions in `problem.pool` [k], in the order of choice, and their scores [k], NaN where none are."""
     chooser = AGENTS[agent](count, seeds, CORRECTED)
-    state = State(
-        x_unlabeled=torch.from_numpy(problem.pool).to(trained.x.device),
-        x_labeled=trained.x,
-        y_labeled=trained.y,
+    chosen = chooser.predict(_state(problem, fitted, count))
+    if chooser.scores is None:
+        return chosen, np.full(len(chosen), np.nan)
+    return chosen, chooser.scores.cpu().double().numpy()
+
+
+def score(problem: Problem, fitted: Fitted, agent: str, seeds: Seeds) -> np.ndarray:
+    """The agent's scores of all rows of the pool [N]; NaN if it scores batches and not rows."""
+    chooser = AGENTS[agent](1, seeds, CORRECTED)
+    if type(chooser).score is Agent.score:
+        return np.full(len(problem.pool), np.nan)
+    state = _state(problem, fitted, 1)
+    scores = [chooser.score(state, rows).cpu() for rows in state.x_unlabeled.split(chooser.candidates)]
+    return torch.cat(scores).double().numpy()
+
+
+def _state(problem: Problem, fitted: Fitted, count: int) -> State:
+    return State(
+        x_unlabeled=torch.from_numpy(problem.pool).to(fitted.x.device),
+        x_labeled=fitted.x,
+        y_labeled=fitted.y,
         per_class_instances={},
         budget=count,
         added_images=0,
         initial_test_acc=math.nan,
         current_test_acc=math.nan,
-        classifier=trained.trainer.predictor,
-        optimizer=trained.trainer.optimizer,
+        classifier=fitted.model.predictor,
+        optimizer=None,
     )
-    chosen = chooser.predict(state)
-    if chooser.scores is None:
-        return chosen, np.full(len(chosen), np.nan)
-    return chosen, chooser.scores.cpu().double().numpy()

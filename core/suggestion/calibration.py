@@ -1,0 +1,74 @@
+"""Intervals that hold as many values as they say, by rows that the model had not seen.
+
+Cross-conformal with normalised scores: how far a value is from the median, in half widths of the interval on
+its side. The factor by which intervals are widened is a quantile of these scores (Vovk, *Cross-conformal
+predictors*, 2015; Romano, Patterson, Candès, *Conformalized Quantile Regression*, 2019).
+
+Quantiles and values are on the scale of what is learned. Shapes: n rows that were left out, N others.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+#: Shares of values that the intervals are to hold, and their ends.
+INTERVALS = {0.5: ("low_50", "high_50"), 0.9: ("low_90", "high_90")}
+#: Half widths are at least this, where the range of the labelled rows is 1.
+_NARROWEST = 1e-9
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """By what half the width of each interval is multiplied."""
+
+    factors: dict[float, float]
+
+    @classmethod
+    def of(cls, predicted: pd.DataFrame, truth: np.ndarray) -> "Calibration":
+        """By quantiles of rows [n] that were left out, and their values [n]."""
+        factors = {}
+        for share in INTERVALS:
+            scores = np.sort(_scores(predicted, truth, share))
+            place = min(math.ceil((len(scores) + 1) * share), len(scores))
+            factors[share] = float(scores[place - 1])
+        return cls(factors)
+
+    def apply(self, predicted: pd.DataFrame) -> pd.DataFrame:
+        """Quantiles of rows [N] with calibrated ends; the wider interval holds the narrower."""
+        made, median = predicted.copy(), predicted["median"]
+        for share, (low, high) in INTERVALS.items():
+            up, down = _half_widths(predicted, share)
+            made[low], made[high] = median - self.factors[share] * down, median + self.factors[share] * up
+        made["low_90"], made["high_90"] = (
+            made.filter(like="low").min(axis=1),
+            made.filter(like="high").max(axis=1),
+        )
+        return made
+
+
+def coverage(parts: Sequence[pd.DataFrame], truths: Sequence[np.ndarray]) -> dict[float, int]:
+    """How many values each interval holds if each part is calibrated by the others."""
+    held = dict.fromkeys(INTERVALS, 0)
+    for i, (predicted, truth) in enumerate(zip(parts, truths, strict=True)):
+        others = [j for j in range(len(parts)) if j != i]
+        known = pd.concat([parts[j] for j in others]), np.concatenate([truths[j] for j in others])
+        made = Calibration.of(*known).apply(predicted)
+        for share, (low, high) in INTERVALS.items():
+            held[share] += int(made[low].le(truth).mul(made[high].ge(truth)).sum())
+    return held
+
+
+def _half_widths(predicted: pd.DataFrame, share: float) -> tuple[pd.Series, pd.Series]:
+    """From the median up and down to the ends of an interval, before calibration."""
+    low, high = INTERVALS[share]
+    up, down = predicted[high] - predicted["median"], predicted["median"] - predicted[low]
+    return up.clip(lower=_NARROWEST), down.clip(lower=_NARROWEST)
+
+
+def _scores(predicted: pd.DataFrame, truth: np.ndarray, share: float) -> np.ndarray:
+    up, down = _half_widths(predicted, share)
+    distance = truth - predicted["median"]
+    return np.maximum(distance / up, -distance / down).to_numpy()

@@ -2,15 +2,16 @@
 
     python evaluate.py --agent balsa_emd --dataset sarcos --query_size 50
 
-The results lie in runs/<Dataset>/<query_size>/<Agent>/; docs/USING.md describes them.
+Results go to runs/<Dataset>/<query_size>/<Agent>/; docs/USING.md describes them.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,25 +97,74 @@ def read_tables(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]
 
 
 def over_runs(values: Mapping[str, pd.Series]) -> str:
-    """How many runs; of each metric mean and standard deviation over them."""
+    """The number of runs; the mean and standard deviation of each metric over them."""
     parts = []
     for label, of_runs in values.items():
-        spread = f" +- {of_runs.std():.4f}" if len(of_runs) > 1 else ""
-        parts.append(f"{label} {of_runs.mean():.4f}{spread}")
+        spread = f" +- {of_runs.std():.2g}" if len(of_runs) > 1 else ""
+        parts.append(f"{label} {of_runs.mean():.3g}{spread}")
     runs = len(values["MAE"])
     return f"over {runs} run{'s' * (runs > 1)}: {', '.join(parts)}"
 
 
+def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
+    """In how many runs the agent beats `random`; empty if the runs folder has none to compare with."""
+    from core.report.store import OF_AN_AGENT, definition, differences
+    from core.runs.files import finished_runs, id_of
+    from core.runs.settings import read_meta
+
+    random = folder.parent / core.AGENTS["random"].folder
+    ids = [id_of(run) for run in finished_runs(random) if run.name in areas["NLL"]] if random.exists() else []
+    if folder == random or not ids:
+        return ""
+    mine, theirs = (definition(read_meta(one / "settings.txt")) for one in (folder, random))
+    if differences(mine, theirs).keys() - set(OF_AN_AGENT):
+        return ""
+    curves, won = read_tables(random, ids), []
+    for label in ("NLL", "MAE"):
+        of_random = curves[label].mean()
+        won.append(f"{(areas[label][of_random.index] < of_random).sum()} of {len(ids)} runs ({label})")
+    return f"{mine['agent']}: better than random in {', '.join(won)}"
+
+
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
-    """One line a run, then the AUC over the runs: mean and standard deviation."""
+    """One line a run, then the AUC over the runs, and how many of them beat `random`."""
     curves = read_tables(folder, run_ids)
     areas = {label: table.mean() for label, table in curves.items()}
     mae, nll = curves["MAE"], curves["NLL"]
     for run in map(str, mae):
-        auc = f"AUC of MAE {areas['MAE'][run]:.4f}, of NLL {areas['NLL'][run]:.3f}"
-        print(f"{run}: {auc}; final MAE {mae[run].iloc[-1]:.4f}, NLL {nll[run].iloc[-1]:.3f}")
+        auc = f"AUC of MAE {areas['MAE'][run]:.3g}, of NLL {areas['NLL'][run]:.3g}"
+        print(f"{run}: {auc}; final MAE {mae[run].iloc[-1]:.3g}, NLL {nll[run].iloc[-1]:.3g}")
     print(f"AUC {over_runs(areas)}")
+    if verdict := beside_random(folder, areas):
+        print(verdict)
     print(f"results: {folder}")
+
+
+def plan(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
+    """What is about to be made, and how long it takes."""
+    from core.runs.files import is_finished
+    from core.sweep.cost import in_words
+
+    ids, folder = options["run_ids"], experiment.folder(options["runs_folder"])
+    hint = " (use --protocol corrected to compare agents)" if experiment.protocol == "published" else ""
+    runs = f"runs {ids[0]} to {ids[-1]}" if len(ids) > 1 else f"run {ids[0]}"
+    left = [i for i in ids if options["overwrite"] or not is_finished(folder / f"run_{i}")]
+    time = in_words(experiment, len(left)) if options["device"].type == "cpu" else "time unknown"
+    return f"{experiment.protocol} protocol{hint}, {runs}, errors on the target scaled to [0, 1], {time}"
+
+
+def kept(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
+    """How many points of interrupted runs were saved."""
+    from core.runs.files import read_curves
+
+    folder, ids = experiment.folder(options["runs_folder"]), options["run_ids"]
+    files = [folder / f"run_{i}/accuracies.csv" for i in ids]
+    points = sum(read_curves(file).index[-1] for file in files if file.exists())
+    again = "the same command, without --overwrite 1," if options["overwrite"] else "the same command"
+    if experiment.agent == "full_data":
+        return f"{points:,} epochs kept; {again} resumes"
+    assert experiment.budget is not None
+    return f"{points:,} of {len(ids) * experiment.budget:,} points kept; {again} resumes"
 
 
 def make_runs(
@@ -123,7 +173,20 @@ def make_runs(
     """Makes the runs that were asked for and says what came of them; 1 if one of them is not finished."""
     options = run_options(args)
     experiment = make_experiment(args)
-    finished = experiment.run(**options, play=partial(play, args=experiment), **record)
+
+    @cache
+    def announce() -> None:
+        print(plan(experiment, options), file=sys.stderr)
+
+    def announced(env: Any, agent: Any, log_path: Path) -> None:
+        announce()  # now that nothing is wrong with what was asked for
+        play(env, agent, log_path, experiment)
+
+    try:
+        finished = experiment.run(**options, play=announced, **record)
+    except KeyboardInterrupt:
+        print(kept(experiment, options), file=sys.stderr)
+        raise
     if finished:
         summarise(experiment.folder(args.runs_folder), finished)
     return int(len(finished) < args.restarts)

@@ -114,12 +114,12 @@ def add_ray_arguments(parser: ArgumentParser) -> None:
 REMEDIES = {
     "data_folder": "put it there, or name its folder with --data_folder",
     "list": "evaluate.py --list shows all",
-    "overwrite": "--overwrite 1 makes it anew",
+    "overwrite": "--overwrite 1 runs it again",
     "runs_folder": "choose another --runs_folder",
     "store": "nothing was added; such runs cannot be in one store",
-    "settings": "take another --runs_folder, remove it, or make all its runs anew with --overwrite 1",
+    "settings": "use another --runs_folder, remove it, or make all its runs again with --overwrite 1",
     "target": "name it with --target",
-    "skip_data_check": "--skip_data_check 1 goes on with it",
+    "skip_data_check": "--skip_data_check 1 uses it anyway",
 }
 
 

@@ -81,6 +81,8 @@ def test_command_and_page(
     ):
         assert said in printed
     assert re.search(r"Random +\d+ / 2", printed)
+    wins = r"mine: better than random in \d of 2 runs \(NLL\), \d of 2 runs \(MAE\) on Diabetes, "
+    assert re.search(wins, printed.splitlines()[-2])
     data = page_data(out.read_text(encoding="utf-8"))
     assert [heading for heading, _ in data["notes"]] == [
         "Settings that differ",

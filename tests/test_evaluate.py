@@ -50,9 +50,53 @@ def test_summary_has_a_line_a_run_and_the_auc(tmp_path: Path, capsys: pytest.Cap
     folder = tmp_path / "runs/Diabetes/2/RandomAgent"
     areas = pd.read_csv(folder / "accuracies.csv", index_col="added").mean()
     assert [line.split(":")[0] for line in lines] == ["run_3", "run_4", "AUC over 2 runs", "results"]
-    assert f"MAE {areas['run_3']:.4f}" in lines[0]
-    assert f"MAE {areas.mean():.4f} +- {areas.std():.4f}" in lines[2]
+    assert f"MAE {areas['run_3']:.3g}" in lines[0]
+    assert f"MAE {areas.mean():.3g} +- {areas.std():.2g}" in lines[2]
     assert lines[3] == f"results: {folder}"
+
+
+def test_it_says_what_it_does_and_how_often_the_agent_beats_random(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = ("--restarts", "2", "--run_id", "2", "--runs_folder", tmp_path)
+    assert run(*TRIAL, *others) == 0
+    printed = capsys.readouterr()
+    assert "better than random" not in printed.out
+    plan = "published protocol (use --protocol corrected to compare agents), runs 2 to 3"
+    assert f"{plan}, errors on the target scaled to [0, 1], less than a minute\n" in printed.err
+    trial = [word.replace("random", "gsx") for word in TRIAL]
+    assert run(*trial, "--restarts", "3", "--runs_folder", tmp_path) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "better" in line)
+    folder, won = tmp_path / "Diabetes/2", []
+    for file in ("likelihoods.csv", "accuracies.csv"):
+        areas = [
+            pd.read_csv(folder / name / file)[["run_2", "run_3"]].mean() for name in ("GSx", "RandomAgent")
+        ]
+        won.append((areas[0] < areas[1]).sum())
+    assert line == f"gsx: better than random in {won[0]} of 2 runs (NLL), {won[1]} of 2 runs (MAE)"
+    # Runs of another budget are not compared.
+    assert run(*trial, "--budget", "6", "--overwrite", "1", "--restarts", "3", "--runs_folder", tmp_path) == 0
+    assert "better than random" not in capsys.readouterr().out
+
+
+def test_an_interrupt_says_what_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, step = [], EnvironmentLogger.step
+
+    def interrupted(self: EnvironmentLogger, action: Any) -> Any:
+        steps.append(action)
+        if len(steps) == 4:  # the second round of run_2, which is trained beside run_1
+            raise KeyboardInterrupt
+        return step(self, action)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EnvironmentLogger, "step", interrupted)
+        assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 130
+    said = "4 of 8 points kept; the same command resumes\nevaluate.py: interrupted\n"
+    assert capsys.readouterr().err.endswith(said.replace("evaluate.py", Path(sys.argv[0]).name))
+    assert run(*TRIAL, "--restarts", "2", "--runs_folder", tmp_path) == 0
+    assert "run_1: resumes after 2 of 4 points\n" in capsys.readouterr().err
 
 
 def test_folder_names_variation_and_protocol(tmp_path: Path) -> None:

@@ -142,4 +142,4 @@ def test_scripts_name_the_option(capsys: pytest.CaptureFixture[str], tmp_path: P
         run_script(lambda: evaluate.main(options))
     assert left.value.code == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.endswith("was made without selected_points.pt: --overwrite 1 makes it anew")
+    assert said.endswith("was made without selected_points.pt: --overwrite 1 runs it again")

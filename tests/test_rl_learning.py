@@ -133,9 +133,9 @@ def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "48",
         "64",
     ]
-    capsys.readouterr()
+    assert f"{out}: resumes after 32 of 64 steps\n" in capsys.readouterr().err
     other = [*TYPED.split(), out, "--discount", "0.5"]
-    assert "was begun with discount 0.9, not 0.5" in refused(learn_policy.main, other, capsys)
+    assert "was started with discount 0.9, not 0.5" in refused(learn_policy.main, other, capsys)
 
 
 def test_what_is_broken_off_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

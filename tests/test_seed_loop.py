@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -46,7 +47,7 @@ def test_loop_runs_verbatim(tmp_path: Path) -> None:
     seed_document = ROOT.parent / "shared" / "SEED.md"
     if seed_document.exists():
         assert LOOP.strip() in seed_document.read_text()
-    assert LOOP.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert textwrap.indent(LOOP, "    ").strip() in (ROOT / "evaluate.py").read_text(encoding="utf-8")
     command = [sys.executable, "-c", PREAMBLE + LOOP]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -184,3 +184,12 @@ def test_an_estimate_grows_with_the_rounds_and_shrinks_side_by_side() -> None:
 def test_a_model_that_was_not_measured_is_estimated_as_the_flow() -> None:
     mixture, flow = (Experiment("diabetes", "bald", name) for name in ("mdn", "nf"))
     assert cost.seconds(mixture, 1) == cost.seconds(flow, 1)
+
+
+def test_estimates_in_words() -> None:
+    assert cost.in_words(Experiment("pakinsons", "coreset"), 1) == "about 2 minutes"
+    assert cost.in_words(Experiment("pakinsons", "balsa_emd", query_size=1), 50).endswith(" hours")
+    assert cost.in_words(Experiment("houses", "lcmd"), 1).startswith(
+        "roughly"
+    )  # a table that was not measured
+    assert cost.in_words(Experiment("diabetes", "random", "gp"), 1) == "time unknown"

@@ -139,7 +139,7 @@ def test_another_table_is_refused_or_noted(
 ) -> None:
     frame, difference = DIFFERENT[case]
     put(tmp_path, "mini.csv", csv(frame))
-    assert f"{difference} (--skip_data_check 1 goes on with it)" in refused(Mini, tmp_path)
+    assert f"{difference} (--skip_data_check 1 uses it anyway)" in refused(Mini, tmp_path)
 
     dataset = Mini(tmp_path, Seeds(), skip_data_check=True)
     assert dataset.data_check == f"skipped: {difference}"

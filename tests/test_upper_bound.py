@@ -210,7 +210,7 @@ def test_runs_of_different_length(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert (table.index.name, table.index[0], list(table.columns)) == ("epoch", 1, ["run_1", "run_2"])
         assert all(table[one.name].dropna().equals(one) for one in runs)
         last = [one.iloc[-1] for one in runs]
-        said.append(f"{np.mean(last):.4f} +- {np.std(last, ddof=1):.4f}")
+        said.append(f"{np.mean(last):.3g} +- {np.std(last, ddof=1):.2g}")
     summary = f"upper bound over 2 runs: MAE {said[0]}, NLL {said[1]}, CRPS {said[2]}"
     assert printed == [summary, f"results: {folder}"]
     assert run(*WHOLE, "--side_by_side", "1", "--runs_folder", tmp_path / "alone/runs") == 0
@@ -226,7 +226,7 @@ def test_finished_runs_are_skipped_and_other_settings_refused(
     monkeypatch.delattr(Trainer, "request")  # nothing can be trained
     assert run(*trial) == 0
     printed = capsys.readouterr()
-    assert (printed.err.count("finished already"), printed.out) == (2, said)
+    assert (printed.err.count("already finished"), printed.out) == (2, said)
     for option, before in (("epoch_limit", 3), ("pool_seed", 1), ("model_seed", 1)):
         assert run(*trial, "--run_id", "3", f"--{option}", "2") == 2
         assert f"was made with {option} {before}, not 2: " in capsys.readouterr().err

@@ -218,7 +218,7 @@ class Table(Dataset):
         x, y, names = cls._declared(raw) if cls.columns else cls._learned(raw, target, path)
         difference = cls._difference(y, len(raw.names))
         if difference and not skip_data_check:
-            raise UnusableError(f"{difference} (--skip_data_check 1 goes on with it)")
+            raise UnusableError(f"{difference} (--skip_data_check 1 uses it anyway)")
         check = f"skipped: {difference}" if difference else "passed"
         if cls.target_mean is None:
             found = f"{len(y)} rows, target {target}, its mean {float(y.mean()):.8g}"

@@ -96,5 +96,5 @@ def read_checkpoint(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | 
     for name, value in settings.items():
         known = found["settings"].get(name)
         if known != value:
-            raise UserError(f"{folder} was begun with {name} {known}, not {value}; take another folder")
+            raise UserError(f"{folder} was started with {name} {known}, not {value}; use another --out")
     return found

@@ -6,6 +6,7 @@ sb3-contrib have it, with the mask of Huang & Ontanon, 2020, arXiv 2006.14171.
 B observations, C candidates, m and k numbers of a candidate and of the run. A step labels one point.
 """
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -210,6 +211,7 @@ def learn_by_ppo(
         learner.policy.load_state_dict(found["weights"])
         learner.policy.optimizer.load_state_dict(found["optimizer"])
         learner.num_timesteps = found["steps"]
+        print(f"{folder}: resumes after {found['steps']:,} of {steps:,} steps", file=sys.stderr)
         learner.get_env().seed(settings["seed"] + found["steps"])  # type: ignore[union-attr]
     learner.set_logger(configure(str(folder), ["tensorboard"]))
     left = steps - learner.num_timesteps

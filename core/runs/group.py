@@ -49,7 +49,7 @@ def run_all(
         # Others claim a run for a moment, to see whether somebody is at it.
         with claimed(run_folder, wait=0.2) as mine:
             if not mine:
-                print(f"run_{run_id}: another process is at it ({owner(run_folder)})", file=sys.stderr)
+                print(f"run_{run_id}: another process is making it ({owner(run_folder)})", file=sys.stderr)
                 return False
             # They may have been changed by others since they were agreed on; from now on they cannot.
             if difference := first_difference(folder, read_meta(folder / "settings.txt"), settings):
@@ -60,7 +60,7 @@ def run_all(
                 remove(run_folder / checkpoint.FILE)  # its process died just before it did so
                 if lacking := [name for name in wanted if not (run_folder / name).exists()]:
                     raise UserError(f"{run_folder} was made without {', '.join(lacking)}", "overwrite")
-                print(f"run_{run_id}: finished already", file=sys.stderr)
+                print(f"run_{run_id}: already finished", file=sys.stderr)
                 return True
             try:
                 start(run_id, run_folder)

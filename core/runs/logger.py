@@ -89,7 +89,10 @@ class EnvironmentLogger:
             self.record.load_state_dict(self.checkpoint.content["record"])
             write_results(self.log_path, self.record)
         elif kind is None and self.record.index:
-            print(f"{self.log_path.name}: left after {self.env.progress}, not written", file=sys.stderr)
+            print(
+                f"{self.log_path.name}: stopped after {self.env.progress}, not written",
+                file=sys.stderr,
+            )
 
     def reset(self) -> State:
         """Begins the run, or resumes it from its checkpoint; the state alone. Once in a logger's life."""
@@ -149,7 +152,7 @@ class EnvironmentLogger:
         """Resumes from a checkpoint; warns if the run was begun with other library versions."""
         record = saved["record"]
         if self.record.keeps_points and not record["keeps_points"]:
-            raise UserError(f"{self.log_path} was begun without keeping the chosen points", "overwrite")
+            raise UserError(f"{self.log_path} was started without keeping the chosen points", "overwrite")
         if self.record.keeps_predictions and record["finished"] and not record["predictions"]:
             raise UserError(
                 f"{self.log_path} has come to its end without keeping the predictions", "overwrite"
@@ -163,8 +166,8 @@ class EnvironmentLogger:
         self.checkpoint.content = saved
         util.bar.set({**util.bar.get(), "initial": len(self.record.index) - 1})
         if differing := other_versions(self.begun_with):
-            print(f"warning: {self.log_path.name}: it was begun with {differing}", file=sys.stderr)
-        print(f"{self.log_path.name}: goes on after {self.env.progress}", file=sys.stderr)
+            print(f"warning: {self.log_path.name}: it was started with {differing}", file=sys.stderr)
+        print(f"{self.log_path.name}: resumes after {self.env.progress}", file=sys.stderr)
         return state
 
     def _finish(self) -> None:

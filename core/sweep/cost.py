@@ -5,7 +5,8 @@ import math
 from functools import cache
 from pathlib import Path
 
-from ..experiment import Experiment
+from ..data.own import is_own
+from ..experiment import BASELINES, Experiment
 from ..models.variations import DEFAULT, VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 
@@ -52,6 +53,18 @@ def seconds(experiment: Experiment, side_by_side: int) -> float:
     testing = (rounds + 1) * config.members * float(measured[dataset, variation, "1"]["test"])
     choosing = rounds * _choice(dataset, variation, experiment.agent.partition("+")[0])
     return choosing + testing + fits * (alone * refit["1"] + (1 - alone) * refit["25"])
+
+
+def in_words(experiment: Experiment, runs: int) -> str:
+    """How long so many runs take in one process on a CPU core."""
+    unknown = experiment.agent in BASELINES or VARIATIONS[experiment.variation].regressor
+    if unknown or is_own(experiment.dataset):
+        return "time unknown"
+    minutes = runs * seconds(experiment, runs) / 60
+    if minutes < 1:
+        return "less than a minute"
+    amount = f"{math.ceil(minutes)} minutes" if minutes < 100 else f"{minutes / 60:.0f} hours"
+    return f"{'roughly' if is_guess(experiment) else 'about'} {amount}"
 
 
 def is_guess(experiment: Experiment) -> bool:

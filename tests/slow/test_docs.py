@@ -5,7 +5,9 @@ are not carried out. Python blocks are run here or by the tests that `ELSEWHERE`
 """
 
 import argparse
+import contextlib
 import importlib
+import io
 import re
 import shlex
 import shutil
@@ -31,7 +33,6 @@ IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 
 #: Blocks that are neither commands nor Python, and why nothing runs them.
 NOT_RUN = {
-    "bibtex": "data, not code",
     "text": "a diagram, or what is printed",
     "yaml": "tests/test_converged.py varies the training",
 }
@@ -43,7 +44,6 @@ NOT_PARSED = {
 }
 #: Python blocks by page and a part of their text: the test that runs them.
 ELSEWHERE = {
-    ("README.md", "core.EnvironmentLogger("): "test_seed_loop.py",
     ("CONTRIBUTING.md", '@AGENTS.register("uncertain_far")'): "test_adding.py",
     ("CONTRIBUTING.md", '@AGENTS.register("mean_gradients")'): "test_adding.py",
     ("CONTRIBUTING.md", '@DATASETS.register("friedman")'): "test_adding.py",
@@ -261,7 +261,17 @@ def run_environment(code: str, folder: Path) -> None:
     assert scope["info"]["added"] == 100
 
 
+def run_loop(code: str, folder: Path) -> None:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {})
+    lines = printed.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == [str(n) for n in range(55, 101, 5)]
+    assert len(code.strip().splitlines()) == 10
+
+
 RUN_HERE: dict[tuple[str, str], Callable[[str, Path], None]] = {
+    ("README.md", "core.Experiment("): run_loop,
     ("docs/OWN_DATA.md", "core.Experiment("): run_own_data,
     ("docs/LEARNING.md", "gymnasium.make("): run_environment,
     ("CONTRIBUTING.md", 'Metric("rmse"'): run_metric,

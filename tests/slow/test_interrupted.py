@@ -67,7 +67,7 @@ def test_killed_at_random_moments(tmp_path: Path, undisturbed: dict[str, bytes])
         kills += 1
     assert finish(start([*ONE, "--runs_folder", tmp_path / "runs"], said)) == 0
     assert files(tmp_path / "runs") == undisturbed
-    assert "goes on after" in said.read_text()
+    assert "resumes after" in said.read_text()
     left = {path.name for path in (tmp_path / "runs" / FOLDER / "run_1").iterdir()}
     assert left - {".lock"} == {*FILES, "pit.csv", "meta.txt"}  # some versions of filelock remove it
 
@@ -120,7 +120,7 @@ def test_the_same_run_twice_at_once(tmp_path: Path, undisturbed: dict[str, bytes
     pid = wait_until_stopped(first)
     assert finish(start(arguments, tmp_path / "said")) == 1
     who = f"(process {pid} on {socket.gethostname()})"
-    assert f"run_1: another process is at it {who}" in (tmp_path / "said").read_text()
+    assert f"run_1: another process is making it {who}" in (tmp_path / "said").read_text()
     os.kill(pid, signal.SIGCONT)
     assert finish(first) == 0
     assert files(tmp_path / "runs") == undisturbed

@@ -1,5 +1,6 @@
-"""The notebook from top to bottom."""
+"""The notebooks from top to bottom."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -35,12 +36,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_every_kind(tmp_path_factory.mktemp("results") / "runs")
 
 
-def notebook(runs: Path, out: Path, first: str = "") -> str:
-    """Runs the notebook after a cell `first`; all that it prints and shows as text."""
-    book = nbformat.read(ROOT / "eval_plots.ipynb", as_version=4)
+def notebook(name: str, folders: dict[str, Path], first: str = "") -> str:
+    """Runs a notebook after a cell `first`, with other folders than it names; all that it prints and shows."""
+    book = nbformat.read(ROOT / name, as_version=4)
     assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in book.cells)
     for cell in book.cells:
-        cell.source = cell.source.replace('"runs"', repr(str(runs))).replace('"figures"', repr(str(out)))
+        for folder, other in folders.items():
+            cell.source = cell.source.replace(f'"{folder}"', repr(str(other)))
     book.cells.insert(0, nbformat.v4.new_code_cell(first))
     client = NotebookClient(book, timeout=300, resources={"metadata": {"path": str(ROOT)}})
     client.execute()
@@ -51,7 +53,8 @@ def notebook(runs: Path, out: Path, first: str = "") -> str:
 
 
 def test_all_kinds_of_results_and_an_own_section(runs: Path, tmp_path: Path) -> None:
-    text = notebook(runs, tmp_path / "figures", OWN_SECTIONS)
+    folders = {"runs": runs, "figures": tmp_path / "figures"}
+    text = notebook("eval_plots.ipynb", folders, OWN_SECTIONS)
     names = [name for section in NAMES for name in NAMES[section] + CORRECTED.get(section, [])]
     written = {path.name for path in (tmp_path / "figures").iterdir()}
     assert written == {f"{name}.{ending}" for name in [*names, "own_figure"] for ending in ("pdf", "png")}
@@ -63,5 +66,13 @@ def test_all_kinds_of_results_and_an_own_section(runs: Path, tmp_path: Path) -> 
 
 
 def test_nothing(tmp_path: Path) -> None:
-    text = notebook(tmp_path / "runs", tmp_path / "figures")
+    text = notebook("eval_plots.ipynb", {name: tmp_path / name for name in ("runs", "figures")})
     assert text.count(f"nothing in {tmp_path / 'runs'} for this") == len(sections.SECTIONS)
+
+
+def test_quick_start(tmp_path: Path) -> None:
+    text = notebook("quickstart.ipynb", {"runs_quickstart": tmp_path / "runs"})
+    assert "100 labels: MAE" in text
+    assert re.search(r"far_and_wide: better than random in \d of 3 runs \(MAE\)", text)
+    made = {path.parent.parent.name for path in tmp_path.rglob("run_3/meta.txt")}
+    assert made == {"RandomAgent", "LCMD", "FarAndWide"}

@@ -193,7 +193,7 @@ def test_ctrl_c_leaves_everything_to_be_gone_on_with(tmp_path: Path) -> None:
     alone(tmp_path / "alone", 4, 2, *options.split())
     assert again.wait(600) == 0
     logs = "".join(path.read_text() for path in runs.glob("*.log"))
-    assert "goes on after" in logs
+    assert "resumes after" in logs
     assert files(tmp_path / "runs") == files(tmp_path / "alone")
 
 

@@ -1,4 +1,4 @@
-"""A run that goes on with other versions of the libraries than it was begun with."""
+"""A run that goes on with other versions of the libraries than it was started with."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_other_versions_are_named(
     assert evaluate.main([*RUN, str(tmp_path / "runs")]) == 0
     said = f"numpy {version('numpy')}, not 99.0"
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))
-    assert line == f"warning: run_1: it was begun with {said}"
+    assert line == f"warning: run_1: it was started with {said}"
     meta = tmp_path / "runs_gauss/Diabetes/2/RandomAgent/run_1/meta.txt"
     assert read_meta(meta)["begun_with"] == said
     # Made anew, it is of one version.

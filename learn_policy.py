@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_threads(args.threads)
     device = pick_device(args.device)
     if args.algorithm == "ppo" and not (find_spec("sb3_contrib") and find_spec("tensorboard")):
-        raise UserError("Stable-Baselines3 is not there: pip install '.[rl]'")
+        raise UserError("Stable-Baselines3 is not there: pip install -e '.[rl]'")
 
     def make() -> CandidateEnv:
         return CandidateEnv(

@@ -98,10 +98,11 @@ new_enough = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 10)
 	@$(if $(filter True,$(new_enough)),,$(error $(PYTHON) is missing or older than Python 3.10: set PYTHON to a newer one))
 	$(PYTHON) -m venv .venv
 
-# pip builds the project, which holds nothing but its list of dependencies, in place: what that leaves is removed.
+# Editable: the folder goes on the path of .venv, so that `import core` works from anywhere. What pip leaves in it
+# is removed.
 define pip_install
 @echo "Installing the dependencies into .venv; PyTorch makes this take some minutes."
-@$(PIP) install $(PIPFLAGS) -c constraints.txt ".[$1]"; status=$$?; rm -rf build balsa_benchmark.egg-info; exit $$status
+@$(PIP) install $(PIPFLAGS) -c constraints.txt -e ".[$1]"; status=$$?; rm -rf build balsa_benchmark.egg-info; exit $$status
 @touch $@
 endef
 

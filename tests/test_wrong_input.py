@@ -97,7 +97,7 @@ CASES = {
         --dataset diabets: unknown dataset 'diabets'; did you mean diabetes
         --variation ensemble: unknown variation 'ensemble'; one of nf, gauss, mdn
         --trials 0: --trials: must be at least 1, got 0
-        --trials 1: ray is not installed: pip install '.[ray]'
+        --trials 1: ray is not installed: pip install -e '.[ray]'
     """,
     "report": """
         --runs_folder nowhere: --runs_folder nowhere is not there, nor another beside it
@@ -130,7 +130,7 @@ CASES = {
         --gpus nan: --gpus: a share from 0 to 1, or a whole number, is wanted, got 'nan'
         --datasets diabetes --agents randm: unknown agent 'randm'; did you mean random
         --datasets diabetes --agents random --run_ids 3-1: a number or a range like 1-30 is wanted, got '3-1'
-        --datasets diabetes --agents random: ray is not installed: pip install '.[ray]'
+        --datasets diabetes --agents random: ray is not installed: pip install -e '.[ray]'
     """,
 }
 

@@ -86,7 +86,7 @@ def read_raw(path: Path, *, member: str = "", variable: str = "", known_hash: st
     except UnusableError:
         raise
     except ImportError as error:
-        raise UnusableError("Parquet needs pyarrow: pip install '.[data]'") from error
+        raise UnusableError("Parquet needs pyarrow: pip install -e '.[data]'") from error
     # The parsers of four libraries raise nearly anything on damaged bytes.
     except Exception as error:
         raise UnusableError(f"it cannot be read ({type(error).__name__}: {one_line(error)})") from error

@@ -49,7 +49,7 @@ def _load_ray(address: str | None, modules: Sequence[str]) -> Any:
     try:
         ray, *_ = map(importlib.import_module, ("ray", *modules))
     except ImportError as error:
-        raise UserError(f"{error.name} is not installed: pip install '.[ray]'") from error
+        raise UserError(f"{error.name} is not installed: pip install -e '.[ray]'") from error
     return ray
 
 

@@ -27,7 +27,7 @@ from tests.slow.worker import finish, start, wait_for
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112, its name; else other work on this machine goes first
-ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 
 # One worker of pytest-xdist runs them all (--dist loadgroup): one cluster is enough.
 pytestmark = pytest.mark.xdist_group("ray")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from ..cli import ArgumentParser, at_least, run_script
 from ..data.own import find_dataset
@@ -30,10 +30,12 @@ from .plots import GREY, TEXT, TITLE, bare, save, strong_agents
 from .statistics import beside, mean_curves
 
 _WORDS = {"mae": "test error (MAE)", "nll": "negative log-likelihood of the test set (NLL)"}
-#: The range of an axis is that of the strong curves after this share of the labels: what is far above at the
-#: beginning is cut off, at most by this share of the range.
+#: The range of an axis is that of the strong curves after this share of the labels.
 _BEGINNING = 0.1
-_MARGIN = 0.05
+#: More points of a curve are noise.
+_POINTS = 60
+#: Shares of the range: room beside it, and how far the seed set's level may stretch it.
+_MARGIN, _NEAR = 0.08, 0.8
 
 
 def learning_curves(
@@ -55,28 +57,32 @@ def learning_curves(
         bound: the metric with all data, a line.
         unit: the target's range and the name of its unit, for errors in the target's own units.
     """
-    scale, name = unit
     curves = curves[curves["metric"] == metric].astype({"agent": str})
-    curves["value"] = curves["value"] + np.log(scale) if metric == "nll" else curves["value"] * scale
-    bound = bound + np.log(scale) if metric == "nll" else bound * scale
+    labelled = np.unique(curves["labelled"])
+    some = labelled[np.unique(np.linspace(0, len(labelled) - 1, _POINTS).astype(int))]
+    curves = curves[curves["labelled"].isin(some)]
+    scale, shift = (1.0, np.log(unit[0])) if metric == "nll" else (unit[0], 0.0)
+    curves["value"], bound = scale * curves["value"] + shift, scale * bound + shift
     colours = strong_agents(curves.groupby("agent")["value"].mean(), own)
     table = curves.set_index(["labelled", "run", "agent"])["value"].unstack()
     with_random = "random" in table and table.shape[1] > 1
     figure = Figure(figsize=(8.5, 7.0 if with_random else 5.0), layout="constrained")
-    panels = figure.subplots(1 + with_random, 1, sharex=True, squeeze=False, height_ratios=[2, 1][: 1 + with_random])
+    ratios = [2, 1] if with_random else [1]
+    panels = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)
     top, *below = (bare(panel) for panel in panels[:, 0])
     words = _WORDS.get(metric, METRICS[metric].label)
-    scaled = name or "target scaled to [0, 1]"
-    top.set_ylabel(f"{words}\n{scaled}", fontsize=TEXT + 1)
-    ends = _draw(top, mean_curves(curves), colours, own, log=metric != "nll")
-    seed = float(table.iloc[0].mean())
-    _mark(top, seed, f"seed set: {seed:.3g}", 0.99)
-    if not np.isnan(bound):
-        _mark(top, bound, f"all data: {bound:.3g}", 0.6)
+    top.set_ylabel(f"{words}\n{unit[1] or 'target scaled to [0, 1]'}", fontsize=TEXT + 1)
+    begin = table.groupby(level="labelled").mean().iloc[0]
+    seed = float(begin["random"] if with_random else begin.mean())
+    ends = _draw(top, mean_curves(curves), colours, own, seed, log=metric != "nll")
+    top.set_xlim(some[0], some[-1])
+    _mark(top, seed, "seed set")
+    _mark(top, bound, "all data")
     pairs = [(top, ends)]
     for panel in below:
-        differences = table.drop(columns="random").sub(table["random"], axis=0).stack().rename("value")
-        pairs.append((panel, _draw(panel, mean_curves(differences.reset_index()), colours, own, log=False)))
+        less = table.drop(columns="random").sub(table["random"], axis=0).stack().rename("value")
+        differences = mean_curves(less.reset_index())
+        pairs.append((panel, _draw(panel, differences, colours, own, 0.0, log=False)))
         panel.axhline(0, color="black", linewidth=1.2, linestyle="--")
         panel.set_ylabel("less random's\n(below 0 is better)", fontsize=TEXT + 1)
     panels[-1, 0].set_xlabel("labels (n)", fontsize=TEXT + 1)
@@ -91,7 +97,7 @@ def learning_curves(
 
 
 def _draw(
-    panel: Axes, means: pd.DataFrame, colours: dict[str, str], own: Collection[str], log: bool
+    panel: Axes, means: pd.DataFrame, colours: dict[str, str], own: Collection[str], level: float, log: bool
 ) -> list[tuple[float, float, str, str]]:
     """Draws the mean curves and sets the y axis.
 
@@ -108,41 +114,48 @@ def _draw(
         dashes = "--" if agent == "random" else "-"
         panel.plot(mean.index, mean, linewidth=2.6 if agent in own else 1.6, linestyle=dashes, **look)
         if half.notna().any():
-            band = {"color": colours[agent], "alpha": 0.13, "linewidth": 0}
+            band = {"color": colours[agent], "alpha": 0.13 if len(colours) < 5 else 0.07, "linewidth": 0}
             panel.fill_between(mean.index, mean - half, mean + half, **band)
         ends.append((mean.index[-1], float(mean.iloc[-1]), agent_label(agent), colours[agent]))
         begin, end = mean.index[0], mean.index[-1]
         seen.append(mean[mean.index >= begin + _BEGINNING * (end - begin)])
     values = pd.concat(seen).replace([np.inf, -np.inf], np.nan).dropna() if seen else pd.Series(dtype=float)
     if len(values):
-        _limit(panel, values.min(), values.max(), log and values.min() > 0)
+        _limit(panel, values.min(), values.max(), level, log and values.min() > 0)
     return ends
 
 
-def _limit(panel: Axes, low: float, high: float, log: bool) -> None:
+def _limit(panel: Axes, low: float, high: float, level: float, log: bool) -> None:
+    """The range of the y axis, with a level that is not too far outside of it."""
     if log:
         panel.set_yscale("log")
+    scale, back = (np.log, np.exp) if log else (float, float)
+    low, high, level = (float(scale(value)) for value in (low, high, level))
+    span = high - low or 0.1
+    if low - _NEAR * span <= level <= high + _NEAR * span:
+        low, high = min(low, level), max(high, level)
+    low, high = (float(back(value)) for value in (low - _MARGIN * span, high + _MARGIN * span))
+    if log:
         panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(6))
         panel.yaxis.set_minor_locator(NullLocator())
-        panel.yaxis.set_major_formatter(ScalarFormatter())
-        factor = (high / low) ** _MARGIN * 1.001
-        panel.set_ylim(low / factor, high * factor)
-    else:
-        margin = _MARGIN * (high - low) or 0.5
-        panel.set_ylim(low - margin, high + margin)
+        panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        panel.set_ylabel(f"{panel.get_ylabel()}, log scale")
+    panel.set_ylim(low, high)
 
 
-def _mark(panel: Axes, level: float, text: str, at: float) -> None:
-    """A dotted line at a level and a text on it; an arrow at the edge where the level is outside."""
+def _mark(panel: Axes, level: float, name: str) -> None:
+    """A dotted line at a level and its name; an arrow at the edge where the level is outside."""
     low, high = panel.get_ylim()
-    look: dict[str, Any] = {"transform": panel.get_yaxis_transform(), "fontsize": TEXT, "color": "#444444"}
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+    text, at, va = f"{name}: {level:.3g}", level, "bottom"
+    if np.isnan(level):
+        return
     if low <= level <= high:
         panel.axhline(level, color="#444444", linewidth=1, linestyle=":")
-        panel.text(at, level, text, ha="right", va="bottom", bbox=box, **look)
-    elif np.isfinite(level):
-        edge, arrow, va = (high, "↑", "top") if level > high else (low, "↓", "bottom")
-        panel.text(at, edge, f"{text} {arrow}", ha="right", va=va, bbox=box, **look)
+    else:
+        text, at, va = (f"{text} ↑", high, "top") if level > high else (f"{text} ↓", low, "bottom")
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+    where = panel.get_yaxis_transform()
+    panel.text(0.99, at, text, ha="right", va=va, bbox=box, transform=where, fontsize=TEXT, zorder=5)
 
 
 def _name_ends(panel: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
@@ -154,18 +167,18 @@ def _name_ends(panel: Axes, ends: Sequence[tuple[float, float, str, str]]) -> No
         (float(np.clip(to_share.transform((x, y))[1], 0, 1)) if np.isfinite(y) else 1.0, x, y, name, colour)
         for x, y, name, colour in ends
     )
-    places = [share for share, *_ in found]
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + gap)
-    over = max(0.0, (places[-1] - 1) if places else 0)
-    for i in reversed(range(len(places))):
-        limit = 1.0 if i == len(places) - 1 else places[i + 1] - gap
-        places[i] = min(places[i], limit) if over else places[i]
+    places = np.array([share for share, *_ in found])
+    for _ in range(100):
+        for i in range(len(places) - 1):
+            closer = max(0.0, gap - (places[i + 1] - places[i])) / 2
+            places[i], places[i + 1] = places[i] - closer, places[i + 1] + closer
+        places -= max(0.0, places[-1] - 1) if len(places) else 0
+    line = {"arrowstyle": "-", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
     for place, (share, _, _, name, colour) in zip(places, found, strict=True):
         panel.annotate(
             name, (1, share), (1.035, place), xycoords="axes fraction", textcoords="axes fraction",
             va="center", fontsize=TEXT + 1, color=colour, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
+            arrowprops=line | {"color": colour},
         )  # fmt: skip
 
 
@@ -188,7 +201,7 @@ def with_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
 
 
 def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
-    """A line for each of your own agents: its place among all by NLL and by MAE, and how it did beside random."""
+    """A line for each of your own agents: its places by NLL and MAE, and how it did beside random."""
     board = leaderboard(areas(curves), curves)
     for agent in (agent for agent in board.index if agent in own):
         parts = []
@@ -205,7 +218,8 @@ def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
 
 def target_unit(args: argparse.Namespace) -> tuple[float, str]:
     """The target's range on the train part, and what to call its unit."""
-    data = find_dataset(args.dataset, args.target, None, args.data_folder)(args.data_folder, Seeds(1, 1, 1, 1))
+    dataset = find_dataset(args.dataset, args.target, None, args.data_folder)
+    data = dataset(args.data_folder, Seeds(1, 1, 1, 1))
     return data.y_scale, f"units of {args.target}" if args.target else "the target's own units"
 
 

@@ -22,6 +22,7 @@ _WORDS = {
     **{word: word.upper() for word in ("bald", "balsa", "kl", "emd", "nf")},
 }
 
+
 def agent_label(name: str) -> str:
     """An agent's name for people: its class's own `label`, or `BALSA EMD` for `balsa_emd`.
 

@@ -29,22 +29,22 @@ NEEDED_NOTE = (
     "mean curve may be there before its end, too: that is noise."
 )
 BOARD_NOTE = (
-    "Rank and AUC (area under the learning curve) are means over the runs that all agents here have; `ranked` "
-    "says how many, where some have more. An agent without any of them has no rank, and the AUC of its own "
-    "runs. Less random: mean difference to the area of random's run of the same id, from five runs on with "
-    "Student's 95 % interval; won / tied / lost: in how many of these runs. Lower is better; the best NLL rank "
-    "comes first. "
+    "Rank and AUC (area under the learning curve) are means over the runs that all agents here have; "
+    "`ranked` says how many, where some have more. An agent without any of them has no rank, and the AUC of "
+    "its own runs. Less random: mean difference to the area of random's run of the same id, from five runs on "
+    "with Student's 95 % interval; won / tied / lost: in how many of these runs. Lower is better; the best NLL "
+    "rank comes first. "
 ) + NEEDED_NOTE
 OVER_NOTE = (
-    "Only agents that are in every one of these tasks. Rank: a block is a run that all of them have, so a task "
-    "counts by its number of runs. Less random: as in one task (MAE: in % of random's mean), each task "
-    "counting alike. P: probability that a run is better than one of random, mean over the tasks, with the 95 % "
-    "interval of the stratified bootstrap where each task has five or more runs. "
+    "Only agents that are in every one of these tasks. Rank: a block is a run that all of them have, so a "
+    "task counts by its number of runs. Less random: as in one task (MAE: in % of random's mean), each task "
+    "counting alike. P: probability that a run is better than one of random, mean over the tasks, with the "
+    "95 % interval of the stratified bootstrap where each task has five or more runs. "
 ) + NEEDED_NOTE
 PROBABILITY_NOTE = (
-    "Probability that a run of yours has a lower area than one of the other agent, mean over the tasks that both "
-    "have, with its 95 % interval of the stratified bootstrap where they have five or more runs of the same "
-    "ids in each."
+    "Probability that a run of yours has a lower area than one of the other agent, mean over the tasks that "
+    "both have, with its 95 % interval of the stratified bootstrap where they have five or more runs of the "
+    "same ids in each."
 )
 _NAMES = {metric: METRICS[metric].label for metric in MAIN}
 
@@ -72,7 +72,8 @@ def leaderboard(areas: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     if len(runs) == 1 or (columns["ranked"] == runs).all():
         del columns["ranked"]
     table = pd.DataFrame(columns).sort_values([*(f"rank {name}" for name in _NAMES.values()), "AUC NLL"])
-    return table.assign(**{f"AUC {name}": table[f"AUC {name}"].map("{:.4g}".format) for name in _NAMES.values()})
+    shown = {name: table[name].map("{:.4g}".format) for name in table if name.startswith("AUC")}
+    return table.assign(**shown)
 
 
 def probabilities(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:

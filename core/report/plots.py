@@ -13,7 +13,8 @@ import pandas as pd
 import scikit_posthocs
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from ..errors import UserError
 from ..files import write_file
@@ -41,8 +42,10 @@ _GROUPS = {
 }
 #: Inches: an agent's row, a panel without its rows, and its width.
 _ROW, _FRAME, _WIDTH = 0.19, 0.75, 4.1
-#: What is this much farther out than the tenth part of agents farthest from zero is an arrow at the edge.
-_BEYOND = 1.5
+#: Agents that are not ranked and named.
+_NAMED = 5
+#: What is farther from zero than this many times the median of all ends is an arrow at the edge.
+_BEYOND = 5
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -64,6 +67,7 @@ def save(figure: Figure, path: Path) -> None:
 def bare(panel: Axes) -> Axes:
     """A panel with little ink and small text."""
     panel.grid(alpha=0.3)
+    panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(labelsize=TEXT)
     return panel
@@ -97,12 +101,8 @@ def leaderboard(areas: pd.DataFrame, metric: str, title: str = "") -> Figure:
         found = statistics.beside(part, metric, share=share)
         tasks.append((_name(task), found[found["verdict"] != "diverged"]))
     label = METRICS[metric].label
-    figure = _agent_panels(
-        tasks,
-        f"{label} of agents beside random: {title}",
-        f"area under the {label} curve less random's{' (%)' if share else ''}; left is better",
-    )
-    return figure
+    text = f"Area under the {label} curve less random's{', in % of it' if share else ''}; left is better."
+    return _agent_panels(tasks, f"{label} of agents beside random: {title}", text, share)
 
 
 def labels_saved(curves: pd.DataFrame, title: str = "") -> Figure:
@@ -117,13 +117,14 @@ def labels_saved(curves: pd.DataFrame, title: str = "") -> Figure:
     for task, part in groups(curves[curves["metric"] == "nll"], TASK):
         needed = statistics.labels_needed(part, "nll").drop(index="random", errors="ignore")
         needed = needed.dropna(subset="value")
+        if needed.empty:
+            continue
         few, low, high = needed["low"].isna(), needed["low"], needed["high"]
         needed["verdict"] = np.select([few, high < 1, low > 1], ["few", "better", "worse"], "same")
         needed["then"] = part.groupby(part["agent"].astype(str))["value"].mean()
-        if len(needed):
-            tasks.append((_name(task), needed))
-    text = "share of the labels with which an agent is as good as random is with all of them; left is better"
-    return _agent_panels(tasks, f"Labels needed for random's final NLL: {title}", text, bars=True)
+        tasks.append((_name(task), needed))
+    text = "Share of all labels with which an agent is as good as random is with all; shorter is better."
+    return _agent_panels(tasks, f"Labels needed for random's final NLL: {title}", text, True, bars=True)
 
 
 def _name(task: dict[str, Any]) -> str:
@@ -131,7 +132,7 @@ def _name(task: dict[str, Any]) -> str:
 
 
 def _agent_panels(
-    tasks: Sequence[tuple[str, pd.DataFrame]], title: str, xlabel: str, bars: bool = False
+    tasks: Sequence[tuple[str, pd.DataFrame]], title: str, text: str, share: bool, bars: bool = False
 ) -> Figure:
     """A row for each agent: value and interval, in groups by verdict, a line between them.
 
@@ -154,59 +155,68 @@ def _agent_panels(
         order = table.assign(place=place, then=then).sort_values(["place", "value", "then"])
         bare(panel).grid(axis="y", visible=False)
         _draw_agents(panel, order, bars)
+        if share:
+            panel.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
         panel.set_title(name, fontsize=TITLE - 1, loc="left")
         # Panels are as tall as the tallest of their row: their rows stay as tall as there.
         most = max(len(other) for row in rows for _, other in row if any(one is table for _, one in row))
         panel.set_ylim(most - 0.4, -0.6)
-    figure.suptitle(title, fontsize=TITLE, x=0.01, ha="left")
-    figure.supxlabel(xlabel, fontsize=TEXT + 1)
+    figure.suptitle(f"{title}\n{text}", fontsize=TITLE, x=0.01, ha="left")
     shown = [verdict for verdict in _GROUPS if any((table["verdict"] == verdict).any() for _, table in tasks)]
-    handles = []
-    for verdict in shown:
-        words, colour, marker, fill = _GROUPS[verdict]
-        look = {"color": colour, "marker": "s" if bars else marker, "markerfacecolor": colour if bars else fill}
-        handles += panels.flat[0].plot([], [], linestyle="none", label=words, **look)
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=TEXT + 1)
+    handles: list[Any] = []
+    for words, colour, marker, fill in map(_GROUPS.__getitem__, shown):
+        if bars:
+            handles.append(Patch(label=words, **_bar(colour, marker, fill)))
+        else:
+            look = {"marker": marker, "color": colour, "markerfacecolor": fill, "linestyle": "none"}
+            handles += panels.flat[0].plot([], [], label=words, **look)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=TEXT + 1)
     return figure
+
+
+def _bar(colour: str, marker: str, fill: str) -> dict[str, Any]:
+    """How a bar looks; without an interval it is hatched."""
+    return {"facecolor": fill, "edgecolor": colour, "alpha": 0.65, "hatch": "////" if marker == "D" else ""}
 
 
 def _draw_agents(panel: Axes, table: pd.DataFrame, bars: bool) -> None:
     """One panel of `_agent_panels`; the rows in the table's order."""
     low, high = (0.0, 1.0) if bars else _robust(table)
-    for at, (agent, line) in enumerate(table.iterrows()):
-        _, colour, marker, fill = _GROUPS[line["verdict"]]
+    for at, (_, line) in enumerate(table.iterrows()):
+        colour, marker, fill = _GROUPS[line["verdict"]][1:]
         value = float(np.clip(line["value"], low, high))
         if bars:
-            panel.barh(at, value, color=colour, height=0.7, alpha=0.55)
+            panel.barh(at, value, height=0.7, **_bar(colour, marker, fill))
             if np.isinf(line["value"]):
                 panel.text(0.02, at, "never", va="center", fontsize=TEXT - 1)
         elif low <= line["value"] <= high:
             panel.plot(value, at, marker, color=colour, markerfacecolor=fill, markersize=4, zorder=3)
         ends = np.clip([line["low"], line["high"]], low, high)
         panel.hlines(at, *ends, color="black" if bars else colour, linewidth=1.1)
-        for end, edge, mark in ((line["low"], low, "<"), (line["high"], high, ">")):
-            if not bars and not np.isnan(end) and not low <= end <= high:
+        for beyond, edge, mark in (
+            (line[["value", "low"]].min() < low, low, "<"),
+            (line[["value", "high"]].max() > high, high, ">"),
+        ):
+            if beyond and not bars:
                 panel.plot(edge, at, mark, color=colour, markersize=5, clip_on=False, zorder=3)
-        if not low <= line["value"] <= high and not bars:
-            panel.annotate(
-                f"{line['value']:+.2g}", (value, at), (-6, 0), textcoords="offset points", ha="right", va="center",
-                fontsize=TEXT - 1, bbox={"color": "white", "pad": 0.5},
-            )  # fmt: skip
+                if not low <= line["value"] <= high:
+                    panel.text(
+                        edge, at, f"{line['value']:+.3g}   ", va="center", ha="right", fontsize=TEXT - 1,
+                        bbox={"color": "white", "pad": 0.3},
+                    )  # fmt: skip
     between = np.flatnonzero(np.diff(table["place"])) + 0.5
     panel.hlines(between, 0, 1, transform=panel.get_yaxis_transform(), color="black", linewidth=0.6)
     panel.set_yticks(range(len(table)), [agent_label(agent) for agent in table.index])
     panel.set_xlim(low, high)
-    if bars:
-        panel.xaxis.set_major_formatter(PercentFormatter(1))
-    else:
+    panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    if not bars:
         panel.axvline(0, color="black", linewidth=0.8)
-        panel.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def _robust(table: pd.DataFrame) -> tuple[float, float]:
     """Limits of an axis with zero: what is far outside, one bad run perhaps, does not stretch it."""
     ends = np.concatenate([table[name].dropna() for name in ("value", "low", "high")] + [np.zeros(1)])
-    usual = _BEYOND * np.quantile(np.abs(ends), 0.75) * 2
+    usual = _BEYOND * float(np.median(np.abs(ends)))
     low, high = max(ends.min(), -usual), min(ends.max(), usual)
     margin = 0.06 * (high - low) or 1.0
     return low - margin, high + margin
@@ -238,7 +248,9 @@ def critical_differences(
     if found.incomplete:
         text += f"; {found.incomplete} more blocks lack runs"
     if found.left_out:
-        text += f"; not ranked, for lack of common runs: {', '.join(map(agent_label, found.left_out))}"
+        names = ", ".join(map(agent_label, found.left_out[:_NAMED]))
+        more = f" and {len(found.left_out) - _NAMED} more" if len(found.left_out) > _NAMED else ""
+        text += f"; not ranked, for lack of common runs: {names}{more}"
     figure.suptitle(title, fontsize=TITLE, x=0.01, ha="left")
     figure.supxlabel(textwrap.fill(text, 130), fontsize=TEXT)
     return figure

@@ -142,13 +142,11 @@ def _verdict(areas: pd.DataFrame, curves: pd.DataFrame) -> Iterator[dict[str, st
         words = boards.needed_in_words(labels_needed(curves, metric)).str.split(" [", regex=False).str[0]
         names = {"better": "better", "worse": "worse", "same": "no difference seen"}
         if found["verdict"].isin(list(names)).any():
-            yield {"by": METRICS[metric].label} | {
-                said: ", ".join(
-                    f"{agent_label(agent)} ({words[agent]})" for agent in found.index[found["verdict"] == verdict]
-                )
-                or "none"
-                for verdict, said in names.items()
-            }
+            line = {"by": METRICS[metric].label}
+            for verdict, said in names.items():
+                agents = found.index[found["verdict"] == verdict]
+                line[said] = ", ".join(f"{agent_label(name)} ({words[name]})" for name in agents) or "none"
+            yield line
 
 
 def _with_dropout(found: Results) -> pd.DataFrame:

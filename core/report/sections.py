@@ -71,9 +71,9 @@ def file_name(kind: str, keys: dict[str, Any], *more: str) -> str:
 @section("Learning curves")
 def learning_curves(found: Results) -> Figures:
     """NLL and MAE on the test set over the labels, below them less those of random's run of the same id (the
-    paper's figures of learning curves). Of many agents your own, random and the best three are in colour, with
-    the 95 % interval of the mean from five runs on. 'All data' is the upper bound; curves may pass below it:
-    its training ends once the validation MAE has stalled for 25 epochs, while a run goes on from fit to fit.
+    paper's learning curves). Of many agents your own, random and the best three are in colour, with the 95 %
+    interval of the mean from five runs on. 'All data' is the upper bound; curves may pass below it: its
+    training ends once the validation MAE has stalled for 25 epochs, while a run goes on from fit to fit.
     """
     for task, curves in groups(found.curves, TASK):
         own = own_agents(found, task)
@@ -132,12 +132,15 @@ def _joined(tables: dict[tuple[Any, ...], pd.DataFrame], names: list[str]) -> pd
 
 @section("Beside random")
 def beside_random(found: Results) -> Figures:
-    """Areas under the curves less those of random's run of the same id: mean and Student's 95 % interval. Blue:
-    better, orange: worse, grey: no difference seen. An arrow is an interval that goes on.
+    """Areas under the curves less those of random's run of the same id: mean and Student's 95 % interval. An
+    arrow is an interval that goes on.
     """
     for keys, part in groups(found.areas, ["variation", "protocol"]):
         for metric in MAIN if _has_random(part) else ():
-            yield file_name("beside_random", keys, metric), plots.leaderboard(part, metric, setting_label(keys))
+            yield (
+                file_name("beside_random", keys, metric),
+                plots.leaderboard(part, metric, setting_label(keys)),
+            )
 
 
 @section("Labels needed", NEEDED_NOTE)
@@ -184,7 +187,8 @@ def _diagrams(
             ranked = make_blocks(select(part, variation), metric)
             keys = protocol | variation
             if len(ranked.table) >= least and ranked.table.shape[1] > 1:
-                title = ", ".join(filter(None, [METRICS[metric].label, task_label(keys), how]))
+                names = [task_label(variation), f"{protocol['protocol']} protocol", how]
+                title = f"Ranks by {METRICS[metric].label}: {', '.join(filter(None, names))}"
                 figure = plots.critical_differences(ranked, compare(ranked.table), title)
                 yield file_name(kind, keys, metric), figure
 
@@ -207,13 +211,16 @@ def dual_ablation(found: Results) -> Figures:
 def calibration(found: Results) -> Figures:
     """Whether predicted quantiles hold what they promise, after the last round."""
     for task, pit in groups(found.pit, TASK):
-        yield file_name("calibration", task), plots.calibration(pit, task_label(task), own_agents(found, task))
+        yield (
+            file_name("calibration", task),
+            plots.calibration(pit, task_label(task), own_agents(found, task)),
+        )
 
 
 @section("Seconds to choose")
 def seconds(found: Results) -> pd.DataFrame:
-    """Seconds an agent takes to choose the points of one round, means over the runs; stored runs were timed where
-    they were made. Training is left out: of runs side by side it depends on how many they were.
+    """Seconds an agent takes to choose the points of one round, means over the runs; stored runs were timed
+    where they were made. Training is left out: of runs side by side it depends on how many they were.
     """
     runs = found.runs[found.runs["rounds"] > 0]
     each = (runs["seconds_choosing"] / runs["rounds"]).groupby([runs[name] for name in EXPERIMENT]).mean()
@@ -222,10 +229,12 @@ def seconds(found: Results) -> pd.DataFrame:
 
 @section("Upper bounds, last epoch")
 def upper_bound_table(found: Results) -> pd.DataFrame:
-    """Metrics after the last epoch on the whole train part (compute_upper_bound.py): mean over the restarts."""
+    """Metrics after the last epoch on the whole train part (compute_upper_bound.py), means over restarts."""
     by = [*_SETTING, "run", "metric"]
     last = found.upper_bounds.sort_values("epoch").groupby(by, observed=True)["value"].last().unstack()
-    table = last.groupby(level=_SETTING, observed=True).agg("mean")[[name for name in METRICS if name in last]]
+    table = last.groupby(level=_SETTING, observed=True).agg("mean")[
+        [name for name in METRICS if name in last]
+    ]
     table.insert(0, "restarts", last.groupby(level=_SETTING, observed=True).size())
     return table.rename(columns={name: metric.label for name, metric in METRICS.items()})
 

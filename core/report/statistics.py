@@ -17,7 +17,7 @@ from .load import EXPERIMENT, TASK, groups
 #: bootstrap's 95 % interval holds the mean in 76 of 100 cases, of five in 82, of ten in 90, of thirty in 94.
 INTERVAL_RUNS = 5
 CONFIDENCE = 0.95
-_RESAMPLES = 2_000
+_RESAMPLES = 1_000
 
 
 def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
@@ -175,8 +175,8 @@ def paired(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.Da
 
 
 def wins(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.Series:
-    """Of each agent `12 / 0 / 3`: in how many runs its area is lower than, equal to and higher than that of the
-    reference's run of the same id.
+    """Of each agent `12 / 0 / 3`: in how many runs its area is lower than, equal to and higher than that of
+    the reference's run of the same id.
     """
     pairs = paired(areas, metric, reference)
     signs = np.sign(pairs["area"] - pairs["reference"]).groupby(pairs["agent"].astype(str))
@@ -223,7 +223,7 @@ def _estimate(value: float, resampled: np.ndarray, runs: int) -> Estimate:
 def beside(
     areas: pd.DataFrame, metric: str, reference: str = "random", *, share: bool = False
 ) -> pd.DataFrame:
-    """How far each agent's areas are from the reference's, best first: means over the tasks, which count alike.
+    """How far each agent's areas are from the reference's, best first: means over tasks, which count alike.
 
     Of few runs the bootstrap's interval would be too narrow (`INTERVAL_RUNS`); Student's is right where the
     differences of a task are about Normal. Several tasks: Welch, *The generalization of 'Student's' problem

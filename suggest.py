@@ -95,10 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check(args)
     set_threads(args.threads)
 
+    import pandas as pd
+
     from core import Seeds
     from core.data.frames import read_frame
     from core.files import check_target
-    from core.report.plots import chosen_rows, save
+    from core.report.chosen import chosen_rows
+    from core.report.plots import save
     from core.suggestion import model, tables
 
     check_target(args.out, args.labelled, args.pool or args.labelled)
@@ -120,7 +123,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made = tables.next_rows(pool, problem, chosen, scores, predicted)
     write_file(args.out, lambda path: made.to_csv(path, index=False))
     picture = args.out.with_suffix(".png")
-    save(chosen_rows(predicted, chosen, problem.x, problem.pool, args.target), picture)
+    labelled_rows, pool_rows = (
+        pd.DataFrame(problem.x_scaler.inverse_transform(rows.astype(float)), columns=problem.names)
+        for rows in (problem.x, problem.pool)
+    )
+    matters = model.importance(problem, trained, seeds)
+    file_rows = pool.frame.index.to_numpy()[problem.rows[chosen]] + 1
+    figure = chosen_rows(predicted, chosen, labelled_rows, pool_rows, matters, file_rows, args.target)
+    save(figure, picture)
     print(f"{len(made)} rows to measure next: {args.out}\npicture: {picture}")
 
 

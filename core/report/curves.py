@@ -114,7 +114,11 @@ def _draw(
         dashes = "--" if agent == "random" else "-"
         panel.plot(mean.index, mean, linewidth=2.6 if agent in own else 1.6, linestyle=dashes, **look)
         if half.notna().any():
-            band = {"color": colours[agent], "alpha": 0.13 if len(colours) < 5 else 0.07, "linewidth": 0}
+            band: dict[str, Any] = {
+                "color": colours[agent],
+                "alpha": 0.13 if len(colours) < 5 else 0.07,
+                "linewidth": 0,
+            }
             panel.fill_between(mean.index, mean - half, mean + half, **band)
         ends.append((mean.index[-1], float(mean.iloc[-1]), agent_label(agent), colours[agent]))
         begin, end = mean.index[0], mean.index[-1]

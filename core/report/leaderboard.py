@@ -31,9 +31,9 @@ NEEDED_NOTE = (
 BOARD_NOTE = (
     "Rank and AUC (area under the learning curve) are means over the runs that all agents here have; "
     "`ranked` says how many, where some have more. An agent without any of them has no rank, and the AUC of "
-    "its own runs. Less random: mean difference to the area of random's run of the same id, from five runs on "
-    "with Student's 95 % interval; won / tied / lost: in how many of these runs. Lower is better; the best NLL "
-    "rank comes first. "
+    "its own runs. Less random: mean difference to the area of random's run of the same id, from five runs "
+    "on with Student's 95 % interval; won / tied / lost: in how many of these runs. Lower is better; the "
+    "best NLL rank comes first. "
 ) + NEEDED_NOTE
 OVER_NOTE = (
     "Only agents that are in every one of these tasks. Rank: a block is a run that all of them have, so a "

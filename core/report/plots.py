@@ -274,7 +274,7 @@ def calibration(pit: pd.DataFrame, title: str = "", own: Collection[str] = ()) -
     panel = bare(figure.subplots())
     for agent in sorted(excess.index, key=lambda agent: agent in colours):
         strong = agent in colours
-        look = {"color": colours.get(agent, GREY), "linewidth": 1.8 if strong else 0.7}
+        look: dict[str, Any] = {"color": colours.get(agent, GREY), "linewidth": 1.8 if strong else 0.7}
         label = agent_label(agent) if strong else None
         panel.plot([0, *excess.columns], [0, *excess.loc[agent]], label=label, zorder=2 + strong, **look)
     panel.axhline(0, color="black", linewidth=0.8, linestyle=":")

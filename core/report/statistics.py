@@ -179,7 +179,8 @@ def wins(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.Seri
     the reference's run of the same id.
     """
     pairs = paired(areas, metric, reference)
-    signs = np.sign(pairs["area"] - pairs["reference"]).groupby(pairs["agent"].astype(str))
+    difference = pairs["area"] - pairs["reference"]
+    signs = (1.0 * (difference > 0) - (difference < 0)).groupby(pairs["agent"].astype(str))
     return signs.agg(lambda one: " / ".join(str((one == sign).sum()) for sign in (-1, 0, 1))).astype(object)
 
 

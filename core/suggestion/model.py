@@ -28,6 +28,8 @@ _HELD_OUT = 0.2
 #: An epoch has at least so many steps, where there are so many rows.
 _STEPS = 8
 _PIECE = 2048
+#: Rows of the pool in which features are shuffled.
+_SHUFFLED = 300
 
 
 @dataclass(frozen=True)
@@ -111,3 +113,19 @@ def choose(
     if chooser.scores is None:
         return chosen, np.full(len(chosen), np.nan)
     return chosen, chooser.scores.cpu().double().numpy()
+
+
+def importance(problem: Problem, trained: Trained, seeds: Seeds) -> pd.Series:
+    """By how much the predicted mean changes when a feature is shuffled among rows of the pool: a number a
+    feature [d], by name (Breiman's permutation importance, of the prediction instead of its error).
+    """
+    rng = seeds.numpy("evaluation")
+    rows = problem.pool[rng.permutation(len(problem.pool))[:_SHUFFLED]]
+    found = []
+    x = torch.from_numpy(rows).to(trained.x.device)
+    mean = trained.trainer.predictor(x).mean
+    for feature in range(x.shape[1]):
+        shuffled = x.clone()
+        shuffled[:, feature] = x[torch.from_numpy(rng.permutation(len(x))).to(x.device), feature]
+        found.append(float((trained.trainer.predictor(shuffled).mean - mean).abs().mean()))
+    return pd.Series(found, problem.names)

@@ -36,6 +36,8 @@ class Problem:
         rows: where they stand in the pool [N]: a row that is labelled already is left out.
         lines: what each column became.
         scaler: what the target was scaled with.
+        names: of the features [d].
+        x_scaler: what they were scaled with.
     """
 
     x: np.ndarray
@@ -44,6 +46,8 @@ class Problem:
     rows: np.ndarray
     lines: list[str]
     scaler: RangeScaler
+    names: list[str]
+    x_scaler: RangeScaler
 
 
 def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
@@ -81,13 +85,14 @@ def make_problem(
         raise UserError(str(error) if begins else f"{labelled.where}: {error}") from error
     lines = columns.lines + [f"{target}: the target, {note}"] * bool(note)
     lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
-    x, keys = columns.features()[1], columns.keys()
+    (names, x), keys = columns.features(), columns.keys()
     done = set(keys[: len(y)])
     rows = np.array([i for i, key in enumerate(keys[len(y) :]) if key not in done], dtype=np.int64)
-    x = RangeScaler(x).transform(x).astype(np.float32)
+    x_scaler = RangeScaler(x)
+    x = x_scaler.transform(x).astype(np.float32)
     scaler = RangeScaler(y[:, None])
     scaled = scaler.transform(y[:, None])[:, 0].astype(np.float32)
-    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler)
+    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler, names, x_scaler)
 
 
 def _is_ours(name: str) -> bool:

@@ -58,13 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     set_threads(args.threads)
     device = pick_device(args.device)
-<<<<<<< HEAD
     if not (find_spec("sb3_contrib") and find_spec("tensorboard")):
-        raise UserError("Stable-Baselines3 is not there: pip install '.[rl]'")
-=======
-    if args.algorithm == "ppo" and not (find_spec("sb3_contrib") and find_spec("tensorboard")):
         raise UserError("Stable-Baselines3 is not there: pip install -e '.[rl]'")
->>>>>>> a8d17c7e0e7d9b457acb17e901af4c919828a2bd
 
     def make() -> CandidateEnv:
         return CandidateEnv(

@@ -152,9 +152,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     set_threads(args.threads)
     variations(args, 0)
 
+    import pandas as pd
+
     from core import Seeds
     from core.files import check_target, check_writable
-    from core.report.plots import chosen_rows, save
+    from core.report.chosen import chosen_rows
+    from core.report.plots import save
     from core.suggestion import model, saved, tables
 
     read = [path for path in (args.labelled, args.pool) if path]
@@ -183,7 +186,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made = tables.next_rows(pool, problem, chosen, scores, predicted)
     write_file(args.out, lambda path: made.to_csv(path, index=False))
     picture = args.out.with_suffix(".png")
-    save(chosen_rows(predicted, chosen, problem.x, problem.pool, known.target), picture)
+    labelled_rows, pool_rows = (
+        pd.DataFrame(problem.features.inverse_transform(rows.astype(float)), columns=problem.names)
+        for rows in (problem.x, problem.pool)
+    )
+    matters = model.importance(problem, fitted, seeds)
+    file_rows = pool.frame.index.to_numpy()[problem.rows[chosen]] + 1
+    figure = chosen_rows(predicted, chosen, labelled_rows, pool_rows, matters, file_rows, known.target)
+    save(figure, picture)
     print(f"{len(made)} rows to measure next: {args.out}\npicture: {picture}")
 
 

@@ -36,13 +36,19 @@ FEW = 10
 
 
 def comparable(found: Results) -> Results:
-    """Only the tasks in which there is an own agent to compare, without runs of another definition."""
+    """Only the tasks in which there is an own agent to compare, and in each only runs whose ids your own have
+    there; without runs of another definition.
+    """
     own = {key for key, other in own_experiments(found).items() if not task_differences(found, key, other)}
     tasks = {key[:4] for key in own}
-    wanted = own | {key for key in distinct(found.stored, EXPERIMENT) if key[:4] in tasks}
+    experiments = own | {key for key in distinct(found.stored, EXPERIMENT) if key[:4] in tasks}
+    finished = select(found.own, {"status": "finished"})
+    ids = {(*key[:4], key[5]) for key in distinct(finished, [*EXPERIMENT, "run"]) if key[:5] in own}
+    keys = distinct(found.runs, [*EXPERIMENT, "run"])
+    wanted = {key for key in keys if key[:5] in experiments and (*key[:4], key[5]) in ids}
 
     def of_wanted(table: pd.DataFrame) -> pd.DataFrame:
-        return table[pd.MultiIndex.from_frame(table[EXPERIMENT]).isin(wanted)]
+        return table[pd.MultiIndex.from_frame(table[[*EXPERIMENT, "run"]]).isin(wanted)]
 
     return replace(
         found, curves=of_wanted(found.curves), pit=of_wanted(found.pit), runs=of_wanted(found.runs)
@@ -93,16 +99,13 @@ def setting_differences(found: Results, task: tuple[Any, ...] = ()) -> list[str]
     return list(lines)
 
 
-def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Heading, note and table of all that is compared."""
-    here = comparable(found)
+def tables(found: Results, runs_folder: Path) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Heading, text and table of all that is compared; your own agents are marked."""
+    here, above = comparable(found), first_lines(found, runs_folder)
     for task, part in groups(here.areas, TASK):
-        own, name = own_agents(found, task), task_label(task)
         board = boards.leaderboard(part, select(here.curves, task))
-        yield name, boards.BOARD_NOTE, _marked(board, own)
-        won = boards.beats(part, own)
-        won = won.loc[[agent for agent in board.index if agent in won.index]]
-        yield f"{name}: how often each is beaten", boards.BEATS_NOTE, _marked(won, own)
+        text = "\n".join([*above[tuple(task.values())], boards.BOARD_NOTE])
+        yield task_label(task), text, _marked(board, own_agents(found, task))
     for keys, part in groups(here.areas, ["variation", "protocol"]):
         # Not those that are your own in one of these tasks and stored in another.
         stored = set(select(here.stored, keys)["agent"])
@@ -111,7 +114,8 @@ def tables(found: Results) -> Iterator[tuple[str, str, pd.DataFrame]]:
             continue
         name = setting_label(keys)
         for which, board in boards.rankings(part, here.curves):
-            yield f"{name}, over {which}", boards.OVER_NOTE, _marked(board, own)
+            if which != boards.ONE_TASK:
+                yield f"{name}, over {which}", boards.OVER_NOTE, _marked(board, own)
         better = _marked(boards.probabilities(part, own), own)
         yield f"Probability of improvement: {name}", boards.PROBABILITY_NOTE, better
 
@@ -121,9 +125,24 @@ def _marked(table: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
     return table.rename(index=lambda agent: f"> {agent_label(agent)}" if agent in own else agent_label(agent))
 
 
+def first_lines(found: Results, runs_folder: Path) -> dict[tuple[Any, ...], list[str]]:
+    """Of each task what to know before looking at its numbers: few runs, settings that differ."""
+    commands = {tuple(line[name] for name in EXPERIMENT): line for line in lacking(found, runs_folder)}
+    lines = {}
+    for key in distinct(comparable(found).own, TASK):
+        task = dict(zip(TASK, key, strict=True))
+        lines[key] = setting_differences(found, key)
+        for agent in own_agents(found, task):
+            runs = select(found.own, task | {"agent": agent, "status": "finished"})["run"].nunique()
+            if runs < FEW:
+                line = commands.get((*key, agent))
+                more = f"; make {line['count']} more: {line['command']}" if line else ""
+                lines[key].append(f"{agent_label(agent)}: {runs} runs: ranks are mostly noise{more}")
+    return lines
+
+
 def remarks(found: Results, runs_folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Headings and lines: what differs, what is missing, what was left out."""
-    yield "Settings that differ", setting_differences(found)
+    """Headings and lines: what is missing, what was left out."""
     wanted = [
         f"{agent_label(line['agent'])} lacks runs {line['runs']} of {task_label(line)}: {line['command']}"
         for line in lacking(found, runs_folder)
@@ -141,8 +160,8 @@ def remarks(found: Results, runs_folder: Path) -> Iterator[tuple[str, list[str]]
 def print_all(found: Results, runs_folder: Path) -> None:
     """All of it, in the terminal."""
     with pd.option_context("display.width", None, "display.max_columns", None, "display.max_rows", None):
-        for heading, note, table in tables(found):
-            print(f"\n{heading}\n{table.to_string(na_rep='', float_format='{:.2f}'.format)}\n{note}")
+        for heading, text, table in tables(found, runs_folder):
+            print(f"\n{heading}\n{text}\n{table.to_string(na_rep='', float_format='{:.1f}'.format)}")
     for heading, lines in remarks(found, runs_folder):
         if lines:
             print("\n" + "\n  ".join([heading, *lines]))
@@ -150,23 +169,10 @@ def print_all(found: Results, runs_folder: Path) -> None:
 
 def comparison_page(found: Results, runs_folder: Path) -> str:
     """The page to explore your own agents with, beside the stored runs of the same ids, as HTML."""
-    here = comparable(found)
-    commands = {tuple(line[name] for name in EXPERIMENT): line for line in lacking(found, runs_folder)}
-    parts, above = [], {}
-    for task, curves in groups(here.curves, TASK):
-        key, few = tuple(task.values()), []
-        runs = {agent: set(curves.loc[curves["agent"] == agent, "run"]) for agent in own_agents(found, task)}
-        parts.append(curves[curves["run"].isin(set().union(*runs.values()))])
-        for agent, ids in runs.items():
-            if len(ids) < FEW:
-                line = commands.get((*key, agent))
-                more = f"; make {line['count']} more: {line['command']}" if line else ""
-                few.append(f"{agent_label(agent)} has {len(ids)} runs: its place is mostly noise{more}")
-        above[key] = few + setting_differences(found, key)
     names = ", ".join(map(agent_label, own_agents(found)))
     text = f"{names} from {runs_folder} (bold, marked ▶), beside the stored runs with the same ids."
-    shown = replace(here, curves=pd.concat(parts))
-    return explorer_page(shown, "Comparison", text, above, remarks(found, runs_folder))
+    above = first_lines(found, runs_folder)
+    return explorer_page(comparable(found), "Comparison", text, above, remarks(found, runs_folder))
 
 
 def print_reference(found: Results) -> None:

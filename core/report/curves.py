@@ -2,10 +2,11 @@
 
     python -m core.report.curves --dataset diabetes --query_size 5 --store results --out learning_curves.png
 
-With a store its agents are pale behind your own, over as many points as your own runs have.
+With a store its agents are drawn too, over as many labels as your own runs have.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import argparse
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,209 +14,186 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from ..cli import ArgumentParser, at_least, run_script
+from ..data.own import find_dataset
 from ..errors import UserError
-from ..metrics import METRICS, PIT_BINS
+from ..metrics import METRICS
 from ..models.variations import DEFAULT, VARIATIONS
 from ..protocol import PROTOCOLS
-from .labels import COLOURS, agent_label, ordered, readable, spans, style, task_label
-from .leaderboard import MAIN, beside_random, leaderboard
+from ..seeds import Seeds
+from .labels import agent_label, spans, task_label
+from .leaderboard import MAIN, leaderboard
 from .load import TASK, areas, load_results, select
-from .plots import CELL, FAINT, NOTE, PANEL_HEIGHT, add_legend, add_title, panels_of, save
-from .statistics import INTERVAL_RUNS, mean_curves
+from .plots import GREY, TEXT, TITLE, bare, save, strong_agents
+from .statistics import beside, mean_curves
 
-#: Lines for the upper bound, the calibrated model: what agents are held against.
-_REFERENCE: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 2))}
-#: Why a curve may pass below that of the upper bound.
-_BELOW = (
-    "Curves pass below 'full data set': its training ends once the validation MAE stalls, "
-    "a run's goes on from fit to fit."
-)
-_SHOWN = ("mae", "nll", "crps")
-#: More histograms than these could not be told apart.
-_HISTOGRAMS = 7
-#: Widths of lines: a mean, a single run, a mean in front of others. The strength of a band.
-_LINE, _THIN, _FRONT, _BAND = 1.3, 0.6, 2.2, 0.15
-#: How strong the agents behind your own are.
-_PALE, _PALE_RANDOM = 0.35, 0.6
-#: The y axis breaks where the first tenth of the curves is above the rest by more than half the rest's span.
-_BEGINNING, _FAR_ABOVE = 0.1, 0.5
-#: Space above and below the curves, as a share of what they span.
-_MARGIN = 0.05
-#: Height of the part above a break, and the gap, as shares of the part below.
-_ABOVE, _GAP = 0.28, 0.04
+_WORDS = {"mae": "test error (MAE)", "nll": "negative log-likelihood of the test set (NLL)"}
+#: The range of an axis is that of the strong curves after this share of the labels.
+_BEGINNING = 0.1
+#: More points of a curve are noise.
+_POINTS = 60
+#: Shares of the range: room beside it, and how far the seed set's level may stretch it.
+_MARGIN, _NEAR = 0.08, 0.8
 
 
 def learning_curves(
     curves: pd.DataFrame,
-    upper_bounds: pd.DataFrame | None = None,
+    metric: str,
     title: str = "",
-    front: Collection[str] = (),
+    own: Collection[str] = (),
+    bound: float = np.nan,
+    unit: tuple[float, str] = (1.0, ""),
 ) -> Figure:
-    """MAE, NLL and CRPS over the labelled points, for all agents of one task.
+    """One metric over the labels, and below it the difference to random's run of the same id.
 
-    A line is the mean over an agent's runs (their number is in the legend), the band around it the
-    95 % confidence interval of the mean by Student's t; of fewer than five runs each has a thin line
-    instead. Where the beginning is far above the rest, the y axis is broken.
+    `random`, your own agents and the best three are in strong colours, named at their ends, with the 95 %
+    interval of the mean (Student's t, from five runs on); all others are thin and grey.
 
     Args:
-        curves, upper_bounds: those of `Results`, of one task.
-        front: agents to draw in front of the others, which are pale and without bands.
+        curves: those of `Results`, of one task.
+        own: your own agents; their lines are thick.
+        bound: the metric with all data, a line.
+        unit: the target's range and the name of its unit, for errors in the target's own units.
     """
-    figure, panels = panels_of(13, PANEL_HEIGHT, 3, sharex=True)
-    below = False
-    for panel, metric in zip(panels, _SHOWN, strict=True):
-        of_metric = curves[curves["metric"] == metric]
-        bound = np.nan if upper_bounds is None else _last_epochs(upper_bounds, metric).mean()
-
-        def draw(panel: Axes, of_metric: pd.DataFrame = of_metric, bound: float = bound) -> None:
-            _draw_curves(panel, of_metric, front=front)
-            if not np.isnan(bound) and len(of_metric):
-                ends = [of_metric["labelled"].min(), of_metric["labelled"].max()]
-                panel.plot(ends, [bound] * 2, label="full data set", **_REFERENCE)
-
-        _draw_broken(panel, draw)
-        panel.set(xlabel="labelled points", ylabel=f"{METRICS[metric].label} (scaled target)")
-        below |= bool((of_metric.groupby(["agent", "labelled"], observed=True)["value"].mean() < bound).any())
-    if below:
-        figure.supxlabel(_BELOW, fontsize=CELL)
-    add_title(figure, title)
-    add_legend(figure, panels)
-    _settle(figure)
+    curves = curves[curves["metric"] == metric].astype({"agent": str})
+    labelled = np.unique(curves["labelled"])
+    some = labelled[np.unique(np.linspace(0, len(labelled) - 1, _POINTS).astype(int))]
+    curves = curves[curves["labelled"].isin(some)]
+    scale, shift = (1.0, np.log(unit[0])) if metric == "nll" else (unit[0], 0.0)
+    curves["value"], bound = scale * curves["value"] + shift, scale * bound + shift
+    colours = strong_agents(curves.groupby("agent")["value"].mean(), own)
+    table = curves.set_index(["labelled", "run", "agent"])["value"].unstack()
+    with_random = "random" in table and table.shape[1] > 1
+    figure = Figure(figsize=(8.5, 7.0 if with_random else 5.0), layout="constrained")
+    ratios = [2, 1] if with_random else [1]
+    panels = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)
+    top, *below = (bare(panel) for panel in panels[:, 0])
+    words = _WORDS.get(metric, METRICS[metric].label)
+    top.set_ylabel(f"{words}\n{unit[1] or 'target scaled to [0, 1]'}", fontsize=TEXT + 1)
+    begin = table.groupby(level="labelled").mean().iloc[0]
+    seed = float(begin["random"] if with_random else begin.mean())
+    ends = _draw(top, mean_curves(curves), colours, own, seed, log=metric != "nll")
+    top.set_xlim(some[0], some[-1])
+    _mark(top, seed, "seed set")
+    _mark(top, bound, "all data")
+    pairs = [(top, ends)]
+    for panel in below:
+        less = table.drop(columns="random").sub(table["random"], axis=0).stack().rename("value")
+        differences = mean_curves(less.reset_index())
+        pairs.append((panel, _draw(panel, differences, colours, own, 0.0, log=False)))
+        panel.axhline(0, color="black", linewidth=1.2, linestyle="--")
+        panel.set_ylabel("less random's\n(below 0 is better)", fontsize=TEXT + 1)
+    panels[-1, 0].set_xlabel("labels (n)", fontsize=TEXT + 1)
+    runs = curves.groupby("agent")["run"].nunique()
+    count = f"{runs.min()} to {runs.max()}" if runs.min() < runs.max() else f"{runs.max()}"
+    said = f"{words[0].upper()}{words[1:]} after n labels\n{title}; means of {count} runs"
+    figure.suptitle(said, fontsize=TITLE, x=0.01, ha="left")
+    figure.draw_without_rendering()  # names are placed by the panels' heights
+    for panel, ends in pairs:
+        _name_ends(panel, ends)
     return figure
 
 
-def _draw_curves(panel: Axes, curves: pd.DataFrame, spread: bool = True, front: Collection[str] = ()) -> None:
-    """Mean over the runs of each agent, and their spread unless others are in front of it."""
-    means = mean_curves(curves)
-    for agent in sorted(ordered(curves["agent"]), key=lambda agent: agent not in front):
-        table = curves[curves["agent"] == agent].pivot(index="labelled", columns="run", values="value")
-        mean, half, look = means["mean"].xs(agent), means["half"].xs(agent), style(agent)
-        label = agent_label(agent) + (f" ({table.shape[1]})" if spread else "")
-        if front and agent not in front:
-            pale = _PALE_RANDOM if agent == "random" else _PALE
-            panel.plot(mean.index, mean, label=label, linewidth=_LINE, alpha=pale, zorder=1.5, **look)
+def _draw(
+    panel: Axes, means: pd.DataFrame, colours: dict[str, str], own: Collection[str], level: float, log: bool
+) -> list[tuple[float, float, str, str]]:
+    """Draws the mean curves and sets the y axis.
+
+    Returns:
+        Of each strong curve its last point, name and colour.
+    """
+    ends, seen = [], []
+    for agent in means.index.unique("agent"):
+        mean, half = (means[name].xs(agent) for name in ("mean", "half"))
+        if agent not in colours:
+            panel.plot(mean.index, mean, color=GREY, linewidth=0.7, alpha=0.7, zorder=1.5)
             continue
-        panel.plot(mean.index, mean, label=label, linewidth=_FRONT if front else _LINE, **look)
-        if spread and table.shape[1] >= INTERVAL_RUNS:
-            band = {"color": look["color"], "alpha": _BAND, "linewidth": 0}
+        look: dict[str, Any] = {"color": colours[agent], "zorder": 4 if agent in own else 3}
+        dashes = "--" if agent == "random" else "-"
+        panel.plot(mean.index, mean, linewidth=2.6 if agent in own else 1.6, linestyle=dashes, **look)
+        if half.notna().any():
+            band: dict[str, Any] = {
+                "color": colours[agent],
+                "alpha": 0.13 if len(colours) < 5 else 0.07,
+                "linewidth": 0,
+            }
             panel.fill_between(mean.index, mean - half, mean + half, **band)
-        elif spread and table.shape[1] > 1:
-            panel.plot(table.index, table, linewidth=_THIN, alpha=FAINT, **look)
+        ends.append((mean.index[-1], float(mean.iloc[-1]), agent_label(agent), colours[agent]))
+        begin, end = mean.index[0], mean.index[-1]
+        seen.append(mean[mean.index >= begin + _BEGINNING * (end - begin)])
+    values = pd.concat(seen).replace([np.inf, -np.inf], np.nan).dropna() if seen else pd.Series(dtype=float)
+    if len(values):
+        _limit(panel, values.min(), values.max(), level, log and values.min() > 0)
+    return ends
 
 
-def _draw_broken(panel: Axes, draw: Callable[[Axes], None]) -> None:
-    """Draws lines, and breaks the y axis where their beginning is far above the rest.
+def _limit(panel: Axes, low: float, high: float, level: float, log: bool) -> None:
+    """The range of the y axis, with a level that is not too far outside of it."""
+    if log:
+        panel.set_yscale("log")
+    scale, back = (np.log, np.exp) if log else (float, float)
+    low, high, level = (float(scale(value)) for value in (low, high, level))
+    span = high - low or 0.1
+    if low - _NEAR * span <= level <= high + _NEAR * span:
+        low, high = min(low, level), max(high, level)
+    low, high = (float(back(value)) for value in (low - _MARGIN * span, high + _MARGIN * span))
+    if log:
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(6))
+        panel.yaxis.set_minor_locator(NullLocator())
+        panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        panel.set_ylabel(f"{panel.get_ylabel()}, log scale")
+    panel.set_ylim(low, high)
 
-    The part above the break is a child of this panel. Nothing finite is cut off but the edges of bands.
-    """
-    draw(panel)
-    points = np.concatenate([np.empty((0, 2)), *(line.get_xydata() for line in panel.get_lines())])
-    x, y = points[np.isfinite(points).all(axis=1)].T
-    if not len(y):
+
+def _mark(panel: Axes, level: float, name: str) -> None:
+    """A dotted line at a level and its name; an arrow at the edge where the level is outside."""
+    low, high = panel.get_ylim()
+    text, at, va = f"{name}: {level:.3g}", level, "bottom"
+    if np.isnan(level):
         return
-    rest = y[x >= x.min() + _BEGINNING * np.ptp(x)]
-    low, high, top = y.min(), rest.max(), y.max()
-    if low == top:
-        return
-    if not top - high > _FAR_ABOVE * (high - rest.min()) > 0:
-        margin = _MARGIN * (top - low)
-        panel.set_ylim(low - margin, top + margin)
-        return
-    high += _MARGIN * (high - low)
-    panel.set_ylim(low - _MARGIN * (high - low), high)
-    above = panel.inset_axes((0, 1 + _GAP, 1, _ABOVE), sharex=panel)
-    draw(above)
-    above.set_ylim(high, top + _MARGIN * (top - high))
-    above.grid(alpha=0.3)
-    above.locator_params(axis="y", nbins=3)
-    above.tick_params(axis="x", bottom=False, labelbottom=False)
-    above.spines[["top", "right", "bottom"]].set_visible(False)
-    for part, end in ((panel, 1), (above, 0)):
-        slash = [(-1, -0.5), (1, 0.5)]
-        part.plot(0, end, transform=part.transAxes, marker=slash, markersize=9, color="black", clip_on=False)
+    if low <= level <= high:
+        panel.axhline(level, color="#444444", linewidth=1, linestyle=":")
+    else:
+        text, at, va = (f"{text} ↑", high, "top") if level > high else (f"{text} ↓", low, "bottom")
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+    where = panel.get_yaxis_transform()
+    panel.text(0.99, at, text, ha="right", va=va, bbox=box, transform=where, fontsize=TEXT, zorder=5)
 
 
-def _settle(figure: Figure) -> None:
-    """Lays out a figure with broken axes: they change heights, those the ticks, and those the widths."""
-    if any(panel.child_axes for panel in figure.axes):
-        figure.draw_without_rendering()
-
-
-def _last_epochs(upper_bounds: pd.DataFrame, metric: str) -> pd.Series:
-    """The values of a metric after the last epoch of each run."""
-    of_metric = upper_bounds[upper_bounds["metric"] == metric]
-    return of_metric.sort_values("epoch").groupby("run")["value"].last()
-
-
-def upper_bound_curves(upper_bounds: pd.DataFrame, title: str = "") -> Figure:
-    """MAE, NLL and CRPS over the epochs of training on the whole train part: a line a run, a dot its end."""
-    figure, panels = panels_of(12, PANEL_HEIGHT, 3, sharex=True)
-    for panel, metric in zip(panels, _SHOWN, strict=True):
-        of_metric = upper_bounds[upper_bounds["metric"] == metric].sort_values("epoch")
-        pale = max(0.3, max(of_metric["run"].nunique(), 1) ** -0.5)
-
-        def draw(panel: Axes, of_metric: pd.DataFrame = of_metric, pale: float = pale) -> None:
-            for _, run in of_metric.groupby("run"):
-                panel.plot(run["epoch"], run["value"], color=COLOURS[0], linewidth=_THIN, alpha=pale)
-                end = run.iloc[-1]
-                panel.plot(end["epoch"], end["value"], "o", color=COLOURS[1], markersize=4, zorder=3)
-
-        _draw_broken(panel, draw)
-        last = _last_epochs(of_metric, metric)
-        panel.set(xlabel="epochs", ylabel=f"{METRICS[metric].label} (scaled target)")
-        if len(last):
-            top = 1 + _GAP + _ABOVE if panel.child_axes else 1
-            panel.set_title(f"last epoch: {last.mean():.4f} (mean of {len(last)})", fontsize=NOTE, y=top)
-    add_title(figure, title)
-    _settle(figure)
-    return figure
-
-
-def calibration_curves(curves: pd.DataFrame, pit: pd.DataFrame, title: str = "") -> Figure:
-    """Calibration error over the labelled points; calibration curve and PIT histogram at the end.
-
-    The calibration curve is the share of the test points whose target lies below the quantile that
-    the model gives for a level, over the levels. Curve and histogram are of an agent's runs pooled:
-    opposite errors of single runs cancel there, but not in the calibration error. More than seven
-    histograms could not be told apart: the others are not drawn.
-
-    Args:
-        curves, pit: those of `Results`, of one task.
-    """
-    figure, (left, middle, right) = panels_of(13, PANEL_HEIGHT, 3)
-    errors = curves[curves["metric"] == "calibration"]
-    _draw_broken(left, lambda panel: _draw_curves(panel, errors, spread=False))  # it would fill the panel
-    left.set(xlabel="labelled points", ylabel=METRICS["calibration"].label)
-    agents = ordered(pit["agent"])
-    for i, agent in enumerate(agents):
-        counts = pit[pit["agent"] == agent].groupby("bin")["count"].sum()
-        shares, levels = counts / counts.sum(), [*counts.index, 1.0]
-        middle.plot(levels, [0, *shares.cumsum()], linewidth=_LINE, label=agent_label(agent), **style(agent))
-        if i < _HISTOGRAMS:
-            right.stairs(shares, levels, **style(agent))
-    middle.plot([0, 1], [0, 1], label="calibrated", **_REFERENCE)
-    right.axhline(1 / PIT_BINS, **_REFERENCE)
-    shown = f", first {_HISTOGRAMS} agents" if len(agents) > _HISTOGRAMS else ""
-    middle.set(xlabel="level", ylabel="share below the quantile")
-    right.set(xlabel="P(Y ≤ y | x)", ylabel="share of test points", ylim=(0, None))
-    middle.set_title(f"at {pit['labelled'].max()} labelled points, runs pooled", fontsize=NOTE)
-    right.set_title(f"the same as a histogram{shown}", fontsize=NOTE)
-    add_title(figure, title)
-    add_legend(figure, [middle])
-    _settle(figure)
-    return figure
+def _name_ends(panel: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Names to the right of the curves' ends, moved apart where they would overlap."""
+    height = panel.get_window_extent().height * 72 / panel.figure.get_dpi()
+    gap = (TEXT + 3) / height
+    to_share = panel.transData + panel.transAxes.inverted()
+    found = sorted(
+        (float(np.clip(to_share.transform((x, y))[1], 0, 1)) if np.isfinite(y) else 1.0, x, y, name, colour)
+        for x, y, name, colour in ends
+    )
+    places = np.array([share for share, *_ in found])
+    for _ in range(100):
+        for i in range(len(places) - 1):
+            closer = max(0.0, gap - (places[i + 1] - places[i])) / 2
+            places[i], places[i + 1] = places[i] - closer, places[i + 1] + closer
+        places -= max(0.0, places[-1] - 1) if len(places) else 0
+    line = {"arrowstyle": "-", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
+    for place, (share, _, _, name, colour) in zip(places, found, strict=True):
+        panel.annotate(
+            name, (1, share), (1.035, place), xycoords="axes fraction", textcoords="axes fraction",
+            va="center", fontsize=TEXT + 1, color=colour, annotation_clip=False,
+            arrowprops=line | {"color": colour},
+        )  # fmt: skip
 
 
 def with_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     """Your own curves of a task, and those of the stored agents that you have not run.
 
     Of the stored ones the runs whose ids your own have, as runs of the same id begin with the same points, up
-    to as many labelled points.
+    to as many labels.
 
     Raises:
-        UserError: the store has no such runs of other agents, or not at the same numbers of points.
+        UserError: the store has no such runs of other agents, or not at the same numbers of labels.
     """
     others = stored[~stored["agent"].isin(set(own["agent"])) & stored["run"].isin(set(own["run"]))]
     if others.empty:
@@ -227,36 +205,26 @@ def with_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
 
 
 def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
-    """A line for each of your own agents: its place among all by NLL and by MAE, and its areas."""
-    of_task = areas(curves)
-    board = leaderboard(of_task, curves)
-    means = of_task.groupby(["agent", "metric"], observed=True)["area"].mean()
+    """A line for each of your own agents: its places by NLL and MAE, and how it did beside random."""
+    board = leaderboard(areas(curves), curves)
     for agent in (agent for agent in board.index if agent in own):
         parts = []
-        for metric in MAIN:
-            mean_ranks = board[f"rank {metric.upper()}"]
-            place = f"place {(mean_ranks < mean_ranks[agent]).sum() + 1}"
-            if pd.isna(mean_ranks[agent]):
+        for name in (METRICS[metric].label for metric in MAIN):
+            ranks, won = board[f"rank {name}"], board.loc[agent, f"{name} won / tied / lost"]
+            place = f"place {(ranks < ranks[agent]).sum() + 1} of {ranks.count()}"
+            if pd.isna(ranks[agent]):
                 place = "no place (no run in common with the others)"
-            parts.append(f"{metric.upper()} {place}, AUC {means[agent, metric]:.4f}")
+            runs = [int(part) for part in won.split(" / ")] if isinstance(won, str) else []
+            beat = f", better than random in {runs[0]} of {sum(runs)} runs" if runs else ""
+            parts.append(f"by {name} {place}{beat}")
         yield f"{agent_label(agent)}: {'; '.join(parts)}"
 
 
-def verdict(stored: pd.DataFrame, task: Mapping[str, object]) -> str:
-    """Which agents of these areas beat random by NLL on a task; if none does, a dataset where some do."""
-
-    def better(dataset: object) -> list[str]:
-        found = beside_random(select(stored, {**task, "dataset": dataset}), "nll")
-        return [agent_label(agent) for agent in found.index[found["high"] < 0]]
-
-    if here := better(task["dataset"]):
-        return f"Better than random by NLL, in the reference runs of this task: {', '.join(here)}"
-    none = "No agent is better than random by NLL, in the reference runs of this task"
-    others = select(stored, {name: value for name, value in task.items() if name != "dataset"})["dataset"]
-    for dataset in others.unique():
-        if there := better(dataset):
-            return f"{none}; on {readable(str(dataset))} these are: {', '.join(there)}"
-    return none
+def target_unit(args: argparse.Namespace) -> tuple[float, str]:
+    """The target's range on the train part, and what to call its unit."""
+    dataset = find_dataset(args.dataset, args.target, None, args.data_folder)
+    data = dataset(args.data_folder, Seeds(1, 1, 1, 1))
+    return data.y_scale, f"units of {args.target}" if args.target else "the target's own units"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -265,33 +233,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add("query_size", 50, "its query size", type=at_least(1))
     parser.add("variation", DEFAULT, "its model", choices=VARIATIONS)
     parser.add("protocol", "published", "its protocol", choices=list(PROTOCOLS))
+    parser.add("metric", "mae", "what to draw", choices=list(METRICS))
     parser.add("runs_folder", Path("runs"), "where the results are", type=Path)
-    parser.add("store", None, "reference runs to draw pale behind them, such as results", type=Path)
+    parser.add("store", None, "reference runs to draw with them, such as results", type=Path)
+    parser.add_argument("--own_units", action="store_true", help="errors in the target's own units")
+    parser.add("target", None, "of a table, for its units: the column")
+    parser.add("data_folder", Path("../datasets"), "where the data lie, for their units", type=Path)
     parser.add("out", Path("learning_curves.png"), "PNG, PDF or SVG", type=Path)
     args = parser.parse_args(arguments)
     found = load_results(args.runs_folder)
-    task = {name: getattr(args, name) for name in TASK}
-    curves = select(found.curves, task)
-    title, own = task_label(task), [str(agent) for agent in curves["agent"].unique()]
+    name = Path(args.dataset).name.removesuffix(".gz").replace(":", "-")
+    task = {key: getattr(args, key) for key in TASK} | {"dataset": name}
+    curves, title = select(found.curves, task), task_label(task)
+    own = [str(agent) for agent in curves["agent"].unique()]
     if curves.empty:
         raise UserError(f"no finished runs of {title} in {args.runs_folder}")
-    bounds = select(found.upper_bounds, {name: task[name] for name in TASK[:3]})
-    if args.store is None:
-        save(learning_curves(curves, bounds, title), args.out)
-        print(f"learning curves: {args.out}")
-        return
-    reference = load_results(None, args.store)
-    stored = select(reference.curves, task)
-    if stored.empty:
-        raise UserError(f"{args.store} has no runs of {title}: compare.py --list_reference shows them")
-    added, runs = curves["labelled"].max() - curves["labelled"].min(), spans(curves["run"])
-    curves = with_stored(curves, stored)
-    beside = f"{curves['agent'].nunique() - len(own)} stored agents, over the first {added} points"
-    save(learning_curves(curves, bounds, f"{title}; pale: {beside}", own), args.out)
-    print(f"leaderboard of runs {runs} beside {beside} (lower AUC is better; by mean rank):")
-    for line in places(curves, own):
-        print(f"  {line}")
-    print(f"learning curves: {args.out}\n{verdict(reference.areas, task)}")
+    unit = target_unit(args) if args.own_units else (1.0, "")
+    bound = last_epochs(select(found.upper_bounds, {key: task[key] for key in TASK[:3]}), args.metric)
+    if args.store is not None:
+        reference = load_results(None, args.store)
+        stored = select(reference.curves, task)
+        if stored.empty:
+            raise UserError(f"{args.store} has no runs of {title}: compare.py --list_reference shows them")
+        curves = with_stored(curves, stored)
+        others = curves["agent"].nunique() - len(own)
+        count = f"{curves['labelled'].max() - curves['labelled'].min():,}"
+        print(f"runs {spans(curves['run'])} of your agents and {others} stored ones, over {count} labels:")
+        for line in places(curves, own):
+            print(f"  {line}")
+        better = beside(select(reference.areas, task), "nll").query("verdict == 'better'").index
+        names = ", ".join(map(agent_label, better)) or "none"
+        print(f"better than random by NLL in all reference runs of this task: {names}")
+    save(learning_curves(curves, args.metric, title, own if args.store else (), bound, unit), args.out)
+    print(f"learning curves: {args.out}")
+
+
+def last_epochs(upper_bounds: pd.DataFrame, metric: str) -> float:
+    """The mean of a metric after the last epoch of each run on all data; NaN without any."""
+    last = upper_bounds[upper_bounds["metric"] == metric].sort_values("epoch").groupby("run")["value"].last()
+    return float(last.mean())
 
 
 if __name__ == "__main__":

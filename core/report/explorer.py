@@ -16,9 +16,9 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from ..metrics import METRICS
-from .labels import agent_label, ordered, readable, task_label
+from .labels import agent_label, readable, task_label
 from .load import TASK, Results, areas, find_missing_runs, groups, own_agents, select
-from .statistics import Estimate, labels_needed, mean_curves, mean_difference, paired_differences
+from .statistics import beside, labels_needed, mean_curves
 
 #: More points of a curve would not be seen.
 _POINTS = 100
@@ -118,20 +118,20 @@ def agent_data(curves: pd.DataFrame, own: Collection[str]) -> list[dict[str, Any
     of_task, last = areas(curves), int(curves["labelled"].max())
     agents: dict[str, dict[str, Any]] = {
         agent: {"name": agent, "label": agent_label(agent), "own": agent in own, "metrics": {}}
-        for agent in ordered(curves["agent"])
+        for agent in sorted(curves["agent"].unique(), key=lambda agent: (agent != "random", agent))
     }
     for metric in _MEASURED:
         of_metric = curves[curves["metric"] == metric]
         needed, bands = labels_needed(of_metric, metric).dropna(subset="value"), mean_curves(of_metric)
-        differences = paired_differences(of_task, metric, share=False)
+        differences = beside(of_task, metric)
+        found = select(of_task, {"metric": metric}).groupby("agent", observed=True)["area"]
         for agent in map(str, of_metric["agent"].unique()):
-            area = select(of_task, {"agent": agent, "metric": metric})["area"]
+            area = found.get_group(agent)
             numbers = _points(bands.loc[[agent]].droplevel("agent"))
             numbers |= {"runs": len(area), "area": _short(area.mean())}
-            if len(beside := select(differences, {"agent": agent})):
-                difference = mean_difference(beside)
+            if agent in differences.index:
+                *difference, numbers["verdict"] = differences.loc[agent]
                 numbers["difference"] = list(map(_short, difference))
-                numbers["verdict"] = _verdict(difference)
             if agent in needed.index:
                 numbers["labels"] = list(map(_short, needed.loc[agent].dropna() * last))
             agents[agent]["metrics"][metric] = numbers
@@ -151,14 +151,6 @@ def _points(curve: pd.DataFrame) -> dict[str, Any]:
     if some["half"].notna().any():
         numbers["half"] = list(map(_short, some["half"]))
     return numbers | {"last": numbers["mean"][-1]}
-
-
-def _verdict(difference: Estimate) -> str:
-    if not np.isfinite(difference.value):
-        return "diverged"
-    if np.isnan(difference.low):
-        return "few"
-    return "better" if difference.high < 0 else "worse" if difference.low > 0 else "same"
 
 
 def _short(value: float) -> float | None:

@@ -4,7 +4,7 @@ The main metrics are the study's, NLL and MAE; the agents' registered names are 
 of `load.areas`, `curves` those of `load.Results`.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,24 +29,22 @@ NEEDED_NOTE = (
     "mean curve may be there before its end, too: that is noise."
 )
 BOARD_NOTE = (
-    "Rank and AUC (area under the curve, from five runs on with its 95 % bootstrap interval) are means over "
-    "the runs that all agents here have; `ranked` says how many, where some have more. An agent without any "
-    "of them has no rank, and the AUC of its own runs. Against random: runs won / tied / lost, by run id. "
-    "Lower is better; the best NLL rank comes first. "
+    "Rank and AUC (area under the learning curve) are means over the runs that all agents here have; "
+    "`ranked` says how many, where some have more. An agent without any of them has no rank, and the AUC of "
+    "its own runs. Less random: mean difference to the area of random's run of the same id, from five runs "
+    "on with Student's 95 % interval; won / tied / lost: in how many of these runs. Lower is better; the "
+    "best NLL rank comes first. "
 ) + NEEDED_NOTE
-BEATS_NOTE = "Own runs with a lower area than the run of the same id of each other agent."
 OVER_NOTE = (
-    "Only agents that are in every one of these tasks, and runs that all of them have. Rank (runs): a block "
-    "is a run of a task, the published way; rank (tasks): runs averaged first, a block is a task. IQM: "
-    "interquartile mean of all runs' areas less that of random's run of the same id (MAE: in % of random's "
-    "mean). In rank (runs) and IQM a task counts by its number of runs. P: probability that a run is better "
-    "than one of random, over the tasks. Intervals: stratified bootstrap, 95 %, where each task has five or "
-    "more runs. Improvability: 1 - best / own, mean over the tasks. "
+    "Only agents that are in every one of these tasks. Rank: a block is a run that all of them have, so a "
+    "task counts by its number of runs. Less random: as in one task (MAE: in % of random's mean), each task "
+    "counting alike. P: probability that a run is better than one of random, mean over the tasks, with the "
+    "95 % interval of the stratified bootstrap where each task has five or more runs. "
 ) + NEEDED_NOTE
 PROBABILITY_NOTE = (
-    "Probability that an own run has a lower area than one of the other agent, mean over the tasks that both "
-    "have, with its 95 % interval of the stratified bootstrap where they have five or more runs of the same "
-    "ids in each."
+    "Probability that a run of yours has a lower area than one of the other agent, mean over the tasks that "
+    "both have, with its 95 % interval of the stratified bootstrap where they have five or more runs of the "
+    "same ids in each."
 )
 _NAMES = {metric: METRICS[metric].label for metric in MAIN}
 
@@ -57,72 +55,41 @@ def leaderboard(areas: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     Args:
         areas, curves: of that task.
     """
-    runs = areas.groupby("agent", observed=True)["run"].nunique()
+    runs = areas.groupby("agent", observed=True)["run"].nunique().rename(index=str)
     columns: dict[str, pd.Series] = {"runs": runs}
-    means: dict[str, pd.Series] = {}
-    for metric, name in _NAMES.items():
-        ranked = statistics.blocks(areas, metric).table
-        columns.setdefault("ranked", ranked.count().reindex(runs.index, fill_value=0))
-        columns[f"rank {name}"] = ranked.rank(axis=1).mean()
-        every = areas[areas["metric"] == metric].set_index(["run", "agent"])["area"].unstack()
-        values = {agent: ranked.get(agent, every[agent].dropna()) for agent in every}
-        area = {
-            agent: statistics.Estimate(one.mean(), *statistics.interval(one)) for agent, one in values.items()
-        }
-        columns[f"AUC {name} [95 %]"] = pd.Series(
-            {agent: in_words(one, ".4f") for agent, one in area.items()}
-        )
-        means[metric] = pd.Series({agent: one.value for agent, one in area.items()})
-    if len(runs) == 1 or (columns["ranked"] == runs).all():
-        del columns["ranked"]
     labels = int(curves["labelled"].max())
     for metric, name in _NAMES.items():
-        columns[f"against random {name}"] = wins_in_words(statistics.wins(areas, metric).set_index("agent"))
+        ranked = statistics.blocks(areas, metric).table.rename(columns=str)
+        of_metric = areas[areas["metric"] == metric].astype({"agent": str})
+        means = of_metric.groupby("agent")["area"].mean()
+        means.update(ranked.mean())
+        columns.setdefault("ranked", ranked.count().reindex(runs.index, fill_value=0))
+        columns[f"rank {name}"] = ranked.rank(axis=1).mean()
+        columns[f"AUC {name}"] = means
+        columns[f"{name} less random"] = _in_words(statistics.beside(areas, metric), "+.3f")
+        columns[f"{name} won / tied / lost"] = statistics.wins(areas, metric)
         columns[f"labels needed {name}"] = needed_in_words(statistics.labels_needed(curves, metric), labels)
-    table = pd.DataFrame({name: column.rename(index=str) for name, column in columns.items()})
-    table["AUC"] = means["nll"].rename(index=str)
-    return table.sort_values([*(f"rank {name}" for name in _NAMES.values()), "AUC"]).drop(columns="AUC")
-
-
-def wins_in_words(won: pd.DataFrame) -> pd.Series:
-    """`12 / 0 / 3` of the columns `win`, `tie`, `loss`."""
-    texts = [f"{a} / {b} / {c}" for a, b, c in won[["win", "tie", "loss"]].itertuples(index=False)]
-    return pd.Series(texts, won.index, dtype=object)
-
-
-def beats(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
-    """In how many runs of a task your own agents have a lower area than the other's run of the same id.
-
-    Returns:
-        A row for each other agent, a column for each own agent and main metric: `24 / 30`.
-    """
-
-    def text(agent: str, metric: str, other: str) -> str:
-        won = statistics.wins(areas[areas["agent"].isin([agent, other])], metric, other)[
-            ["win", "tie", "loss"]
-        ].sum()
-        return f"{won['win']} / {won.sum()}" if won.sum() else "-"
-
-    return _beside_others(areas, own, text)
+    if len(runs) == 1 or (columns["ranked"] == runs).all():
+        del columns["ranked"]
+    table = pd.DataFrame(columns).sort_values([*(f"rank {name}" for name in _NAMES.values()), "AUC NLL"])
+    shown = {name: table[name].map("{:.4g}".format) for name in table if name.startswith("AUC")}
+    return table.assign(**shown)
 
 
 def probabilities(areas: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
-    """The same with the probability that a run is better than one of the other agent, over all tasks."""
+    """How probably a run of your own agents is better than one of each other agent, over all tasks.
 
-    def text(agent: str, metric: str, other: str) -> str:
-        return in_words(
-            statistics.probability_of_improvement(areas[areas["metric"] == metric], agent, other), ".2f"
-        )
-
-    return _beside_others(areas, own, text)
-
-
-def _beside_others(
-    areas: pd.DataFrame, own: Collection[str], text: Callable[[str, str, str], str]
-) -> pd.DataFrame:
+    Returns:
+        A row for each other agent, a column for each own agent and main metric: `0.75 [0.55, 0.92]`.
+    """
     others = [str(agent) for agent in areas["agent"].unique() if agent not in own]
     columns = {
-        f"{agent_label(agent)}, {name}": {other: text(agent, metric, other) for other in others}
+        f"{agent_label(agent)}, {name}": {
+            other: in_words(
+                statistics.probability_of_improvement(areas[areas["metric"] == metric], agent, other), ".2f"
+            )
+            for other in others
+        }
         for agent in own
         for metric, name in _NAMES.items()
     }
@@ -130,45 +97,29 @@ def _beside_others(
 
 
 def over_tasks(areas: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """The agents that are in every task, a row each, as `OVER_NOTE` describes them.
-
-    The best mean rank of the NLL over runs comes first.
+    """The agents that are in every task, a row each, as `OVER_NOTE` describes them; the best NLL rank first.
 
     Args:
         curves: of these tasks, and of others.
     """
-    columns: dict[str, Any] = {}
     curves = curves.merge(areas[TASK].drop_duplicates(), on=TASK)
-    by_task = {metric: statistics.task_blocks(areas, metric).table for metric in MAIN}
-    agents = [str(agent) for agent in by_task["nll"].columns if agent in by_task["mae"].columns]
-    there = statistics.common_runs(areas[areas["agent"].isin(agents)])
-    in_task = there.groupby(TASK, observed=True)["agent"].transform("nunique")
-    there = there[in_task == len(agents)]  # not the tasks that one of them has alone
-    for metric, name in _NAMES.items():
-        columns[f"rank {name} (runs)"] = (
-            statistics.blocks(there, metric).table.rank(axis=1).mean().rename(index=str)
-        )
-        columns[f"rank {name} (tasks)"] = by_task[metric][agents].rank(axis=1).mean().rename(index=str)
-    order = list(columns)
-    for metric, name in _NAMES.items():
-        of_metric = there[there["metric"] == metric]
-        differences = statistics.paired_differences(there, metric, share=RATIO[metric])
-        columns[f"IQM {name} - random"] = {
-            str(agent): in_words(statistics.interquartile_mean(part), "+.1%" if RATIO[metric] else "+.3f")
-            for agent, part in differences.groupby("agent", observed=True)
-        }
+    tables = [statistics.blocks(areas, metric).table.rename(columns=str) for metric in MAIN]
+    agents = [agent for agent in tables[0] if agent in tables[1]]
+    areas = areas[areas["agent"].isin(agents)]
+    columns: dict[str, Any] = {}
+    for (metric, name), table in zip(_NAMES.items(), tables, strict=True):
+        columns[f"rank {name}"] = table[agents].rank(axis=1).mean()
+        share = RATIO[metric]
+        found = statistics.beside(areas, metric, share=share)
+        columns[f"{name} less random"] = _in_words(found, "+.1%" if share else "+.3f")
+        of_metric = areas[areas["metric"] == metric]
         columns[f"P({name} < random)"] = {
             agent: in_words(statistics.probability_of_improvement(of_metric, agent, "random"), ".2f")
             for agent in agents
             if agent != "random"
         }
         columns[f"labels needed {name}"] = needed_in_words(statistics.labels_needed(curves, metric))
-    columns["improvability MAE"] = (
-        statistics.improvability(by_task["mae"][agents])
-        .rename(index=str)
-        .map("{:.1%}".format, na_action="ignore")
-    )
-    return pd.DataFrame(columns, index=agents).sort_values(order)
+    return pd.DataFrame(columns, index=agents).sort_values([f"rank {name}" for name in _NAMES.values()])
 
 
 def rankings(areas: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -191,31 +142,12 @@ def rankings(areas: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, p
             yield name, table
 
 
-def agents_by_rank(areas: pd.DataFrame) -> list[str]:
-    """Agents by mean rank over tasks by NLL, then those without one, by their mean share of agents beaten."""
-    by_task = statistics.task_blocks(areas, "nll").table.rank(axis=1).mean().sort_values()
-    means = areas[areas["metric"] == "nll"].groupby([*TASK, "agent"], observed=True)["area"].mean().unstack()
-    rest = means.rank(axis=1, pct=True).mean().sort_values()
-    return list(dict.fromkeys([*map(str, by_task.index), *map(str, rest.index)]))
-
-
-def beside_random(areas: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """By how much each agent's area differs from that of random's run of the same id, best first.
-
-    Returns:
-        `value`, `low`, `high` (of the MAE as shares of random's), with Student's 95 % interval, of each agent
-        that has five runs or more in each of these tasks: it is better where `high` < 0, worse where
-        `low` > 0.
-    """
-    differences = statistics.paired_differences(areas, metric, share=RATIO[metric])
-    tasks = len(differences[TASK].drop_duplicates())
-    found = {
-        str(agent): statistics.mean_difference(part)._asdict()
-        for agent, part in differences.groupby("agent", observed=True)
-        if len(part[TASK].drop_duplicates()) == tasks
-    }
-    table = pd.DataFrame.from_dict(found, orient="index", columns=list(statistics.Estimate._fields))
-    return table.dropna().sort_values("value")
+def _in_words(found: pd.DataFrame, form: str) -> pd.Series:
+    """The estimates of `statistics.beside` in words."""
+    columns = found[list(statistics.Estimate._fields)].itertuples(index=False, name=None)
+    return pd.Series(
+        [in_words(statistics.Estimate(*line), form) for line in columns], found.index, dtype=object
+    )
 
 
 def in_words(estimate: statistics.Estimate, form: str) -> str:

@@ -1,11 +1,10 @@
 """Figures that set agents side by side, one function each, and what all figures share.
 
-An agent looks the same in every figure. Learning curves are in `curves.py`.
+Learning curves are in `curves.py`, the picture of a suggestion in `chosen.py`.
 """
 
-import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,70 +14,38 @@ import scikit_posthocs
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import PercentFormatter
-from sklearn.decomposition import PCA
+from matplotlib.ticker import MaxNLocator
 
 from ..errors import UserError
 from ..files import write_file
 from ..metrics import METRICS
 from . import statistics
-from .labels import COLOURS, agent_label, ordered, readable, style, task_label
-from .leaderboard import MAIN, RATIO, agents_by_rank
+from .labels import agent_label, task_label
+from .leaderboard import RATIO
 from .load import TASK, groups
 
-#: Inches: of a figure with panels, and of a row for an agent.
-PANEL_HEIGHT, _ROW = 3.8, 0.28
-#: Inches that the label of a colour bar needs.
-_COLOUR_BAR = 2.0
-#: Lines of a legend that fit beside a panel.
-_LEGEND_ROWS = 22
-#: Characters of a title's line: a longer one would run into a legend of two columns beside the panels.
-_TITLE_WIDTH = 75
-#: Points: text under and above panels, in cells.
-NOTE, CELL = 10, 8
-#: How strong single runs are.
-FAINT = 0.6
-#: Width that the agents' markers of one query size take, where 1 is the distance to the next.
-_SIDE_BY_SIDE = 0.5
-#: Share of the colour map's limit from which black text would not be seen.
-_DARK = 0.65
-#: Colours of agents that need fewer labels than random, as many as far as is seen, and more.
-_FEWER, _ALIKE, _MORE = "#0072B2", "#9A9A9A", "#D55E00"
-#: More intervals of rows that are not chosen, points of the pool, numbers at points would hide each other.
-_OTHERS, _POINTS, _NUMBERS = 80, 5000, 30
-_CHOSEN, _LABELLED, _OTHER = "#d62728", "#1f4e79", "#b0b0b0"
-
-
-def panels_of(width: float, height: float, columns: int = 1, **kwargs: Any) -> tuple[Figure, list[Axes]]:
-    """A figure of so many inches with panels beside each other; `kwargs` go to `Figure.subplots`."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    panels = list(figure.subplots(1, columns, squeeze=False, **kwargs)[0])
-    for panel in panels:
-        panel.grid(alpha=0.3)
-        panel.spines[["top", "right"]].set_visible(False)
-    return figure, panels
-
-
-def add_title(figure: Figure, title: str) -> None:
-    """The title, in as many lines as end before a wide legend begins."""
-    figure.suptitle(textwrap.fill(title, _TITLE_WIDTH), x=0.01, ha="left")
-
-
-def add_legend(figure: Figure, panels: Sequence[Axes]) -> None:
-    """One legend for all panels, beside them."""
-    shown: dict[str, Any] = {}
-    for panel in panels:
-        handles, labels = panel.get_legend_handles_labels()
-        shown = dict(zip(labels, handles, strict=True)) | shown
-    figure.legend(
-        list(shown.values()),
-        list(shown),
-        loc="outside right upper",
-        ncols=math.ceil(len(shown) / _LEGEND_ROWS),
-        fontsize=CELL if len(shown) > _LEGEND_ROWS / 2 else None,
-        frameon=False,
-        handlelength=3,
-    )
+#: Okabe & Ito without their yellow and grey, for the agents that stand out; colour-blind people can tell them
+#: apart. The rest is grey, and `random` is black.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B07800", "#56B4E9", "#6A00F4")
+GREY = "#B0B0B0"
+#: Agents in strong colours, `random` with them.
+STRONG = 8
+#: Points: titles, and all other text.
+TITLE, TEXT = 11, 8
+#: Of each verdict beside `random`, in their order: words, colour, marker and what fills it.
+_GROUPS = {
+    "better": ("better", "#0072B2", "o", "#0072B2"),
+    "same": ("no difference seen", "#6E6E6E", "o", "white"),
+    "worse": ("worse", "#D55E00", "s", "#D55E00"),
+    "few": (f"fewer than {statistics.INTERVAL_RUNS} runs: no interval", "#6E6E6E", "D", "white"),
+    "diverged": ("diverged", "#000000", "x", "#000000"),
+}
+#: Inches: an agent's row, a panel without its rows, and its width.
+_ROW, _FRAME, _WIDTH = 0.19, 0.75, 4.1
+#: Agents that are not ranked and named.
+_NAMED = 5
+#: What is farther from zero than this many times the median of all ends is an arrow at the edge.
+_BEYOND = 5
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -97,256 +64,223 @@ def save(figure: Figure, path: Path) -> None:
     write_file(path, write)
 
 
-def critical_differences(
-    found: statistics.Blocks, compared: statistics.Comparison, title: str = ""
-) -> Figure:
-    """Mean ranks of the agents; a bar joins those, dotted on it, that do not differ at 5 % (Demšar, 2006)."""
-    mean_ranks = compared.mean_ranks.rename(agent_label)
-    figure = Figure(figsize=(8, 1.8 + _ROW * len(mean_ranks)), layout="constrained")
-    panel = figure.subplots()
-    drawn = scikit_posthocs.critical_difference_diagram(
-        mean_ranks,
-        compared.p_values.rename(index=agent_label, columns=agent_label),
-        ax=panel,
-        label_fmt_left="{label} ({rank:.2f})",
-        label_fmt_right="({rank:.2f}) {label}",
-        color_palette={agent_label(agent): style(agent)["color"] for agent in compared.mean_ranks.index},
-        label_props={"fontsize": NOTE},
-        crossbar_props={"linewidth": 2.5, "marker": "o", "markersize": 5},
-    )
-    for i, bar in enumerate(line for lines in drawn["crossbars"] for line in np.atleast_1d(lines)):
-        bar.set_color(("black", "#888888")[i % 2])  # two on one level must not seem to be one
-    texts = [title, f"mean rank, lower is better; {len(found.table)} blocks"]
-    if not np.isnan(compared.friedman):
-        texts[-1] += f", Friedman p = {compared.friedman:.2g}"
-    if found.incomplete:
-        texts.append(f"{found.incomplete} more blocks lack runs")
-    if found.left_out:
-        names = ", ".join(map(agent_label, found.left_out))
-        texts.append(f"without a run in some task, or in common with the others: {names}")
-    panel.set_title("\n".join(textwrap.fill(text, 90) for text in texts), fontsize=NOTE)
-    return figure
+def bare(panel: Axes) -> Axes:
+    """A panel with little ink and small text."""
+    panel.grid(alpha=0.3)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.tick_params(labelsize=TEXT)
+    return panel
 
 
-def query_sizes(areas: pd.DataFrame, title: str = "") -> Figure:
-    """Areas under the curves of MAE and NLL over the query size, for all agents of one dataset.
-
-    A marker is the mean over the runs, its line the 95 % bootstrap confidence interval; of fewer than
-    five runs each has a dot instead.
-    """
-    figure, panels = panels_of(11, PANEL_HEIGHT, 2)
-    sizes = sorted(areas["query_size"].unique())
-    agents = ordered(areas["agent"])
-    for panel, metric in zip(panels, ("mae", "nll"), strict=True):
-        of_metric = areas[areas["metric"] == metric]
-        for i, agent in enumerate(agents):
-            by_size = of_metric[of_metric["agent"] == agent].groupby("query_size")["area"]
-            if not by_size.ngroups:
-                continue
-            look = style(agent)
-            shift = _SIDE_BY_SIDE * ((i + 0.5) / len(agents) - 0.5)
-            for size, values in by_size:
-                at = sizes.index(size) + shift
-                if len(values) >= statistics.INTERVAL_RUNS:
-                    panel.vlines(at, *statistics.interval(values), color=look["color"], linewidth=1)
-                else:
-                    dots = {"color": look["color"], "alpha": FAINT, "markersize": 4}
-                    panel.plot([at] * len(values), values, ".", **dots)
-            mean = by_size.mean()
-            places = [sizes.index(size) + shift for size in mean.index]
-            panel.plot(places, mean, marker="o", markersize=4, linewidth=1, label=agent_label(agent), **look)
-        panel.set_xticks(range(len(sizes)), [str(size) for size in sizes])
-        panel.set(xlabel="query size", ylabel=f"area under the curve of {METRICS[metric].label}")
-    add_title(figure, title)
-    add_legend(figure, panels)
-    return figure
-
-
-def heat_map(relative: pd.DataFrame, metric: str, title: str = "") -> Figure:
-    """Mean areas of the agents (rows) less those of `random`, for each task (columns).
-
-    In per cent of random's; for the NLL, which has no zero, the difference itself.
+def strong_agents(worth: pd.Series, own: Collection[str] = ()) -> dict[str, str]:
+    """Colours of the agents that stand out: all of a few, else `random`, your own and the best three.
 
     Args:
-        relative: made by `statistics.relative_areas`.
+        worth: of each agent a number; the lowest is the best.
     """
-    per_cent = RATIO[metric]
-    values = 100 * (relative["ratio"] - 1) if per_cent else relative["difference"]
-    columns = ["dataset", "variation", "query_size"]
-    table = relative.assign(value=values).pivot(index="agent", columns=columns, values="value")
-    table = table.sort_index(axis=1).loc[ordered(table.index)]
-    size = (3.2 + 0.75 * table.shape[1], 1.8 + max(_ROW * len(table), _COLOUR_BAR))
-    figure = Figure(figsize=size, layout="constrained")
-    panel = figure.subplots()
-    limit = np.nanquantile(np.abs(table), 0.95) or 1.0
-    image = panel.imshow(table, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
-    for (row, column), value in np.ndenumerate(table.to_numpy(dtype=float)):
-        if not np.isnan(value):
-            colour = "white" if abs(value) > _DARK * limit else "black"
-            text = f"{value:+.1f}" if per_cent else f"{value:+.2f}"
-            panel.text(column, row, text, ha="center", va="center", fontsize=CELL, color=colour)
-    names = [f"{readable(data)}\n{variation}, {size}" for data, variation, size in table.columns]
-    panel.set_xticks(
-        range(table.shape[1]), names, fontsize=CELL, rotation=45, ha="right", rotation_mode="anchor"
-    )
-    panel.set_yticks(range(len(table)), [agent_label(agent) for agent in table.index], fontsize=NOTE)
-    unit = "%" if per_cent else "difference"
-    figure.colorbar(image).set_label(f"{METRICS[metric].label}\nbeside random ({unit})", fontsize=NOTE)
-    panel.set_title(title, fontsize=NOTE)
-    return figure
+    names = [str(agent) for agent in worth.sort_values().index if agent != "random"]
+    if len(names) >= STRONG:
+        first = [agent for agent in names if agent in own][: STRONG - 4]
+        names = first + [agent for agent in names if agent not in own][:3]
+    colours = dict(zip(names, COLOURS, strict=False))
+    return ({"random": "black"} if "random" in worth.index else {}) | colours
 
 
-def times(runs: pd.DataFrame, title: str = "") -> Figure:
-    """Seconds a round, choosing against training and testing: means over the runs of one task.
+def leaderboard(areas: pd.DataFrame, metric: str, title: str = "") -> Figure:
+    """How far the agents' areas are from random's, with Student's 95 % intervals: a panel for each task.
 
-    Of runs trained side by side, training is a run's share.
+    In each panel better agents come first, then those of which no difference is seen, then worse ones.
+
+    Args:
+        areas: of one variation and protocol.
     """
-    runs = runs[runs["rounds"] > 0]
-    seconds = runs[["seconds_choosing", "seconds_in_step"]].div(runs["rounds"], axis=0)
-    means = seconds.groupby(runs["agent"], observed=True).mean()
-    means = means.loc[ordered(means.index)[::-1]]
-    figure, (panel,) = panels_of(8, 1.4 + _ROW * len(means))
-    names, choosing = [agent_label(agent) for agent in means.index], means["seconds_choosing"]
-    panel.barh(names, choosing, color=COLOURS[1], label="choosing")
-    panel.barh(names, means["seconds_in_step"], left=choosing, color=COLOURS[5], label="training, testing")
-    panel.set(xlabel="seconds a round")
-    add_title(figure, title)
-    add_legend(figure, [panel])
-    return figure
-
-
-def leaderboard(areas: pd.DataFrame, title: str = "") -> Figure:
-    """How far the areas lie from those of random's run of the same id, for NLL and MAE: a dot for the mean of
-    each task, with its 95 % bootstrap interval, or, of fewer than five runs, a faint dot for each.
-
-    Agents are ordered by their mean rank over tasks by NLL; those that lack a task, or runs in common with
-    the others, come last, paler. All areas are of one variation and protocol.
-    """
-    order = agents_by_rank(areas)
-    complete = set(map(str, statistics.task_blocks(areas, "nll").table.columns))
-    figure, panels = panels_of(11, 1.6 + 0.27 * len(order), 2, sharey=True)
-    tasks = list(groups(areas, TASK))
-    for panel, metric in zip(panels, MAIN, strict=True):
-        factor = 100 if RATIO[metric] else 1
-        for i, (task, of_task) in enumerate(tasks):
-            differences = statistics.paired_differences(of_task, metric, share=RATIO[metric])
-            lines = statistics.summary(differences).set_index("agent").rename(index=str)
-            shift = 0.6 * ((i + 0.5) / len(tasks) - 0.5)
-            at = [order.index(agent) + shift for agent in lines.index]
-            runs = differences.groupby("agent", observed=True)["run"].transform("size")
-            few = differences[runs < statistics.INTERVAL_RUNS]
-            colour, marker = COLOURS[i % len(COLOURS)], "os^Dv"[i // len(COLOURS) % 5]
-            panel.hlines(at, factor * lines["low"], factor * lines["high"], color=colour, linewidth=1.2)
-            places = [order.index(str(agent)) + shift for agent in few["agent"]]
-            panel.scatter(factor * few["area"], places, s=4, color=colour, alpha=0.5, linewidths=0)
-            label = task_label({name: task[name] for name in ("dataset", "query_size")})
-            panel.plot(factor * lines["mean"], at, marker, color=colour, markersize=4, label=label)
-        unit = "less random's, in % of it" if RATIO[metric] else "less random's"
-        panel.set_xlabel(f"AUC of {METRICS[metric].label}, {unit} (left is better)", fontsize=9)
-        panel.axvline(0, color="black", linewidth=0.8)
-    panels[0].set_yticks(range(len(order)), [agent_label(agent) for agent in order], fontsize=9)
-    for text, agent in zip(panels[0].get_yticklabels(), order, strict=True):
-        text.set_color("black" if agent in complete else "#888888")
-    panels[0].set_ylim(len(order) - 0.4, -0.6)
-    figure.suptitle(title)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    return figure
+    share = RATIO[metric]
+    tasks = []
+    for task, part in groups(areas, TASK):
+        found = statistics.beside(part, metric, share=share)
+        tasks.append((_name(task), found[found["verdict"] != "diverged"]))
+    label = METRICS[metric].label
+    text = f"Area under the {label} curve less random's{', in % of it' if share else ''}; left is better."
+    return _agent_panels(tasks, f"{label} of agents beside random: {title}", text, share)
 
 
 def labels_saved(curves: pd.DataFrame, title: str = "") -> Figure:
     """A bar for each agent, as long as its labels needed by NLL, with the interval: a panel for each task.
 
-    All curves are of one variation and protocol, with random among the agents.
-    """
-    tasks = []
-    for task, of_task in groups(curves, TASK):
-        needed = (
-            statistics.labels_needed(of_task, "nll")
-            .drop(index="random", errors="ignore")
-            .dropna(subset="value")
-        )
-        if len(needed):
-            tasks.append((task, needed))
-    across = min(3, len(tasks))
-    down = -(-len(tasks) // across)
-    longest = max(len(needed) for _, needed in tasks)
-    figure = Figure(figsize=(4.2 * across, (1.1 + 0.2 * longest) * down + 0.6), layout="constrained")
-    panels = figure.subplots(down, across, squeeze=False).flat
-    for (task, needed), panel in zip(tasks, panels, strict=False):
-        needed = needed.sort_values(["value", "high"])
-        shown = needed.clip(upper=1.0)
-        colours = np.select([needed["high"] < 1, needed["low"] > 1], [_FEWER, _MORE], _ALIKE)
-        places = np.arange(len(needed))
-        panel.barh(places, shown["value"], color=colours, height=0.75)
-        panel.hlines(places, shown["low"], shown["high"], color="black", linewidth=1)
-        panel.set_yticks(places, [agent_label(agent) for agent in needed.index], fontsize=8)
-        panel.invert_yaxis()
-        for place in places[np.isinf(needed["value"])]:
-            panel.text(0.98, place, "never", ha="right", va="center", fontsize=6.5, color="white")
-        panel.set_xlim(0, 1)
-        panel.xaxis.set_major_formatter(PercentFormatter(1))
-        panel.set_title(task_label({name: task[name] for name in ("dataset", "query_size")}), fontsize=10)
-        panel.spines[["top", "right"]].set_visible(False)
-    for panel in panels:
-        panel.set_axis_off()
-    label = METRICS["nll"].label
-    figure.suptitle(f"Labels with which agents reach the {label} that random has with all of them\n{title}")
-    names = {_FEWER: "fewer than all", _ALIKE: "no difference seen", _MORE: "more, or never"}
-    handles = [Patch(color=colour, label=name) for colour, name in names.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-    return figure
-
-
-def chosen_rows(
-    predicted: pd.DataFrame, chosen: np.ndarray, labelled: np.ndarray, pool: np.ndarray, target: str
-) -> Figure:
-    """Predicted intervals of chosen and other rows; pool, labelled and chosen rows in two dimensions.
+    Where it never gets as good, the agent with the lower area comes first.
 
     Args:
-        predicted: of all N rows of the pool `median`, `low_50`, `high_50`, `low_90`, `high_90`.
-        chosen: positions of the chosen rows [k] in the pool, in their order.
-        labelled, pool: scaled features [n, d], [N, d].
-        target: its name.
+        curves: of one variation and protocol, with random among the agents.
     """
-    figure = Figure(figsize=(12, 4.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _draw_intervals(left, predicted, chosen, target)
-    _draw_features(right, chosen, labelled, pool)
-    for panel in (left, right):
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.legend(frameon=False, loc="best" if panel is right else "upper left")
+    tasks = []
+    for task, part in groups(curves[curves["metric"] == "nll"], TASK):
+        needed = statistics.labels_needed(part, "nll").drop(index="random", errors="ignore")
+        needed = needed.dropna(subset="value")
+        if needed.empty:
+            continue
+        few, low, high = needed["low"].isna(), needed["low"], needed["high"]
+        needed["verdict"] = np.select([few, high < 1, low > 1], ["few", "better", "worse"], "same")
+        needed["then"] = part.groupby(part["agent"].astype(str))["value"].mean()
+        tasks.append((_name(task), needed))
+    text = "Share of all labels with which an agent is as good as random is with all; shorter is better."
+    return _agent_panels(tasks, f"Labels needed for random's final NLL: {title}", text, True, bars=True)
+
+
+def _name(task: dict[str, Any]) -> str:
+    return task_label({name: task[name] for name in ("dataset", "query_size")})
+
+
+def _agent_panels(
+    tasks: Sequence[tuple[str, pd.DataFrame]], title: str, text: str, share: bool, bars: bool = False
+) -> Figure:
+    """A row for each agent: value and interval, in groups by verdict, a line between them.
+
+    Args:
+        tasks: title of a panel, and its table of `value`, `low`, `high`, `verdict`, and perhaps `then`, which
+            decides where values are the same.
+        bars: as bars of shares from 0 to 1, where inf is `never`; else dots beside zero.
+    """
+    tasks = sorted(tasks, key=lambda task: -len(task[1]))
+    across = min(3, len(tasks)) or 1
+    rows = [tasks[i : i + across] for i in range(0, len(tasks), across)]
+    heights = [_FRAME + _ROW * max(len(table) for _, table in row) for row in rows]
+    figure = Figure(figsize=(_WIDTH * across, sum(heights) + 0.8), layout="constrained")
+    panels = figure.subplots(max(len(rows), 1), across, squeeze=False, height_ratios=heights or None)
+    for panel in panels.flat[len(tasks) :]:
+        panel.set_axis_off()
+    for (name, table), panel in zip(tasks, panels.flat, strict=False):
+        place = table["verdict"].map(list(_GROUPS).index)
+        then = table.get("then", table["value"])
+        order = table.assign(place=place, then=then).sort_values(["place", "value", "then"])
+        bare(panel).grid(axis="y", visible=False)
+        _draw_agents(panel, order, bars)
+        if share:
+            panel.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+        panel.set_title(name, fontsize=TITLE - 1, loc="left")
+        # Panels are as tall as the tallest of their row: their rows stay as tall as there.
+        most = max(len(other) for row in rows for _, other in row if any(one is table for _, one in row))
+        panel.set_ylim(most - 0.4, -0.6)
+    figure.suptitle(f"{title}\n{text}", fontsize=TITLE, x=0.01, ha="left")
+    shown = [verdict for verdict in _GROUPS if any((table["verdict"] == verdict).any() for _, table in tasks)]
+    handles: list[Any] = []
+    for words, colour, marker, fill in map(_GROUPS.__getitem__, shown):
+        if bars:
+            handles.append(Patch(label=words, **_bar(colour, marker, fill)))
+        else:
+            look = {"marker": marker, "color": colour, "markerfacecolor": fill, "linestyle": "none"}
+            handles += panels.flat[0].plot([], [], label=words, **look)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=TEXT + 1)
     return figure
 
 
-def _draw_intervals(panel: Axes, predicted: pd.DataFrame, chosen: np.ndarray, target: str) -> None:
-    """A line a row: thin for 90 %, thick for 50 %, a dot for the median; ordered by the median."""
-    others = predicted.drop(index=predicted.index[chosen]).sort_values("median", kind="stable")
-    shown = others.iloc[np.linspace(0, len(others) - 1, min(_OTHERS, len(others))).astype(int)]
-    kinds = {"others": (shown, _OTHER), "chosen": (predicted.iloc[chosen], _CHOSEN)}
-    medians = pd.concat([table["median"] for table, _ in kinds.values()])
-    place = medians.rank(method="first") - 1
-    for label, (table, colour) in kinds.items():
-        x = place.loc[table.index]
-        panel.vlines(x, table["low_90"], table["high_90"], color=colour, linewidth=0.8)
-        panel.vlines(x, table["low_50"], table["high_50"], color=colour, linewidth=2.2)
-        panel.plot(x, table["median"], "o", color=colour, markersize=3, label=label)
-    panel.set(xlabel="rows of the pool, by predicted median", ylabel=target, xticks=[])
-    panel.set_title("predicted: median, 50 % and 90 % interval", fontsize="medium")
+def _bar(colour: str, marker: str, fill: str) -> dict[str, Any]:
+    """How a bar looks; without an interval it is hatched."""
+    return {"facecolor": fill, "edgecolor": colour, "alpha": 0.65, "hatch": "////" if marker == "D" else ""}
 
 
-def _draw_features(panel: Axes, chosen: np.ndarray, labelled: np.ndarray, pool: np.ndarray) -> None:
-    """The first two principal components of the scaled features."""
-    parts = min(2, pool.shape[1])
-    pca = PCA(parts, random_state=0).fit(np.concatenate([pool, labelled]))
-    of_pool, of_labelled = (
-        np.pad(pca.transform(rows), ((0, 0), (0, 2 - parts))) for rows in (pool, labelled)
+def _draw_agents(panel: Axes, table: pd.DataFrame, bars: bool) -> None:
+    """One panel of `_agent_panels`; the rows in the table's order."""
+    low, high = (0.0, 1.0) if bars else _robust(table)
+    for at, (_, line) in enumerate(table.iterrows()):
+        colour, marker, fill = _GROUPS[line["verdict"]][1:]
+        value = float(np.clip(line["value"], low, high))
+        if bars:
+            panel.barh(at, value, height=0.7, **_bar(colour, marker, fill))
+            if np.isinf(line["value"]):
+                panel.text(0.02, at, "never", va="center", fontsize=TEXT - 1)
+        elif low <= line["value"] <= high:
+            panel.plot(value, at, marker, color=colour, markerfacecolor=fill, markersize=4, zorder=3)
+        ends = np.clip([line["low"], line["high"]], low, high)
+        panel.hlines(at, *ends, color="black" if bars else colour, linewidth=1.1)
+        for beyond, edge, mark in (
+            (line[["value", "low"]].min() < low, low, "<"),
+            (line[["value", "high"]].max() > high, high, ">"),
+        ):
+            if beyond and not bars:
+                panel.plot(edge, at, mark, color=colour, markersize=5, clip_on=False, zorder=3)
+                if not low <= line["value"] <= high:
+                    panel.text(
+                        edge, at, f"{line['value']:+.3g}   ", va="center", ha="right", fontsize=TEXT - 1,
+                        bbox={"color": "white", "pad": 0.3},
+                    )  # fmt: skip
+    between = np.flatnonzero(np.diff(table["place"])) + 0.5
+    panel.hlines(between, 0, 1, transform=panel.get_yaxis_transform(), color="black", linewidth=0.6)
+    panel.set_yticks(range(len(table)), [agent_label(agent) for agent in table.index])
+    panel.set_xlim(low, high)
+    panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    if not bars:
+        panel.axvline(0, color="black", linewidth=0.8)
+
+
+def _robust(table: pd.DataFrame) -> tuple[float, float]:
+    """Limits of an axis with zero: what is far outside, one bad run perhaps, does not stretch it."""
+    ends = np.concatenate([table[name].dropna() for name in ("value", "low", "high")] + [np.zeros(1)])
+    usual = _BEYOND * float(np.median(np.abs(ends)))
+    low, high = max(ends.min(), -usual), min(ends.max(), usual)
+    margin = 0.06 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def critical_differences(
+    found: statistics.Blocks, compared: statistics.Comparison, title: str = ""
+) -> Figure:
+    """Mean ranks of the agents; a bar joins those, dotted on it, that do not differ at 5 % (Demšar, 2006)."""
+    mean_ranks = compared.mean_ranks.rename(agent_label)
+    figure = Figure(figsize=(8, 1.5 + 0.22 * len(mean_ranks)), layout="constrained")
+    panel = figure.subplots()
+    drawn = scikit_posthocs.critical_difference_diagram(
+        mean_ranks,
+        compared.p_values.rename(index=agent_label, columns=agent_label),
+        ax=panel,
+        label_fmt_left="{label} ({rank:.1f})",
+        label_fmt_right="({rank:.1f}) {label}",
+        color_palette=dict.fromkeys(mean_ranks.index, "black"),
+        label_props={"fontsize": TEXT + 1},
+        elbow_props={"linewidth": 0.7},
+        crossbar_props={"linewidth": 2.5, "marker": "o", "markersize": 4},
     )
-    shown = of_pool[np.linspace(0, len(pool) - 1, min(_POINTS, len(pool))).astype(int)]
-    panel.plot(*shown.T, ".", color=_OTHER, markersize=3, label="pool", rasterized=True)
-    panel.plot(*of_labelled.T, "o", color=_LABELLED, markersize=3, label="labelled")
-    panel.plot(*of_pool[chosen].T, "D", color=_CHOSEN, markersize=5, label="chosen")
-    for rank, (x, y) in enumerate(of_pool[chosen][:_NUMBERS], 1):
-        panel.annotate(str(rank), (x, y), (3, 3), textcoords="offset points", fontsize=7, color=_CHOSEN)
-    share = pca.explained_variance_ratio_.sum()
-    panel.set(xlabel="first principal component", ylabel="second principal component")
-    panel.set_title(f"features in two dimensions ({share:.0%} of their variance)", fontsize="medium")
+    for i, bar in enumerate(line for lines in drawn["crossbars"] for line in np.atleast_1d(lines)):
+        bar.set_color(("black", "#888888")[i % 2])  # two on one level must not seem to be one
+    text = f"mean rank over {len(found.table)} blocks, lower is better"
+    if not np.isnan(compared.friedman):
+        text += f"; Friedman p = {compared.friedman:.2g}"
+    if found.incomplete:
+        text += f"; {found.incomplete} more blocks lack runs"
+    if found.left_out:
+        names = ", ".join(map(agent_label, found.left_out[:_NAMED]))
+        more = f" and {len(found.left_out) - _NAMED} more" if len(found.left_out) > _NAMED else ""
+        text += f"; not ranked, for lack of common runs: {names}{more}"
+    figure.suptitle(title, fontsize=TITLE, x=0.01, ha="left")
+    figure.supxlabel(textwrap.fill(text, 130), fontsize=TEXT)
+    return figure
+
+
+def calibration(pit: pd.DataFrame, title: str = "", own: Collection[str] = ()) -> Figure:
+    """How many test points lie below the predicted quantile of a level, less the level: 0 is calibrated.
+
+    Of an agent's runs pooled, at the end: opposite errors of single runs cancel here, but not in the
+    calibration error.
+
+    Args:
+        pit: that of `Results`, of one task.
+    """
+    counts = pit.groupby([pit["agent"].astype(str), "bin"])["count"].sum().unstack()
+    excess = counts.cumsum(axis=1).div(counts.sum(axis=1), axis=0)
+    excess.columns = pd.Index([*excess.columns[1:], 1.0])
+    excess = excess - excess.columns.to_numpy()
+    colours = strong_agents(excess.abs().mean(axis=1), own)
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    panel = bare(figure.subplots())
+    for agent in sorted(excess.index, key=lambda agent: agent in colours):
+        strong = agent in colours
+        look: dict[str, Any] = {"color": colours.get(agent, GREY), "linewidth": 1.8 if strong else 0.7}
+        label = agent_label(agent) if strong else None
+        panel.plot([0, *excess.columns], [0, *excess.loc[agent]], label=label, zorder=2 + strong, **look)
+    panel.axhline(0, color="black", linewidth=0.8, linestyle=":")
+    panel.set_xlabel("level of the predicted quantile", fontsize=TEXT + 1)
+    panel.set_ylabel("share of test points below it, less the level", fontsize=TEXT + 1)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=TEXT + 1)
+    text = f"Calibration after {pit['labelled'].max():,} labels\n{title}"
+    figure.suptitle(text, fontsize=TITLE, x=0.01, ha="left")
+    return figure

@@ -15,7 +15,7 @@ from . import plots
 from .labels import agent_label, readable, setting_label, spans, task_label
 from .load import TASK, Results, groups, select
 from .sections import TRAINED_NOTE, trained_means
-from .statistics import labels_needed, mean_difference, paired_differences
+from .statistics import Estimate, beside, labels_needed
 from .store import SCHEMA, Key, Stored
 
 
@@ -79,7 +79,7 @@ def store_pictures(found: Results) -> dict[str, Figure]:
     for keys, part in groups(found.areas, _SETTING):
         if part["agent"].nunique() > 1 and "random" in set(part["agent"]):
             name, title = "_".join(keys.values()), setting_label(keys)
-            made[f"leaderboard_{name}.png"] = plots.leaderboard(part, title)
+            made[f"leaderboard_{name}.png"] = plots.leaderboard(part, boards.MAIN[0], title)
             made[f"labels_{name}.png"] = plots.labels_saved(select(found.curves, keys), title)
     return made
 
@@ -100,12 +100,7 @@ def store_readme(found: Results, stored: Mapping[Key, Stored], pictures: Collect
         setting, name = setting_label(keys), "_".join(keys.values())
         parts.append(f"## {setting}")
         if f"leaderboard_{name}.png" in pictures:
-            shown = "AUC beside that of random's run of the same id"
-            parts.append(f"![{setting}: {shown}](leaderboard_{name}.png)")
-            parts.append(
-                f"{shown}: mean and 95 % interval, or, of fewer than five runs, each of them. Grey: an agent "
-                "that lacks a task, or runs in common with the others."
-            )
+            parts.append(f"![{setting}: NLL beside random](leaderboard_{name}.png)")
         if f"labels_{name}.png" in pictures:
             parts.append(f"![{setting}: labels needed for the NLL that random ends with](labels_{name}.png)")
         over = [
@@ -143,18 +138,15 @@ def _verdicts(found: Results) -> pd.DataFrame:
 def _verdict(areas: pd.DataFrame, curves: pd.DataFrame) -> Iterator[dict[str, str]]:
     """By each main metric: agents that are in every task of these, in three groups."""
     for metric in boards.MAIN:
-        found = boards.beside_random(areas, metric)
+        found = beside(areas, metric, share=boards.RATIO[metric])
         words = boards.needed_in_words(labels_needed(curves, metric)).str.split(" [", regex=False).str[0]
-        parts = {
-            "better": found[found["high"] < 0],
-            "worse": found[found["low"] > 0],
-            "no difference seen": found[(found["low"] <= 0) & (found["high"] >= 0)],
-        }
-        if len(found):
-            yield {"by": METRICS[metric].label} | {
-                name: ", ".join(f"{agent_label(agent)} ({words[agent]})" for agent in part.index) or "none"
-                for name, part in parts.items()
-            }
+        names = {"better": "better", "worse": "worse", "same": "no difference seen"}
+        if found["verdict"].isin(list(names)).any():
+            line = {"by": METRICS[metric].label}
+            for verdict, said in names.items():
+                agents = found.index[found["verdict"] == verdict]
+                line[said] = ", ".join(f"{agent_label(name)} ({words[name]})" for name in agents) or "none"
+            yield line
 
 
 def _with_dropout(found: Results) -> pd.DataFrame:
@@ -179,8 +171,8 @@ def _with_dropout(found: Results) -> pd.DataFrame:
 
 def _less(areas: pd.DataFrame, agent: str, other: str) -> str:
     """An agent's area of the NLL less another's, in words; nothing where there is no other."""
-    differences = select(paired_differences(areas, "nll", other, share=False), {"agent": agent})
-    return "" if differences.empty else boards.in_words(mean_difference(differences), "+.3f")
+    found = beside(areas[areas["agent"].isin([agent, other])], "nll", other)
+    return boards.in_words(Estimate(*found.iloc[0, :3]), "+.3f") if len(found) else ""
 
 
 def _contents(found: Results) -> pd.DataFrame:

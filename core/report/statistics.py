@@ -17,15 +17,7 @@ from .load import EXPERIMENT, TASK, groups
 #: bootstrap's 95 % interval holds the mean in 76 of 100 cases, of five in 82, of ten in 90, of thirty in 94.
 INTERVAL_RUNS = 5
 CONFIDENCE = 0.95
-_RESAMPLES = 2_000
-
-
-def summary(areas: pd.DataFrame) -> pd.DataFrame:
-    """A row an experiment and metric: number of `runs`, `mean`, `std`, bootstrap interval `low`, `high`."""
-    lines = []
-    for keys, group in areas.groupby([*EXPERIMENT, "metric"], observed=True)["area"]:
-        lines.append((*keys, len(group), group.mean(), group.std(), *interval(group)))
-    return pd.DataFrame(lines, columns=[*EXPERIMENT, "metric", "runs", "mean", "std", "low", "high"])
+_RESAMPLES = 1_000
 
 
 def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
@@ -42,23 +34,6 @@ def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
     factor = stats.t.ppf((1 + CONFIDENCE) / 2, (table["count"] - 1).clip(lower=1))
     half = (factor * table["sem"]).where(table["count"] >= INTERVAL_RUNS)
     return table[["mean"]].assign(half=half)
-
-
-def interval(values: pd.Series) -> tuple[float, float]:
-    """The percentile bootstrap's interval of a mean; NaN for fewer than `INTERVAL_RUNS` values.
-
-    Efron, *Bootstrap Methods: Another Look at the Jackknife*, 1979, with 9,999 resamples.
-    """
-    if len(values) < INTERVAL_RUNS:
-        return np.nan, np.nan
-    bootstrap = stats.bootstrap(
-        (values.to_numpy(),),
-        np.mean,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(1),
-    )
-    return tuple(bootstrap.confidence_interval)
 
 
 class Blocks(NamedTuple):
@@ -199,23 +174,14 @@ def paired(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.Da
     return others.merge(of_reference.rename(columns={"area": "reference"}), on=[*TASK, "run"])
 
 
-def wins(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.DataFrame:
-    """A row an experiment: `win`, `tie`, `loss`: in how many runs its area is lower than, equal to and higher
-    than that of the reference's run of the same id.
+def wins(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.Series:
+    """Of each agent `12 / 0 / 3`: in how many runs its area is lower than, equal to and higher than that of
+    the reference's run of the same id.
     """
     pairs = paired(areas, metric, reference)
-    difference = np.sign(pairs["area"] - pairs["reference"])
-    pairs = pairs.assign(win=difference == -1, tie=difference == 0, loss=difference == 1)
-    return pairs.groupby(EXPERIMENT, observed=True)[["win", "tie", "loss"]].sum().reset_index()
-
-
-def relative_areas(areas: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """A row an experiment: mean `area` and that of `random` (`reference`) over the runs that both have, their
-    `difference` and `ratio`.
-    """
-    means = paired(areas, metric).groupby(EXPERIMENT, observed=True)[["area", "reference"]].mean()
-    difference, ratio = means["area"] - means["reference"], means["area"] / means["reference"]
-    return means.assign(difference=difference, ratio=ratio).reset_index()
+    difference = pairs["area"] - pairs["reference"]
+    signs = (1.0 * (difference > 0) - (difference < 0)).groupby(pairs["agent"].astype(str))
+    return signs.agg(lambda one: " / ".join(str((one == sign).sum()) for sign in (-1, 0, 1))).astype(object)
 
 
 def paired_differences(
@@ -255,47 +221,53 @@ def _estimate(value: float, resampled: np.ndarray, runs: int) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-# Interquartile mean and probability of improvement: Agarwal et al., Deep Reinforcement Learning at the Edge
-# of the Statistical Precipice, 2021, arXiv 2108.13264, with their stratified bootstrap: runs are drawn within
-# each task. Their package, rliable 1.2.0, does not run here: it wants arch < 8, which cannot be imported
-# beside pandas 3, and it draws from numpy's global generator.
+def beside(
+    areas: pd.DataFrame, metric: str, reference: str = "random", *, share: bool = False
+) -> pd.DataFrame:
+    """How far each agent's areas are from the reference's, best first: means over tasks, which count alike.
 
-
-def interquartile_mean(scores: pd.DataFrame) -> Estimate:
-    """Mean of the middle half of all runs of an agent, of all tasks pooled; a task counts by its runs.
-
-    Args:
-        scores: the rows of `paired_differences` for one agent and metric.
-    """
-    rng = np.random.default_rng(1)
-    tasks = [of_task["area"].to_numpy() for _, of_task in groups(scores, TASK)]
-    drawn = [of_task[rng.integers(len(of_task), size=(_RESAMPLES, len(of_task)))] for of_task in tasks]
-    value = float(stats.trim_mean(np.concatenate(tasks), 0.25))
-    resampled = stats.trim_mean(np.concatenate(drawn, axis=1), 0.25, axis=1)
-    return _estimate(value, resampled, min(map(len, tasks)))
-
-
-def mean_difference(differences: pd.DataFrame) -> Estimate:
-    """Mean of one agent's differences to random, each task counting alike, with Student's interval.
-
-    Of few runs the bootstrap's interval is too narrow (`INTERVAL_RUNS`); this one is right where the
+    Of few runs the bootstrap's interval would be too narrow (`INTERVAL_RUNS`); Student's is right where the
     differences of a task are about Normal. Several tasks: Welch, *The generalization of 'Student's' problem
     when several different population variances are involved*, 1947.
 
     Args:
-        differences: the rows of `paired_differences` for one agent and metric.
+        areas: of the tasks.
+        share: in shares of the reference's area.
+
+    Returns:
+        `value`, `low`, `high` and `verdict` (better, worse, same, few, diverged) of each agent that has
+        runs in common with the reference in each task in which any has.
     """
-    tasks = [of_task["area"].to_numpy() for _, of_task in groups(differences, TASK)]
-    value = float(np.mean([of_task.mean() for of_task in tasks]))
-    counts = np.array([len(of_task) for of_task in tasks])
-    if counts.min() < INTERVAL_RUNS:
-        return Estimate(value, np.nan, np.nan)
-    parts = np.array([of_task.var(ddof=1) for of_task in tasks]) / counts
+    pairs = paired_differences(areas, metric, reference, share=share).astype({"agent": str})
+    parts = pairs.groupby([*TASK, "agent"], observed=True)["area"].agg(["mean", "var", "count"]).reset_index()
+    lines: dict[str, tuple[float, float, float, str]] = {}
+    tasks = len(parts[TASK].drop_duplicates())
+    for agent, of_agent in parts.groupby("agent"):
+        if len(of_agent) == tasks:
+            mean, var, count = of_agent[["mean", "var", "count"]].to_numpy(float).T
+            half = _half_width(var, count)
+            value = float(mean.mean())
+            low, high = value - half, value + half
+            if not np.isfinite(value):
+                verdict = "diverged"
+            elif np.isnan(half):
+                verdict = "few"
+            else:
+                verdict = "better" if high < 0 else "worse" if low > 0 else "same"
+            lines[str(agent)] = (value, low, high, verdict)
+    columns = [*Estimate._fields, "verdict"]
+    return pd.DataFrame.from_dict(lines, orient="index", columns=columns).sort_values("value", kind="stable")
+
+
+def _half_width(var: np.ndarray, count: np.ndarray) -> float:
+    """Half of Student's and Welch's interval of a mean over tasks; NaN if one of them has few runs."""
+    if count.min() < INTERVAL_RUNS or not np.isfinite(var).all():
+        return np.nan
+    parts = var / count
     if not parts.any():
-        return Estimate(value, value, value)
-    freedom = parts.sum() ** 2 / (parts**2 / (counts - 1)).sum()
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(parts.sum()) / len(tasks)
-    return Estimate(value, float(value - half), float(value + half))
+        return 0.0
+    freedom = parts.sum() ** 2 / (parts**2 / (count - 1)).sum()
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(parts.sum()) / len(parts))
 
 
 def probability_of_improvement(areas: pd.DataFrame, agent: str, other: str) -> Estimate:
@@ -322,17 +294,6 @@ def probability_of_improvement(areas: pd.DataFrame, agent: str, other: str) -> E
     if not values:
         return Estimate(np.nan, np.nan, np.nan)
     return _estimate(float(np.mean(values)), np.mean(drawn, axis=0), min(runs))
-
-
-def improvability(table: pd.DataFrame) -> pd.Series:
-    """1 - best / own, mean over the tasks: by how much the best agent's area is below an agent's own.
-
-    For metrics with a zero, MAE and CRPS, not for the NLL.
-
-    Args:
-        table: of `task_blocks`: a row a task.
-    """
-    return (1 - (1 / table).mul(table.min(axis=1), axis=0)).mean()
 
 
 def labels_needed(curves: pd.DataFrame, metric: str) -> pd.DataFrame:

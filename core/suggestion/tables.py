@@ -37,6 +37,7 @@ class Problem:
         lines: what each column became.
         scaler: what the target was scaled with.
         columns, features: what each column became, and what the features were scaled with.
+        names: of the features [d].
     """
 
     x: np.ndarray
@@ -47,6 +48,7 @@ class Problem:
     scaler: RangeScaler
     columns: Columns
     features: RangeScaler
+    names: list[str]
 
 
 def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
@@ -91,14 +93,14 @@ def make_problem(
         raise UserError(str(error) if begins else f"{labelled.where}: {error}") from error
     lines = columns.lines + [f"{target}: the target, {note}"] * bool(note)
     lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
-    x, keys = columns.features()[1], columns.keys()
+    (names, x), keys = columns.features(), columns.keys()
     done = set(keys[: len(y)])
     rows = np.array([i for i, key in enumerate(keys[len(y) :]) if key not in done], dtype=np.int64)
     features = features or RangeScaler(x)
     x = features.transform(x).astype(np.float32)
     scaler = RangeScaler(y[:, None])
     scaled = scaler.transform(y[:, None])[:, 0].astype(np.float32)
-    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler, columns, features)
+    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler, columns, features, names)
 
 
 def _is_ours(name: str) -> bool:

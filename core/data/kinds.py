@@ -301,8 +301,7 @@ class Decision:
         notes = [ORDERS[best]] if differs.any() else []
         notes += [f"{bad} cells are no dates, taken as missing"] if bad else []
         values = self._spread(self._days[best])
-        seen = values[self.looked_at]
-        values -= np.nanmin(values if np.isnan(seen).all() else seen)
+        values -= np.nanmin(values)
         if values.min() == values.max() and not self.keep:
             return self._unused(_CONSTANT, values)
         return Column(self.name, "date", f"number ({'; '.join(['days', *notes])})", values)

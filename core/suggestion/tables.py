@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.cells import Sheet
-from ..data.columns import Columns, Decisions, sort_columns, target_values
+from ..data.columns import Decisions, sort_columns, target_values
 from ..data.frames import RawFrame
 from ..data.notations import NOTHING
 from ..dataset import RangeScaler
@@ -36,7 +36,6 @@ class Problem:
         rows: where they stand in the pool [N]: a row that is labelled already is left out.
         lines: what each column became.
         scaler: what the target was scaled with.
-        columns, features: what each column became, and what the features were scaled with.
     """
 
     x: np.ndarray
@@ -45,8 +44,6 @@ class Problem:
     rows: np.ndarray
     lines: list[str]
     scaler: RangeScaler
-    columns: Columns
-    features: RangeScaler
 
 
 def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
@@ -58,18 +55,11 @@ def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
 
 
 def make_problem(
-    labelled: RawFrame,
-    pool: RawFrame,
-    target: str,
-    decisions: Decisions | None = None,
-    features: RangeScaler | None = None,
+    labelled: RawFrame, pool: RawFrame, target: str, decisions: Decisions | None = None
 ) -> Problem:
     """Two tables as one problem; a column of the pool that is called as the target is not looked at.
 
     Our own columns are ignored where one table has them alone: chosen rows were added to it.
-
-    Args:
-        features: scales the features, instead of their range in both tables.
 
     Raises:
         UserError: their columns differ, or they cannot be trained on.
@@ -94,11 +84,10 @@ def make_problem(
     x, keys = columns.features()[1], columns.keys()
     done = set(keys[: len(y)])
     rows = np.array([i for i, key in enumerate(keys[len(y) :]) if key not in done], dtype=np.int64)
-    features = features or RangeScaler(x)
-    x = features.transform(x).astype(np.float32)
+    x = RangeScaler(x).transform(x).astype(np.float32)
     scaler = RangeScaler(y[:, None])
     scaled = scaler.transform(y[:, None])[:, 0].astype(np.float32)
-    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler, columns, features)
+    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler)
 
 
 def _is_ours(name: str) -> bool:

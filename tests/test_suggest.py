@@ -10,6 +10,7 @@ import torch
 import suggest
 from core import Seeds
 from core.data.frames import read_frame
+from core.errors import UserError
 from core.suggestion import model, tables
 from tests.builders import train_shortly
 
@@ -102,6 +103,31 @@ def test_whether_labelled_rows_are_left_in_the_pool_changes_nothing(tmp_path: Pa
     np.testing.assert_array_equal(left_in.x, taken_out.x)
     np.testing.assert_array_equal(left_in.pool, taken_out.pool)
     assert left_in.rows.tolist() == (taken_out.rows + 50).tolist()
+
+
+def test_rows_of_another_table_are_read_as_those_of_the_problem(tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, make_frame(60), make_frame(40, 1))
+    make_frame(40, 1).assign(rank=1).to_csv(tmp_path / "new.csv", index=False)
+    new = tables.more_rows(read_frame(tmp_path / "new.csv"), "y", problem.rules, problem.x_scaler)
+    np.testing.assert_array_equal(new, problem.pool)
+    make_frame(40, 1).drop(columns="b").to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(UserError, match=r"new\.csv: it has no column 'b'"):
+        tables.more_rows(read_frame(tmp_path / "new.csv"), "y", problem.rules, problem.x_scaler)
+
+
+def test_whatever_is_wrong_is_said_with_the_file(tmp_path: Path) -> None:
+    write(tmp_path, make_frame(60), make_frame(40, 1))
+    done, pool = read_frame(tmp_path / "done.csv"), read_frame(tmp_path / "pool.csv")
+    for target, decisions, said in (
+        ("z", {}, "done.csv: there is no column 'z'"),
+        ("y", {"ignore": ["kin"]}, "done.csv: --ignore kin: there is no column 'kin'; did you mean 'kind'?"),
+        ("y", {"ignore": ["a", "b", "kind"]}, "done.csv: no feature is left"),
+        ("y", {"numeric": ["kind"]}, "done.csv: column 'kind': --numeric kind, but no cell is a number"),
+    ):
+        with pytest.raises(UserError) as caught:
+            tables.make_problem(done, pool, target, decisions)
+        assert said in str(caught.value)
+        assert str(caught.value).count("done.csv") == 1
 
 
 def test_quality_is_that_of_the_held_out_fifth(tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ def problem_of(folder: Path, labelled: pd.DataFrame, pool: pd.DataFrame) -> tabl
     return tables.make_problem(read_frame(folder / "done.csv"), read_frame(folder / "pool.csv"), "y")
 
 
+@pytest.fixture(autouse=True)
+def small_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    train_shortly(monkeypatch)
+
+
 @pytest.fixture
 def typed(tmp_path: Path) -> list[str]:
     return write(tmp_path, make_frame(60), make_frame(120, 1).drop(columns="y"))
@@ -48,11 +53,9 @@ def test_the_chosen_rows_are_rows_of_the_pool(
     variation: str,
     typed: list[str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     more = ["--agent", agent, "--variation", variation]
-    train_shortly(monkeypatch)
     suggest.main([*typed, *more])
     said = capsys.readouterr().out
     assert "of 60 rows that were left out (calibrated)" in said
@@ -137,10 +140,7 @@ def test_whatever_is_wrong_is_said_with_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variation", ["gauss", "auto"])
 @pytest.mark.parametrize("unit", [2.0**-990, 2.0**-57, 2.0**990])
-def test_units_change_no_choice(
-    unit: float, variation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train_shortly(monkeypatch)
+def test_units_change_no_choice(unit: float, variation: str, tmp_path: Path) -> None:
     made = []
     for one in (1.0, unit):
         done, pool = make_frame(60), make_frame(120, 1)

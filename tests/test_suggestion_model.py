@@ -16,14 +16,14 @@ from tests.builders import refused, train_shortly
 from tests.test_suggest import make_frame, problem_of, write
 
 
-@pytest.fixture
-def typed(tmp_path: Path) -> list[str]:
-    return write(tmp_path, make_frame(60), make_frame(120, 1).drop(columns="y"))
-
-
 @pytest.fixture(autouse=True)
 def small_models(monkeypatch: pytest.MonkeyPatch) -> None:
     train_shortly(monkeypatch)
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> list[str]:
+    return write(tmp_path, make_frame(60), make_frame(120, 1).drop(columns="y"))
 
 
 # --- What is learned of the target ------------------------------------------------------------------
@@ -142,7 +142,6 @@ def test_scores_of_all_candidates(typed: list[str], tmp_path: Path) -> None:
 def test_a_saved_model_predicts_and_chooses_the_same_again(
     variation: str, typed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_shortly(monkeypatch)
     kept, outs = str(tmp_path / "kept"), [tmp_path / "next.csv", tmp_path / "scores.csv"]
     more = ["--agent", "coreset", "--scores", str(outs[1])]
     suggest.main([*typed, *more, "--variation", variation, "--save_model", kept])

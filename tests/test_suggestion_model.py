@@ -155,11 +155,11 @@ def test_a_saved_model_predicts_a_single_new_row(
     typed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With one value in each column, which alone would be no feature, and nothing to choose."""
-    suggest.main([*typed, "--variation", "gp", "--save_model", str(tmp_path / "kept")])
+    suggest.main([*typed, "--agent", "igs", "--variation", "gp", "--save_model", str(tmp_path / "kept")])
     make_frame(120, 1).drop(columns="y")[7:8].to_csv(tmp_path / "one.csv", index=False)
     scores = tmp_path / "scores.csv"
     typed = ["--model", str(tmp_path / "kept"), "--pool", str(tmp_path / "one.csv"), "--scores", str(scores)]
-    suggest.main([*typed, "--count", "0"])
+    suggest.main([*typed, "--agent", "igs", "--count", "0"])
     one, eighth = pd.read_csv(scores), pd.read_csv(tmp_path / "next.csv").query("pool_row == 8")
     assert one["median"][0] == pytest.approx(make_frame(120, 1)["y"][7], abs=30)
     assert eighth.empty or one["median"][0] == pytest.approx(eighth["median"].iloc[0])
@@ -170,9 +170,9 @@ def test_a_folder_that_holds_no_model_of_these_columns_is_refused(
     typed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = tmp_path / "kept"
-    suggest.main([*typed, "--variation", "gp", "--save_model", str(kept)])
+    suggest.main([*typed, "--agent", "igs", "--variation", "gp", "--save_model", str(kept)])
     make_frame(40).drop(columns=["y", "b"]).to_csv(tmp_path / "less.csv", index=False)
-    again = ["--model", str(kept), "--pool"]
+    again = ["--agent", "igs", "--model", str(kept), "--pool"]
     assert "the pool has no column 'b'" in refused(suggest.main, [*again, str(tmp_path / "less.csv")], capsys)
     said = refused(suggest.main, ["--model", str(tmp_path), "--pool", typed[3]], capsys)
     assert f"{tmp_path} holds no model that --save_model wrote" in said

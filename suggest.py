@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,9 @@ def print_quality(fitted: Fitted, target: str) -> None:
     mae = f"MAE of the median {found.mae:.4g}, of a constant {found.constant_mae:.4g}"
     print(f"{found.rows} rows, each left out once: R2 {found.r2:.3f}; {mae}")
     for share, held in found.held.items():
-        print(f"{share:.0%} interval: held {held} of {found.rows} rows that were left out (calibrated)")
+        print(
+            f"{100 * share:.0f} % interval: held {held} of {found.rows} rows that were left out (calibrated)"
+        )
     if not found.r2 > 0:
         print(
             "warning: the model is no better than predicting the mean, "
@@ -109,8 +112,8 @@ def print_quality(fitted: Fitted, target: str) -> None:
         )
 
 
-def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Saved, RawFrame, Problem]:
-    """The model of the labelled rows, the pool, and both tables as one problem."""
+def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Saved, RawFrame]:
+    """The model of the labelled rows, with the pool, and the pool's table."""
     from core.data.frames import read_frame
     from core.suggestion import model, tables
     from core.suggestion.saved import Saved
@@ -124,14 +127,15 @@ def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Saved, RawFrame, Prob
     problem = tables.make_problem(labelled, pool, args.target, decisions)
     print_notes(args, problem, pool)
     names = variations(args, len(problem.y))
+    print(f"trying {', '.join(names)}", file=sys.stderr)
     try:
         fitted = model.fit(problem, names, seeds, pick_device(args.device), args.agent)
     except FloatingPointError as error:
         raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
-    return Saved.of(fitted, labelled, args.target, decisions, problem), pool, problem
+    return Saved(fitted, args.target, problem), pool
 
 
-def load(args: argparse.Namespace) -> tuple[Saved, RawFrame, Problem]:
+def load(args: argparse.Namespace) -> tuple[Saved, RawFrame]:
     """The same of a model that was saved."""
     from core.agent import check_scores
     from core.data.frames import read_frame
@@ -142,9 +146,9 @@ def load(args: argparse.Namespace) -> tuple[Saved, RawFrame, Problem]:
     if differ:
         print(f"note: {args.model} was made with {differ}: predictions may differ from those of then")
     pool = read_frame(args.pool)
-    problem = known.with_pool(pool)
-    print_notes(args, problem, pool)
-    return known, pool, problem
+    known = replace(known, problem=known.with_pool(pool))
+    print_notes(args, known.problem, pool)
+    return known, pool
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -166,8 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.save_model:
         check_writable(args.save_model)
     seeds = Seeds(1, args.seed, args.seed, args.seed)
-    known, pool, problem = load(args) if args.model else train(args, seeds)
-    fitted = known.fitted
+    known, pool = load(args) if args.model else train(args, seeds)
+    fitted, problem = known.fitted, known.problem
     print_quality(fitted, known.target)
     predicted = model.quantiles(fitted, problem.pool)
     if args.save_model:
@@ -187,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_file(args.out, lambda path: made.to_csv(path, index=False))
     picture = args.out.with_suffix(".png")
     labelled_rows, pool_rows = (
-        pd.DataFrame(problem.features.inverse_transform(rows.astype(float)), columns=problem.names)
+        pd.DataFrame(problem.x_scaler.inverse_transform(rows.astype(float)), columns=problem.names)
         for rows in (problem.x, problem.pool)
     )
     matters = model.importance(problem, fitted, seeds)

@@ -20,6 +20,7 @@ from core import PUBLISHED, Environment, EnvironmentLogger, Protocol, Seeds, Sta
 from core.cli import run_script
 from core.config import Config
 from core.metrics import METRICS
+from core.models import forest
 from core.models.densities import GaussDensity
 from core.models.networks import DensityModel
 from core.models.predictor import NetworkPredictor
@@ -235,9 +236,10 @@ def specified_layers(model: DensityModel) -> list[tuple[Tensor, Tensor]]:
 
 
 def train_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has suggest.py train for 40 epochs at most."""
+    """Has suggest.py train for 40 epochs at most, and grow few trees."""
 
     def load(*names: Any) -> Any:
         return replace(load_config(*names), first_epochs=40)
 
     monkeypatch.setattr(model, "load_config", load)
+    monkeypatch.setattr(forest, "TREES", 20)

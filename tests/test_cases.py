@@ -168,3 +168,31 @@ def test_rows_without_a_target_are_the_pool(tmp_path: Path, capsys: pytest.Captu
     assert (made["y"] == "").all()
     picked = table.iloc[made["pool_row"].astype(int) - 1].reset_index(drop=True)
     pd.testing.assert_frame_equal(made[list(table)], picked)
+
+
+def all_of(folder: Path, case: Path) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
+    """Predictions of all rows of a case's pool, what is true of them, and the labelled targets."""
+    typed = ["--labelled", str(case / "done.csv"), "--pool", str(case / "pool.csv"), "--target", "y"]
+    suggest.main([*typed, "--count", "0", "--agent", "random", "--scores", str(folder / "all.csv")])
+    predicted = pd.read_csv(folder / "all.csv")
+    truth = pd.read_csv(case / "pool.csv")["y"].iloc[predicted["pool_row"] - 1].reset_index(drop=True)
+    return predicted, truth, pd.read_csv(case / "done.csv")["y"]
+
+
+def test_a_positive_target_with_a_heavy_tail_stays_positive(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predicted, truth, known = all_of(tmp_path, CASES / "lognormal")
+    assert "of the log of y: held-out NLL" in capsys.readouterr().out
+    assert (predicted["low_90"] > 0).all()
+    assert (predicted["low_90"] > known.min()).any()
+    assert (predicted["median"] - truth).abs().mean() < 0.97 * (known.median() - truth).abs().mean()
+    assert 0.85 < truth.between(predicted["low_90"], predicted["high_90"]).mean() < 0.95
+    assert 0.4 < truth.between(predicted["low_50"], predicted["high_50"]).mean() < 0.6
+
+
+def test_intervals_by_twenty_rows_hold_about_what_they_say(tmp_path: Path) -> None:
+    """By 20 rows the factor itself is uncertain by a tenth."""
+    predicted, truth, _ = all_of(tmp_path, CASES / "twenty")
+    assert truth.between(predicted["low_90"], predicted["high_90"]).mean() > 0.8
+    assert 0.35 < truth.between(predicted["low_50"], predicted["high_50"]).mean() < 0.65

@@ -1,6 +1,9 @@
 """core.data.columns, kinds: what becomes of columns as people write them, over one table or several."""
 
+import json
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.data.cells import Sheet
-from core.data.columns import Columns, sort_columns, target_values
+from core.data.columns import Columns, apply, sort_columns, target_values
+from core.data.encoding import Rule
 from core.files import UnusableError
 from tests.builders import quick
 
@@ -157,16 +161,56 @@ def test_equal_rows_have_equal_keys_whether_columns_are_used_or_not() -> None:
     assert keys[-1] not in keys[:N]
 
 
+DONE = table(
+    often("1,5", "2,25", ""),
+    lot=often("1", "2", "X", "Y"),
+    on=often("13/01/2024", "02/02/2024"),
+    w=often("3 mg", "5 mg", "<1 mg"),
+    id=range(N),
+)
+
+
+def test_rules_make_the_same_features_of_the_same_rows_in_another_table() -> None:
+    columns = sort(DONE, DONE.iloc[:6])
+    rules = [Rule(**{**json.loads(json.dumps(asdict(one))), "reading": one.reading}) for one in columns.rules]
+    np.testing.assert_array_equal(apply(rules, Sheet("new.csv", DONE)), columns.features()[1][:N])
+    # Alone none of these cells says what the earlier tables said.
+    one = DONE.iloc[1:2].assign(c="1,234", lot="2.0", on="03/02/2024", w="7 mg")
+    found = dict(zip(columns.features()[0], apply(rules, Sheet("new.csv", one))[0], strict=True))
+    assert (found["c"], found["lot_2"], found["on"], found["w"]) == (1.234, 1, 21, 7)
+    new = apply(rules, Sheet("new.csv", one.assign(c="", lot="Z")))[0]
+    assert new[0] == 1.5  # the median
+    assert not any(value for name, value in zip(columns.features()[0], new, strict=True) if "lot_" in name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"c": "warm"}, "new.csv: column 'c': a number is expected; found 'warm' in data row 1"),
+        ({"on": "next week"}, "new.csv: column 'on': a date is expected; found 'next week' in data row 1"),
+        ({"w": "7 kg"}, "new.csv: column 'w': most numbers are in 'mg', not all; found '7 kg' in data row 1"),
+        ({"more": "1"}, "the earlier tables have no column 'more'"),
+        ({"c": None}, "new.csv: it has no column 'c'"),
+    ],
+)
+def test_rules_refuse_what_their_columns_did_not_hold(changed: dict[str, str | None], said: str) -> None:
+    new = DONE.iloc[:2].assign(**{name: cell for name, cell in changed.items() if cell is not None})
+    new = new.drop(columns=[name for name, cell in changed.items() if cell is None])
+    with pytest.raises(UnusableError, match=re.escape(said)) as caught:
+        apply(sort(DONE).rules, Sheet("new.csv", new))
+    assert "--" not in str(caught.value)
+
+
 # --- The target -----------------------------------------------------------------------------------
 
 
 def test_a_target_is_read_as_a_column_of_its_table() -> None:
-    y, note = target_values(table(often("1,5", "2"), "y"), "y")
+    y, note = target_values(Sheet("done.csv", table(often("1,5", "2"), "y")), "y")
     np.testing.assert_array_equal(y[:2], [1.5, 2])
     assert note == "decimal commas"
-    y, _ = target_values(table(THOUSANDS, "y", a=often("0,5", "7,25")), "y")
+    y, _ = target_values(Sheet("done.csv", table(THOUSANDS, "y", a=often("0,5", "7,25"))), "y")
     np.testing.assert_array_equal(y[:3], [1.234, 2.5, 950])
-    assert target_values(table(often("<1", "2"), "y"), "y", {"numeric": ["y"]})[0][0] == 1
+    assert target_values(Sheet("done.csv", table(often("<1", "2"), "y")), "y", {"numeric": ["y"]})[0][0] == 1
 
 
 @pytest.mark.parametrize(
@@ -182,10 +226,10 @@ def test_a_target_is_read_as_a_column_of_its_table() -> None:
 )
 def test_a_target_that_cannot_be_learned_is_told_in_one_line(cells: list[Any], said: str) -> None:
     with pytest.raises(UnusableError) as caught:
-        target_values(table(cells, "y"), "y")
+        target_values(Sheet("done.csv", table(cells, "y")), "y")
     assert said in str(caught.value)
     with pytest.raises(UnusableError, match="there is no column 'yy'; did you mean 'y'"):
-        target_values(table(cells, "y"), "yy")
+        target_values(Sheet("done.csv", table(cells, "y")), "yy")
 
 
 # --- Numbers -----------------------------------------------------------------------------------

@@ -110,8 +110,15 @@ CASES = {
     """,
     "suggest": """
         --agent balsa_em: unknown agent 'balsa_em'; did you mean balsa_emd
-        --agent gauss_std: agent 'gauss_std' does not score variation nf, but gauss
+        --agent balsa_em --variation forest: unknown agent 'balsa_em'; did you mean balsa_emd
+        --agent gauss_std --variation nf: agent 'gauss_std' does not score variation nf, but gauss
+        --variation made: unknown variation 'made'; one of auto, nf, gauss
         --out next.xlsx: its name must end in .csv
+        --scores next.xlsx: argument --scores: its name must end in .csv
+        --scores pool.csv: pool.csv would replace a table that is read
+        --save_model done.csv: cannot write to done.csv
+        --count 0: --count 0 chooses nothing: --scores FILE is needed for the predictions
+        --model kept: --model needs --pool, and no --labelled
         --out no/next.csv: no/next.csv cannot be written: no is no folder
         --out pool.csv: pool.csv would replace a table that is read
         --pool nowhere.csv: nowhere.csv: there is no such file

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from ..files import UnusableError
 from .notations import NOTHING, Numbers, clean, read_numbers
 
 #: Fewer consecutive integers are no sign of row numbers.
@@ -65,6 +66,10 @@ class Sheet:
         self.names = [str(name) for name in frame.columns]
         self._cells: dict[str, Cells] = {}
 
+    def unusable(self, text: str) -> UnusableError:
+        """An error that names the table."""
+        return UnusableError(f"{self.where}: {text}" if self.where else text)
+
     def cells(self, name: str) -> Cells:
         if name not in self._cells:
             self._cells[name] = Cells(self.frame.iloc[:, self.names.index(name)])
@@ -83,6 +88,23 @@ class Sheet:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a column was read, in plain values: what its own cells may not say in another table.
+
+    Attributes:
+        decimal: what begins the decimals; empty if nothing said it.
+        unit: that all numbers have.
+        order: of the first numbers of dates, in `notations.ORDERS`; -1 if it did not matter.
+        start: days since 1970 of the first date.
+    """
+
+    decimal: str = ""
+    unit: str = ""
+    order: int = -1
+    start: float = 0.0
+
+
+@dataclass(frozen=True)
 class Column:
     """What a column became.
 
@@ -93,6 +115,8 @@ class Column:
         values: [n]; float64 for numbers and dates, otherwise texts; NaN for empty cells.
         limits: where a cell says only a limit (<1.8) [n], bool, if that is a feature of its own.
         rare: categories seen less often are one.
+        reading: how its numbers or dates were read.
+        said: what the user, or its file, says of it.
     """
 
     name: str
@@ -101,6 +125,8 @@ class Column:
     values: np.ndarray
     limits: np.ndarray | None = None
     rare: int = 1
+    reading: Reading = Reading()
+    said: frozenset[str] = frozenset()
 
 
 def names_rows(name: str) -> bool:

@@ -13,18 +13,17 @@ Shapes: n rows, of all tables one behind the other; d features.
 """
 
 import difflib
-import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import OneHotEncoder
 
 from ..files import UnusableError, one_line
 from .cells import Column, Sheet
+from .encoding import Rule, encode, learn
 from .kinds import Decision
 
 #: Options and the columns that they name: see `core.options.Options`.
@@ -53,35 +52,41 @@ class Columns:
 
     def features(self) -> tuple[list[str], np.ndarray]:
         """Names (`<column>_<category>` if one-hot) and values [n, d], finite float64, of the features."""
-        numeric = [column for column in self.columns if column.kind in ("number", "date")]
-        names, parts = list[str](), list[np.ndarray]()
-        if numeric:
-            numbers = np.stack([column.values for column in numeric], axis=1)
-            # A column without any number in these rows keeps its place, as zeros, and its indicator.
-            median = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-            median.fit(numbers[self.rows])
-            parts.append(median.transform(numbers))
-            names += map(str, median.get_feature_names_out([column.name for column in numeric]))
-        for column in numeric:
-            if column.limits is not None:
-                parts.append(column.limits[:, None].astype(np.float64))
-                names.append(f"{column.name}_limit")
-        for column in self.columns:
-            if column.kind == "category":
-                cells = column.values[:, None]
-                encoder = OneHotEncoder(
-                    min_frequency=column.rare, handle_unknown="infrequent_if_exist", sparse_output=False
-                )
-                encoder.fit(cells[self.rows])
-                parts.append(encoder.transform(cells))
-                labels = map(str, encoder.get_feature_names_out([column.name]))
-                names += [re.sub("infrequent_sklearn$", "rare", label) for label in labels]
-        return names, np.hstack(parts).astype(np.float64)
+        return encode(self.rules, self.columns)
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """How each column becomes features, in plain values: what `apply` needs for another table."""
+        return tuple(learn(column, self.rows) for column in self.columns)
 
     def keys(self) -> list[tuple[object, ...]]:
         """The contents of each row in all columns, used or not: equal rows have equal keys."""
         cells = [pd.Series(column.values, dtype=object) for column in self.columns]
         return list(zip(*(column.where(column.notna(), None) for column in cells), strict=True))
+
+
+def apply(rules: Sequence[Rule], sheet: Sheet) -> np.ndarray:
+    """The features [n, d] of another table by the rules of the columns of earlier ones.
+
+    Raises:
+        UnusableError: its columns differ, or a cell is not what its column held there.
+    """
+    check_same(
+        [rule.name for rule in rules], sheet.names, f"{sheet.where}: it has", "the earlier tables have"
+    )
+    every = np.ones(len(sheet.frame), bool)
+    columns = [
+        Decision(rule.name, [sheet], every, rule.said, rule.reading).again(rule.kind, rule.levels)
+        for rule in rules
+    ]
+    return encode(rules, columns)[1]
+
+
+def check_same(wanted: Collection[str], found: Collection[str], here: str, there: str) -> None:
+    """Raises an UnusableError where two tables have other columns; `here` and `there` begin the messages."""
+    for these, those, where in ((wanted, found, here), (found, wanted, there)):
+        if lacking := [name for name in these if name not in those]:
+            raise UnusableError(f"{where} no column {one_line(', '.join(map(repr, lacking)))}")
 
 
 def sort_columns(
@@ -106,7 +111,10 @@ def sort_columns(
         UnusableError: no feature is left, a column could be read in two ways, or a decision names no column.
     """
     names = sheets[0].names
-    said = _by_column(names, target, decisions or {})
+    try:
+        said = _by_column(names, target, decisions or {})
+    except UnusableError as error:
+        raise sheets[0].unusable(str(error)) from error
     for name in declared:
         said.setdefault(name, set()).add("declared")
     looked_at = np.zeros(sum(len(sheet.frame) for sheet in sheets), bool)
@@ -117,7 +125,7 @@ def sort_columns(
     )
     if all(column.kind == "not used" for column in columns.columns):
         found = "; ".join(columns.lines) or f"there is no column but the target {target!r}"
-        raise UnusableError(f"no feature is left: {found}")
+        raise sheets[0].unusable(f"no feature is left: {found}")
     return columns
 
 
@@ -143,25 +151,22 @@ def _no_column(name: str, names: list[str]) -> str:
     return f"there is no column {name!r}; {hint}"
 
 
-def target_values(
-    frame: pd.DataFrame, target: str, decisions: Decisions | None = None, where: str = ""
-) -> tuple[np.ndarray, str]:
+def target_values(sheet: Sheet, target: str, decisions: Decisions | None = None) -> tuple[np.ndarray, str]:
     """The target [n], float64, and what was recognised in it: `decimal commas`, say.
 
     Raises:
         UnusableError: it is not there, missing in a row, no finite number, or the same in all rows.
     """
-    sheet = Sheet(where, frame)
     if target not in sheet.names:
-        raise UnusableError(_no_column(target, sheet.names))
+        raise sheet.unusable(_no_column(target, sheet.names))
     said = {"numeric"} if target in (decisions or {}).get("numeric", ()) else ()
-    y, note = Decision(target, [sheet], np.ones(len(frame), bool), said).target()
+    y, note = Decision(target, [sheet], np.ones(len(sheet.frame), bool), said).target()
     if (empty := np.isnan(y)).any():
-        row = frame.index[int(np.argmax(empty))] + 1
+        row = sheet.frame.index[int(np.argmax(empty))] + 1
         count = f"{empty.sum():,} of {len(y):,} rows have" if empty.sum() > 1 else "a row has"
-        raise UnusableError(f"{count} no target {target!r}, as data row {row}: fill it in, or leave it out")
+        raise sheet.unusable(f"{count} no target {target!r}, as data row {row}: fill it in, or leave it out")
     if np.ptp(y) == 0:
-        raise UnusableError(f"the target {target!r} is {y[0]:g} in all rows: nothing to learn")
+        raise sheet.unusable(f"the target {target!r} is {y[0]:g} in all rows: nothing to learn")
     return y, note
 
 

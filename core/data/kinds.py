@@ -13,8 +13,8 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
-from ..files import UnusableError, one_line
-from .cells import Column, Sheet, consecutive, names_rows, same_names
+from ..files import one_line
+from .cells import Column, Reading, Sheet, consecutive, names_rows, same_names
 from .notations import MARKS, ORDERS, TRUTH, read_dates, read_numbers
 
 _CONSTANT = "one value in all rows"
@@ -38,12 +38,19 @@ class Decision:
         sheets: the tables.
         looked_at: the rows [n] that may be looked at, bool.
         said: what the user says of it: numeric, category, ignore, keep; its file may say that it is declared.
+        known: how it was read in earlier tables, which these must agree with.
     """
 
     def __init__(
-        self, name: str, sheets: Sequence[Sheet], looked_at: np.ndarray, said: Collection[str] = ()
+        self,
+        name: str,
+        sheets: Sequence[Sheet],
+        looked_at: np.ndarray,
+        said: Collection[str] = (),
+        known: Reading | None = None,
     ) -> None:
-        self.name, self.sheets, self.looked_at, self.said = name, sheets, looked_at, said
+        self.name, self.sheets, self.looked_at, self.said = name, sheets, looked_at, frozenset(said)
+        self.known = known
         self.numeric, self.keep = "numeric" in said, "keep" in said
         self.cells = [sheet.cells(name) for sheet in sheets]
         self.texts = [text for cells in self.cells for text in cells.texts]
@@ -72,6 +79,20 @@ class Decision:
             self._refuse(self.filled, f"{self._options('numeric')}, but no cell is a number")
         return found or self._mixture()
 
+    def again(self, kind: str, levels: Sequence[str | None] = ()) -> Column:
+        """The column of another table, read as `known` says; `levels` are the categories known by then."""
+        if kind == "not used":
+            return self._unused("as in earlier tables", np.full(len(self.codes), np.nan))
+        if kind == "category":
+            return Column(self.name, kind, kind, self._levels([level for level in levels if level]))
+        values = self._values if kind == "number" else self._in_one_order()
+        others = np.isnan(values) & ~self.marks
+        if others.any() and not self.numeric:
+            self._refuse(self._rows(others), f"a {kind} is expected")
+        if kind == "number":
+            self._check_numbers()
+        return Column(self.name, kind, kind, self._spread(values), self._rows(self._limits))
+
     def target(self) -> tuple[np.ndarray, str]:
         """The column as numbers [n], NaN for empty cells, and a note on how they were written."""
         if self._no_numbers.any() and not self.numeric:
@@ -87,7 +108,7 @@ class Decision:
 
     def _unused(self, why: str, values: np.ndarray | None = None) -> Column:
         values = self._levels() if values is None else values
-        return Column(self.name, "not used", f"not used ({why})", values)
+        return Column(self.name, "not used", f"not used ({why})", values, said=self.said)
 
     def _options(self, *names: str) -> str:
         """Options that decide about this column, in words."""
@@ -107,10 +128,11 @@ class Decision:
             row -= len(sheet.frame)
         cell = sheet.frame.iloc[row, sheet.names.index(self.name)]
         found = f"found {one_line(repr(str(cell)), 60)} in data row {sheet.frame.index[row] + 1}"
-        where = f"{sheet.where}: " if sheet.where else ""
         more = f", the first of {count:,} such cells" if count > 1 else ""
+        if self.known:  # the options decided then
+            hint = "Write it as in the tables that the model was made with, or leave it empty"
         after = f". {hint}" if hint else ""
-        raise UnusableError(one_line(f"{where}column {self.name!r}: {what}; {found}{more}{after}", 600))
+        raise sheet.unusable(one_line(f"column {self.name!r}: {what}; {found}{more}{after}", 600))
 
     # --- Texts and rows ------------------------------------------------------------------------
 
@@ -131,8 +153,8 @@ class Decision:
     def _readings(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """The texts as numbers [k]; which could be two [k]; what begins the decimals in each table.
 
-        That is said by a table's own cells, else by its other columns and this one in other tables, if
-        these agree. Points begin decimals if nothing says otherwise.
+        That is said by a table's own cells, else by earlier tables, else by its other columns and this one
+        in other tables, if these agree. Points begin decimals if nothing says otherwise.
         """
         values, doubtful, decimals = [], [], []
         certain = {cells.decimal for cells in self.cells} - {"?"}
@@ -141,6 +163,8 @@ class Decision:
             differs = (decimal == "?") & np.isfinite(numbers.point) & (numbers.point != numbers.comma)
             if decimal == "?":
                 said = {sheet.decimal, *certain} - {""}
+                if self.known and self.known.decimal:
+                    said = {self.known.decimal}
                 commas = any("," in cells.texts[i] for i in np.flatnonzero(differs))
                 decimal = (
                     said.pop() if len(said) == 1 else "." if self.numeric or not (said or commas) else ""
@@ -170,7 +194,9 @@ class Decision:
 
     @cached_property
     def _unit(self) -> str:
-        """That of most numbers."""
+        """That of most numbers, or of earlier tables."""
+        if self.known:
+            return self.known.unit
         if not self._units.any():
             return ""
         good = ~np.isnan(self._values)
@@ -201,7 +227,10 @@ class Decision:
             if unused:
                 return self._unused(note, values)
             notes += [note] if note else []
-        return Column(self.name, "number", ", ".join(["number", *notes]), values, feature)
+        said = {*self._readings[2]} & {".", ","}
+        reading = Reading(said.pop() if len(said) == 1 else "", self._unit)
+        text = ", ".join(["number", *notes])
+        return Column(self.name, "number", text, values, feature, reading=reading, said=self.said)
 
     def _check_numbers(self) -> None:
         """Raises an UnusableError where numbers could be others, or are in different units, or infinite."""
@@ -293,19 +322,35 @@ class Decision:
         bad = int(self.counts[wanted].sum() - valid[best])
         if not valid[best] or (bad and not self.numeric):
             return None
-        differs = (self._days[0] != self._days[1]) & wanted & ~np.isnan(self._days[best])
+        differs = self._check_order(valid)
+        notes = [ORDERS[best]] if differs.any() else []
+        notes += [f"{bad} cells are no dates, taken as missing"] if bad else []
+        values = self._spread(self._days[best])
+        values -= (start := float(np.nanmin(values)))
+        if values.min() == values.max() and not self.keep:
+            return self._unused(_CONSTANT, values)
+        reading = Reading(order=best if differs.any() else -1, start=start)
+        text = f"number ({'; '.join(['days', *notes])})"
+        return Column(self.name, "date", text, values, reading=reading, said=self.said)
+
+    def _in_one_order(self) -> np.ndarray:
+        """The texts [k] as days since the first one of earlier tables."""
+        assert self.known
+        valid = ~np.isnan(self._days) @ self.counts
+        if self.known.order < 0:
+            self._check_order(valid)
+        order = self.known.order if self.known.order >= 0 else int(np.argmax(valid))
+        return self._days[order] - self.known.start
+
+    def _check_order(self, valid: np.ndarray) -> np.ndarray:
+        """The dates [k], bool, that each order of the two reads as another; refused if both orders fit."""
+        best = int(np.argmax(valid))
+        differs = (self._days[0] != self._days[1]) & ~self.marks & ~np.isnan(self._days[best])
         if valid[0] == valid[1] and differs.any() and not self.numeric:
             hint = f"Write it as 2024-01-31; {self._options('numeric')} reads it {ORDERS[best]}; or "
             hint += self._options("category", "ignore")
             self._refuse(self._rows(differs), f"dates could be {' or '.join(ORDERS)}", hint)
-        notes = [ORDERS[best]] if differs.any() else []
-        notes += [f"{bad} cells are no dates, taken as missing"] if bad else []
-        values = self._spread(self._days[best])
-        seen = values[self.looked_at]
-        values -= np.nanmin(values if np.isnan(seen).all() else seen)
-        if values.min() == values.max() and not self.keep:
-            return self._unused(_CONSTANT, values)
-        return Column(self.name, "date", f"number ({'; '.join(['days', *notes])})", values)
+        return differs
 
     # --- Texts ---------------------------------------------------------------------------------
 
@@ -343,9 +388,17 @@ class Decision:
         padded = with_digits and any(map(_PADDED.fullmatch, self.texts))
         return letters and (padded or (often and short and all(value % 1 == 0 for value in values)))
 
-    def _levels(self) -> np.ndarray:
-        """The category of each row [n], texts; NaN where nothing stands."""
-        names = self.texts if len(self.cells) == 1 else same_names([cells.texts for cells in self.cells])
+    def _levels(self, others: Sequence[str] = ()) -> np.ndarray:
+        """The category of each row [n], texts, by the names of other tables; NaN where nothing stands."""
+        names = self.texts
+        if len(self.cells) > 1 or others:
+            every = same_names([others, *(cells.texts for cells in self.cells)])
+            names = every[len(others) :]
+            as_there = dict(zip(every, others, strict=False)) | {name: name for name in others}
+            names = [
+                as_there.get(text, as_there.get(name, name))
+                for text, name in zip(self.texts, names, strict=True)
+            ]
         return np.array([*names, np.nan], object)[self.codes]
 
     def _categories(self, note: str = "") -> Column:
@@ -368,10 +421,11 @@ class Decision:
         used = common if len(common) else counts
         if len(used) > _MOST_CATEGORIES:
             hint = f"group them, or {self._options('ignore')}"
-            raise UnusableError(f"column {self.name!r} has {len(used):,} categories; {hint}")
+            raise self.sheets[0].unusable(f"column {self.name!r} has {len(used):,} categories; {hint}")
         named = int(used.index.notna().sum())
         said = f"{named} categor{'y' if named == 1 else 'ies'}"
         said += f", {len(counts) - len(used)} rare as one" * (len(used) < len(counts))
         said += ", and missing" * (named < len(used))
         rare = _RARE if len(used) < len(counts) else 1
-        return Column(self.name, "category", "; ".join(filter(None, [said, note])), values, rare=rare)
+        text = "; ".join(filter(None, [said, note]))
+        return Column(self.name, "category", text, values, rare=rare, said=self.said)

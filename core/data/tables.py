@@ -267,11 +267,12 @@ class Table(Dataset):
         from .cells import Sheet
         from .columns import sort_columns, target_values
 
-        y, note = target_values(raw.frame, target, cls.decisions)
+        sheet = Sheet("", raw.frame)
+        y, note = target_values(sheet, target, cls.decisions)
         if len(y) < LEAST_ROWS:
             raise UnusableError(f"{len(y)} rows are too few: at least {LEAST_ROWS} are needed")
         train, _ = train_and_test(len(y))
-        columns = sort_columns([Sheet("", raw.frame)], target, train, cls.decisions, raw.nominal)
+        columns = sort_columns([sheet], target, train, cls.decisions, raw.nominal)
         names, x = columns.features()
         if len(names) * len(y) > MOST_CELLS:
             raise UnusableError(f"its {len(names):,} features of {len(y):,} rows are too many")

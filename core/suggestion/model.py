@@ -44,9 +44,9 @@ _WATCHED = 0.2
 #: An epoch has at least so many steps, where there are so many rows.
 _STEPS = 8
 _PIECE = 2048
-#: What `auto` tries. The ensemble only from so many labelled rows on: below, it takes most of the time and
-#: is hardly ever the best.
-_AUTO, _MOST_WITHOUT_NETWORKS = ("forest", "gp", "ensemble"), 500
+#: What `auto` tries. The ensemble only where a Gaussian process cannot be fitted: with fewer labelled rows it
+#: takes most of the time, and was never the best.
+_AUTO = ("forest", "gp", "ensemble")
 #: The mean of a prediction is that of the quantiles at these levels.
 _MEAN = (np.arange(20) + 0.5) / 20
 #: Rows of the pool in which features are shuffled.
@@ -117,13 +117,11 @@ def auto_variations(agent: str, rows: int) -> list[str]:
         UserError: it can score none of them.
     """
     scored = AGENTS[agent].variations
-    limits = {"gp": rows <= MOST_POINTS, "ensemble": rows > _MOST_WITHOUT_NETWORKS}
     names = [name for name in _AUTO if name in scored]
     if not names:
-        raise UserError(
-            f"agent '{agent}' scores neither {' nor '.join(_AUTO)}: choose a variation: {', '.join(scored)}"
-        )
-    return [name for name in names if limits.get(name, True)] or names[:1]
+        raise UserError(f"agent '{agent}' scores none of {', '.join(_AUTO)}, but {' or '.join(scored)}")
+    too_slow = "ensemble" if rows <= MOST_POINTS else "gp"
+    return [name for name in names if name != too_slow] or names
 
 
 def fit(

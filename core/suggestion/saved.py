@@ -8,15 +8,13 @@ import joblib
 import numpy as np
 import torch
 
-from ..data.columns import Decisions
 from ..data.frames import RawFrame
-from ..dataset import RangeScaler
 from ..errors import UserError
 from ..files import one_line, write_files
 from ..models.predictor import NetworkPredictor
 from ..runs.settings import other_versions, provenance
 from .model import Fitted
-from .tables import Problem, make_problem
+from .tables import Problem, more_rows
 
 _MODEL, _META = "model.joblib", "meta.json"
 
@@ -27,44 +25,25 @@ class Saved:
 
     Attributes:
         fitted: the model.
-        labelled: the table it was fitted to.
         target: the column that it predicts.
-        decisions: of the user about columns, and which are used.
-        features: scales the features.
+        problem: the labelled rows; the pool may be empty.
     """
 
     fitted: Fitted
-    labelled: RawFrame
     target: str
-    decisions: Decisions
-    features: RangeScaler
-
-    @classmethod
-    def of(
-        cls, fitted: Fitted, labelled: RawFrame, target: str, said: Decisions, problem: Problem
-    ) -> "Saved":
-        """Columns that are used stay so, whatever a new pool has in them, and others are not looked at."""
-        columns = problem.columns.columns
-        decisions = {
-            "ignore": [column.name for column in columns if column.kind == "not used"],
-            "keep": [column.name for column in columns if column.kind != "not used"],
-        }
-        for name in ("numeric", "category"):
-            decisions[name] = [column for column in said.get(name, ()) if column not in decisions["ignore"]]
-        return cls(fitted, labelled, target, decisions, problem.features)
+    problem: Problem
 
     def with_pool(self, pool: RawFrame) -> Problem:
-        """The labelled rows and a new pool.
+        """The labelled rows and a new pool; what is labelled already is left out.
 
         Raises:
-            UserError: its columns differ, or with them the labelled ones would mean something else.
+            UserError: its columns differ, or a cell is not what its column held.
         """
-        problem = make_problem(self.labelled, pool, self.target, self.decisions, self.features)
-        if not np.array_equal(problem.x, self.fitted.x.cpu().numpy()):
-            raise UserError(
-                f"{pool.where}: with its cells, columns of the labelled rows mean something else; train again"
-            )
-        return problem
+        problem = self.problem
+        x = more_rows(pool, self.target, problem.rules, problem.x_scaler)
+        done = {row.tobytes() for row in problem.x}
+        rows = np.array([i for i, row in enumerate(x) if row.tobytes() not in done], dtype=np.int64)
+        return replace(problem, pool=x[rows], rows=rows)
 
 
 def save(folder: Path, saved: Saved) -> None:
@@ -76,12 +55,13 @@ def save(folder: Path, saved: Saved) -> None:
         "variation": fitted.variation,
         "held-out NLL": fitted.nll,
         "labelled rows": len(fitted.x),
-        "columns": saved.decisions["keep"],
+        "columns": saved.problem.lines,
         "made with": provenance(),
     }
     if isinstance(fitted.model.predictor, NetworkPredictor):
         fitted.model.predictor.model.to("cpu")
-    kept = replace(saved, fitted=replace(fitted, x=fitted.x.cpu(), y=fitted.y.cpu()))
+    problem = replace(saved.problem, pool=saved.problem.pool[:0], rows=saved.problem.rows[:0])
+    kept = Saved(replace(fitted, x=fitted.x.cpu(), y=fitted.y.cpu()), saved.target, problem)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

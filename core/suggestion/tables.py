@@ -3,14 +3,15 @@
 Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from ..data.cells import Sheet
-from ..data.columns import Columns, Decisions, sort_columns, target_values
+from ..data.columns import Decisions, apply, check_same, sort_columns, target_values
+from ..data.encoding import Rule
 from ..data.frames import RawFrame
 from ..data.notations import NOTHING
 from ..dataset import RangeScaler
@@ -36,7 +37,7 @@ class Problem:
         rows: where they stand in the pool [N]: a row that is labelled already is left out.
         lines: what each column became.
         scaler: what the target was scaled with.
-        columns, features: what each column became, and what the features were scaled with.
+        rules, x_scaler: what makes features of columns, and what they were scaled with: for `more_rows`.
         names: of the features [d].
     """
 
@@ -46,8 +47,8 @@ class Problem:
     rows: np.ndarray
     lines: list[str]
     scaler: RangeScaler
-    columns: Columns
-    features: RangeScaler
+    rules: tuple[Rule, ...]
+    x_scaler: RangeScaler
     names: list[str]
 
 
@@ -60,18 +61,11 @@ def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
 
 
 def make_problem(
-    labelled: RawFrame,
-    pool: RawFrame,
-    target: str,
-    decisions: Decisions | None = None,
-    features: RangeScaler | None = None,
+    labelled: RawFrame, pool: RawFrame, target: str, decisions: Decisions | None = None
 ) -> Problem:
     """Two tables as one problem; a column of the pool that is called as the target is not looked at.
 
     Our own columns are ignored where one table has them alone: chosen rows were added to it.
-
-    Args:
-        features: scales the features, instead of their range in both tables.
 
     Raises:
         UserError: their columns differ, or they cannot be trained on.
@@ -79,28 +73,44 @@ def make_problem(
     ours = [name for name in {*labelled.names} ^ {*pool.names} if name != target and _is_ours(name)]
     frame = labelled.frame.drop(columns=ours, errors="ignore")
     sheets = [Sheet(labelled.where, frame), Sheet(pool.where, pool.frame.drop(columns=ours, errors="ignore"))]
-    wanted, found = ([name for name in sheet.names if name != target] for sheet in sheets)
+    theirs, candidates = ([name for name in sheet.names if name != target] for sheet in sheets)
     try:
-        y, note = target_values(frame, target, decisions, labelled.where)
-        for these, those, where in ((wanted, found, "pool has"), (found, wanted, "labelled rows have")):
-            if lacking := [name for name in these if name not in those]:
-                raise UnusableError(f"the {where} no column {one_line(', '.join(map(repr, lacking)))}")
+        y, note = target_values(sheets[0], target, decisions)
+        check_same(
+            theirs, candidates, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have"
+        )
         if len(y) < LEAST_LABELLED:
-            raise UnusableError(f"{len(y)} labelled rows are too few: at least {LEAST_LABELLED} are needed")
+            few = f"{len(y)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
+            raise sheets[0].unusable(few)
         columns = sort_columns(sheets, target, np.arange(len(y)), decisions, labelled.nominal | pool.nominal)
     except UnusableError as error:
-        begins = str(error).startswith(("the pool", "--", labelled.where, pool.where))
-        raise UserError(str(error) if begins else f"{labelled.where}: {error}") from error
+        raise UserError(str(error)) from error
     lines = columns.lines + [f"{target}: the target, {note}"] * bool(note)
     lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
     (names, x), keys = columns.features(), columns.keys()
     done = set(keys[: len(y)])
     rows = np.array([i for i, key in enumerate(keys[len(y) :]) if key not in done], dtype=np.int64)
-    features = features or RangeScaler(x)
-    x = features.transform(x).astype(np.float32)
-    scaler = RangeScaler(y[:, None])
+    x_scaler, scaler = RangeScaler(x), RangeScaler(y[:, None])
+    x = x_scaler.transform(x).astype(np.float32)
     scaled = scaler.transform(y[:, None])[:, 0].astype(np.float32)
-    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler, columns, features, names)
+    return Problem(
+        x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler, columns.rules, x_scaler, names
+    )
+
+
+def more_rows(raw: RawFrame, target: str, rules: Sequence[Rule], scaler: RangeScaler) -> np.ndarray:
+    """The rows of another table as those of a problem [N, d], float32; the target is not looked at.
+
+    Raises:
+        UserError: its columns differ from the problem's, or a cell is not what its column held there.
+    """
+    known = {rule.name for rule in rules}
+    others = [name for name in raw.names if name not in known and (name == target or _is_ours(name))]
+    try:
+        x = apply(rules, Sheet(raw.where, raw.frame.drop(columns=others)))
+    except UnusableError as error:
+        raise UserError(str(error)) from error
+    return scaler.transform(x).astype(np.float32)
 
 
 def _is_ours(name: str) -> bool:

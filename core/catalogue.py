@@ -2,7 +2,7 @@
 
     python -m core.catalogue
 
-rewrites the tables from the registered classes and the timings in docs/performance/.
+rewrites the tables from the registered classes.
 """
 
 import sys
@@ -12,8 +12,9 @@ from .agent import AGENTS, Agent
 from .cli import ArgumentParser, run_script
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/AGENTS.md"
-#: The lines of the page between which the tables stand.
+#: The lines of the page around the tables.
 FIRST, LAST = "<!-- Written by python -m core.catalogue: -->", "<!-- (until here) -->"
+STUDY = "Werner & Schmidt-Thieme 2025, arXiv 2501.01248"
 
 
 def first_line(thing: object) -> str:
@@ -31,14 +32,11 @@ def families() -> dict[str, dict[str, type[Agent]]]:
 
 
 def tables() -> str:
-    """A table in Markdown for each family, a row for each agent; seconds are those measured on sarcos."""
+    """A table in Markdown for each family, a row for each agent."""
     import pandas as pd
 
     from .report.readme import markdown
 
-    files = ("acquisition.csv", "acquisition_50.csv")  # of 50 points where one was not measured
-    measured = pd.concat([pd.read_csv(PAGE.parent / "performance" / file) for file in files])
-    seconds = measured.query("dataset == 'sarcos'").drop_duplicates("agent").set_index("agent")["seconds"]
     parts = []
     for family, agents in families().items():
         rows = [
@@ -48,8 +46,7 @@ def tables() -> str:
                 "score, or how the batch is chosen": cls.formula or first_line(cls).rstrip("."),
                 "needs": cls.needs,
                 "batch-aware": cls.batch_aware or ("no" if cls.select is Agent.select else "yes"),
-                "s": f"{seconds[name]:.3g}" if name in seconds else "-",
-                "reference": cls.reference,
+                "reference": cls.reference.replace(STUDY, "the study"),
             }
             for name, cls in agents.items()
         ]

@@ -5,6 +5,7 @@
 rewrites the tables from the registered classes.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from .cli import ArgumentParser, run_script
 PAGE = Path(__file__).resolve().parent.parent / "docs/AGENTS.md"
 #: The lines of the page around the tables.
 FIRST, LAST = "<!-- Written by python -m core.catalogue: -->", "<!-- (until here) -->"
-STUDY = "Werner & Schmidt-Thieme 2025, arXiv 2501.01248"
+#: A reference such as `Wu, Lin, Huang 2019, arXiv 1808.04245`: first author, year and number.
+ARXIV = re.compile(r"(\w+)[^;]*? (\d{4}), arXiv (\d{4}\.\d{5})")
 
 
 def first_line(thing: object) -> str:
@@ -46,7 +48,7 @@ def tables() -> str:
                 "score, or how the batch is chosen": cls.formula or first_line(cls).rstrip("."),
                 "needs": cls.needs,
                 "batch-aware": cls.batch_aware or ("no" if cls.select is Agent.select else "yes"),
-                "reference": cls.reference.replace(STUDY, "the study"),
+                "reference": ARXIV.sub(r"[\1 \2](https://arxiv.org/abs/\3)", cls.reference),
             }
             for name, cls in agents.items()
         ]

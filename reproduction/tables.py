@@ -127,16 +127,6 @@ def beside_published(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).loc[agents].fillna("").rename_axis("agent").reset_index()
 
 
-def less_random(found: pd.DataFrame) -> pd.DataFrame:
-    """AUC of NLL less `random`'s, a task a column."""
-    columns = {}
-    for which in TASKS:
-        rows = select(found, {**_named(which), "number": "AUC NLL"}).set_index("agent")
-        title = "{}, {}: {}".format(*which)
-        columns[title] = _with_error(rows["less random"], rows["se of less random"], DIGITS["NLL"], "+")
-    return pd.DataFrame(columns).reindex(AGENTS).fillna("").rename_axis("agent").reset_index()
-
-
 def _with_error(mean: pd.Series, error: pd.Series, digits: int, sign: str = "") -> pd.Series:
     texts = [f"{m:{sign}.{digits}f} ± {e:.{digits}f}" for m, e in zip(mean, error, strict=True)]
     return pd.Series(texts, mean.index).where(mean.notna())
@@ -162,7 +152,6 @@ def main() -> None:
     write_file(NUMBERS, lambda path: path.write_text(text, encoding="utf-8"))
     tables = {
         "Beside the published figures": beside_published(found),
-        "Less random": less_random(found),
         "Ablation": ablation(),
     }
     for name, table in tables.items():

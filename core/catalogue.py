@@ -1,4 +1,4 @@
-"""Every agent in a line: for `evaluate.py --list`, and the tables of docs/AGENTS.md.
+"""One line for each agent, for `evaluate.py --list` and the tables of docs/AGENTS.md.
 
     python -m core.catalogue
 
@@ -20,7 +20,7 @@ ARXIV = re.compile(r"(\w+)[^;]*? (\d{4}), arXiv (\d{4}\.\d{5})")
 
 
 def first_line(thing: object) -> str:
-    """Of the docstring of a class or module; empty where there is none."""
+    """The first line of a docstring of a class or module; empty if there is none."""
     return (getattr(thing, "__doc__", None) or "").strip().partition("\n")[0]
 
 
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     from .report.readme import write_between
 
     parser = ArgumentParser(prog="core.catalogue", description=first_line(sys.modules[__name__]))
-    parser.add("page", PAGE, "the page whose tables are written anew", type=Path)
+    parser.add("page", PAGE, "the page whose tables are rewritten", type=Path)
     page = parser.parse_args(arguments).page
     write_between(page, FIRST, LAST, tables())
     print(f"agents: {page}")

@@ -48,7 +48,7 @@ def parse_ids(texts: Iterable[str]) -> list[int]:
         match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", text, re.ASCII)
         ids = range(int(match[1]), int(match[2] or match[1]) + 1) if match else ()
         if not ids:
-            raise UserError(f"run_ids: a number or a range like 1-30 is wanted, got '{text}'")
+            raise UserError(f"run_ids: expected a number or a range like 1-30, got '{text}'")
         found.update(ids)
     return sorted(found)
 

@@ -20,7 +20,7 @@ from .registry import Registry
 from .seeds import Seeds
 from .state import State
 
-#: `<agent>+dropout05` chooses as the agent does, with a model that is trained as those of BALD and BALSA are.
+#: `<agent>+dropout05` is the agent with a model trained like those of BALD and BALSA.
 DROPOUT = {"dropout05": 0.05}
 
 
@@ -65,26 +65,26 @@ class Agent:
         agent = AGENTS["coreset"](query_size=5, seeds=Seeds(1), protocol=CORRECTED)
         chosen = agent.predict(state)  # int64 [5]: rows of state.x_unlabeled [N, d], distinct, best first
 
-    A new agent sets `folder` and implements `score`: from the candidates x [C, d], a random part of the pool,
-    to scores [C], of which the highest are chosen. Where a batch is more than its best points, it implements
-    `select` instead: from x [C, d] and b to the positions [b] in x that are chosen. What it knows of the run
-    is in `state`, such as the labelled points and the model, `state.classifier`. Random numbers come from
-    `self.generator` (torch, on the state's device) or `self.rng` (numpy). After `predict`, `self.scores` [b]
-    are those of the points chosen, None if there are none.
+    A new agent sets `folder` and implements `score`, which maps candidates x [C, d], a random part of the
+    pool, to scores [C]; the highest are chosen. If a batch is more than its best points, it implements
+    `select` instead, which maps x [C, d] and b to the chosen positions [b] in x. `state` has the labelled
+    points and the model, `state.classifier`. Random numbers come from `self.generator` (torch, on the state's
+    device) or `self.rng` (numpy). After `predict`, `self.scores` [b] are the scores of the chosen points, if
+    there are any.
     """
 
-    #: Name of the folder of its results.
+    #: Name of its result folder.
     folder: ClassVar[str]
     #: Raise it when what the agent computes changes (not for rounding or random draws): runs of two versions
     #: are not pooled.
     version: ClassVar[int] = 1
-    #: Its name in figures, a subclass's own; without one the registered name, spelled for people.
+    #: Its name in figures; without one, the registered name.
     label: ClassVar[str] = ""
     #: Size of the pool's subsample that is scored (a larger batch takes a larger one).
     candidates: ClassVar[int] = 10_000
     #: The model's dropout rate is raised to this, for training too; None leaves it.
     dropout: ClassVar[float | None] = None
-    #: File of the learned policy that it follows unless another is named; None for one that follows none.
+    #: File of the learned policy that it follows by default; None if it follows none.
     policy: ClassVar[Path | None] = None
     #: Densities that it can score, what else it asks of a model (of `passes`, `embedding`, `gradients`), and
     #: the variations whose models have both.
@@ -127,7 +127,7 @@ class Agent:
     def predict(self, state: State | Tensor, *fields: Any) -> np.ndarray:
         """Distinct rows of `state.x_unlabeled`, in the order they were chosen; `predict(*state)` is the same.
 
-        `query_size` of them, fewer only where the pool or the budget has fewer left.
+        `query_size` of them, or as many as pool and budget have left.
         """
         state = state if isinstance(state, State) else State(state, *fields)
         if state.x_unlabeled.device != self.generator.device:
@@ -153,11 +153,11 @@ class Agent:
         return chosen
 
     def score(self, state: State, x: Tensor) -> Tensor:
-        """How much each candidate of x [C, d] is wanted, [C]; the highest scores are chosen."""
+        """Scores [C] of the candidates x [C, d]; the highest are chosen."""
         raise NotImplementedError(f"{type(self).__name__} implements neither score nor select")
 
     def state_dict(self) -> dict[str, Any]:
-        """What is kept from round to round, tensors and plain values; an agent that keeps more adds it."""
+        """What the agent remembers between rounds, as tensors and plain values; add what else yours does."""
         return {
             "rng": json.dumps(self.rng.bit_generator.state),
             "candidates": json.dumps(self._candidates.bit_generator.state),
@@ -166,7 +166,7 @@ class Agent:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave."""
+        """Restores what `state_dict` returned."""
         self.rng.bit_generator.state = json.loads(state["rng"])
         self._candidates.bit_generator.state = json.loads(state["candidates"])
         self.generator = self._seeds.torch("agent", state["device"])
@@ -175,7 +175,7 @@ class Agent:
 
 @cache
 def _with_suffix(cls: type[Agent], suffix: str) -> type[Agent]:
-    """An agent that trains with more dropout, or whose batch is the top of its scores with noise."""
+    """An agent that trains with more dropout, or adds noise to its scores."""
 
     class WithSuffix(cls):  # type: ignore[valid-type, misc]
         __module__ = cls.__module__  # whose code the settings of its runs hold a digest of

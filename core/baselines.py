@@ -1,4 +1,4 @@
-"""What agents are held against: training on all points, and a greedy choice that sees the test set."""
+"""Bounds to compare agents with: training on all points, and a greedy choice that sees the test set."""
 
 import json
 import math
@@ -26,11 +26,10 @@ PATIENCE = 25
 class UpperBound(Environment):
     """Training on the whole train part (docs/METHOD.md, section 4): all points are labelled, none is left.
 
-    An action is empty. Every minibatch counts, the last incomplete one too. If the configuration keeps the
-    best weights, the model is trained as agents' models are, by one fit until it has converged, and the
-    episode is over after `reset`. Otherwise a step is an epoch, and the episode terminates after more than 25
-    epochs in a row without a new minimum of the MAE on the validation part, or at the epoch limit. The epoch
-    that says stop is not tested, as in the published code.
+    Actions are empty. Incomplete minibatches count too. If the configuration keeps the best weights, one fit
+    trains the model until it has converged, and the episode is over after `reset`. Otherwise a step is an
+    epoch, and the episode ends after more than 25 epochs in a row without a new minimum of the validation
+    MAE, or at the epoch limit. The last epoch is not tested, as in the published code.
     """
 
     index_name = "epoch"
@@ -59,7 +58,7 @@ class UpperBound(Environment):
         self._validating = self.seeds.torch("evaluation", self.device, member=1)
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of all that changes from epoch to epoch, but for the early stopping, the agent's."""
+        """A copy of what changes from epoch to epoch, except for the early stopping, which is the agent's."""
         return {**super().state_dict(), "labeled": [], "validating": self._validating.get_state()}
 
     def resume(self, state: dict[str, Any]) -> State:
@@ -100,7 +99,7 @@ class UpperBound(Environment):
 
 
 class AllPoints:
-    """The agent of an upper bound: it has nothing to choose. Its state is that of the early stopping."""
+    """The agent of an upper bound: it chooses nothing, and keeps the state of the early stopping."""
 
     def __init__(self, stopping: EarlyStopping) -> None:
         self.state_dict, self.load_state_dict = stopping.state_dict, stopping.load_state_dict

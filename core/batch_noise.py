@@ -12,9 +12,9 @@ SUFFIXES = {"power": "log s + G", "softmax": "s + G", "softrank": "G - log rank 
 
 
 def perturbed(scores: Tensor, suffix: str, generator: torch.Generator) -> Tensor:
-    """The scores [N] with noise, float64 [N]; NaN stays, but for `softrank`, which takes it for the highest.
+    """The scores [N] with noise, float64 [N]; NaN stays NaN, except that `softrank` ranks it highest.
 
-    `power` takes a score that is not positive for the smallest positive float.
+    `power` raises scores that are not positive to the smallest positive float.
     """
     scores = scores.double()
     noise = torch.empty_like(scores).exponential_(generator=generator).log_().neg_()

@@ -1,10 +1,11 @@
-"""Every agent in a line: for `evaluate.py --list`, and the tables of docs/AGENTS.md.
+"""One line for each agent, for `evaluate.py --list` and the tables of docs/AGENTS.md.
 
     python -m core.catalogue
 
-rewrites the tables from the registered classes and the timings in docs/performance/.
+rewrites the tables from the registered classes.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from .agent import AGENTS, Agent
 from .cli import ArgumentParser, run_script
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/AGENTS.md"
-#: The lines of the page between which the tables stand.
+#: The lines of the page around the tables.
 FIRST, LAST = "<!-- Written by python -m core.catalogue: -->", "<!-- (until here) -->"
+#: A reference such as `Wu, Lin, Huang 2019, arXiv 1808.04245`: first author, year and number.
+ARXIV = re.compile(r"(\w+)[^;]*? (\d{4}), arXiv (\d{4}\.\d{5})")
 
 
 def first_line(thing: object) -> str:
-    """Of the docstring of a class or module; empty where there is none."""
+    """The first line of a docstring of a class or module; empty if there is none."""
     return (getattr(thing, "__doc__", None) or "").strip().partition("\n")[0]
 
 
@@ -31,14 +34,11 @@ def families() -> dict[str, dict[str, type[Agent]]]:
 
 
 def tables() -> str:
-    """A table in Markdown for each family, a row for each agent; seconds are those measured on sarcos."""
+    """A table in Markdown for each family, a row for each agent."""
     import pandas as pd
 
     from .report.readme import markdown
 
-    files = ("acquisition.csv", "acquisition_50.csv")  # of 50 points where one was not measured
-    measured = pd.concat([pd.read_csv(PAGE.parent / "performance" / file) for file in files])
-    seconds = measured.query("dataset == 'sarcos'").drop_duplicates("agent").set_index("agent")["seconds"]
     parts = []
     for family, agents in families().items():
         rows = [
@@ -48,8 +48,7 @@ def tables() -> str:
                 "score, or how the batch is chosen": cls.formula or first_line(cls).rstrip("."),
                 "needs": cls.needs,
                 "batch-aware": cls.batch_aware or ("no" if cls.select is Agent.select else "yes"),
-                "s": f"{seconds[name]:.3g}" if name in seconds else "-",
-                "reference": cls.reference,
+                "reference": ARXIV.sub(r"[\1 \2](https://arxiv.org/abs/\3)", cls.reference),
             }
             for name, cls in agents.items()
         ]
@@ -61,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     from .report.readme import write_between
 
     parser = ArgumentParser(prog="core.catalogue", description=first_line(sys.modules[__name__]))
-    parser.add("page", PAGE, "the page whose tables are written anew", type=Path)
+    parser.add("page", PAGE, "the page whose tables are rewritten", type=Path)
     page = parser.parse_args(arguments).page
     write_between(page, FIRST, LAST, tables())
     print(f"agents: {page}")

@@ -46,7 +46,7 @@ def at_least(low: int, high: float = math.inf) -> Callable[[str], int]:
         try:
             value = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"an integer is wanted, got '{text}'") from None
+            raise argparse.ArgumentTypeError(f"expected an integer, got '{text}'") from None
         if value < low:
             raise argparse.ArgumentTypeError(f"must be at least {low}, got {value}")
         if value > high:
@@ -57,7 +57,7 @@ def at_least(low: int, high: float = math.inf) -> Callable[[str], int]:
 
 
 def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]:
-    """An argument type: a number that fits; `wanted` says which do."""
+    """An argument type: a number that fits; `wanted` says in words which do."""
 
     def convert(text: str) -> float:
         try:
@@ -65,7 +65,7 @@ def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]
         except ValueError:
             value = math.nan
         if not fits(value):
-            raise argparse.ArgumentTypeError(f"{wanted} is wanted, got '{text}'")
+            raise argparse.ArgumentTypeError(f"expected {wanted} got '{text}'")
         return value
 
     return convert
@@ -91,7 +91,7 @@ def add_run_options(parser: ArgumentParser, restarts: int) -> None:
     """Which runs to make, how, and where; `restarts` is the script's default number of them."""
     parser.add("run_id", 1, "id of the first run", type=at_least(0))
     parser.add("restarts", restarts, "number of runs, of increasing ids", type=at_least(1, 100_000))
-    parser.add("side_by_side", "auto", "runs trained as one stack, in one process", type=auto_or_count)
+    parser.add("side_by_side", "auto", "how many runs to train as one stack", type=auto_or_count)
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
@@ -105,7 +105,7 @@ def add_ray_arguments(parser: ArgumentParser) -> None:
         return 0 <= value <= 1 or (1 < value < math.inf and value % 1 == 0)
 
     share = number(fits, "a share from 0 to 1, or a whole number,")
-    parser.add("address", None, "Ray to use: auto, or ray://<host>:10001; a Ray of its own if not given")
+    parser.add("address", None, "auto, or ray://<host>:10001, to use a running Ray; by default starts one")
     parser.add("cpus", 1, "cores that a task asks for, and its threads", type=at_least(1))
     parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=share)
 
@@ -124,7 +124,7 @@ REMEDIES = {
 
 
 def message(error: UserError) -> str:
-    """What a script says of a user's error."""
+    """The message of a user's error, with what the script's options can do about it."""
     if not error.remedy:
         return str(error)
     return f"{error}{' ' if str(error).endswith('?') else ': '}{REMEDIES[error.remedy]}"
@@ -169,7 +169,7 @@ _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 if hasattr(signal, "SIGHUP"):  # not on Windows
     _SIGNALS[signal.SIGHUP] = "hung up"
 
-#: Seconds after a signal in which others are ignored: they must not break off what is being saved.
+#: Seconds after a signal in which others are ignored, so that they do not interrupt saving.
 _SECONDS_TO_SAVE = 10.0
 
 
@@ -195,7 +195,7 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     for a signal, else what `main` returns.
     """
     name = Path(sys.argv[0]).name
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is no text must not end a run
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is not UTF-8 must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
     _raise_on_signals()
     try:
@@ -217,6 +217,6 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
         print(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         code = 2
     finally:
-        for number in _SIGNALS:  # the exit is not to be broken off
+        for number in _SIGNALS:  # the exit must not be interrupted
             signal.signal(number, signal.SIG_IGN)
     sys.exit(code)

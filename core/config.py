@@ -12,7 +12,7 @@ from .files import one_line, parse_yaml, read_bytes
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
-#: Larger ones are slips, or ask for more memory than there is.
+#: Larger ones are typing errors, or need more memory than there is.
 _MOST, _LAYERS, _WIDTH, _MEMBERS = 10**9, 100, 16_384, 1000
 
 
@@ -44,7 +44,7 @@ def _is_widths(value: Any) -> bool:
 class Config:
     """Model and training of one experiment; the keys of the files in `configs/`, each with its rule."""
 
-    model: str  # name in `core.models.networks.MODELS`; no key of the file, the variation says it
+    model: str  # name in `core.models.networks.MODELS`; set by the variation, not in the file
     # Widths of the encoder's layers after the first, which is as wide as the first of them.
     hidden: tuple[int, ...] = _key(
         f"a list of at most {_LAYERS} positive integers up to {_WIDTH:,}", _is_widths

@@ -24,14 +24,14 @@ SPLIT_SEED = 1
 
 
 def train_and_test(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of the train part, validation included, and of the test part, of n rows: for all runs."""
+    """Which of n rows are for training and validation, and which for testing, in all runs."""
     order = np.random.default_rng(SPLIT_SEED).permutation(n)
     train, test = np.split(order, [int(TRAIN_SHARE * n)])
     return train, test
 
 
 def sha256_of(*arrays: np.ndarray) -> str:
-    """SHA-256 of the bytes of arrays, one behind the other, without a copy of them."""
+    """SHA-256 of the bytes of several arrays, without copying them."""
     found = hashlib.sha256()
     for array in arrays:
         found.update(np.ascontiguousarray(array).data)
@@ -39,9 +39,9 @@ def sha256_of(*arrays: np.ndarray) -> str:
 
 
 class RangeScaler:
-    """Scales each column of some values [n, d] to [0, 1] by its range, however small; a constant one to 0.
+    """Scales each column of values [n, d] to [0, 1] by its range, however small; a constant column to 0.
 
-    As scikit-learn's MinMaxScaler, which takes ranges below 2e-15 for constant.
+    scikit-learn's MinMaxScaler treats ranges below 2e-15 as constant.
     """
 
     def __init__(self, values: np.ndarray) -> None:
@@ -64,8 +64,8 @@ def _floats(values: np.ndarray) -> np.ndarray:
 class Dataset(ABC):
     """A regression task: its rows, their split, and the seed set of one run.
 
-    A subclass names its result folder, the size of its seed set and its budget, and gives its rows in `rows`.
-    Those of a file come from `core.data.tables.Table`.
+    A subclass names its result folder, the size of its seed set and its budget, and returns its rows from
+    `rows`. Published tables are subclasses of `core.data.tables.Table`.
 
     The constructor makes the run's data, features [n, d] and targets [n], float32, min-max scaled to [0, 1]
     on the train part (validation included): `x_train, y_train` (seed set and pool), `x_val, y_val`,
@@ -74,9 +74,9 @@ class Dataset(ABC):
     run; validation part and seed set are the run's own (docs/METHOD.md, section 1).
 
     Args:
-        data_folder: where the files of datasets that have files lie.
+        data_folder: where dataset files are.
         seeds: the run's seeds; the stream `split` is used.
-        skip_data_check: go on with a table that is not the published one.
+        skip_data_check: accept a table that is not the published one.
 
     Raises:
         UserError: the rows have another shape, are too few, or hold NaN or infinity.
@@ -86,9 +86,9 @@ class Dataset(ABC):
     seed_set: ClassVar[int]
     budget: ClassVar[int]
 
-    #: Whether its table has been held against the published one.
+    #: Whether its table has been compared with the published one.
     verified: ClassVar[bool] = True
-    #: Settings of its runs that other datasets have not.
+    #: Settings of its runs that other datasets do not have.
     more_settings: ClassVar[Mapping[str, object]] = {}
     #: What the check of the raw data said, for meta.txt.
     data_check = "not needed"
@@ -104,7 +104,7 @@ class Dataset(ABC):
         """All data before scaling: features [n, d], target [n], finite; `rng` is for data that are drawn."""
 
     def digest(self) -> str:
-        """Of the rows, to know by whether they have changed."""
+        """A digest of the rows, which changes if they do."""
         x, y = self.rows(self.seeds.numpy("split"))
         return sha256_of(*(np.asarray(part, np.float64) for part in (x, y)))[:12]
 
@@ -114,7 +114,7 @@ class Dataset(ABC):
         return []
 
     def reset(self) -> None:
-        """Restores the run's split and seed set; they are drawn again, the same."""
+        """Draws the run's split and seed set again: the same ones."""
         rng = self.seeds.numpy("split")
         x, y = self._checked(*self.rows(rng))
         train, test = train_and_test(len(x))
@@ -157,9 +157,9 @@ class Dataset(ABC):
         where = f"{type(self).__name__}.rows"
         if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
             kinds = f"{type(x).__name__} and {type(y).__name__}"
-            raise UserError(f"{where}: two numpy arrays are wanted, x [n, d] and y [n], got {kinds}")
+            raise UserError(f"{where}: expected two numpy arrays, x [n, d] and y [n], got {kinds}")
         if x.ndim != 2 or not x.shape[1] or y.shape != x.shape[:1]:
-            raise UserError(f"{where}: x [n, d] and y [n] are wanted, got {x.shape} and {y.shape}")
+            raise UserError(f"{where}: expected x [n, d] and y [n], got {x.shape} and {y.shape}")
         for array, name in ((x, "x"), (y, "y")):
             if array.dtype.kind not in "biuf":
                 raise UserError(f"{where}: {name} must hold numbers, its type is {array.dtype}")

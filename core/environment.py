@@ -71,7 +71,7 @@ class Learner:
         return {**measured, "validation_nll": fit.validation_nll, **trained}
 
     def copy(self) -> "Learner":
-        """One that goes on by itself from where this one is; they share the data."""
+        """An independent copy in the same state; both share the data."""
         twin = copy.copy(self)
         twin.trainer = self.trainer.copy()
         twin.predictor = twin.trainer.predictor
@@ -80,7 +80,7 @@ class Learner:
         return twin
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of all that changes, and of what a run cannot go on without."""
+        """A copy of everything that a run needs to resume."""
         return {
             "origin": dict(self._origin),
             "evaluation": self._evaluation.get_state(),
@@ -88,7 +88,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave; a UserError if that was another run."""
+        """Restores what `state_dict` returned; a UserError if that was another run."""
         for name, value in self._origin.items():
             if state["origin"][name] != value:
                 raise UserError(
@@ -112,7 +112,7 @@ class Environment(gym.Env[State, Action]):
     `observation_space` and `action_space` are not set.
     """
 
-    #: What the rows of a run's files count; its value is in the info of `reset` and `step`.
+    #: What the rows of a run's files count; `reset` and `step` return its value in their info.
     index_name = "added"
     #: Keyword arguments for an `EnvironmentLogger` around it.
     logger_options: Mapping[str, Any] = MappingProxyType({})
@@ -140,7 +140,7 @@ class Environment(gym.Env[State, Action]):
         self._pool = np.setdiff1d(np.arange(len(self.dataset.x_train)), self._labeled)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Beginning:
-        """Begins the run, again if it has begun: its split, seed set, initial weights and first fit.
+        """Starts the run, or starts it again: its split, seed set, initial weights and first fit.
 
         Returns the state, and the same info as `step`. A FloatingPointError if training diverged.
         """
@@ -164,7 +164,7 @@ class Environment(gym.Env[State, Action]):
         }
 
     def resume(self, state: dict[str, Any]) -> State:
-        """Instead of `reset`: goes on from what `state_dict` gave; a UserError if that was another run."""
+        """Resumes from a `state_dict`, instead of `reset`; a UserError if that was another run."""
         self._start()
         self.learner.load_state_dict(state["learner"])
         self._labeled = list(state["labeled"])
@@ -231,7 +231,7 @@ class Environment(gym.Env[State, Action]):
         )
 
     def points(self, action: Action) -> Tensor:
-        """x and y [k, d + 1], on the CPU, of the pool's points that an action names, in its order."""
+        """x and y [k, d + 1], on the CPU, of the points of an action, in its order."""
         rows = torch.from_numpy(self._pool[self._checked(action)]).to(self.device)
         return torch.cat([self.learner.x[rows], self.learner.y[rows, None]], 1).cpu()
 

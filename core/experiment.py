@@ -1,4 +1,4 @@
-"""An experiment as an object: all that makes its runs, for scripts, sweeps and notebooks alike.
+"""An experiment as an object that makes its runs, for scripts, sweeps and notebooks alike.
 
 import core
 
@@ -33,18 +33,18 @@ from .runs.logger import EnvironmentLogger
 from .runs.settings import code_digest, provenance
 from .seeds import Seeds
 
-#: What agents are held against, by the names that stand for an agent's: training on all points, and a greedy
-#: choice that sees the test set. With the folders of their results.
+#: Bounds that can be named instead of an agent, with their result folders: training on all points, and a
+#: greedy choice that sees the test set.
 BASELINES = {"full_data": "UpperBound", "oracle": "Oracle"}
 
 
 @dataclass(frozen=True)
 class Experiment(Options):
-    """An agent, or one of `BASELINES`, on a dataset, with all that makes its runs but their ids.
+    """An agent, or one of `BASELINES`, on a dataset, with all settings of its runs except their ids.
 
     `Options` has the fields. Names may be aliases; a `budget` of None becomes the dataset's own number;
-    `config` has keys of `core.config.Config` with values that replace the usual ones. What cannot be run is
-    a UserError.
+    `config` has keys of `core.config.Config` with values that replace the usual ones. Raises a UserError if
+    these cannot be run together.
 
     Example:
         >>> Experiment("diabetes", "bald_point", query_size=10).folder("runs").as_posix()
@@ -73,7 +73,7 @@ class Experiment(Options):
             self._check_agent()
 
     def _check_agent(self) -> None:
-        """What holds for agents alone; settles the policy."""
+        """The checks for agents, not `BASELINES`; also resolves the policy."""
         cls = AGENTS[self.agent]
         check_scores(self.agent, self.variation)
         if self.query_size < 1:
@@ -99,7 +99,7 @@ class Experiment(Options):
 
     @property
     def dataset_name(self) -> str:
-        """The data's name in settings, configurations and reports: of a table, that of its file."""
+        """The data's name in settings, configurations and reports; for your own table, that of its file."""
         return self.dataset_class.folder if is_own(self.dataset) else self.dataset
 
     def folder(self, runs_folder: str | Path = "runs") -> Path:
@@ -191,8 +191,8 @@ class Experiment(Options):
         Args:
             side_by_side: runs that are trained as one stack.
             overwrite: make finished runs again.
-            play: makes a run of its environment, its agent and its folder, instead of a plain loop without a
-                bar; evaluate.py has one.
+            play: plays a run, given environment, agent and folder; a plain loop without a progress bar if
+                None.
             record_points: also write `selected_points.pt` and `selected_rows.csv`.
             record_predictions: also write `predictions.npz`.
 
@@ -203,7 +203,7 @@ class Experiment(Options):
             raise UserError("no run ids are given")
         folder, device = self.folder(runs_folder), torch.device(device)
         check_writable(folder)
-        # What cannot be made is said before a file is written.
+        # Raise errors before a file is written.
         size = group_size(len(run_ids), side_by_side, self.environment(run_ids[0]).dataset, device)
         settings = self.settings()
         note_default_config(self.dataset_name)

@@ -1,7 +1,7 @@
 """Files: written so that a reader never sees half of one, and read up to a size that fits into memory.
 
-After a power cut a disk holds what was synchronised before, a file and the folder that names it each for
-themselves (Pillai et al., All File Systems Are Not Created Equal, OSDI 2014).
+After a power cut a disk has what was fsynced, files and the folders that name them separately (Pillai et al.,
+All File Systems Are Not Created Equal, OSDI 2014).
 """
 
 import errno
@@ -28,8 +28,7 @@ _TOO_LARGE = f"it has more than {MOST_BYTES:,} bytes"
 MOST_CELLS = 10**8
 #: Of a table; the libraries that read it take time for each.
 MOST_COLUMNS = 20_000
-#: For pandas' `read_csv`: before 3.0 it reads most floats an ulp off unless it is told not to; since then it
-#: warns if told.
+#: For pandas' `read_csv`: before 3.0 it reads most floats an ulp off without this; since then it warns.
 EXACT_FLOATS: dict[str, Any] = (
     {} if int(version("pandas").split(".")[0]) >= 3 else {"float_precision": "round_trip"}
 )
@@ -56,7 +55,7 @@ def beside(target: Path) -> Iterator[Path]:
 
 
 def remove_parts(folder: Path) -> None:
-    """Removes what killed processes left of `beside`, where nobody else writes now."""
+    """Removes temporary files of killed processes; nobody else may be writing in this folder."""
     for part in folder.glob(".part-*"):
         part.unlink()
 
@@ -86,9 +85,9 @@ def _sync(path: Path, flags: int) -> None:
 
 
 def write_files(files: Mapping[Path, Callable[[Path], object]]) -> None:
-    """Has each function write a file beside its target, then renames all: none before all are written.
+    """Has each function write a temporary file, then renames all of them once all are written.
 
-    A UserError if that failed; in writing, it leaves what was there.
+    A UserError if that fails; if writing fails, the old files are still there.
     """
     target = Path()
     try:
@@ -115,7 +114,7 @@ def remove(*paths: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises a UserError unless files can be made in a folder, or in a new one of that name."""
+    """Raises a UserError unless files can be written to a folder, or to a new one of that name."""
     there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -125,7 +124,7 @@ def check_writable(folder: Path) -> None:
 
 
 def check_target(path: Path, *read: Path) -> None:
-    """Raises a UserError unless a file can be made there, and is none of those which are read."""
+    """Raises a UserError if a file cannot be written, or would replace one of those that are read."""
     if path.is_dir() or not path.parent.is_dir():
         reason = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
         raise UserError(f"{path} cannot be written: {reason}")
@@ -135,7 +134,7 @@ def check_target(path: Path, *read: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file; a ValueError where that is more than `MOST_BYTES`."""
+    """The content of a file; a ValueError if it has more than `MOST_BYTES`."""
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(_TOO_LARGE)
     return path.read_bytes()
@@ -153,7 +152,7 @@ def bounded(file: IO[bytes] | gzip.GzipFile) -> bytes:
 
 
 def gunzip(content: bytes) -> bytes:
-    """`gzip.decompress`; a ValueError where that is more than `MOST_BYTES`."""
+    """`gzip.decompress`; a ValueError if the result has more than `MOST_BYTES`."""
     with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
         return bounded(file)
 
@@ -165,7 +164,7 @@ def unpacked_size(archive: Path) -> int:
 
 
 def parse_yaml(content: bytes) -> Any:
-    """What a YAML file says, in plain values; a ValueError of one line where it is no YAML in UTF-8."""
+    """The plain values in a YAML file; a ValueError of one line if it is not YAML in UTF-8."""
     try:
         return yaml.safe_load(content.decode("utf-8"))
     # PyYAML raises nearly anything on values that do not fit their tags, and on deep nesting.

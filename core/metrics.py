@@ -1,4 +1,4 @@
-"""What a model says of a test set, and how good that is: MAE, NLL, CRPS, calibration, PIT.
+"""A model's predictions for a test set, and how good they are: MAE, NLL, CRPS, calibration, PIT.
 
 Shapes: N rows, M samples; the rows come in pieces of n.
 """
@@ -21,7 +21,7 @@ _PIECE = 2048
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model says of the N rows of a test set, on the scaled target.
+    """A model's predictions for the N rows of a test set, on the scaled target.
 
     Attributes:
         targets, predictions: the right answers and the point predictions [N].
@@ -41,10 +41,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that is measured after each round; the lower, the better."""
+    """A number that is measured after each round; lower is better."""
 
     name: str
-    file: str  # where its curve lies in a run's folder
+    file: str  # its file in a run's folder
     label: str  # its name for people
     # Of the evaluation of the test set, which it leaves as it is; None if it comes from training.
     function: Callable[[Evaluation], float] | None = None
@@ -74,7 +74,7 @@ def _calibration(tested: Evaluation) -> float:
     return calibration_error(pit_histogram(tested.pit))
 
 
-#: All metrics, by name; logger, files, checkpoints and report go by this table.
+#: All metrics by name; logger, files, checkpoints and report follow this table.
 METRICS = {
     metric.name: metric
     for metric in (
@@ -119,7 +119,7 @@ def crps(samples: Tensor, y: Tensor) -> Tensor:
 
 @torch.no_grad()
 def evaluate(predictor: Predictor, x: Tensor, y: Tensor, generator: torch.Generator) -> Evaluation:
-    """What a model says of rows x [N, d] with targets y [N], dropout off; draws 64 samples of each row."""
+    """Predictions for rows x [N, d] with targets y [N], dropout off; draws 64 samples of each row."""
     densities = [predictor(rows) for rows in x.split(_PIECE)]
     draws = [density.draw(SAMPLES, generator) for density in densities]
     pieces = list(zip(densities, y.split(_PIECE), strict=True))

@@ -1,6 +1,6 @@
-"""What can be asked of an experiment: each field once, with its default, what it means, and what it may be.
+"""The fields of an `Experiment`, which are options of the scripts: default, help and type, each once.
 
-`Experiment` has these fields, and the scripts these options. Nothing here imports torch.
+Nothing here imports torch.
 """
 
 import argparse
@@ -31,25 +31,25 @@ def _columns(text: str) -> Any:
 
 @dataclass(frozen=True)
 class Options:
-    """The fields of an `Experiment`: two of equal fields, but for `data_folder`, make the same runs."""
+    """The fields of an `Experiment`. If all of them except `data_folder` are equal, so are the runs."""
 
     dataset: str = _option(DATA_KINDS)
     agent: str = _option("name of an agent")
     variation: str = _option("the model; evaluate.py --list shows all", "nf")
-    protocol: str = _option("as the published code does, or its method", "published", choices=list(PROTOCOLS))
+    protocol: str = _option("like the published code or the paper", "published", choices=list(PROTOCOLS))
     query_size: int = _option("points chosen in each round", 50, type=at_least(1))
     budget: int | None = _option(
         "points to add instead of the dataset's own number, for trials", None, type=at_least(1)
     )
     agent_seed: int = _option("seed of the agent and its candidates", 1, type=at_least(0))
-    pool_seed: int = _option("seed of validation part and seed set", 1, type=at_least(0))
+    pool_seed: int = _option("seed of validation set and seed set", 1, type=at_least(0))
     model_seed: int = _option("seed of initial weights, dropout and evaluation", 1, type=at_least(0))
     target: str | None = _option("of a table: the column to predict", None)
     numeric: tuple[str, ...] = _columns("hold numbers or dates: other cells are missing")
     category: tuple[str, ...] = _columns("hold categories")
     ignore: tuple[str, ...] = _columns("are not used")
     keep: tuple[str, ...] = _columns("are used, even if they look like row numbers")
-    seed_set: int | None = _option("of a table: points labelled at the beginning", None, type=at_least(2))
+    seed_set: int | None = _option("of a table: points labelled at the start", None, type=at_least(2))
     skip_data_check: bool = _option(
         "1: accept a table that differs from the published one", False, type=int, choices=(0, 1)
     )
@@ -67,7 +67,7 @@ class Options:
     tried: int = _option("points that the oracle tries in each round", 20, type=at_least(1))
     epoch_limit: int = _option("most epochs of an upper bound, for trials", 1000, type=at_least(1))
     data_folder: Path = _option(  # noqa: RUF009, it gives a field
-        "where dataset files lie, or are downloaded to", Path("../datasets"), compare=False, type=Path
+        "where dataset files are, or are downloaded to", Path("../datasets"), compare=False, type=Path
     )
 
 
@@ -84,7 +84,7 @@ def add_options(parser: ArgumentParser, names: Iterable[str], **defaults: Any) -
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
-    """What was asked for by such options, as fields of an `Experiment`."""
+    """The options of `add_options` as fields of an `Experiment`."""
     asked = {name: getattr(args, name) for name in _FIELDS if hasattr(args, name)}
     if path := asked.pop("config", None):
         asked["config"] = check_changes(read_file(path), path)

@@ -10,7 +10,7 @@ class Protocol:
     """The switches of docs/METHOD.md, section 5, as the paper says; nothing else depends on the protocol."""
 
     name: str
-    # Goes up when what it computes changes, not for rounding or random draws: runs of two are not pooled.
+    # Raise it when what the protocol computes changes, not for rounding or random draws.
     version: int
     # Early stopping waits for a new minimum of the validation log-likelihood (upside down), not of the NLL.
     stop_on_log_likelihood: bool = False

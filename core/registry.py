@@ -16,7 +16,7 @@ class Registry(Generic[T]):
 
     Args:
         kind: what the classes are, for messages.
-        package: its modules register them, and are imported at the first look-up.
+        package: the modules that register them, imported at the first look-up.
         folders: each class must declare `folder`, the name of its own result folder.
 
     Example:
@@ -39,9 +39,10 @@ class Registry(Generic[T]):
         self._aliases: dict[str, str] = {}
 
     def register(self, name: str, *aliases: str) -> Callable[[type[T]], type[T]]:
-        """Class decorator; a UserError if a name or the folder is another's, or the class declares none.
+        """Class decorator; a UserError if a name or folder is taken, or the class declares no folder.
 
-        A class of the same module and name replaces the earlier one: a notebook's cell may be run again.
+        A class with the same module and name replaces the earlier one, so that a notebook's cell can run
+        again.
         """
 
         def add(cls: type[T]) -> type[T]:
@@ -83,7 +84,7 @@ class Registry(Generic[T]):
         return self._classes
 
     def name(self, name: str) -> str:
-        """The registered name that a name or an alias stands for; a UserError with the nearest if none."""
+        """The registered name of a name or an alias; a UserError with similar names if there is none."""
         if name in self.classes:
             return name
         if name in self._aliases:

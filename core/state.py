@@ -21,7 +21,7 @@ class State(NamedTuple):
         initial_test_acc: MAE on the test set after the first fit.
         current_test_acc: MAE on the test set now.
         classifier: the model, as functions of rows x [N, d].
-        optimizer: the model's optimiser; None of a model that is fitted at once.
+        optimizer: the model's optimiser; None for a model that is fitted at once.
     """
 
     x_unlabeled: Tensor

@@ -1,4 +1,4 @@
-"""The terminal: is there one, and how progress is shown."""
+"""Progress bars, on a terminal and without one."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 
 import tqdm as _tqdm
 
-#: Of this run's bars: what they say and where they begin, or that there are none; arguments of `tqdm`.
+#: Arguments of `tqdm` for this run's bars: title and start, or that they are off.
 bar: ContextVar[Mapping[str, Any]] = ContextVar("bar", default=MappingProxyType({}))
 
-#: True where nobody watches: standard error is not a terminal, as in a cluster's job.
+#: Whether standard error is not a terminal, as in a cluster's job.
 is_cluster = not sys.stderr.isatty()
 
 
 class tqdm(_tqdm.tqdm):  # noqa: N801 (it stands in for tqdm's own)
-    """tqdm's bar; an unattended job prints a line a minute at the most, and the last one.
+    """tqdm's bar; an unattended job prints at most a line a minute, and the last one.
 
     `EnvironmentLogger` sets `unattended`, for the whole process, when it is entered.
     """

@@ -21,10 +21,9 @@ from core import load_results
 from core.cli import run_script
 from core.files import write_file
 from core.report.curves import learning_curves
-from core.report.load import areas, select
+from core.report.load import select
 from core.report.plots import save
 from core.report.readme import markdown, write_between
-from core.report.statistics import paired_differences
 
 HERE, PAGE = ROOT / "reproduction", ROOT / "docs/REPRODUCTION.md"
 NUMBERS = ROOT / "docs/reproduction/numbers.csv"
@@ -128,16 +127,6 @@ def beside_published(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).loc[agents].fillna("").rename_axis("agent").reset_index()
 
 
-def less_random(found: pd.DataFrame) -> pd.DataFrame:
-    """AUC of NLL less `random`'s, a task a column."""
-    columns = {}
-    for which in TASKS:
-        rows = select(found, {**_named(which), "number": "AUC NLL"}).set_index("agent")
-        title = "{}, {}: {}".format(*which)
-        columns[title] = _with_error(rows["less random"], rows["se of less random"], DIGITS["NLL"], "+")
-    return pd.DataFrame(columns).reindex(AGENTS).fillna("").rename_axis("agent").reset_index()
-
-
 def _with_error(mean: pd.Series, error: pd.Series, digits: int, sign: str = "") -> pd.Series:
     texts = [f"{m:{sign}.{digits}f} ± {e:.{digits}f}" for m, e in zip(mean, error, strict=True)]
     return pd.Series(texts, mean.index).where(mean.notna())
@@ -155,24 +144,6 @@ def ablation() -> pd.DataFrame:
     return wide.loc[order, ["random", "coreset", "balsa_kl_pairs"]].fillna("").reset_index()
 
 
-def duals(curves: pd.DataFrame) -> pd.DataFrame:
-    """AUC of NLL of agents with two dropout rates less that of their namesakes; corrected, query size 50."""
-    rows, found = [], areas(curves)
-    for namesake in HAVE_A_DUAL:
-        less = []
-        for dataset in DATASETS:
-            of_task = task(found, "corrected", 50, dataset)
-            pairs = paired_differences(of_task, "nll", namesake, share=False)
-            less.append(pairs.loc[pairs.agent == f"{namesake}_dual", "area"])
-        if all(map(len, less)):
-            mean = pd.Series([values.mean() for values in less], DATASETS)
-            error = pd.Series([values.sem() for values in less], DATASETS)
-            row = _with_error(mean, error, DIGITS["NLL"], "+")
-            row["mean"] = f"{mean.mean():+.3f} ± {np.linalg.norm(error) / len(error):.3f}"
-            rows.append({"agent": f"{namesake}_dual"} | row.to_dict())
-    return pd.DataFrame(rows)
-
-
 def main() -> None:
     """Writes the numbers, each table between its two lines of the page, and the picture."""
     curves = load_results(None, ROOT / "results").curves
@@ -181,9 +152,7 @@ def main() -> None:
     write_file(NUMBERS, lambda path: path.write_text(text, encoding="utf-8"))
     tables = {
         "Beside the published figures": beside_published(found),
-        "Less random": less_random(found),
         "Ablation": ablation(),
-        "Duals": duals(curves),
     }
     for name, table in tables.items():
         write_between(PAGE, FIRST.format(name), LAST, markdown(table))

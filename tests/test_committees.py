@@ -1,4 +1,4 @@
-"""Scores of a committee of passes, against the formulas of docs/AGENTS.md."""
+"""Scores of a committee of passes, against their formulas."""
 
 import math
 

@@ -277,5 +277,5 @@ def test_a_logger_is_reset_once(tmp_path: Path) -> None:
     """Else a second episode would be appended to the first."""
     logger = EnvironmentLogger(make(), tmp_path / "run_1")
     logger.reset()
-    with pytest.raises(RuntimeError, match="a logger keeps one episode"):
+    with pytest.raises(RuntimeError, match="a logger is for one episode"):
         logger.reset()

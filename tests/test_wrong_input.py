@@ -64,7 +64,7 @@ CASES = {
         --ignore bmi: dataset 'diabetes' has a target, a seed set and columns of its own
         --query_size 0: argument --query_size: must be at least 1, got 0
         --query_size 5: diabetes: a query size of 5 is more than the budget of 4 points
-        --query_size many: argument --query_size: an integer is wanted, got 'many'
+        --query_size many: argument --query_size: expected an integer, got 'many'
         --pool_seed -1: argument --pool_seed: must be at least 0, got -1
         --restarts 99999999999999999999: argument --restarts: must be at most 100000, got 9999
         --budget 284: a seed set of 50 and a budget of 284 points need more than the 283 points
@@ -88,7 +88,7 @@ CASES = {
         --out: expected one argument
         --task nowhere: unknown dataset 'nowhere'
         --candidates 1: must be at least 2
-        --discount 2: a number above 0, at most 1, is wanted, got '2'
+        --discount 2: expected a number above 0, at most 1, got '2'
         --out /dev/null/a: cannot write to /dev/null/a
         --task diabetes --budget 500 --steps 8 --environments 2: a budget of 500 points need more
     """,
@@ -134,9 +134,9 @@ CASES = {
         nowhere.yaml: nowhere.yaml
         --datasets diabetes: --datasets and --agents are needed
         --query_sizes 0: --query_sizes: must be at least 1, got 0
-        --gpus nan: --gpus: a share from 0 to 1, or a whole number, is wanted, got 'nan'
+        --gpus nan: --gpus: expected a share from 0 to 1, or a whole number, got 'nan'
         --datasets diabetes --agents randm: unknown agent 'randm'; did you mean random
-        --datasets diabetes --agents random --run_ids 3-1: a number or a range like 1-30 is wanted, got '3-1'
+        --datasets diabetes --agents random --run_ids 3-1: expected a number or a range like 1-30, got '3-1'
         --datasets diabetes --agents random: ray is not installed: pip install -e '.[ray]'
     """,
 }

@@ -32,7 +32,7 @@ _BEYOND = (1 - BOUND**2) * math.erfc(BOUND / math.sqrt(2)) + 2 * BOUND * math.ex
 def _rule(count: int = 16) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights for an integral from 0 to 1: Gauss-Legendre's for u of t = u^3 (10 - 15 u + 6 u^2).
 
-    Near a knot a spline may be steep without end; the substitution puts many nodes there.
+    Near a knot a spline may be arbitrarily steep; the substitution puts many nodes there.
     """
     u, weights = np.polynomial.legendre.leggauss(count)
     u = (u + 1) / 2
@@ -47,7 +47,7 @@ def _normal_log_prob(z: Tensor) -> Tensor:
 
 
 class Density(Distribution):
-    """p(y|x) of a batch of rows, from the parameters that the last layers of a model give.
+    """p(y|x) of a batch of rows, from the parameters that a model's last layers return.
 
     A subclass implements `draw`, and `log_prob`, `cdf`, `icdf`, `mean` and `variance` of
     `torch.distributions`.
@@ -202,8 +202,8 @@ class FlowDensity(Density):
         """
         if self.parameters.requires_grad:
             return self._moments()
-        # Hundreds of numbers for each row: in pieces, for the memory. They go into one tensor, for many small
-        # ones would lie between the pieces' large ones, and keep their memory from the next piece.
+        # Hundreds of numbers for each row: in pieces, for the memory. They go into one tensor, because many
+        # small ones between the pieces' large ones would fragment the memory.
         rows = self._rows(self.batch_shape)
         both = rows.new_empty(2, len(rows))
         for piece, moments in zip(rows.split(_ROWS), both.split(_ROWS, 1), strict=True):
@@ -267,8 +267,8 @@ class Mixture(Density, MixtureSameFamily):
     def icdf(self, value: Tensor) -> Tensor:
         """The quantiles of values that broadcast against the batch, by bisection on the cdf.
 
-        A mixture's quantile lies between the least and the greatest of its components'. The interval is
-        halved until nothing is left to halve but rounding; NaN where it is.
+        A mixture's quantile is between the smallest and the largest of its components'. The interval is
+        halved down to rounding; NaN stays NaN.
         """
         ends = self.components.icdf(value[..., None])
         low, high = ends.amin(-1), ends.amax(-1)

@@ -13,8 +13,8 @@ from .densities import Density, GaussDensity, MixtureDensity
 from .regressor import REGRESSORS, Regressor
 
 TREES = 100
-#: Points that a leaf holds at least. Single points predict best where there is little noise; three also say
-#: how much there is, and where.
+#: Smallest sizes of leaves to try. Single points predict best if there is little noise; three also estimate
+#: it.
 LEAF_SIZES = (1, 3)
 #: Width of the embedding.
 SKETCH = 256
@@ -24,10 +24,10 @@ SKETCH = 256
 class Forest(Regressor):
     """Geurts, Ernst, Wehenkel, *Extremely Randomized Trees*, 2006, each grown on a bootstrap sample.
 
-    A tree says N(m, v + s^2), m and v the mean and variance of the targets in the leaf. The noise s and the
-    size of leaves are those of the lowest NLL on points that trees have not seen. Each tree is a pass. The
-    embedding is a random sketch of the leaves: inner products are about the share of trees in which two
-    points are in one leaf.
+    A tree predicts N(m, v + s^2), m and v the mean and variance of the targets in the leaf. The noise s and
+    the size of leaves minimise the NLL on points that trees have not seen. Each tree is a pass. The embedding
+    is a random sketch of the leaves: inner products are about the share of trees that put two points in one
+    leaf.
     """
 
     label = "forest"

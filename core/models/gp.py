@@ -13,7 +13,7 @@ from ..errors import UserError
 from .densities import Density, GaussDensity
 from .regressor import REGRESSORS, Regressor
 
-#: Labelled points at the most: time grows with their cube.
+#: Most labelled points: time grows with their cube.
 MOST_POINTS = 2000
 #: Points, drawn at random, to which the hyper-parameters are fitted.
 FITTED = 300

@@ -41,7 +41,7 @@ class Layer(NamedTuple):
 
 
 class TracedLayer(Layer):
-    """Layers that keep what went in and what came out, for gradients with respect to the output."""
+    """Layers that keep their inputs and outputs, for gradients with respect to the output."""
 
     input: Tensor
     output: Tensor
@@ -65,10 +65,10 @@ class DensityModel(nn.Module):
         relu: ReLU after each linear layer of the encoder (protocol `corrected`).
     """
 
-    #: Its name for people, and that of several: "Gaussian", "Gaussians".
+    #: Its name in figures, singular and plural: "Gaussian", "Gaussians".
     label: ClassVar[str]
     plural: ClassVar[str]
-    #: What its parameters are the parameters of.
+    #: The class of its densities.
     density: ClassVar[type[Density]]
     #: What `--variation` calls it, where that is not the name it is registered by.
     variation: ClassVar[str | None] = None
@@ -91,7 +91,7 @@ class DensityModel(nn.Module):
 
     @staticmethod
     def head_shapes(width: int) -> list[tuple[int, int]]:
-        """(in, out) of the layers behind an embedding of that width."""
+        """(in, out) of the layers after an embedding of that width."""
         raise NotImplementedError
 
     @staticmethod

@@ -15,7 +15,7 @@ from .networks import DensityModel
 
 #: Samples of the predictive distribution behind point prediction and CRPS.
 SAMPLES = 64
-#: What gradients are taken of, and of each layer the two factors of them.
+#: What gradients are taken of, and the two factors of a layer's gradients.
 Of: TypeAlias = Literal["log_prob", "mean"]
 Factors: TypeAlias = list[tuple[Tensor, Tensor]]
 
@@ -35,7 +35,7 @@ class Predictor(ABC):
 
     Attributes:
         offers: which of `passes`, `embedding` (`encode`) and `gradients` it has.
-        model: what is behind it, of any kind.
+        model: the model itself, of any kind.
         members: models of an ensemble S; 1 if it is none.
         dropout: rate in training and in stochastic passes.
     """
@@ -69,8 +69,7 @@ class Predictor(ABC):
         Args:
             passes: number of passes T.
             rate: dropout rate; the model's own if None.
-            shared: one mask for all rows of a pass, which then is one model. Only so do two rows vary
-                together over the passes.
+            shared: one mask for all rows of a pass. Only then do two rows vary together over the passes.
         """
         raise NotImplementedError(f"{type(self).__name__} has no stochastic passes")
 
@@ -85,7 +84,7 @@ class Predictor(ABC):
                 with the generator, once for each row.
 
         Returns:
-            Of each layer, in the order of the model's `shapes`, both factors: [S, N, in + 1] and [S, N, out].
+            Both factors for each layer, in the order of the model's `shapes`: [S, N, in + 1] and [S, N, out].
         """
         raise NotImplementedError(f"{type(self).__name__} has no gradients")
 
@@ -113,7 +112,7 @@ class NetworkPredictor(Predictor):
         return self._density(self.model.density_parameters(x.expand(self.members, -1, -1)))
 
     def _density(self, parameters: Tensor) -> Density:
-        """What the members' parameters [S, N, K] say as one, batch shape [N]."""
+        """The density of members' parameters [S, N, K] together, batch shape [N]."""
         if self.members > 1:
             return MixtureDensity(parameters, self.model.density)
         return self.model.density(parameters[0])

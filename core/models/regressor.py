@@ -18,16 +18,16 @@ REGRESSORS: Registry["Regressor"] = Registry("regressor", "core.models", folders
 
 
 class Regressor(Predictor):
-    """A model of one's own: `fit` and `__call__`, which gives the densities of rows x [N, d].
+    """A model of your own: `fit` and `__call__`, which returns the densities of rows x [N, d].
 
-    `passes` (densities [K, N] of the model's parts) and `encode` (features [N, h] in which points that are
-    alike to the model are near) are for agents that ask for them: `offers` names what there is.
+    `passes` (densities [K, N] of the model's parts) and `encode` (features [N, h] in which points that the
+    model treats alike are near) are for agents that need them: `offers` names those that it has.
 
     Args:
-        seed: of all that is random; two fits to the same points give the same model.
+        seed: of everything random; two fits to the same points give the same model.
     """
 
-    #: Its name for people, and the density that it gives.
+    #: Its name in figures, and the class of its densities.
     label: ClassVar[str]
     density: ClassVar[type[Density]]
 

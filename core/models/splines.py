@@ -63,7 +63,7 @@ def _knots(raw, knots):  # type: ignore[no-untyped-def]
         value = raw[2 * BINS + i]
         slope[i + 1] = math.exp(value / (_ONE + abs(value / _LOG_SLOPE)))
     if math.isnan(knots[_X, BINS] + knots[_Z, BINS] + slope.sum()):
-        # Nothing lies between knots that are NaN, and all would seem to be outside of them.
+        # No value is between knots that are NaN, so all would seem to be outside of them.
         knots[_X, 0] = knots[_Z, 0] = np.nan
 
 

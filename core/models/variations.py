@@ -1,6 +1,6 @@
-"""The registry of what `--variation` names: every model of this folder, alone and as a deep ensemble.
+"""The registry of `--variation`: every model of this folder, alone and as a deep ensemble.
 
-Whoever builds a model or lists the variations imports this file, which imports all others of the folder.
+This file imports all others of the folder.
 """
 
 import sys
@@ -19,7 +19,7 @@ from .networks import MODELS, DensityModel
 from .predictor import NetworkPredictor
 from .regressor import REGRESSORS, Regressor
 
-#: The study's model. It is not named in the names of files and result folders.
+#: The study's model, which names of files and result folders leave out.
 DEFAULT = "nf"
 
 
@@ -29,7 +29,7 @@ class Variation:
 
     Attributes:
         name: what `--variation` takes.
-        label: its name for people.
+        label: its name in figures.
         model: the name of its network in `MODELS` and in the settings of runs.
         single: the variation of one such model; its own name if it is no ensemble.
         density: the predictive density that an agent gets.
@@ -51,7 +51,7 @@ class Variation:
 
     @property
     def suffix(self) -> str:
-        """What it adds to the names of configurations and of runs folders: `_gauss`, or nothing."""
+        """What it adds to the names of runs folders: `_gauss`, or nothing."""
         return "" if self.name == DEFAULT else f"_{self.name}"
 
 
@@ -78,7 +78,7 @@ def _collect() -> dict[str, Variation]:
 
 VARIATIONS = _collect()
 
-#: Of a model that is fitted at once: it has no hyper-parameters here, and each fit is a new one.
+#: For a model that is fitted at once, which has no hyper-parameters here.
 _AT_ONCE: dict[str, Any] = {"hidden": (1,), "fitting": "from_scratch", "best_weights": True}
 _AT_ONCE |= dict.fromkeys(("dropout", "lr", "weight_decay"), 0.0)
 _AT_ONCE |= dict.fromkeys(("batch_size", "first_epochs", "later_epochs", "patience"), 1)
@@ -123,7 +123,7 @@ def _for_model(raw: Any, kind: Variation, path: Path) -> dict[str, Any]:
 
 
 def note_default_config(dataset: str) -> None:
-    """Says on stderr that a dataset has no configuration of its own, if that is so."""
+    """Prints a note on stderr if a dataset has no configuration of its own."""
     if not (CONFIGS / f"{dataset}.yaml").exists():
         print(f"note: no configs/{dataset}.yaml, default.yaml is used", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""The benchmark as an environment of reinforcement learning, and what a learned policy is.
+"""The benchmark as an environment for reinforcement learning, and learned policies.
 
 Start with `candidates.py`, the environment; `policy.py` is what a policy sees, its network and its file,
 `tasks.py` the short synthetic tasks, `learning.py` evaluation; `ppo.py` alone needs the extra `rl`.

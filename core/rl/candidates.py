@@ -23,7 +23,7 @@ from ..seeds import Seeds
 from .policy import LIMIT, RUN, SCORES, Features, names_of
 from .tasks import REWARDS, Synthetic
 
-#: Names of the numbers behind those of `RUN` in a context: what no agent sees, but a critic may.
+#: Names of the numbers after those of `RUN` in a context, which a critic sees, but no agent.
 VALIDATION = ("validation_nll", "last_change", "change_before")
 
 Observation: TypeAlias = dict[str, np.ndarray]
@@ -33,9 +33,9 @@ class CandidateEnv(gym.Env[Observation, Any]):
     """A run of the benchmark in which each step offers C candidates, drawn from the pool.
 
     Observations are finite float32 arrays: `candidates` [C, m], `context` [k] (`RUN`, then `VALIDATION`) and
-    `mask` [C], 1 where there is a candidate. An action is a position among them; one without a candidate
-    stands for another, cyclically. The reward is the fall of an error divided by the first error (of an NLL
-    its size, at least 0.1): rewards sum to the error saved in the whole run.
+    `mask` [C], 1 where there is a candidate. An action is a position among them; a position without a
+    candidate means another one, cyclically. The reward is the drop of an error divided by the first error
+    (for an NLL, by its absolute value, at least 0.1).
 
     `info` holds `added`, the metrics of `core.metrics.METRICS`, and `action_mask`, for
     `action_space.sample(mask=...)`. No timings: equal seeds give equal infos.
@@ -43,12 +43,12 @@ class CandidateEnv(gym.Env[Observation, Any]):
     Args:
         dataset: a name in `DATASETS`, `synthetic`, the path of a table, or `openml:<id>`.
         candidates: C.
-        reward: one of `REWARDS`; those without `validation` are of the test set.
+        reward: one of `REWARDS`; those without `validation` are on the test set.
         budget: points to add; the dataset's own if None.
         anew: each episode is another run, drawn from `np_random`, whatever the seed.
-        scores: the agents whose scores are among the candidates' numbers; these may raise the dropout rate.
-        config: keys of the configuration that are to differ.
-        target, seed_set: of a table, the column to predict and the points labelled at first.
+        scores: agents whose scores are among the candidates' numbers; they may raise the dropout rate.
+        config: values that replace the usual ones.
+        target, seed_set: for a table, the column to predict and the number of points labelled at first.
 
     Attributes:
         rows: the pool's rows that are candidates now, in the order of their positions [at most C], int64.
@@ -106,7 +106,7 @@ class CandidateEnv(gym.Env[Observation, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begins the run whose id is the seed, with its split, seed set and initial weights.
+        """Starts the run whose id is the seed, with its split, seed set and initial weights.
 
         The seed also seeds the draws of candidates. None plays the run again, at first run 1, with other
         candidates.
@@ -142,7 +142,7 @@ class CandidateEnv(gym.Env[Observation, Any]):
         return np.arange(self.candidates) < len(self.rows)
 
     def _measured(self, info: Mapping[str, Any]) -> float:
-        """The error that the reward goes by."""
+        """The error behind the reward."""
         if self.reward != "validation_mae":
             return float(info[self.reward])
         return mae(self.env.learner, *self.env.learner.validation)
@@ -170,6 +170,6 @@ class CandidateEnv(gym.Env[Observation, Any]):
 
 
 def mae(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> float:
-    """Mean absolute error on x [N, d] and y [N], by the same samples each time: a fall is not one of luck."""
+    """Mean absolute error on x [N, d] and y [N], with the same samples each time."""
     generator = learner.dataset.seeds.torch("evaluation", x.device)
     return float((learner.predictor.predict(x, generator) - y).abs().mean())

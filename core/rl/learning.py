@@ -1,4 +1,4 @@
-"""How a policy is evaluated, beside random choices on the same tasks."""
+"""How a policy is evaluated, compared with random choices on the same tasks."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,7 +23,7 @@ SEEN = ("candidates", "context", "mask")
 
 
 def best_of(policy: Policy) -> Choose:
-    """Always the candidate of highest score."""
+    """Chooses the candidate with the highest score."""
 
     @torch.no_grad()
     def choose(seen: Observation) -> int:
@@ -39,7 +39,7 @@ def random_of(rng: np.random.Generator) -> Choose:
 
 
 def areas(envs: Sequence[CandidateEnv], seeds: Sequence[int], choose: Choose) -> np.ndarray:
-    """Of an episode from each seed: the mean over its rounds of the test MAE, divided by the first; [S]."""
+    """The mean test MAE over an episode, divided by the first, for each of S seeds; [S]."""
 
     def played(env: CandidateEnv, seed: int) -> float:
         seen, info = env.reset(seed=seed)
@@ -54,10 +54,10 @@ def areas(envs: Sequence[CandidateEnv], seeds: Sequence[int], choose: Choose) ->
 
 
 class Evaluation:
-    """Plays the same tasks again and again, and keeps a table of how a policy did.
+    """Evaluates a policy on the same tasks each time, and appends the results to a table.
 
-    By steps it has the mean area under the curve of policy and random, and mean and standard error of the
-    difference over the tasks, each an environment and a seed. A table that is there goes on.
+    Its columns are the mean area under the curve of policy and random, and mean and standard error of the
+    difference over the tasks, each an environment and a seed.
     """
 
     def __init__(self, path: Path, envs: Sequence[CandidateEnv], seeds: Sequence[int]) -> None:
@@ -71,7 +71,7 @@ class Evaluation:
                 raise UserError(f"{path} is damaged ({one_line(error)}); remove it") from error
 
     def note(self, steps: int, policy: Policy) -> dict[str, float]:
-        """Evaluates a policy that has been trained for so many steps; the new row of the table."""
+        """Evaluates a policy after so many training steps; returns the new row of the table."""
         if self._random is None:
             self._random = areas(self.envs, self.seeds, random_of(np.random.default_rng(0)))
         areas_of_policy = areas(self.envs, self.seeds, best_of(policy))

@@ -45,7 +45,7 @@ def names_of(scores: Sequence[str]) -> tuple[str, ...]:
 class Features:
     """The numbers of candidates and of a run, from what an agent may see: finite, in [-10, 10].
 
-    Of a candidate: its rank in [0, 1] by the score of each agent that `scores` names, by its distance to the
+    For a candidate: its rank in [0, 1] by the score of each agent in `scores`, by its distance to the
     labelled points, by the distance of the predicted mean to the labels, by the mean distance to its 10
     nearest neighbours in the pool, and by the predicted standard deviation; then that distance / sqrt(d), the
     standard deviation in units of that of the labels, and the predicted mean.
@@ -56,7 +56,7 @@ class Features:
 
     @torch.no_grad()
     def of_candidates(self, state: State, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Of candidates x [N, d]; float32 [N, m]."""
+        """The numbers of candidates x [N, d]; float32 [N, m]."""
         ranked = []
         for agent in self.agents:
             agent.generator = generator  # one stream for all, on the state's device
@@ -73,7 +73,7 @@ class Features:
 
     @torch.no_grad()
     def of_run(self, state: State) -> Tensor:
-        """Of the run; float32 [k]. The errors on the test set, which a state holds, are not looked at."""
+        """The numbers of the run, without the state's errors on the test set; float32 [k]."""
         y = state.y_labeled
         values = [
             state.added_images / state.budget,
@@ -98,7 +98,7 @@ def _mean_distance(x: Tensor, others: Tensor, count: int) -> Tensor:
 
 
 def _ranks(columns: Tensor) -> Tensor:
-    """In each column of [N, r]: from 0, the lowest, to 1; equal values share a rank, NaN is the highest."""
+    """Ranks in each column of [N, r], from 0, the lowest, to 1; equal values share a rank, NaN is highest."""
     from scipy.stats import rankdata
 
     columns = torch.where(columns.isnan(), torch.inf, columns)
@@ -111,7 +111,7 @@ def _clipped(values: Tensor) -> Tensor:
 
 
 def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the candidates that are there: [B, C, w], [B, C] -> [B, w]; 0 where none is."""
+    """Mean over the candidates in the mask: [B, C, w], [B, C] -> [B, w]; 0 if there are none."""
     return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
 
 
@@ -152,7 +152,7 @@ def save_policy(path: Path, policy: Policy) -> None:
 
 
 def load_policy(path: Path) -> Policy:
-    """Reads what `save_policy` wrote, and executes nothing; a UserError if it is no such policy."""
+    """Reads what `save_policy` wrote, without executing anything; a UserError if it is not a policy."""
     try:
         with warnings.catch_warnings():  # of pickles that are not torch's
             warnings.simplefilter("ignore")

@@ -63,7 +63,7 @@ class Lockstep(DummyVecEnv):
 
 
 class _Whole(BaseFeaturesExtractor):
-    """Hands the observation on as it is: the heads below know its parts."""
+    """Passes the observation on as it is, for the heads below."""
 
     def __init__(self, space: Any) -> None:
         super().__init__(space, features_dim=1)
@@ -140,13 +140,13 @@ def make_learner(
 
 
 def policy_of(learner: Any) -> Policy:
-    """The part of a learner that is kept."""
+    """The policy of a learner, without its critic."""
     policy: Policy = learner.policy.mlp_extractor.scorer
     return policy
 
 
 class _Watch(BaseCallback):
-    """Progress, evaluations beside random, and `checkpoint.pt` and `policy.pt` before each update."""
+    """Shows progress, evaluates, and writes `checkpoint.pt` and `policy.pt` before each update."""
 
     def __init__(
         self, folder: Path, settings: dict[str, Any], evaluation: Evaluation, steps: int, every: int
@@ -202,10 +202,9 @@ def learn_by_ppo(
     steps: int,
     every: int,
 ) -> None:
-    """Plays and updates the policy in turn; goes on from the checkpoint in the folder.
+    """Plays and updates the policy in turn; resumes from the folder's checkpoint, with freshly drawn tasks.
 
-    Weights, optimiser and the count of steps go on; the tasks to come are others than those that would have
-    come without a break. `steps` are those in all, `every` those between two evaluations.
+    `steps` is their total number, `every` the steps between two evaluations.
     """
     if (found := read_checkpoint(folder, settings)) is not None:
         learner.policy.load_state_dict(found["weights"])

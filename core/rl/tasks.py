@@ -1,6 +1,6 @@
 """A short synthetic regression task to learn a policy on, and the names of all environments in Gymnasium.
 
-Each run id is a task of its own; nothing is to be compared on them. n rows, d features.
+Each run id is another task. n rows, d features.
 """
 
 import gymnasium as gym
@@ -9,14 +9,14 @@ import numpy as np
 from ..dataset import DATASETS, Dataset
 
 ROWS = 500
-#: What a reward can be the fall of.
+#: Errors whose drop can be the reward.
 REWARDS = ("validation_mae", "validation_nll", "mae", "nll")
 #: Configuration of a model small enough that steps are cheap.
 SMALL = {"hidden": (32, 32), "batch_size": 64, "first_epochs": 50, "later_epochs": 20}
 
 
 class Synthetic(Dataset):
-    """320 rows of train part, 80 of validation, 100 of test; 20 labels at first, 40 to add."""
+    """320 rows for training, 80 for validation, 100 for testing; 20 labels at first, 40 to add."""
 
     folder = "Synthetic"
     seed_set = 20
@@ -55,7 +55,7 @@ def _mixture(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _inputs(rng: np.random.Generator, d: int) -> np.ndarray:
-    """Inputs in [0, 1], [n, d]: uniform, or crowded in places as those of real tables are."""
+    """Inputs in [0, 1], [n, d]: uniform, or crowded in places like those of real tables."""
     if rng.random() < 0.5:
         return rng.uniform(size=(ROWS, d))
     centers, widths = rng.uniform(size=(6, d)), rng.uniform(0.03, 0.3, 6)

@@ -1,4 +1,4 @@
-"""Checkpoints: what a run needs to go on after it was broken off, in one file."""
+"""Checkpoints: one file with what an interrupted run needs to resume."""
 
 import hashlib
 import io
@@ -14,9 +14,9 @@ import torch
 from ..files import one_line, write_file
 
 FILE = "checkpoint.pt"
-#: Goes up when checkpoints hold something else: what older code wrote is not read.
+#: Raise it when the content of checkpoints changes; those of other versions are not read.
 VERSION = 1
-#: A run that is killed loses no more than this, and the round it was in.
+#: A killed run loses at most this, and its current round.
 SECONDS_BETWEEN_WRITES = 60.0
 
 
@@ -53,16 +53,16 @@ def _load(payload: bytes) -> Any:
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Writes tensors and plain values: a SHA-256 digest, then what `torch.save` makes of them."""
+    """Writes tensors and plain values: a SHA-256 digest, then the bytes of `torch.save`."""
     payload = _dump({"version": VERSION} | content)
     write_file(path, lambda beside: beside.write_bytes(hashlib.sha256(payload).digest() + payload))
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """A checkpoint that `write` wrote, on the CPU; None if there is none.
+    """Reads what `write` wrote, to the CPU; None if there is no usable checkpoint.
 
-    Nothing in the file is executed. One that is damaged or of another version of this code is reported,
-    renamed to `checkpoint.pt.damaged` and counts as none.
+    Nothing in the file is executed. A damaged checkpoint, or one of another version, is reported and renamed
+    to `checkpoint.pt.damaged`.
     """
     try:
         data = path.read_bytes()

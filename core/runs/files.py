@@ -1,7 +1,7 @@
-"""The folders and files of runs: where they lie, how far a run is, and how results are written and read.
+"""The folders and files of runs: where they are, whether a run is finished, writing and reading results.
 
-`<runs>/<dataset>/<query_size>/<agent>/` is an experiment's; each run has a folder `run_<id>` there. Files of
-the same names beside these folders collect the finished runs, one column a run.
+`<runs>/<dataset>/<query_size>/<agent>/` is the folder of an experiment. Each run has a folder `run_<id>` in
+it, and files of the same names collect the finished runs, one column a run.
 """
 
 import io
@@ -26,7 +26,7 @@ from ..models.variations import VARIATIONS
 from . import checkpoint
 from .record import Record
 
-#: The last file of a run, which says that it is finished: its settings, and what was noted of it.
+#: The last file of a run, which marks it as finished: its settings and notes.
 META = "meta.txt"
 #: Beside a lock that is held.
 _OWNER = ".owner"
@@ -54,10 +54,10 @@ def id_of(folder: Path) -> int:
 
 
 def run_folders(experiment: Path) -> list[Path]:
-    """The folders of all runs, begun or finished, in the order of their ids."""
+    """The folders of all runs, finished or not, in the order of their ids."""
     if not experiment.is_dir():
         return []
-    with os.scandir(experiment) as entries:  # which knows what is a folder without looking at each
+    with os.scandir(experiment) as entries:  # knows which are folders without a call for each
         folders = [Path(entry.path) for entry in entries if entry.is_dir()]
     return sorted((folder for folder in folders if id_of(folder) >= 0), key=id_of)
 
@@ -73,15 +73,15 @@ def finished_runs(experiment: Path) -> list[Path]:
 
 
 def discard(run_folder: Path) -> None:
-    """Makes a run count as never begun."""
+    """Deletes what a run has written."""
     remove(run_folder / META, run_folder / checkpoint.FILE)
 
 
 @contextmanager
 def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
-    """Whether the run there is this process's alone until the end of the context; waits so many seconds.
+    """Locks a run's folder in this context; whether that worked within so many seconds.
 
-    The lock of a process that died is free.
+    A process that dies releases its lock.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_folder / ".lock")
@@ -101,7 +101,7 @@ def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
 
 
 def owner(run_folder: Path) -> str:
-    """Who has claimed a run, in words, for where its lock seems to be nobody's: as on another machine."""
+    """Which process has locked a run, in words, perhaps on another machine."""
     try:
         return (run_folder / _OWNER).read_text(encoding="utf-8")
     except OSError:
@@ -114,7 +114,7 @@ def result_names() -> list[str]:
 
 
 def _contents(record: Record) -> dict[str, bytes]:
-    """The files of a run as far as it has got; an entry here and a name above are one file more."""
+    """The files of a run so far. To add a file, add an entry here and a name above."""
     every = pd.RangeIndex(record.index[0], record.index[-1] + 1, name=record.index_name)
 
     def csv(table: pd.DataFrame) -> bytes:  # a row for each point added, or epoch; empty if not measured then
@@ -144,13 +144,13 @@ def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
 
 
 def write_results(run_folder: Path, record: Record) -> None:
-    """Writes the result files of a run as far as it has got; `meta.txt`, which ends it, is left out."""
+    """Writes the result files of a run so far, except `meta.txt`, which marks it as finished."""
     remove(run_folder / META)
     _store(run_folder, _contents(record), result_names())
 
 
 def _store(folder: Path, contents: Mapping[str, bytes], names: Sequence[str]) -> None:
-    """Makes the files of these names hold what is theirs; those that are to hold nothing are removed."""
+    """Writes the files of these names, and removes those that have no content."""
     remove(*(folder / name for name in names if name not in contents))
     write = {name: partial(Path.write_bytes, data=content) for name, content in contents.items()}
     write_files({folder / name: write[name] for name in names if name in write})
@@ -163,7 +163,7 @@ def pack(run_folder: Path) -> dict[str, bytes]:
 
 
 def unpack(run_folder: Path, files: Mapping[str, bytes]) -> None:
-    """Stores what `pack` gave; other names than those of a run's files are left out."""
+    """Writes what `pack` returned, ignoring names that are not a run's files."""
     _store(run_folder, files, result_names())
     _store(run_folder, files, [META])  # last: it says finished
 
@@ -186,7 +186,7 @@ def read_curves(path: Path) -> pd.DataFrame:
 
 
 def _read_metric(run_folder: Path, metric: Metric) -> pd.Series | None:
-    """The curve of a finished run; None if it was made before there was that metric."""
+    """The curve of a finished run; None if it is older than the metric."""
     path = run_folder / metric.file
     return read_curves(path).iloc[:, 0] if metric.in_every_run or path.exists() else None
 
@@ -194,7 +194,7 @@ def _read_metric(run_folder: Path, metric: Metric) -> pd.Series | None:
 def read_metrics(run_folder: Path) -> pd.DataFrame:
     """The curves of a finished run: a column for each metric that it has, a row for each measurement.
 
-    A ValueError if a file is damaged, or missing though every run has it, or has other rows than the others.
+    A ValueError if a file is damaged, missing although every run has it, or has other rows than the others.
     """
     found = {name: _read_metric(run_folder, metric) for name, metric in METRICS.items()}
     table = pd.DataFrame({name: curve for name, curve in found.items() if curve is not None})
@@ -210,9 +210,9 @@ def read_pit(run_folder: Path) -> pd.DataFrame:
 
 
 def aggregate(experiment: Path) -> list[int]:
-    """Collects the finished runs of an experiment into its files, one column a run; their ids.
+    """Collects the finished runs of an experiment into its files, one column a run; returns their ids.
 
-    A run that was made before there was a metric has no column in that metric's file.
+    A run that is older than a metric has no column in its file.
     """
     with FileLock(experiment / ".lock"):
         remove_parts(experiment)
@@ -227,7 +227,7 @@ def aggregate(experiment: Path) -> list[int]:
 
 
 def is_collected(experiment: Path) -> bool:
-    """Whether the collected files hold all finished runs, and nothing else: whether one of them does."""
+    """Whether the collected MAE has exactly the finished runs."""
     path = experiment / METRICS["mae"].file
     if not path.exists():
         return False

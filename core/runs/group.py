@@ -20,7 +20,7 @@ from . import checkpoint
 from .files import aggregate, claimed, discard, is_finished, owner
 from .settings import agree_on_settings, first_difference, read_meta
 
-#: Runs that are trained as one stack; `auto`: as many as pay and fit into memory.
+#: Runs that are trained as one stack; `auto`: as many as help and fit into memory.
 SideBySide: TypeAlias = int | Literal["auto"]
 
 
@@ -34,24 +34,24 @@ def run_all(
     overwrite: bool = False,
     wanted: Sequence[str] = (),
 ) -> list[int]:
-    """Makes the runs of an experiment, `size` of them side by side, those that are finished already left out.
+    """Makes the unfinished runs of an experiment, `size` of them side by side.
 
-    `start` makes one run, of its id and its folder; one whose training diverges is named on stderr and does
-    not stop the others. `wanted` are files that a finished run must have, besides those that every run has.
-    Returns the ids of those that are finished now; `folder` holds their collected files.
+    `start` makes one run, given its id and its folder. A run whose training diverges is reported on stderr
+    and does not stop the others. `wanted` are files that a finished run must have, besides those that every
+    run has. Returns the ids of the runs that are finished now; `folder` has their collected files.
     """
     agree_on_settings(folder, settings, run_ids, overwrite)
 
     def make(run_id: int, title: str | None) -> bool:
-        """One run; whether it is finished, now or before."""
+        """Makes one run; whether it is finished."""
         run_folder = folder / f"run_{run_id}"
         bar.set({"disable": True} if title is None else {"desc": title})
-        # Others claim a run for a moment, to see whether somebody is at it.
+        # Other processes lock a run for a moment, to see whether somebody is making it.
         with claimed(run_folder, wait=0.2) as mine:
             if not mine:
                 print(f"run_{run_id}: another process is making it ({owner(run_folder)})", file=sys.stderr)
                 return False
-            # They may have been changed by others since they were agreed on; from now on they cannot.
+            # Another process may have changed them in the meantime; from now on none can.
             if difference := first_difference(folder, read_meta(folder / "settings.txt"), settings):
                 raise UserError(difference, "settings")
             if overwrite:
@@ -77,21 +77,19 @@ def run_all(
         finished += [run_id for run_id, ended in zip(group, done, strict=True) if ended]
     if not finished:
         return []
-    # A process may have died between a run's last file and the collected ones; another one may be making a
-    # run anew that this one has finished.
+    # A process may have died before it collected its runs; another may be making one of ours again.
     return [run_id for run_id in aggregate(folder) if run_id in finished]
 
 
-#: By so many runs side by side nearly all is gained on the CPU; on a GPU more were not measured
-#: (docs/PERFORMANCE.md).
+#: More runs side by side gain little on the CPU; on a GPU more were not measured (docs/PERFORMANCE.md).
 MOST, MOST_ON_GPU = 25, 100
 
 
 def group_size(runs: int, side_by_side: SideBySide, dataset: Dataset, device: torch.device) -> int:
-    """Runs to do side by side; what `auto` stands for is said on stderr.
+    """How many runs to train side by side; prints what `auto` chose on stderr.
 
-    `auto` makes even groups that need half of the free memory at most. Every core may have a process like
-    this one, and they share that half; a GPU's is this process's.
+    `auto` makes even groups that need at most half of the free memory. On the CPU, processes on all cores
+    share that half.
     """
     if side_by_side != "auto":
         return min(side_by_side, runs)

@@ -21,23 +21,23 @@ from .settings import other_versions, versions, write_meta
 class EnvironmentLogger:
     """Wraps the environment of one episode and writes its files when it is finished.
 
-    They lie in `log_path`, `.../run_<id>`; those of the folder above collect all finished runs. A run that
-    ends early, by an exception or otherwise, writes no `meta.txt` and does not count.
+    The files go to `log_path`, `.../run_<id>`; the folder above collects all finished runs. A run that ends
+    early writes no `meta.txt` and does not count.
 
-    With an agent to resume, the run goes on where it was broken off: a checkpoint is written at
-    the end of a round, if the last one is a minute old, and when the run ends early, then with the
-    result files as far as they go; `reset` reads it.
+    With an agent in `resume`, an interrupted run resumes: a checkpoint is written at the end of a round, if
+    the last one is a minute old, and when the run ends early, together with the results so far; `reset` reads
+    it.
 
-    While a run goes on, `record.curves` has all metrics by their names.
+    During a run, `record.curves` has all metrics by name.
 
     Args:
-        unattended: nobody watches the terminal: progress bars print few lines.
-        options: any of the following; `env.logger_options` has those that the run's experiment asks for.
+        unattended: progress bars print few lines.
+        options: any of the following; `env.logger_options` has those of the run's experiment.
         record_points: also write `selected_points.pt`, x and y of the chosen points [budget, d + 1] in the
             order they were chosen, and `selected_rows.csv`, their row numbers in the dataset's whole table.
         record_predictions: also write `predictions.npz`, what the last model says of each test row.
-        settings: what else `meta.txt` should say.
-        resume: the agent, whose `state_dict` belongs to a checkpoint; None for a run without checkpoints.
+        settings: more lines for `meta.txt`.
+        resume: the agent, whose `state_dict` is part of checkpoints; None for a run without them.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class EnvironmentLogger:
         self._begun = False
         self.begun_with = versions()
         self.checkpoint = checkpoint.Checkpoint(self.log_path / checkpoint.FILE)
-        #: Seconds of the run itself, not of the runs beside it: up to the first choice; between steps
-        #: (choosing, checkpoints); in steps (training, testing).
+        #: Seconds of this run, without those of others: up to the first choice; between steps (choosing,
+        #: checkpoints); in steps (training, testing).
         self.seconds = {"starting": 0.0, "choosing": 0.0, "in_step": 0.0}
         self._lap_began = own_time()
 
@@ -95,9 +95,9 @@ class EnvironmentLogger:
             )
 
     def reset(self) -> State:
-        """Begins the run, or resumes it from its checkpoint; the state alone. Once in a logger's life."""
+        """Starts the run, or resumes it from its checkpoint; returns the state alone. Call it once."""
         if self._begun:
-            raise RuntimeError("a logger keeps one episode: wrap the environment in a new one to reset it")
+            raise RuntimeError("a logger is for one episode: wrap the environment in a new one to reset it")
         self._begun = True
         if self.agent is not None and (saved := checkpoint.read(self.checkpoint.path)):
             return self._restore(saved)
@@ -109,7 +109,7 @@ class EnvironmentLogger:
 
     def step(self, action: Action) -> Outcome:
         """Steps the environment; its five values."""
-        if self.env.finished and not len(action):  # broken off after its last round: nothing is left to do
+        if self.env.finished and not len(action):  # interrupted after its last round
             return self.env.state, 0.0, True, False, {}
         if self.record.keeps_points:
             self.record.points.append(self.env.points(action))
@@ -121,7 +121,7 @@ class EnvironmentLogger:
         return outcome
 
     def _lap(self, part: str) -> None:
-        """Counts the seconds since the last lap to a part of the run."""
+        """Adds the seconds since the last lap to a part of the run."""
         now = own_time()
         self.seconds[part] += now - self._lap_began
         self._lap_began = now
@@ -136,7 +136,7 @@ class EnvironmentLogger:
             return
         content = {
             "env": self.env.state_dict(),
-            "decider": self.agent.state_dict(),  # so called in checkpoints that are there
+            "decider": self.agent.state_dict(),  # its name in existing checkpoints
             "record": self.record.state_dict(),
             "seconds": list(self.seconds.values()),
             "versions": self.begun_with,
@@ -149,7 +149,7 @@ class EnvironmentLogger:
             ) from error
 
     def _restore(self, saved: dict[str, Any]) -> State:
-        """Resumes from a checkpoint; warns if the run was begun with other library versions."""
+        """Resumes from a checkpoint; warns if the run was started with other library versions."""
         record = saved["record"]
         if self.record.keeps_points and not record["keeps_points"]:
             raise UserError(f"{self.log_path} was started without keeping the chosen points", "overwrite")

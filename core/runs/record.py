@@ -1,4 +1,4 @@
-"""What a run has measured and kept so far: all that its result files are made of."""
+"""What a run has measured so far, the content of its result files."""
 
 import copy
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ..metrics import METRICS, Evaluation
 
-#: Of the quantiles of p(y|x) that are kept of the last round.
+#: Levels of the quantiles of p(y|x) in the last round's predictions.
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 @dataclass
 class Record:
-    """The measurements of one run, and what it was asked to keep besides."""
+    """The measurements of one run, with points and predictions if asked for."""
 
     index_name: str  # what counts the measurements: `added` (points) or `epoch`
     run_id: int
@@ -37,7 +37,7 @@ class Record:
     finished: bool = False  # the episode has terminated
 
     def add(self, info: Mapping[str, Any], finished: bool) -> None:
-        """Takes the info of an environment's `reset` or `step`; one without metrics has but its epochs."""
+        """Adds the info of an environment's `reset` or `step`; without metrics, only its epochs."""
         if self.index_name in info:
             self.index.append(info[self.index_name])
             self.pit.append(info["pit"])
@@ -49,7 +49,7 @@ class Record:
 
     @torch.no_grad()
     def add_predictions(self, tested: Evaluation) -> None:
-        """Keeps what a model says of each test row, enough to compute a metric later."""
+        """Keeps a model's predictions for the test rows, enough to compute a metric later."""
         levels = torch.tensor(_LEVELS, dtype=tested.targets.dtype, device=tested.targets.device)
         quantiles = torch.cat([density.icdf(levels[:, None]) for density in tested.densities], 1)
         arrays = {
@@ -67,9 +67,9 @@ class Record:
         return copy.deepcopy(vars(self))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state_dict` gave, and keeps what this record was asked to keep.
+        """Restores what `state_dict` returned, but not which points and predictions to keep.
 
-        A metric that there was not yet when the run was begun has no curve in this run.
+        A metric that is newer than the run has no curve.
         """
         asked = {"keeps_points": self.keeps_points, "keeps_predictions": self.keeps_predictions}
         vars(self).update(copy.deepcopy({**state, **asked}))

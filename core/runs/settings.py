@@ -1,4 +1,4 @@
-"""What the runs of an experiment have in common, what code and machine made them, and the files with both."""
+"""The settings that the runs of an experiment share, their code and machine, and the files with both."""
 
 import ast
 import hashlib
@@ -27,11 +27,11 @@ from ..files import one_line, parse_yaml, read_bytes, write_file
 from . import checkpoint
 from .files import META, aggregate, claimed, discard, id_of, is_finished, run_folders
 
-#: Settings that older runs do not have, and what these were made with: a later key has that as its default.
+#: Settings that older runs lack, with the values that they were made with, the defaults of later keys.
 SINCE: dict[str, Any] = {"protocol_version": 1, "agent_version": 1, "decisions": {}} | {
     key.name: key.default for key in fields(Config) if key.default is not MISSING
 }
-#: Settings that nobody sets: what a difference in them means.
+#: What a difference in a digest means.
 _DIGESTS = {
     "agent_code": "other code of the agent: digest",
     "dataset_code": "other code of the dataset: digest",
@@ -42,10 +42,9 @@ _DIGESTS = {
 def agree_on_settings(
     experiment: Path, settings: Mapping[str, object], run_ids: Sequence[int], overwrite: bool
 ) -> None:
-    """Sees to it that all runs of an experiment have the same settings: those in its `settings.txt`.
+    """Checks that all runs of an experiment have the settings in its `settings.txt`, or writes that file.
 
-    They are written before the first of the runs `run_ids` begins, and compared ever after; a UserError if
-    they differ. With `overwrite`, runs of other settings count as never begun, unless there are others.
+    A UserError if they differ. With `overwrite`, runs of other settings are deleted, if all are in `run_ids`.
     """
     experiment.mkdir(parents=True, exist_ok=True)
     with FileLock(experiment / ".lock"):
@@ -69,7 +68,7 @@ def agree_on_settings(
 
 
 def _discard_all(experiment: Path, run_ids: Sequence[int], difference: str) -> None:
-    """Makes all runs there count as never begun; a UserError if others than these are, or are at work."""
+    """Deletes all runs there; a UserError if there are others than these, or one is being made."""
     folders = run_folders(experiment)
     with ExitStack() as claims:
         if not all([claims.enter_context(claimed(folder)) for folder in folders]):
@@ -82,7 +81,7 @@ def _discard_all(experiment: Path, run_ids: Sequence[int], difference: str) -> N
 
 
 def first_difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, object]) -> str:
-    """The first setting in which runs there differ from those wanted, in words; nothing if none does."""
+    """The first setting in which runs there differ from those wanted, in words; empty if none does."""
     found = {**SINCE, **found}
     for name, value in plain(wanted).items():
         if found.get(name) != value:
@@ -92,7 +91,7 @@ def first_difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str
 
 
 def plain(settings: Mapping[str, object]) -> dict[str, Any]:
-    """The settings as they are read again: numbers, texts, None, and lists and mappings of them."""
+    """The settings as YAML's plain values: numbers, texts, None, and lists and mappings of them."""
     return {name: _plain(value) for name, value in settings.items()}
 
 
@@ -138,7 +137,7 @@ def versions() -> dict[str, str]:
 
 
 def other_versions(then: Mapping[str, str]) -> str:
-    """In words, how the versions here differ from those that a run was begun with; empty if they do not."""
+    """In words, how the versions here differ from those that a run was started with; empty if they do not."""
     now = versions().items()
     return ", ".join(f"{name} {then[name]}, not {one}" for name, one in now if then[name] != one)
 
@@ -159,8 +158,8 @@ def provenance() -> dict[str, str]:
 def code_digest(cls: type) -> str:
     """A digest of the module that defines an agent or a dataset, so that runs of edited code do not mix.
 
-    It is of the syntax tree without docstrings; what the module imports plays no part. Another minor version
-    of Python may give another. Of a class of a notebook it is that of its functions, or `unknown`.
+    It covers the syntax tree without docstrings, not what the module imports. Another minor version of Python
+    may change it. For a class in a notebook it covers its functions, or is `unknown`.
     """
     module = sys.modules[cls.__module__]
     has_file = getattr(module, "__file__", None)

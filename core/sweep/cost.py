@@ -27,10 +27,10 @@ _config = cache(load_config)
 
 @cache
 def seconds(experiment: Experiment, side_by_side: int) -> float:
-    """Of one run, of so many side by side.
+    """The seconds of one run, with so many side by side.
 
-    What was not measured is taken from what was: for a dataset pakinsons, the smallest; for an agent its
-    choices on sarcos, else the mean of all; for a model the flow; for an ensemble so many single models.
+    If something was not measured: a dataset counts as pakinsons, an agent's choices as those on sarcos or as
+    the mean of all agents, a model as the flow, an ensemble as so many single models.
     """
     dataset, budget = experiment.dataset_name, experiment.budget
     assert budget is not None
@@ -45,10 +45,10 @@ def seconds(experiment: Experiment, side_by_side: int) -> float:
     dataset = dataset if (dataset, DEFAULT, "1") in measured else "pakinsons"
     variation = single if (dataset, single, "1") in measured else DEFAULT
     share, refit = (experiment.dataset_class.seed_set + budget / 2 - 250) / (1000 - 250), {}
-    for runs in ("1", "25"):  # a refit costs what is on the line through the two that were measured
+    for runs in ("1", "25"):  # interpolate between the two that were measured
         row = measured[dataset, variation, runs]
         refit[runs] = (1 - share) * float(row["refit at 250"]) + share * float(row["refit at 1000"])
-    # What a step costs besides its arithmetic is shared by all that are side by side.
+    # Runs side by side share what a step costs besides its arithmetic.
     alone = (1 / min(side_by_side * config.members, 25) - 1 / 25) / (1 - 1 / 25)
     testing = (rounds + 1) * config.members * float(measured[dataset, variation, "1"]["test"])
     choosing = rounds * _choice(dataset, variation, experiment.agent.partition("+")[0])

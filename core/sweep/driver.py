@@ -1,4 +1,4 @@
-"""Groups of runs as tasks of Ray: first what the sweep does, then what a task does on its machine.
+"""Groups of runs as Ray tasks: first the sweep's side, then the side of a task on its machine.
 
 Only this file and ray_tune.py import Ray, when it is needed.
 """
@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _CODE = (".", "core", "agents", "datasets", "configs", "policies", "*.py")
 #: Between two looks at which tasks have ended.
 _SECONDS_TO_LOOK = 0.2
-#: What tasks may take to write their checkpoints when a sweep is interrupted.
+#: Seconds that tasks may take to write their checkpoints when a sweep is interrupted.
 _SECONDS_TO_SAVE = 60.0
 
 
@@ -54,7 +54,7 @@ def _load_ray(address: str | None, modules: Sequence[str]) -> Any:
 
 
 def _knock(address: str) -> None:
-    """Raises a UserError if nobody listens at `[ray://]host:port`: Ray itself would wait for minutes."""
+    """Raises a UserError if nothing listens at `[ray://]host:port`, where Ray would wait for minutes."""
     host, _, port = address.removeprefix("ray://").partition(":")
     try:
         socket.create_connection((host, int(port or 10001)), timeout=10).close()
@@ -64,11 +64,11 @@ def _knock(address: str) -> None:
 
 @contextlib.contextmanager
 def connected(address: str | None, *modules: str) -> Iterator[Any]:
-    """Ray, connected to a cluster, or to one of its own on this machine that ends with the context.
+    """Ray, connected to a cluster, or started on this machine until the end of the context.
 
-    To a cluster our code is sent; a Ray of our own listens on this machine alone. `modules` are others of the
-    extra `ray` that are needed. A UserError if one is not installed, there is no cluster at the address, or
-    the connection is lost.
+    A cluster gets our code; a Ray that we start listens on this machine only. `modules` are other packages of
+    the extra `ray` that are needed. A UserError if one is not installed, there is no cluster at the address,
+    or the connection is lost.
     """
     ray = _load_ray(address, modules)
     where: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": 2 * 10**8}
@@ -96,7 +96,7 @@ def connected(address: str | None, *modules: str) -> Iterator[Any]:
 
 
 def slots(ray: Any, cpus: int, gpus: float) -> int:
-    """How many tasks that ask for so much can run at one time, now."""
+    """How many tasks with these demands can run at a time, now."""
     total = 0
     for has in (node["Resources"] for node in ray.nodes() if node["Alive"]):
         by_gpus = has.get("GPU", 0) / gpus + 1e-9 if gpus else math.inf
@@ -107,7 +107,7 @@ def slots(ray: Any, cpus: int, gpus: float) -> int:
 def run_groups(
     ray: Any, groups: Sequence[Group], runs_folder: Path, side_by_side: SideBySide, cpus: int, gpus: float
 ) -> list[tuple[Group, str]]:
-    """Runs the groups as tasks that ask for so many cores and GPUs; those with unfinished runs, and why.
+    """Runs the groups as tasks with so many cores and GPUs; returns those with unfinished runs, and why.
 
     When interrupted, the tasks write checkpoints first.
     """
@@ -118,8 +118,8 @@ def run_groups(
 
         return make_runs(*pickle.loads(arguments))
 
-    # A task whose process or machine dies is begun again, up to three times. A process makes few groups, one
-    # where it holds memory of a GPU: what libraries keep does not pile up.
+    # If its process or machine dies, a task starts again, up to three times. A process makes few groups, or
+    # one on a GPU, so that memory that libraries keep does not pile up.
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=3, max_calls=1 if gpus else 10)(run_group)
     how = (socket.gethostname(), side_by_side, cpus, "cuda" if gpus else "cpu")
     failures: list[tuple[Group, str]] = []
@@ -140,7 +140,7 @@ def run_groups(
                 arguments = (group, runs_folder, markers[root].name, agreed, *how)
                 left[task.remote(pickle.dumps(arguments))] = group
             while left:
-                time.sleep(_SECONDS_TO_LOOK)  # here, as Ray's own waiting forgets which signal ended it
+                time.sleep(_SECONDS_TO_LOOK)  # Ray's own waiting forgets which signal ended it
                 for ref in ray.wait(list(left), num_returns=len(left), timeout=0)[0]:
                     group = left.pop(ref)
                     if reason := _end(ray, ref, group, runs_folder):
@@ -155,7 +155,7 @@ def run_groups(
 
 
 def _end(ray: Any, ref: Any, group: Group, runs_folder: Path) -> str | None:
-    """Stores what an ended task has brought; why its group has unfinished runs, None if it has none."""
+    """Stores the results of an ended task; why its group has unfinished runs, None if it has none."""
     try:
         reason, *brought = ray.get(ref)
         if brought:
@@ -171,7 +171,7 @@ def _end(ray: Any, ref: Any, group: Group, runs_folder: Path) -> str | None:
 def _store(
     group: Group, runs_folder: Path, log: bytes, settings: dict[str, Any], runs: dict[int, dict[str, bytes]]
 ) -> None:
-    """Writes what `make_runs` has brought, but for runs that another process has made or is making."""
+    """Writes what `make_runs` returned, except runs that another process has made or is making."""
     folder = group.experiment.folder(runs_folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_file(group.log(runs_folder), lambda path: path.write_bytes(log))
@@ -203,7 +203,7 @@ def make_runs(
     threads: int,
     device: str,
 ) -> tuple[Any, ...]:
-    """Makes a group of runs, in a task; why runs are unfinished, None if all are finished.
+    """Makes a group of runs, in a task; returns why runs are unfinished, None if all are finished.
 
     A machine that does not see the sweep's runs folder also returns the log, the experiment's settings, and
     each finished run's files by its id.
@@ -219,7 +219,7 @@ def make_runs(
     if shared:
         agreed = None  # the runs themselves will look there
     else:
-        # The same for the next try here, so that it goes on from the checkpoints.
+        # The same folder for the next try here, so that it resumes from the checkpoints.
         key = hashlib.sha256(f"{driver} {runs_folder} {group.experiment!r}".encode()).hexdigest()[:16]
         runs_folder = ROOT / f"runs-{key}" / runs_folder.name
     folder, log = experiment.folder(runs_folder), group.log(runs_folder)

@@ -42,13 +42,13 @@ class Group(NamedTuple):
 
 
 def parse_ids(texts: Iterable[str]) -> list[int]:
-    """The ids that texts such as `1-30` and `7` name, ascending; a UserError if a text names none."""
+    """The ids in texts such as `1-30` and `7`, ascending; a UserError if a text is neither."""
     found: set[int] = set()
     for text in texts:
         match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", text, re.ASCII)
         ids = range(int(match[1]), int(match[2] or match[1]) + 1) if match else ()
         if not ids:
-            raise UserError(f"run_ids: a number or a range like 1-30 is wanted, got '{text}'")
+            raise UserError(f"run_ids: expected a number or a range like 1-30, got '{text}'")
         found.update(ids)
     return sorted(found)
 
@@ -66,8 +66,8 @@ def find_experiments(
 ) -> tuple[list[Experiment], list[str]]:
     """All combinations that can be run, and a note for each kind of those that cannot.
 
-    `target` and `seed_set` are those of the tables among the datasets, `common` other fields that the
-    experiments have in common. An unknown name, or a table that cannot be used, is a UserError.
+    `target` and `seed_set` are for the tables among the datasets, `common` other fields that the experiments
+    have in common. An unknown name, or a table that cannot be used, is a UserError.
     """
     datasets = [_absolute(name) if is_own(name) else DATASETS.name(name) for name in datasets]
     agents = [AGENTS.name(name) for name in agents]
@@ -89,7 +89,7 @@ def find_experiments(
 
 
 def _absolute(table: str) -> str:
-    """The path of a table as it means the same in a task, which works in another folder."""
+    """A table's absolute path, because a task works in another folder."""
     return table if table.startswith("openml:") else str(Path(table).absolute())
 
 
@@ -105,8 +105,8 @@ def pack(
 
     Args:
         left: experiments and their runs to do, ascending.
-        side_by_side: runs of a group at the most; auto: 100 on a GPU, else 25, and fewer where a group would
-            take longer than a slot's share of the sweep.
+        side_by_side: most runs of a group; auto: 100 on a GPU, else 25, and fewer if a group would take
+            longer than a slot's share of the sweep.
         slots: groups that can run at one time.
     """
     most = side_by_side

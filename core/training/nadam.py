@@ -41,9 +41,8 @@ def _momentum(step: float) -> float:
 class NAdam(torch.optim.Optimizer):
     """`torch.optim.NAdam` with its defaults, each row of a parameter [S, ...] on its own.
 
-    torch's counts steps and multiplies momenta once for a whole tensor; here every row has its own
-    count and product, so that a row's updates are those it would have alone. Dozat, *Incorporating
-    Nesterov Momentum into Adam*, 2016.
+    torch counts steps and multiplies momenta once per tensor; here every row has its own count and product,
+    so that it is updated as if it were alone. Dozat, *Incorporating Nesterov Momentum into Adam*, 2016.
 
     The state of a parameter: `step` and `mu_product` [S] on the CPU, `exp_avg` and `exp_avg_sq`
     of the parameter's shape.

@@ -1,14 +1,13 @@
-"""Runs side by side: what they ask to be fitted at the same time is fitted as one stack.
+"""Runs side by side: models that are to be fitted at the same time are trained as one stack.
 
-Each run is a greenlet, a function that can be left in the middle and returned to. A fit that is asked for
-inside one switches to the driver with the request; when all runs wait, the driver trains their models as one
-stack, and switches back to each with its result:
+Each run is a greenlet, a function that can pause and resume. `fit` pauses it and passes the request to the
+driver; when all runs wait, the driver trains their models as one stack, and resumes each with its result:
 
     run 1   choose - fit ----.                  .-- result - test, choose - fit ...
     run 2   choose - fit ----+- one stack [3] --+-- result - test, choose - fit ...
     run 3   choose - fit ----'   is trained     '-- result - test, choose - fit ...
 
-Outside of a driver a fit is done at once.
+Without a driver, a fit is done at once.
 """
 
 import math
@@ -25,13 +24,13 @@ T = TypeVar("T")
 
 
 class _Run(greenlet):
-    """A run beside others; `waited` are the seconds in which it waited for these."""
+    """A run among others; `waited` are the seconds in which it waited for them."""
 
     waited = 0.0
 
 
 def fit(request: FitRequest) -> FitResult:
-    """Does a fit, together with those of the runs beside it; a FloatingPointError if it diverged."""
+    """Does a fit, together with those of other runs; a FloatingPointError if it diverged."""
     run = getcurrent()
     if isinstance(run, _Run) and run.parent is not None:
         asked = time.perf_counter()
@@ -46,15 +45,15 @@ def fit(request: FitRequest) -> FitResult:
 
 
 def own_time() -> float:
-    """Seconds, as of `time.perf_counter`, without those in which this run waited for runs beside it."""
+    """`time.perf_counter` without the seconds in which this run waited for others."""
     return time.perf_counter() - getattr(getcurrent(), "waited", 0.0)
 
 
 def side_by_side(runs: Sequence[Callable[[], T]]) -> list[T]:
-    """Calls several functions at once: the fits that they ask for at the same time are one stack.
+    """Calls several functions at once; their fits are trained as one stack.
 
-    Returns what they return, in their order. An exception of one of them ends all: it is raised here, and the
-    others are left where they are, with GreenletExit, so that their `with` and `finally` blocks end.
+    Returns their results in order. An exception in one ends all: it is raised here, and the others get a
+    GreenletExit, so that their `with` and `finally` blocks end.
     """
     tasks = [_Run(run) for run in runs]
     returned: dict[int, T] = {}

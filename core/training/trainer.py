@@ -1,8 +1,7 @@
 """Fits: of one run, or of many side by side as one stack (docs/METHOD.md, sections 2 and 5).
 
-All that a configuration says of training is read here. In a stack each model has its own data, minibatches,
-masks and early stopping, and leaves when it stops: it is trained as it would be alone, on the CPU bit for
-bit, on a GPU but for rounding.
+In a stack each model has its own data, minibatches, masks and early stopping, and leaves when it stops: it is
+trained as it would be alone, on the CPU bit for bit, on a GPU except for rounding.
 
 Shapes: S models in the stack, n labelled points, m validation points, d features.
 """
@@ -35,7 +34,7 @@ Device: TypeAlias = torch.device | str
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit did."""
+    """The outcome of a fit."""
 
     epochs: int  # of an ensemble, those of the member that ran longest
     # Of the watched rows after the last epoch, or the best one if its weights are kept; the members' mean.
@@ -46,7 +45,7 @@ class FitResult:
 
 @dataclass
 class EarlyStopping:
-    """Says stop after more than `patience` validations in a row without a new minimum."""
+    """Stops after more than `patience` validations in a row without a new minimum."""
 
     patience: int
     minimum: float = math.inf
@@ -75,10 +74,10 @@ class EarlyStopping:
 
 
 class Trainer:
-    """What the training of one run keeps from fit to fit: model, optimiser and generators.
+    """Model, optimiser and generators of one run, kept from fit to fit.
 
-    The model, on its device, is the run's, or its ensemble's members as a stack. Of the seeds, the streams
-    `batches` and `dropout` are used, of each member its own.
+    The model is the run's, or its ensemble's members as a stack. Each member has its own streams `batches`
+    and `dropout`.
     """
 
     def __init__(self, model: DensityModel, config: Config, protocol: Protocol, seeds: Seeds) -> None:
@@ -99,7 +98,7 @@ class Trainer:
     def fresh(
         cls, features: int, config: Config, protocol: Protocol, seeds: Seeds, device: Device = "cpu"
     ) -> "Trainer":
-        """With a model as a run begins, for rows of so many features."""
+        """A trainer with a fresh model, for rows with so many features."""
         init = [seeds.torch("init", member=member) for member in range(config.members)]
         model = build_model(config, features, protocol.encoder_relu, init).to(device)
         return cls(model, config, protocol, seeds)
@@ -131,7 +130,7 @@ class Trainer:
             set_state(source, one)
 
     def copy(self) -> "Trainer":
-        """A trainer, and a model, of its own that would do next what this one would."""
+        """An independent copy, with its own model, in the same state."""
         other = Trainer(self.model.with_theta(self._initial.clone()), self.config, self.protocol, self.seeds)
         other.drop_last = self.drop_last
         other.load_state_dict(self.state_dict())
@@ -151,7 +150,7 @@ class Trainer:
 
 
 class RegressorTrainer:
-    """Stands for a `Trainer` where a model is fitted at once: each fit is a new one, whatever was before."""
+    """A `Trainer` for a model that is fitted at once; each fit starts afresh."""
 
     optimizer = None
 
@@ -182,7 +181,7 @@ class RegressorTrainer:
 def make_trainer(
     features: int, config: Config, protocol: Protocol, seeds: Seeds, device: Device = "cpu"
 ) -> Any:
-    """What trains the model of a configuration, as a run begins, for rows of so many features."""
+    """A trainer for a configuration, with a fresh model for rows with so many features."""
     if (regressor := REGRESSORS.classes.get(config.model)) is not None:
         return RegressorTrainer(regressor(int(seeds.numpy("init").integers(2**31))))
     return Trainer.fresh(features, config, protocol, seeds, device)
@@ -201,7 +200,7 @@ class FitRequest(NamedTuple):
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """Fits of one shape can be stacked: all that a stack takes from the first of them is the same."""
+        """What fits must have in common to be stacked."""
         if isinstance(self.trainer, RegressorTrainer):
             return (RegressorTrainer,)
         trainer, model = self.trainer, self.trainer.model
@@ -355,7 +354,7 @@ class _Stack:
             yield from model.density(model.density_parameters(x_val)).log_prob(y_val).double()
 
     def _leave(self, stay: list[int]) -> None:
-        """Hands the rows of those that do not stay back to their trainers."""
+        """Returns the rows of models that leave to their trainers."""
         kept = self.best or self.rows | {"theta": self._used}
         for i, slot in enumerate(self.slots):
             if i not in stay:

@@ -1,8 +1,7 @@
-"""What a trial of the search for hyper-parameters does. Nothing here needs Ray.
+"""A trial of the search for hyper-parameters. Nothing here needs Ray.
 
-A trial trains one model on each of a few random subsets of the train part, of the size that a run's
-labelled set has at first and of the size that it has in the end, and is judged by the validation parts alone:
-test data play no part.
+A trial trains one model on each of a few random subsets of the train set, as large as a run's labelled set at
+its start and at its end. Its score is on validation sets; test data are not used.
 """
 
 import math
@@ -27,7 +26,7 @@ Subset: TypeAlias = tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def make_subsets(dataset: type[Dataset], data_folder: Path, skip_data_check: bool) -> list[list[Subset]]:
-    """Of each of the two sizes, seed set alone and with budget, a random subset of each run's train part."""
+    """A random subset of each run's train set, as large as the seed set, and as seed set and budget."""
     small: list[Subset] = []
     large: list[Subset] = []
     for run_id in RUNS:
@@ -35,7 +34,7 @@ def make_subsets(dataset: type[Dataset], data_folder: Path, skip_data_check: boo
         data = dataset(data_folder, seeds, skip_data_check=skip_data_check)
         size = data.seed_set + data.budget
         if size > len(data.x_train):
-            raise UserError(f"{dataset.folder}: {size} points are more than its train part has")
+            raise UserError(f"{dataset.folder}: {size} points are more than its train set has")
         rows = seeds.numpy("agent").choice(len(data.x_train), size, replace=False)
         for subsets, some in ((small, rows[: data.seed_set]), (large, rows)):
             subsets.append((run_id, data.x_train[some], data.y_train[some], data.x_val, data.y_val))

@@ -103,6 +103,16 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert wrong == []
 
 
+def test_versions_agree() -> None:
+    project = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.M)
+    citation = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    changed = re.search(r"^## \[(\d.*)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert project
+    assert citation
+    assert changed
+    assert project[1] == citation[1] == changed[1]
+
+
 def test_every_block_is_looked_at() -> None:
     assert {block.language for block in BLOCKS} == {"", "python", *NOT_RUN}
     assert len(COMMANDS) > 25

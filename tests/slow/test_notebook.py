@@ -37,7 +37,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def notebook(name: str, folders: dict[str, Path], first: str = "") -> str:
-    """Runs a notebook after a cell `first`, with other folders than it names; what it prints and shows."""
+    """Runs a notebook after a cell `first`, in other folders than its own; all that it prints and shows."""
     book = nbformat.read(ROOT / name, as_version=4)
     assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in book.cells)
     for cell in book.cells:

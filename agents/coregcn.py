@@ -8,11 +8,11 @@ import math
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 from torch.nn import functional as F
 
 from core.agent import AGENTS, Agent
+from core.compiled import compiled
 from core.models.masks import draw_kept, mask_source
 from core.state import State
 
@@ -26,7 +26,7 @@ UNLABELLED_WEIGHT, EPSILON = 1.2, 1e-6
 # products.
 _PIECE = 1024
 
-_compiled = njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+_compiled = compiled(fastmath={"contract", "reassoc", "nsz"})
 
 
 class Adjacency:

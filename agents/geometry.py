@@ -8,10 +8,10 @@ import warnings
 import faiss
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
 from core.agent import AGENTS, Agent
+from core.compiled import compiled
 from core.state import State
 
 from .shared.selections import k_center_greedy, nearest
@@ -45,7 +45,7 @@ class CoresetGreedy(Agent):
         return k_center_greedy(encode(x), encode(state.x_labeled), count)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+@compiled(fastmath={"contract", "reassoc", "nsz"})
 def _add_centers(products, norms, rows, nearest, centers):  # type: ignore[no-untyped-def]
     """Adds to each start the tried row of least inertia.
 

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import io
 import math
+import os
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import UserError
+from .files import one_line
 
 if TYPE_CHECKING:
     import torch
@@ -188,13 +190,44 @@ def _raise_on_signals() -> None:
             signal.signal(number, stop)
 
 
+class _Unfailing(io.FileIO):
+    """A stream that takes everything and loses what cannot be written."""
+
+    def write(self, data: Any) -> int:
+        with contextlib.suppress(OSError):
+            super().write(data)
+        return len(data)
+
+
+def _open_streams() -> None:
+    """Opens standard streams that are closed; what cannot be said on standard error must not end a run."""
+    if os.name != "nt":
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # else a table's file would get their number
+            os.set_inheritable(number, True)
+        os.close(number)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (open until the end)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is sys.__stderr__ and os.name != "nt":  # not that of a test
+        raw = io.BufferedWriter(_Unfailing(2, "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(
+            raw, sys.__stderr__.encoding, errors="backslashreplace", line_buffering=True
+        )
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that memory or threads have run out: Python's, numpy's or torch's."""
+    parts = ("can't start new thread", "can't allocate memory", "out of memory", "bad_alloc")
+    return isinstance(error, MemoryError) or any(part in str(error) for part in parts)
+
+
 def run_script(main: Callable[[], int | None]) -> NoReturn:
     """Runs a script's main function and exits, with one line for what went wrong.
 
-    The exit code is 2 for a user's error and for files that cannot be read or written, 128 and its number
-    for a signal, else what `main` returns.
+    The exit code is 2 for a user's error, for files that cannot be read or written, and where memory runs
+    out, 128 and its number for a signal, else what `main` returns.
     """
     name = Path(sys.argv[0]).name
+    _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is not UTF-8 must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
     _raise_on_signals()
@@ -205,18 +238,31 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
         code = 2
     except KeyboardInterrupt as interrupt:
         number = interrupt.args[0] if interrupt.args else signal.SIGINT
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
+        print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
         code = 128 + number
-    except BrokenPipeError:
-        # Whoever read our output has left (`| head`); the exit must not try to flush again.
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
+    except BrokenPipeError:  # whoever read our output has left (`| head`)
         code = 141
     except OSError as error:
-        print(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        where = error.filename or "standard output or a file"
+        print(f"{name}: {where}: {error.strerror or error}", file=sys.stderr)
+        code = 2
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        advice = "lower --side_by_side or --threads if it has these, or run fewer processes at once"
+        print(f"{name}: memory or threads ran out ({one_line(error, 80)}): {advice}", file=sys.stderr)
         code = 2
     finally:
         for number in _SIGNALS:  # the exit must not be interrupted
             signal.signal(number, signal.SIG_IGN)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):  # the exit must not try to flush again
+            sys.stdout.close()
+        if not code and isinstance(error, BrokenPipeError):
+            code = 141
+        elif not code:
+            print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
+            code = 2
     sys.exit(code)

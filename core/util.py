@@ -12,7 +12,7 @@ import tqdm as _tqdm
 bar: ContextVar[Mapping[str, Any]] = ContextVar("bar", default=MappingProxyType({}))
 
 #: Whether standard error is not a terminal, as in a cluster's job.
-is_cluster = not sys.stderr.isatty()
+is_cluster = sys.stderr is None or not sys.stderr.isatty()
 
 
 class tqdm(_tqdm.tqdm):  # noqa: N801 (it stands in for tqdm's own)

@@ -65,8 +65,12 @@ def find_dataset(
         stat = Path(name).stat()
     except OSError as error:
         raise UserError(f"{name}: there is no such file") from error
-    # A file that has changed is read again.
     path = Path(name).absolute()
+    try:
+        path.name.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{name}: its name is no text here: rename it, or set PYTHONUTF8=1") from error
+    # A file that has changed is read again.
     return _table_class(path.name, path.parent, target, seed_set, decided, stat.st_mtime_ns, stat.st_size)
 
 

@@ -6,8 +6,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
+
+from ..compiled import compiled
 
 #: Draws masks for tensors on its device. On the CPU SFC64 is much faster than torch's generator.
 MaskSource: TypeAlias = np.random.SFC64 | torch.Generator
@@ -82,7 +83,7 @@ def _bits(source: np.random.SFC64, count: int) -> np.ndarray:
     return source.random_raw(math.ceil(count / 4)).view(np.uint16)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _scale(x, bits, level, factor):  # type: ignore[no-untyped-def]
     nothing = factor * 0
     for i in range(len(x)):

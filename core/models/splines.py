@@ -13,7 +13,8 @@ import math
 from functools import partial
 
 import numpy as np
-from numba import njit
+
+from ..compiled import compiled
 
 BINS, BOUND, SLOPE = 8, 5.0, 1e-4
 SPLINE_PARAMETERS = 3 * BINS - 1
@@ -25,8 +26,8 @@ _B, _LOG_SLOPE, _LOG_SQRT_2PI = (
 )
 
 # Sums may be reordered; NaN and infinity keep their meaning (no nnan, no ninf).
-_njit = partial(njit, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
-_compiled = _njit(cache=True)
+_njit = partial(compiled, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+_compiled = _njit()
 # Helpers become part of each kernel. As functions of their own they would be optimised anew beside
 # each kernel, and a process would use for all kernels the one it met first: the last bits of a
 # result would depend on which kernels were compiled or loaded before.

@@ -15,7 +15,7 @@ from ..training.side_by_side import own_time
 from . import checkpoint
 from .files import META, aggregate, write_results
 from .record import Record
-from .settings import other_versions, versions, write_meta
+from .settings import begun_elsewhere, computed_by, write_meta
 
 
 class EnvironmentLogger:
@@ -46,7 +46,7 @@ class EnvironmentLogger:
         self.env, self.log_path, self.unattended = env, Path(log_path), unattended
         self._set(**{**env.logger_options, **options})
         self._begun = False
-        self.begun_with = versions()
+        self.begun_with = computed_by()
         self.checkpoint = checkpoint.Checkpoint(self.log_path / checkpoint.FILE)
         #: Seconds of this run, without those of others: up to the first choice; between steps (choosing,
         #: checkpoints); in steps (training, testing).
@@ -149,7 +149,7 @@ class EnvironmentLogger:
             ) from error
 
     def _restore(self, saved: dict[str, Any]) -> State:
-        """Resumes from a checkpoint; warns if the run was started with other library versions."""
+        """Resumes from a checkpoint; warns if the run was started with other libraries or elsewhere."""
         record = saved["record"]
         if self.record.keeps_points and not record["keeps_points"]:
             raise UserError(f"{self.log_path} was started without keeping the chosen points", "overwrite")
@@ -165,7 +165,7 @@ class EnvironmentLogger:
         self.begun_with = saved["versions"]
         self.checkpoint.content = saved
         util.bar.set({**util.bar.get(), "initial": len(self.record.index) - 1})
-        if differing := other_versions(self.begun_with):
+        if differing := begun_elsewhere(self.begun_with):
             print(f"warning: {self.log_path.name}: it was started with {differing}", file=sys.stderr)
         print(f"{self.log_path.name}: resumes after {self.env.progress}", file=sys.stderr)
         return state
@@ -184,7 +184,7 @@ class EnvironmentLogger:
             "seconds_choosing": round(self.seconds["choosing"], 3),
             "seconds_in_step": round(self.seconds["in_step"], 3),
         }
-        differing = other_versions(self.begun_with)
+        differing = begun_elsewhere(self.begun_with)
         begun = {"begun_with": differing} if differing else {}
         if self.record.fits_at_limit and self.settings.get("best_weights"):
             warning = f"{self.record.fits_at_limit} fits hit the epoch limit before converging"

@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import faiss
+import numba
 import torch
 import yaml
 from filelock import FileLock
+from numba.core.registry import cpu_target
 
 from ..config import Config
 from ..errors import UserError
@@ -131,15 +134,38 @@ def read_meta(path: Path) -> dict[str, Any]:
     return found
 
 
-def versions() -> dict[str, str]:
-    """The versions here of the libraries that compute or draw a run's numbers; a checkpoint keeps them."""
-    return {name: version(name) for name in ("torch", "numpy", "numba", "scikit-learn")}
+def computed_by() -> dict[str, str]:
+    """What a run's last bits depend on here, which a checkpoint keeps: libraries, processor, instructions."""
+    libraries = {name: version(name) for name in ("torch", "numpy", "numba", "scikit-learn")}
+    _, tuned_for, features = cpu_target.target_context.codegen().magic_tuple()
+    return libraries | {
+        "processor": _processor(),
+        "instructions of torch": torch.backends.cpu.get_cpu_capability(),
+        "processor of numba": "none" if numba.config.DISABLE_JIT else tuned_for,  # type: ignore[attr-defined]
+        "instructions of numba": ",".join(re.findall(r"\+([^,]+)", features)),
+    }
 
 
-def other_versions(then: Mapping[str, str]) -> str:
-    """In words, how the versions here differ from those that a run was started with; empty if they do not."""
-    now = versions().items()
-    return ", ".join(f"{name} {then[name]}, not {one}" for name, one in now if then[name] != one)
+def _processor() -> str:
+    """The processor's model, as far as the system says it."""
+    with suppress(OSError):
+        if found := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8")):
+            return found[1]
+    return platform.processor() or platform.machine()
+
+
+def begun_elsewhere(then: Mapping[str, str]) -> str:
+    """In words, what computed a run when it was begun and does not here; empty if all is the same.
+
+    What older code did not keep is taken to be the same.
+    """
+    said = []
+    for name, here in computed_by().items():
+        was, now = set(then.get(name, here).split(",")), set(here.split(","))
+        if was != now:
+            gone, new = (one_line(",".join(sorted(parts)) or "none", 80) for parts in (was - now, now - was))
+            said.append(f"{name} {gone}, not {new}")
+    return ", ".join(said)
 
 
 def provenance() -> dict[str, str]:

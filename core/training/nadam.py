@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
+
+from ..compiled import compiled
 
 _BETA1, _BETA2, _EPSILON, _MOMENTUM_DECAY = 0.9, 0.999, 1e-8, 0.004
 
@@ -16,7 +17,7 @@ _BETA1, _BETA2, _EPSILON, _MOMENTUM_DECAY = 0.9, 0.999, 1e-8, 0.004
 NEGLIGIBLE = 1e-30
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@compiled(error_model="numpy", fastmath={"contract"})
 def _update_rows(p, grad, exp_avg, exp_avg_sq, by_grad, by_average, correction, constants):  # type: ignore[no-untyped-def]
     """`NAdam._update` on float32 arrays [S, P], in one pass over the memory instead of twelve."""
     weight_decay, beta2, rest1, rest2, epsilon, negligible = constants
@@ -86,7 +87,7 @@ class NAdam(torch.optim.Optimizer):
         if p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous():
             arrays = [tensor.numpy().reshape(len(p), -1) for tensor in (p, grad, exp_avg, exp_avg_sq)]
             constants = weight_decay, _BETA2, 1 - _BETA1, 1 - _BETA2, _EPSILON, NEGLIGIBLE
-            _update_rows(*arrays, *np.array(factors, np.float32).T, tuple(map(np.float32, constants)))  # type: ignore[call-arg]
+            _update_rows(*arrays, *np.array(factors, np.float32).T, tuple(map(np.float32, constants)))
             return
         shape = (3, len(p), *(1 for _ in p.shape[1:]))
         by_grad, by_average, correction = torch.tensor(factors, dtype=p.dtype).T.reshape(shape).to(p.device)

@@ -12,11 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import compare
+import suggest
+from core.cli import run_script
 from core.data import tables
+from core.report.load import Folders
+from core.report.store import add_runs
 from tests.builders import files
 from tests.mini_table import FRAME, Mini
 from tests.slow.test_interrupted import FOLDER, ONE, RUN, Bomb
 from tests.slow.worker import finish, start, wait_until_stopped
+from tests.test_store import write_runs
+from tests.test_suggest import make_frame, write
 
 
 @pytest.fixture
@@ -53,6 +60,28 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
     assert finish(start([*arguments, "--run_id", "2"], said)) == 0
     header = (small_disk / "runs_gauss" / FOLDER / "accuracies.csv").read_text().splitlines()[0]
     assert header == "added,run_1,run_2"
+
+
+@pytest.mark.parametrize("name", ["compare.py", "suggest.py"])
+def test_a_disk_without_room_for_what_is_made(
+    small_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    if name == "compare.py":
+        write_runs(tmp_path / "made", "random", (1, 2))
+        add_runs(tmp_path / "store", Folders(tmp_path / "made"))
+        write_runs(tmp_path / "runs", "mine", (1, 2))
+        out, main = small_disk / "page.html", compare.main
+        typed = ["--runs_folder", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    else:
+        out, main = small_disk / "next.csv", suggest.main
+        typed = [*write(tmp_path, make_frame(80), make_frame(400, seed=1)), "--variation", "forest"]
+        typed[typed.index("--count") + 1] = "300"
+    (small_disk / "filler").write_bytes(bytes(2**20 - 8192))
+    with pytest.raises(SystemExit) as left:
+        run_script(lambda: main([*typed, "--out", str(out)]))  # type: ignore[func-returns-value]
+    assert left.value.code == 2
+    assert f"{out} cannot be written: No space left on device" in capsys.readouterr().err.splitlines()[-1]
+    assert os.listdir(small_disk) == ["filler"]
 
 
 @pytest.mark.parametrize("restarts", [1, 3])

@@ -1,0 +1,133 @@
+"""Odd surroundings, as docs/TRUST.md lists them: no terminal, no rights, other locales, no memory."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.builders import files
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = ["--agent", "random", "--dataset", "diabetes", "--query_size", "2", "--budget", "4", "--restarts", "1"]
+FOLDER = Path("Diabetes/2/RandomAgent")
+
+
+def script(
+    name: str,
+    *typed: object,
+    root: Path = ROOT,
+    to: str = "",
+    where: Mapping[str, str | None] = {},
+    limit: Callable[[], None] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """A script that ran as a process of its own; what it said is text.
+
+    Args:
+        root: the folder of the script.
+        to: redirections of the shell, as `2>&-`.
+        where: environment variables; None removes one.
+        limit: called in the process before it begins.
+    """
+    environment = {name: text for name, text in ({**os.environ, **where}).items() if text is not None}
+    words = [sys.executable, str(root / name), *map(str, typed)]
+    command = ["sh", "-c", f'exec "$@" {to}', "sh", *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="replace", env=environment, preexec_fn=limit, cwd=cwd
+    )
+
+
+def one_line(done: subprocess.CompletedProcess[str], name: str = "evaluate.py") -> str:
+    """The line in which a script said why it ended with code 2."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"{name}: ")
+    return last
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The result files of a run in usual surroundings."""
+    folder = tmp_path_factory.mktemp("usual")
+    assert script("evaluate.py", *RUN, "--runs_folder", folder).returncode == 0
+    assert len(files(folder)) == 11
+    return files(folder)
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Path:
+    """A copy of the code in which nothing can be written beside the modules."""
+    for name in ("core", "agents", "datasets", "configs"):
+        shutil.copytree(ROOT / name, tmp_path / "code" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "evaluate.py", tmp_path / "code")
+    for folder in {path.parent for path in (tmp_path / "code").rglob("*.py")}:
+        (folder / "__pycache__").touch()  # a file, which stops root too
+    return tmp_path / "code"
+
+
+@pytest.mark.parametrize("temporary", ["free", "taken"])
+def test_an_installation_that_cannot_be_written(
+    locked: Path, tmp_path: Path, usual: dict[str, bytes], temporary: str
+) -> None:
+    folder = tmp_path / "tmp" / f"numba_cache_{os.getuid()}"
+    folder.parent.mkdir()
+    if temporary == "taken":
+        folder.touch()
+    where = {"HOME": os.devnull, "XDG_CACHE_HOME": None, "NUMBA_CACHE_DIR": None}
+    where |= {"TMPDIR": str(folder.parent)}
+    done = script("evaluate.py", *RUN, "--runs_folder", tmp_path / "runs", root=locked, where=where)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("note: compiled functions cannot be kept beside the code") == 1
+    assert files(tmp_path / "runs") == usual
+    assert folder.is_file() if temporary == "taken" else list(folder.rglob("*.nbi"))
+
+
+@pytest.mark.parametrize("to", ["2>&-", "2>/dev/full", ">&-", "<&- >&- 2>&-"])
+def test_what_cannot_be_said_ends_no_run(tmp_path: Path, usual: dict[str, bytes], to: str) -> None:
+    done = script("evaluate.py", *RUN, "--runs_folder", tmp_path, to=to)
+    assert done.returncode == 0, done.stderr
+    assert files(tmp_path) == usual
+
+
+@pytest.mark.parametrize("unbuffered", [None, "1"])
+def test_results_that_cannot_be_said_are_named(
+    tmp_path: Path, usual: dict[str, bytes], unbuffered: str | None
+) -> None:
+    where = {"PYTHONUNBUFFERED": unbuffered}
+    done = script("evaluate.py", *RUN, "--runs_folder", tmp_path, to=">/dev/full", where=where)
+    said = "standard output or a file" if unbuffered else "standard output"
+    assert one_line(done) == f"evaluate.py: {said}: No space left on device"
+    assert files(tmp_path) == usual
+
+
+def test_errors_that_cannot_be_said_keep_their_code(tmp_path: Path) -> None:
+    for to in ("2>&-", "2>/dev/full"):
+        assert script("evaluate.py", "--list", "--nosuch", to=to).returncode == 2
+        assert script("evaluate.py", *RUN, "--runs_folder", "/dev/null/runs", to=to).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "where"), [("hä.csv", {"LC_ALL": "C", "PYTHONUTF8": "0"}), ("h\udce4.csv", {})]
+)
+def test_a_table_whose_name_is_no_text_here(tmp_path: Path, name: str, where: dict[str, str]) -> None:
+    rows = "\n".join(f"{i},{i % 7},{i * i % 11}" for i in range(200))
+    (tmp_path / name).write_text(f"a,b,y\n{rows}\n")
+    words = ["--dataset", tmp_path / name, "--target", "y", "--runs_folder", tmp_path / "runs"]
+    done = script("evaluate.py", *RUN, *words, where=where)
+    assert one_line(done).endswith("its name is no text here: rename it, or set PYTHONUTF8=1")
+
+
+def test_memory_that_ends(tmp_path: Path) -> None:
+    big = ["--agent", "balsa_kl_pairs", "--side_by_side", "400", "--restarts", "400"]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (2 * 2**30, 2 * 2**30))
+
+    done = script("evaluate.py", *RUN, *big, "--runs_folder", tmp_path, limit=limit)
+    assert "lower --side_by_side" in one_line(done)

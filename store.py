@@ -1,7 +1,7 @@
 """Adds the runs of a folder to the store of reference runs, and makes the store's leaderboard anew.
 
     python store.py --runs_folder runs      # adds finished runs; what is there stays as it is
-    python store.py                         # only makes results/README.md, its pictures and index.html
+    python store.py                         # only makes README.md, its pictures and the page index.html
 
 Runs that are there already are left out, so the command can be given again. Nothing is added if a run was
 made with other settings than the stored ones of its agent, or of its task.
@@ -55,18 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from core.report.load import load_results
     from core.report.plots import save
     from core.report.readme import store_pictures, store_readme
-    from core.report.store import read_store
 
     if args.runs_folder is not None:
         add(args.store, args.runs_folder)
-    stored = read_store(args.store)
     found = load_results(None, args.store)
     pictures = store_pictures(found)
     for name, figure in pictures.items():
         save(figure, args.store / name)
     introduction = f"{len(found.runs)} stored reference runs; compare.py puts your own agents among them."
     page = explorer_page(found, "Active learning in regression: reference runs", introduction)
-    text = store_readme(found, stored, pictures)
+    text = store_readme(found, pictures)
     write_file(args.store / "README.md", lambda path: path.write_text(text, encoding="utf-8"))
     write_file(args.store / "index.html", lambda path: path.write_text(page, encoding="utf-8"))
     print(f"{len(found.runs)} runs in {args.store}; README.md, its pictures and index.html are new")

@@ -77,21 +77,24 @@ def test_command_and_page(
         "Mine lacks runs 1, 4-6 of Diabetes, normalizing flow, query size 4: python evaluate.py --agent mine",
         "Nowhere, normalizing flow, query size 4: the store has no runs of it",
         "unfinished runs: 1",
-        "normalizing flow, published protocol, over one task",
+        "Mine: 2 runs: ranks are mostly noise; make 4 more: python evaluate.py --agent mine",
     ):
         assert said in printed
-    assert re.search(r"Random +\d+ / 2", printed)
+    board = printed[: printed.index("Probability of improvement")]
+    for agent in ("> Mine", "CoreSet", "BALD"):  # all numbers are of the own agent's two runs
+        (line,) = re.findall(rf"^{agent} .*$", board, re.MULTILINE)
+        won = [sum(map(int, found)) for found in re.findall(r"(\d) / (\d) / (\d)", line)]
+        assert (line.removeprefix(agent).split()[0], won) == ("2", [2, 2])
     wins = r"mine: better than random in \d of 2 runs \(NLL\), \d of 2 runs \(MAE\) on Diabetes, "
-    assert re.search(wins, printed.splitlines()[-2])
+    assert re.search(wins, printed)
     data = page_data(out.read_text(encoding="utf-8"))
     assert [heading for heading, _ in data["notes"]] == [
-        "Settings that differ",
         "To be ranked in every task of the store",
         "Left out",
     ]
     (task,) = data["tasks"]
     assert task["remarks"] == [
-        "Mine has 2 runs: its place is mostly noise; make 4 more: python evaluate.py --agent mine"
+        "Mine: 2 runs: ranks are mostly noise; make 4 more: python evaluate.py --agent mine"
         f" --dataset diabetes --variation nf --protocol published --query_size 4 --run_id 1 --restarts 6"
         f" --runs_folder {runs}",
         "diabetes, nf, published, 4, yours: not ranked: lr is 0.01, but 0.001 in the stored runs",
@@ -111,9 +114,9 @@ def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -
     runs, store = folders
     write_runs(runs, "random", (1, 2, 3), query_size=6)
     found = load_results(runs, store)
-    made = {heading: table for heading, _, table in comparison.tables(found)}
+    made = {heading: table for heading, _, table in comparison.tables(found, runs)}
     assert all("query size 6" not in heading for heading in made)
-    assert "> Mine" in made["normalizing flow, published protocol, over one task"].index
+    assert "> Mine" in made["Diabetes, normalizing flow, query size 4"].index
     assert not any(table.empty for table in made.values())
 
 

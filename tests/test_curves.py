@@ -3,16 +3,17 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_diabetes
 
 from core import UserError
+from core.dataset import train_and_test
 from core.report import curves
-from core.report.curves import verdict
 from core.report.load import EXPERIMENT, Folders
 from core.report.store import add_runs
 from tests.synthetic_runs import write_experiment
-from tests.test_statistics import area_rows
 from tests.test_store import write_runs
 
 TASK = ["--dataset", "diabetes", "--protocol", "published"]
@@ -42,16 +43,14 @@ def test_stored_agents_are_cut_to_ones_own_runs() -> None:
     assert both.groupby("agent")["run"].max().to_dict() == {"random": 2, "igs": 2}
     assert len(both) == 2 * len(own)  # random's own runs, once
     # Run 1 is won and run 2 lost: both have the mean rank 1.5, and so the first place.
-    assert list(curves.places(both, ["random"])) == [
-        f"Random: NLL place 1, AUC {1.8 / 3:.4f}; MAE place 1, AUC {1.8 / 3:.4f}"
-    ]
+    assert list(curves.places(both, ["random"])) == ["Random: by NLL place 1 of 2; by MAE place 1 of 2"]
     worse = curves.with_stored(rows("random", [2], 60, {2: 0.4}), stored)
     (line,) = curves.places(worse, ["random"])
-    assert line.startswith("Random: NLL place 2")
+    assert line.startswith("Random: by NLL place 2 of 2")
     own = pd.concat([rows("mine", [1], 60, {1: 9.0}), rows("yours", [2], 60, {2: 0.1})])
     lines = list(curves.places(curves.with_stored(own, stored), ["mine", "yours"]))
-    assert lines[0].startswith("Mine: NLL place 3, AUC 6.3333; ")  # the last
-    assert lines[1].startswith("Yours: NLL no place (no run in common with the others), AUC 0.4000; ")
+    assert lines[0].startswith("Mine: by NLL place 3 of 3, better than random in 0 of 1 runs; ")  # the last
+    assert lines[1].startswith("Yours: by NLL no place (no run in common with the others), better than ")
 
 
 @pytest.fixture
@@ -72,12 +71,10 @@ def test_curves_of_a_folder_before_a_store(
     curves.main([*typed, "--out", str(tmp_path / "alone.png")])
     assert capsys.readouterr().out == f"learning curves: {tmp_path / 'alone.png'}\n"
     curves.main([*typed, "--store", str(store), "--out", str(tmp_path / "beside.png")])
-    head, *lines, end, said = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(
-        r"leaderboard of runs 1-3 beside \d stored agents, over the first 12 points \(.*\):", head
-    )
+    head, *lines, said, end = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"runs 1-3 of your agents and \d stored ones, over 12 labels:", head)
     assert sorted(line.split(":")[0] for line in lines) == ["  Mine", "  Random"]
-    assert said == "No agent is better than random by NLL, in the reference runs of this task"
+    assert said == "better than random by NLL in all reference runs of this task: none"
     assert end == f"learning curves: {tmp_path / 'beside.png'}"
     assert (tmp_path / "beside.png").read_bytes().startswith(b"\x89PNG")
 
@@ -91,18 +88,16 @@ def test_what_is_not_there_is_told(tmp_path: Path, store: Path) -> None:
         curves.main([*typed, "6", "--store", str(store)])
 
 
-def test_the_last_line_says_who_is_better_or_where_somebody_is() -> None:
-    steady, down = [1.0, 1.1, 0.9, 1.2, 1.0], [0.8, 0.95, 0.7, 1.05, 0.85]
-    mixed = [1.1, 1.0, 1.0, 1.1, 0.9]
-    areas = pd.concat(
-        [
-            area_rows({"random": steady, "lcmd": down, "coreset": mixed}, "nll", dataset="pakinsons"),
-            area_rows({"random": steady, "lcmd": mixed, "coreset": mixed}, "nll", dataset="diamonds"),
-            area_rows({"random": steady, "lcmd": mixed}, "nll", dataset="diabetes", query_size=5),
-        ]
+def test_errors_in_the_target_s_own_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = {}
+    monkeypatch.setattr(curves, "save", lambda figure, path: drawn.update({path.stem: figure}))
+    write_experiment(tmp_path / "runs")
+    typed = [*TASK, "--query_size", "4", "--runs_folder", str(tmp_path / "runs")]
+    curves.main([*typed, "--out", "scaled.png"])
+    curves.main([*typed, "--own_units", "--out", "own.png"])
+    scaled, own = (
+        np.asarray(drawn[name].axes[0].get_lines()[0].get_ydata(), float) for name in ("scaled", "own")
     )
-    task = {"dataset": "pakinsons", "variation": "nf", "protocol": "published", "query_size": 1}
-    assert verdict(areas, task) == "Better than random by NLL, in the reference runs of this task: LCMD"
-    none = "No agent is better than random by NLL, in the reference runs of this task"
-    assert verdict(areas, task | {"dataset": "diamonds"}) == f"{none}; on Parkinsons these are: LCMD"
-    assert verdict(areas, task | {"dataset": "diabetes", "query_size": 5}) == none
+    target = load_diabetes().target[train_and_test(442)[0]]
+    np.testing.assert_allclose(own, np.ptp(target) * scaled)
+    assert "target's own units" in drawn["own"].axes[0].get_ylabel()

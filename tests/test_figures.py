@@ -1,6 +1,5 @@
 """Figures and tables of the report, on invented results."""
 
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from core.report.labels import agent_label
 from core.report.load import Results, areas, load_results, select
 from core.report.statistics import blocks, compare
 from tests.synthetic_runs import AGENTS, write_every_kind, write_experiment
+from tests.test_statistics import area_rows
 
 
 @pytest.fixture(scope="module")
@@ -31,29 +31,25 @@ def found(runs: Path) -> Results:
     return load_results(runs)
 
 
+TASKS = ("gauss_q4", "nf_q4", "nf_q6")
+MAIN = ("nll", "mae")
 NAMES = {
-    "Learning curves": ["curves_diabetes_gauss_q4", "curves_diabetes_nf_q4", "curves_diabetes_nf_q6"],
-    "Query sizes": ["query_sizes_diabetes_nf"],
-    "Beside random": ["heat_map_nll", "heat_map_mae"],
-    "Critical differences": [
-        f"critical_differences{of}_{m}" for of in ("", "_gauss", "_nf") for m in ("nll", "mae")
-    ],
+    "Learning curves": [f"curves_diabetes_{task}_{m}" for task in TASKS for m in MAIN],
+    "Beside random": [f"beside_random_{model}_{m}" for model in ("gauss", "nf") for m in MAIN],
+    "Critical differences": [f"critical_differences{of}_{m}" for of in ("", "_gauss", "_nf") for m in MAIN],
     "Critical differences, runs averaged first": [
-        f"critical_differences_tasks{of}_{m}" for of in ("", "_nf") for m in ("nll", "mae")
+        f"critical_differences_tasks{of}_{m}" for of in ("", "_nf") for m in MAIN
     ],
-    "Dual ablation": ["dual_diabetes_gauss_q4", "dual_diabetes_nf_q4", "dual_diabetes_nf_q6"],
-    "Calibration": [f"calibration_diabetes_{task}" for task in ("gauss_q4", "nf_q4", "nf_q6")],
-    "Time": ["times_diabetes_gauss_q4", "times_diabetes_nf_q4", "times_diabetes_nf_q6"],
+    "Dual ablation": [f"dual_diabetes_{task}_nll" for task in TASKS],
+    "Calibration": [f"calibration_diabetes_{task}" for task in TASKS],
     "Labels needed": ["labels_gauss", "labels_nf"],
-    "Upper bounds": ["upper_bound_diabetes_nf"],
 }
 CORRECTED = {
-    "Learning curves": ["curves_diabetes_nf_q4_corrected"],
-    "Beside random": ["heat_map_nll_corrected", "heat_map_mae_corrected"],
+    "Learning curves": [f"curves_diabetes_nf_q4_{m}_corrected" for m in MAIN],
+    "Beside random": [f"beside_random_nf_{m}_corrected" for m in MAIN],
     "Labels needed": ["labels_nf_corrected"],
-    "Critical differences": ["critical_differences_nll_corrected", "critical_differences_mae_corrected"],
+    "Critical differences": [f"critical_differences_{m}_corrected" for m in MAIN],
     "Calibration": ["calibration_diabetes_nf_q4_corrected"],
-    "Time": ["times_diabetes_nf_q4_corrected"],
 }
 
 
@@ -93,39 +89,45 @@ def only(section: str, found: Results, name: str) -> Figure:
     return figures_of(section, found)[name]
 
 
-def test_learning_curves_are_the_means(found: Results) -> None:
-    figure = only("Learning curves", found, "curves_diabetes_nf_q4")
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["Random (3)", "BALSA EMD (3)", "CoreSet (3)", "BALSA EMD dual (3)", "full data set"]
-    for panel, metric in zip(figure.axes, ("mae", "nll", "crps"), strict=True):
-        of_task = "variation == 'nf' and protocol == 'published' and query_size == 4"
-        curves = found.curves.query(f"{of_task} and metric == '{metric}' and agent == 'coreset'")
-        (line,) = [line for line in panel.get_lines() if line.get_label() == "CoreSet (3)"]
-        assert points(line)[:, 0].tolist() == [50, 54, 58, 62]
-        np.testing.assert_allclose(points(line)[:, 1], curves.groupby("labelled")["value"].mean())
-        # Three runs: each by itself, thinner than the mean and in its colour, and no band.
-        single = [of for of in panel.get_lines() if of.get_linewidth() < line.get_linewidth()]
-        drawn = [points(of)[:, 1].tolist() for of in single if of.get_color() == line.get_color()]
-        assert drawn == [list(of["value"]) for _, of in curves.groupby("run")]
-        assert not panel.collections
-        bound = found.upper_bounds.query(f"metric == '{metric}'").sort_values("epoch")
-        (line,) = [line for line in panel.get_lines() if line.get_label() == "full data set"]
-        np.testing.assert_allclose(points(line)[:, 1], bound.groupby("run")["value"].last().mean())
+def names_at_ends(panel: Axes) -> list[str]:
+    """The names beside a panel, from above."""
+    texts = [text for text in panel.texts if text.get_position()[0] > 1]
+    return [text.get_text() for text in sorted(texts, key=lambda text: -text.get_position()[1])]
+
+
+def test_learning_curves_are_the_means_and_below_them_the_differences(found: Results) -> None:
+    task = {"variation": "nf", "protocol": "published", "query_size": 4, "metric": "mae"}
+    curves = select(found.curves, task)
+    table = curves.pivot(index=["labelled", "run"], columns="agent", values="value")
+    top, below = only("Learning curves", found, "curves_diabetes_nf_q4_mae").axes
+    assert "test error (MAE)" in top.get_ylabel()
+    less = table.sub(table["random"], axis=0)
+    for panel, values in ((top, table), (below, less.drop(columns="random"))):
+        curves_of = [points(line) for line in panel.get_lines() if len(points(line)) == 4]
+        assert len(curves_of) == values.shape[1]
+        for agent in values:
+            mean = values[agent].groupby("labelled").mean()
+            expected = np.transpose([mean.index, mean])
+            assert any(np.allclose(drawn, expected) for drawn in curves_of)
+    last = table.groupby("labelled").mean().iloc[-1].sort_values(ascending=False)
+    assert names_at_ends(top) == [agent_label(str(agent)) for agent in last.index]
+    assert not top.collections  # of three runs there is no band
+    bound = found.upper_bounds.query("metric == 'mae'").sort_values("epoch")
+    bound_at = bound.groupby("run")["value"].last().mean()
+    marks = {text.get_text() for text in top.texts}
+    assert {f"seed set: {table['random'].loc[50].mean():.3g}", f"all data: {bound_at:.3g}"} <= marks
 
 
 def test_a_band_is_the_confidence_interval_of_the_mean(tmp_path: Path) -> None:
     write_experiment(tmp_path / "runs", "random", range(1, 7))
     write_experiment(tmp_path / "runs", "coreset", range(1, 5))
     found = load_results(tmp_path / "runs")
-    figure = only("Learning curves", found, "curves_diabetes_nf_q4")
-    for panel, metric in zip(figure.axes, ("mae", "nll", "crps"), strict=True):
-        (collection,) = panel.collections  # of six runs; four are drawn one by one
-        band = np.asarray(collection.get_paths()[0].vertices)
-        at_54 = f"metric == '{metric}' and agent == 'random' and labelled == 54"
-        values = found.curves.query(at_54)["value"]
-        half = 2.570581835636314 * values.std() / 6**0.5  # t of 97.5 % with five degrees of freedom
-        at = band[band[:, 0] == 54, 1]
-        np.testing.assert_allclose([at.min(), at.max()], [values.mean() - half, values.mean() + half])
+    (collection,) = only("Learning curves", found, "curves_diabetes_nf_q4_mae").axes[0].collections
+    band = np.asarray(collection.get_paths()[0].vertices)  # of six runs; four have none
+    values = found.curves.query("metric == 'mae' and agent == 'random' and labelled == 54")["value"]
+    half = 2.570581835636314 * values.std() / 6**0.5  # t of 97.5 % with five degrees of freedom
+    at = band[band[:, 0] == 54, 1]
+    np.testing.assert_allclose([at.min(), at.max()], [values.mean() - half, values.mean() + half])
 
 
 def made_curves(values: dict[str, list[float]]) -> pd.DataFrame:
@@ -139,31 +141,44 @@ def made_curves(values: dict[str, list[float]]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["agent", "run", "labelled", "metric", "value"])
 
 
-def seen_at(panel: Axes, value: float) -> bool:
-    """Whether a value lies within the limits of a panel, or of the part above its break."""
-    return any(low <= value <= high for low, high in (part.get_ylim() for part in (panel, *panel.child_axes)))
+def test_of_many_agents_your_own_random_and_the_best_are_named() -> None:
+    level = {f"agent_{i:02}": [3.0, 2.0 + i / 100] for i in range(30)}
+    curves = made_curves(level | {"random": [3.0, 2.05], "mine": [3.0, 2.9]})
+    top, _ = learning_curves(curves, "mae", own=["mine"]).axes
+    assert names_at_ends(top) == ["Mine", "Random", "Agent 02", "Agent 01", "Agent 00"]
+    colours = [line.get_color() for line in top.get_lines() if len(points(line)) == 2]
+    assert colours.count(plots.GREY) == 27
+    heights = sorted(text.get_position()[1] for text in top.texts if text.get_position()[0] > 1)
+    assert np.diff(heights).min() > 0.03  # they do not lie on each other
+    for metric in METRICS:
+        of_all = learning_curves(made_curves({name: [1.0, 0.5] for name in REGISTERED.classes}), metric)
+        assert len(names_at_ends(of_all.axes[0])) == 4
 
 
-def test_the_beginning_is_never_cut_off() -> None:
+def test_an_early_spike_does_not_stretch_the_axis() -> None:
     falling = [1 / (1 + i) for i in range(21)]
-    late = [0.1] * 15 + [0.9] * 6
-    for values, broken in (
-        ({"a": [50.0, 20.0, *falling], "b": falling}, True),
-        ({"a": [-2.0, *late]}, False),  # far below
-        ({"a": [1.0, float("inf"), 0.5]}, False),
-        ({"a": [float("nan")] * 3}, False),
-    ):
-        figure = learning_curves(made_curves(values))
-        for panel in figure.axes:
-            assert bool(panel.child_axes) is broken
-            for value in filter(np.isfinite, chain(*values.values())):
-                assert seen_at(panel, value)
-            for above in panel.child_axes:  # the two parts meet: what lies between is seen too
-                assert above.get_ylim()[0] == panel.get_ylim()[1]
-                assert above.get_xlim() == panel.get_xlim()
-                shown = [points(line) for line in above.get_lines() if len(points(line)) > 1]
-                below = [points(line) for line in panel.get_lines() if len(points(line)) > 1]
-                np.testing.assert_array_equal(np.concatenate(shown), np.concatenate(below))
+    top = learning_curves(
+        made_curves({"random": [50.0, 20.0, *falling], "b": [50.0, *falling, 0.04]}), "nll"
+    ).axes[0]
+    assert top.get_ylim()[1] < 1.5
+    assert "seed set: 50 ↑" in {text.get_text() for text in top.texts}
+    for values in ([1.0, float("inf"), 0.5], [float("nan")] * 3, [-2.0, 0.1, 0.9]):
+        learning_curves(made_curves({"a": values}), "mae")
+
+
+def test_agents_stand_in_three_groups_beside_random() -> None:
+    steady = [1.0, 1.1, 0.9, 1.2, 1.0]
+    shift = {"better": -0.2, "worse": 0.2, "far": 90.0}
+    agents = {name: [value + by + i / 100 for i, value in enumerate(steady)] for name, by in shift.items()}
+    agents |= {"same": [1.1, 1.0, 1.0, 1.1, 0.9], "few": [1.3, 1.2]}
+    figure = plots.leaderboard(area_rows({"random": steady} | agents, "nll"), "nll", "here")
+    panel = figure.axes[0]
+    assert [text.get_text() for text in panel.get_yticklabels()] == ["Better", "Same", "Worse", "Far", "Few"]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["better", "no difference seen", "worse", "fewer than 5 runs: no interval"]
+    # One far away is an arrow at the edge, with its number.
+    assert panel.get_xlim()[1] < 10
+    assert "+90" in "".join(text.get_text() for text in panel.texts)
 
 
 def test_critical_differences_tell_who_differs(found: Results) -> None:
@@ -172,39 +187,25 @@ def test_critical_differences_tell_who_differs(found: Results) -> None:
     compared = compare(blocks(select(areas(found.curves), {"protocol": "published"}), "nll").table)
     for agent, rank in compared.mean_ranks.items():
         name = agent_label(str(agent))
-        assert {f"{name} ({rank:.2f})", f"({rank:.2f}) {name}"} & shown
+        assert {f"{name} ({rank:.1f})", f"({rank:.1f}) {name}"} & shown
     assert len(shown) == len(AGENTS)
-    assert "9 blocks, Friedman p = " in figure.axes[0].get_title()
-    table = table_of("Mean ranks", found)
-    assert list(table.index.unique("metric")) == [metric.label for metric in METRICS.values()]
-    assert set(table.loc["CRPS"].index) == {*AGENTS, "gauss_std", "(blocks)"}
-    p_values = table_of("Differences between agents", found)
-    for metric in METRICS.values():
-        assert list(p_values.loc["published", metric.label].index) == sorted(AGENTS)
-        assert list(p_values.loc["corrected", metric.label].dropna(axis=1).index) == ["coreset", "random"]
-    assert "without a run in some task, or in common with the others: Gauss std" in figure.axes[0].get_title()
+    said = figure.get_supxlabel()
+    assert "9 blocks, lower is better; Friedman p = " in said
+    assert "not ranked, for lack of common runs: Gauss std" in said
 
 
 def test_tables(found: Results) -> None:
-    shown = ("Areas under the curves", "Wins against random", "Upper bounds, last epoch", "What is missing")
-    tables = {heading: table_of(heading, found) for heading in shown}
-    assert list(tables["Areas under the curves"]) == [metric.label for metric in METRICS.values()]
-    area = tables["Areas under the curves"].loc[("diabetes", "nf", "published", 4, "random", 3)]
     task = {"variation": "nf", "protocol": "published", "query_size": 4}
-    values = select(areas(found.curves), task | {"agent": "random", "metric": "mae"})["area"]
-    assert area["MAE"] == f"{values.mean():.4f} ± {values.std():.4f}"  # three runs: no interval
-    wins = tables["Wins against random"]
-    assert list(wins.index.unique("metric")) == [metric.label for metric in METRICS.values()]
-    assert wins.loc[("MAE", "coreset"), ("diabetes", "nf", "published", 4)] == "3 / 0 / 0"
-    upper = tables["Upper bounds, last epoch"].loc[("diabetes", "nf", "published")]
+    boards = table_of("Leaderboards", found)
+    line = boards.loc[("diabetes", "nf", "published", 4, "coreset")]
+    values = select(areas(found.curves), task | {"agent": "coreset", "metric": "mae"})["area"]
+    assert line["AUC MAE"] == f"{values.mean():.4g}"
+    assert line["MAE won / tied / lost"] == "3 / 0 / 0"
+    upper = table_of("Upper bounds, last epoch", found).loc[("diabetes", "nf", "published")]
     assert upper["restarts"] == 2
-    missing = tables["What is missing"].set_index(["variation", "query_size", "agent", "protocol"])
-    assert missing.loc[("nf", 4, "coreset", "published"), "unfinished"] == "4"
-
-
-def test_every_registered_agent_is_drawn() -> None:
-    curves = made_curves({name: [1.0, 0.5, 0.25] for name in REGISTERED.classes})
-    figure = learning_curves(curves)
-    labels = {text.get_text() for text in figure.legends[0].get_texts()}
-    assert labels == {f"{agent_label(name)} (1)" for name in REGISTERED.classes}
-    assert len(labels) == len(REGISTERED.classes)
+    seconds = table_of("Seconds to choose", found)
+    runs = select(found.runs, task | {"agent": "coreset", "status": "finished"})
+    chosen_in = (runs["seconds_choosing"] / 3).mean()
+    assert float(seconds.loc["coreset", ("diabetes", "nf", "published", 4)]) == pytest.approx(
+        chosen_in, rel=0.01
+    )

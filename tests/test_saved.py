@@ -10,7 +10,7 @@ from scipy import stats
 
 from core.report.leaderboard import needed_in_words
 from core.report.plots import labels_saved
-from core.report.statistics import labels_needed, mean_difference, paired_differences
+from core.report.statistics import beside, labels_needed
 from tests.test_statistics import area_rows
 
 LABELLED = (20, 40, 60, 80, 100)
@@ -64,7 +64,7 @@ def test_nothing_is_said_where_random_gets_worse() -> None:
     needed = labels_needed(curve_rows(rising), "nll")
     assert needed_in_words(needed, 100).to_dict() == {"random": "-", "good": "-"}
     two = pd.concat([curve_rows(HAND), curve_rows(rising, "e")])
-    assert [axis.get_title() for axis in labels_saved(two).axes] == ["D, query size 20"]
+    assert [axis.get_title(loc="left") for axis in labels_saved(two).axes] == ["D, query size 20"]
 
 
 def test_only_runs_that_both_have_count_and_only_agents_of_all_tasks() -> None:
@@ -101,7 +101,7 @@ def test_mean_difference_is_student_s_and_welch_s() -> None:
     rng = np.random.default_rng(4)
     values = {name: [*rng.normal(size=8)] for name in ("random", "a")}
     table = area_rows(values)
-    found = mean_difference(paired_differences(table, "mae", share=False))
+    found = tuple(beside(table, "mae").loc["a", ["value", "low", "high"]])
     of_pairs = stats.ttest_rel(values["a"], values["random"])
     low, high = of_pairs.confidence_interval(0.95)
     assert found == pytest.approx((np.subtract(values["a"], values["random"]).mean(), low, high))
@@ -110,17 +110,18 @@ def test_mean_difference_is_student_s_and_welch_s() -> None:
     two = [
         area_rows({"random": [0.0] * len(of), "a": [*of]}, dataset=name) for name, of in (("d", x), ("e", -y))
     ]
-    both = mean_difference(paired_differences(pd.concat(two), "mae", share=False))
+    both = tuple(beside(pd.concat(two), "mae").loc["a", ["value", "low", "high"]])
     low, high = stats.ttest_ind(x, y, equal_var=False).confidence_interval(0.95)
     assert both == pytest.approx(((x.mean() - y.mean()) / 2, low / 2, high / 2))
 
 
 def test_the_picture_has_a_bar_for_each_agent_best_first() -> None:
-    figure = labels_saved(pd.concat([curve_rows(HAND), curve_rows(HAND, "e")]), "here")
-    shown = [axis for axis in figure.axes if axis.get_title()]
-    assert [axis.get_title() for axis in shown] == ["D, query size 20", "E, query size 20"]
-    for axis in shown:
+    worse = HAND | {"no": [tuple(2 * value for value in run) for run in HAND["never"]]}
+    figure = labels_saved(pd.concat([curve_rows(worse), curve_rows(HAND, "e")]), "here")
+    shown = [axis for axis in figure.axes if axis.get_title(loc="left")]
+    assert [axis.get_title(loc="left") for axis in shown] == ["D, query size 20", "E, query size 20"]
+    for axis, never in zip(shown, (["Never", "No"], ["Never"]), strict=True):
         names = [label.get_text() for label in axis.get_yticklabels()]
         bars: list[Any] = list(axis.patches)
-        assert names == ["At once", "Good", "Between", "Never"]
-        assert [bar.get_width() for bar in bars] == pytest.approx([0.2, 0.6, 0.75, 1.0])
+        assert names == ["At once", "Good", "Between", *never]
+        assert [bar.get_width() for bar in bars] == pytest.approx([0.2, 0.6, 0.75, 1.0, 1.0][: len(bars)])

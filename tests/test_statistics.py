@@ -118,7 +118,7 @@ def test_without_any_runs(tmp_path: Path) -> None:
         found = load_results(tmp_path / folder)
         assert not any(len(table) for table in vars(found).values())
         assert areas(found.curves).empty
-        assert statistics.summary(areas(found.curves)).empty
+        assert statistics.beside(areas(found.curves), "mae").empty
         assert find_missing_runs(found).empty
 
 
@@ -130,21 +130,6 @@ def test_area_is_the_mean_of_the_rows(tmp_path: Path) -> None:
         values = [float(line.split(",")[1]) for line in lines if not line.endswith(",")]
         assert len(values) == BUDGET / 4 + 1
         assert math.isclose(table[metric], sum(values) / len(values))
-
-
-def test_summary() -> None:
-    lines = statistics.summary(pd.concat([area_rows(HAND), area_rows({"alone": [3.0]})])).set_index("agent")
-    good = lines.loc["good"]
-    assert (good["runs"], good["mean"]) == (5, 27.0)
-    assert math.isclose(good["std"], math.sqrt((18**2 + 9**2 + 0 + 9**2 + 18**2) / 4))
-    # The bootstrap's standard error is the population's standard deviation / sqrt(n).
-    half = 1.96 * np.std(HAND["good"]) / math.sqrt(5)
-    assert math.isclose(good["low"], 27 - half, rel_tol=0.08)
-    assert math.isclose(good["high"], 27 + half, rel_tol=0.08)
-    alone = lines.loc["alone"]
-    assert alone["mean"] == 3.0
-    assert math.isnan(alone["low"])
-    pd.testing.assert_frame_equal(statistics.summary(area_rows(HAND)), statistics.summary(area_rows(HAND)))
 
 
 def test_blocks_are_complete() -> None:
@@ -205,14 +190,23 @@ def test_all_pairs(runs: int, values: int) -> None:
 
 def test_beside_random() -> None:
     table = area_rows(HAND | {"other": [10.0, 21.0, 29.0]})
-    found = statistics.wins(table, "mae").set_index("agent")[["win", "tie", "loss"]]
-    assert found.loc["best"].tolist() == [5, 0, 0]
-    assert found.loc["other"].tolist() == [1, 1, 1]  # two runs have no other
-    assert "random" not in found.index
-    relative = statistics.relative_areas(table, "mae").set_index("agent")
-    assert relative.loc["good", "ratio"] == 0.9
-    assert relative.loc["other", "difference"] == 0
+    # In two runs of five `other` is missing.
+    assert statistics.wins(table, "mae").to_dict() == {
+        "best": "5 / 0 / 0",
+        "good": "5 / 0 / 0",
+        "other": "1 / 1 / 1",
+    }
     assert statistics.wins(table, "nll").empty
+    found = statistics.beside(table, "mae")
+    assert list(found.index) == ["best", "good", "other"]
+    assert found["value"].tolist() == pytest.approx([-8.0, -3.0, 0.0])
+    assert found["verdict"].tolist() == ["better", "better", "few"]
+    assert statistics.beside(table, "mae", share=True)["value"]["good"] == pytest.approx(-0.1)
+    worse = statistics.beside(table, "mae", "best")
+    assert worse["verdict"].to_dict() == {"good": "worse", "random": "worse", "other": "few"}
+    assert statistics.beside(area_rows({"random": [1.0] * 5, "gone": [np.inf] * 5}), "mae")[
+        "verdict"
+    ].tolist() == ["diverged"]
 
 
 def test_missing_runs(tmp_path: Path) -> None:

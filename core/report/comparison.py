@@ -131,13 +131,14 @@ def first_lines(found: Results, runs_folder: Path) -> dict[tuple[Any, ...], list
     lines = {}
     for key in distinct(comparable(found).own, TASK):
         task = dict(zip(TASK, key, strict=True))
-        lines[key] = setting_differences(found, key)
+        lines[key] = []
         for agent in own_agents(found, task):
             runs = select(found.own, task | {"agent": agent, "status": "finished"})["run"].nunique()
             if runs < FEW:
                 line = commands.get((*key, agent))
                 more = f"; make {line['count']} more: {line['command']}" if line else ""
                 lines[key].append(f"{agent_label(agent)}: {runs} runs: ranks are mostly noise{more}")
+        lines[key] += setting_differences(found, key)
     return lines
 
 

@@ -125,7 +125,7 @@ def _draw(
         seen.append(mean[mean.index >= begin + _BEGINNING * (end - begin)])
     values = pd.concat(seen).replace([np.inf, -np.inf], np.nan).dropna() if seen else pd.Series(dtype=float)
     if len(values):
-        _limit(panel, values.min(), values.max(), level, log and values.min() > 0)
+        _limit(panel, values.min(), values.max(), level, log and values.min() > 0 and level > 0)
     return ends
 
 

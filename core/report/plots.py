@@ -13,6 +13,7 @@ import pandas as pd
 import scikit_posthocs
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
@@ -141,26 +142,27 @@ def _agent_panels(
             decides where values are the same.
         bars: as bars of shares from 0 to 1, where inf is `never`; else dots beside zero.
     """
-    tasks = sorted(tasks, key=lambda task: -len(task[1]))
-    across = min(3, len(tasks)) or 1
-    rows = [tasks[i : i + across] for i in range(0, len(tasks), across)]
-    heights = [_FRAME + _ROW * max(len(table) for _, table in row) for row in rows]
-    figure = Figure(figsize=(_WIDTH * across, sum(heights) + 0.8), layout="constrained")
-    panels = figure.subplots(max(len(rows), 1), across, squeeze=False, height_ratios=heights or None)
-    for panel in panels.flat[len(tasks) :]:
-        panel.set_axis_off()
-    for (name, table), panel in zip(tasks, panels.flat, strict=False):
-        place = table["verdict"].map(list(_GROUPS).index)
-        then = table.get("then", table["value"])
-        order = table.assign(place=place, then=then).sort_values(["place", "value", "then"])
-        bare(panel).grid(axis="y", visible=False)
-        _draw_agents(panel, order, bars)
-        if share:
-            panel.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
-        panel.set_title(name, fontsize=TITLE - 1, loc="left")
-        # Panels are as tall as the tallest of their row: their rows stay as tall as there.
-        most = max(len(other) for row in rows for _, other in row if any(one is table for _, one in row))
-        panel.set_ylim(most - 0.4, -0.6)
+    columns: list[list[tuple[str, pd.DataFrame]]] = [[] for _ in range(min(3, len(tasks)) or 1)]
+
+    def height(column: list[tuple[str, pd.DataFrame]]) -> float:
+        return sum(_FRAME + _ROW * len(table) for _, table in column)
+
+    for task in sorted(tasks, key=lambda task: -len(task[1])):
+        min(columns, key=height).append(task)
+    tallest = max(map(height, columns))
+    figure = Figure(figsize=(_WIDTH * len(columns), tallest + 1), layout="constrained")
+    for column, part in zip(columns, figure.subfigures(1, len(columns), squeeze=False)[0], strict=True):
+        ratios = [*map(height, ([task] for task in column)), tallest - height(column) + 0.01]
+        *panels, rest = part.subplots(len(ratios), 1, height_ratios=ratios, squeeze=False)[:, 0]
+        rest.set_axis_off()
+        for (name, table), panel in zip(column, panels, strict=True):
+            place = table["verdict"].map(list(_GROUPS).index)
+            order = table.assign(place=place, then=table.get("then", table["value"]))
+            bare(panel).grid(axis="y", visible=False)
+            _draw_agents(panel, order.sort_values(["place", "value", "then"]), share, bars)
+            panel.set_title(name, fontsize=TITLE - 1, loc="left")
+            if share:
+                panel.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
     figure.suptitle(f"{title}\n{text}", fontsize=TITLE, x=0.01, ha="left")
     shown = [verdict for verdict in _GROUPS if any((table["verdict"] == verdict).any() for _, table in tasks)]
     handles: list[Any] = []
@@ -169,7 +171,7 @@ def _agent_panels(
             handles.append(Patch(label=words, **_bar(colour, marker, fill)))
         else:
             look = {"marker": marker, "color": colour, "markerfacecolor": fill, "linestyle": "none"}
-            handles += panels.flat[0].plot([], [], label=words, **look)
+            handles.append(Line2D([], [], label=words, **look))
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=TEXT + 1)
     return figure
 
@@ -179,7 +181,7 @@ def _bar(colour: str, marker: str, fill: str) -> dict[str, Any]:
     return {"facecolor": fill, "edgecolor": colour, "alpha": 0.65, "hatch": "////" if marker == "D" else ""}
 
 
-def _draw_agents(panel: Axes, table: pd.DataFrame, bars: bool) -> None:
+def _draw_agents(panel: Axes, table: pd.DataFrame, share: bool, bars: bool) -> None:
     """One panel of `_agent_panels`; the rows in the table's order."""
     low, high = (0.0, 1.0) if bars else _robust(table)
     for at, (_, line) in enumerate(table.iterrows()):
@@ -200,14 +202,15 @@ def _draw_agents(panel: Axes, table: pd.DataFrame, bars: bool) -> None:
             if beyond and not bars:
                 panel.plot(edge, at, mark, color=colour, markersize=5, clip_on=False, zorder=3)
                 if not low <= line["value"] <= high:
-                    panel.text(
-                        edge, at, f"{line['value']:+.3g}   ", va="center", ha="right", fontsize=TEXT - 1,
-                        bbox={"color": "white", "pad": 0.3},
-                    )  # fmt: skip
+                    text = f"{100 * line['value']:+.3g}%" if share else f"{line['value']:+.3g}"
+                    look = {"va": "center", "ha": "right", "fontsize": TEXT - 1, "color": colour}
+                    box = {"color": "white", "pad": 0.3}
+                    panel.annotate(text, (edge, at), (-8, 0), textcoords="offset points", bbox=box, **look)
     between = np.flatnonzero(np.diff(table["place"])) + 0.5
     panel.hlines(between, 0, 1, transform=panel.get_yaxis_transform(), color="black", linewidth=0.6)
     panel.set_yticks(range(len(table)), [agent_label(agent) for agent in table.index])
     panel.set_xlim(low, high)
+    panel.set_ylim(len(table) - 0.4, -0.6)
     panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     if not bars:
         panel.axvline(0, color="black", linewidth=0.8)

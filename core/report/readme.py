@@ -1,6 +1,6 @@
 """The README of a store, its pictures, and tables in Markdown."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,7 @@ from .labels import agent_label, readable, setting_label, spans, task_label
 from .load import TASK, Results, groups, select
 from .sections import TRAINED_NOTE, trained_means
 from .statistics import Estimate, beside, labels_needed
-from .store import SCHEMA, Key, Stored
+from .store import SCHEMA
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -84,7 +84,7 @@ def store_pictures(found: Results) -> dict[str, Figure]:
     return made
 
 
-def store_readme(found: Results, stored: Mapping[Key, Stored], pictures: Collection[str]) -> str:
+def store_readme(found: Results, pictures: Collection[str]) -> str:
     """The README of a store, Markdown.
 
     Args:
@@ -95,7 +95,7 @@ def store_readme(found: Results, stored: Mapping[Key, Stored], pictures: Collect
         parts += ["## Dropout in training", _DROPOUT_NOTE, markdown(dropped)]
     if len(trained := trained_means(found)):
         parts += ["## Is it trained?", TRAINED_NOTE, markdown(trained.reset_index())]
-    parts += ["## What is there", markdown(_contents(found)), "## Made by", markdown(_makers(stored))]
+    parts += ["## What is there", markdown(_contents(found))]
     for keys, part in groups(found.areas, _SETTING):
         setting, name = setting_label(keys), "_".join(keys.values())
         parts.append(f"## {setting}")
@@ -158,21 +158,19 @@ def _with_dropout(found: Results) -> pd.DataFrame:
             dual = agent.endswith("_dual")
             known = agent.partition("+")[0] in AGENTS.classes  # not all that is stored must be
             trained = known and AGENTS[agent].dropout is not None
+            others = {
+                "less random": "random",
+                "less random+dropout05": _DROPPED * (trained and agent != _DROPPED),
+                "dual less its namesake": agent.removesuffix("_dual") * dual,
+            }
+            line = {"setting": task_label(keys), "agent": agent_label(agent)}
+            for name, other in others.items():
+                of_two = beside(part[part["agent"].isin([agent, other])], "nll", other)
+                estimates = map(Estimate._make, of_two[list(Estimate._fields)].to_numpy())
+                line[name] = " ".join(boards.in_words(estimate, "+.3f") for estimate in estimates)
             if dual or trained:
-                others = {
-                    "less random": "random",
-                    "less random+dropout05": _DROPPED if trained and agent != _DROPPED else "",
-                    "dual less its namesake": agent.removesuffix("_dual") if dual else "",
-                }
-                words = {name: _less(part, agent, other) for name, other in others.items()}
-                lines.append({"setting": task_label(keys), "agent": agent_label(agent)} | words)
+                lines.append(line)
     return pd.DataFrame(lines)
-
-
-def _less(areas: pd.DataFrame, agent: str, other: str) -> str:
-    """An agent's area of the NLL less another's, in words; nothing where there is no other."""
-    found = beside(areas[areas["agent"].isin([agent, other])], "nll", other)
-    return boards.in_words(Estimate(*found.iloc[0, :3]), "+.3f") if len(found) else ""
 
 
 def _contents(found: Results) -> pd.DataFrame:
@@ -184,19 +182,3 @@ def _contents(found: Results) -> pd.DataFrame:
         line |= {"agents": runs["agent"].nunique(), "run ids": spans(runs["run"]), "runs": len(runs)}
         lines.append(line | {"core-hours": f"{hours:.1f}"})
     return pd.DataFrame(lines)
-
-
-def _makers(stored: Mapping[Key, Stored]) -> pd.DataFrame:
-    """One row a commit and machine."""
-    lines = [
-        {
-            "commit": notes["code"],
-            "machine": notes.get("machine", "not noted"),
-            "device": notes["device"],
-            "Python, torch": f"{notes['python']}, {notes['torch']}",
-        }
-        for experiment in stored.values()
-        for notes in experiment.notes.values()
-    ]
-    table = pd.DataFrame(lines)
-    return table.groupby(list(table), sort=True).size().rename("runs").reset_index()

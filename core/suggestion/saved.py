@@ -12,7 +12,7 @@ from ..data.frames import RawFrame
 from ..errors import UserError
 from ..files import one_line, write_files
 from ..models.predictor import NetworkPredictor
-from ..runs.settings import other_versions, provenance
+from ..runs.settings import begun_elsewhere, provenance
 from .model import Fitted
 from .tables import Problem, more_rows
 
@@ -82,7 +82,7 @@ def load(folder: Path, device: torch.device) -> tuple[Saved, str]:
     """
     try:
         meta = json.loads((folder / _META).read_text())
-        differ = other_versions(meta["made with"])
+        differ = begun_elsewhere(meta["made with"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} holds no model that --save_model wrote") from error
     try:

@@ -92,11 +92,11 @@ def test_own_agents_stay_on_top_however_the_table_is_sorted(page: Any) -> None:
 
 
 def test_a_choice_changes_curves_and_table_and_the_link_restores_it(page: Any) -> None:
-    assert "Mine has 5 runs: its place is mostly noise; make 1 more: python evaluate.py" in page.inner_text(
+    assert "Mine: 5 runs: ranks are mostly noise; make 1 more: python evaluate.py" in page.inner_text(
         "#remarks"
     )
     page.select_option("[name=query_size]", "6")
-    assert "Mine has 2 runs" in page.inner_text("#remarks")
+    assert "Mine: 2 runs" in page.inner_text("#remarks")
     assert "too few runs" in page.inner_text("tbody")
     page.select_option("[name=metric]", "mae")
     assert "MAE" in page.inner_text("#chart")

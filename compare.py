@@ -33,16 +33,19 @@ def wins_over_random(found: Results) -> Iterator[str]:
     """In how many runs your own agents beat `random`, a line for each agent and task."""
     from core.report.comparison import comparable
     from core.report.labels import task_label
-    from core.report.leaderboard import beats
     from core.report.load import TASK, groups, own_agents
+    from core.report.statistics import wins
 
     areas = comparable(found).areas
     for task, part in groups(areas, TASK):
         for agent in own_agents(found, task):
-            won = beats(part, [agent])
-            if "random" in won.index:
-                nll, mae = (f"{text.replace(' / ', ' of ')} runs" for text in won.loc["random"])
-                yield f"{agent}: better than random in {nll} (NLL), {mae} (MAE) on {task_label(task)}"
+            two, won = part[part["agent"].isin([agent, "random"])], []
+            for metric in ("nll", "mae"):
+                for text in wins(two, metric):  # `12 / 0 / 3` of the agent; nothing without common runs
+                    counts = list(map(int, text.split(" / ")))
+                    won.append(f"{counts[0]} of {sum(counts)} runs ({metric.upper()})")
+            if won:
+                yield f"{agent}: better than random in {', '.join(won)} on {task_label(task)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

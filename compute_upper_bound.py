@@ -1,8 +1,8 @@
-"""Trains on the whole train part: the 'full dataset' line of the study's figures.
+"""Trains on the whole train set: the 'full dataset' line of the study's figures.
 
     python compute_upper_bound.py --dataset pakinsons
 
-The results lie in runs/<Dataset>/UpperBound/, one row an epoch; the last row is the upper bound.
+Results go to runs/<Dataset>/UpperBound/, one row an epoch; the last row is the upper bound.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds, or downloads, and checks the tables of datasets, so that later runs find them ready.
+"""Downloads the tables of datasets, unless they are there, and checks them.
 
     python download_all_datasets.py --data_folder ../datasets
     python download_all_datasets.py --datasets houses wine openml:44980
@@ -22,7 +22,7 @@ from datasets import DATASETS
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(prog="download_all_datasets.py", description=__doc__)
-    parser.add("data_folder", Path("../datasets"), "where dataset files lie, or are downloaded to", type=Path)
+    parser.add("data_folder", Path("../datasets"), "where dataset files are, or are downloaded to", type=Path)
     study = [name for name, cls in DATASETS.classes.items() if issubclass(cls, Table) and cls.columns]
     names = "names, or openml:<id>"
     parser.add("datasets", study, names, nargs="+", metavar="NAME")
@@ -30,7 +30,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def prepare(name: str, folder: Path) -> tuple[str, str, str, str]:
-    """Rows, features, file and status of one dataset; why it failed is said on stderr."""
+    """Rows, features, file and status of one dataset; prints on stderr why it failed."""
     try:
         cls = find_dataset(name, data_folder=folder)
         assert issubclass(cls, Table)

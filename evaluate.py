@@ -31,13 +31,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_options(parser, names)
     add_run_options(parser, restarts=50)
     flag: dict[str, Any] = {"type": int, "choices": (0, 1)}
-    parser.add("record_points", 0, "1: keep the chosen points in selected_points.pt", **flag)
-    said = "1: keep what the last round's model says of each test row in predictions.npz"
+    parser.add("record_points", 0, "1: save the chosen points in selected_points.pt", **flag)
+    said = "1: save the last round's predictions for the test rows in predictions.npz"
     parser.add("record_predictions", 0, said, **flag)
     parser.add_argument("--list", action="store_true", help="list agents, datasets and variations, and exit")
     args = parser.parse_args(arguments)
     if not args.list and not (args.agent and args.dataset):
-        parser.error("--agent and --dataset are needed; --list shows what there is")
+        parser.error("--agent and --dataset are required; --list shows all")
     return args
 
 
@@ -54,7 +54,7 @@ def list_names() -> None:
             print(f"  {', '.join([name, *AGENTS.aliases(name)]):28}{first_line(cls)}")
     ends = "; ".join(f"+{suffix}: {formula}" for suffix, formula in SUFFIXES.items())
     print(f"  <agent>+<suffix>: the top of an agent's scores s with noise G ~ Gumbel(0, 1). {ends}")
-    print("  <agent>+dropout05: the agent, its model trained with dropout >= 0.05, as BALD's and BALSA's are")
+    print("  <agent>+dropout05: the agent, its model trained with dropout >= 0.05, like BALD's and BALSA's")
     print("datasets")
     for name, dataset in DATASETS.classes.items():
         unverified = "" if getattr(dataset, "verified", True) else " (unverified)"
@@ -170,7 +170,7 @@ def kept(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
 def make_runs(
     args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]], None], **record: Any
 ) -> int:
-    """Makes the runs that were asked for and says what came of them; 1 if one of them is not finished."""
+    """Makes the runs and prints their results; returns 1 if one of them is not finished."""
     options = run_options(args)
     experiment = make_experiment(args)
 
@@ -179,7 +179,7 @@ def make_runs(
         print(plan(experiment, options), file=sys.stderr)
 
     def announced(env: Any, agent: Any, log_path: Path) -> None:
-        announce()  # now that nothing is wrong with what was asked for
+        announce()  # after all checks
         play(env, agent, log_path, experiment)
 
     try:

@@ -2,7 +2,7 @@
 
     python evaluate_oracle.py --dataset diabetes
 
-It is no agent, for it sees the test set: a bound on what a choice of single points can do. The results lie in
+It sees the test set, so it is a bound on what choosing single points can do, not an agent. Results go to
 runs/<Dataset>/Oracle/, a row for each point added; meta.txt says `sees_test_set: true`.
 """
 

@@ -3,8 +3,8 @@
     python learn_policy.py --out policies/mine --steps 100000
     python evaluate.py --agent learned --policy policies/mine/policy.pt --dataset diabetes
 
-The folder gets policy.pt, evaluations.csv (beside random), TensorBoard's logs, and checkpoint.pt: running the
-command again resumes training, with freshly drawn tasks. docs/LEARNING.md describes all.
+The folder gets policy.pt, evaluations.csv (compared with random), TensorBoard's logs, and checkpoint.pt:
+running the command again resumes training, with freshly drawn tasks. See docs/LEARNING.md.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from core.errors import UserError
 from core.options import add_options
 from core.rl.tasks import REWARDS, SMALL
 
-#: Evaluations are on tasks of these seeds and the ones behind them; training has others.
+#: First seed of the tasks for evaluation; training uses smaller ones.
 EVALUATION_SEED = 1_000_000
-#: Options that a folder's policy is begun with, and goes on with.
+#: Options that must stay the same when training resumes.
 SETTINGS = ["task", "variation", "environments", "candidates", "budget", "reward", "discount"]
 SETTINGS += ["rate", "rollout", "seed"]
 
@@ -36,15 +36,15 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("steps", 100_000, "steps in all", type=at_least(1))
     parser.add("environments", 16, "environments side by side", type=at_least(1, 1024))
     parser.add("candidates", 32, "candidates of a step", type=at_least(2, 10_000))
-    parser.add("budget", None, "points of an episode; the task's own if not given", type=at_least(1))
-    parser.add("reward", "validation_mae", "whose fall is the reward", choices=REWARDS)
+    parser.add("budget", None, "points to add in an episode (default: the task's own)", type=at_least(1))
+    parser.add("reward", "validation_mae", "the error whose drop is the reward", choices=REWARDS)
     parser.add("discount", 0.9, "of later rewards", type=share)
     parser.add("rate", 1e-3, "learning rate", type=share)
     parser.add("rollout", 1024, "steps of all environments between two updates", type=at_least(2))
     parser.add("seed", 1, "of weights, actions and tasks", type=at_least(0))
     parser.add("every", 10_000, "steps between two evaluations", type=at_least(1))
     parser.add("evaluations", 64, "tasks of an evaluation", type=at_least(2))
-    parser.add("device", "cpu", "where the tasks' models live: auto, cpu, cuda, ...")
+    parser.add("device", "cpu", "device of the tasks' models: auto, cpu, cuda, ...")
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
     return parser.parse_args(arguments)
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_threads(args.threads)
     device = pick_device(args.device)
     if not (find_spec("sb3_contrib") and find_spec("tensorboard")):
-        raise UserError("Stable-Baselines3 is not there: pip install -e '.[rl]'")
+        raise UserError("Stable-Baselines3 is not installed: pip install -e '.[rl]'")
 
     def make() -> CandidateEnv:
         return CandidateEnv(
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
 
     check_writable(args.out)
-    make().reset(seed=0)  # what cannot be made is said before a file is written
+    make().reset(seed=0)  # raise errors before a file is written
     args.out.mkdir(parents=True, exist_ok=True)
     settings = {name: getattr(args, name) for name in SETTINGS}
     seeds = range(EVALUATION_SEED, EVALUATION_SEED + args.evaluations)

@@ -43,7 +43,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_ray_arguments(parser)
     args = parser.parse_args(arguments)
     if not args.dataset:
-        parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
+        parser.error(f"--dataset is required, one of {', '.join(DATASETS.classes)}")
     return args
 
 

@@ -2,8 +2,8 @@
 
     python report.py --runs_folder runs --out report.html
 
-The page needs nothing but itself: open it in a browser, send it by mail. The paper's figures are made by the
-notebook eval_plots.ipynb.
+The page is a single file: open it in a browser, or send it by mail. eval_plots.ipynb makes the paper's
+figures.
 """
 
 import argparse
@@ -19,8 +19,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add("runs_folder", Path("runs"), "where the results are; runs_gauss, ... beside it too", type=Path)
-    parser.add("store", None, "reference runs to stand beside them, such as results", type=Path)
+    parser.add("runs_folder", Path("runs"), "your results, with runs_gauss, ... next to it", type=Path)
+    parser.add("store", None, "reference runs to show with them, such as results", type=Path)
     parser.add("out", Path("report.html"), "the page", type=Path)
     return parser.parse_args(arguments)
 

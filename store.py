@@ -1,10 +1,9 @@
-"""Adds the runs of a folder to the store of reference runs, and makes the store's leaderboard anew.
+"""Adds the runs of a folder to the store of reference runs, and updates the store's leaderboard.
 
-    python store.py --runs_folder runs      # adds finished runs; what is there stays as it is
+    python store.py --runs_folder runs      # adds finished runs; stored ones stay as they are
     python store.py                         # only makes README.md, its pictures and the page index.html
 
-Runs that are there already are left out, so the command can be given again. Nothing is added if a run was
-made with other settings than the stored ones of its agent, or of its task.
+Nothing is added if a run was made with other settings than the stored ones of its agent, or of its task.
 """
 
 import argparse
@@ -20,13 +19,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="store.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add("runs_folder", None, "results to add, and in runs_gauss, ... beside it", type=Path)
+    parser.add("runs_folder", None, "results to add, with runs_gauss, ... next to it", type=Path)
     parser.add("store", Path(__file__).resolve().parent / "results", "the store", type=Path)
     return parser.parse_args(arguments)
 
 
 def add(store: Path, runs_folder: Path) -> None:
-    """Adds runs and says which."""
+    """Adds runs and prints which."""
     from core.report.labels import spans
     from core.report.load import Folders, first_problem
     from core.report.store import add_runs

@@ -3,8 +3,8 @@
     python sweep.py configs/study_small.yaml
     python sweep.py --datasets diabetes --agents random balsa_emd --query_sizes 5 --run_ids 1-10
 
-The file holds options by their names, lists where there are several; options typed beside
-it take precedence. Finished runs are left out, unfinished ones go on. docs/CLUSTER.md says more.
+The file holds options by name; options on the command line take precedence. Finished runs are skipped,
+unfinished ones resume. docs/CLUSTER.md says more.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def from_file(path: Path, known: Sequence[str]) -> list[str]:
     """The options in a YAML file, as they would be typed; a UserError if it holds something else."""
     options = read_file(path)
     if not isinstance(options, dict):
-        raise UserError(f"{path}: a mapping is wanted, such as 'agents: [random, bald]'")
+        raise UserError(f"{path}: expected a mapping, such as 'agents: [random, bald]'")
     typed = []
     for name, value in options.items():
         values = value if isinstance(value, list) else [value]
@@ -70,7 +70,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         known = [name for name in vars(args) if name not in ("file", "dry_run")]
         args = parser.parse_args(arguments, namespace=parser.parse_args(from_file(args.file, known)))
     if not args.datasets or not args.agents:
-        parser.error("--datasets and --agents are needed, here or in a file; evaluate.py --list shows all")
+        parser.error("--datasets and --agents are required, here or in a file; evaluate.py --list shows all")
     return args
 
 
@@ -87,11 +87,11 @@ def print_plan(left: dict[Experiment, list[int]], groups: Sequence[Group], slots
     print(f"{'total':60}{sum(map(len, left.values())):6}{len(groups):8}{sum(hours):12.2f}")
     print(f"about {max([sum(hours) / slots, *hours]):.1f} hours for {slots} tasks at a time")
     if any(map(is_guess, left)):
-        print("? is a guess: such runs were not measured, their hours are those of others")
+        print("? is a guess: such runs were not measured")
 
 
 def run_sweep(args: argparse.Namespace, left: dict[Experiment, list[int]]) -> int:
-    """Makes the runs; the number of groups that have failed, which are printed."""
+    """Makes the runs, and prints groups that failed; returns their number."""
     from core.sweep import driver, plan
 
     with driver.connected(args.address) as ray:
@@ -106,12 +106,12 @@ def run_sweep(args: argparse.Namespace, left: dict[Experiment, list[int]]) -> in
         print(f"runs: {runs}, in groups: {len(groups)}, at a time: {slots}", file=sys.stderr)
         failures = driver.run_groups(ray, groups, args.runs_folder, args.side_by_side, args.cpus, args.gpus)
     if failures:
-        print(f"groups that have failed: {len(failures)} of {len(groups)}", file=sys.stderr)
+        print(f"failed groups: {len(failures)} of {len(groups)}", file=sys.stderr)
     for group, reason in failures:
         log = group.log(args.runs_folder)
         where = log if log.exists() else "its log is on the machine that ran it"
         print(f"{group}: {reason}\n  {where}", file=sys.stderr)
-    print(f"groups finished: {len(groups) - len(failures)} of {len(groups)}")
+    print(f"finished groups: {len(groups) - len(failures)} of {len(groups)}")
     return len(failures)
 
 

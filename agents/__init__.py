@@ -1,3 +1,3 @@
-"""The agents: each file of this folder that registers a class is found; shared/ has what they are made of."""
+"""The agents: a file in this folder that registers a class is found by itself; shared/ has their parts."""
 
 from core.agent import AGENTS as AGENTS

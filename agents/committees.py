@@ -11,7 +11,7 @@ from .distributions import PassesAgent
 from .shared import scores
 from .shared.features import PASSES, pass_moments
 
-#: The scaled target lies between 0 and 1; a young model's density reaches beyond.
+#: The scaled target is between 0 and 1; a density early in a run reaches beyond.
 PAIDE_GRID = torch.linspace(-0.5, 1.5, 400)
 
 

@@ -1,4 +1,4 @@
-"""CoreGCN: k-center greedy in the features of a graph network that tells labelled points from others.
+"""CoreGCN: k-center greedy in the features of a graph network that separates labelled points from others.
 
 Caramalau, Bhattarai, Kim, *Sequential Graph Convolutional Network for Active Learning*, 2021,
 arXiv 2006.10219. n points (candidates, then labelled), h width of the embedding.
@@ -22,8 +22,7 @@ WIDTH, DROPOUT = 128, 0.3
 STEPS, LEARNING_RATE, WEIGHT_DECAY = 200, 1e-3, 5e-4
 UNLABELLED_WEIGHT, EPSILON = 1.2, 1e-6
 
-# Points that go through the network at once on the CPU: what is made of them stays in the cache between two
-# products.
+# Points that go through the network at once on the CPU, few enough to stay in the cache.
 _PIECE = 1024
 
 _compiled = compiled(fastmath={"contract", "reassoc", "nsz"})
@@ -89,10 +88,10 @@ def _loss_slopes(logits: Tensor, candidates: int) -> Tensor:
 
 @torch.no_grad()
 def train(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:
-    """Trains the graph network to tell the labelled points; its hidden features and logits [n, 129].
+    """Trains the graph network to recognise labelled points; its hidden features and logits [n, 129].
 
     Features x [n, h] are of the candidates, then of the labelled points. Two graph convolutions A (H W) + b,
-    h to 128 with ReLU and dropout, 128 to 1; weights and biases begin uniform in +-1/sqrt(out).
+    h to 128 with ReLU and dropout, 128 to 1; weights and biases start uniform in +-1/sqrt(out).
 
     A (X W) = (A X) W, and A X is the same in every step. What the second convolution passes back to the
     hidden features of a point is a multiple of its weights, so all derivatives follow from the masks

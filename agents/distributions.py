@@ -50,7 +50,7 @@ class DistributionAgent(Agent):
     @torch.no_grad()
     def score(self, state: State, x: Tensor) -> Tensor:
         size = max(1, _PIECE // self.densities)
-        # Into one tensor: small ones between the pieces' large ones would make the memory grow.
+        # One tensor, because many small ones between large ones would fragment the memory.
         result = torch.empty(len(x), dtype=torch.float64, device=x.device)
         for piece, scores_of_piece in zip(x.split(size), result.split(size), strict=True):
             scores_of_piece.copy_(self.score_piece(state.classifier, piece))
@@ -79,7 +79,7 @@ class PassesAgent(DistributionAgent):
     asks = frozenset({"passes"})
     densities = PASSES * GRID
     dropout: ClassVar[float | None] = 0.05
-    #: Dropout rate in scoring where it differs from training (the dual agents): raised to this.
+    #: Dual agents raise the dropout rate to this for scoring only.
     scoring_dropout: ClassVar[float | None] = None
 
     def predict_density(self, predictor: Predictor, x: Tensor) -> Density:
@@ -198,7 +198,7 @@ class BALSAKLDiff(BALSA):
 
 @AGENTS.register("balsa_kl_anomaly")
 class BALSAKLAnomaly(BALSA):
-    """Disagreement about samples drawn under one mask and judged under another."""
+    """Disagreement about samples drawn under one mask and scored under another."""
 
     folder = "BALSA_KL_Anomaly"
     formula = (

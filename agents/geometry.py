@@ -1,4 +1,4 @@
-"""Agents that look at where points lie in the encoder's output: CoreSet and TypiClust.
+"""Agents that measure distances between points in the encoder's output: CoreSet and TypiClust.
 
 N candidates, L labelled points, h width of the embedding.
 """
@@ -81,7 +81,7 @@ def k_means_plus_plus(x: np.ndarray, count: int, starts: int, rng: np.random.Gen
 
     Greedy k-means++ (Arthur & Vassilvitskii, *k-means++: The Advantages of Careful Seeding*, 2007) as
     scikit-learn does it: each center is the best of 2 + log(count) rows that are drawn in proportion to
-    their squared distances from the centers before it. All starts go together, in float32, so that their
+    their squared distances from the centers before it. All starts run at once, in float32, so that their
     distances are one product.
     """
     x = np.asarray(x - x.mean(0), dtype=np.float32)  # squares lose digits far from the origin
@@ -166,6 +166,6 @@ class TypiClust(Agent):
             centers = features[k_means_plus_plus(features, clusters, STARTS, self.rng)]
             k_means = MiniBatchKMeans(clusters, init=centers, n_init=1, batch_size=5000, random_state=seed)
         with warnings.catch_warnings():
-            # Equal points make fewer clusters than asked for; empty ones are left out above.
+            # Equal points give fewer clusters; the caller leaves out empty ones.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return k_means.fit_predict(features)

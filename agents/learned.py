@@ -15,7 +15,7 @@ from core.state import State
 
 @AGENTS.register("learned")
 class Learned(Agent):
-    """The scores of a learned policy, which sees how the candidates stand among each other."""
+    """The scores of a learned policy, which compares the candidates with each other."""
 
     folder = "Learned"
     needs = "the policy's scores, density"

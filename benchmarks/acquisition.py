@@ -2,9 +2,8 @@
 
     python benchmarks/acquisition.py --data_folder ../datasets --out acquisition.csv
 
-Without a data folder the tables have random content of the real size. CPU seconds are those of
-one thread. The table in `--out` grows by a line an agent and dataset; what is in it already is not
-measured again, so another `--query_size` wants another table.
+Without a data folder the tables have random content of the real size. CPU seconds are those of one thread.
+What is in `--out` already is not measured again, so take another file for another `--query_size`.
 """
 
 import argparse

@@ -2,10 +2,9 @@
 
     python benchmarks/gpu.py --data_folder ../datasets --out gpu.csv
 
-Seconds of the clock, the device waited for: per run for refits of 11 epochs at 1,000 labels, of groups of 1,
-25 and 100 runs; for one choice of one point of each agent. Without a data folder the tables have random
-content of the real size. `--device cpu` tries the script where there is no other. What is in `--out` already
-is not measured again.
+Wall-clock seconds: per run for refits of 11 epochs at 1,000 labels, in groups of 1, 25 and 100 runs; for each
+agent's choice of one point. Without a data folder the tables have random content of the real size. What is in
+`--out` already is not measured again.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ COLUMNS = ("dataset", "part", "device", "clock")
 
 
 def waited(call: Callable[[], object], device: torch.device) -> None:
-    """The call, until the device has done it."""
+    """The call, which waits for the device."""
     call()
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""Times and memory of ways to do a thing, measured alternately in one process."""
+"""Times and memory of several calls, measured in turn in one process."""
 
 import argparse
 import csv
@@ -41,7 +41,7 @@ def make_parser(doc: str | None, out: str) -> ArgumentParser:
 
 
 def _file(text: str) -> Path:
-    """A path whose folder is there: what has been measured must not be lost at the end."""
+    """A path whose folder exists, so that no measurement is lost at the end."""
     path = Path(text)
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")

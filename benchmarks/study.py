@@ -2,12 +2,11 @@
 
     python benchmarks/study.py --data_folder ../datasets --out study.csv
 
-4 datasets x 3 query sizes x 15 agents x 30 runs x 2 variations, protocol `published`: a refit after
-every point, a choice and a test each round. Measured here, with one thread, for one run and for one
-of 25 side by side: refits of 11 epochs (the mean of the published code) at 250 and at 1,000 labels,
-and a test. The choices are those of docs/performance/acquisition.csv. Without
-a data folder the tables have random content of the real size. What is in `--out` already is not
-measured again. The sweep's estimates take these tables where they are, in docs/performance/.
+4 datasets x 3 query sizes x 15 agents x 30 runs x 2 variations, protocol `published`: a refit after every
+point, a choice and a test each round. Measured here, with one thread, for one run and for one of 25 side by
+side: refits of 11 epochs (the mean of the published code) at 250 and at 1,000 labels, and a test. The choices
+are those of docs/performance/acquisition.csv. Without a data folder the tables have random content of the
+real size. What is in `--out` already is not measured again. The sweep's estimates use these tables.
 """
 
 import csv

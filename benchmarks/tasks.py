@@ -1,4 +1,4 @@
-"""What the benchmarks measure on: a dataset's environment early in a run, real or of its size."""
+"""The environments that benchmarks measure: a dataset early in a run, with real or random content."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +44,7 @@ def make_task_parser(doc: str | None, out: str) -> ArgumentParser:
     """`make_parser` with the choice of datasets."""
     parser = make_parser(doc, out)
     parser.add_argument("--datasets", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--data_folder", type=Path, help="where the real files lie")
+    parser.add_argument("--data_folder", type=Path, help="where the real files are")
     return parser
 
 
@@ -64,10 +64,10 @@ def make_environment(
     table: Dataset | None = None,
     **changes: Any,
 ) -> Environment:
-    """The environment after its first fit, with the dropout that agents of many passes ask for.
+    """The environment after its first fit, with the dropout of agents that use passes.
 
     Args:
-        data_folder: where the real file lies; random content of the dataset's size if None.
+        data_folder: where the real file is; random content of the dataset's size if None.
         table: other data, under the dataset's configuration.
         changes: to the configuration.
     """

@@ -2,11 +2,10 @@
 
     python benchmarks/training.py --datasets pakinsons --data_folder ../datasets --out training.csv
 
-Each way but `corrected`, which is what that protocol does, changes keys of the published configuration
-(`TRAININGS`), everything else being as under `corrected`. Runs 1 to 3 at query
-size 50 are trained side by side; MAE and NLL are means over them on the test set, after 200, 300, 600 and
-1,000 labels. CPU seconds are those of one run on one thread. `yardstick` ways wait for 300 epochs without a
-new minimum and keep the best weights: what training can reach, at a price.
+`corrected` is that protocol's training; each other way changes keys of the published configuration
+(`TRAININGS`). Runs 1 to 3 at query size 50 are trained side by side; MAE and NLL are means over them on the
+test set, after 200, 300, 600 and 1,000 labels. CPU seconds are those of one run on one thread. `yardstick`
+ways wait for 300 epochs without a new minimum and keep the best weights.
 """
 
 import argparse

@@ -103,5 +103,5 @@ def parse_baseline(
     parser.set_defaults(agent=agent, query_size=1)
     args = parser.parse_args(arguments)
     if not args.dataset:
-        parser.error(f"--dataset is needed, one of {', '.join(DATASETS.classes)}")
+        parser.error(f"--dataset is required, one of {', '.join(DATASETS.classes)}")
     return args

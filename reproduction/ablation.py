@@ -2,12 +2,12 @@
 
     python reproduction/ablation.py --data_folder ../datasets
 
-The corrected protocol with the training as published, which stops after more than five epochs without a new
-minimum and keeps its last weights; and, with that training, each other field as published. The runs go beside
-`--runs_folder`, a folder a protocol, and are gone on with; those of the corrected protocol come from the
-store. Fields that an agent does not look at are left out. `--out` gets the mean over runs of the area under
-the curve (AUC) and of the last value of MAE and NLL, and the mean difference of a run to that of the same id
-without the fault, each with its standard error.
+The corrected protocol with the published training, which stops after more than five epochs without a new
+minimum and keeps its last weights; then, with that training, each other field as published. Runs of each go
+to a folder next to `--runs_folder` and are resumed; those of the corrected protocol come from the store.
+Fields that an agent does not use are left out. `--out` gets the mean over runs of the area under the curve
+(AUC) and of the last value of MAE and NLL, and the mean difference of a run to that of the same id without
+the fault, each with its standard error.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def differences(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Makes the runs that lack and writes the table."""
+    """Makes the missing runs and writes the table."""
     args = parse_arguments()
     for field in sorted(args.fields, key=lambda field: field == FOR_ALL[-1]):
         protocol = protocol_of(field)

@@ -57,7 +57,7 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("agent: random", "unknown key 'agent'; known are datasets, "),
-        ("- agents", "a mapping is wanted"),
+        ("- agents", "expected a mapping"),
         ("agents: [", "cannot read"),
         ("agents: !!python/object/apply:os.getcwd []", "cannot read"),
         ("agents: []", "'agents' must be a name, a number or a list of them, got []"),

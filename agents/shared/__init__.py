@@ -1,1 +1,1 @@
-"""What agents are made of, as pure functions: scores of points, features of points, selections of batches."""
+"""Parts of agents, as pure functions: scores of points, features of points, selections of batches."""

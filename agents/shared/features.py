@@ -1,4 +1,4 @@
-"""Feature maps: what a point is to an agent that chooses a batch, as pure functions of the model.
+"""Features of points, for agents that choose a batch as a whole, as pure functions of the model.
 
 N points, T passes or members, p sketched features.
 """
@@ -41,8 +41,8 @@ def last_layer_gradients(
     """Gradients of log p(y|x), y drawn from p(y|x), with respect to the head's last layers, of all members.
 
     The hypothetical label of BADGE (Ash et al., 2020, arXiv 1906.03671) is here a draw from the distribution.
-    Returns their squared norms [N], and a function that gives the inner products [N] of all of them with the
-    one of a position; float64. The gradients are outer products a b^T, which are never formed.
+    Returns their squared norms [N], and a function that maps a position to its inner products [N] with all of
+    them; float64. The gradients are outer products a b^T, which are never formed.
     """
     pieces = []
     for rows in x.split(_PIECE):
@@ -81,11 +81,10 @@ def sketched_gradients(predictor: Predictor, x: Tensor, generator: torch.Generat
 
 
 def posterior(phi: Tensor, labelled: int, sigma: float) -> Tensor:
-    """Features whose inner products are the covariance of a Bayesian linear model that has seen labels.
+    """Features whose inner products are the posterior covariance of a Bayesian linear model.
 
-    Scaled to a mean squared norm of 1 over the labelled points, phi [N + L, h], these L behind the others,
-    becomes sigma phi L^-T with L L^T = Phi^T Phi + sigma^2 I (Holzmüller et al., 2023, arXiv 2203.09410,
-    section 3.3).
+    phi [N + L, h], the L labelled points last, is scaled to a mean squared norm of 1 over these, then becomes
+    sigma phi L^-T with L L^T = Phi^T Phi + sigma^2 I (Holzmüller et al., 2023, arXiv 2203.09410, 3.3).
     """
     known = phi[len(phi) - labelled :]
     scale = known.square().sum(1).mean().rsqrt()

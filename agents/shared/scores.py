@@ -1,4 +1,4 @@
-"""Acquisition functions of log-densities and samples; docs/METHOD.md, section 3, has their sums.
+"""Acquisition functions of log-densities and samples; docs/METHOD.md, section 3, has their symbols.
 
 T stochastic passes, N candidates, G grid points, M samples. Scores are [N].
 
@@ -152,7 +152,7 @@ def nflows_out(log_p: Tensor) -> Tensor:
 
 
 def mutual_information(own: Tensor, log_p: Tensor) -> Tensor:
-    """Of target and pass, by samples y_tj ~ p_t: mean of log p_t(y_tj) - log mean_t' p_t'(y_tj).
+    """Mutual information of target and pass: mean of log p_t(y_tj) - log mean_t' p_t'(y_tj), y_tj ~ p_t.
 
     Own [M, T, N] are the samples' log-densities under their own pass, log_p [T', N, MT] those of all samples,
     in any order, under pass t'. Berry & Meger, *Normalizing Flow Ensembles for Rich Aleatoric and Epistemic

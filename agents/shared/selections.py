@@ -1,6 +1,6 @@
 """Ways to choose a batch of points that differ from each other, as pure functions of features.
 
-Each returns positions [count] of candidates, distinct, in the order they were chosen; ties go by the order of
+Each returns distinct positions [count] of candidates, in the order they were chosen; ties keep the order of
 the candidates. Nothing needs a matrix of all pairs of candidates.
 
 N candidates, L labelled points, h features of a point.
@@ -21,10 +21,10 @@ def nearest(x: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def farthest(distance: Tensor, distance_to: Callable[[Tensor], Tensor], count: int) -> Tensor:
-    """Again and again the point farthest from the labelled points and those chosen before it.
+    """Repeatedly picks the point farthest from the labelled points and earlier picks.
 
-    Of each candidate `distance` is that to the nearest labelled point [N], `distance_to` gives those to the
-    candidate of a position.
+    `distance` [N] is each candidate's to the nearest labelled point; `distance_to` maps a position to the
+    distances [N] from that candidate.
     """
     picks = []
     for _ in range(count):
@@ -45,7 +45,7 @@ def k_center_greedy(x: Tensor, centers: Tensor, count: int) -> Tensor:
 
 
 def largest_cluster(x: Tensor, centers: Tensor, count: int) -> Tensor:
-    """LCMD: of the cluster with the largest sum of squared distances the farthest point, a new center.
+    """LCMD: repeatedly makes the farthest point of a cluster, that with the largest sum of squares, a center.
 
     A candidate of x [N, h] belongs to the nearest of the centers [L, h], at first the labelled points.
     Holzmüller, Zaverkin, Kästner, Steinwart, *A Framework and Benchmark for Deep Batch Active Learning for
@@ -57,7 +57,7 @@ def largest_cluster(x: Tensor, centers: Tensor, count: int) -> Tensor:
     picks = []
     for k in range(len(centers), len(centers) + count):
         sums = squared.new_zeros(k).index_add_(0, cluster[left], squared[left])
-        # A cluster of nothing but points chosen already is none.
+        # Skip clusters without points that are left to choose.
         sums[torch.bincount(cluster[left], minlength=k) == 0] = -1.0
         inside = left & (cluster == sums.argmax())
         pick = torch.where(inside, squared, -1.0).argmax()
@@ -75,11 +75,11 @@ def k_means_seeding(
 ) -> Tensor:
     """k-means++: first the point of largest norm, then draws in proportion to squared distances.
 
-    The distances are those to the nearest point chosen; where all are 0, the first point left is taken.
+    The distances are those to the nearest pick; if all are 0, the first point left is taken.
     Arthur & Vassilvitskii, *k-means++: The Advantages of Careful Seeding*, 2007, as in Ash et al.,
     *Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds*, 2020, arXiv 1906.03671,
-    algorithm 1. Squared norms [N] are those of features; `inner` gives the inner products [N] of all
-    candidates with the one of a position.
+    algorithm 1. Squared norms [N] are those of features; `inner` maps a position to its inner products [N]
+    with all candidates.
     """
     left = torch.ones(len(squared_norms), dtype=torch.bool, device=squared_norms.device)
     squared = torch.full_like(squared_norms, torch.inf)
@@ -94,7 +94,7 @@ def k_means_seeding(
         sums = torch.where(left, squared, 0.0).cumsum(0)
         if sums[-1] > 0:
             level = sums[-1] * torch.rand((), generator=generator, dtype=sums.dtype, device=generator.device)
-            # Below the first sum that reaches the last one: rounding must not lead to what lies behind it.
+            # Rounding must not lead past the first sum that reaches the last one.
             pick = torch.searchsorted(sums, level, right=True).clamp(max=torch.searchsorted(sums, sums[-1]))
         else:
             pick = left.int().argmax()
@@ -104,10 +104,10 @@ def k_means_seeding(
 
 
 def determinant(phi: Tensor, count: int, sigma: float) -> Tensor:
-    """The batch of largest determinant of phi phi^T + sigma^2 I, phi [N, h], greedily; memory N x count.
+    """Greedily, the batch with the largest determinant of phi phi^T + sigma^2 I, phi [N, h].
 
-    Of a Gaussian with that covariance it is the batch of largest joint entropy: BatchBALD (Kirsch, van
-    Amersfoort, Gal, 2019, arXiv 1906.08158). The pivoted Cholesky factor gives each step's gain.
+    For a Gaussian with that covariance, it has the largest joint entropy: BatchBALD (Kirsch, van Amersfoort,
+    Gal, 2019, arXiv 1906.08158). The pivoted Cholesky factor has each step's gain.
     """
     gain = phi.square().sum(1) + sigma**2
     factor = phi.new_zeros(len(phi), count)
@@ -124,7 +124,7 @@ def determinant(phi: Tensor, count: int, sigma: float) -> Tensor:
 
 
 def forward_backward(phi: Tensor, total: Tensor, count: int, sigma: float) -> Tensor:
-    """BAIT: twice as many points as wanted, each the best, then the least of them is dropped again and again.
+    """BAIT: greedily picks the best points, twice as many as needed, then repeatedly drops the worst of them.
 
     The best lowers the summed posterior variance tr(C (I + Phi_S^T Phi_S / sigma^2)^-1) most. Ash et al.,
     *Gone Fishing: Neural Active Learning with Fisher Embeddings*, 2021, arXiv 2106.09675, in the Gaussian
@@ -161,7 +161,7 @@ def forward_backward(phi: Tensor, total: Tensor, count: int, sigma: float) -> Te
         # tr(G^-1 Q) is what the batch lowers; without point i it is less by (G^-1 Q G^-1)_ii / (G^-1)_ii.
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(kernel))
         loss = (inverse @ lowered * inverse).sum(1) / inverse.diagonal()
-        # Of equal losses, but for rounding, the one that was picked last.
+        # Of losses that are equal within rounding, the one that was picked last.
         least = torch.nonzero(loss <= loss.min() * (1 + 1e-9))[-1]
         keep = torch.arange(len(chosen), device=phi.device) != least
         chosen, kernel, lowered = chosen[keep], kernel[keep][:, keep], lowered[keep][:, keep]

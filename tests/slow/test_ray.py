@@ -132,10 +132,10 @@ def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, tmp_pat
                 alone(tmp_path / "alone", 2, 2, *options.split())
     assert process.wait(600) == 1
     said = (tmp_path / "said").read_text()
-    assert "groups that have failed: 1 of 14\ndiabetes 4 random nf published, run_1 to run_2: " in said
+    assert "failed groups: 1 of 14\ndiabetes 4 random nf published, run_1 to run_2: " in said
     assert "was made with dataset nothing, not diabetes: " in said
     assert f"{wrong.parent}/sweep_1-2.log\n" in said
-    assert "groups finished: 13 of 14" in said
+    assert "finished groups: 13 of 14" in said
     made = files(tmp_path / "runs")
     assert len(made) == 13 * (5 + 2 * 6)
     assert made == files(tmp_path / "alone")

@@ -43,6 +43,8 @@ def overview(found: Results, runs_folder: Path) -> str:
     stored = len(found.stored)
     finished = (found.runs["status"] == "finished").sum() - stored
     beside = f", plus {stored} stored ones" if stored else ""
+    if stored and not len(found.own):
+        return f"{stored} stored reference runs; compare.py puts your own agents among them"
     if finished or stored:
         others = len(found.runs) - finished - stored
         text = f"{finished} finished runs in {runs_folder} and its sibling folders{beside}"

@@ -1,4 +1,4 @@
-"""What a report consists of: the sections of the notebook and of the page, in the order they stand here.
+"""The sections of the notebook: the paper's figures and tables, and more, in the order they stand here.
 
 One more figure or table is one function under `section`:
 

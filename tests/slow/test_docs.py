@@ -261,9 +261,23 @@ def run_environment(code: str, folder: Path) -> None:
     assert scope["info"]["added"] == 100
 
 
+def run_library(code: str, folder: Path) -> None:
+    """An example, after the arrays that all examples share."""
+    arrays, *examples = (block.text for block in PYTHON if block.page == "docs/LIBRARY.md")
+    scope: dict[str, Any] = {}
+    exec(arrays, scope)
+    if code in examples:
+        exec(code, scope)
+        assert len(set(scope["chosen"].tolist())) == 20
+
+
 RUN_HERE: dict[tuple[str, str], Callable[[str, Path], None]] = {
     ("docs/OWN_DATA.md", "core.Experiment("): run_own_data,
     ("docs/LEARNING.md", "gymnasium.make("): run_environment,
+    ("docs/LIBRARY.md", "X0, y0, pool ="): run_library,
+    ("docs/LIBRARY.md", "RandomForestRegressor("): run_library,
+    ("docs/LIBRARY.md", "GaussianProcessRegressor("): run_library,
+    ("docs/LIBRARY.md", "nn.Sequential("): run_library,
     ("CONTRIBUTING.md", 'Metric("rmse"'): run_metric,
     ("CONTRIBUTING.md", '@section("Final MAE")'): run_figure,
 }

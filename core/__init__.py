@@ -19,6 +19,7 @@ _NAMES = {
     "runs.logger": ("EnvironmentLogger",),
     "seeds": ("Seeds",),
     "state": ("State",),
+    "suggestion.select": ("select",),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -17,3 +17,4 @@ from .report.load import load_results as load_results
 from .runs.logger import EnvironmentLogger as EnvironmentLogger
 from .seeds import Seeds as Seeds
 from .state import State as State
+from .suggestion.select import select as select

@@ -47,7 +47,7 @@ def last_layer_gradients(
     pieces = []
     for rows in x.split(_PIECE):
         layers = predictor.gradients(rows, generator)
-        pieces.append([layers[i] for i in predictor.model.last_layers])
+        pieces.append([layers[i] for i in predictor.last_layers])
     factors: list[tuple[Tensor, Tensor]] = []
     for layer in zip(*pieces, strict=True):
         a, b = (torch.cat(parts, 1).double() for parts in zip(*layer, strict=True))
@@ -71,7 +71,7 @@ def sketched_gradients(predictor: Predictor, x: Tensor, generator: torch.Generat
         shape = (predictor.members, width, SKETCH)
         return torch.randn(shape, generator=generator, device=generator.device) / math.sqrt(SKETCH)
 
-    projections = [(draw(n_in + 1), draw(n_out)) for n_in, n_out in predictor.model.shapes]
+    projections = [(draw(n_in + 1), draw(n_out)) for n_in, n_out in predictor.shapes]
     sketches = x.new_zeros(len(x), SKETCH)
     for rows, sketch in zip(x.split(_PIECE), sketches.split(_PIECE), strict=True):
         layers = predictor.gradients(rows, generator)

@@ -3,6 +3,7 @@
 Shapes: n labelled points, N rows, d features, K trees, h width of the embedding.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,62 @@ LEAF_SIZES = (1, 3)
 SKETCH = 256
 
 
+def fitted_noise(
+    mean: np.ndarray, variance: np.ndarray, y: np.ndarray, samples: Sequence[np.ndarray]
+) -> tuple[float, float]:
+    """The noise s of lowest NLL where member k of an ensemble says N(m, v + s^2): that NLL, and s.
+
+    Of each point those members count that were not fitted to it.
+
+    Args:
+        mean, variance: m and v of each member at the labelled points, [K, n].
+        samples: positions of the points to which each member was fitted; none where that is not known.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
+    unseen = np.ones(mean.shape)
+    for row, sample in zip(unseen, samples, strict=False):
+        row[sample] = 0
+    if not unseen.any():
+        unseen[:] = 1
+    some = unseen.any(axis=0)
+
+    def nll(log_noise: float) -> float:
+        spread = variance + np.exp(2 * log_noise)
+        log_p = -0.5 * ((y - mean) ** 2 / spread + np.log(2 * np.pi * spread))
+        weights = unseen[:, some] / unseen[:, some].sum(axis=0)
+        return -float(logsumexp(log_p[:, some], axis=0, b=weights).mean())
+
+    scale = y.std() or 1.0
+    best = minimize_scalar(nll, bounds=np.log([1e-3 * scale, 2 * scale]), method="bounded")
+    return float(best.fun), float(np.exp(best.x))
+
+
+class LeafSketch:
+    """The embedding of a fitted forest of scikit-learn's: a random sketch of the leaves.
+
+    Inner products are about the share of trees in which two points are in one leaf.
+    """
+
+    def __init__(self, forest: Any, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        counts = [tree.tree_.node_count for tree in forest.estimators_]
+        self.forest, self._of_trees = forest, [rng.standard_normal((count, SKETCH)) for count in counts]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Of rows [N, d]: [N, h]."""
+        leaves = self.forest.apply(x)  # [N, K]
+        sketch = sum(of_tree[leaves[:, k]] for k, of_tree in enumerate(self._of_trees))
+        return np.asarray(sketch) / np.sqrt(SKETCH * len(self._of_trees))
+
+
 @REGRESSORS.register("forest")
 class Forest(Regressor):
     """Geurts, Ernst, Wehenkel, *Extremely Randomized Trees*, 2006, each grown on a bootstrap sample.
 
     A tree predicts N(m, v + s^2), m and v the mean and variance of the targets in the leaf. The noise s and
-    the size of leaves minimise the NLL on points that trees have not seen. Each tree is a pass. The embedding
-    is a random sketch of the leaves: inner products are about the share of trees that put two points in one
-    leaf.
+    the size of leaves minimise the NLL on points that trees have not seen. Each tree is a pass.
     """
 
     label = "forest"
@@ -38,33 +87,16 @@ class Forest(Regressor):
     def fit(self, x: np.ndarray, y: np.ndarray) -> None:
         fitted = [self._grow(x, y, size) for size in LEAF_SIZES]
         _, self.model, self._noise = min(fitted, key=lambda one: one[0])
-        rng = np.random.default_rng(self.seed)
-        leaves = [tree.tree_.node_count for tree in self.model.estimators_]
-        self._sketches = [rng.standard_normal((count, SKETCH)) for count in leaves]
+        self._sketch = LeafSketch(self.model, self.seed)
 
     def _grow(self, x: np.ndarray, y: np.ndarray, size: int) -> tuple[float, Any, float]:
         """The NLL of unseen points, the trees, and their noise."""
-        from scipy.optimize import minimize_scalar
-        from scipy.special import logsumexp
         from sklearn.ensemble import ExtraTreesRegressor
 
         forest = ExtraTreesRegressor(TREES, min_samples_leaf=size, bootstrap=True, random_state=self.seed)
         forest.fit(x, y)
-        unseen = np.ones((TREES, len(y)))
-        for row, sample in zip(unseen, forest.estimators_samples_, strict=True):
-            row[sample] = 0
-        some = unseen.any(axis=0)
-        mean, variance = _leaves(forest, x)
-
-        def nll(log_noise: float) -> float:
-            spread = variance + np.exp(2 * log_noise)
-            log_p = -0.5 * ((y - mean) ** 2 / spread + np.log(2 * np.pi * spread))
-            weights = unseen[:, some] / unseen[:, some].sum(axis=0)
-            return -float(logsumexp(log_p[:, some], axis=0, b=weights).mean())
-
-        scale = y.std() or 1.0
-        best = minimize_scalar(nll, bounds=np.log([1e-3 * scale, 2 * scale]), method="bounded")
-        return float(best.fun), forest, float(np.exp(best.x))
+        nll, noise = fitted_noise(*_leaves(forest, x), y, forest.estimators_samples_)
+        return nll, forest, noise
 
     def _parameters(self, x: Tensor) -> Tensor:
         """Mean and standard deviation of each tree, [K, N, 2]."""
@@ -81,9 +113,7 @@ class Forest(Regressor):
         return GaussDensity(self._parameters(x))
 
     def encode(self, x: Tensor) -> Tensor:
-        leaves = self.model.apply(self.array(x))  # [N, K]
-        sketch = sum(of_tree[leaves[:, k]] for k, of_tree in enumerate(self._sketches))
-        return torch.from_numpy(np.asarray(sketch) / np.sqrt(SKETCH * TREES)).to(x)
+        return torch.from_numpy(self._sketch(self.array(x))).to(x)
 
 
 def _leaves(forest: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ Shapes: N rows, d features, S models of an ensemble (1 if it is none), T passes.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
@@ -38,12 +39,16 @@ class Predictor(ABC):
         model: the model itself, of any kind.
         members: models of an ensemble S; 1 if it is none.
         dropout: rate in training and in stochastic passes.
+        shapes, last_layers: of one with gradients, widths (in, out) of each layer, and the places of the
+            layers that give the density's parameters.
     """
 
     offers: ClassVar[frozenset[str]] = frozenset()
     model: Any
     members: int = 1
     dropout: float = 0.0
+    shapes: Sequence[tuple[int, int]]
+    last_layers: Sequence[int] = (-1,)
 
     @abstractmethod
     def __call__(self, x: Tensor) -> Density:
@@ -84,7 +89,7 @@ class Predictor(ABC):
                 with the generator, once for each row.
 
         Returns:
-            Both factors for each layer, in the order of the model's `shapes`: [S, N, in + 1] and [S, N, out].
+            Both factors for each layer, in the order of `shapes`: [S, N, in + 1] and [S, N, out].
         """
         raise NotImplementedError(f"{type(self).__name__} has no gradients")
 
@@ -102,6 +107,7 @@ class NetworkPredictor(Predictor):
     def __init__(self, model: DensityModel) -> None:
         self.model: DensityModel = model
         self.members = len(model.theta)
+        self.shapes, self.last_layers = model.shapes, model.last_layers
 
     @property
     def dropout(self) -> float:  # type: ignore[override]

@@ -280,10 +280,24 @@ def run_loop(code: str, folder: Path) -> None:
     assert len(code.strip().splitlines()) == 10
 
 
+def run_library(code: str, folder: Path) -> None:
+    """An example, after the arrays that all examples share."""
+    arrays, *examples = (block.text for block in PYTHON if block.page == "docs/LIBRARY.md")
+    scope: dict[str, Any] = {}
+    exec(arrays, scope)
+    if code in examples:
+        exec(code, scope)
+        assert len(set(scope["chosen"].tolist())) == 20
+
+
 RUN_HERE: dict[tuple[str, str], Callable[[str, Path], None]] = {
     ("README.md", "core.Experiment("): run_loop,
     ("docs/OWN_DATA.md", "core.Experiment("): run_own_data,
     ("docs/LEARNING.md", "gymnasium.make("): run_environment,
+    ("docs/LIBRARY.md", "X0, y0, pool ="): run_library,
+    ("docs/LIBRARY.md", "RandomForestRegressor("): run_library,
+    ("docs/LIBRARY.md", "GaussianProcessRegressor("): run_library,
+    ("docs/LIBRARY.md", "nn.Sequential("): run_library,
     ("CONTRIBUTING.md", 'Metric("rmse"'): run_metric,
     ("CONTRIBUTING.md", '@section("Final MAE")'): run_figure,
 }

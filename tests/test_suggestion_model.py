@@ -45,7 +45,7 @@ def test_what_is_learned_is_a_smooth_increasing_function_of_the_target(
     assert np.isfinite(back).all()
     assert (np.diff(back) >= 0).all()
     np.testing.assert_allclose(target.inverse(z), y, rtol=1e-6, atol=1e-12)
-    step = 1e-6 * y
+    step = 1e-3 * y
     slope = (target.forward(y + step) - target.forward(y - step)) / (2 * step)
     np.testing.assert_allclose(target.log_slope(y), np.log(slope), atol=1e-3)
 
@@ -112,7 +112,8 @@ def test_intervals_hold_what_they_say() -> None:
     for share, (low, high) in calibration.INTERVALS.items():
         held = ((made[low] <= truth) & (truth <= made[high]))[500:].mean()
         assert held == pytest.approx(share, abs=0.05)
-    held = calibration.coverage(np.array_split(predicted, 5), np.array_split(truth, 5))
+    fifths = [slice(i, None, 5) for i in range(5)]
+    held = calibration.coverage([predicted[one] for one in fifths], [truth[one] for one in fifths])
     assert held[0.9] == pytest.approx(3600, abs=100)
 
 
@@ -134,7 +135,7 @@ def test_scores_of_all_candidates(typed: list[str], tmp_path: Path) -> None:
     assert every["score"].nlargest(6).tolist() == chosen["score"].tolist()
     ours = every.set_index("pool_row").loc[chosen["pool_row"]].reset_index()
     pd.testing.assert_frame_equal(ours, chosen[list(ours)])
-    suggest.main([*typed, "--variation", "forest", "--agent", "coreset", "--scores", str(scores)])
+    suggest.main([*typed, "--variation", "forest", "--agent", "lcmd", "--scores", str(scores)])
     assert pd.read_csv(scores)["score"].isna().all()
 
 
@@ -173,7 +174,9 @@ def test_a_folder_that_holds_no_model_of_these_columns_is_refused(
     suggest.main([*typed, "--agent", "igs", "--variation", "gp", "--save_model", str(kept)])
     make_frame(40).drop(columns=["y", "b"]).to_csv(tmp_path / "less.csv", index=False)
     again = ["--agent", "igs", "--model", str(kept), "--pool"]
-    assert "the pool has no column 'b'" in refused(suggest.main, [*again, str(tmp_path / "less.csv")], capsys)
+    assert "less.csv: it has no column 'b'" in refused(
+        suggest.main, [*again, str(tmp_path / "less.csv")], capsys
+    )
     said = refused(suggest.main, ["--model", str(tmp_path), "--pool", typed[3]], capsys)
     assert f"{tmp_path} holds no model that --save_model wrote" in said
     (kept / "model.joblib").write_bytes(b"torn")

@@ -93,10 +93,9 @@ def train(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:
     Features x [n, h] are of the candidates, then of the labelled points. Two graph convolutions A (H W) + b,
     h to 128 with ReLU and dropout, 128 to 1; weights and biases start uniform in +-1/sqrt(out).
 
-    A (X W) = (A X) W, and A X is the same in every step. What the second convolution passes back to the
-    hidden features of a point is a multiple of its weights, so all derivatives follow from the masks
-    M [n, 128] (1 where a feature is positive and not dropped) and one product (A X)^T (M d), d [n] the
-    derivatives with respect to the points' sums. Hidden features are made piece by piece and never kept.
+    A (X W) = (A X) W, and A X is the same in every step. All derivatives follow from the masks M [n, 128] (1
+    where a feature is positive and not dropped) and one product (A X)^T (M d), d [n] the derivatives with
+    respect to the points' sums. Hidden features are made piece by piece and never kept.
     """
     adjacency = Adjacency(F.normalize(x))
     inputs, source = adjacency @ adjacency.x, mask_source(generator)

@@ -1,11 +1,4 @@
-"""An experiment as an object that makes its runs, for scripts, sweeps and notebooks alike.
-
-import core
-
-experiment = core.Experiment("diabetes", "balsa_emd", protocol="corrected", query_size=10)
-experiment.run(range(1, 4))
-curves = core.load_results("runs").curves
-"""
+"""An experiment as an object that makes its runs, for scripts, sweeps and notebooks alike."""
 
 import hashlib
 from collections.abc import Callable, Sequence

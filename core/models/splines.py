@@ -1,9 +1,8 @@
 """The flow's two splines on the CPU in float32, compiled: for training and for scoring.
 
-They compute what `zuko.transforms.MonotonicRQSTransform` does (Neural Spline Flows, Durkan et al.,
-2019, arXiv 1906.04032), one row of parameters after the other: the knots of a row are made once,
-however many y follow, and nothing but the result is written to memory. zuko makes some twenty
-tensors of the result's size on the way, and autograd as many again.
+They compute `zuko.transforms.MonotonicRQSTransform` (Neural Spline Flows, Durkan et al., 2019, arXiv
+1906.04032) row by row, and write only the result to memory, where zuko makes some twenty tensors of its size,
+and autograd as many again.
 
 Shapes: R rows of parameters, Q rows of targets, G targets in a row; float32 and contiguous throughout. Rows
 of parameters are unconstrained [46], those of the first spline (which y meets first) in front.

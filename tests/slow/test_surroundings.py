@@ -1,6 +1,7 @@
 """Odd surroundings, as docs/TRUST.md lists them: no terminal, no rights, other locales, no memory."""
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from core.runs.settings import read_meta
 from tests.builders import files
+from tests.slow.worker import finish, start, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ["--agent", "random", "--dataset", "diabetes", "--query_size", "2", "--budget", "4", "--restarts", "1"]
@@ -131,3 +134,60 @@ def test_memory_that_ends(tmp_path: Path) -> None:
 
     done = script("evaluate.py", *RUN, *big, "--runs_folder", tmp_path, limit=limit)
     assert "lower --side_by_side" in one_line(done)
+
+
+def test_a_poor_account(tmp_path: Path, usual: dict[str, bytes]) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+        os.umask(0o077)
+
+    folder = tmp_path / "a b\nc ü ☃"
+    where = {"HOME": None, "TMPDIR": "/nonexistent", "PATH": "/bin", "TZ": "No/Where", "BENCHMARK_CODE": None}
+    shutil.copytree(ROOT, tmp_path / "copy", ignore=shutil.ignore_patterns(".*", "tests", "results", "docs"))
+    words = [*RUN, "--runs_folder", folder]
+    done = script("evaluate.py", *words, root=tmp_path / "copy", where=where, limit=limit)
+    assert done.returncode == 0, done.stderr
+    assert files(folder) == usual
+    assert read_meta(next(folder.rglob("meta.txt")))["code"] == "unknown"
+
+
+def test_a_clock_that_is_years_off(tmp_path: Path, usual: dict[str, bytes]) -> None:
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        pytest.skip("needs libfaketime")
+    where = {"LD_PRELOAD": str(library), "FAKETIME": "-20y x100"}
+    done = script("evaluate.py", *RUN, "--runs_folder", tmp_path, where=where)
+    assert done.returncode == 0, done.stderr
+    assert files(tmp_path) == usual
+
+
+def test_damaged_locks_of_the_future(tmp_path: Path, usual: dict[str, bytes]) -> None:
+    folder = tmp_path / FOLDER
+    for path in (folder / ".lock", folder / "run_1/.lock", folder / "run_1/.owner"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\xff\0 no lock")
+        os.utime(path, (5e9, 5e9))  # in the year 2128
+    assert finish(start([*RUN, "--runs_folder", tmp_path])) == 0
+    assert files(tmp_path) == usual
+
+
+def test_a_run_is_deleted_among_many_processes(tmp_path: Path) -> None:
+    words = [*RUN, "--variation", "gauss", "--restarts", "3", "--runs_folder"]
+    said = [tmp_path / f"said_{i}" for i in range(9)]
+    many = [start([*words, tmp_path / "runs"], path) for path in said]
+    run = tmp_path / "runs_gauss" / FOLDER / "run_1"
+    wait_for((run / "meta.txt").exists)
+    shutil.rmtree(run, ignore_errors=True)  # another process may be writing there
+    assert {finish(process) for process in many} <= {0, 1, 2}
+    assert not [path for path in said if "Traceback" in path.read_text()]
+    assert finish(start([*words, tmp_path / "runs"])) == 0
+    assert finish(start([*words, tmp_path / "alone"])) == 0
+    assert files(tmp_path / "runs_gauss") == files(tmp_path / "alone_gauss")
+
+
+def test_every_row_of_the_page_has_its_test() -> None:
+    page = (ROOT / "docs/TRUST.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\|.*\| `(test_\w+)` \|$", page, re.MULTILINE)
+    there = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests/slow").glob("test_*.py"))
+    assert len(named) == page.count("\n| ") - 1  # but for the head
+    assert [name for name in named if f"def {name}(" not in there] == []

@@ -36,6 +36,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("agent", "balsa_kl_pairs", "name of the agent that chooses")
     parser.add("count", 20, "rows to choose", type=at_least(1))
     add_options(parser, (*DECISIONS, "variation"))
+    said = "rows of the pool that are equal in all features are candidates each"
+    parser.add_argument("--replicates", action="store_true", help=said)
+    parser.add_argument("--verbose", action="store_true", help="say more of each column")
     parser.add("out", Path("next.csv"), "the chosen rows; a picture lies beside them", type=Path)
     parser.add("seed", 1, "the same seed makes the same choice", type=at_least(0))
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
@@ -55,14 +58,14 @@ def check(args: argparse.Namespace) -> None:
     check_scores(args.agent, args.variation)
 
 
-def print_notes(args: argparse.Namespace, problem: tables.Problem, left_out: int) -> None:
+def print_notes(args: argparse.Namespace, problem: tables.Problem) -> None:
     """What each column became, and what else the user should know of the tables."""
     from core import AGENTS
 
     for line in problem.lines:
         print(line)
-    if left_out:
-        print(f"note: {left_out} rows of the pool are labelled already: they are not chosen again")
+    for note in problem.notes:
+        print(f"note: {note}")
     most = max(AGENTS[args.agent].candidates, args.count)
     if len(problem.pool) > most:
         print(f"note: {most:,} of the {len(problem.pool):,} rows of the pool, drawn at random, are scored")
@@ -108,8 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         labelled, pool = tables.split_by_target(labelled, args.target)
     decisions = {name: options_of(args)[name] for name in DECISIONS}
-    problem = tables.make_problem(labelled, pool, args.target, decisions)
-    print_notes(args, problem, len(pool.frame) - len(problem.pool))
+    problem = tables.make_problem(labelled, pool, args.target, decisions, args.replicates, args.verbose)
+    print_notes(args, problem)
     if len(problem.pool) < args.count:
         raise UserError(f"{pool.where}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
     seeds = Seeds(1, args.seed, args.seed, args.seed)

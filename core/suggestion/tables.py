@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import KDTree
 
 from ..data.cells import Sheet
-from ..data.columns import Decisions, apply, check_same, sort_columns, target_values
+from ..data.columns import Decisions, apply, check_same, read_target, sort_columns
 from ..data.encoding import Rule
 from ..data.frames import RawFrame
 from ..data.notations import NOTHING
+from ..data.row_numbers import options
 from ..dataset import RangeScaler
 from ..errors import UserError
 from ..files import UnusableError, one_line
@@ -25,6 +27,8 @@ COLUMNS = ("rank", "pool_row", "score", *LEVELS)
 _OURS = "suggested_"
 #: With fewer labelled rows the held-out ones are too few to stop by.
 LEAST_LABELLED = 20
+#: Rows are measured already, in effect, that differ less in each feature, as a share of its range.
+_NEAR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Problem:
         pool: rows [N, d], float32.
         rows: where they stand in the pool [N]: a row that is labelled already is left out.
         lines: what each column became.
+        notes: what else the user should know of the rows.
         scaler: what the target was scaled with.
         rules, x_scaler: what makes features of columns, and what they were scaled with: for `more_rows`.
     """
@@ -45,6 +50,7 @@ class Problem:
     pool: np.ndarray
     rows: np.ndarray
     lines: list[str]
+    notes: list[str]
     scaler: RangeScaler
     rules: tuple[Rule, ...]
     x_scaler: RangeScaler
@@ -59,39 +65,78 @@ def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
 
 
 def make_problem(
-    labelled: RawFrame, pool: RawFrame, target: str, decisions: Decisions | None = None
+    labelled: RawFrame,
+    pool: RawFrame,
+    target: str,
+    decisions: Decisions | None = None,
+    replicates: bool = False,
+    verbose: bool = False,
 ) -> Problem:
     """Two tables as one problem; a column of the pool that is called as the target is not looked at.
 
-    Our own columns are ignored where one table has them alone: chosen rows were added to it.
+    Our own columns are ignored where one table has them alone: chosen rows were added to it. Labelled rows
+    whose target is far from all others are left out.
+
+    Args:
+        labelled, pool: the tables.
+        target: the column to predict.
+        decisions: of the user about columns.
+        replicates: each of the pool's rows is a candidate, even if others are equal in all features.
+        verbose: say more of each column.
 
     Raises:
         UserError: their columns differ, or they cannot be trained on.
     """
     ours = [name for name in {*labelled.names} ^ {*pool.names} if name != target and _is_ours(name)]
-    frame = labelled.frame.drop(columns=ours, errors="ignore")
-    sheets = [Sheet(labelled.where, frame), Sheet(pool.where, pool.frame.drop(columns=ours, errors="ignore"))]
+    sheets = [Sheet(raw.where, raw.frame.drop(columns=ours, errors="ignore")) for raw in (labelled, pool)]
     theirs, candidates = ([name for name in sheet.names if name != target] for sheet in sheets)
     try:
-        y, note = target_values(sheets[0], target, decisions)
+        y, note, apart, why = read_target(sheets[0], target, decisions)
         check_same(
             theirs, candidates, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have"
         )
-        if len(y) < LEAST_LABELLED:
-            few = f"{len(y)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
+        used = np.flatnonzero(~apart)
+        if len(used) < LEAST_LABELLED:
+            few = f"{len(used)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
             raise sheets[0].unusable(few)
-        columns = sort_columns(sheets, target, np.arange(len(y)), decisions, labelled.nominal | pool.nominal)
+        columns = sort_columns(sheets, target, used, decisions, labelled.nominal | pool.nominal)
     except UnusableError as error:
         raise UserError(str(error)) from error
-    lines = columns.lines + [f"{target}: the target, {note}"] * bool(note)
+    lines = columns.details if verbose else columns.lines
+    lines += [f"{target}: the target, {note}"] * bool(note)
     lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
+    lines += [f"{target}: {why}: left out; {options(target, 'keep')} keeps it"] * bool(why)
     x, keys = columns.features()[1], columns.keys()
     done = set(keys[: len(y)])
     rows = np.array([i for i, key in enumerate(keys[len(y) :]) if key not in done], dtype=np.int64)
-    x_scaler, scaler = RangeScaler(x), RangeScaler(y[:, None])
+    notes = _count(len(keys) - len(y) - len(rows), "labelled already, and not chosen again")
+    x_scaler = RangeScaler(x[np.concatenate([used, len(y) + rows])])
+    scaler = RangeScaler(y[used, None])
     x = x_scaler.transform(x).astype(np.float32)
-    scaled = scaler.transform(y[:, None])[:, 0].astype(np.float32)
-    return Problem(x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler, columns.rules, x_scaler)
+    if not replicates:
+        first = ~pd.DataFrame(x[len(y) + rows]).duplicated().to_numpy()
+        said = "equal to others in all features: each such setting is one candidate, unless --replicates"
+        notes += _count(int((~first).sum()), said)
+        rows = rows[first]
+    near = _near(x[len(y) + rows], x[: len(y)])
+    notes += _count(
+        near, "as labelled ones, to a millionth of the range of each feature, and still candidates"
+    )
+    scaled = scaler.transform(y[used, None])[:, 0].astype(np.float32)
+    return Problem(x[used], scaled, x[len(y) + rows], rows, lines, notes, scaler, columns.rules, x_scaler)
+
+
+def _count(count: int, text: str) -> list[str]:
+    """A note on so many rows of the pool; none if there are none."""
+    return [f"{count:,} row{'s' * (count > 1)} of the pool {'are' if count > 1 else 'is'} {text}"] * bool(
+        count
+    )
+
+
+def _near(x: np.ndarray, others: np.ndarray) -> int:
+    """How many rows of x [N, d] are within `_NEAR` of one of the others [n, d] in all features."""
+    far, _ = KDTree(others).query(x, p=np.inf, distance_upper_bound=_NEAR)
+    return int(np.isfinite(far).sum())
 
 
 def more_rows(raw: RawFrame, target: str, rules: Sequence[Rule], scaler: RangeScaler) -> np.ndarray:

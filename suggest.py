@@ -43,6 +43,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("agent", AGENT, "name of the agent that chooses")
     parser.add("count", 20, "rows to choose; 0: none, for predictions alone", type=at_least(0))
     add_options(parser, DECISIONS)
+    said = "rows of the pool that are equal in all features are candidates each"
+    parser.add_argument("--replicates", action="store_true", help=said)
+    parser.add_argument("--verbose", action="store_true", help="say more of each column")
     parser.add("variation", "auto", "the model; auto: the best of forest, gp and ensemble")
     parser.add("out", Path("next.csv"), "the chosen rows; a picture lies beside them", type=Path)
     parser.add("scores", None, ".csv file for score and predictions of all candidates", type=Path)
@@ -85,8 +88,8 @@ def print_notes(args: argparse.Namespace, problem: Problem, pool: RawFrame) -> N
 
     for line in problem.lines:
         print(line)
-    if left_out := len(pool.frame) - len(problem.pool):
-        print(f"note: {left_out} rows of the pool are labelled already: they are not chosen again")
+    for note in problem.notes:
+        print(f"note: {note}")
     most = max(AGENTS[args.agent].candidates, args.count)
     if args.count and len(problem.pool) > most:
         print(f"note: {most:,} of the {len(problem.pool):,} rows of the pool, drawn at random, are scored")
@@ -124,7 +127,7 @@ def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Saved, RawFrame]:
     else:
         labelled, pool = tables.split_by_target(labelled, args.target)
     decisions = {name: options_of(args)[name] for name in DECISIONS}
-    problem = tables.make_problem(labelled, pool, args.target, decisions)
+    problem = tables.make_problem(labelled, pool, args.target, decisions, args.replicates, args.verbose)
     print_notes(args, problem, pool)
     names = variations(args, len(problem.y))
     print(f"trying {', '.join(names)}", file=sys.stderr)
@@ -146,7 +149,7 @@ def load(args: argparse.Namespace) -> tuple[Saved, RawFrame]:
     if differ:
         print(f"note: {args.model} was made with {differ}: predictions may differ from those of then")
     pool = read_frame(args.pool)
-    known = replace(known, problem=known.with_pool(pool))
+    known = replace(known, problem=known.with_pool(pool, args.replicates))
     print_notes(args, known.problem, pool)
     return known, pool
 

@@ -15,7 +15,7 @@ from .protocol import PROTOCOLS
 
 DATA_KINDS = "a name, the path of a table (.csv, .parquet, .arff, also .gz), or openml:<id>"
 #: Fields that say what columns of a table are; which data; further seeds than that of the run.
-DECISIONS = ("numeric", "category", "ignore", "keep")
+DECISIONS = ("numeric", "category", "ignore", "keep", "cyclic")
 DATA = ("dataset", "target", *DECISIONS, "seed_set", "data_folder", "skip_data_check")
 SEEDS = ("agent_seed", "pool_seed", "model_seed")
 
@@ -48,7 +48,8 @@ class Options:
     numeric: tuple[str, ...] = _columns("hold numbers or dates: other cells are missing")
     category: tuple[str, ...] = _columns("hold categories")
     ignore: tuple[str, ...] = _columns("are not used")
-    keep: tuple[str, ...] = _columns("are used, even if they look like row numbers")
+    keep: tuple[str, ...] = _columns("are used as they are: row numbers, a target far from all others")
+    cyclic: tuple[str, ...] = _columns("hold dates whose time of the year, and of the day, matters")
     seed_set: int | None = _option("of a table: points labelled at the start", None, type=at_least(2))
     skip_data_check: bool = _option(
         "1: accept a table that differs from the published one", False, type=int, choices=(0, 1)

@@ -144,6 +144,31 @@ def test_what_comes_out_is_what_went_in_and_can_be_read_again(
     assert not {*again["pool_row"]} & {*made["pool_row"]}
 
 
+def test_one_sentinel_among_the_targets_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = CASES / "target_one_sentinel"
+    done = pd.read_csv(case / "done.csv", dtype=str)
+    (row,) = np.flatnonzero(done["y"].astype(float) == -999)
+    made = chosen(tmp_path, case / "done.csv", case / "pool.csv")
+    assert f"y: {done['y'][row]} in data row {row + 1} is far from all others (" in capsys.readouterr().out
+    done.drop(index=row).to_csv(tmp_path / "done.csv", index=False)
+    without = chosen(tmp_path, tmp_path / "done.csv", case / "pool.csv")
+    pd.testing.assert_frame_equal(made, without)
+    typed = ["--dataset", str(case / "done.csv"), "--target", "y", "--agent", "random"]
+    said = refused(evaluate.main, [*typed, "--runs_folder", str(tmp_path / "runs")], capsys)
+    assert f"target 'y': {done['y'][row]} in data row {row + 1} is far from all others" in said
+    assert "--keep y" in said
+
+
+@pytest.mark.parametrize("agent", ["balsa_kl_pairs", "bald_point", "badge", "coreset", "random"])
+def test_copies_of_a_setting_are_one_candidate(agent: str, tmp_path: Path) -> None:
+    case = CASES / "copies"
+    more = ["--agent", agent, "--variation", "nf", "--count", "10"]
+    made = chosen(tmp_path, case / "done.csv", case / "pool.csv", *more)
+    assert len(made.drop_duplicates(["temp", "press"])) == len(made) == 10
+
+
 def test_a_huge_integer_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case = CASES / "huge_int"
     typed = ["--labelled", str(case / "done.csv"), "--pool", str(case / "pool.csv"), "--target", "y"]

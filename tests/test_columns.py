@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.data.cells import Sheet
-from core.data.columns import Columns, apply, sort_columns, target_values
+from core.data.columns import Columns, apply, read_target, sort_columns
 from core.data.encoding import Rule
+from core.data.outliers import far
 from core.files import UnusableError
 from tests.builders import quick
 
@@ -127,6 +128,18 @@ def test_columns_of_the_same_share_a_line() -> None:
     ]
 
 
+def test_details_say_what_columns_hold() -> None:
+    frame = table(
+        ["1.5", "2.5", ""] * 10, lot=["A", "B", "A", "B", "C"] * 6, on=["2024-03-01", "2024-03-09"] * 15
+    )
+    assert sort(frame).details == [
+        "c: number; 1.5 ... 2.5, median 2, 10 empty",
+        "other: 2 categories; a: 15, b: 15",
+        "lot: 3 categories; A: 12, B: 12, C: 6",
+        "on: number (days); 2024-03-01 ... 2024-03-09, median 2024-03-05",
+    ]
+
+
 def test_decisions_name_columns_and_do_not_contradict() -> None:
     cells = table(often("1", "2"), y=range(N))
     wrong: list[tuple[dict[str, Any], str]] = [
@@ -205,12 +218,12 @@ def test_rules_refuse_what_their_columns_did_not_hold(changed: dict[str, str | N
 
 
 def test_a_target_is_read_as_a_column_of_its_table() -> None:
-    y, note = target_values(Sheet("done.csv", table(often("1,5", "2"), "y")), "y")
+    y, note, *_ = read_target(Sheet("done.csv", table(often("1,5", "2"), "y")), "y")
     np.testing.assert_array_equal(y[:2], [1.5, 2])
     assert note == "decimal commas"
-    y, _ = target_values(Sheet("done.csv", table(THOUSANDS, "y", a=often("0,5", "7,25"))), "y")
+    y, *_ = read_target(Sheet("done.csv", table(THOUSANDS, "y", a=often("0,5", "7,25"))), "y")
     np.testing.assert_array_equal(y[:3], [1.234, 2.5, 950])
-    assert target_values(Sheet("done.csv", table(often("<1", "2"), "y")), "y", {"numeric": ["y"]})[0][0] == 1
+    assert read_target(Sheet("done.csv", table(often("<1", "2"), "y")), "y", {"numeric": ["y"]})[0][0] == 1
 
 
 @pytest.mark.parametrize(
@@ -226,10 +239,11 @@ def test_a_target_is_read_as_a_column_of_its_table() -> None:
 )
 def test_a_target_that_cannot_be_learned_is_told_in_one_line(cells: list[Any], said: str) -> None:
     with pytest.raises(UnusableError) as caught:
-        target_values(Sheet("done.csv", table(cells, "y")), "y")
+        read_target(Sheet("done.csv", table(cells, "y")), "y")
     assert said in str(caught.value)
+    assert "--category" not in str(caught.value)  # the target is none, whatever is asked for
     with pytest.raises(UnusableError, match="there is no column 'yy'; did you mean 'y'"):
-        target_values(Sheet("done.csv", table(cells, "y")), "yy")
+        read_target(Sheet("done.csv", table(cells, "y")), "yy")
 
 
 # --- Numbers -----------------------------------------------------------------------------------
@@ -359,6 +373,11 @@ REFUSED = [
     ),
     ([f"{x} ± 0.1" for x in TEMPERATURES], "its cells look like numbers, but in no way", "--ignore c"),
     ([f"~{x:.0f}" for x in TEMPERATURES], "its cells look like numbers, but in no way", "--ignore c"),
+    (
+        often("3. März 2024", "15. Mai 2024"),
+        "its cells look like dates, but in no known language",
+        "--ignore c",
+    ),
     (["9" * 400, *REST], "a finite number, or nothing, is expected; found '9999", MISSING),
     ([np.inf, *TEMPERATURES[1:]], "the others are not; found 'inf' in data row 1", MISSING),
 ]
@@ -474,6 +493,9 @@ def test_one_of_two_tables_in_order_makes_row_numbers_of_distinct_integers_only(
         ("%d.%m.%y 00:00:00", ""),
         ("%d-%b-%Y", ""),
         ("%b %d, %Y", ""),
+        ("%A, %d %B %Y", ""),
+        ("%Y-%m-%dT02:00:00+02:00", ""),
+        ("%m/%d/%Y 12:00 AM", "; month first"),
     ],
 )
 def test_dates_are_days_since_the_first(pattern: str, said: str) -> None:
@@ -485,9 +507,78 @@ def test_dates_are_days_since_the_first(pattern: str, said: str) -> None:
 def test_times_are_parts_of_days_and_points_make_the_day_first() -> None:
     _, values = feature(often("2024-01-01 06:00", "2024-01-02", "2024-01-03T12:00:00+00:00"))
     np.testing.assert_array_equal(values[:3], [0, 0.75, 2.25])
+    _, values = feature(often("2024-01-01 12:30 AM", "2024-01-01 1:00 pm"))
+    np.testing.assert_allclose(values[:2], [0, 12.5 / 24], atol=1e-9)
     found, values = feature(often("01.02.2024", "02.02.2024"))
     assert found == "number (days)"
     np.testing.assert_array_equal(values[:2], [0, 1])
+
+
+def test_the_time_of_the_year_and_of_the_day_is_a_feature_on_request() -> None:
+    days = ["2024-01-01", "2024-07-01", "2025-01-01", ""] * 10
+    names, x = sort(table(days), cyclic=["c"]).features()
+    assert names[:4] == ["c", "missingindicator_c", "c_year_sin", "c_year_cos"]
+    np.testing.assert_allclose(x[0, 2:4], x[2, 2:4], atol=0.02)  # the same day, a year later
+    np.testing.assert_allclose(x[0, 2:4], -x[1, 2:4], atol=0.1)  # half a year later
+    times = sort(table(often("2024-01-01 06:00", "2024-01-02 18:00")), cyclic=["c"])
+    assert line(times) == "number (days), with the time of the year and of the day"
+    names, x = times.features()
+    np.testing.assert_allclose(x[:2, names.index("c_day_sin")], [1, -1], atol=1e-6)
+    new = apply(times.rules, Sheet("new.csv", table(["2025-01-01 06:00"])))
+    np.testing.assert_allclose(new[0, names.index("c_day_sin")], 1, atol=1e-6)
+    for decisions, said in (
+        ({"cyclic": ["other"]}, "column 'other': --cyclic other, but it holds no dates; found 'a'"),
+        ({"cyclic": ["c"], "category": ["c"]}, "--category and --cyclic contradict each other"),
+    ):
+        with pytest.raises(UnusableError, match=said):
+            sort(table(days), **decisions)
+
+
+# --- Far from all others --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cells"),
+    [
+        ("-999", TEMPERATURES),
+        ("-9999", TEMPERATURES),
+        ("-999", TEMPERATURES * 100 + 3000),  # within a range of them, but the only one below zero
+        ("9999", TEMPERATURES),
+        ("-1e30", AMOUNTS),
+        ("25000000", TEMPERATURES),
+        ("2500000000000", AMOUNTS),
+        ("1e9", np.exp(RNG.normal(0, 1, N))),
+    ],
+)
+def test_a_number_far_from_all_others_is_named_and_nothing_else_is(wrong: str, cells: np.ndarray) -> None:
+    texts = [str(cell) for cell in cells]
+    texts[6] = wrong
+    said = line(sort(table(texts[:-1]), table([*texts[-4:]])))
+    assert said.startswith(f"number, {wrong} in data row 7 of done.csv is far from all others (")
+    assert said.endswith("and kept: correct it, or leave it empty, if it is no measurement")
+    found = read_target(Sheet("done.csv", table(texts, "y")), "y")
+    assert np.flatnonzero(found.apart).tolist() == [6]
+    assert not read_target(Sheet("done.csv", table(texts, "y")), "y", {"keep": ["y"]}).apart.any()
+    assert line(sort(table([str(cell) for cell in cells]))) == "number"
+
+
+@pytest.mark.parametrize("tail", ["lognormal", "pareto", "cauchy", "zeros", "nines"])
+def test_heavy_tails_and_honest_nines_are_not_far(tail: str) -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        values = {
+            "lognormal": rng.lognormal(0, 2, 150),
+            "pareto": rng.pareto(1, 150),
+            "cauchy": rng.standard_cauchy(150),
+            "zeros": rng.lognormal(0, 1, 150) * (rng.random(150) < 0.2),
+            "nines": np.append(rng.uniform(20, 400, 149).round(), 999),
+        }[tail]
+        assert not far(values).any()
+
+
+def test_a_date_far_from_all_others_is_named_as_it_is_written() -> None:
+    cells = [*DATES.dt.strftime("%Y-%m-%d")[1:], "1900-01-01"]
+    assert "1900-01-01 in data row 40 is far from all others (2024-01-" in line(sort(table(cells)))
 
 
 # --- Properties -----------------------------------------------------------------------------------

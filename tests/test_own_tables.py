@@ -160,6 +160,15 @@ def test_dialects_of_csv(before: str, separator: str, header: str, tmp_path: Pat
     assert found["y"].tolist() == [str(i) for i in range(N)]
 
 
+def test_spreadsheets_write_utf_16_and_separators_behind_the_last_column(tmp_path: Path) -> None:
+    rows = [f"{i}\tü{i % 3}\t" for i in range(N)]
+    for header, encoding in (("a\tkind", "utf-16"), ("a\tkind\t\t", "utf-8-sig")):
+        (tmp_path / "t.txt").write_text("\n".join([header, *rows]), encoding=encoding)
+        found = read_frame(tmp_path / "t.txt").frame
+        assert list(found) == ["a", "kind"]
+        assert found["kind"][:3].tolist() == ["ü0", "ü1", "ü2"]
+
+
 def test_separators_inside_of_quotes_are_none(tmp_path: Path) -> None:
     rows = [f"{i},{i * i}" for i in range(N)]
     (tmp_path / "t.csv").write_text("\n".join(['y,"a; the\nfirst; of; all"', *rows]))
@@ -189,7 +198,8 @@ LINES = GOOD.decode().splitlines(keepends=True)
         ("".join(LINES[:4]).encode(), "y", "3 rows are too few: at least 50 are needed"),
         (text(changed(y=[np.nan, *make_frame()["y"][1:]])), "y", "no target 'y', as data row 1:"),
         (text(make_frame()[["same", "no", "y"]]), "y", "no feature is left: same: not used"),
-        (GOOD.decode().encode("utf-16"), "y", "it is no UTF-8 text (invalid start byte at byte 0)"),
+        (GOOD.replace(b"same", b"s\xe4me"), "y", "line 1 is no UTF-8 text (invalid continuation byte)"),
+        (GOOD.decode().encode("utf-16-le"), "y", "it is no UTF-8 text (zero bytes); save it as UTF-8"),
         (text(changed(b=[*make_frame()["b"][:-1], "?!"])), "y", "others are not; found '?!' in data row 90"),
         (text(changed(b=[np.inf, *make_frame()["b"][1:]])), "y", "the others are not; found 'inf'"),
         (b"", "y", "it has 0 columns"),

@@ -123,6 +123,33 @@ def test_rows_of_another_table_are_read_as_those_of_the_problem(tmp_path: Path) 
         tables.more_rows(read_frame(tmp_path / "new.csv"), "y", problem.rules, problem.x_scaler)
 
 
+def test_a_row_whose_target_is_a_code_is_neither_learned_nor_suggested(tmp_path: Path) -> None:
+    clean, wrong = make_frame(60), make_frame(60)
+    wrong.loc[17, "y"] = -9999
+    pool = pd.concat([make_frame(40, 1), wrong[17:18]])
+    found, without = problem_of(tmp_path, wrong, pool), problem_of(tmp_path, clean.drop(17), pool[:-1])
+    assert "y: -9999.0 in data row 18 is far from all others (-3" in found.lines[-1]
+    assert found.lines[-1].endswith("left out; --keep y keeps it")
+    assert found.notes == ["1 row of the pool is labelled already, and not chosen again"]
+    np.testing.assert_array_equal(found.y, without.y)
+    np.testing.assert_array_equal(found.pool, without.pool)
+    write(tmp_path, wrong, pool)
+    frames = [read_frame(tmp_path / name) for name in ("done.csv", "pool.csv")]
+    assert len(tables.make_problem(*frames, "y", {"keep": ["y"]}).y) == len(wrong)
+
+
+def test_equal_rows_of_the_pool_are_one_candidate_unless_replicates_are_asked_for(tmp_path: Path) -> None:
+    done, pool = make_frame(60), make_frame(40, 1)
+    nearly = done[:3].assign(a=done["a"][:3] + 1e-9)
+    write(tmp_path, done, pd.concat([pool, pool[:10].assign(y=0), nearly]))
+    frames = [read_frame(tmp_path / name) for name in ("done.csv", "pool.csv")]
+    problem = tables.make_problem(*frames, "y")
+    assert problem.rows.tolist() == [*range(40), 50, 51, 52]
+    assert problem.notes[0].startswith("10 rows of the pool are equal to others in all features")
+    assert problem.notes[1].startswith("3 rows of the pool are as labelled ones, to a millionth")
+    assert len(tables.make_problem(*frames, "y", replicates=True).rows) == 53
+
+
 def test_whatever_is_wrong_is_said_with_the_file(tmp_path: Path) -> None:
     write(tmp_path, make_frame(60), make_frame(40, 1))
     done, pool = read_frame(tmp_path / "done.csv"), read_frame(tmp_path / "pool.csv")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,15 +15,6 @@ import pandas as pd
 from ..files import UnusableError
 from .notations import NOTHING, Numbers, clean, read_numbers
 
-#: Fewer consecutive integers are no sign of row numbers.
-_MANY = 20
-#: What columns are called that number or name rows.
-_ROW_NAME = re.compile(
-    r"(unnamed:?[ _]?\d*|__index_level_\d+__|level_\d+|#|uuid|key|seq|rows?|record"
-    r"|((row|rec|record|serial|obs|sample|lfd|run|test|case|compound|patient|subject)[ _.-]*)?"
-    r"(ids?|no|nr|num|number|index|idx)\.?|\w+[ _.-]+id)?",
-    re.IGNORECASE,
-)
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 _WHOLE_NUMBER = re.compile(r"([+-]?(?:0|[1-9][0-9]*))\.0*")
 
@@ -128,16 +120,37 @@ class Column:
     reading: Reading = Reading()
     said: frozenset[str] = frozenset()
 
+    def contents(self, rows: np.ndarray) -> str:
+        """What some rows hold, in words: the range of numbers, or how often each category is there."""
+        values = pd.Series(self.values[rows])
+        if self.kind == "category":
+            counts = values.value_counts(dropna=False)
+            return ", ".join(f"{level}: {count}" for level, count in counts.items())
+        if self.kind == "not used" or values.isna().all():
+            return ""
+        shown = values + self.reading.start if self.kind == "date" else values
+        ends = [shown.min(), shown.median(), shown.max()]
+        if self.kind == "date":
+            ends = [pd.Timestamp(0) + pd.Timedelta(days=end) for end in ends]
+        low, middle, high = (f"{end:%Y-%m-%d}" if self.kind == "date" else f"{end:.6g}" for end in ends)
+        empty = int(values.isna().sum())
+        return f"{low} ... {high}, median {middle}" + f", {empty} empty" * bool(empty)
 
-def names_rows(name: str) -> bool:
-    """Whether a column is called as those that number or name rows."""
-    return _ROW_NAME.fullmatch(name.strip()) is not None
 
+class Target(NamedTuple):
+    """What is to be predicted.
 
-def consecutive(values: np.ndarray) -> bool:
-    """Whether so many integers, in any order, are consecutive and there once each."""
-    every = np.unique(values)
-    return _MANY <= len(every) == len(values) and bool(every[-1] == every[0] + len(every) - 1)
+    Attributes:
+        y: [n], float64.
+        note: what was recognised in it: `decimal commas`, say.
+        apart: which lie far from all others [n], bool; none of those that the user keeps.
+        why: the same in words, or nothing.
+    """
+
+    y: np.ndarray
+    note: str
+    apart: np.ndarray
+    why: str
 
 
 def same_names(tables: Sequence[Sequence[str]]) -> list[str]:

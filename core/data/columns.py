@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from ..files import UnusableError, one_line
-from .cells import Column, Sheet
+from .cells import Column, Sheet, Target
 from .encoding import Rule, encode, learn
 from .kinds import Decision
 
@@ -49,6 +49,15 @@ class Columns:
         for column in self.columns:
             same.setdefault(column.text, []).append(one_line(column.name) if column.name else "(nameless)")
         return [f"{one_line(', '.join(names), 100)}: {one_line(text)}" for text, names in same.items()]
+
+    @property
+    def details(self) -> list[str]:
+        """The same, each column for itself, with what it holds."""
+        said = [(f"{one_line(column.name)}: {one_line(column.text)}", column) for column in self.columns]
+        return [
+            one_line("; ".join(filter(None, (text, column.contents(self.rows)))), 300)
+            for text, column in said
+        ]
 
     def features(self) -> tuple[list[str], np.ndarray]:
         """Names (`<column>_<category>` if one-hot) and values [n, d], finite float64, of the features."""
@@ -104,7 +113,8 @@ def sort_columns(
         rows: the rows that may be looked at, counted over the tables one behind the other.
         decisions: of the user: `numeric` columns hold numbers or dates, and other cells are missing;
             `category` columns hold categories; `ignore` ones are not used; `keep` ones are, even if they
-            look like row numbers or have another value in each row.
+            look like row numbers or have another value in each row; `cyclic` ones hold dates, whose time of
+            the year, and of the day, is a feature.
         declared: columns that their file calls categories.
 
     Raises:
@@ -136,11 +146,11 @@ def _by_column(names: list[str], target: str, decisions: Decisions) -> dict[str,
         for name in columns:
             if name not in names:
                 raise UnusableError(f"--{option} {shlex.quote(name)}: {_no_column(name, names)}")
-            if name == target and option != "numeric":
+            if name == target and option not in ("numeric", "keep"):
                 raise UnusableError(f"--{option} {shlex.quote(name)}: that is the target")
             said.setdefault(name, set()).add(option)
     for name, options in said.items():
-        if len(options - {"keep"}) > 1 or {"ignore", "keep"} <= options:
+        if (len(options) > 1 and "ignore" in options) or {"category"} < options - {"keep"}:
             raise UnusableError(f"column {name!r}: --{' and --'.join(sorted(options))} contradict each other")
     return said
 
@@ -151,23 +161,23 @@ def _no_column(name: str, names: list[str]) -> str:
     return f"there is no column {name!r}; {hint}"
 
 
-def target_values(sheet: Sheet, target: str, decisions: Decisions | None = None) -> tuple[np.ndarray, str]:
-    """The target [n], float64, and what was recognised in it: `decimal commas`, say.
+def read_target(sheet: Sheet, target: str, decisions: Decisions | None = None) -> Target:
+    """The column of a table that is to be predicted.
 
     Raises:
         UnusableError: it is not there, missing in a row, no finite number, or the same in all rows.
     """
     if target not in sheet.names:
         raise sheet.unusable(_no_column(target, sheet.names))
-    said = {"numeric"} if target in (decisions or {}).get("numeric", ()) else ()
-    y, note = Decision(target, [sheet], np.ones(len(sheet.frame), bool), said).target()
-    if (empty := np.isnan(y)).any():
+    said = {option for option, columns in (decisions or {}).items() if target in columns}
+    found = Decision(target, [sheet], np.ones(len(sheet.frame), bool), said).target()
+    if (empty := np.isnan(found.y)).any():
         row = sheet.frame.index[int(np.argmax(empty))] + 1
-        count = f"{empty.sum():,} of {len(y):,} rows have" if empty.sum() > 1 else "a row has"
+        count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"
         raise sheet.unusable(f"{count} no target {target!r}, as data row {row}: fill it in, or leave it out")
-    if np.ptp(y) == 0:
-        raise sheet.unusable(f"the target {target!r} is {y[0]:g} in all rows: nothing to learn")
-    return y, note
+    if np.ptp(found.y[~found.apart]) == 0:
+        raise sheet.unusable(f"the target {target!r} is {found.y[0]:g} in all rows: nothing to learn")
+    return found
 
 
 # --- Published tables, whose columns are known -------------------------------------------------

@@ -5,11 +5,15 @@ Shapes: n rows, d features.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from .cells import Column, Reading
+
+#: Days after which the time of the year, and of the day, is the same.
+_CYCLES = {"year": 365.2425, "day": 1.0}
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Rule:
         median: what an empty cell of numbers or dates becomes.
         gaps: whether a feature says which cells are empty.
         limits: whether a feature says which cells are limits.
+        cycles: in days, of each a sine and a cosine of dates are features.
         levels: categories that are a feature each, ascending; None for empty cells.
         rare: whether all others share one.
     """
@@ -32,6 +37,7 @@ class Rule:
     median: float = 0.0
     gaps: bool = False
     limits: bool = False
+    cycles: tuple[float, ...] = ()
     levels: tuple[str | None, ...] = ()
     rare: bool = False
 
@@ -50,13 +56,25 @@ def learn(column: Column, rows: np.ndarray) -> Rule:
         return Rule(*of_column)
     known = values[~np.isnan(values)]
     median = float(np.median(known)) if len(known) else 0.0
-    return Rule(*of_column, median, gaps=len(known) < len(values), limits=column.limits is not None)
+    cyclic = "cyclic" in column.said
+    return Rule(
+        *of_column,
+        median,
+        gaps=len(known) < len(values),
+        limits=column.limits is not None,
+        cycles=tuple(_CYCLES.values())[: 1 + has_times(column.values)] if cyclic else (),
+    )
+
+
+def has_times(days: np.ndarray) -> bool:
+    """Whether some of these days [n] are not at midnight."""
+    return bool((days[~np.isnan(days)] % 1 != 0).any())
 
 
 def encode(rules: Sequence[Rule], columns: Sequence[Column]) -> tuple[list[str], np.ndarray]:
     """Names and values [n, d], finite float64, of the features of columns, each by its rule.
 
-    Numbers come first, then what says which cells are empty, which are limits, and categories.
+    Numbers come first, then what says which cells are empty, which are limits, cycles, and categories.
     """
     both = list(zip(rules, columns, strict=True))
     numbers = [(rule, column.values) for rule, column in both if rule.kind in ("number", "date")]
@@ -69,6 +87,12 @@ def encode(rules: Sequence[Rule], columns: Sequence[Column]) -> tuple[list[str],
         if rule.limits:
             names.append(f"{rule.name}_limit")
             parts.append(np.zeros(len(column.values)) if column.limits is None else column.limits)
+    for rule, values in numbers:
+        for (cycle, length), wave in product(_CYCLES.items(), (np.sin, np.cos)):
+            if length in rule.cycles:
+                names.append(f"{rule.name}_{cycle}_{wave.__name__}")
+                turns = (values + rule.reading.start) / length
+                parts.append(np.nan_to_num(wave(2 * np.pi * turns)))
     for rule, column in both:
         if rule.kind == "category":
             codes = _codes(rule.levels, column.values)

@@ -119,18 +119,23 @@ def _parse(suffix: str, content: bytes, variable: str) -> tuple[pd.DataFrame, li
 
 
 def _text(content: bytes) -> str:
+    """UTF-8, or UTF-16 where its first bytes say so, as spreadsheets' 'Unicode text'."""
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
-        where = f"{error.reason} at byte {error.start}"
-        raise UnusableError(f"it is no UTF-8 text ({where}); save it as UTF-8") from error
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UnusableError(f"line {line} is no UTF-8 text ({error.reason}); save it as UTF-8") from error
     if "\0" in text:
         raise UnusableError("it is no UTF-8 text (zero bytes); save it as UTF-8")
     return text
 
 
 def _parse_csv(text: str) -> pd.DataFrame:
-    """Lines before the header that are blank, `sep=;` or comments (#) are skipped, and comments below it."""
+    """Lines before the header that are blank, `sep=;` or comments (#) are skipped, and comments below it.
+
+    So are separators behind the last field that has a name.
+    """
     skipped, separators = 0, _SEPARATORS
     while found := re.match(r"[^\S\n]*\n|sep=([^\n])\s*?\n", text):
         separators, skipped, text = found[1] or separators, skipped + 1, text[found.end() :]
@@ -141,6 +146,8 @@ def _parse_csv(text: str) -> pd.DataFrame:
     for line in lines:
         if line in ([], [""]) or (line[0].startswith("#") and len(line) != width):
             continue
+        while len(line) > (len(rows[0]) if rows else 1) and not line[-1]:
+            line.pop()  # separators behind the last field
         if rows and len(line) != len(rows[0]):
             number = skipped + lines.line_num
             raise UnusableError(f"line {number} has {len(line)} fields instead of {len(rows[0])}")

@@ -4,18 +4,19 @@ Shapes: n rows, of all tables one behind the other; k distinct texts, of each ta
 """
 
 import re
-import shlex
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
 from ..files import one_line
-from .cells import Column, Reading, Sheet, consecutive, names_rows, same_names
-from .notations import MARKS, ORDERS, TRUTH, read_dates, read_numbers
+from .cells import Column, Reading, Target, same_names
+from .encoding import has_times
+from .joined import Joined
+from .notations import MARKS, NAMED_DATE, ORDERS, TRUTH, read_dates, read_numbers
+from .row_numbers import names_rows, row_numbers
 
 _CONSTANT = "one value in all rows"
 #: A category that is seen less often is 'rare'.
@@ -30,42 +31,8 @@ _LIKE_A_NUMBER = re.compile(r"[^A-Za-z]*\d+[.,·]?\d*[^A-Za-z]*")
 _LIKE_A_CODE, _PADDED = re.compile("[0-9]+[eE][0-9]+"), re.compile("0[0-9]+")
 
 
-class Decision:
-    """What one column is.
-
-    Args:
-        name: of the column.
-        sheets: the tables.
-        looked_at: the rows [n] that may be looked at, bool.
-        said: what the user says of it: numeric, category, ignore, keep; its file may say that it is declared.
-        known: how it was read in earlier tables, which these must agree with.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        sheets: Sequence[Sheet],
-        looked_at: np.ndarray,
-        said: Collection[str] = (),
-        known: Reading | None = None,
-    ) -> None:
-        self.name, self.sheets, self.looked_at, self.said = name, sheets, looked_at, frozenset(said)
-        self.known = known
-        self.numeric, self.keep = "numeric" in said, "keep" in said
-        self.cells = [sheet.cells(name) for sheet in sheets]
-        self.texts = [text for cells in self.cells for text in cells.texts]
-        starts = np.cumsum([0, *(len(cells.texts) for cells in self.cells)])
-        codes = [
-            np.where(one.codes < 0, -1, one.codes + at) for one, at in zip(self.cells, starts, strict=False)
-        ]
-        self.codes = np.concatenate(codes)
-        self.filled = self.codes >= 0
-        self.counts = np.bincount(self.codes[self.filled], minlength=len(self.texts))
-        numbers = [cells.numbers for cells in self.cells]
-        self._limits = np.concatenate([one.limits for one in numbers])
-        self._units = np.array([unit for one in numbers for unit in one.units], object)
-        #: The texts [k] that stand for nothing among numbers and dates.
-        self.marks = np.array([text.casefold() in MARKS for text in self.texts], bool)
+class Decision(Joined):
+    """What one column is."""
 
     def column(self) -> Column:
         if "ignore" in self.said:
@@ -77,7 +44,10 @@ class Decision:
         found = self._numbers() or self._dates()
         if found is None and self.numeric:
             self._refuse(self.filled, f"{self._options('numeric')}, but no cell is a number")
-        return found or self._mixture()
+        found = found or self._mixture()
+        if "cyclic" in self.said and found.kind != "date":
+            self._refuse(self.filled, f"{self._options('cyclic')}, but it holds no dates")
+        return found
 
     def again(self, kind: str, levels: Sequence[str | None] = ()) -> Column:
         """The column of another table, read as `known` says; `levels` are the categories known by then."""
@@ -93,59 +63,28 @@ class Decision:
             self._check_numbers()
         return Column(self.name, kind, kind, self._spread(values), self._rows(self._limits))
 
-    def target(self) -> tuple[np.ndarray, str]:
-        """The column as numbers [n], NaN for empty cells, and a note on how they were written."""
+    def target(self) -> Target:
+        """The column as the target; NaN for empty cells."""
+        self._others, self._as_missing = "leave such rows out", "Correct it, or leave such rows out"
         if self._no_numbers.any() and not self.numeric:
             self._refuse(self._rows(self._no_numbers), "the target must be a number", self._as_missing)
         self._check_numbers()
         limits = self._rows(self._limits)
         if limits.any() and not self.numeric:
-            hint = f"{self._options('numeric')} takes the limit itself; or leave these rows out"
+            hint = f"{self._options('numeric')} takes the limit itself; or {self._others}"
             self._refuse(limits, "the target is not measured, only a limit is known", hint)
-        return self._spread(self._values), ", ".join(note for note in self._notes() if "--" not in note)
-
-    # --- Words ---------------------------------------------------------------------------------
+        values = self._spread(self._values)
+        notes = ", ".join(note for note in self._notes() if "--" not in note)
+        return Target(values, notes, *self._apart(values))
 
     def _unused(self, why: str, values: np.ndarray | None = None) -> Column:
         values = self._levels() if values is None else values
         return Column(self.name, "not used", f"not used ({why})", values, said=self.said)
 
-    def _options(self, *names: str) -> str:
-        """Options that decide about this column, in words."""
-        return ", ".join(f"--{name} {shlex.quote(self.name)}" for name in names)
-
-    @property
-    def _as_missing(self) -> str:
-        others = self._options("category", "ignore")
-        return f"{self._options('numeric')} takes such cells as missing; or {others}"
-
-    def _refuse(self, rows: np.ndarray, what: str, hint: str = "") -> NoReturn:
-        """Raises an UnusableError that names the first of some rows [n], bool, its table and its cell."""
-        count, row = int(rows.sum()), int(np.argmax(rows))
-        for sheet in self.sheets:
-            if row < len(sheet.frame):
-                break
-            row -= len(sheet.frame)
-        cell = sheet.frame.iloc[row, sheet.names.index(self.name)]
-        found = f"found {one_line(repr(str(cell)), 60)} in data row {sheet.frame.index[row] + 1}"
-        more = f", the first of {count:,} such cells" if count > 1 else ""
-        if self.known:  # the options decided then
-            hint = "Write it as in the tables that the model was made with, or leave it empty"
-        after = f". {hint}" if hint else ""
-        raise sheet.unusable(one_line(f"column {self.name!r}: {what}; {found}{more}{after}", 600))
-
-    # --- Texts and rows ------------------------------------------------------------------------
-
-    def _rows(self, texts: np.ndarray) -> np.ndarray:
-        """The rows [n], bool, of some texts [k], bool."""
-        return np.append(texts, False)[self.codes]
-
-    def _spread(self, values: np.ndarray) -> np.ndarray:
-        """Values [k] of the texts in the rows [n] where they stand."""
-        return np.append(values, np.nan)[self.codes]
-
-    def _written(self, texts: np.ndarray) -> list[str]:
-        return [text for text, one in zip(self.texts, texts, strict=True) if one]
+    def _kept(self, values: np.ndarray) -> list[str]:
+        """What is said of the values [n] of a feature that lie far from all others."""
+        said = self._apart(values)[1]
+        return [f"{said}, and kept: correct it, or leave it empty, if it is no measurement"] if said else []
 
     # --- Numbers -------------------------------------------------------------------------------
 
@@ -223,10 +162,12 @@ class Decision:
                 feature = limits
                 notes[-1] += ", with an indicator"
         if not (self._unit or limits.any() or self.keep or self.numeric):
-            unused, note = self._row_numbers(values)
+            tables = np.split(values, np.cumsum([len(cells.codes) for cells in self.cells])[:-1])
+            unused, note = row_numbers(self.name, tables)
             if unused:
                 return self._unused(note, values)
             notes += [note] if note else []
+        notes += self._kept(values)
         said = {*self._readings[2]} & {".", ","}
         reading = Reading(said.pop() if len(said) == 1 else "", self._unit)
         text = ", ".join(["number", *notes])
@@ -234,7 +175,7 @@ class Decision:
 
     def _check_numbers(self) -> None:
         """Raises an UnusableError where numbers could be others, or are in different units, or infinite."""
-        doubtful, others = self._readings[1], self._options("category", "ignore")
+        doubtful, others = self._readings[1], self._others
         if doubtful.any():
             meant = read_numbers([self.texts[int(np.argmax(doubtful))]])
             hint = f"{self._options('numeric')} reads {meant.point[0]:.10g}, and all in this way; or {others}"
@@ -280,34 +221,6 @@ class Decision:
             notes.append(f"leading zeros; {self._options('category')} if these are codes")
         return notes
 
-    def _row_numbers(self, values: np.ndarray) -> tuple[bool, str]:
-        """Whether a column numbers the rows, and what the user should know of that."""
-        named = names_rows(self.name)
-        tables = np.split(values, np.cumsum([len(cells.codes) for cells in self.cells])[:-1])
-        if named:
-            tables = [table[~np.isnan(table)] for table in tables]
-        every = np.concatenate(tables)
-        if not (every % 1 == 0).all():  # or one is NaN
-            return False, ""
-        distinct = all(len(np.unique(table)) == len(table) for table in tables)
-        if named and distinct:
-            return True, "a different value in each row"
-        if named:
-            return (
-                False,
-                f"called as row numbers are; {self._options('category', 'ignore')} if it is no number",
-            )
-        in_order = [bool((np.diff(table) > 0).all() or (np.diff(table) < 0).all()) for table in tables]
-        counting = [consecutive(table) for table in tables]
-        counted = any(map(np.logical_and, in_order, counting)) or (all(in_order) and consecutive(every))
-        if distinct and counted:
-            return True, f"row numbers, in the file's order; {self._options('keep')} if they mean more"
-        if any(counting):
-            table = tables[counting.index(True)]
-            hint = f"{self._options('ignore')} if these are row numbers"
-            return False, f"each of {table.min():.0f} ... {table.max():.0f} once; {hint}"
-        return False, ""
-
     # --- Dates ---------------------------------------------------------------------------------
 
     @cached_property
@@ -331,6 +244,9 @@ class Decision:
             return self._unused(_CONSTANT, values)
         reading = Reading(order=best if differs.any() else -1, start=start)
         text = f"number ({'; '.join(['days', *notes])})"
+        if "cyclic" in self.said:
+            text += f", with the time of the year{' and of the day' * has_times(values)}"
+        text = ", ".join([text, *self._kept(values)])
         return Column(self.name, "date", text, values, reading=reading, said=self.said)
 
     def _in_one_order(self) -> np.ndarray:
@@ -348,7 +264,7 @@ class Decision:
         differs = (self._days[0] != self._days[1]) & ~self.marks & ~np.isnan(self._days[best])
         if valid[0] == valid[1] and differs.any() and not self.numeric:
             hint = f"Write it as 2024-01-31; {self._options('numeric')} reads it {ORDERS[best]}; or "
-            hint += self._options("category", "ignore")
+            hint += self._others
             self._refuse(self._rows(differs), f"dates could be {' or '.join(ORDERS)}", hint)
         return differs
 
@@ -358,6 +274,10 @@ class Decision:
         """Texts; refused where most are numbers or dates, or look like numbers and would not be used."""
         rest, counts = self._no_numbers, np.where(self.marks, 0, self.counts)
         filled, texts = int(counts.sum()), {*self._written(self._no_numbers)}
+        named = np.array([NAMED_DATE.fullmatch(text) is not None for text in self.texts], bool)
+        if counts[named].sum() >= 0.5 * filled and named.any():
+            hint = f"Write them as 2024-01-31, or {self._others}"
+            self._refuse(self._rows(named), "its cells look like dates, but in no known language", hint)
         values = {*self._values[~np.isnan(self._values)].tolist()}
         if names_rows(self.name) and len(texts) + len(values) > _ROWS_NAMED * filled:
             return self._categories()
@@ -376,7 +296,7 @@ class Decision:
         like = np.array([_LIKE_A_NUMBER.fullmatch(text) is not None for text in self.texts], bool) & rest
         if 0.5 * filled < counts[like].sum() < 3 * like.sum():
             what = "its cells look like numbers, but in no way of writing them that is known"
-            self._refuse(self._rows(like), what, self._options("category", "ignore"))
+            self._refuse(self._rows(like), what, self._others)
         return self._categories()
 
     def _are_codes(self, texts: set[str], values: set[float], numbers: float, filled: int) -> bool:

@@ -111,7 +111,11 @@ def read_numbers(texts: Sequence[str]) -> Numbers:
     return Numbers(np.array(point), np.array(comma), limits, units)
 
 
-_TIME = re.compile(r"(.*[0-9])[T ]([0-9]{1,2}:[0-9]{2})(:[0-9]{2}(?:[.,][0-9]+)?)?(?:Z|\+00:?00)?")
+_TIME = re.compile(
+    r"(.*[0-9])[T ,]+([0-9]{1,2}:[0-9]{2})(:[0-9]{2}(?:[.,][0-9]+)?)? ?([AaPp])?(?(4)[Mm])"
+    r" ?(?:Z|UTC|GMT|([+-][0-9]{2}):?([0-9]{2}))?"
+)
+_WEEKDAY = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*[., ]+")
 _FORMATS = (
     "%Y/%m/%d",
     "%Y/%m",
@@ -122,9 +126,15 @@ _FORMATS = (
     "%b/%d/%Y",
     "%d/%B/%Y",
     "%B/%d/%Y",
+    "%b/%Y",
+    "%B/%Y",
 )
 _BY_ORDER = (("%d/%m/%Y", "%d/%m/%y"), ("%m/%d/%Y", "%m/%d/%y"))
-_LIKE_A_DATE = re.compile(r"[0-9]{1,4}[-/. ].*[0-9]Z?|[A-Za-z]{3,9}\.? [0-9]{1,2}, ?[0-9]{4}.*")
+_LIKE_A_DATE = re.compile(
+    r"[0-9]{1,4}[-/. ].*(?:[0-9] ?(?:Z|UTC|GMT|[AaPp][Mm])?)|[A-Za-z]{3,9}[-/. ]+(?:[0-9]{1,2}, ?)?[0-9]{4}.*"
+)
+#: A date whose month is named, in whatever language.
+NAMED_DATE = re.compile(r"(?:[^\W\d]+[., ]+)?[0-9]{1,2}[. -]+[^\W\d]{3,}[., -]+(?:19|20)?[0-9]{2}")
 
 
 def read_dates(texts: Sequence[str]) -> np.ndarray:
@@ -133,12 +143,12 @@ def read_dates(texts: Sequence[str]) -> np.ndarray:
     One that names its month, begins with a year or has points (1.2.2024) is the same in both.
     """
     days = np.full((2, len(texts)), np.nan)
+    texts = [_WEEKDAY.sub("", text) for text in texts]
     like = [i for i, text in enumerate(texts) if _LIKE_A_DATE.fullmatch(text)]
     if not like:
         return days
     split = [_TIME.fullmatch(texts[i]) for i in like]
-    times = [f"{found[2]}{found[3] or ':00'}".replace(",", ".") if found else "0:00:00" for found in split]
-    hours = pd.to_timedelta(pd.Series(times), errors="coerce").dt.total_seconds().to_numpy() / 86_400
+    hours = np.array([_part_of_day(found) if found else 0.0 for found in split])
     written = [found[1] if found else texts[i] for i, found in zip(like, split, strict=True)]
     dates = pd.Series([re.sub("[-/, ]+", "/", date) for date in written])
     for order, formats in enumerate(_BY_ORDER):
@@ -149,6 +159,18 @@ def read_dates(texts: Sequence[str]) -> np.ndarray:
                 values[open_] = _days(dates[open_], pattern)
         days[order, like] = values + hours
     return days
+
+
+def _part_of_day(time: re.Match[str]) -> float:
+    """What a time is of a day, in UTC; NaN where there is no such time."""
+    hour, minute = map(int, time[2].split(":"))
+    if hour > (12 if time[4] else 23) or (time[4] and not hour) or minute > 59:
+        return np.nan
+    if time[4]:
+        hour = hour % 12 + 12 * (time[4] in "Pp")
+    seconds = 3600 * hour + 60 * minute + float((time[3] or ":0")[1:].replace(",", "."))
+    offset = 60 * int(time[5]) + int(time[5][0] + time[6]) if time[5] else 0
+    return (seconds - 60 * offset) / 86_400
 
 
 def _days(dates: pd.Series, pattern: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..files import one_line, write_files
 from ..models.predictor import NetworkPredictor
 from ..runs.settings import begun_elsewhere, provenance
 from .model import Fitted
-from .tables import Problem, more_rows
+from .tables import Problem, candidates, more_rows
 
 _MODEL, _META = "model.joblib", "meta.json"
 
@@ -33,7 +33,7 @@ class Saved:
     target: str
     problem: Problem
 
-    def with_pool(self, pool: RawFrame) -> Problem:
+    def with_pool(self, pool: RawFrame, replicates: bool) -> Problem:
         """The labelled rows and a new pool; what is labelled already is left out.
 
         Raises:
@@ -41,9 +41,10 @@ class Saved:
         """
         problem = self.problem
         x = more_rows(pool, self.target, problem.rules, problem.x_scaler)
-        done = {row.tobytes() for row in problem.x}
-        rows = np.array([i for i, row in enumerate(x) if row.tobytes() not in done], dtype=np.int64)
-        return replace(problem, pool=x[rows], rows=rows)
+        known = {row.tobytes() for row in problem.x}
+        done = np.array([row.tobytes() in known for row in x], bool)
+        rows, notes = candidates(x, problem.x, done, replicates)
+        return replace(problem, pool=x[rows], rows=rows, notes=notes)
 
 
 def save(folder: Path, saved: Saved) -> None:

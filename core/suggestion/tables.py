@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import KDTree
 
 from ..data.cells import Sheet
-from ..data.columns import Decisions, apply, check_same, sort_columns, target_values
+from ..data.columns import Decisions, apply, check_same, read_target, sort_columns
 from ..data.encoding import Rule
 from ..data.frames import RawFrame
 from ..data.notations import NOTHING
+from ..data.row_numbers import options
 from ..dataset import RangeScaler
 from ..errors import UserError
 from ..files import UnusableError, one_line
@@ -25,6 +27,8 @@ COLUMNS = ("rank", "pool_row", "score", *LEVELS)
 _OURS = "suggested_"
 #: With fewer labelled rows the held-out ones are too few to stop by.
 LEAST_LABELLED = 20
+#: Rows are measured already, in effect, that differ less in each feature, as a share of its range.
+_NEAR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Problem:
         pool: rows [N, d], float32.
         rows: where they stand in the pool [N]: a row that is labelled already is left out.
         lines: what each column became.
+        notes: what else the user should know of the rows.
         scaler: what the target was scaled with.
         rules, x_scaler: what makes features of columns, and what they were scaled with: for `more_rows`.
         names: of the features [d].
@@ -46,6 +51,7 @@ class Problem:
     pool: np.ndarray
     rows: np.ndarray
     lines: list[str]
+    notes: list[str]
     scaler: RangeScaler
     rules: tuple[Rule, ...]
     x_scaler: RangeScaler
@@ -61,40 +67,86 @@ def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
 
 
 def make_problem(
-    labelled: RawFrame, pool: RawFrame, target: str, decisions: Decisions | None = None
+    labelled: RawFrame,
+    pool: RawFrame,
+    target: str,
+    decisions: Decisions | None = None,
+    replicates: bool = False,
+    verbose: bool = False,
 ) -> Problem:
     """Two tables as one problem; a column of the pool that is called as the target is not looked at.
 
-    Our own columns are ignored where one table has them alone: chosen rows were added to it.
+    Our own columns are ignored where one table has them alone: chosen rows were added to it. Labelled rows
+    whose target is far from all others are left out.
+
+    Args:
+        labelled, pool: the tables.
+        target: the column to predict.
+        decisions: of the user about columns.
+        replicates: each of the pool's rows is a candidate, even if others are equal in all features.
+        verbose: say more of each column.
 
     Raises:
         UserError: their columns differ, or they cannot be trained on.
     """
     ours = [name for name in {*labelled.names} ^ {*pool.names} if name != target and _is_ours(name)]
-    frame = labelled.frame.drop(columns=ours, errors="ignore")
-    sheets = [Sheet(labelled.where, frame), Sheet(pool.where, pool.frame.drop(columns=ours, errors="ignore"))]
-    theirs, candidates = ([name for name in sheet.names if name != target] for sheet in sheets)
+    sheets = [Sheet(raw.where, raw.frame.drop(columns=ours, errors="ignore")) for raw in (labelled, pool)]
+    theirs, found = ([name for name in sheet.names if name != target] for sheet in sheets)
     try:
-        y, note = target_values(sheets[0], target, decisions)
+        y, note, apart, why = read_target(sheets[0], target, decisions)
         check_same(
-            theirs, candidates, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have"
+            theirs, found, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have"
         )
-        if len(y) < LEAST_LABELLED:
-            few = f"{len(y)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
+        used = np.flatnonzero(~apart)
+        if len(used) < LEAST_LABELLED:
+            few = f"{len(used)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
             raise sheets[0].unusable(few)
-        columns = sort_columns(sheets, target, np.arange(len(y)), decisions, labelled.nominal | pool.nominal)
+        columns = sort_columns(sheets, target, used, decisions, labelled.nominal | pool.nominal)
     except UnusableError as error:
         raise UserError(str(error)) from error
-    lines = columns.lines + [f"{target}: the target, {note}"] * bool(note)
+    lines = columns.details if verbose else columns.lines
+    lines += [f"{target}: the target, {note}"] * bool(note)
     lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
+    lines += [f"{target}: {why}: left out; {options(target, 'keep')} keeps it"] * bool(why)
     (names, x), keys = columns.features(), columns.keys()
-    done = set(keys[: len(y)])
-    rows = np.array([i for i, key in enumerate(keys[len(y) :]) if key not in done], dtype=np.int64)
-    x_scaler, scaler = RangeScaler(x), RangeScaler(y[:, None])
+    known = set(keys[: len(y)])
+    done = np.array([key in known for key in keys[len(y) :]], bool)
+    x_scaler = RangeScaler(x[np.concatenate([used, len(y) + np.flatnonzero(~done)])])
+    scaler = RangeScaler(y[used, None])
     x = x_scaler.transform(x).astype(np.float32)
-    scaled = scaler.transform(y[:, None])[:, 0].astype(np.float32)
+    rows, notes = candidates(x[len(y) :], x[: len(y)], done, replicates)
+    scaled = scaler.transform(y[used, None])[:, 0].astype(np.float32)
     return Problem(
-        x[: len(y)], scaled, x[len(y) :][rows], rows, lines, scaler, columns.rules, x_scaler, names
+        x[used], scaled, x[len(y) + rows], rows, lines, notes, scaler, columns.rules, x_scaler, names
+    )
+
+
+def candidates(
+    x: np.ndarray, labelled: np.ndarray, done: np.ndarray, replicates: bool
+) -> tuple[np.ndarray, list[str]]:
+    """Which rows of a pool x [N, d] may be chosen, and notes on the others and on near ones.
+
+    Args:
+        labelled: rows [n, d], on the same scale.
+        done: whether a row is labelled already [N].
+        replicates: rows that are equal in all features are candidates each.
+    """
+    notes = _count(done.sum(), "labelled already, and not chosen again")
+    again = np.zeros(len(x), bool) if replicates else pd.DataFrame(x).duplicated().to_numpy() & ~done
+    notes += _count(
+        again.sum(),
+        "equal to others in all features: each such setting is one candidate, unless --replicates",
+    )
+    rows = np.flatnonzero(~done & ~again)
+    far, _ = KDTree(labelled).query(x[rows], p=np.inf, distance_upper_bound=_NEAR)
+    said = "as labelled ones, to a millionth of the range of each feature, and still candidates"
+    return rows, notes + _count(np.isfinite(far).sum(), said)
+
+
+def _count(count: int, text: str) -> list[str]:
+    """A note on so many rows of the pool; none if there are none."""
+    return [f"{count:,} rows of the pool are {text}" if count > 1 else f"1 row of the pool is {text}"] * (
+        count > 0
     )
 
 

@@ -94,9 +94,7 @@ def make_problem(
     theirs, found = ([name for name in sheet.names if name != target] for sheet in sheets)
     try:
         y, note, apart, why = read_target(sheets[0], target, decisions)
-        check_same(
-            theirs, found, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have"
-        )
+        check_same(theirs, found, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have")
         used = np.flatnonzero(~apart)
         if len(used) < LEAST_LABELLED:
             few = f"{len(used)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
@@ -145,9 +143,9 @@ def candidates(
 
 def _count(count: int, text: str) -> list[str]:
     """A note on so many rows of the pool; none if there are none."""
-    return [f"{count:,} rows of the pool are {text}" if count > 1 else f"1 row of the pool is {text}"] * (
-        count > 0
-    )
+    if not count:
+        return []
+    return [f"{count:,} rows of the pool are {text}" if count > 1 else f"1 row of the pool is {text}"]
 
 
 def more_rows(raw: RawFrame, target: str, rules: Sequence[Rule], scaler: RangeScaler) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import suggest
@@ -30,6 +30,7 @@ def typed(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", targets.TARGETS)
+@settings(deadline=None)  # the first call loads scipy
 @given(st.integers(0, 2**32 - 1), st.floats(-5, 5), st.floats(0.01, 5))
 def test_what_is_learned_is_a_smooth_increasing_function_of_the_target(
     kind: type[targets.Target], seed: int, shift: float, spread: float

@@ -62,6 +62,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--count 0 chooses nothing: --scores FILE is needed for the predictions")
     if args.model:
         known = [name for name in ("labelled", "target", "save_model", *DECISIONS) if getattr(args, name)]
+        known += ["variation"] * (args.variation != "auto")
         if known or not args.pool:
             parser.error(f"--model needs --pool, and no --{known[0]}" if known else "--model needs --pool")
     elif not (args.labelled and args.target):
@@ -157,7 +158,8 @@ def load(args: argparse.Namespace) -> tuple[Saved, RawFrame]:
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
     set_threads(args.threads)
-    variations(args, 0)
+    if not args.model:
+        variations(args, 0)  # says what is wrong before anything is read
 
     import pandas as pd
 

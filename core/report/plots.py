@@ -170,8 +170,10 @@ def _agent_panels(
         if bars:
             handles.append(Patch(label=words, **_bar(colour, marker, fill)))
         else:
-            look = {"marker": marker, "color": colour, "markerfacecolor": fill, "linestyle": "none"}
-            handles.append(Line2D([], [], label=words, **look))
+            handles.append(
+                Line2D([], [], color=colour, marker=marker, markerfacecolor=fill, linestyle="none")
+            )
+            handles[-1].set_label(words)
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=TEXT + 1)
     return figure
 
@@ -203,7 +205,12 @@ def _draw_agents(panel: Axes, table: pd.DataFrame, share: bool, bars: bool) -> N
                 panel.plot(edge, at, mark, color=colour, markersize=5, clip_on=False, zorder=3)
                 if not low <= line["value"] <= high:
                     text = f"{100 * line['value']:+.3g}%" if share else f"{line['value']:+.3g}"
-                    look = {"va": "center", "ha": "right", "fontsize": TEXT - 1, "color": colour}
+                    look: dict[str, Any] = {
+                        "va": "center",
+                        "ha": "right",
+                        "fontsize": TEXT - 1,
+                        "color": colour,
+                    }
                     box = {"color": "white", "pad": 0.3}
                     panel.annotate(text, (edge, at), (-8, 0), textcoords="offset points", bbox=box, **look)
     between = np.flatnonzero(np.diff(table["place"])) + 0.5

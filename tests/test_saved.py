@@ -64,7 +64,8 @@ def test_nothing_is_said_where_random_gets_worse() -> None:
     needed = labels_needed(curve_rows(rising), "nll")
     assert needed_in_words(needed, 100).to_dict() == {"random": "-", "good": "-"}
     two = pd.concat([curve_rows(HAND), curve_rows(rising, "e")])
-    assert [axis.get_title(loc="left") for axis in labels_saved(two).axes] == ["D, query size 20"]
+    titles = [axis.get_title(loc="left") for axis in labels_saved(two).axes]
+    assert list(filter(None, titles)) == ["D, query size 20"]
 
 
 def test_only_runs_that_both_have_count_and_only_agents_of_all_tasks() -> None:

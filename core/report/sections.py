@@ -275,6 +275,20 @@ def calibration(found: Results) -> Figures:
             )
 
 
+@section("Sharpness")
+def sharpness(found: Results) -> pd.DataFrame:
+    """Mean width of the 90 % intervals after the last round, and the share of the test targets within them.
+
+    Narrow intervals are good where that share is about 0.9.
+    """
+    by = [*EXPERIMENT, "run"]
+    width = found.curves.query("metric == 'sharpness'").sort_values("labelled")
+    total = found.pit.groupby(by, observed=True)["count"].sum()
+    inside = found.pit[found.pit["bin"].between(0.04, 0.94)].groupby(by, observed=True)["count"].sum()
+    columns = {"width": width.groupby(by, observed=True)["value"].last(), "coverage": inside / total}
+    return pd.DataFrame(columns).groupby(EXPERIMENT, observed=True).mean().dropna()
+
+
 @section("Time")
 def times(found: Results) -> Figures:
     """Seconds a round; of runs trained side by side, training is a run's share. Stored runs were timed where

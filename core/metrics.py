@@ -152,8 +152,8 @@ def crps(samples: Tensor, y: Tensor, ordered: Tensor | None = None) -> Tensor:
 
     E|X - y| - E|X - X'| / 2 with both means over all samples (the 1/M^2 form). In sorted samples
     x_1 <= ... <= x_M the second term is sum_i (2i - M - 1) x_i / M^2
-    (Jordan, Krueger, Lerch, *Evaluating probabilistic forecasts with scoringRules*, 2019); `ordered` are these,
-    where they are known.
+    (Jordan, Krueger, Lerch, *Evaluating probabilistic forecasts with scoringRules*, 2019). `ordered` are
+    the sorted samples, where they are known.
     """
     ordered = samples.sort(0).values if ordered is None else ordered
     m = len(samples)

@@ -189,12 +189,12 @@ def test_a_run_that_goes_on_keeps_all_that_it_was_asked_to(tmp_path: Path) -> No
     assert {path.name for path in parts.iterdir()} == {path.name for path in whole.iterdir()}
 
 
-def rmse(evaluation: Evaluation) -> float:
+def bias(evaluation: Evaluation) -> float:
     evaluation.densities[0].draw(5, torch.Generator().manual_seed(1))  # its own affair
-    return float((evaluation.predictions - evaluation.targets).square().mean().sqrt())
+    return float((evaluation.predictions - evaluation.targets).mean().abs())
 
 
-RMSE = Metric("rmse", "rmse.csv", "RMSE", rmse)
+BIAS = Metric("bias", "bias.csv", "bias", bias)
 
 
 def test_one_entry_adds_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,37 +204,37 @@ def test_one_entry_adds_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     settings |= {"agent": "mine"}
     old = make(5, kind=Environment, variation="gauss")
     play(EnvironmentLogger(old, experiment / "run_5", settings=settings))
-    monkeypatch.setitem(METRICS, "rmse", RMSE)
+    monkeypatch.setitem(METRICS, "bias", BIAS)
     env = make(1, kind=Environment, variation="gauss")
     run = experiment / "run_1"
     seen = play(EnvironmentLogger(env, run, settings=settings))
-    curve = pd.read_csv(run / "rmse.csv", index_col="added", **EXACT_FLOATS)["run_1"].dropna()
-    assert curve.tolist() == seen.record.curves["rmse"]
+    curve = pd.read_csv(run / "bias.csv", index_col="added", **EXACT_FLOATS)["run_1"].dropna()
+    assert curve.tolist() == seen.record.curves["bias"]
     assert env.learner.tested is not None
     errors = env.learner.tested.predictions.numpy() - env.dataset.y_test
-    np.testing.assert_allclose(curve.iloc[-1], np.sqrt(np.mean(errors**2)), rtol=1e-5)
+    np.testing.assert_allclose(curve.iloc[-1], abs(np.mean(errors)), rtol=1e-4)
 
     parts = tmp_path / "parts/run_1"
     break_off(parts)
     go_on(parts)
-    assert (parts / "rmse.csv").read_bytes() == (run / "rmse.csv").read_bytes()
+    assert (parts / "bias.csv").read_bytes() == (run / "bias.csv").read_bytes()
 
-    assert list(read_curves(experiment / "rmse.csv").columns) == ["run_1"]
+    assert list(read_curves(experiment / "bias.csv").columns) == ["run_1"]
     assert list(read_curves(experiment / "crps.csv").columns) == ["run_1", "run_5"]
     assert is_collected(experiment)
     found = load_results(tmp_path / "runs")
     assert not len(found.problems)
     assert set(found.runs["status"]) == {"finished"}
     of_run = {run: set(table["metric"]) for run, table in found.curves.groupby("run")}
-    assert of_run == {1: set(METRICS), 5: set(METRICS) - {"rmse"}}
-    read = found.curves.query("run == 1 and metric == 'rmse'")["value"]
+    assert of_run == {1: set(METRICS), 5: set(METRICS) - {"bias"}}
+    read = found.curves.query("run == 1 and metric == 'bias'")["value"]
     assert read.tolist() == curve.tolist()
 
     assert pack(run).keys() == {*(metric.file for metric in METRICS.values()), "pit.csv", "meta.txt"}
-    assert pack(experiment / "run_5").keys() == pack(run).keys() - {"rmse.csv"}
+    assert pack(experiment / "run_5").keys() == pack(run).keys() - {"bias.csv"}
 
     # Nothing else is another number than without it.
-    monkeypatch.delitem(METRICS, "rmse")
+    monkeypatch.delitem(METRICS, "bias")
     play(EnvironmentLogger(make(1, kind=Environment, variation="gauss"), tmp_path / "plain/run_1"))
     for file in (tmp_path / "plain/run_1").glob("*.csv"):
         assert file.read_bytes() == (run / file.name).read_bytes()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from core.metrics import crps, evaluate, measure, pit_histogram
+from core.metrics import crps, evaluate, interval_width, measure, pit_histogram
 from tests.builders import NETWORKS, make_classifier, no_global_randomness, quick, torch_rng
 
 numbers = st.floats(-5, 5)
@@ -31,6 +31,11 @@ def test_crps_is_the_double_loop(samples: np.ndarray, y: float) -> None:
     library = scoringrules.crps_ensemble(targets.numpy(), samples.T, estimator="nrg")
     np.testing.assert_allclose(got, library, atol=1e-12)
     assert (got >= -1e-12).all()
+
+
+def test_intervals_are_as_wide_as_those_of_the_distribution() -> None:
+    samples = torch.randn(64, 20_000, generator=torch_rng(1))
+    assert interval_width(samples.sort(0).values).mean().item() == pytest.approx(2 * 1.645, rel=0.01)
 
 
 @pytest.mark.parametrize("variation", NETWORKS)
@@ -58,6 +63,11 @@ def test_evaluate(variation: str) -> None:
     result = measure(evaluation)
     expected = [sum(values) / 20 for values in (errors, nll, scores)]
     np.testing.assert_allclose([result["mae"], result["nll"], result["crps"]], expected, rtol=1e-5)
+    of_errors = [np.sqrt(np.mean(np.square(errors))), max(errors), np.quantile(errors, 0.95)]
+    got = [result["rmse"], result["max_error"], result["error_95"]]
+    np.testing.assert_allclose(got, of_errors, rtol=1e-4)
+    quantiles = np.quantile(samples.double(), [0.05, 0.95], axis=0, method="median_unbiased")
+    np.testing.assert_allclose(result["sharpness"], np.mean(quantiles[1] - quantiles[0]), rtol=1e-5)
     assert all(isinstance(value, float) and math.isfinite(value) for value in result.values())
     assert pit_histogram(evaluation.pit).tolist() == [
         sum(k / 20 <= value < (k + 1) / 20 for value in u) for k in range(20)

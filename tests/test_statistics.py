@@ -16,6 +16,7 @@ from core.metrics import METRICS
 from core.report import statistics
 from core.report.load import EXPERIMENT, areas, find_missing_runs, load_results
 from core.report.statistics import blocks, compare
+from core.report.stopping import last_rounds
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
 
@@ -45,7 +46,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     )
     write_upper_bound(tmp_path / "runs")
     found = load_results(tmp_path / "runs")
-    assert len(found.curves) == 5 * (3 * 4 + 1 * 3)
+    assert len(found.curves) == len(METRICS) * (3 * 4 + 1 * 3)
     for run in (1, 2, 10):
         folder = tmp_path / f"runs/Diabetes/4/Random/run_{run}"
         for metric in METRICS:
@@ -219,3 +220,19 @@ def test_missing_runs(tmp_path: Path) -> None:
     wanted = find_missing_runs(found, range(1, 9), variations=["nf"], agents=["random", "bald"])
     assert wanted["missing"].tolist() == ["4, 6-8", "1-8"]
     assert wanted["agent"].tolist() == ["random", "bald"]
+
+
+def test_whether_the_last_rounds_helped() -> None:
+    rng, lines = np.random.default_rng(1), []
+    for agent, slope in (("falls", -0.1), ("rests", 0.0), ("few", -0.1)):
+        for run in range(1, 3 if agent == "few" else 7):
+            for labelled in range(50, 60):
+                value = slope * labelled + 0.01 * rng.normal()
+                lines.append(("d", "nf", "corrected", 1, agent, run, labelled, value))
+    table = last_rounds(pd.DataFrame(lines, columns=[*EXPERIMENT, "run", "labelled", "value"])).droplevel(
+        [*range(4)]
+    )
+    assert table["seen"].to_dict() == {"falls": "gain", "rests": "no change seen", "few": ""}
+    assert table.loc["falls", "mean"] == pytest.approx(-0.5, abs=0.03)
+    assert table.loc["falls", "low"] < -0.5 + 0.03 < table.loc["falls", "high"] + 0.06
+    assert np.isnan(table.loc["few", "low"])

@@ -122,7 +122,8 @@ def agent_data(curves: pd.DataFrame, own: Collection[str]) -> list[dict[str, Any
         agent: {"name": agent, "label": agent_label(agent), "own": agent in own, "metrics": {}}
         for agent in sorted(curves["agent"].unique(), key=lambda agent: (agent != "random", agent))
     }
-    for metric in _MEASURED:
+    measured = set(curves["metric"])  # old runs lack some
+    for metric in (name for name in _MEASURED if name in measured):
         of_metric = curves[curves["metric"] == metric]
         needed, bands = labels_needed(of_metric, metric).dropna(subset="value"), mean_curves(of_metric)
         differences = beside(of_task, metric)

@@ -25,6 +25,7 @@ from .labels import setting_label, task_label
 from .leaderboard import BOARD_NOTE, MAIN, NEEDED_NOTE, OVER_NOTE, leaderboard, rankings
 from .load import EXPERIMENT, TASK, Results, groups, own_agents, select
 from .statistics import Blocks, blocks, compare, task_blocks
+from .stopping import last_rounds
 from .store import TRAINED
 
 #: File names (without ending) and figures.
@@ -215,6 +216,29 @@ def calibration(found: Results) -> Figures:
             file_name("calibration", task),
             plots.calibration(pit, task_label(task), own_agents(found, task)),
         )
+
+
+@section("Did the last rounds help?")
+def last_rounds_table(found: Results) -> pd.DataFrame:
+    """What the last five rounds changed in the NLL on the test set: mean over the runs, and from five runs on
+    its 95 % interval. Where no change is seen, more labels of this agent's choice may not pay.
+    """
+    table = last_rounds(select(found.curves, {"metric": "nll"}))
+    return table.assign(**{name: table[name].map("{:+.3f}".format) for name in ("mean", "low", "high")})
+
+
+@section("Sharpness")
+def sharpness(found: Results) -> pd.DataFrame:
+    """Mean width of the 90 % intervals after the last round, and the share of the test targets within them.
+
+    Narrow intervals are good where that share is about 0.9.
+    """
+    by = [*EXPERIMENT, "run"]
+    width = found.curves.query("metric == 'sharpness'").sort_values("labelled")
+    total = found.pit.groupby(by, observed=True)["count"].sum()
+    inside = found.pit[found.pit["bin"].between(0.04, 0.94)].groupby(by, observed=True)["count"].sum()
+    columns = {"width": width.groupby(by, observed=True)["value"].last(), "coverage": inside / total}
+    return pd.DataFrame(columns).groupby(EXPERIMENT, observed=True).mean().dropna()
 
 
 @section("Seconds to choose")

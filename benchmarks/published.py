@@ -1,0 +1,125 @@
+"""Times the published code beside ours, for whoever has a clone of it.
+
+    python benchmarks/published.py --code ../BALSA --data_folder ../datasets --agents random bald
+
+Each code makes the first points of run 1 in a process of its own, query size 1, in turn; what is printed are
+CPU seconds a point, and how many times as many the published code takes. Points of the first `WARM_UP` rounds
+do not count: ours compiles in them. The published code asks for gym; gymnasium, its successor, stands in.
+"""
+
+import argparse
+import json
+import runpy
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from measure import ROOT, digits
+
+from core.cli import ArgumentParser, at_least, run_script
+from core.errors import UserError
+
+WARM_UP = 5
+
+
+class Loop:
+    """In place of the bar around the loop of evaluate.py: ends it early, and times each round."""
+
+    points = 40
+    seconds: list[float]
+
+    def __init__(self, rounds: Sequence[int], *_: Any, **options: Any) -> None:
+        self.rounds = rounds
+
+    def __iter__(self) -> Iterator[int]:
+        Loop.seconds = []
+        for one in islice(self.rounds, self.points):
+            begin = time.process_time()
+            yield one
+            Loop.seconds.append(time.process_time() - begin)
+
+    def set_postfix(self, *_: Any, **values: Any) -> None:
+        """Nothing is shown."""
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add("code", None, "folder of the published code", type=Path, required=True)
+    parser.add_argument("--agents", nargs="+", default=["random", "balsa_kl_pairs", "bald"])
+    parser.add("dataset", "pakinsons", "dataset")
+    parser.add("data_folder", Path("../datasets"), "where its files lie", type=Path)
+    parser.add("points", 40, "points to add", type=at_least(WARM_UP + 1))
+    parser.add("repeats", 3, "times to run each", type=at_least(1))
+    parser.add_argument("--in_process", choices=("published", "ours"), help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def make_points(args: argparse.Namespace) -> None:
+    """In a process of its own: makes the points with one code, and prints the seconds of each."""
+    import torch
+
+    torch.set_num_threads(1)
+    Loop.points = args.points
+    typed = ["--agent", args.agents[0], "--dataset", args.dataset, "--query_size", "1", "--restarts", "1"]
+    typed += ["--data_folder", str(args.data_folder)]
+    if args.in_process == "ours":
+        import evaluate
+
+        evaluate.tqdm = Loop  # type: ignore[misc, assignment]
+        evaluate.main([*typed, "--budget", str(args.points), "--device", "cpu"])
+    else:
+        import gymnasium
+        import tqdm
+
+        # Its own modules, of which some are called as ours.
+        for name in [
+            name for name in sys.modules if name.partition(".")[0] in ("core", "agents", "datasets")
+        ]:
+            del sys.modules[name]
+        sys.modules["gym"], tqdm.tqdm = gymnasium, Loop  # type: ignore[assignment, misc]
+        sys.path[:] = [str(args.code), *(path for path in sys.path if Path(path or ".").resolve() != ROOT)]
+        sys.argv = [str(args.code / "evaluate.py"), *typed]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    print(json.dumps(Loop.seconds))
+
+
+def seconds_a_point(args: argparse.Namespace, code: str, agent: str) -> float:
+    """CPU seconds of the mean point; a UserError with the last line of what the code said if it fails."""
+    typed = ["--code", args.code.resolve(), "--agents", agent, "--dataset", args.dataset]
+    typed += ["--data_folder", args.data_folder.resolve(), "--points", args.points, "--in_process", code]
+    with tempfile.TemporaryDirectory() as folder:  # for the files of the run
+        command = [sys.executable, __file__, *map(str, typed)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+        raise UserError(f"{code} code, {agent}: {last}")
+    seconds = json.loads(done.stdout.strip().splitlines()[-1])
+    if len(seconds) <= WARM_UP:
+        raise UserError(f"{code} code, {agent}: it made {len(seconds)} points")
+    return statistics.mean(seconds[WARM_UP:])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_arguments(arguments)
+    if args.in_process:
+        return make_points(args)
+    if not (args.code / "evaluate.py").exists():
+        raise UserError(f"--code {args.code} has no evaluate.py")
+    print("agent\tpublished\tours\tratio")
+    for agent in args.agents:
+        found: dict[str, list[float]] = {"published": [], "ours": []}
+        for _ in range(args.repeats):
+            for code, seconds in found.items():
+                seconds.append(seconds_a_point(args, code, agent))
+        theirs, ours = (statistics.median(seconds) for seconds in found.values())
+        print(agent, digits(theirs), digits(ours), f"{theirs / ours:.1f}", sep="\t", flush=True)
+
+
+if __name__ == "__main__":
+    run_script(main)

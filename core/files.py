@@ -9,6 +9,7 @@ import gzip
 import io
 import os
 import secrets
+import stat
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -134,8 +135,11 @@ def check_target(path: Path, *read: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file; a ValueError if it has more than `MOST_BYTES`."""
-    if path.stat().st_size > MOST_BYTES:
+    """The content of a file; a UserError if it is a folder or the like, a ValueError above `MOST_BYTES`."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):  # reading from a FIFO waits for ever
+        raise UserError(f"{path} is {'a folder' if stat.S_ISDIR(found.st_mode) else 'no regular file'}")
+    if found.st_size > MOST_BYTES:
         raise ValueError(_TOO_LARGE)
     return path.read_bytes()
 

@@ -20,6 +20,9 @@ PIT_BINS = 20
 #: Rows scored at once. Part of the result: samples are drawn and sums are taken piece by piece.
 _PIECE = 2048
 
+#: A larger error, or likelihood, is a damaged number.
+_LARGEST = 1e30
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -56,6 +59,12 @@ class Metric:
     # Of the evaluation of the test set, which it leaves as it is; None if it comes from training.
     function: Callable[[Evaluation], float] | None = None
     in_every_run: bool = False  # a missing file is damage; False for a metric that older runs lack
+    signed: bool = False  # it may be below zero
+
+    def is_possible(self, values: np.ndarray) -> np.ndarray:
+        """Which of some measured values [n] a model can have had; the targets are scaled to [0, 1]."""
+        low = -_LARGEST if self.signed else 0
+        return (values >= low) & (values <= _LARGEST)
 
 
 def _mean(values: Tensor) -> float:
@@ -106,10 +115,10 @@ METRICS = {
     metric.name: metric
     for metric in (
         Metric("mae", "accuracies.csv", "MAE", _mae, in_every_run=True),
-        Metric("nll", "likelihoods.csv", "NLL", _nll, in_every_run=True),
+        Metric("nll", "likelihoods.csv", "NLL", _nll, in_every_run=True, signed=True),
         Metric("crps", "crps.csv", "CRPS", _crps, in_every_run=True),
         Metric("calibration", "calibration.csv", "calibration error", _calibration, in_every_run=True),
-        Metric("validation_nll", "losses.csv", "validation NLL", in_every_run=True),
+        Metric("validation_nll", "losses.csv", "validation NLL", in_every_run=True, signed=True),
         Metric("rmse", "rmse.csv", "RMSE", _rmse),
         Metric("max_error", "max_error.csv", "largest error", _max_error),
         Metric("error_95", "error_95.csv", "95 % quantile of errors", _error_95),

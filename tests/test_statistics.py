@@ -1,7 +1,9 @@
 """Tables of results: read from folders, areas, ranks and tests against values made by hand."""
 
 import math
+import os
 import shutil
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
@@ -11,12 +13,14 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests  # scikit-posthocs brings it
 
+from core.errors import UserError
 from core.files import EXACT_FLOATS
 from core.metrics import METRICS
 from core.report import statistics
 from core.report.load import EXPERIMENT, areas, find_missing_runs, load_results
 from core.report.statistics import blocks, compare
 from core.report.stopping import last_rounds
+from core.runs.files import aggregate
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
 
@@ -91,10 +95,95 @@ def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> 
     problems = [Path(name).name for name in found.problems["folder"]]
     assert problems == [f"run_{i}" for i in range(3, 9)]
     assert "pit.csv cannot be read" in found.problems["problem"][0]
-    assert "meta.txt does not say seconds_choosing" in found.problems["problem"][2]
+    assert found.problems["problem"][2] == "meta.txt: seed_set is many, not a number of it"
     assert set(found.curves["run"]) == set(found.pit["run"]) == {1, 9}
     missing = find_missing_runs(found)
     assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-8"]]
+
+
+def replace_in(name: str, old: str, new: str) -> Callable[[Path], object]:
+    def edit(run: Path) -> None:
+        text = (run / name).read_text()
+        assert old in text
+        (run / name).write_text(text.replace(old, new, 1))
+
+    return edit
+
+
+def cell(value: str) -> Callable[[Path], object]:
+    """The error after eight points becomes another one."""
+
+    def edit(run: Path) -> None:
+        lines = (run / "accuracies.csv").read_text().splitlines()
+        (run / "accuracies.csv").write_text("\n".join([*lines[:9], f"8,{value}", *lines[10:]]))
+
+    return edit
+
+
+def as_folder(run: Path) -> None:
+    (run / "crps.csv").unlink()
+    (run / "crps.csv").mkdir()
+
+
+def as_pipe(run: Path) -> None:
+    (run / "crps.csv").unlink()
+    os.mkfifo(run / "crps.csv")
+
+
+def as_a_spreadsheet_saves(run: Path) -> None:
+    text = (run / "accuracies.csv").read_text()
+    (run / "accuracies.csv").write_text(text.replace(",", ";").replace(".", ","))
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (replace_in("accuracies.csv", "run_2", "run_1"), "accuracies.csv is of run_1, not of run_2"),
+        (replace_in("accuracies.csv", "run_2", "mae"), "accuracies.csv is of mae, not of run_2"),
+        (
+            replace_in("likelihoods.csv", "\n1,", "\n0,\n1,"),
+            "likelihoods.csv cannot be read (line 3: added 0",
+        ),
+        (
+            replace_in("crps.csv", "\n1,", "\n1,3,"),
+            "crps.csv cannot be read (line 3 has 3 fields",
+        ),
+        (cell("inf"), "accuracies.csv cannot be read (line 10 holds no finite number"),
+        (cell("1e308"), "accuracies.csv: line 10: 1e+308 is no MAE"),
+        (cell("-0.5"), "accuracies.csv: line 10: -0.5 is no MAE"),
+        (cell("0.1x"), "accuracies.csv cannot be read (line 10: could not convert string to float: '0.1x'"),
+        (
+            as_a_spreadsheet_saves,
+            "(it has semicolons, as if saved by a spreadsheet",
+        ),
+        (as_folder, "crps.csv is a folder"),
+        (as_pipe, "crps.csv is no regular file"),
+        (
+            replace_in("meta.txt", "seed_set: 50", "seed_set: [50]"),
+            "seed_set is [50], not a number",
+        ),
+        (replace_in("meta.txt", "seed_set: 50", "seed_set: .inf"), "seed_set is inf, not a number"),
+        (
+            replace_in("meta.txt", "seed_set", "run_id: 1\nseed_set"),
+            "meta.txt is of run_1: the folder",
+        ),
+    ],
+)
+def test_a_run_edited_by_hand_is_left_out_with_file_and_line(
+    edit: Callable[[Path], object], said: str, tmp_path: Path
+) -> None:
+    folder = write_experiment(tmp_path / "runs", run_ids=(1, 2))
+    edit(folder / "run_2")
+    found = load_results(tmp_path / "runs")
+    assert found.runs["status"].tolist() == ["finished", "damaged"]
+    assert said in found.problems["problem"][0]
+
+
+def test_a_copied_run_is_not_collected(tmp_path: Path) -> None:
+    folder = write_experiment(tmp_path / "runs", run_ids=(1, 2))
+    shutil.copytree(folder / "run_1", folder / "run_3")
+    with pytest.raises(UserError, match=r"run_3/accuracies.csv is of run_1, not of run_3"):
+        aggregate(folder)
 
 
 def test_runs_of_another_length_are_left_out(tmp_path: Path) -> None:

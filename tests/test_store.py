@@ -1,6 +1,7 @@
 """The store of reference runs: what is in the repository, what is written and read again, what is refused."""
 
 import gzip
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,11 @@ def edit_lines(path: Path, edit: Callable[[list[str]], list[str]]) -> None:
     path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
 
 
+def with_mae(line: str, value: str) -> str:
+    cells = line.split(",")
+    return ",".join([*cells[:4], value, *cells[5:]])
+
+
 CSV, JSONL = "diabetes_nf_published.csv.gz", "diabetes_nf_published.jsonl"
 DAMAGES: dict[str, tuple[str, Callable[[list[str]], list[str]]]] = {
     "its schema is 99, this code reads 2": (JSONL, lambda t: [t[0].replace(": 2,", ": 99,"), *t[1:]]),
@@ -120,6 +126,10 @@ DAMAGES: dict[str, tuple[str, Callable[[list[str]], list[str]]]] = {
     "its columns are": (CSV, lambda t: [t[0].replace("mae", "mea"), *t[1:]]),
     "does not have one row for each round": (CSV, lambda t: [*t[:3], *t[4:]]),
     "lacks values": (CSV, lambda t: [*t[:-1], ",".join([*t[-1].split(",")[:4], "", *t[-1].split(",")[5:]])]),
+    "has 1e+300 as its MAE": (CSV, lambda t: [*t[:-1], with_mae(t[-1], "1e300")]),
+    "has inf as its MAE": (CSV, lambda t: [*t[:-1], with_mae(t[-1], "inf")]),
+    "has -0.1 as its MAE": (CSV, lambda t: [*t[:-1], with_mae(t[-1], "-0.1")]),
+    "its SHA-256 is another": (CSV, lambda t: [*t[:-1], with_mae(t[-1], "0.1234")]),
     "could not convert": (CSV, lambda t: [*t[:-1], t[-1].replace("0.", "o.")]),
     "it lacks runs of coreset": (CSV, lambda t: [t[0], *(line for line in t[1:] if "coreset,1" not in line)]),
 }
@@ -134,6 +144,19 @@ def test_a_damaged_store_is_one_line(stored: Path, message: str) -> None:
     assert message in str(told.value)
     assert str(stored) in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_sums_may_be_missing_and_files_of_macos_are_passed_over(stored: Path, tmp_path: Path) -> None:
+    edit_lines(stored / JSONL, lambda t: [re.sub(', "sha256": "[0-9a-f]{64}"', "", t[0]), *t[1:]])
+    assert "sha256" not in (stored / JSONL).read_text()
+    whole = read_store(stored)
+    for name in (f"._{JSONL}", f"._{CSV}"):
+        (stored / name).write_bytes(b"\0\5\26\7 of macOS")
+    assert read_store(stored).keys() == whole.keys()
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / f"._{JSONL}").write_bytes(b"\0")
+    add_runs(tmp_path / "new", Folders(tmp_path / "runs"))
+    assert read_store(tmp_path / "new").keys() == whole.keys()
 
 
 def test_cut_and_lonely_files(stored: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..agent import AGENTS
+from ..files import one_line
 from ..metrics import PIT_BINS
 from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
@@ -256,10 +257,11 @@ class Folders:
     def _read_run(self, folder: Path, run: _Key) -> tuple[float, ...]:
         """Adds the tables of a finished run; its rounds and seconds."""
         meta = read_meta(folder / files.META)
-        names = ("seed_set", "seconds_choosing", "seconds_in_step")
-        if lacking := [name for name in names if name not in meta]:
-            raise ValueError(f"meta.txt does not say {', '.join(lacking)}")
-        seed_set, choosing, in_step = (float(meta[name]) for name in names)
+        seed_set, choosing, in_step = (
+            _number(meta, name) for name in ("seed_set", "seconds_choosing", "seconds_in_step")
+        )
+        if str(run_id := meta.get("run_id", run[-1])) != str(run[-1]):
+            raise ValueError(f"meta.txt is of run_{run_id}: the folder was copied or renamed")
         measured = files.read_metrics(folder)
         pit = files.read_pit(folder).iloc[[-1]]
         self.curves[run] = measured.set_index(measured.index + int(seed_set))
@@ -288,6 +290,16 @@ class Folders:
                 self._damaged(run, f"{span[0]} to {span[1]} labelled points, not {usual[0]} to {usual[1]}")
                 del self.curves[run]
                 self.pit.pop(run, None)
+
+
+def _number(meta: Mapping[str, Any], name: str) -> float:
+    """One of the numbers of a run's meta.txt; a ValueError where it is none."""
+    if name not in meta:
+        raise ValueError(f"meta.txt does not say {name}")
+    value = meta[name]
+    if not isinstance(value, int | float) or not 0 <= value < 1e15:
+        raise ValueError(f"meta.txt: {name} is {one_line(value, 60)}, not a number of it")
+    return float(value)
 
 
 def first_problem(problems: Iterable[Sequence[str]]) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import gzip
+import hashlib
 import io
 import json
 import zlib
@@ -110,14 +111,14 @@ def read_store(folder: Path) -> dict[Key, Stored]:
 def _read_part(path: Path) -> dict[Key, Stored]:
     """The experiments of one (dataset, variation, protocol), checked."""
     try:
-        found = _read_lines(path)
+        found, sha256 = _read_lines(path)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, error) from error
     except KeyError as error:
         raise _damaged(path, f"a line lacks {error}") from error
     curves = path.with_suffix(".csv.gz")
     try:
-        _read_curves(curves, found)
+        _read_curves(curves, found, sha256)
     # pandas' own errors are ValueErrors; the settings may be of any type.
     except (OSError, EOFError, zlib.error, ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise _damaged(curves, error) from error
@@ -128,8 +129,8 @@ def _damaged(path: Path, reason: object) -> UserError:
     return UserError(f"{path} cannot be used ({one_line(reason)}): fetch it anew")
 
 
-def _read_lines(path: Path) -> dict[Key, Stored]:
-    """The experiments of a `.jsonl` file, still without curves."""
+def _read_lines(path: Path) -> tuple[dict[Key, Stored], str]:
+    """The experiments of a `.jsonl` file, still without curves; the SHA-256 of their table, if it says."""
     head, *lines = [json.loads(line) for line in read_bytes(path).decode("utf-8").splitlines()] or [{}]
     if (schema := head.get("schema")) != SCHEMA:
         raise ValueError(f"its schema is {schema}, this code reads {SCHEMA}")
@@ -155,7 +156,7 @@ def _read_lines(path: Path) -> dict[Key, Stored]:
             notes = {part: line[part] for part in line if part not in ("query_size", "agent", "run")}
             _check_notes(notes, f"run {line['run']} of {name}")
             found[key].notes[line["run"]] = notes
-    return found
+    return found, head.get("sha256", "")
 
 
 def _check_settings(settings: Mapping[str, Any], name: str) -> None:
@@ -170,7 +171,7 @@ def _check_notes(notes: Mapping[str, Any], name: str) -> None:
         raise ValueError(f"{name}: a PIT histogram has {PIT_BINS} bins")
 
 
-def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
+def _read_curves(path: Path, found: Mapping[Key, Stored], sha256: str) -> None:
     """Puts the runs of a table into `found`, which must hold all of them and no others."""
     integers = dict.fromkeys(("query_size", "run", "labelled"), "int64")
     kinds = {"agent": "str", **integers, **dict.fromkeys(METRICS, "float64")}
@@ -195,6 +196,8 @@ def _read_curves(path: Path, found: Mapping[Key, Stored]) -> None:
     for (query_size, agent), stored in experiments.items():
         if stored.curves.keys() != stored.notes.keys() or not stored.curves:
             raise ValueError(f"it lacks runs of {agent}, query size {query_size}")
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError("its SHA-256 is another than its .jsonl file says")
 
 
 def _check_curves(curves: pd.DataFrame, settings: Mapping[str, Any], name: str) -> None:
@@ -207,6 +210,11 @@ def _check_curves(curves: pd.DataFrame, settings: Mapping[str, Any], name: str) 
     lacking = [metric for metric, entry in METRICS.items() if entry.in_every_run and metric not in curves]
     if np.isnan(curves.to_numpy()).any() or lacking:
         raise ValueError(f"{name} lacks values")
+    for metric, values in curves.items():
+        if not (good := METRICS[str(metric)].is_possible(values.to_numpy())).all():
+            raise ValueError(
+                f"{name} has {values.iloc[int(np.argmin(good))]:g} as its {METRICS[str(metric)].label}"
+            )
 
 
 def read_trained(folder: Path | None) -> pd.DataFrame:
@@ -243,7 +251,7 @@ def add_runs(store: Path, found: Folders) -> tuple[dict[Key, list[int]], int]:
     store.mkdir(parents=True, exist_ok=True)
     with FileLock(store / ".lock"):
         remove_parts(store)
-        there = read_store(store) if any(store.glob("*.jsonl")) else {}
+        there = read_store(store) if any(store.glob("[!.]*.jsonl")) else {}
         added: dict[Key, list[int]] = {}
         differing = 0
         for run, curves in found.curves.items():
@@ -313,17 +321,19 @@ def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Stor
     }
     table = pd.concat(runs, names=_INDEX).reset_index()
     table = table[[*_INDEX, *(name for name in METRICS if name in table)]]
-    csv = gzip.compress(table.to_csv(index=False).encode(), mtime=0)
-    lines: list[dict[str, Any]] = [{"schema": SCHEMA, **dict(zip(_SETTING, setting, strict=True))}]
+    text = table.to_csv(index=False).encode()
+    csv, sha256 = gzip.compress(text, mtime=0), hashlib.sha256(text).hexdigest()
+    head = {"schema": SCHEMA, **dict(zip(_SETTING, setting, strict=True)), "sha256": sha256}
+    lines: list[dict[str, Any]] = [head]
     for (query_size, agent), stored in part.items():
         experiment = {"query_size": query_size, "agent": agent}
         lines.append(experiment | {"settings": stored.settings})
         lines += [experiment | {"run": run} | notes for run, notes in sorted(stored.notes.items())]
-    text = "".join(json.dumps(line) + "\n" for line in lines)
+    jsonl = "".join(json.dumps(line) + "\n" for line in lines).encode()
     name = "_".join(setting)
     write_files(
         {
             folder / f"{name}.csv.gz": lambda path: path.write_bytes(csv),
-            folder / f"{name}.jsonl": lambda path: path.write_bytes(text.encode()),
+            folder / f"{name}.jsonl": lambda path: path.write_bytes(jsonl),
         }
     )

@@ -4,6 +4,7 @@
 it, and files of the same names collect the finished runs, one column a run.
 """
 
+import csv
 import io
 import os
 import re
@@ -117,15 +118,15 @@ def _contents(record: Record) -> dict[str, bytes]:
     """The files of a run so far. To add a file, add an entry here and a name above."""
     every = pd.RangeIndex(record.index[0], record.index[-1] + 1, name=record.index_name)
 
-    def csv(table: pd.DataFrame) -> bytes:  # a row for each point added, or epoch; empty if not measured then
+    def rows(table: pd.DataFrame) -> bytes:  # one for each point added, or epoch; empty if not measured
         return table.set_axis(record.index).reindex(every).to_csv().encode()
 
     contents = {
-        METRICS[name].file: csv(pd.DataFrame({f"run_{record.run_id}": values}, dtype="float64"))
+        METRICS[name].file: rows(pd.DataFrame({f"run_{record.run_id}": values}, dtype="float64"))
         for name, values in record.curves.items()
     }
     bins = [f"{k / PIT_BINS:.2f}" for k in range(PIT_BINS)]  # named by where they begin
-    contents["pit.csv"] = csv(pd.DataFrame(record.pit, columns=bins, dtype="Int64"))
+    contents["pit.csv"] = rows(pd.DataFrame(record.pit, columns=bins, dtype="Int64"))
     if record.keeps_points and record.points:
         # x and y of the chosen points, [budget, d + 1], in the order they were chosen; and their row numbers.
         contents[POINTS] = _saved(lambda file: torch.save(torch.cat(record.points), file))
@@ -171,24 +172,52 @@ def unpack(run_folder: Path, files: Mapping[str, bytes]) -> None:
 def read_curves(path: Path) -> pd.DataFrame:
     """A table of runs, a column each, a row for each point added (or epoch); a UserError if it is damaged."""
     try:
-        # By way of texts: pandas before 3.0 reads most floats an ulp off, and guesses the index's type, in
-        # which some versions wrap what is too large.
-        texts = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, index_col=False)
-        table = texts.set_index(texts.columns[0]).astype("float64")
-        if table.empty:
-            raise ValueError("no rows")
-        table.index = table.index.astype("int64")
-        return table
-    except (OSError, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
+        return _read_table(read_bytes(path).decode("utf-8"))
+    except (OSError, ValueError, OverflowError, csv.Error) as error:
         raise UserError(
             f"{path} cannot be read ({one_line(error)}): remove its folder and run it again"
         ) from error
 
 
+def _read_table(text: str) -> pd.DataFrame:
+    """A table of numbers, empty cells NaN, by ascending integers; a ValueError that names the line."""
+    header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    if len(header) < 2 and ";" in text:
+        raise ValueError("it has semicolons, as if saved by a spreadsheet")
+    if not lines:
+        raise ValueError("no rows")
+    index, rows = list[int](), list[list[float]]()
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(header):
+            raise ValueError(f"line {number} has {len(line)} fields instead of {len(header)}")
+        try:
+            index.append(int(line[0]))
+            rows.append([float(cell) if cell else np.nan for cell in line[1:]])
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+        if np.isinf(rows[-1]).any():
+            raise ValueError(f"line {number} holds no finite number")
+        if index[1:] and index[-1] <= index[-2]:
+            raise ValueError(f"line {number}: {header[0]} {index[-1]} follows {index[-2]}")
+    return pd.DataFrame(rows, pd.Index(index, name=header[0], dtype="int64"), header[1:], dtype="float64")
+
+
 def _read_metric(run_folder: Path, metric: Metric) -> pd.Series | None:
     """The curve of a finished run; None if it is older than the metric."""
     path = run_folder / metric.file
-    return read_curves(path).iloc[:, 0] if metric.in_every_run or path.exists() else None
+    if not (metric.in_every_run or path.exists()):
+        return None
+    table = read_curves(path)
+    if list(table) != [run_folder.name]:
+        columns = one_line(", ".join(map(str, table)))
+        raise UserError(
+            f"{path} is of {columns}, not of {run_folder.name}: remove its folder and run it again"
+        )
+    curve = table.iloc[:, 0]
+    if not (good := metric.is_possible(curve.to_numpy()) | curve.isna()).all():
+        line = int(np.argmin(good)) + 2
+        raise UserError(f"{path}: line {line}: {curve.iloc[line - 2]:g} is no {metric.label}: run it again")
+    return curve
 
 
 def read_metrics(run_folder: Path) -> pd.DataFrame:
@@ -206,7 +235,12 @@ def read_metrics(run_folder: Path) -> pd.DataFrame:
 
 def read_pit(run_folder: Path) -> pd.DataFrame:
     """The PIT histograms of a finished run: a row for each measurement, a column for each bin."""
-    return read_curves(run_folder / "pit.csv").dropna().rename(columns=float)
+    path = run_folder / "pit.csv"
+    table = read_curves(path).dropna()
+    bad = (table < 0) | (table % 1 != 0)
+    if len(table.columns) != PIT_BINS or table.empty or bad.any(axis=None):
+        raise UserError(f"{path} holds no {PIT_BINS} counts a row: remove its folder and run it again")
+    return table.rename(columns=float)
 
 
 def aggregate(experiment: Path) -> list[int]:

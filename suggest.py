@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from core.suggestion.tables import Problem
 
 #: What chooses unless --agent says otherwise.
-AGENT = "balsa_kl_pairs"
+AGENT = "lcmd"
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -78,7 +78,7 @@ def test_a_disk_without_room_for_what_is_made(
         typed[typed.index("--count") + 1] = "300"
     (small_disk / "filler").write_bytes(bytes(2**20 - 8192))
     with pytest.raises(SystemExit) as left:
-        run_script(lambda: main([*typed, "--out", str(out)]))  # type: ignore[func-returns-value]
+        run_script(lambda: main([*typed, "--out", str(out)]))
     assert left.value.code == 2
     assert f"{out} cannot be written: No space left on device" in capsys.readouterr().err.splitlines()[-1]
     assert os.listdir(small_disk) == ["filler"]

@@ -156,6 +156,7 @@ def test_one_sentinel_among_the_targets_is_left_out(
     without = chosen(tmp_path, tmp_path / "done.csv", case / "pool.csv")
     pd.testing.assert_frame_equal(made, without)
     typed = ["--dataset", str(case / "done.csv"), "--target", "y", "--agent", "random"]
+    capsys.readouterr()
     said = refused(evaluate.main, [*typed, "--runs_folder", str(tmp_path / "runs")], capsys)
     assert f"target 'y': {done['y'][row]} in data row {row + 1} is far from all others" in said
     assert "--keep y" in said

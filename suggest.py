@@ -100,15 +100,17 @@ def print_notes(args: argparse.Namespace, problem: Problem, pool: RawFrame) -> N
 
 def print_quality(fitted: Fitted, target: str) -> None:
     """Which model it is, and what it is worth."""
+    from core.suggestion.calibration import likely
+
     found, best = fitted.quality, fitted.variation
     others = "".join(f", {name} {nll:.3f}" for name, nll in fitted.nll.items() if name != best)
     print(f"{best} of {fitted.model.target.words}{target}: held-out NLL {fitted.nll[best]:.3f}{others}")
     mae = f"MAE of the median {found.mae:.4g}, of a constant {found.constant_mae:.4g}"
     print(f"{found.rows} rows, each left out once: R2 {found.r2:.3f}; {mae}")
     for share, held in found.held.items():
-        print(
-            f"{100 * share:.0f} % interval: held {held} of {found.rows} rows that were left out (calibrated)"
-        )
+        low, high = (100 * of_new for of_new in likely(share, found.rows))
+        said = f"{100 * share:.0f} % interval: held {held} of {found.rows} rows that were left out"
+        print(f"{said}; it should hold {low:.0f} to {high:.0f} % of new ones")
     if not found.r2 > 0:
         print(
             "warning: the model is no better than predicting the mean, "

@@ -19,7 +19,7 @@ from core.metrics import METRICS, Evaluation, Metric
 from core.report.load import load_results
 from core.runs.files import is_collected, is_finished, pack, read_curves, result_names
 from core.training.trainer import FitRequest, FitResult
-from tests.builders import make_config
+from tests.builders import FILES, make_config
 
 SEED_SET = 50
 EXPERIMENT = Path("runs/Diabetes/3/Mine")
@@ -87,7 +87,7 @@ def test_files_of_a_run(tmp_path: Path) -> None:
     assert "agent: mine" in meta
     assert "data_check: not needed" in meta
     assert "epochs: 8" in meta
-    assert {path.name for path in folder.iterdir()} == {*expected, "pit.csv", "meta.txt"}
+    assert {path.name for path in folder.iterdir()} == {*FILES, "pit.csv", "meta.txt"}
     pit = pd.read_csv(folder / "pit.csv", index_col="added").dropna()
     assert [float(edge) for edge in pit.columns] == [k / 20 for k in range(20)]
     assert pit.loc[6].tolist() == [6] * 20

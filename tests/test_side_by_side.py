@@ -186,7 +186,7 @@ def test_files_are_the_same_bytes(
         folder = tmp_path / size / "runs"
         assert evaluate.main([*trial, "--side_by_side", size, "--runs_folder", str(folder)]) == 0
     one, *others = (files(tmp_path / size) for size in sizes)
-    assert len(one) == 5 + restarts * 6  # all runs' and each run's
+    assert len(one) == 9 + restarts * 10  # all runs' and each run's
     assert all(other == one for other in others)
 
 

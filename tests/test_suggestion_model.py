@@ -173,6 +173,7 @@ def test_a_folder_that_holds_no_model_of_these_columns_is_refused(
 ) -> None:
     kept = tmp_path / "kept"
     suggest.main([*typed, "--agent", "igs", "--variation", "gp", "--save_model", str(kept)])
+    capsys.readouterr()
     make_frame(40).drop(columns=["y", "b"]).to_csv(tmp_path / "less.csv", index=False)
     again = ["--agent", "igs", "--model", str(kept), "--pool"]
     assert "less.csv: it has no column 'b'" in refused(

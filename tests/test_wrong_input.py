@@ -124,7 +124,7 @@ CASES = {
         --pool nowhere.csv: nowhere.csv: there is no such file
         --labelled pool.csv: pool.csv: there is no column 'y'
         --ignore kid: --ignore kid: there is no column 'kid'; did you mean 'kind'?
-        --keep y: --keep y: that is the target
+        --ignore y: --ignore y: that is the target
         --numeric kind: column 'kind': --numeric kind, but no cell is a number; found
         --pool other.csv: the pool has no column 'kind'
         --labelled few.csv: 12 labelled rows are too few: at least 20 are needed

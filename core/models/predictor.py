@@ -107,7 +107,14 @@ class NetworkPredictor(Predictor):
     def __init__(self, model: DensityModel) -> None:
         self.model: DensityModel = model
         self.members = len(model.theta)
-        self.shapes, self.last_layers = model.shapes, model.last_layers
+
+    @property
+    def shapes(self) -> Sequence[tuple[int, int]]:  # type: ignore[override]
+        return self.model.shapes
+
+    @property
+    def last_layers(self) -> Sequence[int]:  # type: ignore[override]
+        return self.model.last_layers
 
     @property
     def dropout(self) -> float:  # type: ignore[override]

@@ -4,7 +4,7 @@
     chosen, scores = choose(problem, fitted, "igs", 20, seeds)
     predicted = quantiles(fitted, problem.pool)
 
-Each model is fitted to four fifths of the labelled rows, five times, and predicts the fifth that it has not
+Each model is fitted to all labelled rows but a fold, for each fold, and predicts the fold that it has not
 seen. By these predictions the best one is found, judged, and its intervals are widened or narrowed
 (`calibration.py`); then it is fitted to all rows.
 
@@ -38,7 +38,9 @@ from .calibration import Calibration, coverage
 from .tables import LEVELS, Problem
 from .targets import TARGETS, Target
 
-_FOLDS = 5
+#: Folds of the labelled rows, by how many rows there are at least: a model of few rows gets better with each
+#: one, and intervals calibrated by models of much fewer would be too wide.
+_FOLDS = {100: 5, 50: 10, 0: 20}
 #: Share of its rows that a network does not learn from: they say when to stop.
 _WATCHED = 0.2
 #: An epoch has at least so many steps, where there are so many rows.
@@ -76,7 +78,7 @@ class Quality:
         r2: of the predicted mean: 1 - its squared error / that of the rows' own mean.
         mae, constant_mae: of the predicted median, and of the rows' own median, in the target's units.
         held: of the 50 % and the 90 % interval, in how many rows it held the target; the intervals of each
-            fifth are those calibrated by the others.
+            fold are those calibrated by the others.
     """
 
     rows: int
@@ -159,22 +161,23 @@ def fit(
 
 
 class _Rows:
-    """The labelled rows, in fifths: rows that are equal in all features are in one of them."""
+    """The labelled rows, in folds: rows that are equal in all features are in one of them."""
 
     def __init__(self, problem: Problem, seeds: Seeds, device: torch.device, agent: str) -> None:
         self.x, self.y = torch.from_numpy(problem.x).to(device), problem.y.astype(np.float64)
         self.scaler, self.seeds, self.agent = problem.scaler, seeds, agent
         self.zero = float(problem.scaler.transform(np.zeros((1, 1)))[0, 0])
         _, same = np.unique(problem.x, axis=0, return_inverse=True)
-        same = same.ravel() if same.max() >= _FOLDS else np.arange(len(same))
+        count = next(folds for least, folds in _FOLDS.items() if len(same) >= least)
+        same = same.ravel() if same.max() >= count else np.arange(len(same))
         rng = seeds.numpy("split")
-        fold = (rng.permutation(same.max() + 1) % _FOLDS)[same]
+        fold = (rng.permutation(same.max() + 1) % count)[same]
         order = rng.permutation(len(same))
-        self.folds = [order[fold[order] == i] for i in range(_FOLDS)]
+        self.folds = [order[fold[order] == i] for i in range(count)]
 
     def left_out(self, variation: str, kind: type[Target]) -> tuple[list[Model], float]:
-        """Models that have not seen one of the fifths each, and their NLL there, in the target's units."""
-        parts = [np.concatenate(self.folds[:i] + self.folds[i + 1 :]) for i in range(_FOLDS)]
+        """Models that have not seen one of the folds each, and their NLL there, in the target's units."""
+        parts = [np.concatenate(self.folds[:i] + self.folds[i + 1 :]) for i in range(len(self.folds))]
         models = self.train(variation, kind, parts)
         nll = 0.0
         for model, rows in zip(models, self.folds, strict=True):
@@ -203,7 +206,7 @@ class _Rows:
         return models
 
     def judge(self, models: Sequence[Model]) -> tuple[Calibration, Quality]:
-        """By the models that have not seen one of the fifths each."""
+        """By the models that have not seen one of the folds each."""
         predicted = [
             model.quantiles(self.x[rows], [*LEVELS.values(), *_MEAN])
             for model, rows in zip(models, self.folds, strict=True)

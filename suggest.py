@@ -206,6 +206,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figure = chosen_rows(predicted, chosen, labelled_rows, pool_rows, matters, file_rows, known.target)
     save(figure, picture)
     print(f"{len(made)} rows to measure next: {args.out}\npicture: {picture}")
+    if args.agent == AGENT:
+        print(
+            f"on five tables, {AGENT} needed 19 to 57 % fewer measurements than random rows (docs/OWN_DATA.md)"
+        )
 
 
 if __name__ == "__main__":

@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     task = {key: getattr(args, key) for key in TASK} | {"dataset": name}
     curves, title = select(found.curves, task), task_label(task)
     own = [str(agent) for agent in curves["agent"].unique()]
-    if curves.empty:
+    if curves.empty and args.store is None:
         raise UserError(f"no finished runs of {title} in {args.runs_folder}")
     unit = target_unit(args) if args.own_units else (1.0, "")
     bound = last_epochs(select(found.upper_bounds, {key: task[key] for key in TASK[:3]}), args.metric)
@@ -255,10 +255,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stored = select(reference.curves, task)
         if stored.empty:
             raise UserError(f"{args.store} has no runs of {title}: compare.py --list_reference shows them")
-        curves = with_stored(curves, stored)
+        curves = with_stored(curves, stored) if own else stored
         others = curves["agent"].nunique() - len(own)
         count = f"{curves['labelled'].max() - curves['labelled'].min():,}"
-        print(f"runs {spans(curves['run'])} of your agents and {others} stored ones, over {count} labels:")
+        if own:
+            print(f"runs {spans(curves['run'])} of your agents and {others} stored ones, over {count} labels:")
         for line in places(curves, own):
             print(f"  {line}")
         better = beside(select(reference.areas, task), "nll").query("verdict == 'better'").index

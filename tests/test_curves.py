@@ -77,6 +77,9 @@ def test_curves_of_a_folder_before_a_store(
     assert said == "better than random by NLL in all reference runs of this task: none"
     assert end == f"learning curves: {tmp_path / 'beside.png'}"
     assert (tmp_path / "beside.png").read_bytes().startswith(b"\x89PNG")
+    nowhere = [*typed[:-1], str(tmp_path / "nowhere"), "--store", str(store)]
+    curves.main([*nowhere, "--out", str(tmp_path / "stored.png")])
+    assert capsys.readouterr().out.splitlines() == [said, f"learning curves: {tmp_path / 'stored.png'}"]
 
 
 def test_what_is_not_there_is_told(tmp_path: Path, store: Path) -> None:

@@ -88,12 +88,15 @@ def play(env: Any, agent: Any, log_path: Path, args: Any) -> None:
 
 def read_tables(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]:
     """The curves of these runs, one column a run, by the label of each of the study's three metrics."""
+    import pandas as pd
+
     from core.metrics import METRICS
     from core.runs.files import read_curves
 
-    columns = [f"run_{run_id}" for run_id in run_ids]
+    # Of the runs themselves: another process may be about to write the tables over all runs.
+    runs = [folder / f"run_{run_id}" for run_id in run_ids]
     shown = [METRICS[name] for name in ("mae", "nll", "crps")]
-    return {metric.label: read_curves(folder / metric.file)[columns] for metric in shown}
+    return {one.label: pd.concat([read_curves(run / one.file) for run in runs], axis=1) for one in shown}
 
 
 def over_runs(values: Mapping[str, pd.Series]) -> str:

@@ -19,7 +19,7 @@ from core.runs.group import group_size
 from core.training.side_by_side import side_by_side
 from core.training.trainer import FitRequest, Trainer, train_stack
 from datasets import DATASETS
-from tests.builders import FEATURES, NETWORKS, files, fit, make_config, torch_rng
+from tests.builders import FEATURES, FILES, NETWORKS, files, fit, make_config, torch_rng
 
 pytestmark = pytest.mark.machines
 
@@ -186,7 +186,7 @@ def test_files_are_the_same_bytes(
         folder = tmp_path / size / "runs"
         assert evaluate.main([*trial, "--side_by_side", size, "--runs_folder", str(folder)]) == 0
     one, *others = (files(tmp_path / size) for size in sizes)
-    assert len(one) == 9 + restarts * 10  # all runs' and each run's
+    assert len(one) == len(FILES) + restarts * (len(FILES) + 1)  # all runs' and each run's
     assert all(other == one for other in others)
 
 

@@ -178,7 +178,7 @@ def test_same_bytes_alone_in_a_group_and_broken_off(
     two, one, parts = (tmp_path / name / root / "Diabetes/UpperBound" for name in ("2", "1", "parts"))
     for size in ("2", "1"):
         assert run(*trial, tmp_path / size / "runs", "--side_by_side", size) == 0
-    assert len(files(two)) == 9 + 2 * 10
+    assert len(files(two)) == len(FILES) + 2 * (len(FILES) + 1)
     assert files(one) == files(two)
 
     with monkeypatch.context() as patch:  # killed in the second epoch: the first one's checkpoint is left

@@ -259,7 +259,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         others = curves["agent"].nunique() - len(own)
         count = f"{curves['labelled'].max() - curves['labelled'].min():,}"
         if own:
-            print(f"runs {spans(curves['run'])} of your agents and {others} stored ones, over {count} labels:")
+            runs = spans(curves["run"])
+            print(f"runs {runs} of your agents and {others} stored ones, over {count} labels:")
         for line in places(curves, own):
             print(f"  {line}")
         better = beside(select(reference.areas, task), "nll").query("verdict == 'better'").index

@@ -58,7 +58,7 @@ def seconds(experiment: Experiment, side_by_side: int) -> float:
 def in_words(experiment: Experiment, runs: int) -> str:
     """How long so many runs take in one process on a CPU core."""
     unknown = experiment.agent in BASELINES or VARIATIONS[experiment.variation].regressor
-    if unknown or is_own(experiment.dataset):
+    if unknown or is_own(experiment.dataset) or not _PERFORMANCE.exists():
         return "time unknown"
     minutes = runs * seconds(experiment, runs) / 60
     if minutes < 1:

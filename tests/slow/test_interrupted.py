@@ -23,7 +23,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The files of run_1, which nobody disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
     assert finish(start([*ONE, "--runs_folder", folder])) == 0
-    assert len(files(folder)) == 11
+    assert len(files(folder)) == 2 * len(FILES) + 1
     return files(folder)
 
 

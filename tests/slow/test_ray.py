@@ -22,7 +22,7 @@ from core.dataset import DATASETS
 from core.models.variations import load_config
 from core.runs import checkpoint
 from core.training import tuning
-from tests.builders import files
+from tests.builders import FILES, files
 from tests.slow.worker import finish, start, wait_for
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -137,7 +137,7 @@ def test_killed_and_failing_tasks_among_fourteen_experiments(nodes: Any, tmp_pat
     assert f"{wrong.parent}/sweep_1-2.log\n" in said
     assert "finished groups: 13 of 14" in said
     made = files(tmp_path / "runs")
-    assert len(made) == 13 * (5 + 2 * 6)
+    assert len(made) == 13 * (len(FILES) + 2 * (len(FILES) + 1))
     assert made == files(tmp_path / "alone")
     assert not list(tmp_path.glob("runs/.sweep-*"))
     assert not own_folders(nodes)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.runs.settings import read_meta
-from tests.builders import files
+from tests.builders import FILES, files
 from tests.slow.worker import finish, start, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +59,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The result files of a run in usual surroundings."""
     folder = tmp_path_factory.mktemp("usual")
     assert script("evaluate.py", *RUN, "--runs_folder", folder).returncode == 0
-    assert len(files(folder)) == 11
+    assert len(files(folder)) == 2 * len(FILES) + 1
     return files(folder)
 
 

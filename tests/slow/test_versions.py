@@ -46,7 +46,7 @@ def warnings(runs: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """What is warned of when run_1 goes on to its end."""
     assert evaluate.main([*RUN, str(runs)]) == 0
     said = capsys.readouterr().err.splitlines()
-    assert any("goes on after" in line for line in said)
+    assert any("resumes after" in line for line in said)
     return [line for line in said if line.startswith("warning")]
 
 
@@ -56,7 +56,7 @@ def test_another_processor_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     begin = [sys.executable, "-c", BEGIN, *RUN, str(tmp_path / "runs")]
     subprocess.run(begin, env=os.environ | old, check=True)
     (line,) = warnings(tmp_path / "runs", capsys)
-    assert line.startswith("warning: run_1: it was begun with ")
+    assert line.startswith("warning: run_1: it was started with ")
     assert f"instructions of torch DEFAULT, not {torch.backends.cpu.get_cpu_capability()}" in line
     assert "processor of numba generic, not " in line
     assert len(line) < 300

@@ -138,6 +138,13 @@ def test_a_row_whose_target_is_a_code_is_neither_learned_nor_suggested(tmp_path:
     assert len(tables.make_problem(*frames, "y", {"keep": ["y"]}).y) == len(wrong)
 
 
+def test_a_code_in_the_pool_does_not_squeeze_the_other_rows(tmp_path: Path) -> None:
+    pool = make_frame(40, 1)
+    pool.loc[7, "a"] = -9999
+    x = problem_of(tmp_path, make_frame(50), pool).x
+    assert np.ptp(x, axis=0).min() > 0.3
+
+
 def test_equal_rows_of_the_pool_are_one_candidate_unless_replicates_are_asked_for(tmp_path: Path) -> None:
     done, pool = make_frame(60), make_frame(40, 1)
     nearly = done[:3].assign(a=done["a"][:3] + 1e-9)

@@ -23,6 +23,7 @@ def chosen_rows(
     importance: pd.Series,
     rows: np.ndarray,
     target: str,
+    log: bool = False,
 ) -> Figure:
     """Predicted intervals of chosen and other rows; pool, labelled and chosen rows by the two features that
     matter most (those of two values are scattered); the first chosen rows as a table.
@@ -34,11 +35,14 @@ def chosen_rows(
         importance: of each feature [d].
         rows: where the chosen rows [k] stand in the pool's file.
         target: its name.
+        log: whether its axis is logarithmic.
     """
     names = list(importance.sort_values(ascending=False, kind="stable").index[:2])
     figure = Figure(figsize=(14, 5.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=[4, 4, 3.6])
     _draw_intervals(bare(left), predicted, chosen, target)
+    if log:
+        left.set_yscale("log")
     _draw_features(bare(middle), chosen, labelled[names], pool[names])
     _draw_table(right, predicted.iloc[chosen], pool[names].iloc[chosen], rows, target)
     figure.suptitle(f"{len(chosen)} of {len(pool):,} rows to measure next", fontsize=TITLE, x=0.01, ha="left")

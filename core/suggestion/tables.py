@@ -109,7 +109,7 @@ def make_problem(
     (names, x), keys = columns.features(), columns.keys()
     known = set(keys[: len(y)])
     done = np.array([key in known for key in keys[len(y) :]], bool)
-    x_scaler = RangeScaler(x[np.concatenate([used, len(y) + np.flatnonzero(~done)])])
+    x_scaler = _feature_scaler(x[used], x[len(y) :][~done])
     scaler = RangeScaler(y[used, None])
     x = x_scaler.transform(x).astype(np.float32)
     rows, notes = candidates(x[len(y) :], x[: len(y)], done, replicates)
@@ -117,6 +117,16 @@ def make_problem(
     return Problem(
         x[used], scaled, x[len(y) + rows], rows, lines, notes, scaler, columns.rules, x_scaler, names
     )
+
+
+def _feature_scaler(labelled: np.ndarray, pool: np.ndarray) -> RangeScaler:
+    """By the rows [n, d], [N, d] together; a -999 in the pool must not squeeze all others into a corner.
+
+    Of features that differ among the labelled rows, the pool may widen the range to three times theirs.
+    """
+    low, high = labelled.min(axis=0), labelled.max(axis=0)
+    width = np.where(high > low, high - low, np.inf)
+    return RangeScaler(np.concatenate([labelled, np.clip(pool, low - width, high + width)]))
 
 
 def candidates(

@@ -58,10 +58,16 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name in ("out", "scores"):
         if (path := getattr(args, name)) and path.suffix != ".csv":
             parser.error(f"argument --{name}: its name must end in .csv, got '{path}'")
+    if args.scores and args.count and args.scores.resolve() == args.out.resolve():
+        parser.error("--scores and --out need two files")
     if not args.count and not args.scores:
         parser.error("--count 0 chooses nothing: --scores FILE is needed for the predictions")
     if args.model:
-        known = [name for name in ("labelled", "target", "save_model", *DECISIONS) if getattr(args, name)]
+        known = [
+            name
+            for name in ("labelled", "target", "save_model", "verbose", *DECISIONS)
+            if getattr(args, name)
+        ]
         known += ["variation"] * (args.variation != "auto")
         if known or not args.pool:
             parser.error(f"--model needs --pool, and no --{known[0]}" if known else "--model needs --pool")
@@ -94,6 +100,8 @@ def print_notes(args: argparse.Namespace, problem: Problem, pool: RawFrame) -> N
     most = max(AGENTS[args.agent].candidates, args.count)
     if args.count and len(problem.pool) > most:
         print(f"note: {most:,} of the {len(problem.pool):,} rows of the pool, drawn at random, are scored")
+    if not len(problem.pool):
+        raise UserError(f"{pool.where}: no row of the pool is left")
     if len(problem.pool) < args.count:
         raise UserError(f"{pool.where}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
 
@@ -108,7 +116,7 @@ def print_quality(fitted: Fitted, target: str) -> None:
     mae = f"MAE of the median {found.mae:.4g}, of a constant {found.constant_mae:.4g}"
     print(f"{found.rows} rows, each left out once: R2 {found.r2:.3f}; {mae}")
     for share, held in found.held.items():
-        low, high = (100 * of_new for of_new in likely(share, found.rows))
+        low, high = (100 * of_new for of_new in likely(share, found.settings))
         said = f"{100 * share:.0f} % interval: held {held} of {found.rows} rows that were left out"
         print(f"{said}; it should hold {low:.0f} to {high:.0f} % of new ones")
     if not found.r2 > 0:
@@ -152,7 +160,7 @@ def load(args: argparse.Namespace) -> tuple[Saved, RawFrame]:
     if differ:
         print(f"note: {args.model} was made with {differ}: predictions may differ from those of then")
     pool = read_frame(args.pool)
-    known = replace(known, problem=known.with_pool(pool, args.replicates))
+    known = replace(known, problem=known.with_pool(pool, args.replicates, every_row=not args.count))
     print_notes(args, known.problem, pool)
     return known, pool
 

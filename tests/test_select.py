@@ -192,7 +192,7 @@ def test_tables_keep_their_names() -> None:
         ({"pool": np.full(POOL.shape, "red")}, "pool: numbers are expected"),
         ({"labelled": (LABELLED[0], LABELLED[1][:, None])}, "labelled: finite numbers with 1 axes"),
         ({"model": LinearRegression()}, "LinearRegression is not fitted"),
-        ({"model": StandardScaler()}, "StandardScaler, has no predict"),
+        ({"model": StandardScaler()}, "StandardScaler, is no regressor"),
         ({"model": network(outputs=2)}, "Sequential gives .* not one number each"),
         (
             {"model": nn.Sequential(nn.Unflatten(1, (1, 4)), nn.Conv1d(1, 1, 4), nn.Flatten())},

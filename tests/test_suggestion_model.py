@@ -187,3 +187,22 @@ def test_a_folder_that_holds_no_model_of_these_columns_is_refused(
     said = refused(suggest.main, [*again, typed[3]], capsys)
     assert "kept cannot be read" in said
     assert "it was made with numpy 0." in said
+
+
+def test_rows_of_one_setting_are_left_out_together_however_few_settings(tmp_path: Path) -> None:
+    """A target that is random for each setting cannot be predicted for one that was left out."""
+    rng = np.random.default_rng(0)
+    settings = pd.DataFrame({"a": rng.uniform(size=10), "b": rng.uniform(size=10), "y": rng.normal(size=10)})
+    done = settings.loc[settings.index.repeat(3)].reset_index(drop=True)
+    done["y"] += rng.normal(0, 0.01, len(done))
+    problem = problem_of(tmp_path, done, make_frame(40).drop(columns="kind"))
+    fitted = model.fit(problem, ["forest"], Seeds(), torch.device("cpu"))
+    assert fitted.quality.settings == 10
+    assert fitted.quality.r2 < 0.3
+
+
+def test_a_saved_model_predicts_every_row_if_none_is_chosen(typed: list[str], tmp_path: Path) -> None:
+    kept, found = tmp_path / "kept", tmp_path / "all.csv"
+    suggest.main([*typed, "--agent", "igs", "--variation", "gp", "--save_model", str(kept)])
+    suggest.main(["--model", str(kept), "--pool", typed[1], "--count", "0", "--scores", str(found)])
+    assert len(pd.read_csv(found)) == len(pd.read_csv(typed[1]))

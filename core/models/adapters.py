@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ..errors import UserError
+from ..files import one_line
 from .densities import Density, GaussDensity, MixtureDensity
 from .forest import LeafSketch, fitted_noise
 from .predictor import Factors, Of, Predictor
@@ -188,6 +189,7 @@ def as_predictor(model: Any, x: np.ndarray, y: np.ndarray) -> Predictor:
     Raises:
         UserError: it is none of these, is not fitted, or predicts something else than a number for each row.
     """
+    from sklearn.base import is_classifier
     from sklearn.exceptions import NotFittedError
 
     if isinstance(model, Predictor):
@@ -196,13 +198,17 @@ def as_predictor(model: Any, x: np.ndarray, y: np.ndarray) -> Predictor:
     if isinstance(model, nn.Module):
         return ModulePredictor(model, low, width, x)
     name = type(model).__name__
-    if not callable(getattr(model, "predict", None)):
-        raise UserError(f"the model, {name}, has no predict: give a fitted regressor or a torch module")
+    if is_classifier(model) or not callable(getattr(model, "predict", None)):
+        raise UserError(
+            f"the model, {name}, is no regressor with a predict: give a fitted regressor or a torch module"
+        )
     fitted = FittedPredictor(model, low, width)
     try:
         predicted = np.asarray(fitted.predicted(x))
     except NotFittedError as error:
         raise UserError(f"{name} is not fitted: call its fit before") from error
+    except ValueError as error:
+        raise UserError(f"{name} cannot predict these rows: {one_line(error, 120)}") from error
     if predicted.shape not in ((len(x),), (len(x), 1)):
         raise UserError(f"{name} predicts {list(predicted.shape)} for {len(x)} rows, not one number each")
     if isinstance(getattr(model, "estimators_", None), list):

@@ -74,7 +74,7 @@ class Quality:
     """What predictions are worth, of labelled rows that the model had not seen.
 
     Attributes:
-        rows: how many.
+        rows, settings: how many, and how many that differ in their features.
         r2: of the predicted mean: 1 - its squared error / that of the rows' own mean.
         mae, constant_mae: of the predicted median, and of the rows' own median, in the target's units.
         held: of the 50 % and the 90 % interval, in how many rows it held the target; the intervals of each
@@ -82,6 +82,7 @@ class Quality:
     """
 
     rows: int
+    settings: int
     r2: float
     mae: float
     constant_mae: float
@@ -169,7 +170,9 @@ class _Rows:
         self.zero = float(problem.scaler.transform(np.zeros((1, 1)))[0, 0])
         _, same = np.unique(problem.x, axis=0, return_inverse=True)
         count = next(folds for least, folds in _FOLDS.items() if len(same) >= least)
-        same = same.ravel() if same.max() >= count else np.arange(len(same))
+        same = same.ravel()
+        self.settings = int(same.max()) + 1
+        count = min(count, self.settings)
         rng = seeds.numpy("split")
         fold = (rng.permutation(same.max() + 1) % count)[same]
         order = rng.permutation(len(same))
@@ -221,7 +224,7 @@ class _Rows:
         r2 = 1 - (((mean - y) / scale) ** 2).mean() / (y / scale).var()
         mae, constant = abs(median - y).mean(), abs(np.median(y) - y).mean()
         held = coverage(frames, truths)
-        quality = Quality(len(y), float(r2), float(mae), float(constant), held)
+        quality = Quality(len(y), self.settings, float(r2), float(mae), float(constant), held)
         return Calibration.of(pd.concat(frames), np.concatenate(truths)), quality
 
     def _own(self, y: np.ndarray) -> np.ndarray:

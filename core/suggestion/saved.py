@@ -1,5 +1,6 @@
 """A fitted model in a folder, with all that is needed to predict new rows and to choose among them."""
 
+import copy
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +13,13 @@ from ..data.frames import RawFrame
 from ..errors import UserError
 from ..files import one_line, write_files
 from ..models.predictor import NetworkPredictor
-from ..runs.settings import begun_elsewhere, provenance
+from ..runs.settings import begun_elsewhere, computed_by, provenance
 from .model import Fitted
 from .tables import Problem, candidates, more_rows
 
 _MODEL, _META = "model.joblib", "meta.json"
+#: Raise it when what is saved changes.
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,19 @@ class Saved:
     target: str
     problem: Problem
 
-    def with_pool(self, pool: RawFrame, replicates: bool) -> Problem:
-        """The labelled rows and a new pool; what is labelled already is left out.
+    def with_pool(self, pool: RawFrame, replicates: bool, every_row: bool) -> Problem:
+        """The labelled rows and a new pool: its candidates, or every row of it.
 
         Raises:
             UserError: its columns differ, or a cell is not what its column held.
         """
         problem = self.problem
         x = more_rows(pool, self.target, problem.rules, problem.x_scaler)
-        known = {row.tobytes() for row in problem.x}
+        known = set[bytes]() if replicates else {row.tobytes() for row in problem.measured}
         done = np.array([row.tobytes() in known for row in x], bool)
-        rows, notes = candidates(x, problem.x, done, replicates)
+        rows, notes = candidates(x, problem.measured, done, replicates)
+        if every_row:
+            rows, notes = np.arange(len(x)), []
         return replace(problem, pool=x[rows], rows=rows, notes=notes)
 
 
@@ -51,15 +56,17 @@ def save(folder: Path, saved: Saved) -> None:
     """Writes the model, and a text that says what it is; a UserError if that fails."""
     fitted = saved.fitted
     meta = {
+        "format": _FORMAT,
         "target": saved.target,
         "learned": f"{fitted.model.target.words}{saved.target}",
         "variation": fitted.variation,
         "held-out NLL": fitted.nll,
         "labelled rows": len(fitted.x),
         "columns": saved.problem.lines,
-        "made with": provenance(),
+        "made with": provenance() | computed_by(),
     }
     if isinstance(fitted.model.predictor, NetworkPredictor):
+        fitted = copy.deepcopy(fitted)  # the one that goes on stays on its device
         fitted.model.predictor.model.to("cpu")
     problem = replace(saved.problem, pool=saved.problem.pool[:0], rows=saved.problem.rows[:0])
     kept = Saved(replace(fitted, x=fitted.x.cpu(), y=fitted.y.cpu()), saved.target, problem)
@@ -83,11 +90,15 @@ def load(folder: Path, device: torch.device) -> tuple[Saved, str]:
     """
     try:
         meta = json.loads((folder / _META).read_text())
-        differ = begun_elsewhere(meta["made with"])
+        differ, readable = begun_elsewhere(meta["made with"]), meta["format"] == _FORMAT
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} holds no model that --save_model wrote") from error
+    if not readable:
+        raise UserError(f"{folder} was made by another version of this code; train it again")
     try:
         saved = joblib.load(folder / _MODEL)
+        if not isinstance(saved, Saved):
+            raise TypeError(f"a {type(saved).__name__} is in it")
     # Unpickling raises nearly anything where classes have changed.
     except Exception as error:
         code = f"code {meta['made with']['code']}"

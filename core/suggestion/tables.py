@@ -44,6 +44,7 @@ class Problem:
         scaler: what the target was scaled with.
         rules, x_scaler: what makes features of columns, and what they were scaled with: for `more_rows`.
         names: of the features [d].
+        measured: all labelled rows, with those that are left out, float32.
     """
 
     x: np.ndarray
@@ -56,12 +57,15 @@ class Problem:
     rules: tuple[Rule, ...]
     x_scaler: RangeScaler
     names: list[str]
+    measured: np.ndarray
 
 
 def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
     """One table as labelled rows and, where nothing stands in the target, pool."""
     if target not in raw.frame:
         return raw, raw  # `make_problem` says so
+    if set(COLUMNS) <= set(raw.names):  # rows of next.csv among its own labelled rows
+        raw = replace(raw, frame=raw.frame.drop(columns=list(COLUMNS)))
     empty = raw.frame[target].map(lambda cell: str(cell).strip() in NOTHING).astype(bool)
     return replace(raw, frame=raw.frame[~empty]), replace(raw, frame=raw.frame[empty])
 
@@ -115,7 +119,17 @@ def make_problem(
     rows, notes = candidates(x[len(y) :], x[: len(y)], done, replicates)
     scaled = scaler.transform(y[used, None])[:, 0].astype(np.float32)
     return Problem(
-        x[used], scaled, x[len(y) + rows], rows, lines, notes, scaler, columns.rules, x_scaler, names
+        x[used],
+        scaled,
+        x[len(y) + rows],
+        rows,
+        lines,
+        notes,
+        scaler,
+        columns.rules,
+        x_scaler,
+        names,
+        x[: len(y)],
     )
 
 

@@ -158,7 +158,7 @@ def test_decisions_name_columns_and_do_not_contradict() -> None:
 def test_levels_are_counted_on_the_labelled_rows_and_new_ones_are_rare() -> None:
     done, pool = table(["a"] * 20 + ["b"] * 18 + ["c", "d"]), table(often("c", "e", "a"))
     columns = sort(done, pool)
-    assert line(columns) == "2 categories, 2 rare as one"
+    assert line(columns) == "2 categories, 2 rare as one, 13 cells of others that no labelled row has"
     np.testing.assert_array_equal(columns.features()[1][N : N + 3, :3], [[0, 0, 1], [0, 0, 1], [1, 0, 0]])
     _, without = sort(table(often("a", "b")), pool).features()
     assert not without[N : N + 2, :2].any()

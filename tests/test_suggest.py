@@ -138,6 +138,13 @@ def test_a_row_whose_target_is_a_code_is_neither_learned_nor_suggested(tmp_path:
     assert len(tables.make_problem(*frames, "y", {"keep": ["y"]}).y) == len(wrong)
 
 
+def test_categories_that_only_the_pool_has_are_counted(tmp_path: Path) -> None:
+    pool = make_frame(40, 1)
+    pool.loc[:1, "kind"] = "violet"
+    lines = problem_of(tmp_path, make_frame(50), pool).lines
+    assert "kind: 3 categories, 2 cells of others that no labelled row has" in lines
+
+
 def test_a_code_in_the_pool_does_not_squeeze_the_other_rows(tmp_path: Path) -> None:
     pool = make_frame(40, 1)
     pool.loc[7, "a"] = -9999

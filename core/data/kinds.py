@@ -346,6 +346,8 @@ class Decision(Joined):
         said = f"{named} categor{'y' if named == 1 else 'ies'}"
         said += f", {len(counts) - len(used)} rare as one" * (len(used) < len(counts))
         said += ", and missing" * (named < len(used))
+        if unseen := int((cells.notna() & ~cells.isin(counts.index)).sum()):
+            said += f", {unseen:,} cells of others that no labelled row has"
         rare = _RARE if len(used) < len(counts) else 1
         text = "; ".join(filter(None, [said, note]))
         return Column(self.name, "category", text, values, rare=rare, said=self.said)

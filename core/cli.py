@@ -212,6 +212,7 @@ def _open_streams() -> None:
         sys.stderr = io.TextIOWrapper(
             raw, sys.__stderr__.encoding, errors="backslashreplace", line_buffering=True
         )
+        setattr(sys.stderr, "mode", "w")  # noqa: B010 (as `open` sets it; Ray asks for it)
 
 
 def _lacks_memory(error: BaseException) -> bool:

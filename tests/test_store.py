@@ -206,3 +206,15 @@ def test_the_script_adds_and_writes_the_readme(
     before = {path.name: path.read_bytes() for path in stored.glob("*[!k]")}
     script.main(["--store", str(stored)])
     assert {path.name: path.read_bytes() for path in stored.glob("*[!k]")} == before
+
+
+def test_a_task_that_only_random_has_compares_nothing(tmp_path: Path) -> None:
+    """A second table that has no other agent yet: it ended in a traceback."""
+    runs, run_ids = tmp_path / "runs", tuple(range(1, 7))
+    for agent in ("random", "coreset"):
+        write_runs(runs, agent, run_ids)
+    write_runs(runs, "random", run_ids, dataset="airfoil")
+    script.main(["--runs_folder", str(runs), "--store", str(tmp_path / "store")])
+    said = (tmp_path / "store/README.md").read_text()
+    assert "CoreSet" in said
+    assert "all 2" not in said

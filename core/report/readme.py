@@ -123,12 +123,14 @@ def _verdicts(found: Results) -> pd.DataFrame:
     """Who is better than random and who is worse: a row a task, and the tasks of one query size together."""
     lines = []
     for keys, part in groups(found.areas, [*_SETTING, "query_size"]):
-        curves = select(found.curves, keys)
         tasks = [
-            (readable(task["dataset"]), of_task, select(curves, task)) for task, of_task in groups(part, TASK)
+            (readable(task["dataset"]), of_task, select(found.curves, task))
+            for task, of_task in groups(part, TASK)
+            if of_task["agent"].nunique() > 1  # one agent alone is compared with nothing
         ]
         if len(tasks) > 1:
-            tasks.insert(0, (f"all {len(tasks)}", part, curves))
+            _, *both = zip(*tasks, strict=True)
+            tasks.insert(0, (f"all {len(tasks)}", *map(pd.concat, both)))
         for name, of_task, of_curves in tasks:
             line = {"setting": f"{setting_label(keys)}, query size {keys['query_size']}", "task": name}
             lines += [line | verdict for verdict in _verdict(of_task, of_curves)]

@@ -39,11 +39,12 @@ def wins_over_random(found: Results) -> Iterator[str]:
     areas = comparable(found).areas
     for task, part in groups(areas, TASK):
         for agent in own_agents(found, task):
-            two, won = part[part["agent"].isin([agent, "random"])], []
-            for metric in ("nll", "mae"):
-                for text in wins(two, metric):  # `12 / 0 / 3` of the agent; nothing without common runs
-                    counts = list(map(int, text.split(" / ")))
-                    won.append(f"{counts[0]} of {sum(counts)} runs ({metric.upper()})")
+            tables = {metric: wins(part, metric) for metric in ("nll", "mae")}
+            won = [
+                f"{table['won'][agent]} of {table.sum(axis=1)[agent]} runs ({metric.upper()})"
+                for metric, table in tables.items()
+                if agent in table.index  # not without common runs
+            ]
             if won:
                 yield f"{agent}: better than random in {', '.join(won)} on {task_label(task)}"
 

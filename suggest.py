@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from core.report.chosen import chosen_rows
     from core.report.plots import save
     from core.suggestion import model, saved, tables
-    from core.suggestion.targets import Log
+    from core.suggestion.transforms import Log
 
     read = [path for path in (args.labelled, args.pool) if path]
     for path in filter(None, (args.out, args.scores)):

@@ -1,12 +1,11 @@
-"""Times the published code beside ours, for whoever has a clone of it.
+"""Compares the speed of the published code with ours, if you have a clone of it.
 
     python benchmarks/published.py --code ../BALSA --data_folder ../datasets --agents random bald
 
-Each code makes the first points of run 1 in a process of its own, query size 1, in turn; what is printed are
-CPU seconds a point, and how many times as many the published code takes. Points of the first `WARM_UP` rounds
-do not count: ours compiles in them. The published code asks for gym; gymnasium, its successor, stands in. It
-needs properscoring, and looks for its own layout of the data: `pakinsons_raw/parkinsons_updrs.data` beside an
-(empty) `pakinsons_raw.zip`.
+The two take turns, each in a process of its own, to add the first points of run 1 with query size 1. Prints
+CPU seconds per point and their ratio. The first `WARM_UP` points do not count, since ours compiles then. The
+published code needs properscoring, and gym, which gymnasium replaces here. It expects its own layout of the
+data folder: `pakinsons_raw/parkinsons_updrs.data`, and a file `pakinsons_raw.zip`, which may be empty.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Does choosing what to measure help? Each agent beside random rows on five tables, by suggest.py itself.
+"""Does choosing what to measure help? Compares agents with random choice on five tables.
 
     python benchmarks/suggesting.py --data_folder ../datasets --out suggesting.csv
 
-100 labelled rows and a pool of 1,500; in each of five rounds an agent chooses 20 rows with the model that
-`suggest.py` finds for it. Beside it, after each round, two models that a user may have, extremely randomised
-trees and a Gaussian process, are fitted to the labelled rows: their MAE on 1,000 fresh rows, in standard
-deviations of the target (of its logarithm on the heavy-tailed table). `coverage` is the share of the fresh
-rows that the 90 % intervals of the first suggestions hold. The summary, with 95 % intervals over tables, and
-`--picture` are made of all that is in the table.
+Starts with 100 labelled rows and a pool of 1,500. In each of five rounds an agent chooses 20 rows, with the
+model that `suggest.py` picks. After each round two models that you might use, extremely randomised trees and
+a Gaussian process, are fitted to the labelled rows. Their MAE on 1,000 new rows is in standard deviations of
+the target (of its logarithm on the heavy-tailed table). `coverage` is the share of the new rows inside the
+90 % intervals of the first round. The summary, with 95 % intervals over seeds, and `--picture` use everything
+in the output table.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Functions that numba compiles: all are made here, and what it compiled is kept for the next process."""
+"""Compiles functions with numba, and keeps what it compiled for the next process."""
 
 import os
 import sys
@@ -14,8 +14,8 @@ from numba import config, njit
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """numba's `njit` with these options, without Python's lock and with a cache.
 
-    The cache lies beside the code or in the user's home. Where neither can be written, as in a container, it
-    lies in a folder in TMPDIR, else there is none; a note on stderr says so once.
+    The cache is next to the code or in the user's home. If neither is writable, as in a container, it goes to
+    a folder in TMPDIR; if that fails too, there is no cache. A note on stderr says which, once.
     """
 
     def compile_it(function: Callable[..., Any]) -> Any:
@@ -33,7 +33,7 @@ def _cache_in_tmp() -> bool:
     try:
         folder = Path(tempfile.gettempdir(), f"numba_cache_{os.getuid() if os.name != 'nt' else 'own'}")
         folder.mkdir(mode=0o700, exist_ok=True)
-        # What lies there is executed: it must not be somebody else's.
+        # numba executes what it finds there, so the folder must be ours.
         kept = os.name == "nt" or folder.stat().st_uid == os.getuid()
         tempfile.TemporaryFile(dir=folder).close()
     except OSError:
@@ -41,6 +41,6 @@ def _cache_in_tmp() -> bool:
     if kept:
         os.environ["NUMBA_CACHE_DIR"] = str(folder)
         config.reload_config()
-    where = f"in {folder}" if kept else "nowhere, and every process compiles them anew"
-    print(f"note: compiled functions cannot be kept beside the code: they are kept {where}", file=sys.stderr)
+    where = f"they are kept in {folder}" if kept else "every process compiles them again"
+    print(f"note: compiled functions cannot be kept beside the code: {where}", file=sys.stderr)
     return kept

@@ -1,5 +1,6 @@
 """What an agent sees."""
 
+import math
 from typing import NamedTuple
 
 from torch import Tensor
@@ -34,3 +35,13 @@ class State(NamedTuple):
     current_test_acc: float
     classifier: Predictor
     optimizer: Optimizer | None
+
+    @classmethod
+    def of_one_choice(cls, pool: Tensor, x: Tensor, y: Tensor, classifier: Predictor, count: int) -> "State":
+        """Outside of a run: `count` points are chosen once, and there is no test set.
+
+        Args:
+            pool: [N, d].
+            x, y: labelled points [L, d] and targets [L].
+        """
+        return cls(pool, x, y, {}, count, 0, math.nan, math.nan, classifier, None)

@@ -20,12 +20,10 @@ from core import PUBLISHED, Environment, EnvironmentLogger, Protocol, Seeds, Sta
 from core.cli import run_script
 from core.config import Config
 from core.metrics import METRICS
-from core.models import forest
 from core.models.densities import GaussDensity
 from core.models.networks import DensityModel
 from core.models.predictor import NetworkPredictor
-from core.models.variations import VARIATIONS, build_model, load_config
-from core.suggestion import model
+from core.models.variations import VARIATIONS, build_model
 from core.training import side_by_side
 from core.training.trainer import FitResult, Trainer
 from datasets import DATASETS
@@ -233,13 +231,3 @@ def specified_layers(model: DensityModel) -> list[tuple[Tensor, Tensor]]:
     encoder, (weight, bias), rest = layers[:4], layers[4], layers[5:]
     one, two = zip(weight.chunk(2, -1), bias.chunk(2, -1), strict=True)
     return [*encoder, one, *rest[: len(rest) // 2], two, *rest[len(rest) // 2 :]]
-
-
-def train_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has suggest.py train for 40 epochs at most, and grow few trees."""
-
-    def load(*names: Any) -> Any:
-        return replace(load_config(*names), first_epochs=40)
-
-    monkeypatch.setattr(model, "load_config", load)
-    monkeypatch.setattr(forest, "TREES", 20)

@@ -3,6 +3,8 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -28,3 +30,17 @@ def signals_as_before() -> Iterator[None]:
     yield
     for number, handler in zip(numbers, handlers, strict=True):
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has suggest.py train for 40 epochs at most, and grow few trees."""
+    from core.models import forest
+    from core.models.variations import load_config
+    from core.suggestion import model
+
+    def load(*names: Any) -> Any:
+        return replace(load_config(*names), first_epochs=40)
+
+    monkeypatch.setattr(model, "load_config", load)
+    monkeypatch.setattr(forest, "TREES", 20)

@@ -11,16 +11,14 @@ import suggest
 from core import Seeds
 from core.data import own
 from core.data.own import find_dataset
-from tests.builders import refused, train_shortly
+from tests.builders import refused
 
 CASES = (Path(__file__).resolve().parents[2] / "shared" / "cases").resolve()
-pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"needs {CASES}")
-
-
-@pytest.fixture(autouse=True)
-def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is read is looked at here, not how well it is learned."""
-    train_shortly(monkeypatch)
+pytestmark = [
+    pytest.mark.skipif(not CASES.is_dir(), reason=f"needs {CASES}"),
+    # What is read is looked at here, not how well it is learned.
+    pytest.mark.usefixtures("short_training"),
+]
 
 
 def chosen(folder: Path, labelled: Path, pool: Path | None, *more: str) -> pd.DataFrame:

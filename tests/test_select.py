@@ -28,7 +28,7 @@ Y = 100 + 30 * np.sin(5 * X[:, 0]) + 2 * X[:, 1] + RNG.normal(size=200)
 LABELLED, POOL = (X[:60], Y[:60]), X[60:]
 
 
-def network(outputs: int = 1) -> nn.Module:
+def network(outputs: int = 1) -> nn.Sequential:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         parts = [nn.Linear(4, 16), nn.ReLU(inplace=True), nn.Linear(16, 8, bias=False), nn.Tanh()]
@@ -147,7 +147,8 @@ def test_gradients_of_a_network_are_those_of_its_mean() -> None:
     for i in range(3):
         net.zero_grad()
         net(rows[i, None].float()).sum().backward()
-        for (a, b), layer in zip(factors, (net[0], net[2], net[5]), strict=True):
+        layers: list[Any] = [net[0], net[2], net[5]]
+        for (a, b), layer in zip(factors, layers, strict=True):
             product = torch.outer(b[0, i], a[0, i]) * np.ptp(LABELLED[1])
             assert torch.allclose(product[:, :-1], layer.weight.grad, atol=1e-6)
             bias = 0.0 if layer.bias is None else layer.bias.grad

@@ -281,10 +281,10 @@ def test_all_pairs(runs: int, values: int) -> None:
 def test_beside_random() -> None:
     table = area_rows(HAND | {"other": [10.0, 21.0, 29.0]})
     # In two runs of five `other` is missing.
-    assert statistics.wins(table, "mae").to_dict() == {
-        "best": "5 / 0 / 0",
-        "good": "5 / 0 / 0",
-        "other": "1 / 1 / 1",
+    assert statistics.wins(table, "mae").T.to_dict("list") == {
+        "best": [5, 0, 0],
+        "good": [5, 0, 0],
+        "other": [1, 1, 1],
     }
     assert statistics.wins(table, "nll").empty
     found = statistics.beside(table, "mae")

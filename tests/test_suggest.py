@@ -10,8 +10,8 @@ import suggest
 from core.data.frames import read_frame
 from core.errors import UserError
 from core.suggestion import tables
-from tests.builders import train_shortly
 
+pytestmark = pytest.mark.usefixtures("short_training")
 KINDS = ("red", "green", "blue")
 
 
@@ -33,11 +33,6 @@ def write(folder: Path, labelled: pd.DataFrame, pool: pd.DataFrame) -> list[str]
 def problem_of(folder: Path, labelled: pd.DataFrame, pool: pd.DataFrame) -> tables.Problem:
     write(folder, labelled, pool)
     return tables.make_problem(read_frame(folder / "done.csv"), read_frame(folder / "pool.csv"), "y")
-
-
-@pytest.fixture(autouse=True)
-def small_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    train_shortly(monkeypatch)
 
 
 @pytest.fixture
@@ -134,8 +129,8 @@ def test_a_row_whose_target_is_a_code_is_neither_learned_nor_suggested(tmp_path:
     np.testing.assert_array_equal(found.y, without.y)
     np.testing.assert_array_equal(found.pool, without.pool)
     write(tmp_path, wrong, pool)
-    frames = [read_frame(tmp_path / name) for name in ("done.csv", "pool.csv")]
-    assert len(tables.make_problem(*frames, "y", {"keep": ["y"]}).y) == len(wrong)
+    done, kept = (read_frame(tmp_path / name) for name in ("done.csv", "pool.csv"))
+    assert len(tables.make_problem(done, kept, "y", {"keep": ["y"]}).y) == len(wrong)
 
 
 def test_categories_that_only_the_pool_has_are_counted(tmp_path: Path) -> None:
@@ -156,7 +151,7 @@ def test_equal_rows_of_the_pool_are_one_candidate_unless_replicates_are_asked_fo
     done, pool = make_frame(60), make_frame(40, 1)
     nearly = done[:3].assign(a=done["a"][:3] + 1e-9)
     write(tmp_path, done, pd.concat([pool, pool[:10].assign(y=0), nearly]))
-    frames = [read_frame(tmp_path / name) for name in ("done.csv", "pool.csv")]
+    frames = read_frame(tmp_path / "done.csv"), read_frame(tmp_path / "pool.csv")
     problem = tables.make_problem(*frames, "y")
     assert problem.rows.tolist() == [*range(40), 50, 51, 52]
     assert problem.notes[0].startswith("10 rows of the pool are equal to others in all features")

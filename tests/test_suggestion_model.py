@@ -11,14 +11,11 @@ from hypothesis import strategies as st
 
 import suggest
 from core import Seeds
-from core.suggestion import calibration, model, targets
-from tests.builders import refused, train_shortly
+from core.suggestion import calibration, model, transforms
+from tests.builders import refused
 from tests.test_suggest import make_frame, problem_of, write
 
-
-@pytest.fixture(autouse=True)
-def small_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    train_shortly(monkeypatch)
+pytestmark = pytest.mark.usefixtures("short_training")
 
 
 @pytest.fixture
@@ -29,11 +26,11 @@ def typed(tmp_path: Path) -> list[str]:
 # --- What is learned of the target ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", targets.TARGETS)
+@pytest.mark.parametrize("kind", transforms.TRANSFORMS)
 @settings(deadline=None)  # the first call loads scipy
 @given(st.integers(0, 2**32 - 1), st.floats(-5, 5), st.floats(0.01, 5))
 def test_what_is_learned_is_a_smooth_increasing_function_of_the_target(
-    kind: type[targets.Target], seed: int, shift: float, spread: float
+    kind: type[transforms.Transform], seed: int, shift: float, spread: float
 ) -> None:
     """And goes back, also outside the labelled rows; densities are converted by its slope."""
     y = np.exp(np.random.default_rng(seed).normal(shift, spread, 40))
@@ -63,7 +60,7 @@ def test_the_best_model_learns_the_best_form_of_the_target(tmp_path: Path) -> No
     table, median = heavy_tailed(400, 0)
     problem = problem_of(tmp_path, table[:80], table[80:])
     fitted = model.fit(problem, ["forest", "gp"], Seeds(), torch.device("cpu"))
-    assert (fitted.variation, type(fitted.model.target)) == ("gp", targets.Log)
+    assert (fitted.variation, type(fitted.model.target)) == ("gp", transforms.Log)
     assert fitted.nll["gp"] < fitted.nll["forest"]
     # In the target's own units: that of the truth itself is the least.
     z = np.log(table["y"] / median)[:80] / 0.5
@@ -111,8 +108,8 @@ def test_intervals_hold_what_they_say() -> None:
     truth = centre + rng.normal(size=4000)
     made = calibration.Calibration.of(predicted[:500], truth[:500]).apply(predicted)
     for share, (low, high) in calibration.INTERVALS.items():
-        held = ((made[low] <= truth) & (truth <= made[high]))[500:].mean()
-        assert held == pytest.approx(share, abs=0.05)
+        inside = ((made[low] <= truth) & (truth <= made[high]))[500:].mean()
+        assert inside == pytest.approx(share, abs=0.05)
     fifths = [slice(i, None, 5) for i in range(5)]
     held = calibration.coverage([predicted[one] for one in fifths], [truth[one] for one in fifths])
     assert held[0.9] == pytest.approx(3600, abs=100)

@@ -13,8 +13,8 @@ from torch import Generator, Tensor, nn
 
 from ..errors import UserError
 from ..files import one_line
-from .densities import Density, GaussDensity, MixtureDensity
-from .forest import LeafSketch, fitted_noise
+from .densities import Density, GaussDensity
+from .forest import Committee, LeafSketch, fitted_noise
 from .predictor import Factors, Of, Predictor
 
 
@@ -70,7 +70,7 @@ class FittedPredictor(_Scaled):
         return GaussDensity(torch.stack([self._scaled(mean), spread], -1).to(x))
 
 
-class CommitteePredictor(FittedPredictor):
+class CommitteePredictor(Committee, FittedPredictor):
     """An ensemble whose members are averaged, such as a forest: each member is a pass.
 
     A member says N(m, s^2), s of the lowest NLL at labelled points to which members were not fitted, as in
@@ -105,17 +105,9 @@ class CommitteePredictor(FittedPredictor):
     def _sketch(self) -> LeafSketch:
         return LeafSketch(self.model, seed=1)
 
-    def _parameters(self, x: Tensor) -> Tensor:
+    def member_parameters(self, x: Tensor) -> Tensor:
         mean = self._scaled(self.each(x.numpy())).to(x)
         return torch.stack([mean, torch.full_like(mean, self._std / self.width)], -1)
-
-    def __call__(self, x: Tensor) -> Density:
-        return MixtureDensity(self._parameters(x), GaussDensity)
-
-    def passes(
-        self, x: Tensor, passes: int, generator: Generator, rate: float | None = None, *, shared: bool = False
-    ) -> Density:
-        return GaussDensity(self._parameters(x))
 
     def encode(self, x: Tensor) -> Tensor:
         return torch.from_numpy(self._sketch(x.numpy())).float()

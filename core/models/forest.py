@@ -3,6 +3,7 @@
 Shapes: n labelled points, N rows, d features, K trees, h width of the embedding.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from .densities import Density, GaussDensity, MixtureDensity
+from .predictor import Predictor
 from .regressor import REGRESSORS, Regressor
 
 TREES = 100
@@ -71,8 +73,24 @@ class LeafSketch:
         return np.asarray(sketch) / np.sqrt(SKETCH * len(self._of_trees))
 
 
+class Committee(Predictor):
+    """A mixture of members, each of which is a pass: they say N(m, s^2)."""
+
+    @abstractmethod
+    def member_parameters(self, x: Tensor) -> Tensor:
+        """m and s of each member for rows x [N, d]: [K, N, 2]."""
+
+    def __call__(self, x: Tensor) -> Density:
+        return MixtureDensity(self.member_parameters(x), GaussDensity)
+
+    def passes(
+        self, x: Tensor, passes: int, generator: Generator, rate: float | None = None, *, shared: bool = False
+    ) -> Density:
+        return GaussDensity(self.member_parameters(x))
+
+
 @REGRESSORS.register("forest")
-class Forest(Regressor):
+class Forest(Committee, Regressor):
     """Geurts, Ernst, Wehenkel, *Extremely Randomized Trees*, 2006, each grown on a bootstrap sample.
 
     A tree predicts N(m, v + s^2), m and v the mean and variance of the targets in the leaf. The noise s and
@@ -98,19 +116,10 @@ class Forest(Regressor):
         nll, noise = fitted_noise(*_leaves(forest, x), y, forest.estimators_samples_)
         return nll, forest, noise
 
-    def _parameters(self, x: Tensor) -> Tensor:
-        """Mean and standard deviation of each tree, [K, N, 2]."""
+    def member_parameters(self, x: Tensor) -> Tensor:
         mean, variance = _leaves(self.model, self.array(x))
         both = np.stack([mean, np.sqrt(variance + self._noise**2)], axis=-1)
         return torch.from_numpy(both).to(x)
-
-    def __call__(self, x: Tensor) -> Density:
-        return MixtureDensity(self._parameters(x), GaussDensity)
-
-    def passes(
-        self, x: Tensor, passes: int, generator: Generator, rate: float | None = None, *, shared: bool = False
-    ) -> Density:
-        return GaussDensity(self._parameters(x))
 
     def encode(self, x: Tensor) -> Tensor:
         return torch.from_numpy(self._sketch(self.array(x))).to(x)

@@ -27,7 +27,7 @@ from .labels import agent_label, spans, task_label
 from .leaderboard import MAIN, leaderboard
 from .load import TASK, areas, load_results, select
 from .plots import GREY, TEXT, TITLE, bare, save, strong_agents
-from .statistics import beside, mean_curves
+from .statistics import beside, mean_curves, wins
 
 _WORDS = {"mae": "test error (MAE)", "nll": "negative log-likelihood of the test set (NLL)"}
 #: The range of an axis is that of the strong curves after this share of the labels.
@@ -206,16 +206,19 @@ def with_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
 
 def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
     """A line for each of your own agents: its places by NLL and MAE, and how it did beside random."""
-    board = leaderboard(areas(curves), curves)
+    of_runs = areas(curves)
+    board = leaderboard(of_runs, curves)
     for agent in (agent for agent in board.index if agent in own):
         parts = []
-        for name in (METRICS[metric].label for metric in MAIN):
-            ranks, won = board[f"rank {name}"], board.loc[agent, f"{name} won / tied / lost"]
+        for metric in MAIN:
+            name, won = METRICS[metric].label, wins(of_runs, metric)
+            ranks = board[f"rank {name}"]
             place = f"place {(ranks < ranks[agent]).sum() + 1} of {ranks.count()}"
             if pd.isna(ranks[agent]):
                 place = "no place (no run in common with the others)"
-            runs = [int(part) for part in won.split(" / ")] if isinstance(won, str) else []
-            beat = f", better than random in {runs[0]} of {sum(runs)} runs" if runs else ""
+            beat = ""
+            if agent in won.index:
+                beat = f", better than random in {won['won'][agent]} of {won.sum(axis=1)[agent]} runs"
             parts.append(f"by {name} {place}{beat}")
         yield f"{agent_label(agent)}: {'; '.join(parts)}"
 

@@ -67,7 +67,8 @@ def leaderboard(areas: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         columns[f"rank {name}"] = ranked.rank(axis=1).mean()
         columns[f"AUC {name}"] = means
         columns[f"{name} less random"] = _in_words(statistics.beside(areas, metric), "+.3f")
-        columns[f"{name} won / tied / lost"] = statistics.wins(areas, metric)
+        won = statistics.wins(areas, metric).astype(str)
+        columns[f"{name} won / tied / lost"] = won["won"] + " / " + won["tied"] + " / " + won["lost"]
         columns[f"labels needed {name}"] = needed_in_words(statistics.labels_needed(curves, metric), labels)
     if len(runs) == 1 or (columns["ranked"] == runs).all():
         del columns["ranked"]

@@ -100,7 +100,9 @@ def leaderboard(areas: pd.DataFrame, metric: str, title: str = "") -> Figure:
     tasks = []
     for task, part in groups(areas, TASK):
         found = statistics.beside(part, metric, share=share)
-        tasks.append((_name(task), found[found["verdict"] != "diverged"]))
+        found = found[found["verdict"] != "diverged"]
+        if len(found):
+            tasks.append((_name(task), found))
     label = METRICS[metric].label
     text = f"Area under the {label} curve less random's{', in % of it' if share else ''}; left is better."
     return _agent_panels(tasks, f"{label} of agents beside random: {title}", text, share)

@@ -174,14 +174,14 @@ def paired(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.Da
     return others.merge(of_reference.rename(columns={"area": "reference"}), on=[*TASK, "run"])
 
 
-def wins(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.Series:
-    """Of each agent `12 / 0 / 3`: in how many runs its area is lower than, equal to and higher than that of
-    the reference's run of the same id.
+def wins(areas: pd.DataFrame, metric: str, reference: str = "random") -> pd.DataFrame:
+    """In how many runs each agent's area is lower than, equal to and higher than that of the reference's run
+    of the same id: columns `won`, `tied`, `lost`.
     """
     pairs = paired(areas, metric, reference)
     difference = pairs["area"] - pairs["reference"]
-    signs = (1.0 * (difference > 0) - (difference < 0)).groupby(pairs["agent"].astype(str))
-    return signs.agg(lambda one: " / ".join(str((one == sign).sum()) for sign in (-1, 0, 1))).astype(object)
+    signs = {"won": difference < 0, "tied": difference == 0, "lost": difference > 0}
+    return pd.DataFrame(signs).groupby(pairs["agent"].astype(str)).sum()
 
 
 def paired_differences(

@@ -36,7 +36,7 @@ from ..training.trainer import make_trainer
 from ..util import tqdm
 from .calibration import Calibration, coverage
 from .tables import LEVELS, Problem
-from .targets import TARGETS, Target
+from .transforms import TRANSFORMS, Transform
 
 #: Folds of the labelled rows, by how many rows there are at least: a model of few rows gets better with each
 #: one, and intervals calibrated by models of much fewer would be too wide.
@@ -59,7 +59,7 @@ _SHUFFLED = 300
 class Model:
     """What is learned, and what has learned it."""
 
-    target: Target
+    target: Transform
     predictor: Predictor
 
     def quantiles(self, x: Tensor, levels: Sequence[float]) -> np.ndarray:
@@ -130,7 +130,7 @@ def auto_variations(agent: str, rows: int) -> list[str]:
 def fit(
     problem: Problem, variations: Sequence[str], seeds: Seeds, device: torch.device, agent: str = "random"
 ) -> Fitted:
-    """Fits the best of several models, with the best of `TARGETS`, to the labelled rows.
+    """Fits the best of several models, with the best of `TRANSFORMS`, to the labelled rows.
 
     For networks, whose training takes long, only the target that is best for the others is tried.
 
@@ -142,14 +142,14 @@ def fit(
     """
     rows = _Rows(problem, seeds, device, agent)
     at_once = [name for name in variations if VARIATIONS[name].regressor]
-    kinds = [kind for kind in TARGETS if kind.possible(rows.y, rows.zero)]
+    kinds = [kind for kind in TRANSFORMS if kind.possible(rows.y, rows.zero)]
     tried = [(name, kind) for name in at_once or ["forest"] for kind in kinds]
     found = {one: rows.left_out(*one) for one in tqdm(tried, desc="trying models", unit=" models")}
     kind = min(found, key=lambda one: found[one][1])[1]
     for name in variations:
         if name not in at_once:
             found[name, kind] = rows.left_out(name, kind)
-    best: dict[str, tuple[str, type[Target]]] = {}
+    best: dict[str, tuple[str, type[Transform]]] = {}
     for one in sorted(found, key=lambda one: found[one][1]):
         if one[0] in variations:
             best.setdefault(one[0], one)
@@ -178,7 +178,7 @@ class _Rows:
         order = rng.permutation(len(same))
         self.folds = [order[fold[order] == i] for i in range(count)]
 
-    def left_out(self, variation: str, kind: type[Target]) -> tuple[list[Model], float]:
+    def left_out(self, variation: str, kind: type[Transform]) -> tuple[list[Model], float]:
         """Models that have not seen one of the folds each, and their NLL there, in the target's units."""
         parts = [np.concatenate(self.folds[:i] + self.folds[i + 1 :]) for i in range(len(self.folds))]
         models = self.train(variation, kind, parts)
@@ -189,7 +189,7 @@ class _Rows:
             nll -= log_p + model.target.log_slope(self.y[rows]).sum()
         return models, float(nll / len(self.y) - math.log(self.scaler.scale[0]))
 
-    def train(self, variation: str, kind: type[Target], parts: Sequence[np.ndarray]) -> list[Model]:
+    def train(self, variation: str, kind: type[Transform], parts: Sequence[np.ndarray]) -> list[Model]:
         """A model of each of several parts of the rows; networks are trained side by side."""
         config = AGENTS[self.agent].inject_config(load_config("default", variation, CORRECTED))
         fewest = int((1 - _WATCHED) * min(map(len, parts)))
@@ -263,18 +263,8 @@ def score(problem: Problem, fitted: Fitted, agent: str, seeds: Seeds) -> np.ndar
 
 
 def _state(problem: Problem, fitted: Fitted, count: int) -> State:
-    return State(
-        x_unlabeled=torch.from_numpy(problem.pool).to(fitted.x.device),
-        x_labeled=fitted.x,
-        y_labeled=fitted.y,
-        per_class_instances={},
-        budget=count,
-        added_images=0,
-        initial_test_acc=math.nan,
-        current_test_acc=math.nan,
-        classifier=fitted.model.predictor,
-        optimizer=None,
-    )
+    pool = torch.from_numpy(problem.pool).to(fitted.x.device)
+    return State.of_one_choice(pool, fitted.x, fitted.y, fitted.model.predictor, count)
 
 
 def importance(problem: Problem, fitted: Fitted, seeds: Seeds) -> pd.Series:

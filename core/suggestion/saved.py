@@ -44,11 +44,11 @@ class Saved:
         """
         problem = self.problem
         x = more_rows(pool, self.target, problem.rules, problem.x_scaler)
+        if every_row:
+            return replace(problem, pool=x, rows=np.arange(len(x)), notes=[])
         known = set[bytes]() if replicates else {row.tobytes() for row in problem.measured}
         done = np.array([row.tobytes() in known for row in x], bool)
         rows, notes = candidates(x, problem.measured, done, replicates)
-        if every_row:
-            rows, notes = np.arange(len(x)), []
         return replace(problem, pool=x[rows], rows=rows, notes=notes)
 
 

@@ -3,7 +3,6 @@
 Shapes: n labelled points, N points of the pool, d features, k chosen points.
 """
 
-import math
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -96,18 +95,8 @@ def select(
         y = (y - y.min()) / (np.ptp(y) or 1.0)
     # Networks of this project compute in float32; others take what they were fitted to.
     dtype = torch.float32 if predictor is model else torch.float64
-    state = State(
-        x_unlabeled=torch.tensor(rows, dtype=dtype),
-        x_labeled=torch.tensor(x, dtype=dtype),
-        y_labeled=torch.tensor(y, dtype=dtype),
-        per_class_instances={},
-        budget=count,
-        added_images=0,
-        initial_test_acc=math.nan,
-        current_test_acc=math.nan,
-        classifier=predictor,
-        optimizer=None,
-    )
+    candidates, points, labels = (torch.tensor(values, dtype=dtype) for values in (rows, x, y))
+    state = State.of_one_choice(candidates, points, labels, predictor, count)
     cls = AGENTS[agent]
     _check(agent, cls, predictor, type(model).__name__, state)
     chooser = cls(count, Seeds(1, seed, seed, seed), CORRECTED)

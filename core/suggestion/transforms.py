@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.preprocessing import PowerTransformer
 
 
-class Target:
+class Transform:
     """The target as it is.
 
     Args:
@@ -53,7 +53,7 @@ class Target:
         return np.zeros_like(y)
 
 
-class Log(Target):
+class Log(Transform):
     """Its logarithm; all predictions are positive."""
 
     words = "the log of "
@@ -75,7 +75,7 @@ class Log(Target):
         return -np.log(y - self._zero)
 
 
-class YeoJohnson(Target):
+class YeoJohnson(Transform):
     """Yeo, Johnson, *A New Family of Power Transformations to Improve Normality or Symmetry*, 2000.
 
     Of (y - median) / interquartile range, so that units change nothing. Lambda is kept in [0, 2]: beyond, the
@@ -105,4 +105,4 @@ class YeoJohnson(Target):
         return (self._power.lambdas_[0] - 1) * np.sign(u) * np.log1p(abs(u)) - np.log(self._width)
 
 
-TARGETS = (Target, Log, YeoJohnson)
+TRANSFORMS = (Transform, Log, YeoJohnson)

@@ -165,7 +165,8 @@ def _agent_panels(
             panel.set_title(name, fontsize=TITLE - 1, loc="left")
             if share:
                 panel.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
-    figure.suptitle(f"{title}\n{text}", fontsize=TITLE, x=0.01, ha="left")
+    lines = [textwrap.fill(line, 50 * len(columns)) for line in (title, text)]  # as wide as the panels
+    figure.suptitle("\n".join(lines), fontsize=TITLE, x=0.01, ha="left")
     shown = [verdict for verdict in _GROUPS if any((table["verdict"] == verdict).any() for _, table in tasks)]
     handles: list[Any] = []
     for words, colour, marker, fill in map(_GROUPS.__getitem__, shown):

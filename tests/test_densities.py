@@ -13,7 +13,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from torch import Tensor
 
-from core.models.densities import Density, FlowDensity, GaussDensity, MixtureDensity
+from core.models.densities import Density, FlowDensity, GaussDensity, GaussMixture, MixtureDensity
 from tests.builders import quick, torch_rng
 
 LEVELS = torch.tensor([1e-6, 0.001, 0.05, 0.3, 0.5, 0.77, 0.99, 1 - 1e-6], dtype=torch.float64)
@@ -80,11 +80,12 @@ def make(kind: str, dtype: torch.dtype = torch.float64) -> Density:
         "gauss": lambda: GaussDensity(gauss[0]),
         "ensemble": lambda: MixtureDensity(flows, FlowDensity),
         "gauss_ensemble": lambda: MixtureDensity(gauss, GaussDensity),
+        "committee": lambda: GaussMixture(gauss),
     }
     return made[kind]()
 
 
-KINDS = pytest.mark.parametrize("kind", ["flow", "gauss", "ensemble", "gauss_ensemble"])
+KINDS = pytest.mark.parametrize("kind", ["flow", "gauss", "ensemble", "gauss_ensemble", "committee"])
 
 
 @pytest.mark.machines
@@ -125,8 +126,9 @@ def test_conventions_of_icdf(kind: str, dtype: torch.dtype) -> None:
     assert wrong[2:].isnan().all()
 
 
-def test_the_mixture_of_gaussians_is_scipys() -> None:
-    density = make("gauss_ensemble")
+@pytest.mark.parametrize("kind", ["gauss_ensemble", "committee"])
+def test_the_mixture_of_gaussians_is_scipys(kind: str) -> None:
+    density = make(kind)
     members = np.stack([GAUSS, GAUSS * 0.5, GAUSS.flip(0), GAUSS + 0.1])  # [4, 3, 2]
     y = np.linspace(-3, 4, 50)[:, None]
     normals = [stats.norm(loc=member[:, 0], scale=member[:, 1]) for member in members]
@@ -142,3 +144,13 @@ def test_the_mixture_of_gaussians_is_scipys() -> None:
     np.testing.assert_allclose(density.mean, mean, rtol=1e-12)
     variance = (members[..., 1] ** 2 + members[..., 0] ** 2).mean(0) - mean**2
     np.testing.assert_allclose(density.variance, variance, rtol=1e-12)
+
+
+@KINDS
+def test_samples_come_with_their_density_and_follow_the_cdf(kind: str) -> None:
+    density = make(kind)
+    y, log_p = density.draw(20_000, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(log_p, density.log_prob(y), rtol=0, atol=1e-4)  # drawn in float32
+    for row in range(3):
+        u = density.cdf(y)[:, row].numpy()
+        assert stats.kstest(u, "uniform").pvalue > 1e-4

@@ -73,6 +73,11 @@ class Density(Distribution):
         """Mean and variance, [*batch] each."""
         return self.mean, self.variance
 
+    def _expanded(self, value: Tensor) -> Tensor:
+        """Values [*more, *batch]."""
+        # torch's own broadcast_shapes would first load its compiler and sympy, for more than a second.
+        return value.expand(np.broadcast_shapes(value.shape, self.batch_shape))
+
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """n samples and their log-densities, [n, *batch] each."""
         raise NotImplementedError(f"{type(self).__name__} does not implement draw")
@@ -145,11 +150,6 @@ class FlowDensity(Density):
         both = splines.inverse(*_arrays(self._rows(z.shape[:-1]), z.reshape(-1, z.shape[-1])))
         y, slope = (torch.from_numpy(part).view(z.shape) for part in both)
         return y, slope
-
-    def _expanded(self, value: Tensor) -> Tensor:
-        """Values [*more, *batch]."""
-        # torch's own broadcast_shapes would first load its compiler and sympy, for more than a second.
-        return value.expand(np.broadcast_shapes(value.shape, self.batch_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(y|x) of values that broadcast against the batch; differentiable."""
@@ -302,4 +302,35 @@ class MixtureDensity(Mixture):
         shape = (n, 1, *self.batch_shape)
         member = torch.randint(drawn.shape[1], shape, generator=generator, device=generator.device)
         y = drawn.gather(1, member).squeeze(1)
+        return y, self.log_prob(y)
+
+
+class GaussMixture(MixtureDensity):
+    """The p(y|x) of a committee of many members that each say N(m, s^2), such as a forest.
+
+    Args:
+        parameters: m and s of each member, [K, *batch, 2].
+    """
+
+    def __init__(self, parameters: Tensor) -> None:
+        super().__init__(parameters, GaussDensity)
+        self.means, self.scales = parameters.unbind(-1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        mean, scale = self.means.movedim(0, -1).contiguous(), self.scales.movedim(0, -1).contiguous()
+        offset = scale.log() + (_LOG_SQRT_2PI + math.log(scale.shape[-1]))
+        value = self._expanded(value)
+        # One at a time, because each value makes K numbers.
+        each = [
+            ((y[..., None] - mean) / scale).square_().mul_(-0.5).sub_(offset).logsumexp(-1)
+            for y in value.reshape(-1, *self.batch_shape)
+        ]
+        return torch.stack(each).view(value.shape)
+
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """As a mixture's, but only the members that were chosen draw."""
+        shape, device = (n, *self.batch_shape), generator.device
+        member = torch.randint(len(self.means), shape, generator=generator, device=device)
+        z = torch.randn(shape, generator=generator, device=device)
+        y = self.means.gather(0, member) + self.scales.gather(0, member) * z
         return y, self.log_prob(y)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from .densities import Density, GaussDensity, MixtureDensity
+from .densities import Density, GaussDensity, GaussMixture
 from .predictor import Predictor
 from .regressor import REGRESSORS, Regressor
 
@@ -81,7 +81,7 @@ class Committee(Predictor):
         """m and s of each member for rows x [N, d]: [K, N, 2]."""
 
     def __call__(self, x: Tensor) -> Density:
-        return MixtureDensity(self.member_parameters(x), GaussDensity)
+        return GaussMixture(self.member_parameters(x))
 
     def passes(
         self, x: Tensor, passes: int, generator: Generator, rate: float | None = None, *, shared: bool = False
@@ -98,7 +98,7 @@ class Forest(Committee, Regressor):
     """
 
     label = "forest"
-    density = MixtureDensity
+    density = GaussMixture
     offers = frozenset({"passes", "embedding"})
     members = TREES
 

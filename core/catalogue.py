@@ -43,9 +43,9 @@ def tables() -> str:
     for family, agents in families().items():
         rows = [
             {
-                "name (alias)": f"`{name}`" + "".join(f" (`{alias}`)" for alias in AGENTS.aliases(name)),
-                "result folder": f"`{cls.folder}`",
-                "score, or how the batch is chosen": cls.formula or first_line(cls).rstrip("."),
+                "name": f"`{name}`" + "".join(f" (`{alias}`)" for alias in AGENTS.aliases(name)),
+                "folder": f"`{cls.folder}`",
+                "score, or choice": cls.formula or first_line(cls).rstrip("."),
                 "needs": cls.needs,
                 "batch-aware": cls.batch_aware or ("no" if cls.select is Agent.select else "yes"),
                 "reference": ARXIV.sub(r"[\1 \2](https://arxiv.org/abs/\3)", cls.reference),

@@ -16,7 +16,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs/AGENTS.md"
 #: The lines of the page around the tables.
 FIRST, LAST = "<!-- Written by python -m core.catalogue: -->", "<!-- (until here) -->"
 #: A reference such as `Wu, Lin, Huang 2019, arXiv 1808.04245`: first author, year and number.
-ARXIV = re.compile(r"(\w+)[^;]*? (\d{4}), arXiv (\d{4}\.\d{5})")
+ARXIV = re.compile(r"(\w+)[^;]*? (\d{4}), arXiv (\d{4}\.\d{4,5})")
 
 
 def first_line(thing: object) -> str:
@@ -44,7 +44,6 @@ def tables() -> str:
         rows = [
             {
                 "name": f"`{name}`" + "".join(f" (`{alias}`)" for alias in AGENTS.aliases(name)),
-                "folder": f"`{cls.folder}`",
                 "score, or choice": cls.formula or first_line(cls).rstrip("."),
                 "needs": cls.needs,
                 "batch-aware": cls.batch_aware or ("no" if cls.select is Agent.select else "yes"),

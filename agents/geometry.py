@@ -1,4 +1,4 @@
-"""Agents that measure distances between points in the encoder's output: CoreSet and TypiClust.
+"""Distances in the embedding: CoreSet and TypiClust.
 
 N candidates, L labelled points, h width of the embedding.
 """

@@ -121,9 +121,9 @@ def most_typical(features: np.ndarray) -> int:
 class TypiClust(Agent):
     """Typical points of clusters that hold few labels.
 
-    k-means on the embeddings of candidates and labelled points together, in min(L + 1, 500) clusters; above 50,
-    mini-batch k-means. Only clusters of more than 5 points count, labelled ones included (all clusters, if
-    none is larger). They are ranked by fewest labelled points, then by most points. Each pick is the most
+    k-means on the embeddings of candidates and labelled points together, in min(L + 1, 500) clusters; above
+    50, mini-batch k-means. Only clusters of more than 5 points count, labelled ones included (all clusters,
+    if none is larger). They are ranked by fewest labelled points, then by most points. Each pick is the most
     typical of a cluster's candidates that are left: under `published` always of the first cluster, under
     `corrected` of each cluster in turn. If the cluster has none left, it is a random one of all that remain.
     """

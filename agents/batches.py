@@ -1,4 +1,4 @@
-"""Agents that choose a batch as a whole: each names its features and its selection."""
+"""Agents that choose a batch as a whole."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Agents that score a committee: how far the passes, or an ensemble's members, disagree."""
+"""Disagreement of a committee: of passes, or of an ensemble's members."""
 
 import torch
 from torch import Tensor

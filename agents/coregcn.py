@@ -1,7 +1,8 @@
-"""CoreGCN: k-center greedy in the features of a graph network that separates labelled points from others.
+"""CoreGCN: a graph network that separates labelled points from others.
 
 Caramalau, Bhattarai, Kim, *Sequential Graph Convolutional Network for Active Learning*, 2021,
-arXiv 2006.10219. n points (candidates, then labelled), h width of the embedding.
+arXiv 2006.10219: trained to minimise -mean log(s + 1e-6) of the labelled points - 1.2 mean log(1 - s + 1e-6)
+of the candidates, s the network's sigmoid. n points (candidates, then labelled), h width of the embedding.
 """
 
 import math

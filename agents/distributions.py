@@ -1,4 +1,4 @@
-"""Agents that score the predictive distributions of stochastic passes: BALD, BALSA and NFlows-Out.
+"""Disagreement of stochastic passes: BALD, BALSA and NFlows-Out.
 
 T stochastic passes, N candidates, G grid points, M samples.
 """

@@ -1,4 +1,4 @@
-"""Agents that measure distances between points in the encoder's output: CoreSet and TypiClust.
+"""Distances in the embedding: CoreSet and TypiClust.
 
 N candidates, L labelled points, h width of the embedding.
 """
@@ -119,7 +119,14 @@ def most_typical(features: np.ndarray) -> int:
 
 @AGENTS.register("typiclust")
 class TypiClust(Agent):
-    """Typical points of clusters that hold few labels."""
+    """Typical points of clusters that hold few labels.
+
+    k-means on the embeddings of candidates and labelled points together, in min(L + 1, 500) clusters; above
+    50, mini-batch k-means. Only clusters of more than 5 points count, labelled ones included (all clusters,
+    if none is larger). They are ranked by fewest labelled points, then by most points. Each pick is the most
+    typical of a cluster's candidates that are left: under `published` always of the first cluster, under
+    `corrected` of each cluster in turn. If the cluster has none left, it is a random one of all that remain.
+    """
 
     folder = "TypiClust"
     needs = "embedding"

@@ -1,8 +1,8 @@
-"""One line for each agent, for `evaluate.py --list` and the tables of docs/AGENTS.md.
+"""One line for each agent, for `evaluate.py --list` and the table of docs/AGENTS.md.
 
     python -m core.catalogue
 
-rewrites the tables from the registered classes.
+rewrites the table from the registered classes.
 """
 
 import re
@@ -13,10 +13,10 @@ from .agent import AGENTS, Agent
 from .cli import ArgumentParser, run_script
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/AGENTS.md"
-#: The lines of the page around the tables.
+#: The lines of the page around the table.
 FIRST, LAST = "<!-- Written by python -m core.catalogue: -->", "<!-- (until here) -->"
 #: A reference such as `Wu, Lin, Huang 2019, arXiv 1808.04245`: first author, year and number.
-ARXIV = re.compile(r"(\w+)[^;]*? (\d{4}), arXiv (\d{4}\.\d{5})")
+ARXIV = re.compile(r"(\w+)[^;]*? (\d{4}), arXiv (\d{4}\.\d{4,5})")
 
 
 def first_line(thing: object) -> str:
@@ -33,36 +33,33 @@ def families() -> dict[str, dict[str, type[Agent]]]:
     return found
 
 
-def tables() -> str:
-    """A table in Markdown for each family, a row for each agent."""
+def table() -> str:
+    """A table in Markdown with a row for each agent, family by family."""
     import pandas as pd
 
     from .report.readme import markdown
 
-    parts = []
-    for family, agents in families().items():
-        rows = [
-            {
-                "name (alias)": f"`{name}`" + "".join(f" (`{alias}`)" for alias in AGENTS.aliases(name)),
-                "result folder": f"`{cls.folder}`",
-                "score, or how the batch is chosen": cls.formula or first_line(cls).rstrip("."),
-                "needs": cls.needs,
-                "batch-aware": cls.batch_aware or ("no" if cls.select is Agent.select else "yes"),
-                "reference": ARXIV.sub(r"[\1 \2](https://arxiv.org/abs/\3)", cls.reference),
-            }
-            for name, cls in agents.items()
-        ]
-        parts.append(f"### {family.removesuffix('.')}\n\n{markdown(pd.DataFrame(rows))}\n")
-    return "\n".join(parts)
+    rows = [
+        {
+            "name": f"`{name}`" + "".join(f" (`{alias}`)" for alias in AGENTS.aliases(name)),
+            "score, or how the batch is chosen": cls.formula or first_line(cls).rstrip("."),
+            "needs": cls.needs,
+            "batch-aware": cls.batch_aware or ("no" if cls.select is Agent.select else "yes"),
+            "reference": ARXIV.sub(r"[\1 \2](https://arxiv.org/abs/\3)", cls.reference),
+        }
+        for agents in families().values()
+        for name, cls in agents.items()
+    ]
+    return markdown(pd.DataFrame(rows))
 
 
 def main(arguments: list[str] | None = None) -> None:
     from .report.readme import write_between
 
     parser = ArgumentParser(prog="core.catalogue", description=first_line(sys.modules[__name__]))
-    parser.add("page", PAGE, "the page whose tables are rewritten", type=Path)
+    parser.add("page", PAGE, "the page whose table is rewritten", type=Path)
     page = parser.parse_args(arguments).page
-    write_between(page, FIRST, LAST, tables())
+    write_between(page, FIRST, LAST, table())
     print(f"agents: {page}")
 
 

@@ -1,4 +1,4 @@
-"""BiModalSin: a toy with two modes, drawn for each run (docs/METHOD.md, section 1)."""
+"""BiModalSin: a toy with two modes, drawn for each run."""
 
 import numpy as np
 

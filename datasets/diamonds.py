@@ -1,4 +1,4 @@
-"""Diamonds: OpenML 42225, the table of ggplot2 (Wickham, Springer, 2016; docs/METHOD.md, section 1)."""
+"""Diamonds: OpenML 42225, the table of ggplot2 (Wickham, Springer, 2016)."""
 
 from collections.abc import Mapping
 from typing import ClassVar

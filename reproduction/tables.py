@@ -119,7 +119,7 @@ def beside_published(found: pd.DataFrame) -> pd.DataFrame:
     of_task = select(found, _named(TASKS[0]))
     of_task = of_task[of_task.runs > 0]
     columns = {}
-    for number in ("AUC MAE", "last MAE", "last NLL"):
+    for number in ("AUC MAE", "last NLL"):
         rows = of_task[of_task.number == number].set_index("agent")
         columns[number] = _with_error(rows["mean"], rows.se, DIGITS[number[-3:]])
         columns[f"published {number}"] = rows.published

@@ -110,8 +110,7 @@ def test_shown_agent_and_dataset(
     capsys.readouterr()
     evaluate.main(["--list"])
     assert f" {family}.\n  {'uncertain_far':28}{line}.\n" in capsys.readouterr().out
-    assert f"### {family}\n" in catalogue.tables()
-    assert f"| `uncertain_far` | `UncertainFar` | {line} | - | no | - |\n" in catalogue.tables()
+    assert f"| `uncertain_far` | {line} | - | no | - |\n" in catalogue.table()
     test_agents.test_contract("uncertain_far", "gauss", CORRECTED, monkeypatch)
 
 

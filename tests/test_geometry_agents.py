@@ -76,7 +76,7 @@ def most_typical_by_loops(members: list[int], points: np.ndarray) -> int:
 def typiclust_by_loops(
     points: np.ndarray, pool: int, labels: np.ndarray, count: int, rotate: bool
 ) -> list[int]:
-    """The text of docs/METHOD.md, section 3 (rotate: of section 5)."""
+    """The docstring of TypiClust (rotate: under `corrected`)."""
     rng = Seeds().numpy("agent")
     clusters = sorted(set(labels.tolist()))
     sizes = {c: sum(label == c for label in labels) for c in clusters}
@@ -219,7 +219,7 @@ def dense_adjacency(x: Tensor) -> Tensor:
 
 
 def train_densely(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:
-    """The graph network of docs/METHOD.md with A as a matrix."""
+    """The graph network with A as a matrix."""
     x = torch.stack([row / math.sqrt(sum(row**2)) for row in x])
     a, masks = dense_adjacency(x), [mask_source(generator)]
 

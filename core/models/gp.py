@@ -77,7 +77,11 @@ def _matern(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _fitted(x: Tensor, y: Tensor) -> tuple[Tensor, float, float]:
-    """Length scales [d], variance and noise for rows [n, d] and standardised targets [n]."""
+    """Length scales [d], variance and noise for rows [n, d] and standardised targets [n].
+
+    Prior, with variances: log scales ~ N(c, 1/4) around their mean c ~ N(sqrt(2) + log(d) / 2, 3), log
+    variance ~ N(0, 1), log noise ~ N(-4, 1).
+    """
     from scipy.optimize import minimize
 
     d, usual = x.shape[1], 0.5 * math.log(x.shape[1])

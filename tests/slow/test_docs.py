@@ -47,7 +47,6 @@ ELSEWHERE = {
     ("CONTRIBUTING.md", '@AGENTS.register("uncertain_far")'): "test_adding.py",
     ("CONTRIBUTING.md", '@AGENTS.register("mean_gradients")'): "test_adding.py",
     ("CONTRIBUTING.md", '@DATASETS.register("friedman")'): "test_adding.py",
-    ("docs/ADD_A_MODEL.md", '@MODELS.register("mdn")'): "slow/test_own_model.py",
     ("docs/ADD_A_MODEL.md", '@REGRESSORS.register("ridge")'): "slow/test_own_model.py",
     ("docs/USING.md", "core.Experiment("): "test_experiment.py",
 }

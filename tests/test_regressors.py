@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -52,6 +53,14 @@ def test_the_same_points_give_the_same_model(name: str) -> None:
         one, other = fitted(name), fitted(name)
     assert torch.equal(one(x).mean, other(x).mean)
     assert torch.equal(one.encode(x), other.encode(x))
+
+
+def test_forest_predicts_as_scikit_learns_does() -> None:
+    """Leaves of several points, taken for their NLL, once doubled the error on pakinsons within a round."""
+    x, y = noisy_sines(150)
+    new = noisy_sines(1000, seed=5)[0]
+    expected = ExtraTreesRegressor(100, bootstrap=True, random_state=3).fit(x, y).predict(new)
+    np.testing.assert_allclose(fitted("forest")(torch.from_numpy(new)).mean, expected, atol=1e-6)
 
 
 def test_trees_are_passes_and_leaves_are_near() -> None:

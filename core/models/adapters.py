@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from ..errors import UserError
 from ..files import one_line
 from .densities import Density, GaussDensity
-from .forest import Committee, LeafSketch, fitted_noise
+from .forest import Committee, LeafSketch, fitted_noise, member_means
 from .predictor import Factors, Of, Predictor
 
 
@@ -85,29 +85,17 @@ class CommitteePredictor(Committee, FittedPredictor):
         forest = hasattr(model, "apply")
         self.offers = frozenset({"passes", "embedding"} if forest else {"passes"})  # type: ignore[misc]
 
-    def each(self, rows: np.ndarray) -> np.ndarray:
-        """The members' predictions [K, N]."""
-        columns = getattr(self.model, "estimators_features_", [slice(None)] * self.members)
-        if all(hasattr(member, "tree_") for member in self.model.estimators_):
-            rows = rows.astype(np.float32)  # as trees take them, without a check of each
-            pairs = zip((member.tree_ for member in self.model.estimators_), columns, strict=True)
-        else:
-            pairs = zip(self.model.estimators_, columns, strict=True)
-        return np.stack([member.predict(rows[:, some]).reshape(len(rows)) for member, some in pairs])
-
     @cached_property
-    def _std(self) -> float:
-        mean = self.each(self._x)
+    def _noise(self) -> float:
         samples = [some[some < len(self._y)] for some in getattr(self.model, "estimators_samples_", ())]
-        return fitted_noise(mean, np.zeros_like(mean), self._y, samples)[1]
+        return fitted_noise(member_means(self.model, self._x), self._y, samples) / self.width
 
     @cached_property
     def _sketch(self) -> LeafSketch:
         return LeafSketch(self.model, seed=1)
 
-    def member_parameters(self, x: Tensor) -> Tensor:
-        mean = self._scaled(self.each(x.numpy())).to(x)
-        return torch.stack([mean, torch.full_like(mean, self._std / self.width)], -1)
+    def means_and_noise(self, x: Tensor) -> tuple[Tensor, float]:
+        return self._scaled(member_means(self.model, x.numpy())).to(x), self._noise
 
     def encode(self, x: Tensor) -> Tensor:
         return torch.from_numpy(self._sketch(x.numpy())).float()
@@ -205,6 +193,6 @@ def as_predictor(model: Any, x: np.ndarray, y: np.ndarray) -> Predictor:
         raise UserError(f"{name} predicts {list(predicted.shape)} for {len(x)} rows, not one number each")
     if isinstance(getattr(model, "estimators_", None), list):
         committee = CommitteePredictor(model, low, width, x, y)
-        if np.allclose(committee.each(x).mean(0), predicted.reshape(len(x)), atol=1e-6 * width):
+        if np.allclose(member_means(model, x).mean(0), predicted.reshape(len(x)), atol=1e-6 * width):
             return committee  # else its members are not averaged: boosting, stacking
     return fitted

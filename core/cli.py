@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import errno
 import io
 import math
 import os
@@ -245,6 +246,8 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
         code = 141
     except OSError as error:
         where = error.filename or "standard output or a file"
+        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
+            where = "a folder on a file system without locks, choose another"
         print(f"{name}: {where}: {error.strerror or error}", file=sys.stderr)
         code = 2
     except (MemoryError, RuntimeError) as error:

@@ -70,7 +70,7 @@ def commit(parts: Mapping[Path, Path]) -> None:
     for folder in {target.parent for target in parts.values()} if os.name != "nt" else ():
         try:
             _sync(folder, os.O_RDONLY)
-        except (FileNotFoundError, PermissionError):  # another process removed it; it may not be looked into
+        except FileNotFoundError:  # another process removed it
             continue
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing

@@ -92,7 +92,6 @@ class Executed:
     ("content", "said"),
     [
         ({"version": 1, "env": Executed()}, "it holds more than tensors and plain values"),
-        ([1, 2], "it is no checkpoint"),
         ({"version": 0}, "its version is 0, this code reads 1"),
     ],
 )

@@ -115,7 +115,7 @@ def cell(value: str) -> Callable[[Path], object]:
 
     def edit(run: Path) -> None:
         lines = (run / "accuracies.csv").read_text().splitlines()
-        (run / "accuracies.csv").write_text("\n".join([*lines[:9], f"8,{value}", *lines[10:]]))
+        (run / "accuracies.csv").write_text("\n".join([*lines[:9], f"8,{value}", *lines[10:], ""]))
 
     return edit
 
@@ -128,6 +128,11 @@ def as_folder(run: Path) -> None:
 def as_pipe(run: Path) -> None:
     (run / "crps.csv").unlink()
     os.mkfifo(run / "crps.csv")
+
+
+def as_a_copy_that_was_interrupted(run: Path) -> None:
+    path = run / "accuracies.csv"
+    path.write_bytes(path.read_bytes()[:-3])
 
 
 def as_a_spreadsheet_saves(run: Path) -> None:
@@ -156,6 +161,7 @@ def as_a_spreadsheet_saves(run: Path) -> None:
             as_a_spreadsheet_saves,
             "(it has semicolons, as if saved by a spreadsheet",
         ),
+        (as_a_copy_that_was_interrupted, "is cut off)"),
         (as_folder, "crps.csv is a folder"),
         (as_pipe, "crps.csv is no regular file"),
         (

@@ -73,8 +73,6 @@ def read(path: Path) -> dict[str, Any] | None:
         if hashlib.sha256(payload).digest() != digest:
             raise ValueError("its checksum is wrong")
         content = _load(payload)
-        if not isinstance(content, dict):
-            raise ValueError("it is no checkpoint")
         if (version := content.get("version")) != VERSION:
             raise ValueError(f"its version is {version}, this code reads {VERSION}")
         return content

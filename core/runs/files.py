@@ -88,7 +88,7 @@ def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
     lock = FileLock(run_folder / ".lock")
     try:
         lock.acquire(timeout=wait)
-    except Timeout:
+    except (Timeout, FileNotFoundError):  # or somebody has just removed the folder
         yield False
         return
     try:
@@ -186,6 +186,8 @@ def _read_table(text: str) -> pd.DataFrame:
         raise ValueError("it has semicolons, as if saved by a spreadsheet")
     if not lines:
         raise ValueError("no rows")
+    if not text.endswith("\n"):  # a copy that was interrupted: its last number may lack digits
+        raise ValueError(f"line {len(lines) + 1} is cut off")
     index, rows = list[int](), list[list[float]]()
     for number, line in enumerate(lines, start=2):
         if len(line) != len(header):

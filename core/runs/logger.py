@@ -46,7 +46,8 @@ class EnvironmentLogger:
         self.env, self.log_path, self.unattended = env, Path(log_path), unattended
         self._set(**{**env.logger_options, **options})
         self._begun = False
-        self.begun_with = computed_by()
+        self.here = computed_by() | {"code": str(self.settings.get("code", "unknown"))}
+        self.begun_with = self.here
         self.checkpoint = checkpoint.Checkpoint(self.log_path / checkpoint.FILE)
         #: Seconds of this run, without those of others: up to the first choice; between steps (choosing,
         #: checkpoints); in steps (training, testing).
@@ -165,7 +166,7 @@ class EnvironmentLogger:
         self.begun_with = saved["versions"]
         self.checkpoint.content = saved
         util.bar.set({**util.bar.get(), "initial": len(self.record.index) - 1})
-        if differing := begun_elsewhere(self.begun_with):
+        if differing := begun_elsewhere(self.begun_with, self.here):
             print(f"warning: {self.log_path.name}: it was started with {differing}", file=sys.stderr)
         print(f"{self.log_path.name}: resumes after {self.env.progress}", file=sys.stderr)
         return state
@@ -184,7 +185,7 @@ class EnvironmentLogger:
             "seconds_choosing": round(self.seconds["choosing"], 3),
             "seconds_in_step": round(self.seconds["in_step"], 3),
         }
-        differing = begun_elsewhere(self.begun_with)
+        differing = begun_elsewhere(self.begun_with, self.here)
         begun = {"begun_with": differing} if differing else {}
         if self.record.fits_at_limit and self.settings.get("best_weights"):
             warning = f"{self.record.fits_at_limit} fits hit the epoch limit before converging"

@@ -154,14 +154,14 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def begun_elsewhere(then: Mapping[str, str]) -> str:
+def begun_elsewhere(then: Mapping[str, str], here: Mapping[str, str]) -> str:
     """In words, what computed a run when it was begun and does not here; empty if all is the same.
 
     What older code did not keep is taken to be the same.
     """
     said = []
-    for name, here in computed_by().items():
-        was, now = set(then.get(name, here).split(",")), set(here.split(","))
+    for name, value in here.items():
+        was, now = set(then.get(name, value).split(",")), set(value.split(","))
         if was != now:
             gone, new = (one_line(",".join(sorted(parts)) or "none", 80) for parts in (was - now, now - was))
             said.append(f"{name} {gone}, not {new}")

@@ -90,7 +90,7 @@ def load(folder: Path, device: torch.device) -> tuple[Saved, str]:
     """
     try:
         meta = json.loads((folder / _META).read_text())
-        differ, readable = begun_elsewhere(meta["made with"]), meta["format"] == _FORMAT
+        differ, readable = begun_elsewhere(meta["made with"], computed_by()), meta["format"] == _FORMAT
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} holds no model that --save_model wrote") from error
     if not readable:

@@ -21,6 +21,8 @@ from core.report.store import add_runs
 from tests.builders import files
 from tests.mini_table import FRAME, Mini
 from tests.slow.test_interrupted import FOLDER, ONE, RUN, Bomb
+from tests.slow.test_surroundings import RUN as SHORT
+from tests.slow.test_surroundings import script
 from tests.slow.worker import finish, start, wait_until_stopped
 from tests.test_store import write_runs
 from tests.test_suggest import make_frame, write
@@ -84,10 +86,9 @@ def test_a_disk_without_room_for_what_is_made(
     assert os.listdir(small_disk) == ["filler"]
 
 
-@pytest.mark.parametrize("restarts", [1, 3])
-def test_a_lost_folder_is_one_line(tmp_path: Path, restarts: int) -> None:
+def test_a_lost_folder_is_one_line(tmp_path: Path) -> None:
     runs, said = tmp_path / "runs", tmp_path / "said"
-    process = start([*RUN, "--restarts", restarts, "--runs_folder", runs], said, 1e9, stop_at_step=restarts)
+    process = start([*RUN, "--restarts", "3", "--runs_folder", runs], said, 1e9, stop_at_step=3)
     pid = wait_until_stopped(process)
     shutil.rmtree(runs)
     os.kill(pid, signal.SIGCONT)
@@ -97,6 +98,41 @@ def test_a_lost_folder_is_one_line(tmp_path: Path, restarts: int) -> None:
     # Whichever file is the next that it reads or writes.
     assert text.splitlines()[-1].endswith(": No such file or directory")
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("harm", ["full", "cut"])
+def test_a_cache_that_cannot_be_used(small_disk: Path, tmp_path: Path, harm: str) -> None:
+    """Of compiled functions: a quota that is used up, and what a power cut leaves."""
+    where = {"NUMBA_CACHE_DIR": str(small_disk), "TMPDIR": str(tmp_path)}
+    words = [*SHORT, "--variation", "gauss", "--runs_folder", tmp_path / "runs"]
+    if harm == "full":
+        (small_disk / "filler").write_bytes(bytes(2**20 - 8192))
+    else:
+        assert script("evaluate.py", *words, where=where).returncode == 0
+        for path in small_disk.rglob("*.nb?"):
+            path.write_bytes(b"")
+    done = script("evaluate.py", *words, "--overwrite", "1", where=where)
+    assert done.returncode == 0, done.stderr
+    assert ("they are kept in" in done.stderr) == (harm == "full")
+
+
+def test_a_disk_that_is_unmounted(small_disk: Path, tmp_path: Path) -> None:
+    runs, said, kept = small_disk / "runs", tmp_path / "said", tmp_path / "kept"
+    process = start([*ONE, "--variation", "gauss", "--runs_folder", runs], said, stop_at_step=4)
+    pid = wait_until_stopped(process)
+    kept.mkdir()
+    subprocess.run(["mount", "--bind", small_disk, kept], check=True)
+    subprocess.run(["umount", "-l", small_disk], check=True)
+    os.kill(pid, signal.SIGCONT)
+    assert finish(process) == 2
+    assert said.read_text().splitlines()[-1].endswith(": No such file or directory")
+    assert os.listdir(small_disk) == []
+    subprocess.run(["mount", "--bind", kept, small_disk], check=True)
+    subprocess.run(["umount", kept], check=True)
+    assert finish(start([*ONE, "--variation", "gauss", "--runs_folder", runs], said)) == 0
+    assert "resumes after" in said.read_text()
+    assert finish(start([*ONE, "--variation", "gauss", "--runs_folder", tmp_path / "runs"])) == 0
+    assert files(small_disk / "runs_gauss") == files(tmp_path / "runs_gauss")
 
 
 @pytest.mark.parametrize(

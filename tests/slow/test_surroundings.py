@@ -1,18 +1,23 @@
 """Odd surroundings, as docs/TRUST.md lists them: no terminal, no rights, other locales, no memory."""
 
+import errno
 import os
 import re
 import resource
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
+import evaluate
+from core.runs.files import claimed
 from core.runs.settings import read_meta
-from tests.builders import FILES, files
+from tests.builders import FILES, files, refused
 from tests.slow.worker import finish, start, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,14 +156,31 @@ def test_a_poor_account(tmp_path: Path, usual: dict[str, bytes]) -> None:
     assert read_meta(next(folder.rglob("meta.txt")))["code"] == "unknown"
 
 
-def test_a_clock_that_is_years_off(tmp_path: Path, usual: dict[str, bytes]) -> None:
+def test_a_clock_that_jumps(tmp_path: Path, usual: dict[str, bytes]) -> None:
     library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
     if library is None:
         pytest.skip("needs libfaketime")
-    where = {"LD_PRELOAD": str(library), "FAKETIME": "-20y x100"}
-    done = script("evaluate.py", *RUN, "--runs_folder", tmp_path, where=where)
+    over, now = threading.Event(), tmp_path / "now"
+
+    def jump() -> None:
+        for time in cycle(["-20y", "+300d", "-1h"]):
+            now.with_name("next").write_text(time)
+            os.replace(now.with_name("next"), now)
+            if over.wait(0.05):
+                return
+
+    # The clock that counts from the machine's start does not jump.
+    where = {"FAKETIME_TIMESTAMP_FILE": str(now), "FAKETIME_NO_CACHE": "1", "LD_PRELOAD": str(library)}
+    where["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
+    threading.Thread(target=jump).start()
+    try:
+        done = script("evaluate.py", *RUN, "--runs_folder", tmp_path, where=where)
+    finally:
+        over.set()
     assert done.returncode == 0, done.stderr
     assert files(tmp_path) == usual
+    meta = read_meta(tmp_path / FOLDER / "run_1/meta.txt")
+    assert 0 <= meta["seconds_in_step"] <= meta["seconds"] < 1000
 
 
 def test_damaged_locks_of_the_future(tmp_path: Path, usual: dict[str, bytes]) -> None:
@@ -183,6 +205,27 @@ def test_a_run_is_deleted_among_many_processes(tmp_path: Path) -> None:
     assert finish(start([*words, tmp_path / "runs"])) == 0
     assert finish(start([*words, tmp_path / "alone"])) == 0
     assert files(tmp_path / "runs_gauss") == files(tmp_path / "alone_gauss")
+
+
+def test_a_folder_is_removed_while_its_lock_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(*given: object) -> None:
+        shutil.rmtree(tmp_path / "run_1")
+        raise BlockingIOError(errno.EAGAIN, "another process has it")
+
+    monkeypatch.setattr("fcntl.flock", taken)
+    with claimed(tmp_path / "run_1", wait=0.2) as mine:
+        assert not mine
+
+
+def test_a_file_system_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_locks(*given: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    said = refused(evaluate.main, [*RUN, "--runs_folder", tmp_path], capsys)
+    assert "a folder on a file system without locks" in said
 
 
 def test_every_row_of_the_page_has_its_test() -> None:

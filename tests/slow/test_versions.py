@@ -24,8 +24,10 @@ def test_other_versions_are_named(
     version = settings.version
     interrupt_after_a_round([*RUN, str(tmp_path / "runs")], monkeypatch)
     monkeypatch.setattr(settings, "version", lambda name: "99.0" if name == "numpy" else version(name))
+    monkeypatch.setattr("core.experiment.provenance", lambda: settings.provenance() | {"code": "later"})
     assert evaluate.main([*RUN, str(tmp_path / "runs")]) == 0
-    said = f"numpy {version('numpy')}, not 99.0"
+    begun = settings.provenance()["code"]
+    said = f"numpy {version('numpy')}, not 99.0, code {begun}, not later"
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))
     assert line == f"warning: run_1: it was started with {said}"
     meta = tmp_path / "runs_gauss/Diabetes/2/RandomAgent/run_1/meta.txt"

@@ -96,7 +96,7 @@ def wait_until_stopped(process: BaseProcess) -> int:
     return process.pid
 
 
-def wait_for(happened: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(happened: Callable[[], object], seconds: float = 120) -> None:
     """Returns as soon as it has."""
     end = time.monotonic() + seconds
     while not happened():

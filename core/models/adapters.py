@@ -46,6 +46,15 @@ class _Scaled(Predictor):
         return (torch.as_tensor(y) - self.low) / self.width
 
 
+def _named(model: Any, rows: np.ndarray) -> Any:
+    """Rows [N, d] with the names of columns, if the model was fitted to some: else scikit-learn warns."""
+    if (names := getattr(model, "feature_names_in_", None)) is None:
+        return rows
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=names)
+
+
 class FittedPredictor(_Scaled):
     """A regressor with the interface of scikit-learn: its `predict`, with `return_std` if it has that."""
 
@@ -55,12 +64,8 @@ class FittedPredictor(_Scaled):
         self._has_std = "return_std" in inspect.signature(last.predict).parameters
 
     def predicted(self, rows: np.ndarray, **options: Any) -> Any:
-        """What the model's `predict` gives, by names of columns if it was fitted to some."""
-        if (names := getattr(self.model, "feature_names_in_", None)) is not None:
-            import pandas as pd
-
-            return self.model.predict(pd.DataFrame(rows, columns=names), **options)
-        return self.model.predict(rows, **options)
+        """What the model's `predict` gives."""
+        return self.model.predict(_named(self.model, rows), **options)
 
     def __call__(self, x: Tensor) -> Density:
         if not self._has_std:
@@ -93,7 +98,8 @@ class CommitteePredictor(Committee, FittedPredictor):
             pairs = zip((member.tree_ for member in self.model.estimators_), columns, strict=True)
         else:
             pairs = zip(self.model.estimators_, columns, strict=True)
-        return np.stack([member.predict(rows[:, some]).reshape(len(rows)) for member, some in pairs])
+        predicted = [member.predict(_named(member, rows[:, some])) for member, some in pairs]
+        return np.stack([one.reshape(len(rows)) for one in predicted])
 
     @cached_property
     def _std(self) -> float:
@@ -110,7 +116,7 @@ class CommitteePredictor(Committee, FittedPredictor):
         return torch.stack([mean, torch.full_like(mean, self._std / self.width)], -1)
 
     def encode(self, x: Tensor) -> Tensor:
-        return torch.from_numpy(self._sketch(x.numpy())).float()
+        return torch.from_numpy(self._sketch(_named(self.model, x.numpy()))).float()
 
 
 class ModulePredictor(_Scaled):

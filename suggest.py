@@ -12,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,6 +127,24 @@ def print_quality(fitted: Fitted, target: str) -> None:
         )
 
 
+def print_last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> None:
+    """Whether the rows that were measured last still helped, where the labelled table says which they are."""
+    from core.suggestion.model import last_round
+
+    change = last_round(problem, fitted, seeds)
+    if change is None:
+        return
+    mean, low, high = change
+    rows = f"the last {(problem.rounds == problem.rounds.max()).sum()} rows"
+    if low <= 0 <= high:
+        said = f"made no difference to the held-out NLL that can be seen ({low:+.3f} to {high:+.3f})"
+        print(f"{rows} {said}; stopping may be worth it")
+        return
+    low, high = sorted((abs(low), abs(high)))
+    said = f"{'lowered' if mean < 0 else 'raised'} the held-out NLL by {abs(mean):.3f}"
+    print(f"{rows} {said} (95 % interval {low:.3f} to {high:.3f})")
+
+
 def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Saved, RawFrame]:
     """The model of the labelled rows, with the pool, and the pool's table."""
     from core.data.frames import read_frame
@@ -153,14 +172,15 @@ def load(args: argparse.Namespace) -> tuple[Saved, RawFrame]:
     """The same of a model that was saved."""
     from core.agent import check_scores
     from core.data.frames import read_frame
-    from core.suggestion import saved
+    from core.suggestion import saved, tables
 
     known, differ = saved.load(args.model, pick_device(args.device))
     check_scores(args.agent, known.fitted.variation)
     if differ:
         print(f"note: {args.model} was made with {differ}: predictions may differ from those of then")
     pool = read_frame(args.pool)
-    known = replace(known, problem=known.with_pool(pool, args.replicates, every_row=not args.count))
+    problem = tables.with_pool(known.problem, pool, known.target, args.replicates, every_row=not args.count)
+    known = replace(known, problem=problem)
     print_notes(args, known.problem, pool)
     return known, pool
 
@@ -189,7 +209,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     known, pool = load(args) if args.model else train(args, seeds)
     fitted, problem = known.fitted, known.problem
     print_quality(fitted, known.target)
+    if not args.model:
+        print_last_round(problem, fitted, seeds)
     predicted = model.quantiles(fitted, problem.pool)
+    # As the pool came: what opened that file opens ours.
+    commas = pool.style.get("sep") == ";" and any(rule.decimal == "," for rule in problem.rules)
+    to_csv = partial(pd.DataFrame.to_csv, index=False, decimal="," if commas else ".", **pool.style)
     if args.save_model:
         saved.save(args.save_model, known)
         print(f"model: {args.save_model}")
@@ -197,14 +222,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         every = predicted.copy()
         every.insert(0, "pool_row", pool.frame.index[problem.rows] + 1)
         every.insert(1, "score", model.score(problem, fitted, args.agent, seeds))
-        write_file(args.scores, lambda path: every.to_csv(path, index=False))
+        write_file(args.scores, partial(to_csv, every))
         print(f"{len(every):,} candidates: {args.scores}")
     if not args.count:
         return
     print(f"{args.agent} chooses {args.count} of {len(problem.pool):,} rows", file=sys.stderr)
     chosen, scores = model.choose(problem, fitted, args.agent, args.count, seeds)
     made = tables.next_rows(pool, problem, chosen, scores, predicted)
-    write_file(args.out, lambda path: made.to_csv(path, index=False))
+    write_file(args.out, partial(to_csv, made))
     picture = args.out.with_suffix(".png")
     labelled_rows, pool_rows = (
         pd.DataFrame(problem.x_scaler.inverse_transform(rows.astype(float)), columns=problem.names)

@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 from torch import Tensor
 
 from ..agent import AGENTS, Agent
@@ -35,7 +36,7 @@ from ..training.side_by_side import side_by_side
 from ..training.trainer import make_trainer
 from ..util import tqdm
 from .calibration import Calibration, coverage
-from .tables import LEVELS, Problem
+from .tables import LEAST_LABELLED, LEVELS, Problem
 from .transforms import TRANSFORMS, Transform
 
 #: Folds of the labelled rows, by how many rows there are at least: a model of few rows gets better with each
@@ -172,7 +173,7 @@ class _Rows:
         count = next(folds for least, folds in _FOLDS.items() if len(same) >= least)
         same = same.ravel()
         self.settings = int(same.max()) + 1
-        count = min(count, self.settings)
+        count, self.same = min(count, self.settings), same
         rng = seeds.numpy("split")
         fold = (rng.permutation(same.max() + 1) % count)[same]
         order = rng.permutation(len(same))
@@ -182,12 +183,14 @@ class _Rows:
         """Models that have not seen one of the folds each, and their NLL there, in the target's units."""
         parts = [np.concatenate(self.folds[:i] + self.folds[i + 1 :]) for i in range(len(self.folds))]
         models = self.train(variation, kind, parts)
-        nll = 0.0
-        for model, rows in zip(models, self.folds, strict=True):
-            z = torch.from_numpy(model.target.forward(self.y[rows])).to(self.x)
-            log_p = model.predictor(self.x[rows]).log_prob(z).double().sum().item()
-            nll -= log_p + model.target.log_slope(self.y[rows]).sum()
-        return models, float(nll / len(self.y) - math.log(self.scaler.scale[0]))
+        each = [self.nll(model, rows) for model, rows in zip(models, self.folds, strict=True)]
+        return models, float(np.concatenate(each).mean() - math.log(self.scaler.scale[0]))
+
+    def nll(self, model: Model, rows: np.ndarray) -> np.ndarray:
+        """Of each of some rows [n], float64, on the scale of the labelled targets."""
+        z = torch.from_numpy(model.target.forward(self.y[rows])).to(self.x)
+        log_p = model.predictor(self.x[rows]).log_prob(z).double().cpu().numpy()
+        return -log_p - model.target.log_slope(self.y[rows])
 
     def train(self, variation: str, kind: type[Transform], parts: Sequence[np.ndarray]) -> list[Model]:
         """A model of each of several parts of the rows; networks are trained side by side."""
@@ -229,6 +232,29 @@ class _Rows:
 
     def _own(self, y: np.ndarray) -> np.ndarray:
         return self.scaler.inverse_transform(y.reshape(-1, 1)).reshape(y.shape)
+
+
+def last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> tuple[float, float, float] | None:
+    """By how much the last round changed the held-out NLL of the older rows: mean, and 95 % interval.
+
+    Two models for each fold of the older rows, with the rows of the last round and without them, predict it.
+    The differences of rows with the same features count as one, their mean; the interval is Student's. Models
+    are of the best kind, or forests where that is a network. None if the rounds are not known, or fewer than
+    `LEAST_LABELLED` rows are older.
+    """
+    last = problem.rounds == problem.rounds.max()
+    if last.all() or (~last).sum() < LEAST_LABELLED:
+        return None
+    variation = fitted.variation if VARIATIONS[fitted.variation].regressor else "forest"
+    rows = _Rows(problem, seeds, fitted.x.device, "random")
+    folds = [fold[~last[fold]] for fold in rows.folds if not last[fold].all()]
+    others = [~np.isin(rows.same, rows.same[fold]) for fold in folds]  # no replicates of what is left out
+    parts = [np.flatnonzero(some) for other in others for some in (other & ~last, other)]
+    models = iter(rows.train(variation, type(fitted.model.target), parts))
+    changes = [-rows.nll(next(models), fold) + rows.nll(next(models), fold) for fold in folds]
+    change = pd.Series(np.concatenate(changes)).groupby(rows.same[np.concatenate(folds)]).mean()
+    low, high = stats.t.interval(0.95, len(change) - 1, change.mean(), change.sem())
+    return float(change.mean()), float(low), float(high)
 
 
 def quantiles(fitted: Fitted, x: np.ndarray) -> pd.DataFrame:

@@ -6,20 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import joblib
-import numpy as np
 import torch
 
-from ..data.frames import RawFrame
 from ..errors import UserError
 from ..files import one_line, write_files
 from ..models.predictor import NetworkPredictor
 from ..runs.settings import begun_elsewhere, computed_by, provenance
 from .model import Fitted
-from .tables import Problem, candidates, more_rows
+from .tables import Problem
 
 _MODEL, _META = "model.joblib", "meta.json"
 #: Raise it when what is saved changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -35,21 +33,6 @@ class Saved:
     fitted: Fitted
     target: str
     problem: Problem
-
-    def with_pool(self, pool: RawFrame, replicates: bool, every_row: bool) -> Problem:
-        """The labelled rows and a new pool: its candidates, or every row of it.
-
-        Raises:
-            UserError: its columns differ, or a cell is not what its column held.
-        """
-        problem = self.problem
-        x = more_rows(pool, self.target, problem.rules, problem.x_scaler)
-        if every_row:
-            return replace(problem, pool=x, rows=np.arange(len(x)), notes=[])
-        known = set[bytes]() if replicates else {row.tobytes() for row in problem.measured}
-        done = np.array([row.tobytes() in known for row in x], bool)
-        rows, notes = candidates(x, problem.measured, done, replicates)
-        return replace(problem, pool=x[rows], rows=rows, notes=notes)
 
 
 def save(folder: Path, saved: Saved) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from core import Seeds
     from core.data.frames import RawFrame
     from core.suggestion.model import Fitted
-    from core.suggestion.saved import Saved
     from core.suggestion.tables import Problem
 
 #: What chooses unless --agent says otherwise.
@@ -107,13 +105,15 @@ def print_notes(args: argparse.Namespace, problem: Problem, pool: RawFrame) -> N
         raise UserError(f"{pool.where}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
 
 
-def print_quality(fitted: Fitted, target: str) -> None:
+def print_quality(problem: Problem, fitted: Fitted) -> None:
     """Which model it is, and what it is worth."""
     from core.suggestion.calibration import likely
 
     found, best = fitted.quality, fitted.variation
     others = "".join(f", {name} {nll:.3f}" for name, nll in fitted.nll.items() if name != best)
-    print(f"{best} of {fitted.model.target.words}{target}: held-out NLL {fitted.nll[best]:.3f}{others}")
+    print(
+        f"{best} of {fitted.model.target.words}{problem.target}: held-out NLL {fitted.nll[best]:.3f}{others}"
+    )
     mae = f"MAE of the median {found.mae:.4g}, of a constant {found.constant_mae:.4g}"
     print(f"{found.rows} rows, each left out once: R2 {found.r2:.3f}; {mae}")
     for share, held in found.held.items():
@@ -145,11 +145,10 @@ def print_last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> None:
     print(f"{rows} {said} (95 % interval {low:.3f} to {high:.3f})")
 
 
-def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Saved, RawFrame]:
+def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Fitted, Problem, RawFrame]:
     """The model of the labelled rows, with the pool, and the pool's table."""
     from core.data.frames import read_frame
     from core.suggestion import model, tables
-    from core.suggestion.saved import Saved
 
     labelled = read_frame(args.labelled)
     if args.pool:
@@ -165,24 +164,23 @@ def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Saved, RawFrame]:
         fitted = model.fit(problem, names, seeds, pick_device(args.device), args.agent)
     except FloatingPointError as error:
         raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
-    return Saved(fitted, args.target, problem), pool
+    return fitted, problem, pool
 
 
-def load(args: argparse.Namespace) -> tuple[Saved, RawFrame]:
+def load(args: argparse.Namespace) -> tuple[Fitted, Problem, RawFrame]:
     """The same of a model that was saved."""
     from core.agent import check_scores
     from core.data.frames import read_frame
     from core.suggestion import saved, tables
 
-    known, differ = saved.load(args.model, pick_device(args.device))
-    check_scores(args.agent, known.fitted.variation)
+    fitted, problem, differ = saved.load(args.model, pick_device(args.device))
+    check_scores(args.agent, fitted.variation)
     if differ:
         print(f"note: {args.model} was made with {differ}: predictions may differ from those of then")
     pool = read_frame(args.pool)
-    problem = tables.with_pool(known.problem, pool, known.target, args.replicates, every_row=not args.count)
-    known = replace(known, problem=problem)
-    print_notes(args, known.problem, pool)
-    return known, pool
+    problem = tables.with_pool(problem, pool, args.replicates, every_row=not args.count)
+    print_notes(args, problem, pool)
+    return fitted, problem, pool
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -206,9 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.save_model:
         check_writable(args.save_model)
     seeds = Seeds(1, args.seed, args.seed, args.seed)
-    known, pool = load(args) if args.model else train(args, seeds)
-    fitted, problem = known.fitted, known.problem
-    print_quality(fitted, known.target)
+    fitted, problem, pool = load(args) if args.model else train(args, seeds)
+    print_quality(problem, fitted)
     if not args.model:
         print_last_round(problem, fitted, seeds)
     predicted = model.quantiles(fitted, problem.pool)
@@ -216,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commas = pool.style.get("sep") == ";" and any(rule.decimal == "," for rule in problem.rules)
     to_csv = partial(pd.DataFrame.to_csv, index=False, decimal="," if commas else ".", **pool.style)
     if args.save_model:
-        saved.save(args.save_model, known)
+        saved.save(args.save_model, fitted, problem)
         print(f"model: {args.save_model}")
     if args.scores:
         every = predicted.copy()
@@ -238,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     matters = model.importance(problem, fitted, seeds)
     file_rows = pool.frame.index.to_numpy()[problem.rows[chosen]] + 1
     log = isinstance(fitted.model.target, Log)
-    figure = chosen_rows(predicted, chosen, labelled_rows, pool_rows, matters, file_rows, known.target, log)
+    figure = chosen_rows(predicted, chosen, labelled_rows, pool_rows, matters, file_rows, problem.target, log)
     save(figure, picture)
     print(f"{len(made)} rows to measure next: {args.out}\npicture: {picture}")
     if args.agent == AGENT and fitted.quality.r2 > 0:

@@ -113,11 +113,11 @@ def test_whether_labelled_rows_are_left_in_the_pool_changes_nothing(tmp_path: Pa
 def test_rows_of_another_table_are_read_as_those_of_the_problem(tmp_path: Path) -> None:
     problem = problem_of(tmp_path, make_frame(60), make_frame(40, 1))
     make_frame(40, 1).assign(rank=1).to_csv(tmp_path / "new.csv", index=False)
-    new = tables.with_pool(problem, read_frame(tmp_path / "new.csv"), "y", False, every_row=True)
+    new = tables.with_pool(problem, read_frame(tmp_path / "new.csv"), every_row=True)
     np.testing.assert_array_equal(new.pool, problem.pool)
     make_frame(40, 1).drop(columns="b").to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(UserError, match=r"new\.csv: it has no column 'b'"):
-        tables.with_pool(problem, read_frame(tmp_path / "new.csv"), "y", False, every_row=True)
+        tables.with_pool(problem, read_frame(tmp_path / "new.csv"), every_row=True)
 
 
 @pytest.mark.parametrize("replicates", [False, True])
@@ -129,7 +129,7 @@ def test_what_is_measured_already_is_the_same_for_a_saved_model(replicates: bool
     frames = read_frame(tmp_path / "done.csv"), read_frame(tmp_path / "pool.csv")
     problem = tables.make_problem(*frames, "y", replicates=replicates)
     assert problem.rows.tolist() == list(range(9, 52))
-    again = tables.with_pool(problem, frames[1], "y", replicates, every_row=False)
+    again = tables.with_pool(problem, frames[1], replicates)
     assert (again.rows.tolist(), again.notes) == (problem.rows.tolist(), problem.notes)
 
 
@@ -224,7 +224,7 @@ def test_the_last_round_helped_if_it_did(tmp_path: Path) -> None:
     helped = change(40, table[40:80])
     assert helped
     assert helped[1] < helped[0] < helped[2] < 0
-    useless = change(40, table[40:50] + [9, 9, 3])
+    useless = change(40, table[40:50].add([9, 9, 3]))
     assert useless
     assert useless[2] > 0
     assert change(19, table[40:80]) is None

@@ -374,7 +374,7 @@ class Decision:
             what = f"{dates:,} of {filled:,} cells are dates, the others are not"
             self._refuse(undated, what, self._as_missing)
         like = self.cells.matching(_LIKE_A_NUMBER.fullmatch) & rest
-        if 0.5 * filled < like.sum() < 3 * len(self.cells.written(like)):
+        if 0.5 * filled < like.sum() < 6 * len(self.cells.written(like)):
             what = "its cells look like numbers, but in no way of writing them that is known"
             self._refuse(like, what, self._others)
         return self._categories()

@@ -35,6 +35,7 @@ class Problem:
     """Labelled rows and pool as arrays, scaled to [0, 1] on both together; the target on the labelled ones.
 
     Attributes:
+        target: the column that is predicted.
         x, y: labelled rows [n, d] and targets [n], float32.
         rounds: in which round each of them was chosen [n], int; 0 where nothing says it.
         pool: rows [N, d], float32.
@@ -47,6 +48,7 @@ class Problem:
         measured, keys: all labelled rows, with those that are left out: features, float32, and contents.
     """
 
+    target: str
     x: np.ndarray
     y: np.ndarray
     rounds: np.ndarray
@@ -125,6 +127,7 @@ def make_problem(
     measured, rest = x[: len(y)], x[len(y) :]
     rows, notes = _candidates(rest, measured, done, replicates)
     return Problem(
+        target=target,
         x=x[used],
         y=scaler.transform(y[used, None])[:, 0].astype(np.float32),
         rounds=rounds[used],
@@ -141,14 +144,14 @@ def make_problem(
     )
 
 
-def with_pool(problem: Problem, pool: RawFrame, target: str, replicates: bool, every_row: bool) -> Problem:
+def with_pool(problem: Problem, pool: RawFrame, replicates: bool = False, every_row: bool = False) -> Problem:
     """A problem with another pool: its candidates, or every row of it; the target is not looked at.
 
     Raises:
         UserError: its columns differ, or a cell is not what its column held.
     """
     known = {rule.name for rule in problem.rules}
-    others = [name for name in pool.names if name not in known and (name == target or _is_ours(name))]
+    others = [name for name in pool.names if name not in known and (name == problem.target or _is_ours(name))]
     try:
         columns = apply(problem.rules, replace(pool, frame=pool.frame.drop(columns=others)))
     except UnusableError as error:

@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print_quality(problem, fitted)
     if not args.model:
         print_last_round(problem, fitted, seeds)
-    predicted = model.quantiles(fitted, problem.pool)
+    predicted = model.quantiles(problem, fitted, problem.pool)
     # As the pool came: what opened that file opens ours.
     commas = pool.style.get("sep") == ";" and any(rule.decimal == "," for rule in problem.rules)
     to_csv = partial(pd.DataFrame.to_csv, index=False, decimal="," if commas else ".", **pool.style)

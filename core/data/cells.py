@@ -6,7 +6,7 @@ Shapes: n rows, of all tables one behind the other; k distinct texts; T tables.
 import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -104,16 +104,14 @@ def _short(text: str) -> str:
 
 
 def _distinct(names: Sequence[str], table: np.ndarray) -> int:
-    return len({names[i] for i in np.flatnonzero(table)})
+    return len({name for name, there in zip(names, table, strict=True) if there})
 
 
 class Tables:
-    """One table or several of the same columns."""
+    """One table or several of the same columns; `looked_at` are the rows that may be looked at."""
 
-    def __init__(self, raws: Sequence[RawFrame]) -> None:
-        self.raws = raws
-        self.names = raws[0].names
-        self.n = sum(len(raw.frame) for raw in raws)
+    def __init__(self, raws: Sequence[RawFrame], looked_at: np.ndarray) -> None:
+        self.raws, self.names, self.looked_at = raws, raws[0].names, looked_at
         self._cells: dict[str, Cells] = {}
 
     def cells(self, name: str) -> Cells:
@@ -140,3 +138,20 @@ class Tables:
             row -= len(raw.frame)
         cell = raw.frame.iloc[row, raw.names.index(name)]
         return raw, raw.frame.index[row] + 1, one_line(str(cell), 60)
+
+    def refuse(self, name: str, rows: np.ndarray, what: str, hint: str = "") -> NoReturn:
+        """Raises an UnusableError that names the first of some rows [n], bool, its table and its cell."""
+        count, (raw, number, cell) = int(rows.sum()), self.place(name, int(np.argmax(rows)))
+        more = f", the first of {count:,} such cells" if count > 1 else ""
+        said = f"column {name!r}: {what}; found {cell!r} in data row {number}{more}"
+        raise raw.unusable(one_line(". ".join(filter(None, (said, hint))), 600))
+
+    def apart(self, name: str, values: np.ndarray, apart: np.ndarray) -> str:
+        """In words that some values of a column [n], those of `apart` [n], bool, lie far from all others."""
+        others = np.where(apart, np.nan, values)
+        ends = int(np.nanargmin(others)), int(np.nanargmax(others)), int(np.argmax(apart))
+        (_, _, low), (_, _, high), (raw, number, cell) = (self.place(name, end) for end in ends)
+        place = f"{cell} in data row {number}" + f" of {raw.where}" * (len(self.raws) > 1)
+        count = int(apart.sum())
+        said = f"{count} cells, the first {place}, are" if count > 1 else f"{place} is"
+        return f"{said} far from all others ({low} ... {high})"

@@ -78,8 +78,9 @@ def apply(rules: Sequence[Rule], raw: RawFrame) -> Columns:
         UnusableError: its columns differ, or a cell is not what its column held there.
     """
     check_same([rule.name for rule in rules], raw.names, f"{raw.where}: it has", "the earlier tables have")
-    tables, rows = Tables([raw]), np.arange(len(raw.frame))
-    return Columns(tuple(Decision(rule.name, tables, rows, rule.said, rule).again() for rule in rules), rows)
+    rows = np.arange(len(raw.frame))
+    tables = Tables([raw], rows)
+    return Columns(tuple(Decision(rule.name, tables, rule.said, rule).again() for rule in rules), rows)
 
 
 def check_same(wanted: Collection[str], found: Collection[str], here: str, there: str) -> None:
@@ -106,14 +107,12 @@ def sort_columns(
     Raises:
         UnusableError: no feature is left, a column could be read in two ways, or a decision names no column.
     """
-    tables = Tables(raws)
+    tables = Tables(raws, rows)
     said = _by_column(tables, target, decisions or {})
     for name in frozenset[str]().union(*(raw.nominal for raw in raws)):
         said.setdefault(name, set()).add("declared")
     names = [name for name in tables.names if name != target]
-    columns = Columns(
-        tuple(Decision(name, tables, rows, said.get(name, ())).column() for name in names), rows
-    )
+    columns = Columns(tuple(Decision(name, tables, said.get(name, ())).column() for name in names), rows)
     if all(column.rule.kind == "not used" for column in columns.columns):
         found = "; ".join(columns.lines) or f"there is no column but the target {target!r}"
         raise raws[0].unusable(f"no feature is left: {found}")
@@ -158,7 +157,7 @@ def read_target(
     if target not in raw.names:
         raise raw.unusable(_no_column(target, raw.names))
     said = {option for option, columns in (decisions or {}).items() if target in columns}
-    y, note, apart, why = Decision(target, Tables([raw]), np.arange(len(raw.frame)), said).target()
+    y, note, apart, why = Decision(target, Tables([raw], np.arange(len(raw.frame))), said).target()
     if (empty := np.isnan(y)).any():
         row = raw.frame.index[int(np.argmax(empty))] + 1
         count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"

@@ -107,11 +107,10 @@ def encode(columns: Sequence[Column]) -> tuple[list[str], np.ndarray]:
     for one in columns:
         if one.rule.kind == "category":
             codes = _codes(one.rule.levels, one.values)
-            names = ["nan" if level is None else level for level in one.rule.levels]
-            names += ["rare"] * one.rule.rare
-            found += [(f"{one.rule.name}_{name}", codes == i) for i, name in enumerate(names)]
-    names, parts = zip(*found, strict=True)
-    return list(names), np.stack(parts, axis=1).astype(np.float64)
+            levels = ["nan" if level is None else level for level in one.rule.levels]
+            levels += ["rare"] * one.rule.rare
+            found += [(f"{one.rule.name}_{level}", codes == i) for i, level in enumerate(levels)]
+    return [name for name, _ in found], np.stack([part for _, part in found], axis=1).astype(np.float64)
 
 
 def _codes(levels: Sequence[str | None], cells: np.ndarray) -> np.ndarray:

@@ -40,21 +40,15 @@ class Decision:
     Args:
         name: of the column.
         tables: where it stands.
-        looked_at: the numbers of the rows that may be looked at.
         said: what the user says of it, by the options of `core.options.DECISIONS`; its file may say that it
             is declared.
         known: how it was read in earlier tables, which these must agree with.
     """
 
     def __init__(
-        self,
-        name: str,
-        tables: Tables,
-        looked_at: np.ndarray,
-        said: Collection[str] = (),
-        known: Rule | None = None,
+        self, name: str, tables: Tables, said: Collection[str] = (), known: Rule | None = None
     ) -> None:
-        self.name, self.tables, self.looked_at, self.known = name, tables, looked_at, known
+        self.name, self.tables, self.known = name, tables, known
         self.said, self.numeric, self.keep = frozenset(said), "numeric" in said, "keep" in said
         self.cells = tables.cells(name)
         self.filled = self.cells.codes >= 0
@@ -91,7 +85,10 @@ class Decision:
         if kind == "category":
             known = [level for level in self.known.levels if level]
             return Column(self.known, kind, self.cells.names(known), self.limits)
-        values = self._values if kind == "number" else self._in_one_order()
+        if kind == "date" and self.known.order < 0:
+            self._check_order()
+        order = self.known.order if self.known.order >= 0 else self._order
+        values = self._values if kind == "number" else self._days[order] - self.known.start
         others = np.isnan(values) & self.wanted
         if others.any() and not self.numeric:
             self._refuse(others, f"a {kind} is expected")
@@ -120,7 +117,7 @@ class Decision:
         """A column of numbers or dates; `more` are fields of its `Rule`."""
         if said := self._apart(values)[1]:
             notes = [*notes, f"{said}, and kept: correct it, or leave it empty, if it is no measurement"]
-        seen = values[self.looked_at]
+        seen = values[self.tables.looked_at]
         known = seen[~np.isnan(seen)]
         median = float(np.median(known)) if len(known) else 0.0
         rule = Rule(self.name, kind, self.said, median=median, gaps=len(known) < len(seen), **more)
@@ -132,28 +129,14 @@ class Decision:
         return options(self.name, *names)
 
     def _refuse(self, rows: np.ndarray, what: str, hint: str = "") -> NoReturn:
-        """Raises an UnusableError that names the first of some rows [n], bool, its table and its cell."""
-        count = int(rows.sum())
-        raw, number, cell = self.tables.place(self.name, int(np.argmax(rows)))
-        found = f"found {cell!r} in data row {number}"
-        more = f", the first of {count:,} such cells" if count > 1 else ""
         if self.known:  # the options decided then
             hint = "Write it as in the tables that the model was made with, or leave it empty"
-        after = f". {hint}" if hint else ""
-        raise raw.unusable(one_line(f"column {self.name!r}: {what}; {found}{more}{after}", 600))
+        self.tables.refuse(self.name, rows, what, hint)
 
     def _apart(self, values: np.ndarray) -> tuple[np.ndarray, str]:
         """Which values [n] lie far from all others, and the same in words; none if the column is kept."""
-        apart = far(values)
-        if self.keep or not apart.any():
-            return np.zeros(len(values), bool), ""
-        others = np.where(apart, np.nan, values)
-        ends = int(np.nanargmin(others)), int(np.nanargmax(others)), int(np.argmax(apart))
-        (_, _, low), (_, _, high), (raw, number, cell) = (self.tables.place(self.name, end) for end in ends)
-        place = f"{cell} in data row {number}" + f" of {raw.where}" * (len(self.tables.raws) > 1)
-        count = int(apart.sum())
-        said = f"{count} cells, the first {place}, are" if count > 1 else f"{place} is"
-        return apart, f"{said} far from all others ({low} ... {high})"
+        apart = np.zeros(len(values), bool) if self.keep else far(values)
+        return apart, self.tables.apart(self.name, values, apart) if apart.any() else ""
 
     # --- Numbers -------------------------------------------------------------------------------
 
@@ -230,7 +213,7 @@ class Decision:
         # Where one is NaN, min and max are, and equal nothing.
         if values.min() == values.max() and limits.min() == limits.max() and not self.keep:
             return self._unused(_CONSTANT)
-        often = bool(limits[self.looked_at].mean() >= _OFTEN)
+        often = bool(limits[self.tables.looked_at].mean() >= _OFTEN)
         if count := int(limits.sum()):
             notes.append(f"{count} cells at a limit ({self.cells.written(limits)[0]}) are the limit")
             notes[-1] += ", with an indicator" * often
@@ -264,10 +247,9 @@ class Decision:
 
     def _notes(self) -> list[str]:
         """What was recognised in a column of numbers, in words."""
-        wanted, marks = self.cells.written(self.wanted), ".,"
-        signs = {decimal: set[str]() for decimal in (".", ",", "")}
+        wanted, signs = self.cells.written(self.wanted), {".": "", ",": "", "": ""}
         for i, decimal in enumerate(self._readings[2]):
-            signs[decimal] |= {*"".join(self.cells.written(self.wanted & (self.cells.table == i)))} & {*marks}
+            signs[decimal] += "".join(self.cells.written(self.wanted & (self.cells.table == i)))
         notes = ["decimal commas"] if "," in signs[","] else []
         notes += ["decimal points"] if notes and "." in signs["."] else []
         notes += ["points between thousands"] if "." in signs[","] else []
@@ -302,20 +284,19 @@ class Decision:
 
     def _dates(self) -> Column | None:
         """The column if all of its cells are dates, or the user says that it holds numbers and some are."""
-        valid = (~np.isnan(self._days) & self.wanted).sum(axis=1)
-        best = int(np.argmax(valid))
-        bad = int(self.wanted.sum() - valid[best])
-        if not valid[best] or (bad and not self.numeric):
+        order = self._order
+        bad = int((self.wanted & np.isnan(self._days[order])).sum())
+        if bad == self.wanted.sum() or (bad and not self.numeric):
             return None
-        differs = self._check_order(valid)
-        notes = ["days"] + [ORDERS[best]] * bool(differs.any())
+        differs = self._check_order()
+        notes = ["days"] + [ORDERS[order]] * differs
         notes += [f"{bad} cells are no dates, taken as missing"] if bad else []
         if short := [text for text in self.cells.texts if SHORT_DATE.fullmatch(text)]:
-            day = pd.Timestamp(0) + pd.Timedelta(days=read_dates(short)[best, 0])
+            day = pd.Timestamp(0) + pd.Timedelta(days=read_dates(short)[order, 0])
             notes.append(f"{short[0]} is read as {day:%Y-%m-%d}")
         if self._are_compact_dates():
             notes.append(f"{self._options('numeric')} if these are numbers")
-        values = np.where(self.marks, np.nan, self._days[best])
+        values = np.where(self.marks, np.nan, self._days[order])
         values -= (start := float(np.nanmin(values)))
         if values.min() == values.max() and not self.keep:
             return self._unused(_CONSTANT)
@@ -325,28 +306,23 @@ class Decision:
             with_times = (values[~np.isnan(values)] + start) % 1 != 0
             cycles = (*CYCLES,) if with_times.any() else (*CYCLES,)[:1]
             text += f", with the time of the {' and of the '.join(cycles)}"
-        order = best if differs.any() else -1
-        return self._feature("date", [text], values, order=order, start=start, cycles=cycles)
+        kept = order if differs else -1
+        return self._feature("date", [text], values, order=kept, start=start, cycles=cycles)
 
-    def _in_one_order(self) -> np.ndarray:
-        """The cells as days [n] since the first one of earlier tables."""
-        assert self.known
-        order = self.known.order
-        if order < 0:
-            valid = (~np.isnan(self._days)).sum(axis=1)
-            self._check_order(valid)
-            order = int(np.argmax(valid))
-        return self._days[order] - self.known.start
+    @cached_property
+    def _order(self) -> int:
+        """Which of `ORDERS` makes most cells dates."""
+        return int(np.argmax((~np.isnan(self._days) & self.wanted).sum(axis=1)))
 
-    def _check_order(self, valid: np.ndarray) -> np.ndarray:
-        """The rows [n], bool, that each order of the two reads as another date; refused if both fit."""
-        best = int(np.argmax(valid))
-        differs = (self._days[0] != self._days[1]) & self.wanted & ~np.isnan(self._days[best])
-        if valid[0] == valid[1] and differs.any() and not self.numeric:
-            hint = f"Write it as 2024-01-31; {self._options('numeric')} reads it {ORDERS[best]}; or "
+    def _check_order(self) -> bool:
+        """Whether the other order makes other dates of some cells; refused if it fits as well."""
+        missing = np.isnan(self._days)
+        differs = (self._days[0] != self._days[1]) & self.wanted & ~missing[self._order]
+        if differs.any() and missing[0].sum() == missing[1].sum() and not self.numeric:
+            hint = f"Write it as 2024-01-31; {self._options('numeric')} reads it {ORDERS[self._order]}; or "
             hint += self._others
             self._refuse(differs, f"dates could be {' or '.join(ORDERS)}", hint)
-        return differs
+        return bool(differs.any())
 
     # --- Texts ---------------------------------------------------------------------------------
 
@@ -367,8 +343,7 @@ class Decision:
         if numbers and (numbers >= 0.5 * filled or many):
             what = f"{numbers:,} of {filled:,} cells are numbers, the others are not"
             self._refuse(rest, what, self._as_missing)
-        undated = np.isnan(self._days) & self.wanted
-        undated = undated[np.argmin(undated.sum(axis=1))]
+        undated = self.wanted & np.isnan(self._days[self._order])
         dates = filled - int(undated.sum())
         if dates >= 0.5 * filled and dates:
             what = f"{dates:,} of {filled:,} cells are dates, the others are not"
@@ -392,7 +367,7 @@ class Decision:
         """A column of categories, or of no use."""
         values, declared = self.cells.names(), "declared" in self.said
         cells = pd.Series(values, dtype=object)
-        seen = cells.iloc[self.looked_at]
+        seen = cells.iloc[self.tables.looked_at]
         counts = seen.value_counts(dropna=False)
         common = counts if declared else counts[counts >= _RARE]
         if not (self.keep or "category" in self.said):

@@ -2,7 +2,7 @@
 
     fitted = fit(problem, ["forest", "gp"], seeds, device)  # the better of the two
     chosen, scores = choose(problem, fitted, "igs", 20, seeds)
-    predicted = quantiles(fitted, problem.pool)
+    predicted = quantiles(problem, fitted, problem.pool)
 
 Each model is fitted to all labelled rows but a fold, for each fold, and predicts the fold that it has not
 seen. By these predictions the best one is found, judged, and its intervals are widened or narrowed
@@ -23,7 +23,6 @@ from scipy import stats
 from torch import Tensor
 
 from ..agent import AGENTS, Agent
-from ..dataset import RangeScaler
 from ..errors import UserError
 from ..models.gp import MOST_POINTS
 from ..models.predictor import Predictor
@@ -97,21 +96,18 @@ class Fitted:
     Attributes:
         variation: its name in `VARIATIONS`.
         model: the model.
-        scaler: of the target, from its own units to the model's.
         calibration: of its intervals.
         nll: of each variation that was tried the lowest NLL of unseen rows, in the target's own units.
         quality: of the best one.
-        x, y: all labelled rows [n, d] and what is learned of them [n], on the model's device.
+        device: where the model is.
     """
 
     variation: str
     model: Model
-    scaler: RangeScaler
     calibration: Calibration
     nll: dict[str, float]
     quality: Quality
-    x: Tensor
-    y: Tensor
+    device: torch.device
 
 
 def auto_variations(agent: str, rows: int) -> list[str]:
@@ -158,8 +154,7 @@ def fit(
     calibration, quality = rows.judge(found[winner][0])
     (model,) = rows.train(*winner, [np.concatenate(rows.folds)])
     nll = {name: found[one][1] for name, one in best.items()}
-    y = torch.from_numpy(model.target.forward(rows.y)).float().to(device)
-    return Fitted(winner[0], model, problem.scaler, calibration, nll, quality, rows.x, y)
+    return Fitted(winner[0], model, calibration, nll, quality, device)
 
 
 class _Rows:
@@ -246,7 +241,7 @@ def last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> tuple[float, f
     if last.all() or (~last).sum() < LEAST_LABELLED:
         return None
     variation = fitted.variation if VARIATIONS[fitted.variation].regressor else "forest"
-    rows = _Rows(problem, seeds, fitted.x.device, "random")
+    rows = _Rows(problem, seeds, fitted.device, "random")
     folds = [fold[~last[fold]] for fold in rows.folds if not last[fold].all()]
     others = [~np.isin(rows.same, rows.same[fold]) for fold in folds]  # no replicates of what is left out
     parts = [np.flatnonzero(some) for other in others for some in (other & ~last, other)]
@@ -257,13 +252,13 @@ def last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> tuple[float, f
     return float(change.mean()), float(low), float(high)
 
 
-def quantiles(fitted: Fitted, x: np.ndarray) -> pd.DataFrame:
+def quantiles(problem: Problem, fitted: Fitted, x: np.ndarray) -> pd.DataFrame:
     """Of each row of scaled x [N, d], in the target's own units, calibrated: the columns of `LEVELS`."""
     rows = tqdm(torch.from_numpy(x).split(_PIECE), desc="predicting", unit=" pieces")
-    pieces = [fitted.model.quantiles(part.to(fitted.x), list(LEVELS.values())) for part in rows]
+    pieces = [fitted.model.quantiles(part.to(fitted.device), list(LEVELS.values())) for part in rows]
     calibrated = fitted.calibration.apply(pd.DataFrame(np.concatenate(pieces), columns=list(LEVELS)))
     scaled = fitted.model.target.inverse(calibrated.to_numpy())
-    own = fitted.scaler.inverse_transform(scaled.reshape(-1, 1)).reshape(scaled.shape)
+    own = problem.scaler.inverse_transform(scaled.reshape(-1, 1)).reshape(scaled.shape)
     return pd.DataFrame(own, columns=list(LEVELS))
 
 
@@ -289,8 +284,9 @@ def score(problem: Problem, fitted: Fitted, agent: str, seeds: Seeds) -> np.ndar
 
 
 def _state(problem: Problem, fitted: Fitted, count: int) -> State:
-    pool = torch.from_numpy(problem.pool).to(fitted.x.device)
-    return State.of_one_choice(pool, fitted.x, fitted.y, fitted.model.predictor, count)
+    y = fitted.model.target.forward(problem.y.astype(np.float64)).astype(np.float32)
+    pool, x, labels = (torch.from_numpy(one).to(fitted.device) for one in (problem.pool, problem.x, y))
+    return State.of_one_choice(pool, x, labels, fitted.model.predictor, count)
 
 
 def importance(problem: Problem, fitted: Fitted, seeds: Seeds) -> pd.Series:
@@ -300,7 +296,7 @@ def importance(problem: Problem, fitted: Fitted, seeds: Seeds) -> pd.Series:
     rng = seeds.numpy("evaluation")
     rows = problem.pool[rng.permutation(len(problem.pool))[:_SHUFFLED]]
     found = []
-    x = torch.from_numpy(rows).to(fitted.x.device)
+    x = torch.from_numpy(rows).to(fitted.device)
     mean = fitted.model.predictor(x).mean
     for feature in range(x.shape[1]):
         shuffled = x.clone()

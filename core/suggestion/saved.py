@@ -28,15 +28,14 @@ def save(folder: Path, fitted: Fitted, problem: Problem) -> None:
         "learned": f"{fitted.model.target.words}{problem.target}",
         "variation": fitted.variation,
         "held-out NLL": fitted.nll,
-        "labelled rows": len(fitted.x),
+        "labelled rows": len(problem.x),
         "columns": problem.lines,
         "made with": provenance() | computed_by(),
     }
     if isinstance(fitted.model.predictor, NetworkPredictor):
         fitted = copy.deepcopy(fitted)  # the one that goes on stays on its device
         fitted.model.predictor.model.to("cpu")
-    problem = replace(problem, pool=problem.pool[:0], rows=problem.rows[:0])
-    kept = replace(fitted, x=fitted.x.cpu(), y=fitted.y.cpu()), problem
+    kept = fitted, replace(problem, pool=problem.pool[:0], rows=problem.rows[:0])
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -66,7 +65,7 @@ def load(folder: Path, device: torch.device) -> tuple[Fitted, Problem, str]:
         raise UserError(f"{folder} was made by another version of this code; train it again")
     try:
         fitted, problem = joblib.load(folder / _MODEL)
-        fitted = replace(fitted, x=fitted.x.to(device), y=fitted.y.to(device))
+        fitted = replace(fitted, device=device)
         if isinstance(fitted.model.predictor, NetworkPredictor):
             fitted.model.predictor.model.to(device)
     # Unpickling raises nearly anything where classes have changed.

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection
 from functools import cached_property
+from itertools import compress
 from typing import Any, NoReturn
 
 import numpy as np
@@ -53,7 +54,9 @@ class Decision:
         self.cells = tables.cells(name)
         self.filled = self.cells.codes >= 0
         #: The rows [n] whose cell stands for nothing among numbers and dates, and those with another cell.
-        self.marks = self.cells.matching(lambda text: text.casefold() in MARKS)
+        self._is_mark = np.array([text.casefold() in MARKS for text in self.cells.texts], bool)
+        self.marks = self.cells.rows(self._is_mark, False)
+        self._wanted_texts = [*compress(self.cells.texts, ~self._is_mark)]
         self.wanted = self.filled & ~self.marks
         self.limits = self.cells.rows(self.cells.numbers.limits, False)
         #: What else the user may do about a cell, in words.
@@ -247,9 +250,9 @@ class Decision:
 
     def _notes(self) -> list[str]:
         """What was recognised in a column of numbers, in words."""
-        wanted, signs = self.cells.written(self.wanted), {".": "", ",": "", "": ""}
-        for i, decimal in enumerate(self._readings[2]):
-            signs[decimal] += "".join(self.cells.written(self.wanted & (self.cells.table == i)))
+        wanted, signs = self._wanted_texts, {".": "", ",": "", "": ""}
+        for there, decimal in zip(self.cells.there, self._readings[2], strict=True):
+            signs[decimal] += "".join(compress(self.cells.texts, there & ~self._is_mark))
         notes = ["decimal commas"] if "," in signs[","] else []
         notes += ["decimal points"] if notes and "." in signs["."] else []
         notes += ["points between thousands"] if "." in signs[","] else []
@@ -258,7 +261,7 @@ class Decision:
             notes.append("spaces or apostrophes between thousands")
         if unit := self._unit:
             notes.append(f"in {unit}")
-        if truths := sorted({text.casefold() for text in wanted} & {*TRUTH}):
+        if truths := sorted({*map(str.casefold, wanted)} & {*TRUTH}):
             notes.append(f"{truths[-1]} is {TRUTH[truths[-1]]:.0f}")
         for mask, why in ((self.marks, "missing"), (self._no_numbers, "no numbers, taken as missing")):
             if mask.any():
@@ -279,7 +282,7 @@ class Decision:
 
     def _are_compact_dates(self) -> bool:
         """Whether all cells are dates such as 20240131, and many different ones."""
-        texts = self.cells.written(self.wanted)
+        texts = self._wanted_texts
         return not self.numeric and len(texts) >= _MANY_DATES and all(map(COMPACT_DATE.fullmatch, texts))
 
     def _dates(self) -> Column | None:

@@ -35,8 +35,6 @@ _SIGNS = str.maketrans(
     | {"\u03bc": "\u00b5"}
 )
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-# Each line can be matched in one way only: else a text that is no number takes forever.
-_ALL_PLAIN = re.compile(rf"(?:{_PLAIN.pattern}\n)+")
 # Other letters right behind a number may be part of a code: 12A.
 _GLUED = "[%‰€$£¥]|°[CF]?|[kmµn]g|[mµ][lL]|[kcmµn]m|[mµn]M|pp[mb]|[kM]?Pa|m?bar|[km]V|[kM]?Hz"
 #: As pandas writes them.
@@ -86,13 +84,6 @@ class Numbers:
 def read_numbers(texts: Sequence[str]) -> Numbers:
     """Texts made by `clean` as numbers; a number too large for a float is infinite."""
     k = len(texts)
-    if _ALL_PLAIN.fullmatch("\n".join([*texts, ""])) and not all(
-        "." not in text or _POINTS_AS_GROUPS.fullmatch(text) for text in texts
-    ):
-        # Most columns; one such text says that points begin decimals.
-        return Numbers(
-            np.array(texts, np.str_).astype(np.float64), np.full(k, np.nan), np.zeros(k, bool), [""] * k
-        )
     point, comma, limits, units = [np.nan] * k, [np.nan] * k, np.zeros(k, bool), [""] * k
     for i, text in enumerate(texts):
         if _PLAIN.fullmatch(text):

@@ -209,8 +209,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not args.model:
         print_last_round(problem, fitted, seeds)
     predicted = model.quantiles(problem, fitted, problem.pool)
-    # As the pool came: what opened that file opens ours.
-    commas = pool.style.get("sep") == ";" and any(rule.decimal == "," for rule in problem.rules)
+    # As the pool came: what opened that file opens ours. Semicolons go with decimal commas.
+    commas = pool.style.get("sep") == ";" and all(rule.decimal != "." for rule in problem.rules)
     to_csv = partial(pd.DataFrame.to_csv, index=False, decimal="," if commas else ".", **pool.style)
     if args.save_model:
         saved.save(args.save_model, fitted, problem)

@@ -230,7 +230,7 @@ def test_the_last_round_helped_if_it_did(tmp_path: Path) -> None:
     assert change(19, table[40:80]) is None
 
 
-@pytest.mark.parametrize(("separator", "decimal"), [(";", ","), ("\t", "."), (",", ".")])
+@pytest.mark.parametrize(("separator", "decimal"), [(";", ","), (";", "."), ("\t", ".")])
 def test_the_chosen_rows_are_written_as_the_pool_was(
     separator: str, decimal: str, typed: list[str], tmp_path: Path
 ) -> None:

@@ -34,7 +34,7 @@ from ..training.side_by_side import fit as train_one
 from ..training.side_by_side import side_by_side
 from ..training.trainer import make_trainer
 from ..util import tqdm
-from .calibration import Calibration, coverage
+from .calibration import calibrate, calibrated, coverage
 from .tables import LEAST_LABELLED, LEVELS, Problem
 from .transforms import TRANSFORMS, Transform
 
@@ -96,7 +96,7 @@ class Fitted:
     Attributes:
         variation: its name in `VARIATIONS`.
         model: the model.
-        calibration: of its intervals.
+        factors: what calibrates its intervals.
         nll: of each variation that was tried the lowest NLL of unseen rows, in the target's own units.
         quality: of the best one.
         device: where the model is.
@@ -104,7 +104,7 @@ class Fitted:
 
     variation: str
     model: Model
-    calibration: Calibration
+    factors: dict[float, float]
     nll: dict[str, float]
     quality: Quality
     device: torch.device
@@ -151,10 +151,10 @@ def fit(
         if one[0] in variations:
             best.setdefault(one[0], one)
     winner = next(iter(best.values()))
-    calibration, quality = rows.judge(found[winner][0])
+    factors, quality = rows.judge(found[winner][0])
     (model,) = rows.train(*winner, [np.concatenate(rows.folds)])
     nll = {name: found[one][1] for name, one in best.items()}
-    return Fitted(winner[0], model, calibration, nll, quality, device)
+    return Fitted(winner[0], model, factors, nll, quality, device)
 
 
 class _Rows:
@@ -206,7 +206,7 @@ class _Rows:
         side_by_side([partial(train_one, request) for request in requests])
         return models
 
-    def judge(self, models: Sequence[Model]) -> tuple[Calibration, Quality]:
+    def judge(self, models: Sequence[Model]) -> tuple[dict[float, float], Quality]:
         """By the models that have not seen one of the folds each."""
         predicted = [
             model.quantiles(self.x[rows], [*LEVELS.values(), *_MEAN])
@@ -223,7 +223,7 @@ class _Rows:
         mae, constant = abs(median - y).mean(), abs(np.median(y) - y).mean()
         held = coverage(frames, truths)
         quality = Quality(len(y), self.settings, float(r2), float(mae), float(constant), held)
-        return Calibration.of(pd.concat(frames), np.concatenate(truths)), quality
+        return calibrate(pd.concat(frames), np.concatenate(truths)), quality
 
     def _own(self, y: np.ndarray) -> np.ndarray:
         return self.scaler.inverse_transform(y.reshape(-1, 1)).reshape(y.shape)
@@ -256,8 +256,8 @@ def quantiles(problem: Problem, fitted: Fitted, x: np.ndarray) -> pd.DataFrame:
     """Of each row of scaled x [N, d], in the target's own units, calibrated: the columns of `LEVELS`."""
     rows = tqdm(torch.from_numpy(x).split(_PIECE), desc="predicting", unit=" pieces")
     pieces = [fitted.model.quantiles(part.to(fitted.device), list(LEVELS.values())) for part in rows]
-    calibrated = fitted.calibration.apply(pd.DataFrame(np.concatenate(pieces), columns=list(LEVELS)))
-    scaled = fitted.model.target.inverse(calibrated.to_numpy())
+    predicted = pd.DataFrame(np.concatenate(pieces), columns=list(LEVELS))
+    scaled = fitted.model.target.inverse(calibrated(predicted, fitted.factors).to_numpy())
     own = problem.scaler.inverse_transform(scaled.reshape(-1, 1)).reshape(scaled.shape)
     return pd.DataFrame(own, columns=list(LEVELS))
 

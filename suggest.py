@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from core import Seeds
     from core.data.frames import RawFrame
     from core.suggestion.model import Fitted
-    from core.suggestion.saved import Saved
     from core.suggestion.tables import Problem
 
 #: What chooses unless --agent says otherwise.
@@ -106,13 +105,15 @@ def print_notes(args: argparse.Namespace, problem: Problem, pool: RawFrame) -> N
         raise UserError(f"{pool.where}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
 
 
-def print_quality(fitted: Fitted, target: str) -> None:
+def print_quality(problem: Problem, fitted: Fitted) -> None:
     """Which model it is, and what it is worth."""
     from core.suggestion.calibration import likely
 
     found, best = fitted.quality, fitted.variation
     others = "".join(f", {name} {nll:.3f}" for name, nll in fitted.nll.items() if name != best)
-    print(f"{best} of {fitted.model.target.words}{target}: held-out NLL {fitted.nll[best]:.3f}{others}")
+    print(
+        f"{best} of {fitted.model.target.words}{problem.target}: held-out NLL {fitted.nll[best]:.3f}{others}"
+    )
     mae = f"MAE of the median {found.mae:.4g}, of a constant {found.constant_mae:.4g}"
     print(f"{found.rows} rows, each left out once: R2 {found.r2:.3f}; {mae}")
     for share, held in found.held.items():
@@ -126,11 +127,28 @@ def print_quality(fitted: Fitted, target: str) -> None:
         )
 
 
-def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Saved, RawFrame]:
+def print_last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> None:
+    """Whether the rows that were measured last still helped, where the labelled table says which they are."""
+    from core.suggestion.model import last_round
+
+    change = last_round(problem, fitted, seeds)
+    if change is None:
+        return
+    mean, low, high = change
+    rows = f"the last {(problem.rounds == problem.rounds.max()).sum()} rows"
+    if low <= 0 <= high:
+        said = f"made no difference to the held-out NLL that can be seen ({low:+.3f} to {high:+.3f})"
+        print(f"{rows} {said}; stopping may be worth it")
+        return
+    low, high = sorted((abs(low), abs(high)))
+    said = f"{'lowered' if mean < 0 else 'raised'} the held-out NLL by {abs(mean):.3f}"
+    print(f"{rows} {said} (95 % interval {low:.3f} to {high:.3f})")
+
+
+def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Fitted, Problem, RawFrame]:
     """The model of the labelled rows, with the pool, and the pool's table."""
     from core.data.frames import read_frame
     from core.suggestion import model, tables
-    from core.suggestion.saved import Saved
 
     labelled = read_frame(args.labelled)
     if args.pool:
@@ -146,23 +164,23 @@ def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Saved, RawFrame]:
         fitted = model.fit(problem, names, seeds, pick_device(args.device), args.agent)
     except FloatingPointError as error:
         raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
-    return Saved(fitted, args.target, problem), pool
+    return fitted, problem, pool
 
 
-def load(args: argparse.Namespace) -> tuple[Saved, RawFrame]:
+def load(args: argparse.Namespace) -> tuple[Fitted, Problem, RawFrame]:
     """The same of a model that was saved."""
     from core.agent import check_scores
     from core.data.frames import read_frame
-    from core.suggestion import saved
+    from core.suggestion import saved, tables
 
-    known, differ = saved.load(args.model, pick_device(args.device))
-    check_scores(args.agent, known.fitted.variation)
+    fitted, problem, differ = saved.load(args.model, pick_device(args.device))
+    check_scores(args.agent, fitted.variation)
     if differ:
         print(f"note: {args.model} was made with {differ}: predictions may differ from those of then")
     pool = read_frame(args.pool)
-    known = replace(known, problem=known.with_pool(pool, args.replicates, every_row=not args.count))
-    print_notes(args, known.problem, pool)
-    return known, pool
+    problem = tables.with_pool(problem, pool, args.replicates, every_row=not args.count)
+    print_notes(args, problem, pool)
+    return fitted, problem, pool
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -186,25 +204,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.save_model:
         check_writable(args.save_model)
     seeds = Seeds(1, args.seed, args.seed, args.seed)
-    known, pool = load(args) if args.model else train(args, seeds)
-    fitted, problem = known.fitted, known.problem
-    print_quality(fitted, known.target)
-    predicted = model.quantiles(fitted, problem.pool)
+    fitted, problem, pool = load(args) if args.model else train(args, seeds)
+    print_quality(problem, fitted)
+    if not args.model:
+        print_last_round(problem, fitted, seeds)
+    predicted = model.quantiles(problem, fitted, problem.pool)
+    # As the pool came: what opened that file opens ours. Semicolons go with decimal commas.
+    commas = pool.style.get("sep") == ";" and all(rule.decimal != "." for rule in problem.rules)
+    to_csv = partial(pd.DataFrame.to_csv, index=False, decimal="," if commas else ".", **pool.style)
     if args.save_model:
-        saved.save(args.save_model, known)
+        saved.save(args.save_model, fitted, problem)
         print(f"model: {args.save_model}")
     if args.scores:
         every = predicted.copy()
         every.insert(0, "pool_row", pool.frame.index[problem.rows] + 1)
         every.insert(1, "score", model.score(problem, fitted, args.agent, seeds))
-        write_file(args.scores, lambda path: every.to_csv(path, index=False))
+        write_file(args.scores, partial(to_csv, every))
         print(f"{len(every):,} candidates: {args.scores}")
     if not args.count:
         return
     print(f"{args.agent} chooses {args.count} of {len(problem.pool):,} rows", file=sys.stderr)
     chosen, scores = model.choose(problem, fitted, args.agent, args.count, seeds)
     made = tables.next_rows(pool, problem, chosen, scores, predicted)
-    write_file(args.out, lambda path: made.to_csv(path, index=False))
+    write_file(args.out, partial(to_csv, made))
     picture = args.out.with_suffix(".png")
     labelled_rows, pool_rows = (
         pd.DataFrame(problem.x_scaler.inverse_transform(rows.astype(float)), columns=problem.names)
@@ -213,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     matters = model.importance(problem, fitted, seeds)
     file_rows = pool.frame.index.to_numpy()[problem.rows[chosen]] + 1
     log = isinstance(fitted.model.target, Log)
-    figure = chosen_rows(predicted, chosen, labelled_rows, pool_rows, matters, file_rows, known.target, log)
+    figure = chosen_rows(predicted, chosen, labelled_rows, pool_rows, matters, file_rows, problem.target, log)
     save(figure, picture)
     print(f"{len(made)} rows to measure next: {args.out}\npicture: {picture}")
     if args.agent == AGENT and fitted.quality.r2 > 0:

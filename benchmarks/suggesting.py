@@ -153,7 +153,7 @@ def rounds(table: str, seed: int, agent: str, data_folder: Path) -> Iterator[lis
                 variations = [fitted.variation]  # later rounds keep the model of the first
                 chosen, _ = choose(problem, fitted, agent, COUNT, seeds)
             if not added:
-                predicted = quantiles(fitted, x[LABELLED + POOL :])
+                predicted = quantiles(problem, fitted, x[LABELLED + POOL :])
                 fresh = y[LABELLED + POOL :]
                 held = predicted["low_90"].le(fresh) & predicted["high_90"].ge(fresh)
                 coverage = digits(held.mean())

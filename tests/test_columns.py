@@ -1,9 +1,8 @@
 """core.data.columns, kinds: what becomes of columns as people write them, over one table or several."""
 
-import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.cells import Sheet
 from core.data.columns import Columns, apply, read_target, sort_columns
-from core.data.encoding import Rule
+from core.data.frames import RawFrame
 from core.data.outliers import far
 from core.files import UnusableError
 from tests.builders import quick
@@ -34,15 +32,20 @@ def table(cells: Sequence[Any], name: str = "c", **others: Sequence[Any]) -> pd.
     )
 
 
+def raw(frame: pd.DataFrame, where: str = "") -> RawFrame:
+    return RawFrame(frame, where=where)
+
+
 def sort(*tables: pd.DataFrame, declared: Sequence[str] = (), **decisions: Sequence[str]) -> Columns:
     """Of the labelled rows: those of the first table."""
-    sheets = [Sheet(name, frame) for name, frame in zip(("done.csv", "pool.csv"), tables, strict=False)]
-    return sort_columns(sheets, "y", np.arange(len(tables[0])), decisions, declared)
+    raws = [raw(frame, name) for name, frame in zip(("done.csv", "pool.csv"), tables, strict=False)]
+    raws[0] = replace(raws[0], nominal=frozenset(declared))
+    return sort_columns(raws, "y", np.arange(len(tables[0])), decisions)
 
 
 def line(columns: Columns, name: str = "c") -> str:
     """What became of a column, in words."""
-    (found,) = [column for column in columns.columns if column.name == name]
+    (found,) = [column for column in columns.columns if column.rule.name == name]
     return found.text
 
 
@@ -164,12 +167,12 @@ def test_levels_are_counted_on_the_labelled_rows_and_new_ones_are_rare() -> None
     assert not without[N : N + 2, :2].any()
 
 
-def test_equal_rows_have_equal_keys_whether_columns_are_used_or_not() -> None:
+def test_equal_rows_have_equal_contents_whether_columns_are_used_or_not() -> None:
     done = table(["1.50"] * N, barcode=[f"{i:03}" for i in range(N)])
     pool = table(["1.5"] * N, barcode=[str(i + 2) for i in range(N)])
     columns = sort(done, pool)
     assert "row numbers" in line(columns, "barcode")
-    keys = columns.keys()
+    keys = columns.contents()
     assert keys[2:N] == keys[N : 2 * N - 2]
     assert keys[-1] not in keys[:N]
 
@@ -185,13 +188,13 @@ DONE = table(
 
 def test_rules_make_the_same_features_of_the_same_rows_in_another_table() -> None:
     columns = sort(DONE, DONE.iloc[:6])
-    rules = [Rule(**{**json.loads(json.dumps(asdict(one))), "reading": one.reading}) for one in columns.rules]
-    np.testing.assert_array_equal(apply(rules, Sheet("new.csv", DONE)), columns.features()[1][:N])
+    rules = columns.rules
+    np.testing.assert_array_equal(apply(rules, raw(DONE, "new.csv")).features()[1], columns.features()[1][:N])
     # Alone none of these cells says what the earlier tables said.
     one = DONE.iloc[1:2].assign(c="1,234", lot="2.0", on="03/02/2024", w="7 mg")
-    found = dict(zip(columns.features()[0], apply(rules, Sheet("new.csv", one))[0], strict=True))
+    found = dict(zip(columns.features()[0], apply(rules, raw(one, "new.csv")).features()[1][0], strict=True))
     assert (found["c"], found["lot_2"], found["on"], found["w"]) == (1.234, 1, 21, 7)
-    new = apply(rules, Sheet("new.csv", one.assign(c="", lot="Z")))[0]
+    new = apply(rules, raw(one.assign(c="", lot="Z"), "new.csv")).features()[1][0]
     assert new[0] == 1.5  # the median
     assert not any(value for name, value in zip(columns.features()[0], new, strict=True) if "lot_" in name)
 
@@ -210,7 +213,7 @@ def test_rules_refuse_what_their_columns_did_not_hold(changed: dict[str, str | N
     new = DONE.iloc[:2].assign(**{name: cell for name, cell in changed.items() if cell is not None})
     new = new.drop(columns=[name for name, cell in changed.items() if cell is None])
     with pytest.raises(UnusableError, match=re.escape(said)) as caught:
-        apply(sort(DONE).rules, Sheet("new.csv", new))
+        apply(sort(DONE).rules, raw(new, "new.csv"))
     assert "--" not in str(caught.value)
 
 
@@ -218,12 +221,12 @@ def test_rules_refuse_what_their_columns_did_not_hold(changed: dict[str, str | N
 
 
 def test_a_target_is_read_as_a_column_of_its_table() -> None:
-    y, note, *_ = read_target(Sheet("done.csv", table(often("1,5", "2"), "y")), "y")
+    y, note, *_ = read_target(raw(table(often("1,5", "2"), "y"), "done.csv"), "y")
     np.testing.assert_array_equal(y[:2], [1.5, 2])
     assert note == "decimal commas"
-    y, *_ = read_target(Sheet("done.csv", table(THOUSANDS, "y", a=often("0,5", "7,25"))), "y")
+    y, *_ = read_target(raw(table(THOUSANDS, "y", a=often("0,5", "7,25")), "done.csv"), "y")
     np.testing.assert_array_equal(y[:3], [1.234, 2.5, 950])
-    assert read_target(Sheet("done.csv", table(often("<1", "2"), "y")), "y", {"numeric": ["y"]})[0][0] == 1
+    assert read_target(raw(table(often("<1", "2"), "y"), "done.csv"), "y", {"numeric": ["y"]})[0][0] == 1
 
 
 @pytest.mark.parametrize(
@@ -239,11 +242,11 @@ def test_a_target_is_read_as_a_column_of_its_table() -> None:
 )
 def test_a_target_that_cannot_be_learned_is_told_in_one_line(cells: list[Any], said: str) -> None:
     with pytest.raises(UnusableError) as caught:
-        read_target(Sheet("done.csv", table(cells, "y")), "y")
+        read_target(raw(table(cells, "y"), "done.csv"), "y")
     assert said in str(caught.value)
     assert "--category" not in str(caught.value)  # the target is none, whatever is asked for
     with pytest.raises(UnusableError, match="there is no column 'yy'; did you mean 'y'"):
-        read_target(Sheet("done.csv", table(cells, "y")), "yy")
+        read_target(raw(table(cells, "y"), "done.csv"), "yy")
 
 
 # --- Numbers -----------------------------------------------------------------------------------
@@ -504,6 +507,55 @@ def test_dates_are_days_since_the_first(pattern: str, said: str) -> None:
     np.testing.assert_array_equal(values, DAYS - DAYS.min())
 
 
+@pytest.mark.parametrize(
+    ("cells", "days"),
+    [
+        (often("Jan 2024", "December 2023"), [31, 0]),
+        (often("2024-W05", "2024-W06", "2023-W52"), [35, 42, 0]),
+        (often("2024-W05-3", "2024-W06-1"), [0, 5]),
+        (often("01-Jan-2024", "15-Feb-2024"), [0, 45]),
+        (often("01-Jan-24", "15-Feb-24"), [0, 45]),
+    ],
+)
+def test_months_and_weeks_begin_on_their_first_day(cells: list[str], days: list[float]) -> None:
+    found, values = feature(cells)
+    assert found == "number (days)"
+    assert values[: len(days)].tolist() == days
+
+
+def test_short_dates_are_said_as_they_are_read() -> None:
+    found, values = feature(often("Mar-24", "FEB-24", "Jan-24"))
+    assert found == "number (days; Mar-24 is read as 2024-03-01)"
+    assert values[:3].tolist() == [60, 31, 0]
+    texts = DATES.dt.strftime("%Y%m%d").tolist()
+    found, values = feature(texts)
+    read = f"{texts[0]} is read as {DATES[0]:%Y-%m-%d}"
+    assert found == f"number (days; {read}; --numeric c if these are numbers)"
+    np.testing.assert_array_equal(values, DAYS - DAYS.min())
+
+
+def test_numbers_that_look_like_dates_are_numbers_if_some_do_not() -> None:
+    texts = DATES.dt.strftime("%Y%m%d").tolist()
+    for cells in ([*texts[1:], "20240230"], [*texts[1:], "18991231"], often("20240131", "20240201")):
+        assert "days" not in line(sort(table(cells)))
+    assert line(sort(table(texts), numeric=["c"])) == "number"
+    assert line(sort(table([str(45292 + day) for day in DAYS]))) == "number"  # of a spreadsheet, or anything
+    typed = pd.Series(texts, dtype=float).where(np.arange(N) > 0)
+    assert line(sort(table(typed))).startswith(f"number (days; {texts[1]}")
+    # In another table by what it was.
+    rules = sort(table(texts)).rules
+    x = apply(rules, raw(table(["20240131", ""]), "new.csv")).features()[1]
+    assert x[0, 0] == (pd.Timestamp("2024-01-31") - DATES.min()).days
+
+
+def test_durations_are_days() -> None:
+    found, values = feature(
+        often("0 days 06:00:00", "1 days 12:00:00", "-1 days +18:00:00", "2 days 00:00:00")
+    )
+    assert found == "number, in days"
+    np.testing.assert_allclose(values[:4], [0.25, 1.5, -0.25, 2])
+
+
 def test_times_are_parts_of_days_and_points_make_the_day_first() -> None:
     _, values = feature(often("2024-01-01 06:00", "2024-01-02", "2024-01-03T12:00:00+00:00"))
     np.testing.assert_array_equal(values[:3], [0, 0.75, 2.25])
@@ -524,7 +576,7 @@ def test_the_time_of_the_year_and_of_the_day_is_a_feature_on_request() -> None:
     assert line(times) == "number (days), with the time of the year and of the day"
     names, x = times.features()
     np.testing.assert_allclose(x[:2, names.index("c_day_sin")], [1, -1], atol=1e-6)
-    new = apply(times.rules, Sheet("new.csv", table(["2025-01-01 06:00"])))
+    _, new = apply(times.rules, raw(table(["2025-01-01 06:00"]), "new.csv")).features()
     np.testing.assert_allclose(new[0, names.index("c_day_sin")], 1, atol=1e-6)
     for decisions, said in (
         ({"cyclic": ["other"]}, "column 'other': --cyclic other, but it holds no dates; found 'a'"),
@@ -556,9 +608,10 @@ def test_a_number_far_from_all_others_is_named_and_nothing_else_is(wrong: str, c
     said = line(sort(table(texts[:-1]), table([*texts[-4:]])))
     assert said.startswith(f"number, {wrong} in data row 7 of done.csv is far from all others (")
     assert said.endswith("and kept: correct it, or leave it empty, if it is no measurement")
-    found = read_target(Sheet("done.csv", table(texts, "y")), "y")
-    assert np.flatnonzero(found.apart).tolist() == [6]
-    assert not read_target(Sheet("done.csv", table(texts, "y")), "y", {"keep": ["y"]}).apart.any()
+    _, _, apart, _ = read_target(raw(table(texts, "y"), "done.csv"), "y")
+    assert np.flatnonzero(apart).tolist() == [6]
+    _, _, apart, _ = read_target(raw(table(texts, "y"), "done.csv"), "y", {"keep": ["y"]})
+    assert not apart.any()
     assert line(sort(table([str(cell) for cell in cells]))) == "number"
 
 
@@ -614,10 +667,10 @@ CELLS = (
 
 def kind(*tables: pd.DataFrame, rows: np.ndarray) -> str:
     try:
-        columns = sort_columns([Sheet("", one) for one in tables], "y", rows)
+        columns = sort_columns([raw(one) for one in tables], "y", rows)
     except UnusableError:
         return "refused"
-    return next(column.kind for column in columns.columns if column.name == "c")
+    return next(column.rule.kind for column in columns.columns if column.rule.name == "c")
 
 
 @quick

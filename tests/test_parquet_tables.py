@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.data.cells import Sheet
 from core.data.columns import sort_columns
 from core.data.frames import read_frame
 from core.files import UnusableError
@@ -22,8 +21,7 @@ def numbers() -> pd.DataFrame:
 
 
 def features(path: Path) -> tuple[list[str], np.ndarray]:
-    raw = read_frame(path)
-    columns = sort_columns([Sheet("", raw.frame)], "y", np.arange(N), declared=raw.nominal)
+    columns = sort_columns([read_frame(path)], "y", np.arange(N))
     return columns.features()
 
 
@@ -33,7 +31,11 @@ def test_dates_and_durations_are_what_they_are_in_a_text_file(
     tmp_path: Path, kind: str, unit: Literal["s", "ns"]
 ) -> None:
     frame = numbers()
-    days = pd.date_range("2020-03-01", periods=6) if kind == "date" else pd.timedelta_range("1D", periods=6)
+    days = (
+        pd.date_range("2020-03-01", periods=6)
+        if kind == "date"
+        else pd.timedelta_range("0D", "9h", periods=6)
+    )
     frame["when"] = days.as_unit(unit)[np.arange(N) % 6]
     frame.loc[[4, 17], "when"] = pd.NaT
     frame.to_parquet(tmp_path / "t.parquet")

@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.ensemble import BaggingRegressor, GradientBoostingRegressor, RandomForestRegressor
+from sklearn.base import clone
+from sklearn.ensemble import (
+    BaggingRegressor,
+    GradientBoostingRegressor,
+    RandomForestRegressor,
+    VotingRegressor,
+)
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.linear_model import BayesianRidge, LinearRegression
@@ -175,12 +181,20 @@ def test_a_learner_of_our_own_is_taken_as_it_is() -> None:
     assert np.array_equal(chosen, std.argsort(descending=True)[:5])
 
 
-def test_tables_keep_their_names() -> None:
+@pytest.mark.parametrize(
+    ("agent", "model"),
+    [
+        ("igs", GradientBoostingRegressor(n_estimators=5)),
+        ("lcmd", RandomForestRegressor(5)),
+        ("qbc", VotingRegressor([("line", LinearRegression()), ("ridge", BayesianRidge())])),
+    ],
+)
+def test_tables_keep_their_names(agent: str, model: Any) -> None:
     frame = pd.DataFrame(X, columns=list("abcd"))
-    model = RandomForestRegressor(5, random_state=0).fit(frame[:60], Y[:60])
+    fitted = clone(model).fit(frame[:60], Y[:60])
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # scikit-learn's, of names that are missing
-        chosen = core.select("igs", pool=frame[60:], labelled=(frame[:60], Y[:60]), model=model, count=5)
+        chosen = core.select(agent, pool=frame[60:], labelled=(frame[:60], Y[:60]), model=fitted, count=5)
     assert len(chosen) == 5
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import suggest
+from core import Seeds
 from core.data.frames import read_frame
 from core.errors import UserError
-from core.suggestion import tables
+from core.suggestion import model, tables
 
 pytestmark = pytest.mark.usefixtures("short_training")
 KINDS = ("red", "green", "blue")
@@ -111,11 +113,24 @@ def test_whether_labelled_rows_are_left_in_the_pool_changes_nothing(tmp_path: Pa
 def test_rows_of_another_table_are_read_as_those_of_the_problem(tmp_path: Path) -> None:
     problem = problem_of(tmp_path, make_frame(60), make_frame(40, 1))
     make_frame(40, 1).assign(rank=1).to_csv(tmp_path / "new.csv", index=False)
-    new = tables.more_rows(read_frame(tmp_path / "new.csv"), "y", problem.rules, problem.x_scaler)
-    np.testing.assert_array_equal(new, problem.pool)
+    new = tables.with_pool(problem, read_frame(tmp_path / "new.csv"), every_row=True)
+    np.testing.assert_array_equal(new.pool, problem.pool)
     make_frame(40, 1).drop(columns="b").to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(UserError, match=r"new\.csv: it has no column 'b'"):
-        tables.more_rows(read_frame(tmp_path / "new.csv"), "y", problem.rules, problem.x_scaler)
+        tables.with_pool(problem, read_frame(tmp_path / "new.csv"), every_row=True)
+
+
+@pytest.mark.parametrize("replicates", [False, True])
+def test_what_is_measured_already_is_the_same_for_a_saved_model(replicates: bool, tmp_path: Path) -> None:
+    """Rows that are equal in all columns, used or not, and not those that only have the same features."""
+    done = make_frame(60).assign(sample=[f"sample {i}" for i in range(60)], lot=7)
+    pool = pd.concat([done[:9], make_frame(40, 1).assign(sample="new", lot=7), done[9:12].assign(sample="x")])
+    write(tmp_path, done.astype({"lot": float}), pool)
+    frames = read_frame(tmp_path / "done.csv"), read_frame(tmp_path / "pool.csv")
+    problem = tables.make_problem(*frames, "y", replicates=replicates)
+    assert problem.rows.tolist() == list(range(9, 52))
+    again = tables.with_pool(problem, frames[1], replicates)
+    assert (again.rows.tolist(), again.notes) == (problem.rows.tolist(), problem.notes)
 
 
 def test_a_row_whose_target_is_a_code_is_neither_learned_nor_suggested(tmp_path: Path) -> None:
@@ -157,6 +172,83 @@ def test_equal_rows_of_the_pool_are_one_candidate_unless_replicates_are_asked_fo
     assert problem.notes[0].startswith("10 rows of the pool are equal to others in all features")
     assert problem.notes[1].startswith("3 rows of the pool are as labelled ones, to a millionth")
     assert len(tables.make_problem(*frames, "y", replicates=True).rows) == 53
+
+
+def measured(folder: Path) -> None:
+    """Appends the chosen rows, with what was measured and our columns, to the labelled ones."""
+    made, pool = pd.read_csv(folder / "next.csv"), make_frame(120, 1)
+    made["y"] = pool["y"].to_numpy()[made["pool_row"] - 1]
+    pd.concat([pd.read_csv(folder / "done.csv"), made]).to_csv(folder / "done.csv", index=False)
+
+
+def test_rounds_are_counted_and_the_last_one_is_judged(
+    typed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for number in (1, 2, 3):
+        suggest.main([*typed, "--variation", "gp"])
+        said.append(capsys.readouterr().out)
+        assert (pd.read_csv(tmp_path / "next.csv")["round"] == number).all()
+        measured(tmp_path)
+    assert "the last" not in said[0]
+    for line in said[1:]:
+        assert "\nthe last 6 rows " in line
+    # Whoever leaves our columns out is told nothing.
+    done = pd.read_csv(tmp_path / "done.csv")
+    done[["a", "b", "kind", "y"]].to_csv(tmp_path / "done.csv", index=False)
+    suggest.main([*typed, "--variation", "gp"])
+    assert "the last" not in capsys.readouterr().out
+
+
+def test_rounds_are_known_in_one_file(typed: list[str], tmp_path: Path) -> None:
+    suggest.main([*typed, "--variation", "gp"])
+    measured(tmp_path)
+    both = pd.concat([pd.read_csv(tmp_path / "done.csv"), make_frame(50, 2).drop(columns="y")])
+    both.to_csv(tmp_path / "lab.csv", index=False)
+    problem = tables.make_problem(*tables.split_by_target(read_frame(tmp_path / "lab.csv"), "y"), "y")
+    assert problem.names[:2] == ["a", "b"]
+    assert problem.rounds.tolist() == [0] * 60 + [1] * 6
+
+
+def test_the_last_round_helped_if_it_did(tmp_path: Path) -> None:
+    """Rows like the older ones do; rows of a far corner, where the target is another, do not."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.uniform(-1, 1, (100, 2)), columns=["a", "b"])
+    table["y"] = np.sin(4 * table["a"]) * table["b"] + rng.normal(0, 0.02, 100)
+
+    def change(older: int, last: pd.DataFrame) -> tuple[float, float, float] | None:
+        done = pd.concat([table[:older].assign(round=0), last.assign(round=1)])
+        problem = problem_of(tmp_path, done, table[80:])
+        return model.last_round(problem, model.fit(problem, ["gp"], Seeds(), torch.device("cpu")), Seeds())
+
+    helped = change(40, table[40:80])
+    assert helped
+    assert helped[1] < helped[0] < helped[2] < 0
+    useless = change(40, table[40:50].add([9, 9, 3]))
+    assert useless
+    assert useless[2] > 0
+    assert change(19, table[40:80]) is None
+
+
+@pytest.mark.parametrize(("separator", "decimal"), [(";", ","), (";", "."), ("\t", ".")])
+def test_the_chosen_rows_are_written_as_the_pool_was(
+    separator: str, decimal: str, typed: list[str], tmp_path: Path
+) -> None:
+    """The same spreadsheet opens them; what was measured is appended to the labelled rows as it is."""
+    kinds = {"sep": separator, "decimal": decimal, "index": False, "encoding": "utf-8-sig"}
+    done = make_frame(60).rename(columns={"kind": "Größe"})
+    pool = make_frame(120, 1).rename(columns={"kind": "Größe"}).drop(columns="y")
+    done.to_csv(tmp_path / "done.csv", **kinds)
+    pool.to_csv(tmp_path / "pool.csv", **kinds)
+    suggest.main([*typed, "--variation", "gp", "--agent", "random", "--scores", str(tmp_path / "all.csv")])
+    for name in ("next.csv", "all.csv"):
+        assert (tmp_path / name).read_bytes().startswith(b"\xef\xbb\xbf")
+        made = pd.read_csv(tmp_path / name, sep=separator, decimal=decimal, encoding="utf-8-sig")
+        assert made["median"].dtype == float
+    lines = (tmp_path / "pool.csv").read_text(encoding="utf-8-sig").splitlines()
+    for line in (tmp_path / "next.csv").read_text(encoding="utf-8-sig").splitlines()[1:]:
+        row = int(line.split(separator)[2])
+        assert line.endswith(separator + lines[row])
 
 
 def test_whatever_is_wrong_is_said_with_the_file(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_the_best_model_learns_the_best_form_of_the_target(tmp_path: Path) -> No
     z = np.log(table["y"] / median)[:80] / 0.5
     truth = (z**2 / 2 + np.log(0.5 * np.sqrt(2 * np.pi) * table["y"][:80])).mean()
     assert truth - 0.1 < fitted.nll["gp"] < truth + 0.3
-    predicted = model.quantiles(fitted, problem.pool)
+    predicted = model.quantiles(problem, fitted, problem.pool)
     assert (predicted["low_90"] > 0).all()
     assert np.abs(np.log(predicted["median"] / median[80:])).mean() < 0.2
 
@@ -106,7 +106,7 @@ def test_intervals_hold_what_they_say() -> None:
     said = {"median": 0.0, "low_50": -2.0, "high_50": 0.2, "low_90": -5.0, "high_90": 0.5}
     predicted = pd.DataFrame({name: centre + value for name, value in said.items()})
     truth = centre + rng.normal(size=4000)
-    made = calibration.Calibration.of(predicted[:500], truth[:500]).apply(predicted)
+    made = calibration.calibrated(predicted, calibration.calibrate(predicted[:500], truth[:500]))
     for share, (low, high) in calibration.INTERVALS.items():
         inside = ((made[low] <= truth) & (truth <= made[high]))[500:].mean()
         assert inside == pytest.approx(share, abs=0.05)
@@ -116,9 +116,10 @@ def test_intervals_hold_what_they_say() -> None:
 
 
 def test_the_wider_interval_holds_the_narrower() -> None:
-    made = calibration.Calibration({0.5: 10.0, 0.9: 1.0}).apply(
-        pd.DataFrame({"median": [0.0], "low_50": -1.0, "high_50": 1.0, "low_90": -2.0, "high_90": 2.0})
+    predicted = pd.DataFrame(
+        {"median": [0.0], "low_50": -1.0, "high_50": 1.0, "low_90": -2.0, "high_90": 2.0}
     )
+    made = calibration.calibrated(predicted, {0.5: 10.0, 0.9: 1.0})
     assert made.iloc[0].tolist() == [0, -10, 10, -10, 10]
 
 

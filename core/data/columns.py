@@ -1,6 +1,6 @@
 """The columns of tables as features; what each is, is decided once over all tables together.
 
-    columns = sort_columns([Sheet("done.csv", done), Sheet("pool.csv", pool)], "y", rows)
+    columns = sort_columns([done, pool], "y", rows)
     print(*columns.lines, sep="\n")
     names, x = columns.features()
 
@@ -16,14 +16,14 @@ import difflib
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from ..files import UnusableError, one_line
-from .cells import Column, Sheet, Target
-from .encoding import Rule, encode, learn
+from .cells import Tables
+from .encoding import Column, Rule, encode
+from .frames import RawFrame
 from .kinds import Decision
 
 #: Options and the columns that they name: see `core.options.Options`.
@@ -47,48 +47,40 @@ class Columns:
         """What each column became; columns of the same kind share a line."""
         same: dict[str, list[str]] = {}
         for column in self.columns:
-            same.setdefault(column.text, []).append(one_line(column.name) if column.name else "(nameless)")
+            same.setdefault(column.text, []).append(column.title)
         return [f"{one_line(', '.join(names), 100)}: {one_line(text)}" for text, names in same.items()]
 
     @property
     def details(self) -> list[str]:
         """The same, each column for itself, with what it holds."""
-        said = [(f"{one_line(column.name)}: {one_line(column.text)}", column) for column in self.columns]
-        return [
-            one_line("; ".join(filter(None, (text, column.contents(self.rows)))), 300)
-            for text, column in said
-        ]
+        said = [(f"{one.title}: {one_line(one.text)}", one.contents(self.rows)) for one in self.columns]
+        return [one_line("; ".join(filter(None, both)), 300) for both in said]
 
     def features(self) -> tuple[list[str], np.ndarray]:
         """Names (`<column>_<category>` if one-hot) and values [n, d], finite float64, of the features."""
-        return encode(self.rules, self.columns)
+        return encode(self.columns)
 
-    @cached_property
+    @property
     def rules(self) -> tuple[Rule, ...]:
-        """How each column becomes features, in plain values: what `apply` needs for another table."""
-        return tuple(learn(column, self.rows) for column in self.columns)
+        """What `apply` needs for another table."""
+        return tuple(column.rule for column in self.columns)
 
-    def keys(self) -> list[tuple[object, ...]]:
+    def contents(self) -> list[tuple[object, ...]]:
         """The contents of each row in all columns, used or not: equal rows have equal keys."""
         cells = [pd.Series(column.values, dtype=object) for column in self.columns]
         return list(zip(*(column.where(column.notna(), None) for column in cells), strict=True))
 
 
-def apply(rules: Sequence[Rule], sheet: Sheet) -> np.ndarray:
-    """The features [n, d] of another table by the rules of the columns of earlier ones.
+def apply(rules: Sequence[Rule], raw: RawFrame) -> Columns:
+    """The columns of another table by the rules of earlier ones.
 
     Raises:
         UnusableError: its columns differ, or a cell is not what its column held there.
     """
-    check_same(
-        [rule.name for rule in rules], sheet.names, f"{sheet.where}: it has", "the earlier tables have"
-    )
-    every = np.ones(len(sheet.frame), bool)
-    columns = [
-        Decision(rule.name, [sheet], every, rule.said, rule.reading).again(rule.kind, rule.levels)
-        for rule in rules
-    ]
-    return encode(rules, columns)[1]
+    check_same([rule.name for rule in rules], raw.names, f"{raw.where}: it has", "the earlier tables have")
+    rows = np.arange(len(raw.frame))
+    tables = Tables([raw], rows)
+    return Columns(tuple(Decision(rule.name, tables, rule.said, rule).again() for rule in rules), rows)
 
 
 def check_same(wanted: Collection[str], found: Collection[str], here: str, there: str) -> None:
@@ -99,59 +91,48 @@ def check_same(wanted: Collection[str], found: Collection[str], here: str, there
 
 
 def sort_columns(
-    sheets: Sequence[Sheet],
-    target: str,
-    rows: np.ndarray,
-    decisions: Decisions | None = None,
-    declared: Collection[str] = (),
+    raws: Sequence[RawFrame], target: str, rows: np.ndarray, decisions: Decisions | None = None
 ) -> Columns:
     """What each column is; the first table says which there are.
 
     Args:
-        sheets: the tables; all have the first one's columns.
+        raws: the tables; all have the first one's columns.
         target: left out; only the first table need have it.
         rows: the rows that may be looked at, counted over the tables one behind the other.
         decisions: of the user: `numeric` columns hold numbers or dates, and other cells are missing;
             `category` columns hold categories; `ignore` ones are not used; `keep` ones are, even if they
             look like row numbers or have another value in each row; `cyclic` ones hold dates, whose time of
             the year, and of the day, is a feature.
-        declared: columns that their file calls categories.
 
     Raises:
         UnusableError: no feature is left, a column could be read in two ways, or a decision names no column.
     """
-    names = sheets[0].names
-    try:
-        said = _by_column(names, target, decisions or {})
-    except UnusableError as error:
-        raise sheets[0].unusable(str(error)) from error
-    for name in declared:
+    tables = Tables(raws, rows)
+    said = _by_column(tables, target, decisions or {})
+    for name in frozenset[str]().union(*(raw.nominal for raw in raws)):
         said.setdefault(name, set()).add("declared")
-    looked_at = np.zeros(sum(len(sheet.frame) for sheet in sheets), bool)
-    looked_at[rows] = True
-    used = [name for name in names if name != target]
-    columns = Columns(
-        tuple(Decision(name, sheets, looked_at, said.get(name, ())).column() for name in used), rows
-    )
-    if all(column.kind == "not used" for column in columns.columns):
+    names = [name for name in tables.names if name != target]
+    columns = Columns(tuple(Decision(name, tables, said.get(name, ())).column() for name in names), rows)
+    if all(column.rule.kind == "not used" for column in columns.columns):
         found = "; ".join(columns.lines) or f"there is no column but the target {target!r}"
-        raise sheets[0].unusable(f"no feature is left: {found}")
+        raise raws[0].unusable(f"no feature is left: {found}")
     return columns
 
 
-def _by_column(names: list[str], target: str, decisions: Decisions) -> dict[str, set[str]]:
+def _by_column(tables: Tables, target: str, decisions: Decisions) -> dict[str, set[str]]:
     """What the user says of each column; raises an UnusableError for names of none, and contradictions."""
     said: dict[str, set[str]] = {}
+    unusable = tables.raws[0].unusable
     for option, columns in decisions.items():
         for name in columns:
-            if name not in names:
-                raise UnusableError(f"--{option} {shlex.quote(name)}: {_no_column(name, names)}")
+            if name not in tables.names:
+                raise unusable(f"--{option} {shlex.quote(name)}: {_no_column(name, tables.names)}")
             if name == target and option not in ("numeric", "keep"):
-                raise UnusableError(f"--{option} {shlex.quote(name)}: that is the target")
+                raise unusable(f"--{option} {shlex.quote(name)}: that is the target")
             said.setdefault(name, set()).add(option)
     for name, options in said.items():
         if (len(options) > 1 and "ignore" in options) or {"category"} < options - {"keep"}:
-            raise UnusableError(f"column {name!r}: --{' and --'.join(sorted(options))} contradict each other")
+            raise unusable(f"column {name!r}: --{' and --'.join(sorted(options))} contradict each other")
     return said
 
 
@@ -161,23 +142,29 @@ def _no_column(name: str, names: list[str]) -> str:
     return f"there is no column {name!r}; {hint}"
 
 
-def read_target(sheet: Sheet, target: str, decisions: Decisions | None = None) -> Target:
+def read_target(
+    raw: RawFrame, target: str, decisions: Decisions | None = None
+) -> tuple[np.ndarray, str, np.ndarray, str]:
     """The column of a table that is to be predicted.
+
+    Returns:
+        Its values [n], float64; what was recognised in it (`decimal commas`); which lie far from all others
+        [n], bool, none if the user keeps the column; the same in words, or nothing.
 
     Raises:
         UnusableError: it is not there, missing in a row, no finite number, or the same in all rows.
     """
-    if target not in sheet.names:
-        raise sheet.unusable(_no_column(target, sheet.names))
+    if target not in raw.names:
+        raise raw.unusable(_no_column(target, raw.names))
     said = {option for option, columns in (decisions or {}).items() if target in columns}
-    found = Decision(target, [sheet], np.ones(len(sheet.frame), bool), said).target()
-    if (empty := np.isnan(found.y)).any():
-        row = sheet.frame.index[int(np.argmax(empty))] + 1
+    y, note, apart, why = Decision(target, Tables([raw], np.arange(len(raw.frame))), said).target()
+    if (empty := np.isnan(y)).any():
+        row = raw.frame.index[int(np.argmax(empty))] + 1
         count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"
-        raise sheet.unusable(f"{count} no target {target!r}, as data row {row}: fill it in, or leave it out")
-    if np.ptp(found.y[~found.apart]) == 0:
-        raise sheet.unusable(f"the target {target!r} is {found.y[0]:g} in all rows: nothing to learn")
-    return found
+        raise raw.unusable(f"{count} no target {target!r}, as data row {row}: fill it in, or leave it out")
+    if np.ptp(y[~apart]) == 0:
+        raise raw.unusable(f"the target {target!r} is {y[0]:g} in all rows: nothing to learn")
+    return y, note, apart, why
 
 
 # --- Published tables, whose columns are known -------------------------------------------------

@@ -4,13 +4,15 @@ Cells of CSV and ARFF files stay the texts that they are; `columns.py` says what
 Everything is read in memory; nothing is unpacked on disk.
 """
 
+import codecs
 import csv
 import hashlib
 import io
 import re
 import zipfile
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -36,18 +38,24 @@ class RawFrame:
         sha256: of the file, unpacked.
         target: the column to predict, if the metadata that came with the file name it.
         where: what messages call the table.
+        style: how pandas' `to_csv` writes such a file: its separator and encoding.
     """
 
     frame: pd.DataFrame
-    nominal: frozenset[str]
-    sha256: str
+    nominal: frozenset[str] = frozenset()
+    sha256: str = ""
     target: str = ""
     where: str = ""
+    style: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
         """Of the columns, in their order."""
         return [str(name) for name in self.frame.columns]
+
+    def unusable(self, text: str) -> UnusableError:
+        """An error that names the table."""
+        return UnusableError(f"{self.where}: {text}" if self.where else text)
 
 
 def read_frame(path: Path) -> RawFrame:
@@ -80,9 +88,9 @@ def read_raw(path: Path, *, member: str = "", variable: str = "", known_hash: st
         if member and name.endswith(".zip"):
             name, content = member, _zip_member(content, member)
         kind, _, wanted = known_hash.partition(":")
-        if wanted and (found := hashlib.new(kind, content).hexdigest()) != wanted:
-            raise UnusableError(f"its {kind} is {found} instead of {wanted}")
-        frame, nominal = _parse(PurePosixPath(name).suffix.lower(), content, variable)
+        if wanted and (its := hashlib.new(kind, content).hexdigest()) != wanted:
+            raise UnusableError(f"its {kind} is {its} instead of {wanted}")
+        found = _parse(PurePosixPath(name).suffix.lower(), content, variable)
     except UnusableError:
         raise
     except ImportError as error:
@@ -90,9 +98,9 @@ def read_raw(path: Path, *, member: str = "", variable: str = "", known_hash: st
     # The parsers of four libraries raise nearly anything on damaged bytes.
     except Exception as error:
         raise UnusableError(f"it cannot be read ({type(error).__name__}: {one_line(error)})") from error
-    if frame.empty:
+    if found.frame.empty:
         raise UnusableError("it has no rows")
-    return RawFrame(frame, frozenset(nominal), hashlib.sha256(content).hexdigest())
+    return replace(found, sha256=hashlib.sha256(content).hexdigest())
 
 
 def _zip_member(content: bytes, member: str) -> bytes:
@@ -105,33 +113,34 @@ def _zip_member(content: bytes, member: str) -> bytes:
             return bounded(file)
 
 
-def _parse(suffix: str, content: bytes, variable: str) -> tuple[pd.DataFrame, list[str]]:
-    """The table, and its columns that are declared as categories."""
+def _parse(suffix: str, content: bytes, variable: str) -> RawFrame:
     if suffix in (".csv", ".tsv", ".txt", ".data"):
-        return _parse_csv(_text(content)), []
+        return _parse_csv(*_text(content))
     if suffix in (".parquet", ".pq"):
         return _parse_parquet(content)
     if suffix in ("", ".arff"):
-        return _parse_arff(_text(content))
+        return _parse_arff(_text(content)[0])
     if suffix == ".mat" and variable:
-        return _parse_mat(content, variable), []
+        return _parse_mat(content, variable)
     raise UnusableError("a table's name ends in .csv, .tsv, .parquet or .arff, also with .gz behind")
 
 
-def _text(content: bytes) -> str:
-    """UTF-8, or UTF-16 where its first bytes say so, as spreadsheets' 'Unicode text'."""
-    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+def _text(content: bytes) -> tuple[str, str]:
+    """As UTF-8, or UTF-16 where its first bytes say so, as spreadsheets' 'Unicode text'; and which it is."""
+    encoding = "utf-8-sig" if content.startswith(codecs.BOM_UTF8) else "utf-8"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
     try:
-        text = content.decode("utf-16" if wide else "utf-8-sig")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UnusableError(f"line {line} is no UTF-8 text ({error.reason}); save it as UTF-8") from error
     if "\0" in text:
         raise UnusableError("it is no UTF-8 text (zero bytes); save it as UTF-8")
-    return text
+    return text, encoding
 
 
-def _parse_csv(text: str) -> pd.DataFrame:
+def _parse_csv(text: str, encoding: str) -> RawFrame:
     """Lines before the header that are blank, `sep=;` or comments (#) are skipped, and comments below it.
 
     So are separators behind the last field that has a name.
@@ -153,7 +162,8 @@ def _parse_csv(text: str) -> pd.DataFrame:
             raise UnusableError(f"line {number} has {len(line)} fields instead of {len(rows[0])}")
         rows.append(line)
     names = _check_names(rows[0] if rows else [])
-    return pd.DataFrame(rows[1:], columns=[re.sub("^# ", "", name) for name in names], dtype=object)
+    frame = pd.DataFrame(rows[1:], columns=[re.sub("^# ", "", name) for name in names], dtype=object)
+    return RawFrame(frame, style={"sep": separator, "encoding": encoding})
 
 
 def _fields(text: str, separator: str) -> tuple[bool, int]:
@@ -164,7 +174,7 @@ def _fields(text: str, separator: str) -> tuple[bool, int]:
     return usual > 1 and counts.count(usual) == len(counts), usual
 
 
-def _parse_parquet(content: bytes) -> tuple[pd.DataFrame, list[str]]:
+def _parse_parquet(content: bytes) -> RawFrame:
     """Cells have the file's types, but dates and durations become the texts that they are in a CSV file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -174,19 +184,19 @@ def _parse_parquet(content: bytes) -> tuple[pd.DataFrame, list[str]]:
     # A file that is small may hold too much.
     if file.metadata.num_rows * len(names) > MOST_CELLS:
         raise UnusableError(f"it has {file.metadata.num_rows:,} rows: more than {MOST_CELLS:,} cells")
-    for field in file.schema_arrow:
-        if pa.types.is_nested(field.type):
-            raise UnusableError(f"column {field.name!r} holds {one_line(field.type, 60)}; leave it out")
+    for column in file.schema_arrow:
+        if pa.types.is_nested(column.type):
+            raise UnusableError(f"column {column.name!r} holds {one_line(column.type, 60)}; leave it out")
     frame = pd.read_parquet(io.BytesIO(content))
     named = [name for name in frame.index.names if name is not None]
     frame = frame.reset_index(named).reset_index(drop=True) if named else frame.reset_index(drop=True)
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
     times = frame.select_dtypes(["datetime", "datetimetz", "timedelta"]).columns
     frame = frame.astype(dict.fromkeys(times, "string"))
-    return frame, [str(c) for c in frame if isinstance(frame[c].dtype, pd.CategoricalDtype)]
+    return RawFrame(frame, frozenset(map(str, frame.select_dtypes("category"))))
 
 
-def _parse_arff(text: str) -> tuple[pd.DataFrame, list[str]]:
+def _parse_arff(text: str) -> RawFrame:
     """Not by scipy, which fails where only some values are quoted, and on attributes declared as strings."""
     import arff
 
@@ -203,10 +213,10 @@ def _parse_arff(text: str) -> tuple[pd.DataFrame, list[str]]:
     names = _check_names([name for name, _ in table["attributes"]])
     frame = pd.DataFrame(table["data"], columns=names, dtype=object)
     nominal = [name for name, kind in zip(names, kinds, strict=True) if kind.startswith("{")]
-    return frame, nominal
+    return RawFrame(frame, frozenset(nominal))
 
 
-def _parse_mat(content: bytes, variable: str) -> pd.DataFrame:
+def _parse_mat(content: bytes, variable: str) -> RawFrame:
     from scipy.io import loadmat, whosmat
 
     kinds = {name: kind for name, _, kind in whosmat(io.BytesIO(content))}
@@ -215,7 +225,7 @@ def _parse_mat(content: bytes, variable: str) -> pd.DataFrame:
     if kinds[variable] != "double":  # scipy crashes on some damaged cells and structures
         raise UnusableError(f"variable {variable} is a {kinds[variable]}, not a matrix of numbers")
     frame = pd.DataFrame(loadmat(io.BytesIO(content), variable_names=[variable])[variable])
-    return frame.set_axis(frame.columns.astype(str), axis=1)
+    return RawFrame(frame.set_axis(frame.columns.astype(str), axis=1))
 
 
 def _check_names(names: list[str]) -> list[str]:

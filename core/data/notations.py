@@ -35,10 +35,10 @@ _SIGNS = str.maketrans(
     | {"\u03bc": "\u00b5"}
 )
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-# Each line can be matched in one way only: else a text that is no number takes forever.
-_ALL_PLAIN = re.compile(rf"(?:{_PLAIN.pattern}\n)+")
 # Other letters right behind a number may be part of a code: 12A.
 _GLUED = "[%‰€$£¥]|°[CF]?|[kmµn]g|[mµ][lL]|[kcmµn]m|[mµn]M|pp[mb]|[kM]?Pa|m?bar|[km]V|[kM]?Hz"
+#: As pandas writes them.
+_DURATION = re.compile(r"-?[0-9]+ days? [+-]?[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?")
 _CELL = re.compile(
     r"(?P<limit>[<>≤≥]=?)? ?(?P<sign>[+-]?) ?(?P<money>[$€£¥]|(?:USD|EUR|GBP|CHF|JPY)(?= ))? ?(?P<minus>-?)"
     r"(?P<body>[0-9]+(?:[.,' ][0-9]+)*[.,]?|[.,][0-9]+)(?P<power>[eE][+-]?[0-9]+)?"
@@ -84,13 +84,6 @@ class Numbers:
 def read_numbers(texts: Sequence[str]) -> Numbers:
     """Texts made by `clean` as numbers; a number too large for a float is infinite."""
     k = len(texts)
-    if _ALL_PLAIN.fullmatch("\n".join([*texts, ""])) and not all(
-        "." not in text or _POINTS_AS_GROUPS.fullmatch(text) for text in texts
-    ):
-        # Most columns; one such text says that points begin decimals.
-        return Numbers(
-            np.array(texts, np.str_).astype(np.float64), np.full(k, np.nan), np.zeros(k, bool), [""] * k
-        )
     point, comma, limits, units = [np.nan] * k, [np.nan] * k, np.zeros(k, bool), [""] * k
     for i, text in enumerate(texts):
         if _PLAIN.fullmatch(text):
@@ -108,14 +101,16 @@ def read_numbers(texts: Sequence[str]) -> Numbers:
                 comma[i] = float(bare.replace(".", "").replace(",", ".") + power)
             limits[i] = bool(cell["limit"])
             units[i] = " ".join(filter(None, (cell["money"], (cell["unit"] or "").strip())))
+        elif _DURATION.fullmatch(text):
+            point[i] = comma[i] = pd.Timedelta(text) / pd.Timedelta(days=1)
+            units[i] = "days"
     return Numbers(np.array(point), np.array(comma), limits, units)
 
 
-_TIME = re.compile(
-    r"(.*[0-9])[T ,]+([0-9]{1,2}:[0-9]{2})(:[0-9]{2}(?:[.,][0-9]+)?)? ?([AaPp])?(?(4)[Mm])"
-    r" ?(?:Z|UTC|GMT|([+-][0-9]{2}):?([0-9]{2}))?"
-)
+#: What stands before and behind the first space before a time.
+_TIME = re.compile(r"(.*[0-9])[T ,]+([0-9]{1,2}:[0-9]{2}.*)")
 _WEEKDAY = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*[., ]+")
+_WEEK = re.compile("^([0-9]{4}/W[0-9]{2})$")
 _FORMATS = (
     "%Y/%m/%d",
     "%Y/%m",
@@ -128,10 +123,18 @@ _FORMATS = (
     "%B/%d/%Y",
     "%b/%Y",
     "%B/%Y",
+    "%b/%y",
+    "%G/W%V/%u",
+    "%Y%m%d",
 )
 _BY_ORDER = (("%d/%m/%Y", "%d/%m/%y"), ("%m/%d/%Y", "%m/%d/%y"))
+#: A date as a number: 20240131.
+COMPACT_DATE = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:\.0*)?")
+#: This, or a month and two figures of a year: Jan-24.
+SHORT_DATE = re.compile(rf"{COMPACT_DATE.pattern}|[A-Za-z]{{3}}[-/. ]+[0-9]{{2}}")
 _LIKE_A_DATE = re.compile(
     r"[0-9]{1,4}[-/. ].*(?:[0-9] ?(?:Z|UTC|GMT|[AaPp][Mm])?)|[A-Za-z]{3,9}[-/. ]+(?:[0-9]{1,2}, ?)?[0-9]{4}.*"
+    rf"|{SHORT_DATE.pattern}"
 )
 #: A date whose month is named, in whatever language.
 NAMED_DATE = re.compile(r"(?:[^\W\d]+[., ]+)?[0-9]{1,2}[. -]+[^\W\d]{3,}[., -]+(?:19|20)?[0-9]{2}")
@@ -147,32 +150,27 @@ def read_dates(texts: Sequence[str]) -> np.ndarray:
     like = [i for i, text in enumerate(texts) if _LIKE_A_DATE.fullmatch(text)]
     if not like:
         return days
-    split = [_TIME.fullmatch(texts[i]) for i in like]
-    hours = np.array([_part_of_day(found) if found else 0.0 for found in split])
-    written = [found[1] if found else texts[i] for i, found in zip(like, split, strict=True)]
-    dates = pd.Series([re.sub("[-/, ]+", "/", date) for date in written])
+    split = [found.groups() if (found := _TIME.fullmatch(texts[i])) else (texts[i], "0:00") for i in like]
+    codes, times = pd.factorize(pd.Series([time for _, time in split]))
+    parts = _days(pd.Series("1970-01-01 " + times), "mixed")[codes]
+    dates = pd.Series([_canonical(date) for date, _ in split])
     for order, formats in enumerate(_BY_ORDER):
         values = np.full(len(like), np.nan)
         for pattern in (*_FORMATS, *formats):
             open_ = np.isnan(values)
             if open_.any():
                 values[open_] = _days(dates[open_], pattern)
-        days[order, like] = values + hours
+        days[order, like] = values + parts
     return days
 
 
-def _part_of_day(time: re.Match[str]) -> float:
-    """What a time is of a day, in UTC; NaN where there is no such time."""
-    hour, minute = map(int, time[2].split(":"))
-    if hour > (12 if time[4] else 23) or (time[4] and not hour) or minute > 59:
-        return np.nan
-    if time[4]:
-        hour = hour % 12 + 12 * (time[4] in "Pp")
-    seconds = 3600 * hour + 60 * minute + float((time[3] or ":0")[1:].replace(",", "."))
-    offset = 60 * int(time[5]) + int(time[5][0] + time[6]) if time[5] else 0
-    return (seconds - 60 * offset) / 86_400
+def _canonical(date: str) -> str:
+    if COMPACT_DATE.fullmatch(date):
+        return date[:8]
+    return _WEEK.sub(r"\1/1", re.sub("[-/, ]+", "/", date))
 
 
 def _days(dates: pd.Series, pattern: str) -> np.ndarray:
-    found = pd.to_datetime(dates, format=pattern, errors="coerce").to_numpy().astype("datetime64[s]")
-    return np.where(np.isnat(found), np.nan, found.astype(np.int64) / 86_400)
+    """Days since 1970 [k], in UTC; NaN where a text is of another pattern."""
+    found = pd.to_datetime(dates, format=pattern, errors="coerce", utc=True)
+    return ((found - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy()

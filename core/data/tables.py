@@ -264,19 +264,17 @@ class Table(Dataset):
     @classmethod
     def _learned(cls, raw: RawFrame, target: str, path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Features, target and names; what each column became is said on stderr."""
-        from .cells import Sheet
         from .columns import read_target, sort_columns
         from .row_numbers import options
 
-        sheet = Sheet("", raw.frame)
-        y, note, _, why = read_target(sheet, target, cls.decisions)
+        y, note, _, why = read_target(raw, target, cls.decisions)
         if why:
             keep = options(target, "keep")
             raise UnusableError(f"target {target!r}: {why}: leave such rows out, or {keep} keeps them")
         if len(y) < LEAST_ROWS:
             raise UnusableError(f"{len(y)} rows are too few: at least {LEAST_ROWS} are needed")
         train, _ = train_and_test(len(y))
-        columns = sort_columns([sheet], target, train, cls.decisions, raw.nominal)
+        columns = sort_columns([raw], target, train, cls.decisions)
         names, x = columns.features()
         if len(names) * len(y) > MOST_CELLS:
             raise UnusableError(f"its {len(names):,} features of {len(y):,} rows are too many")

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from ..errors import UserError
 from ..files import one_line
 from .densities import Density, GaussDensity
-from .forest import Committee, LeafSketch, fitted_noise, member_means
+from .forest import Committee, LeafSketch, fitted_noise, member_means, with_names
 from .predictor import Factors, Of, Predictor
 
 
@@ -55,12 +55,8 @@ class FittedPredictor(_Scaled):
         self._has_std = "return_std" in inspect.signature(last.predict).parameters
 
     def predicted(self, rows: np.ndarray, **options: Any) -> Any:
-        """What the model's `predict` gives, by names of columns if it was fitted to some."""
-        if (names := getattr(self.model, "feature_names_in_", None)) is not None:
-            import pandas as pd
-
-            return self.model.predict(pd.DataFrame(rows, columns=names), **options)
-        return self.model.predict(rows, **options)
+        """What the model's `predict` gives."""
+        return self.model.predict(with_names(self.model, rows), **options)
 
     def __call__(self, x: Tensor) -> Density:
         if not self._has_std:
@@ -98,7 +94,7 @@ class CommitteePredictor(Committee, FittedPredictor):
         return self._scaled(member_means(self.model, x.numpy())).to(x), self._noise
 
     def encode(self, x: Tensor) -> Tensor:
-        return torch.from_numpy(self._sketch(x.numpy())).float()
+        return torch.from_numpy(self._sketch(with_names(self.model, x.numpy()))).float()
 
 
 class ModulePredictor(_Scaled):

@@ -20,6 +20,15 @@ TREES = 100
 SKETCH = 256
 
 
+def with_names(model: Any, rows: np.ndarray) -> Any:
+    """Rows [N, d] with the names of columns, if the model was fitted to some: else scikit-learn warns."""
+    if (names := getattr(model, "feature_names_in_", None)) is None:
+        return rows
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=names)
+
+
 def member_means(model: Any, x: np.ndarray) -> np.ndarray:
     """What each member of a fitted ensemble of scikit-learn's predicts for rows [N, d]: [K, N]."""
     members = model.estimators_
@@ -28,7 +37,9 @@ def member_means(model: Any, x: np.ndarray) -> np.ndarray:
         x = x.astype(np.float32)  # as trees take them, without a check of each
     columns = getattr(model, "estimators_features_", [slice(None)] * len(members))
     pairs = zip(members, columns, strict=True)
-    return np.stack([member.predict(x[:, some]).reshape(len(x)) for member, some in pairs])
+    return np.stack(
+        [member.predict(with_names(member, x[:, some])).reshape(len(x)) for member, some in pairs]
+    )
 
 
 def fitted_noise(mean: np.ndarray, y: np.ndarray, samples: Sequence[np.ndarray]) -> float:

@@ -8,8 +8,7 @@ Quantiles and values are on the scale of what is learned. Shapes: n rows that we
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,33 +19,30 @@ INTERVALS = {0.5: ("low_50", "high_50"), 0.9: ("low_90", "high_90")}
 _NARROWEST = 1e-9
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """By what half the width of each interval is multiplied."""
+def calibrate(predicted: pd.DataFrame, truth: np.ndarray) -> dict[float, float]:
+    """By what half the width of each interval is to be multiplied, by rows [n] that were left out.
 
-    factors: dict[float, float]
+    Args:
+        predicted: their quantiles.
+        truth: their values [n].
+    """
+    factors = {}
+    for share in INTERVALS:
+        scores = np.sort(_scores(predicted, truth, share))
+        place = min(math.ceil((len(scores) + 1) * share), len(scores))
+        factors[share] = float(scores[place - 1])
+    return factors
 
-    @classmethod
-    def of(cls, predicted: pd.DataFrame, truth: np.ndarray) -> "Calibration":
-        """By quantiles of rows [n] that were left out, and their values [n]."""
-        factors = {}
-        for share in INTERVALS:
-            scores = np.sort(_scores(predicted, truth, share))
-            place = min(math.ceil((len(scores) + 1) * share), len(scores))
-            factors[share] = float(scores[place - 1])
-        return cls(factors)
 
-    def apply(self, predicted: pd.DataFrame) -> pd.DataFrame:
-        """Quantiles of rows [N] with calibrated ends; the wider interval holds the narrower."""
-        made, median = predicted.copy(), predicted["median"]
-        for share, (low, high) in INTERVALS.items():
-            up, down = _half_widths(predicted, share)
-            made[low], made[high] = median - self.factors[share] * down, median + self.factors[share] * up
-        made["low_90"], made["high_90"] = (
-            made.filter(like="low").min(axis=1),
-            made.filter(like="high").max(axis=1),
-        )
-        return made
+def calibrated(predicted: pd.DataFrame, factors: Mapping[float, float]) -> pd.DataFrame:
+    """Quantiles of rows [N] with calibrated ends; the wider interval holds the narrower."""
+    made, median = predicted.copy(), predicted["median"]
+    for share, (low, high) in INTERVALS.items():
+        up, down = _half_widths(predicted, share)
+        made[low], made[high] = median - factors[share] * down, median + factors[share] * up
+    made["low_90"] = made.filter(like="low").min(axis=1)
+    made["high_90"] = made.filter(like="high").max(axis=1)
+    return made
 
 
 def likely(share: float, rows: int) -> tuple[float, float]:
@@ -67,7 +63,7 @@ def coverage(parts: Sequence[pd.DataFrame], truths: Sequence[np.ndarray]) -> dic
     for i, (predicted, truth) in enumerate(zip(parts, truths, strict=True)):
         others = [j for j in range(len(parts)) if j != i]
         known = pd.concat([parts[j] for j in others]), np.concatenate([truths[j] for j in others])
-        made = Calibration.of(*known).apply(predicted)
+        made = calibrated(predicted, calibrate(*known))
         for share, (low, high) in INTERVALS.items():
             held[share] += int(made[low].le(truth).mul(made[high].ge(truth)).sum())
     return held

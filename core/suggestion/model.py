@@ -2,7 +2,7 @@
 
     fitted = fit(problem, ["forest", "gp"], seeds, device)  # the better of the two
     chosen, scores = choose(problem, fitted, "igs", 20, seeds)
-    predicted = quantiles(fitted, problem.pool)
+    predicted = quantiles(problem, fitted, problem.pool)
 
 Each model is fitted to all labelled rows but a fold, for each fold, and predicts the fold that it has not
 seen. By these predictions the best one is found, judged, and its intervals are widened or narrowed
@@ -19,10 +19,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 from torch import Tensor
 
 from ..agent import AGENTS, Agent
-from ..dataset import RangeScaler
 from ..errors import UserError
 from ..models.gp import MOST_POINTS
 from ..models.predictor import Predictor
@@ -34,8 +34,8 @@ from ..training.side_by_side import fit as train_one
 from ..training.side_by_side import side_by_side
 from ..training.trainer import make_trainer
 from ..util import tqdm
-from .calibration import Calibration, coverage
-from .tables import LEVELS, Problem
+from .calibration import calibrate, calibrated, coverage
+from .tables import LEAST_LABELLED, LEVELS, Problem
 from .transforms import TRANSFORMS, Transform
 
 #: Folds of the labelled rows, by how many rows there are at least: a model of few rows gets better with each
@@ -96,21 +96,18 @@ class Fitted:
     Attributes:
         variation: its name in `VARIATIONS`.
         model: the model.
-        scaler: of the target, from its own units to the model's.
-        calibration: of its intervals.
+        factors: what calibrates its intervals.
         nll: of each variation that was tried the lowest NLL of unseen rows, in the target's own units.
         quality: of the best one.
-        x, y: all labelled rows [n, d] and what is learned of them [n], on the model's device.
+        device: where the model is.
     """
 
     variation: str
     model: Model
-    scaler: RangeScaler
-    calibration: Calibration
+    factors: dict[float, float]
     nll: dict[str, float]
     quality: Quality
-    x: Tensor
-    y: Tensor
+    device: torch.device
 
 
 def auto_variations(agent: str, rows: int) -> list[str]:
@@ -154,11 +151,10 @@ def fit(
         if one[0] in variations:
             best.setdefault(one[0], one)
     winner = next(iter(best.values()))
-    calibration, quality = rows.judge(found[winner][0])
+    factors, quality = rows.judge(found[winner][0])
     (model,) = rows.train(*winner, [np.concatenate(rows.folds)])
     nll = {name: found[one][1] for name, one in best.items()}
-    y = torch.from_numpy(model.target.forward(rows.y)).float().to(device)
-    return Fitted(winner[0], model, problem.scaler, calibration, nll, quality, rows.x, y)
+    return Fitted(winner[0], model, factors, nll, quality, device)
 
 
 class _Rows:
@@ -172,7 +168,7 @@ class _Rows:
         count = next(folds for least, folds in _FOLDS.items() if len(same) >= least)
         same = same.ravel()
         self.settings = int(same.max()) + 1
-        count = min(count, self.settings)
+        count, self.same = min(count, self.settings), same
         rng = seeds.numpy("split")
         fold = (rng.permutation(same.max() + 1) % count)[same]
         order = rng.permutation(len(same))
@@ -182,12 +178,14 @@ class _Rows:
         """Models that have not seen one of the folds each, and their NLL there, in the target's units."""
         parts = [np.concatenate(self.folds[:i] + self.folds[i + 1 :]) for i in range(len(self.folds))]
         models = self.train(variation, kind, parts)
-        nll = 0.0
-        for model, rows in zip(models, self.folds, strict=True):
-            z = torch.from_numpy(model.target.forward(self.y[rows])).to(self.x)
-            log_p = model.predictor(self.x[rows]).log_prob(z).double().sum().item()
-            nll -= log_p + model.target.log_slope(self.y[rows]).sum()
-        return models, float(nll / len(self.y) - math.log(self.scaler.scale[0]))
+        each = [self.nll(model, rows) for model, rows in zip(models, self.folds, strict=True)]
+        return models, float(np.concatenate(each).mean() - math.log(self.scaler.scale[0]))
+
+    def nll(self, model: Model, rows: np.ndarray) -> np.ndarray:
+        """Of each of some rows [n], float64, on the scale of the labelled targets."""
+        z = torch.from_numpy(model.target.forward(self.y[rows])).to(self.x)
+        log_p = model.predictor(self.x[rows]).log_prob(z).double().cpu().numpy()
+        return -log_p - model.target.log_slope(self.y[rows])
 
     def train(self, variation: str, kind: type[Transform], parts: Sequence[np.ndarray]) -> list[Model]:
         """A model of each of several parts of the rows; networks are trained side by side."""
@@ -208,7 +206,7 @@ class _Rows:
         side_by_side([partial(train_one, request) for request in requests])
         return models
 
-    def judge(self, models: Sequence[Model]) -> tuple[Calibration, Quality]:
+    def judge(self, models: Sequence[Model]) -> tuple[dict[float, float], Quality]:
         """By the models that have not seen one of the folds each."""
         predicted = [
             model.quantiles(self.x[rows], [*LEVELS.values(), *_MEAN])
@@ -225,19 +223,42 @@ class _Rows:
         mae, constant = abs(median - y).mean(), abs(np.median(y) - y).mean()
         held = coverage(frames, truths)
         quality = Quality(len(y), self.settings, float(r2), float(mae), float(constant), held)
-        return Calibration.of(pd.concat(frames), np.concatenate(truths)), quality
+        return calibrate(pd.concat(frames), np.concatenate(truths)), quality
 
     def _own(self, y: np.ndarray) -> np.ndarray:
         return self.scaler.inverse_transform(y.reshape(-1, 1)).reshape(y.shape)
 
 
-def quantiles(fitted: Fitted, x: np.ndarray) -> pd.DataFrame:
+def last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> tuple[float, float, float] | None:
+    """By how much the last round changed the held-out NLL of the older rows: mean, and 95 % interval.
+
+    Two models for each fold of the older rows, with the rows of the last round and without them, predict it.
+    The differences of rows with the same features count as one, their mean; the interval is Student's. Models
+    are of the best kind, or forests where that is a network. None if the rounds are not known, or fewer than
+    `LEAST_LABELLED` rows are older.
+    """
+    last = problem.rounds == problem.rounds.max()
+    if last.all() or (~last).sum() < LEAST_LABELLED:
+        return None
+    variation = fitted.variation if VARIATIONS[fitted.variation].regressor else "forest"
+    rows = _Rows(problem, seeds, fitted.device, "random")
+    folds = [fold[~last[fold]] for fold in rows.folds if not last[fold].all()]
+    others = [~np.isin(rows.same, rows.same[fold]) for fold in folds]  # no replicates of what is left out
+    parts = [np.flatnonzero(some) for other in others for some in (other & ~last, other)]
+    models = iter(rows.train(variation, type(fitted.model.target), parts))
+    changes = [-rows.nll(next(models), fold) + rows.nll(next(models), fold) for fold in folds]
+    change = pd.Series(np.concatenate(changes)).groupby(rows.same[np.concatenate(folds)]).mean()
+    low, high = stats.t.interval(0.95, len(change) - 1, change.mean(), change.sem())
+    return float(change.mean()), float(low), float(high)
+
+
+def quantiles(problem: Problem, fitted: Fitted, x: np.ndarray) -> pd.DataFrame:
     """Of each row of scaled x [N, d], in the target's own units, calibrated: the columns of `LEVELS`."""
     rows = tqdm(torch.from_numpy(x).split(_PIECE), desc="predicting", unit=" pieces")
-    pieces = [fitted.model.quantiles(part.to(fitted.x), list(LEVELS.values())) for part in rows]
-    calibrated = fitted.calibration.apply(pd.DataFrame(np.concatenate(pieces), columns=list(LEVELS)))
-    scaled = fitted.model.target.inverse(calibrated.to_numpy())
-    own = fitted.scaler.inverse_transform(scaled.reshape(-1, 1)).reshape(scaled.shape)
+    pieces = [fitted.model.quantiles(part.to(fitted.device), list(LEVELS.values())) for part in rows]
+    predicted = pd.DataFrame(np.concatenate(pieces), columns=list(LEVELS))
+    scaled = fitted.model.target.inverse(calibrated(predicted, fitted.factors).to_numpy())
+    own = problem.scaler.inverse_transform(scaled.reshape(-1, 1)).reshape(scaled.shape)
     return pd.DataFrame(own, columns=list(LEVELS))
 
 
@@ -263,8 +284,9 @@ def score(problem: Problem, fitted: Fitted, agent: str, seeds: Seeds) -> np.ndar
 
 
 def _state(problem: Problem, fitted: Fitted, count: int) -> State:
-    pool = torch.from_numpy(problem.pool).to(fitted.x.device)
-    return State.of_one_choice(pool, fitted.x, fitted.y, fitted.model.predictor, count)
+    y = fitted.model.target.forward(problem.y.astype(np.float64)).astype(np.float32)
+    pool, x, labels = (torch.from_numpy(one).to(fitted.device) for one in (problem.pool, problem.x, y))
+    return State.of_one_choice(pool, x, labels, fitted.model.predictor, count)
 
 
 def importance(problem: Problem, fitted: Fitted, seeds: Seeds) -> pd.Series:
@@ -274,7 +296,7 @@ def importance(problem: Problem, fitted: Fitted, seeds: Seeds) -> pd.Series:
     rng = seeds.numpy("evaluation")
     rows = problem.pool[rng.permutation(len(problem.pool))[:_SHUFFLED]]
     found = []
-    x = torch.from_numpy(rows).to(fitted.x.device)
+    x = torch.from_numpy(rows).to(fitted.device)
     mean = fitted.model.predictor(x).mean
     for feature in range(x.shape[1]):
         shuffled = x.clone()

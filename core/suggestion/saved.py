@@ -2,74 +2,40 @@
 
 import copy
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
-import numpy as np
 import torch
 
-from ..data.frames import RawFrame
 from ..errors import UserError
 from ..files import one_line, write_files
 from ..models.predictor import NetworkPredictor
 from ..runs.settings import begun_elsewhere, computed_by, provenance
 from .model import Fitted
-from .tables import Problem, candidates, more_rows
+from .tables import Problem
 
 _MODEL, _META = "model.joblib", "meta.json"
 #: Raise it when what is saved changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
-@dataclass(frozen=True)
-class Saved:
-    """What `save` keeps.
-
-    Attributes:
-        fitted: the model.
-        target: the column that it predicts.
-        problem: the labelled rows; the pool may be empty.
-    """
-
-    fitted: Fitted
-    target: str
-    problem: Problem
-
-    def with_pool(self, pool: RawFrame, replicates: bool, every_row: bool) -> Problem:
-        """The labelled rows and a new pool: its candidates, or every row of it.
-
-        Raises:
-            UserError: its columns differ, or a cell is not what its column held.
-        """
-        problem = self.problem
-        x = more_rows(pool, self.target, problem.rules, problem.x_scaler)
-        if every_row:
-            return replace(problem, pool=x, rows=np.arange(len(x)), notes=[])
-        known = set[bytes]() if replicates else {row.tobytes() for row in problem.measured}
-        done = np.array([row.tobytes() in known for row in x], bool)
-        rows, notes = candidates(x, problem.measured, done, replicates)
-        return replace(problem, pool=x[rows], rows=rows, notes=notes)
-
-
-def save(folder: Path, saved: Saved) -> None:
-    """Writes the model, and a text that says what it is; a UserError if that fails."""
-    fitted = saved.fitted
+def save(folder: Path, fitted: Fitted, problem: Problem) -> None:
+    """Writes the model and its labelled rows, and a text that says what it is; a UserError if that fails."""
     meta = {
         "format": _FORMAT,
-        "target": saved.target,
-        "learned": f"{fitted.model.target.words}{saved.target}",
+        "target": problem.target,
+        "learned": f"{fitted.model.target.words}{problem.target}",
         "variation": fitted.variation,
         "held-out NLL": fitted.nll,
-        "labelled rows": len(fitted.x),
-        "columns": saved.problem.lines,
+        "labelled rows": len(problem.x),
+        "columns": problem.lines,
         "made with": provenance() | computed_by(),
     }
     if isinstance(fitted.model.predictor, NetworkPredictor):
         fitted = copy.deepcopy(fitted)  # the one that goes on stays on its device
         fitted.model.predictor.model.to("cpu")
-    problem = replace(saved.problem, pool=saved.problem.pool[:0], rows=saved.problem.rows[:0])
-    kept = Saved(replace(fitted, x=fitted.x.cpu(), y=fitted.y.cpu()), saved.target, problem)
+    kept = fitted, replace(problem, pool=problem.pool[:0], rows=problem.rows[:0])
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -82,8 +48,10 @@ def save(folder: Path, saved: Saved) -> None:
     )
 
 
-def load(folder: Path, device: torch.device) -> tuple[Saved, str]:
+def load(folder: Path, device: torch.device) -> tuple[Fitted, Problem, str]:
     """What `save` kept, and how the versions here differ from its; loading runs code: only load your own.
+
+    The pool is empty.
 
     Raises:
         UserError: it holds no model, or one that this version does not read.
@@ -96,9 +64,10 @@ def load(folder: Path, device: torch.device) -> tuple[Saved, str]:
     if not readable:
         raise UserError(f"{folder} was made by another version of this code; train it again")
     try:
-        saved = joblib.load(folder / _MODEL)
-        if not isinstance(saved, Saved):
-            raise TypeError(f"a {type(saved).__name__} is in it")
+        fitted, problem = joblib.load(folder / _MODEL)
+        fitted = replace(fitted, device=device)
+        if isinstance(fitted.model.predictor, NetworkPredictor):
+            fitted.model.predictor.model.to(device)
     # Unpickling raises nearly anything where classes have changed.
     except Exception as error:
         code = f"code {meta['made with']['code']}"
@@ -106,7 +75,4 @@ def load(folder: Path, device: torch.device) -> tuple[Saved, str]:
             f"{folder} cannot be read ({type(error).__name__}: {one_line(error, 80)}): "
             f"it was made with {differ or code}; train it again"
         ) from error
-    fitted = saved.fitted
-    if isinstance(fitted.model.predictor, NetworkPredictor):
-        fitted.model.predictor.model.to(device)
-    return replace(saved, fitted=replace(fitted, x=fitted.x.to(device), y=fitted.y.to(device))), differ
+    return fitted, problem, differ

@@ -3,7 +3,7 @@
 Shapes: n labelled points, N points of the pool, d features, k chosen points.
 """
 
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,32 +16,6 @@ from ..models.predictor import Predictor
 from ..protocol import CORRECTED
 from ..seeds import Seeds
 from ..state import State
-
-
-@overload
-def select(
-    agent: str,
-    *,
-    pool: Any,
-    labelled: tuple[Any, Any],
-    model: Any,
-    count: int = ...,
-    seed: int = ...,
-    scores: Literal[False] = ...,
-) -> np.ndarray: ...
-
-
-@overload
-def select(
-    agent: str,
-    *,
-    pool: Any,
-    labelled: tuple[Any, Any],
-    model: Any,
-    count: int = ...,
-    seed: int = ...,
-    scores: Literal[True],
-) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 def select(

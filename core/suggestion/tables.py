@@ -3,14 +3,13 @@
 Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
 
-from ..data.cells import Sheet
 from ..data.columns import Decisions, apply, check_same, read_target, sort_columns
 from ..data.encoding import Rule
 from ..data.frames import RawFrame
@@ -23,7 +22,7 @@ from ..files import UnusableError, one_line
 #: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
 LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_90": 0.95}
 #: Our columns of the chosen rows; where the table has one of that name, ours has `_OURS` before it.
-COLUMNS = ("rank", "pool_row", "score", *LEVELS)
+COLUMNS = ("rank", "round", "pool_row", "score", *LEVELS)
 _OURS = "suggested_"
 #: With fewer labelled rows the held-out ones are too few to stop by.
 LEAST_LABELLED = 20
@@ -36,19 +35,23 @@ class Problem:
     """Labelled rows and pool as arrays, scaled to [0, 1] on both together; the target on the labelled ones.
 
     Attributes:
+        target: the column that is predicted.
         x, y: labelled rows [n, d] and targets [n], float32.
+        rounds: in which round each of them was chosen [n], int; 0 where nothing says it.
         pool: rows [N, d], float32.
         rows: where they stand in the pool [N]: a row that is labelled already is left out.
         lines: what each column became.
         notes: what else the user should know of the rows.
         scaler: what the target was scaled with.
-        rules, x_scaler: what makes features of columns, and what they were scaled with: for `more_rows`.
+        rules, x_scaler: what makes features of columns, and what they were scaled with: for another pool.
         names: of the features [d].
-        measured: all labelled rows, with those that are left out, float32.
+        measured, keys: all labelled rows, with those that are left out: features, float32, and contents.
     """
 
+    target: str
     x: np.ndarray
     y: np.ndarray
+    rounds: np.ndarray
     pool: np.ndarray
     rows: np.ndarray
     lines: list[str]
@@ -58,16 +61,18 @@ class Problem:
     x_scaler: RangeScaler
     names: list[str]
     measured: np.ndarray
+    keys: frozenset[tuple[object, ...]]
 
 
 def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
     """One table as labelled rows and, where nothing stands in the target, pool."""
     if target not in raw.frame:
         return raw, raw  # `make_problem` says so
-    if set(COLUMNS) <= set(raw.names):  # rows of next.csv among its own labelled rows
-        raw = replace(raw, frame=raw.frame.drop(columns=list(COLUMNS)))
     empty = raw.frame[target].map(lambda cell: str(cell).strip() in NOTHING).astype(bool)
-    return replace(raw, frame=raw.frame[~empty]), replace(raw, frame=raw.frame[empty])
+    pool = raw.frame[empty]
+    if {"rank", *LEVELS} <= set(raw.names):  # rows of next.csv among its own labelled rows
+        pool = pool.drop(columns=[name for name in COLUMNS if name in pool])
+    return replace(raw, frame=raw.frame[~empty]), replace(raw, frame=pool)
 
 
 def make_problem(
@@ -94,43 +99,78 @@ def make_problem(
         UserError: their columns differ, or they cannot be trained on.
     """
     ours = [name for name in {*labelled.names} ^ {*pool.names} if name != target and _is_ours(name)]
-    sheets = [Sheet(raw.where, raw.frame.drop(columns=ours, errors="ignore")) for raw in (labelled, pool)]
-    theirs, found = ([name for name in sheet.names if name != target] for sheet in sheets)
+    rounds = _rounds(labelled, ours)
+    labelled, pool = (
+        replace(raw, frame=raw.frame.drop(columns=ours, errors="ignore")) for raw in (labelled, pool)
+    )
+    theirs, found = ([name for name in raw.names if name != target] for raw in (labelled, pool))
     try:
-        y, note, apart, why = read_target(sheets[0], target, decisions)
+        y, note, apart, why = read_target(labelled, target, decisions)
         check_same(theirs, found, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have")
         used = np.flatnonzero(~apart)
         if len(used) < LEAST_LABELLED:
             few = f"{len(used)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
-            raise sheets[0].unusable(few)
-        columns = sort_columns(sheets, target, used, decisions, labelled.nominal | pool.nominal)
+            raise labelled.unusable(few)
+        columns = sort_columns([labelled, pool], target, used, decisions)
     except UnusableError as error:
         raise UserError(str(error)) from error
     lines = columns.details if verbose else columns.lines
     lines += [f"{target}: the target, {note}"] * bool(note)
     lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
     lines += [f"{target}: {why}: left out; {options(target, 'keep')} keeps it"] * bool(why)
-    (names, x), keys = columns.features(), columns.keys()
-    known = set(keys[: len(y)])
+    (names, x), keys = columns.features(), columns.contents()
+    known = frozenset(keys[: len(y)])
     done = np.array([key in known for key in keys[len(y) :]], bool)
     x_scaler = _feature_scaler(x[used], x[len(y) :][~done])
     scaler = RangeScaler(y[used, None])
     x = x_scaler.transform(x).astype(np.float32)
-    rows, notes = candidates(x[len(y) :], x[: len(y)], done, replicates)
-    scaled = scaler.transform(y[used, None])[:, 0].astype(np.float32)
+    measured, rest = x[: len(y)], x[len(y) :]
+    rows, notes = _candidates(rest, measured, done, replicates)
     return Problem(
-        x[used],
-        scaled,
-        x[len(y) + rows],
-        rows,
-        lines,
-        notes,
-        scaler,
-        columns.rules,
-        x_scaler,
-        names,
-        x[: len(y)],
+        target=target,
+        x=x[used],
+        y=scaler.transform(y[used, None])[:, 0].astype(np.float32),
+        rounds=rounds[used],
+        pool=rest[rows],
+        rows=rows,
+        lines=lines,
+        notes=notes,
+        scaler=scaler,
+        rules=columns.rules,
+        x_scaler=x_scaler,
+        names=names,
+        measured=measured,
+        keys=known,
     )
+
+
+def with_pool(problem: Problem, pool: RawFrame, replicates: bool = False, every_row: bool = False) -> Problem:
+    """A problem with another pool: its candidates, or every row of it; the target is not looked at.
+
+    Raises:
+        UserError: its columns differ, or a cell is not what its column held.
+    """
+    known = {rule.name for rule in problem.rules}
+    others = [name for name in pool.names if name not in known and (name == problem.target or _is_ours(name))]
+    try:
+        columns = apply(problem.rules, replace(pool, frame=pool.frame.drop(columns=others)))
+    except UnusableError as error:
+        raise UserError(str(error)) from error
+    x = problem.x_scaler.transform(columns.features()[1]).astype(np.float32)
+    rows, notes = np.arange(len(x)), list[str]()
+    if not every_row:
+        done = np.array([key in problem.keys for key in columns.contents()], bool)
+        rows, notes = _candidates(x, problem.measured, done, replicates)
+    return replace(problem, pool=x[rows], rows=rows, notes=notes)
+
+
+def _rounds(labelled: RawFrame, ours: Collection[str]) -> np.ndarray:
+    """The round in which each labelled row was chosen [n], by our column of that name; 0 for none."""
+    for name in ours:
+        if name.endswith("round") and name in labelled.frame:
+            said = pd.to_numeric(labelled.frame[name], errors="coerce")
+            return said.fillna(0).to_numpy().astype(int)
+    return np.zeros(len(labelled.frame), int)
 
 
 def _feature_scaler(labelled: np.ndarray, pool: np.ndarray) -> RangeScaler:
@@ -143,7 +183,7 @@ def _feature_scaler(labelled: np.ndarray, pool: np.ndarray) -> RangeScaler:
     return RangeScaler(np.concatenate([labelled, np.clip(pool, low - width, high + width)]))
 
 
-def candidates(
+def _candidates(
     x: np.ndarray, labelled: np.ndarray, done: np.ndarray, replicates: bool
 ) -> tuple[np.ndarray, list[str]]:
     """Which rows of a pool x [N, d] may be chosen, and notes on the others and on near ones.
@@ -172,21 +212,6 @@ def _count(count: int, text: str) -> list[str]:
     return [f"{count:,} rows of the pool are {text}" if count > 1 else f"1 row of the pool is {text}"]
 
 
-def more_rows(raw: RawFrame, target: str, rules: Sequence[Rule], scaler: RangeScaler) -> np.ndarray:
-    """The rows of another table as those of a problem [N, d], float32; the target is not looked at.
-
-    Raises:
-        UserError: its columns differ from the problem's, or a cell is not what its column held there.
-    """
-    known = {rule.name for rule in rules}
-    others = [name for name in raw.names if name not in known and (name == target or _is_ours(name))]
-    try:
-        x = apply(rules, Sheet(raw.where, raw.frame.drop(columns=others)))
-    except UnusableError as error:
-        raise UserError(str(error)) from error
-    return scaler.transform(x).astype(np.float32)
-
-
 def _is_ours(name: str) -> bool:
     return name.removeprefix(_OURS) in COLUMNS or (name.startswith(_OURS) and _is_ours(name[len(_OURS) :]))
 
@@ -198,10 +223,15 @@ def _our_name(name: str, theirs: Collection[str]) -> str:
 def next_rows(
     pool: RawFrame, problem: Problem, chosen: np.ndarray, scores: np.ndarray, predicted: pd.DataFrame
 ) -> pd.DataFrame:
-    """The chosen rows in order: rank, data row of the file, score, quantiles, the row to the letter."""
+    """The chosen rows in order: our `COLUMNS`, then theirs to the letter; `pool_row` counts from 1."""
     theirs = pool.frame.iloc[problem.rows[chosen]]
     ours = pd.DataFrame(
-        {"rank": np.arange(1, len(chosen) + 1), "pool_row": theirs.index + 1, "score": scores}
+        {
+            "rank": np.arange(1, len(chosen) + 1),
+            "round": problem.rounds.max() + 1,
+            "pool_row": theirs.index + 1,
+            "score": scores,
+        }
         | {name: predicted[name].to_numpy()[chosen] for name in LEVELS}
     ).rename(columns=lambda name: _our_name(name, pool.names))
     return pd.concat([ours, theirs.reset_index(drop=True)], axis=1)

@@ -68,9 +68,9 @@ def make_experiment(args: argparse.Namespace) -> core.Experiment:
     return core.Experiment(**options_of(args))
 
 
-def play(env: Any, agent: Any, log_path: Path, args: Any) -> None:
+def play(env: Any, agent: Any, log_path: Path, experiment: core.Experiment) -> None:
     """One run, from its first fit to its files."""
-    dataset = env.dataset
+    dataset, args = env.dataset, argparse.Namespace(query_size=experiment.mean_query_size)
     with core.EnvironmentLogger(env, log_path, util.is_cluster) as env:
         done = False
         dataset.reset()

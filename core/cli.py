@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .batches import QuerySize, query_size
 from .errors import UserError
 from .files import one_line
 
@@ -71,6 +72,11 @@ def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]
         return value
 
     return convert
+
+
+def batch_sizes(text: str) -> QuerySize:
+    """An argument type: a query size, such as `10` or `10,20,40`."""
+    return query_size([at_least(1)(part) for part in text.split(",")])
 
 
 def auto_or_count(text: str) -> int | str:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from . import util
 from .agent import AGENTS, check_scores
 from .baselines import AllPoints, Oracle, Trials, UpperBound
+from .batches import batch_ends, next_batch, query_size
 from .config import Config, check_changes
 from .data.own import find_dataset, is_own
 from .dataset import DATASETS, Dataset
@@ -36,6 +38,7 @@ class Experiment(Options):
     """An agent, or one of `BASELINES`, on a dataset, with all settings of its runs except their ids.
 
     `Options` has the fields. Names may be aliases; a `budget` of None becomes the dataset's own number;
+    `query_size` is a number or several, of which the last repeats;
     `config` has keys of `core.config.Config` with values that replace the usual ones. Raises a UserError if
     these cannot be run together.
 
@@ -52,6 +55,7 @@ class Experiment(Options):
         settled = {
             "dataset": self.dataset if is_own(self.dataset) else DATASETS.name(self.dataset),
             "agent": self.agent if self.agent in BASELINES else AGENTS.name(self.agent),
+            "query_size": query_size(self.query_size),
             "budget": self.dataset_class.budget if self.budget is None else self.budget,
             "config": check_changes(self.config, "config"),
             "data_folder": Path(self.data_folder),
@@ -69,10 +73,8 @@ class Experiment(Options):
         """The checks for agents, not `BASELINES`; also resolves the policy."""
         cls = AGENTS[self.agent]
         check_scores(self.agent, self.variation)
-        if self.query_size < 1:
-            raise UserError(f"a query size is at least 1, not {self.query_size}")
         assert self.budget is not None
-        if self.query_size > self.budget:
+        if next_batch(self.query_size, 0) > self.budget:
             size = f"a query size of {self.query_size}"
             raise UserError(f"{self.dataset}: {size} is more than the budget of {self.budget} points")
         policy = self.policy or cls.policy
@@ -84,6 +86,12 @@ class Experiment(Options):
 
     def __str__(self) -> str:
         return f"{self.dataset_name} {self.query_size} {self.agent} {self.variation} {self.protocol}"
+
+    @property
+    def mean_query_size(self) -> Fraction:
+        """The budget over the number of rounds."""
+        assert self.budget is not None
+        return Fraction(self.budget, len(list(batch_ends(self.query_size, self.budget))))
 
     @property
     def dataset_class(self) -> type[Dataset]:

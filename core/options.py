@@ -9,11 +9,12 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .cli import ArgumentParser, add_run_options, at_least
+from .cli import ArgumentParser, add_run_options, at_least, batch_sizes
 from .config import check_changes, read_file
 from .protocol import PROTOCOLS
 
 DATA_KINDS = "a name, the path of a table (.csv, .parquet, .arff, also .gz), or openml:<id>"
+QUERY_SIZE = "points chosen in each round, or in the first rounds: 10,20,40, the last repeats"
 #: Fields that say what columns of a table are; which data; further seeds than that of the run.
 DECISIONS = ("numeric", "category", "ignore", "keep", "cyclic")
 DATA = ("dataset", "target", *DECISIONS, "seed_set", "data_folder", "skip_data_check")
@@ -37,7 +38,7 @@ class Options:
     agent: str = _option("name of an agent")
     variation: str = _option("the model; evaluate.py --list shows all", "nf")
     protocol: str = _option("like the published code or the paper", "published", choices=list(PROTOCOLS))
-    query_size: int = _option("points chosen in each round", 50, type=at_least(1))
+    query_size: int | str = _option(QUERY_SIZE, 50, type=batch_sizes)
     budget: int | None = _option(
         "points to add instead of the dataset's own number, for trials", None, type=at_least(1)
     )

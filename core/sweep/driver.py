@@ -257,7 +257,7 @@ def _evaluate(
         # Runs that could not be stored there are not made.
         if agreed is not None and (difference := first_difference(theirs, agreed, experiment.settings())):
             raise UserError(difference, "settings")
-        how: Any = {"side_by_side": side_by_side, "play": partial(play, args=experiment)}
+        how: Any = {"side_by_side": side_by_side, "play": partial(play, experiment=experiment)}
         finished = experiment.run(run_ids, runs_folder, device=pick_device(device), **how)
         if finished:
             summarise(experiment.folder(runs_folder), finished)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..agent import AGENTS
+from ..batches import QuerySize
 from ..data.own import find_dataset, is_own
 from ..dataset import DATASETS
 from ..errors import UserError, check_known
@@ -58,7 +59,7 @@ def find_experiments(
     agents: Iterable[str],
     variations: Iterable[str],
     protocols: Iterable[str],
-    query_sizes: Iterable[int],
+    query_sizes: Iterable[QuerySize],
     *,
     target: str | None = None,
     seed_set: int | None = None,

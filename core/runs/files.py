@@ -4,7 +4,6 @@
 it, and files of the same names collect the finished runs, one column a run.
 """
 
-import csv
 import io
 import os
 import re
@@ -21,7 +20,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from ..errors import UserError
-from ..files import one_line, read_bytes, remove, remove_parts, write_files
+from ..files import EXACT_FLOATS, one_line, read_bytes, remove, remove_parts, write_files
 from ..metrics import METRICS, PIT_BINS, Metric
 from ..models.variations import VARIATIONS
 from . import checkpoint
@@ -172,34 +171,22 @@ def unpack(run_folder: Path, files: Mapping[str, bytes]) -> None:
 def read_curves(path: Path) -> pd.DataFrame:
     """A table of runs, a column each, a row for each point added (or epoch); a UserError if it is damaged."""
     try:
-        return _read_table(read_bytes(path).decode("utf-8"))
-    except (OSError, ValueError, OverflowError, csv.Error) as error:
+        content = read_bytes(path)
+        if b";" in content:
+            raise ValueError("it has semicolons, as if saved by a spreadsheet")
+        table = pd.read_csv(io.BytesIO(content), index_col=0, dtype="float64", **EXACT_FLOATS)
+        if table.empty:
+            raise ValueError("no rows")
+        steps = table.index.to_numpy()
+        ascending = (steps % 1 == 0) & (np.diff(steps, prepend=-1) > 0) & (steps < 2**53)
+        if (bad := np.isinf(table.to_numpy()).any(axis=1) | ~ascending).any():
+            line = int(np.argmax(bad)) + 2
+            raise ValueError(f"line {line} is not finite, or does not follow the one above it")
+        return table.set_axis(table.index.astype("int64"))
+    except (OSError, ValueError, OverflowError) as error:
         raise UserError(
             f"{path} cannot be read ({one_line(error)}): remove its folder and run it again"
         ) from error
-
-
-def _read_table(text: str) -> pd.DataFrame:
-    """A table of numbers, empty cells NaN, by ascending integers; a ValueError that names the line."""
-    header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
-    if len(header) < 2 and ";" in text:
-        raise ValueError("it has semicolons, as if saved by a spreadsheet")
-    if not lines:
-        raise ValueError("no rows")
-    index, rows = list[int](), list[list[float]]()
-    for number, line in enumerate(lines, start=2):
-        if len(line) != len(header):
-            raise ValueError(f"line {number} has {len(line)} fields instead of {len(header)}")
-        try:
-            index.append(int(line[0]))
-            rows.append([float(cell) if cell else np.nan for cell in line[1:]])
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from error
-        if np.isinf(rows[-1]).any():
-            raise ValueError(f"line {number} holds no finite number")
-        if index[1:] and index[-1] <= index[-2]:
-            raise ValueError(f"line {number}: {header[0]} {index[-1]} follows {index[-2]}")
-    return pd.DataFrame(rows, pd.Index(index, name=header[0], dtype="int64"), header[1:], dtype="float64")
 
 
 def _read_metric(run_folder: Path, metric: Metric) -> pd.Series | None:

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import inspect
+import json
 import os
 import platform
 import re
@@ -19,6 +20,7 @@ from typing import Any
 
 import faiss
 import numba
+import numpy as np
 import torch
 import yaml
 from filelock import FileLock
@@ -28,7 +30,7 @@ from ..config import Config
 from ..errors import UserError
 from ..files import one_line, parse_yaml, read_bytes, write_file
 from . import checkpoint
-from .files import META, aggregate, claimed, discard, id_of, is_finished, run_folders
+from .files import META, aggregate, claimed, discard, finished_runs, id_of, is_finished, run_folders
 
 #: Settings that older runs lack, with the values that they were made with, the defaults of later keys.
 SINCE: dict[str, Any] = {"protocol_version": 1, "agent_version": 1, "decisions": {}} | {
@@ -52,13 +54,9 @@ def agree_on_settings(
     experiment.mkdir(parents=True, exist_ok=True)
     with FileLock(experiment / ".lock"):
         path = experiment / "settings.txt"
-        agreed = {experiment: read_meta(path)} if path.exists() else {}
-        made, as_wanted = {}, _text(settings).encode()
-        for folder in run_folders(experiment):
-            with suppress(FileNotFoundError):  # it is not finished, or no longer
-                if not read_bytes(folder / META).startswith(as_wanted):  # parsing is 100 times slower
-                    made[folder] = read_meta(folder / META)
-        said = [first_difference(folder, found, settings) for folder, found in (made | agreed).items()]
+        agreed = path.exists()
+        files = [path] if agreed else [run / META for run in finished_runs(experiment)]
+        said = (first_difference(file.parent, read_meta(file), settings) for file in files)
         difference = next(filter(None, said), "")
         if difference:
             if not overwrite:
@@ -95,18 +93,11 @@ def first_difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str
 
 def plain(settings: Mapping[str, object]) -> dict[str, Any]:
     """The settings as YAML's plain values: numbers, texts, None, and lists and mappings of them."""
-    return {name: _plain(value) for name, value in settings.items()}
+    return dict(json.loads(json.dumps({**settings}, default=_plain)))
 
 
-def _plain(value: object) -> Any:
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, dict):
-        return plain(value)
-    for kind in (bool, int, float):  # those of numpy are no YAML
-        if isinstance(value, kind):
-            return kind(value)
-    return None if value is None else str(value)
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def write_meta(path: Path, settings: Mapping[str, object]) -> None:

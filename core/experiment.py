@@ -37,10 +37,9 @@ BASELINES = {"full_data": "UpperBound", "oracle": "Oracle"}
 class Experiment(Options):
     """An agent, or one of `BASELINES`, on a dataset, with all settings of its runs except their ids.
 
-    `Options` has the fields. Names may be aliases; a `budget` of None becomes the dataset's own number;
-    `query_size` is a number or several, of which the last repeats;
-    `config` has keys of `core.config.Config` with values that replace the usual ones. Raises a UserError if
-    these cannot be run together.
+    `Options` has the fields. Names may be aliases; a `budget` of None becomes the dataset's own number; a
+    `query_size` may be several, such as `10,20,40`; `config` has keys of `core.config.Config` with values
+    that replace the usual ones. Raises a UserError if these cannot be run together.
 
     Example:
         >>> Experiment("diabetes", "bald_point", query_size=10).folder("runs").as_posix()
@@ -50,14 +49,14 @@ class Experiment(Options):
     def __post_init__(self) -> None:
         check_known("variation", self.variation, VARIATIONS)
         check_known("protocol", self.protocol, PROTOCOLS)
-        for name in DECISIONS:
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        settled = {
+        settled: dict[str, Any] = {name: tuple(getattr(self, name) or ()) for name in DECISIONS}
+        settled |= {
             "dataset": self.dataset if is_own(self.dataset) else DATASETS.name(self.dataset),
             "agent": self.agent if self.agent in BASELINES else AGENTS.name(self.agent),
-            "query_size": query_size(self.query_size),
+            "query_size": 1 if self.agent in BASELINES else query_size(self.query_size),
             "budget": self.dataset_class.budget if self.budget is None else self.budget,
             "config": check_changes(self.config, "config"),
+            "skip_data_check": bool(self.skip_data_check),
             "data_folder": Path(self.data_folder),
         }
         for name, value in settled.items():

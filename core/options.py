@@ -87,22 +87,27 @@ def add_options(parser: ArgumentParser, names: Iterable[str], **defaults: Any) -
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
     """The options of `add_options` as fields of an `Experiment`."""
-    asked = {name: getattr(args, name) for name in _FIELDS if hasattr(args, name)}
+    asked = {name: value for name, value in vars(args).items() if name in _FIELDS}
     if path := asked.pop("config", None):
         asked["config"] = check_changes(read_file(path), path)
-    asked |= {name: tuple(asked[name] or ()) for name in DECISIONS if name in asked}
-    return {name: bool(value) if _FIELDS[name].type is bool else value for name, value in asked.items()}
+    return asked
 
 
 def parse_baseline(
-    parser: ArgumentParser, agent: str, names: Iterable[str], restarts: int, arguments: Sequence[str] | None
+    script: str,
+    description: str | None,
+    agent: str,
+    names: Iterable[str],
+    restarts: int,
+    arguments: Sequence[str] | None,
 ) -> argparse.Namespace:
     """The arguments of a script for one of `core.experiment.BASELINES`, with it as the agent."""
     from .dataset import DATASETS
 
+    parser = ArgumentParser(prog=script, description=description)
     add_options(parser, names)
     add_run_options(parser, restarts)
-    parser.set_defaults(agent=agent, query_size=1)
+    parser.set_defaults(agent=agent)
     args = parser.parse_args(arguments)
     if not args.dataset:
         parser.error(f"--dataset is required, one of {', '.join(DATASETS.classes)}")

@@ -108,11 +108,8 @@ def add_run_options(parser: ArgumentParser, restarts: int) -> None:
 
 def add_ray_arguments(parser: ArgumentParser) -> None:
     """The options of every script that uses Ray."""
-
-    def fits(value: float) -> bool:
-        return 0 <= value <= 1 or (1 < value < math.inf and value % 1 == 0)
-
-    share = number(fits, "a share from 0 to 1, or a whole number,")
+    wanted = "a share from 0 to 1, or a whole number,"
+    share = number(lambda gpus: 0 <= gpus <= 1 or (gpus > 1 and gpus % 1 == 0), wanted)
     parser.add("address", None, "auto, or ray://<host>:10001, to use a running Ray; by default starts one")
     parser.add("cpus", 1, "cores that a task asks for, and its threads", type=at_least(1))
     parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=share)

@@ -1,15 +1,17 @@
-"""The folders and files of runs: where they are, whether a run is finished, writing and reading results.
+"""The folders and files of runs: where they are, what a run has measured, writing and reading it.
 
 `<runs>/<dataset>/<query_size>/<agent>/` is the folder of an experiment. Each run has a folder `run_<id>` in
 it, and files of the same names collect the finished runs, one column a run.
 """
 
+import copy
 import io
 import os
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,18 +20,20 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
+from torch import Tensor
 
 from ..errors import UserError
 from ..files import EXACT_FLOATS, one_line, read_bytes, remove, remove_parts, write_files
-from ..metrics import METRICS, PIT_BINS, Metric
+from ..metrics import METRICS, PIT_BINS, Evaluation, Metric
 from ..models.variations import VARIATIONS
 from . import checkpoint
-from .record import Record
 
 #: The last file of a run, which marks it as finished: its settings and notes.
 META = "meta.txt"
 #: Beside a lock that is held.
 _OWNER = ".owner"
+#: Levels of the quantiles of p(y|x) in the last round's predictions.
+_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 POINTS, ROWS, PREDICTIONS = "selected_points.pt", "selected_rows.csv", "predictions.npz"
 
 
@@ -108,6 +112,68 @@ def owner(run_folder: Path) -> str:
         return "it does not say which"
 
 
+@dataclass
+class Record:
+    """The measurements of one run, with points and predictions if asked for."""
+
+    index_name: str  # what counts the measurements: `added` (points) or `epoch`
+    run_id: int
+    keeps_points: bool = False
+    keeps_predictions: bool = False
+    # The counts at which something was measured, ascending; values and histograms measured then.
+    index: list[int] = field(default_factory=list)
+    curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in METRICS})
+    pit: list[list[int]] = field(default_factory=list)
+    # x and y of the chosen points [k, d + 1], in the order of choice; their rows in the whole table.
+    points: list[Tensor] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    # After the last round, of the N test rows, float32 on the CPU and on the scaled target: `target`,
+    # `prediction`, `log_prob`, `pit` [N]; `quantiles` [N, 5] of p(y|x) at `levels` [5].
+    predictions: dict[str, Tensor] = field(default_factory=dict)
+    epochs: int = 0  # trained in all
+    fits_at_limit: int = 0  # fits that the epoch limit ended
+    finished: bool = False  # the episode has terminated
+
+    def add(self, info: Mapping[str, Any], finished: bool) -> None:
+        """Adds the info of an environment's `reset` or `step`; without metrics, only its epochs."""
+        if self.index_name in info:
+            self.index.append(info[self.index_name])
+            self.pit.append(info["pit"])
+            for name, values in self.curves.items():
+                values.append(info[name])
+        self.epochs += info["epochs"]
+        self.fits_at_limit += info.get("fits_at_limit", 0)
+        self.finished = finished
+
+    @torch.no_grad()
+    def add_predictions(self, tested: Evaluation) -> None:
+        """Keeps a model's predictions for the test rows, enough to compute a metric later."""
+        levels = torch.tensor(_LEVELS, dtype=tested.targets.dtype, device=tested.targets.device)
+        quantiles = torch.cat([density.icdf(levels[:, None]) for density in tested.densities], 1)
+        arrays = {
+            "target": tested.targets,
+            "prediction": tested.predictions,
+            "log_prob": tested.log_prob,
+            "pit": tested.pit,
+            "levels": levels,
+            "quantiles": quantiles.T,
+        }
+        self.predictions = {name: array.float().cpu() for name, array in arrays.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy, of tensors and plain values."""
+        return copy.deepcopy(vars(self))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what `state_dict` returned, but not which points and predictions to keep.
+
+        A metric that is newer than the run has no curve.
+        """
+        asked = {"keeps_points": self.keeps_points, "keeps_predictions": self.keeps_predictions}
+        vars(self).update(copy.deepcopy({**state, **asked}))
+        self.curves = {name: values for name, values in self.curves.items() if name in METRICS}
+
+
 def result_names() -> list[str]:
     """The files with results, in the order in which they are written; `meta.txt` comes after them."""
     return [*(metric.file for metric in METRICS.values()), "pit.csv", POINTS, ROWS, PREDICTIONS]
@@ -152,8 +218,8 @@ def write_results(run_folder: Path, record: Record) -> None:
 def _store(folder: Path, contents: Mapping[str, bytes], names: Sequence[str]) -> None:
     """Writes the files of these names, and removes those that have no content."""
     remove(*(folder / name for name in names if name not in contents))
-    write = {name: partial(Path.write_bytes, data=content) for name, content in contents.items()}
-    write_files({folder / name: write[name] for name in names if name in write})
+    found = (name for name in names if name in contents)
+    write_files({folder / name: partial(Path.write_bytes, data=contents[name]) for name in found})
 
 
 def pack(run_folder: Path) -> dict[str, bytes]:
@@ -163,9 +229,8 @@ def pack(run_folder: Path) -> dict[str, bytes]:
 
 
 def unpack(run_folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes what `pack` returned, ignoring names that are not a run's files."""
-    _store(run_folder, files, result_names())
-    _store(run_folder, files, [META])  # last: it says finished
+    """Writes what `pack` returned; `meta.txt` is the last to get its name, as it says finished."""
+    _store(run_folder, files, [*result_names(), META])
 
 
 def read_curves(path: Path) -> pd.DataFrame:

@@ -14,8 +14,7 @@ from ..errors import UserError
 from ..state import State
 from ..training.side_by_side import own_time
 from . import checkpoint
-from .files import META, aggregate, write_results
-from .record import Record
+from .files import META, Record, aggregate, write_results
 from .settings import begun_elsewhere, computed_by, write_meta
 
 

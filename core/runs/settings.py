@@ -102,16 +102,11 @@ def _plain(value: Any) -> Any:
 
 def write_meta(path: Path, settings: Mapping[str, object]) -> None:
     """Writes `meta.txt` or `settings.txt`: YAML, a line `name: value` for each setting."""
-    write_file(path, lambda beside: beside.write_text(_text(settings), encoding="utf-8"))
-
-
-def _text(settings: Mapping[str, object]) -> str:
-    return "".join(
-        yaml.safe_dump(
-            {name: value}, default_flow_style=None if isinstance(value, list) else False, width=10_000
-        )
-        for name, value in plain(settings).items()
-    )
+    parts = []
+    for name, value in plain(settings).items():
+        in_one_line = None if isinstance(value, list) else False
+        parts.append(yaml.safe_dump({name: value}, default_flow_style=in_one_line, width=10_000))
+    write_file(path, lambda beside: beside.write_text("".join(parts), encoding="utf-8"))
 
 
 def read_meta(path: Path) -> dict[str, Any]:
@@ -128,12 +123,11 @@ def read_meta(path: Path) -> dict[str, Any]:
 def computed_by() -> dict[str, str]:
     """What a run's last bits depend on here, which a checkpoint keeps: libraries, processor, instructions."""
     libraries = {name: version(name) for name in ("torch", "numpy", "numba", "scikit-learn")}
-    _, tuned_for, features = cpu_target.target_context.codegen().magic_tuple()
+    tuned_for = cpu_target.target_context.codegen().magic_tuple()[1]
     return libraries | {
         "processor": _processor(),
         "instructions of torch": torch.backends.cpu.get_cpu_capability(),
         "processor of numba": "none" if numba.config.DISABLE_JIT else tuned_for,  # type: ignore[attr-defined]
-        "instructions of numba": ",".join(re.findall(r"\+([^,]+)", features)),
     }
 
 
@@ -150,13 +144,10 @@ def begun_elsewhere(then: Mapping[str, str]) -> str:
 
     What older code did not keep is taken to be the same.
     """
-    said = []
-    for name, here in computed_by().items():
-        was, now = set(then.get(name, here).split(",")), set(here.split(","))
-        if was != now:
-            gone, new = (one_line(",".join(sorted(parts)) or "none", 80) for parts in (was - now, now - was))
-            said.append(f"{name} {gone}, not {new}")
-    return ", ".join(said)
+    here = computed_by()
+    return ", ".join(
+        f"{name} {then[name]}, not {now}" for name, now in here.items() if then.get(name, now) != now
+    )
 
 
 def provenance() -> dict[str, str]:

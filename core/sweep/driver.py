@@ -236,11 +236,7 @@ def make_runs(
 
 
 def _evaluate(
-    experiment: Experiment,
-    run_ids: tuple[int, ...],
-    runs_folder: Path,
-    side_by_side: SideBySide,
-    device: str,
+    experiment: Experiment, run_ids: tuple[int, ...], runs_folder: Path, side_by_side: SideBySide, device: str
 ) -> str | None:
     """Why runs are unfinished, None if all are finished."""
     from evaluate import play, summarise

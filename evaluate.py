@@ -162,7 +162,6 @@ def kept(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
     again = "the same command, without --overwrite 1," if options["overwrite"] else "the same command"
     if experiment.agent == "full_data":
         return f"{points:,} epochs kept; {again} resumes"
-    assert experiment.budget is not None
     return f"{points:,} of {len(ids) * experiment.budget:,} points kept; {again} resumes"
 
 

@@ -3,6 +3,7 @@
 A query size is an integer, or a text such as `10,20,40`, whose last batch size repeats.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
@@ -35,6 +36,16 @@ def next_batch(size: QuerySize, added: int) -> int:
             return batch - added
         added -= batch
     return last
+
+
+def rounds(size: QuerySize, budget: int) -> int:
+    """How many rounds it takes to add so many points."""
+    *growing, last = map(int, str(size).split(","))
+    for made, batch in enumerate(growing):
+        if budget <= 0:
+            return made
+        budget -= batch
+    return len(growing) + max(0, math.ceil(budget / last))
 
 
 def batch_ends(size: QuerySize, budget: int) -> Iterator[int]:

@@ -12,7 +12,7 @@ import torch
 from . import util
 from .agent import AGENTS, check_scores
 from .baselines import AllPoints, Oracle, Trials, UpperBound
-from .batches import batch_ends, next_batch, query_size
+from .batches import next_batch, query_size, rounds
 from .config import Config, check_changes
 from .data.own import find_dataset, is_own
 from .dataset import DATASETS, Dataset
@@ -65,21 +65,16 @@ class Experiment(Options):
             raise UserError(f"config: {self.variation} has no hyper-parameters that could be changed")
         if "members" in self.config and not VARIATIONS[self.variation].ensemble:
             raise UserError(f"config: 'members' is only allowed for ensembles, not for {self.variation}")
-        if self.agent not in BASELINES:
-            self._check_agent()
-
-    def _check_agent(self) -> None:
-        """The checks for agents, not `BASELINES`; also resolves the policy."""
-        cls = AGENTS[self.agent]
+        if self.agent in BASELINES:
+            return
         check_scores(self.agent, self.variation)
-        assert self.budget is not None
         if next_batch(self.query_size, 0) > self.budget:
             size = f"a query size of {self.query_size}"
             raise UserError(f"{self.dataset}: {size} is more than the budget of {self.budget} points")
-        policy = self.policy or cls.policy
-        if policy is not None:
-            if cls.policy is None:
-                raise UserError(f"agent '{self.agent}' follows no policy")
+        own_policy = AGENTS[self.agent].policy
+        if self.policy and not own_policy:
+            raise UserError(f"agent '{self.agent}' follows no policy")
+        if policy := self.policy or own_policy:
             object.__setattr__(self, "policy", Path(policy).resolve())
             self.make_agent()  # a policy that cannot be read is refused here
 
@@ -89,8 +84,7 @@ class Experiment(Options):
     @property
     def mean_query_size(self) -> Fraction:
         """The budget over the number of rounds."""
-        assert self.budget is not None
-        return Fraction(self.budget, len(list(batch_ends(self.query_size, self.budget))))
+        return Fraction(self.budget, rounds(self.query_size, self.budget))
 
     @property
     def dataset_class(self) -> type[Dataset]:

@@ -39,7 +39,7 @@ class Options:
     variation: str = _option("the model; evaluate.py --list shows all", "nf")
     protocol: str = _option("like the published code or the paper", "published", choices=list(PROTOCOLS))
     query_size: int | str = _option(QUERY_SIZE, 50, type=batch_sizes)
-    budget: int | None = _option(
+    budget: int = _option(  # None: the dataset's own number
         "points to add instead of the dataset's own number, for trials", None, type=at_least(1)
     )
     agent_seed: int = _option("seed of the agent and its candidates", 1, type=at_least(0))

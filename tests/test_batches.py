@@ -1,5 +1,6 @@
 """Batches that grow, from `--query_size 1,1,2,3` to the page of the results."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import report
 import store
 import sweep
 from core import PUBLISHED, Experiment, UserError, load_results
-from core.batches import batch_ends, query_size
+from core.batches import batch_ends, query_size, rounds
 from core.runs.settings import read_meta
 from core.sweep import cost
 from tests.builders import FILES, choose, files, interrupt_after_a_round, make_state
@@ -45,6 +46,9 @@ def test_the_last_batch_repeats_and_is_cut_to_the_budget() -> None:
     assert list(batch_ends("10,10,20,40", 150)) == [10, 20, 40, 80, 120, 150]
     assert list(batch_ends(50, 120)) == [50, 100, 120]
     assert list(batch_ends("10,20", 10)) == [10]
+    for size, budget in product((1, 7, "1,2", "3,5,2", "10,20"), range(1, 30)):
+        assert rounds(size, budget) == len(list(batch_ends(size, budget)))
+    assert rounds("10,20", 10**12) == 5 * 10**10 + 1  # a slip of the user, not to be waited for
 
 
 def test_an_agent_takes_the_batch_of_its_round() -> None:

@@ -5,7 +5,7 @@ import math
 from functools import cache
 from pathlib import Path
 
-from ..batches import batch_ends
+from .. import batches
 from ..data.own import is_own
 from ..experiment import BASELINES, Experiment
 from ..models.variations import DEFAULT, VARIATIONS, load_config
@@ -34,9 +34,8 @@ def seconds(experiment: Experiment, side_by_side: int) -> float:
     the mean of all agents, a model as the flow, an ensemble as so many single models.
     """
     dataset, budget = experiment.dataset_name, experiment.budget
-    assert budget is not None
     config = _config(dataset, experiment.variation)
-    rounds = len(list(batch_ends(experiment.query_size, budget)))
+    rounds = batches.rounds(experiment.query_size, budget)
     one_by_one = PROTOCOLS[experiment.protocol].refit_every_point and config.fitting == "finetuning"
     published = experiment.protocol == "published"
     epochs = _PUBLISHED if published else _CORRECTED.get(dataset, _GUESSED)[1]

@@ -8,9 +8,8 @@ import copy
 import io
 import os
 import re
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,8 +29,6 @@ from . import checkpoint
 
 #: The last file of a run, which marks it as finished: its settings and notes.
 META = "meta.txt"
-#: Beside a lock that is held.
-_OWNER = ".owner"
 #: Levels of the quantiles of p(y|x) in the last round's predictions.
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 POINTS, ROWS, PREDICTIONS = "selected_points.pt", "selected_rows.csv", "predictions.npz"
@@ -96,20 +93,9 @@ def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
         return
     try:
         remove_parts(run_folder)
-        (run_folder / _OWNER).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield True
     finally:
-        with suppress(OSError):  # the folder may be lost
-            (run_folder / _OWNER).unlink(missing_ok=True)
         lock.release()
-
-
-def owner(run_folder: Path) -> str:
-    """Which process has locked a run, in words, perhaps on another machine."""
-    try:
-        return (run_folder / _OWNER).read_text(encoding="utf-8")
-    except OSError:
-        return "it does not say which"
 
 
 @dataclass

@@ -218,12 +218,6 @@ def _open_streams() -> None:
         setattr(sys.stderr, "mode", "w")  # noqa: B010 (as `open` sets it; Ray asks for it)
 
 
-def _lacks_memory(error: BaseException) -> bool:
-    """Whether an error says that memory or threads have run out: Python's, numpy's or torch's."""
-    parts = ("can't start new thread", "can't allocate memory", "out of memory", "bad_alloc")
-    return isinstance(error, MemoryError) or any(part in str(error) for part in parts)
-
-
 def run_script(main: Callable[[], int | None]) -> NoReturn:
     """Runs a script's main function and exits, with one line for what went wrong.
 
@@ -251,7 +245,9 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
         print(f"{name}: {where}: {error.strerror or error}", file=sys.stderr)
         code = 2
     except (MemoryError, RuntimeError) as error:
-        if not _lacks_memory(error):
+        # Python's own, and what numpy and torch say.
+        parts = ("can't start new thread", "can't allocate memory", "out of memory", "bad_alloc")
+        if not isinstance(error, MemoryError) and not any(part in str(error) for part in parts):
             raise
         advice = "lower --side_by_side or --threads if it has these, or run fewer processes at once"
         print(f"{name}: memory or threads ran out ({one_line(error, 80)}): {advice}", file=sys.stderr)

@@ -49,7 +49,7 @@ class Experiment(Options):
     def __post_init__(self) -> None:
         check_known("variation", self.variation, VARIATIONS)
         check_known("protocol", self.protocol, PROTOCOLS)
-        settled: dict[str, Any] = {name: tuple(getattr(self, name) or ()) for name in DECISIONS}
+        settled: dict[str, Any] = {name: tuple(getattr(self, name)) for name in DECISIONS}
         settled |= {
             "dataset": self.dataset if is_own(self.dataset) else DATASETS.name(self.dataset),
             "agent": self.agent if self.agent in BASELINES else AGENTS.name(self.agent),

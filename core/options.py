@@ -90,7 +90,7 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
     asked = {name: value for name, value in vars(args).items() if name in _FIELDS}
     if path := asked.pop("config", None):
         asked["config"] = check_changes(read_file(path), path)
-    return asked
+    return asked | {name: tuple(asked[name] or ()) for name in DECISIONS if name in asked}
 
 
 def parse_baseline(

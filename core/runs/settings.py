@@ -12,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import MISSING, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -93,11 +93,11 @@ def first_difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str
 
 def plain(settings: Mapping[str, object]) -> dict[str, Any]:
     """The settings as YAML's plain values: numbers, texts, None, and lists and mappings of them."""
-    return dict(json.loads(json.dumps({**settings}, default=_plain)))
 
+    def convert(value: Any) -> Any:
+        return value.item() if isinstance(value, np.generic) else str(value)
 
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else str(value)
+    return dict(json.loads(json.dumps({**settings}, default=convert)))
 
 
 def write_meta(path: Path, settings: Mapping[str, object]) -> None:
@@ -123,20 +123,14 @@ def read_meta(path: Path) -> dict[str, Any]:
 def computed_by() -> dict[str, str]:
     """What a run's last bits depend on here, which a checkpoint keeps: libraries, processor, instructions."""
     libraries = {name: version(name) for name in ("torch", "numpy", "numba", "scikit-learn")}
+    about = Path("/proc/cpuinfo")  # Linux's
+    model = about.exists() and re.search(r"model name\s*: (.+)", about.read_text(encoding="utf-8"))
     tuned_for = cpu_target.target_context.codegen().magic_tuple()[1]
     return libraries | {
-        "processor": _processor(),
+        "processor": model[1] if model else platform.processor() or platform.machine(),
         "instructions of torch": torch.backends.cpu.get_cpu_capability(),
         "processor of numba": "none" if numba.config.DISABLE_JIT else tuned_for,  # type: ignore[attr-defined]
     }
-
-
-def _processor() -> str:
-    """The processor's model, as far as the system says it."""
-    with suppress(OSError):
-        if found := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8")):
-            return found[1]
-    return platform.processor() or platform.machine()
 
 
 def begun_elsewhere(then: Mapping[str, str]) -> str:

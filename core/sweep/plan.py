@@ -71,7 +71,7 @@ def find_experiments(
     agents = [AGENTS.name(name) for name in agents]
     for variation in variations:
         check_known("variation", variation, VARIATIONS)
-    of_tables = {name: common.pop(name, None) for name in ("target", "seed_set", *DECISIONS)}
+    of_tables = {name: common.pop(name) for name in ("target", "seed_set", *DECISIONS) if name in common}
     found, notes = [], []
     for dataset in datasets:
         # Options of a table are refused where there is none.

@@ -12,7 +12,7 @@ import report
 import store
 import sweep
 from core import PUBLISHED, Experiment, UserError, load_results
-from core.batches import batch_ends, query_size, rounds
+from core.batches import QuerySize, batch_ends, query_size, rounds
 from core.runs.settings import read_meta
 from core.sweep import cost
 from tests.builders import FILES, choose, files, interrupt_after_a_round, make_state
@@ -46,7 +46,8 @@ def test_the_last_batch_repeats_and_is_cut_to_the_budget() -> None:
     assert list(batch_ends("10,10,20,40", 150)) == [10, 20, 40, 80, 120, 150]
     assert list(batch_ends(50, 120)) == [50, 100, 120]
     assert list(batch_ends("10,20", 10)) == [10]
-    for size, budget in product((1, 7, "1,2", "3,5,2", "10,20"), range(1, 30)):
+    sizes: tuple[QuerySize, ...] = (1, 7, "1,2", "3,5,2", "10,20")
+    for size, budget in product(sizes, range(1, 30)):
         assert rounds(size, budget) == len(list(batch_ends(size, budget)))
     assert rounds("10,20", 10**12) == 5 * 10**10 + 1  # a slip of the user, not to be waited for
 

@@ -11,15 +11,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.cli import ArgumentParser, run_script
+from core.cli import run_script
 from core.options import DATA, parse_baseline
 from evaluate import make_runs, over_runs, read_tables
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     names = (*DATA, "variation", "protocol", "pool_seed", "model_seed", "epoch_limit")
-    parser = ArgumentParser(prog="compute_upper_bound.py", description=__doc__)
-    return parse_baseline(parser, "full_data", names, 15, arguments)
+    return parse_baseline("compute_upper_bound.py", __doc__, "full_data", names, 15, arguments)
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:

@@ -64,13 +64,9 @@ def list_names() -> None:
         print(f"  {variation.name:28}{variation.label}")
 
 
-def make_experiment(args: argparse.Namespace) -> core.Experiment:
-    return core.Experiment(**options_of(args))
-
-
-def play(env: Any, agent: Any, log_path: Path, args: Any) -> None:
+def play(env: Any, agent: Any, log_path: Path, experiment: core.Experiment) -> None:
     """One run, from its first fit to its files."""
-    dataset = env.dataset
+    dataset, args = env.dataset, argparse.Namespace(query_size=experiment.mean_query_size)
     with core.EnvironmentLogger(env, log_path, util.is_cluster) as env:
         done = False
         dataset.reset()
@@ -116,7 +112,7 @@ def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     from core.runs.settings import read_meta
 
     random = folder.parent / core.AGENTS["random"].folder
-    ids = [id_of(run) for run in finished_runs(random) if run.name in areas["NLL"]] if random.exists() else []
+    ids = [id_of(run) for run in finished_runs(random) if run.name in areas["NLL"]]
     if folder == random or not ids:
         return ""
     mine, theirs = (definition(read_meta(one / "settings.txt")) for one in (folder, random))
@@ -161,21 +157,21 @@ def kept(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
     from core.runs.files import read_curves
 
     folder, ids = experiment.folder(options["runs_folder"]), options["run_ids"]
-    files = [folder / f"run_{i}/accuracies.csv" for i in ids]
-    points = sum(read_curves(file).index[-1] for file in files if file.exists())
+    files = filter(Path.exists, (folder / f"run_{i}/accuracies.csv" for i in ids))
+    points = sum(read_curves(file).index[-1] for file in files)
     again = "the same command, without --overwrite 1," if options["overwrite"] else "the same command"
     if experiment.agent == "full_data":
         return f"{points:,} epochs kept; {again} resumes"
-    assert experiment.budget is not None
     return f"{points:,} of {len(ids) * experiment.budget:,} points kept; {again} resumes"
 
 
-def make_runs(
-    args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]], None], **record: Any
-) -> int:
+def make_runs(args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]], None]) -> int:
     """Makes the runs and prints their results; returns 1 if one of them is not finished."""
     options = run_options(args)
-    experiment = make_experiment(args)
+    record: dict[str, Any] = {
+        name: bool(asked) for name, asked in vars(args).items() if name.startswith("record_")
+    }
+    experiment = core.Experiment(**options_of(args))
 
     @cache
     def announce() -> None:
@@ -201,8 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         list_names()
         return 0
     core.AGENTS.name(args.agent)  # an unknown one is refused before the libraries of a run are loaded
-    record = {"record_points": bool(args.record_points), "record_predictions": bool(args.record_predictions)}
-    return make_runs(args, summarise, **record)
+    return make_runs(args, summarise)
 
 
 if __name__ == "__main__":

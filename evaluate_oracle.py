@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import evaluate
-from core.cli import ArgumentParser, run_script
+from core.cli import run_script
 from core.options import DATA, SEEDS, parse_baseline
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     names = (*DATA, "variation", "protocol", "budget", "tried", *SEEDS)
-    parser = ArgumentParser(prog="evaluate_oracle.py", description=__doc__)
-    return parse_baseline(parser, "oracle", names, 5, arguments)
+    return parse_baseline("evaluate_oracle.py", __doc__, "oracle", names, 5, arguments)
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:

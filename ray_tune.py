@@ -22,10 +22,9 @@ import yaml
 from core import DATASETS, util
 from core.cli import ArgumentParser, add_ray_arguments, at_least, run_script
 from core.config import Config
-from core.data.own import find_dataset, is_own
 from core.errors import UserError, check_known
 from core.files import check_writable, write_file
-from core.options import DATA, DECISIONS, add_options
+from core.options import DATA, add_options, options_of
 from core.protocol import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
@@ -112,28 +111,26 @@ def search(args: argparse.Namespace, config: Config, subsets: list[Any]) -> pd.D
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
 
-    from core.models.variations import VARIATIONS, load_config
+    from core.experiment import Experiment
+    from core.models.variations import VARIATIONS
     from core.sweep import driver
     from core.training.tuning import RUNS, make_subsets
 
     networks = [name for name, kind in VARIATIONS.items() if not (kind.ensemble or kind.regressor)]
     check_known("variation", args.variation, networks)
-    decided = {name: getattr(args, name) or () for name in DECISIONS}
-    data = find_dataset(args.dataset, args.target, args.seed_set, args.data_folder, decided)
-    name = data.folder if is_own(args.dataset) else DATASETS.name(args.dataset)
+    experiment = Experiment(agent="full_data", **options_of(args))
     if (args.address or "").startswith("ray://"):
         raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
     # Not wanted: Tune's way with Ctrl-C, the files that it writes for other tools, what it prints.
     os.environ |= {"TUNE_DISABLE_SIGINT_HANDLER": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     check_writable(args.out)
-    config = load_config(name, args.variation, PROTOCOLS[args.protocol])
-    subsets = make_subsets(data, args.data_folder, bool(args.skip_data_check))
+    subsets = make_subsets(experiment.dataset_class, args.data_folder, experiment.skip_data_check)
     util.tqdm.unattended = util.is_cluster
     with driver.connected(args.address, "optuna", "ray.tune"):
-        table = search(args, config, subsets)
+        table = search(args, experiment.hyperparameters, subsets)
     args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / f"{name}{VARIATIONS[args.variation].suffix}.yaml"
+    path = args.out / f"{experiment.dataset_name}{VARIATIONS[args.variation].suffix}.yaml"
     trials = path.with_name(f"{path.stem}_trials.csv")
     best = {key: float(table[key][0]) for key in SEARCHED}
     write_file(trials, lambda beside: table.to_csv(beside, index=False))

@@ -1,11 +1,26 @@
+# ruff: noqa: F401 (what is imported here is imported from here)
 """The benchmark's machinery: experiments, environment, logger, bases of agents and datasets, results.
 
 What is named here is imported when it is first asked for: torch alone takes a second, and `--help` needs none
-of it. `__init__.pyi` says the same to type checkers.
+of it.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import agent, dataset, environment, util
+    from .agent import AGENTS, Agent
+    from .dataset import DATASETS, Dataset
+    from .environment import Environment
+    from .errors import UserError
+    from .experiment import Experiment
+    from .protocol import CORRECTED, PROTOCOLS, PUBLISHED, Protocol
+    from .report.load import load_results
+    from .runs.logger import EnvironmentLogger
+    from .seeds import Seeds
+    from .state import State
+    from .suggestion.select import select
 
 #: From each module what `core` has of it.
 _NAMES = {

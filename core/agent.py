@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .batch_noise import SUFFIXES, perturbed
+from .batches import QuerySize, next_batch
 from .config import Config
 from .errors import UserError
 from .models.densities import Density
@@ -108,7 +109,7 @@ class Agent:
             if issubclass(variation.density, cls.density) and cls.asks <= variation.offers
         )
 
-    def __init__(self, query_size: int, seeds: Seeds, protocol: Protocol = PUBLISHED) -> None:
+    def __init__(self, query_size: QuerySize, seeds: Seeds, protocol: Protocol = PUBLISHED) -> None:
         self.query_size = query_size
         self.protocol = protocol
         self.rng = seeds.numpy("agent")
@@ -127,7 +128,7 @@ class Agent:
     def predict(self, state: State | Tensor, *fields: Any) -> np.ndarray:
         """Distinct rows of `state.x_unlabeled`, in the order they were chosen; `predict(*state)` is the same.
 
-        `query_size` of them, or as many as pool and budget have left.
+        As many as `query_size` says for this round, or as pool and budget have left.
         """
         state = state if isinstance(state, State) else State(state, *fields)
         if state.x_unlabeled.device != self.generator.device:
@@ -135,7 +136,8 @@ class Agent:
             if before.device.type == self.generator.device.type:  # resumed on another GPU
                 self.generator.set_state(before.get_state())
         pool = len(state.x_unlabeled)
-        count = min(self.query_size, pool, state.budget - state.added_images)
+        batch = next_batch(self.query_size, state.added_images)
+        count = min(batch, pool, state.budget - state.added_images)
         if count <= 0:
             return np.empty(0, dtype=np.int64)
         candidates = np.arange(pool)

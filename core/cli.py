@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .batches import QuerySize, query_size
 from .errors import UserError
 from .files import one_line
 
@@ -74,6 +75,11 @@ def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]
     return convert
 
 
+def batch_sizes(text: str) -> QuerySize:
+    """An argument type: a query size, such as `10` or `10,20,40`."""
+    return query_size([at_least(1)(part) for part in text.split(",")])
+
+
 def auto_or_count(text: str) -> int | str:
     return text if text == "auto" else at_least(1)(text)
 
@@ -103,11 +109,8 @@ def add_run_options(parser: ArgumentParser, restarts: int) -> None:
 
 def add_ray_arguments(parser: ArgumentParser) -> None:
     """The options of every script that uses Ray."""
-
-    def fits(value: float) -> bool:
-        return 0 <= value <= 1 or (1 < value < math.inf and value % 1 == 0)
-
-    share = number(fits, "a share from 0 to 1, or a whole number,")
+    wanted = "a share from 0 to 1, or a whole number,"
+    share = number(lambda gpus: 0 <= gpus <= 1 or (gpus > 1 and gpus % 1 == 0), wanted)
     parser.add("address", None, "auto, or ray://<host>:10001, to use a running Ray; by default starts one")
     parser.add("cpus", 1, "cores that a task asks for, and its threads", type=at_least(1))
     parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=share)
@@ -216,12 +219,6 @@ def _open_streams() -> None:
         setattr(sys.stderr, "mode", "w")  # noqa: B010 (as `open` sets it; Ray asks for it)
 
 
-def _lacks_memory(error: BaseException) -> bool:
-    """Whether an error says that memory or threads have run out: Python's, numpy's or torch's."""
-    parts = ("can't start new thread", "can't allocate memory", "out of memory", "bad_alloc")
-    return isinstance(error, MemoryError) or any(part in str(error) for part in parts)
-
-
 def run_script(main: Callable[[], int | None]) -> NoReturn:
     """Runs a script's main function and exits, with one line for what went wrong.
 
@@ -251,7 +248,9 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
         print(f"{name}: {where}: {error.strerror or error}", file=sys.stderr)
         code = 2
     except (MemoryError, RuntimeError) as error:
-        if not _lacks_memory(error):
+        # Python's own, and what numpy and torch say.
+        parts = ("can't start new thread", "can't allocate memory", "out of memory", "bad_alloc")
+        if not isinstance(error, MemoryError) and not any(part in str(error) for part in parts):
             raise
         advice = "lower --side_by_side or --threads if it has these, or run fewer processes at once"
         print(f"{name}: memory or threads ran out ({one_line(error, 80)}): {advice}", file=sys.stderr)

@@ -155,11 +155,10 @@ class Dataset(ABC):
     def _checked(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What `rows` gave, if it can be trained on."""
         where = f"{type(self).__name__}.rows"
-        if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
-            kinds = f"{type(x).__name__} and {type(y).__name__}"
-            raise UserError(f"{where}: expected two numpy arrays, x [n, d] and y [n], got {kinds}")
-        if x.ndim != 2 or not x.shape[1] or y.shape != x.shape[:1]:
-            raise UserError(f"{where}: expected x [n, d] and y [n], got {x.shape} and {y.shape}")
+        arrays = isinstance(x, np.ndarray) and isinstance(y, np.ndarray)
+        if not arrays or x.ndim != 2 or not x.shape[1] or y.shape != x.shape[:1]:
+            got = " and ".join(str(getattr(part, "shape", type(part).__name__)) for part in (x, y))
+            raise UserError(f"{where}: expected numpy arrays, x [n, d] and y [n], got {got}")
         for array, name in ((x, "x"), (y, "y")):
             if array.dtype.kind not in "biuf":
                 raise UserError(f"{where}: {name} must hold numbers, its type is {array.dtype}")

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from . import util
 from .agent import AGENTS, check_scores
 from .baselines import AllPoints, Oracle, Trials, UpperBound
+from .batches import next_batch, query_size, rounds
 from .config import Config, check_changes
 from .data.own import find_dataset, is_own
 from .dataset import DATASETS, Dataset
@@ -35,9 +37,9 @@ BASELINES = {"full_data": "UpperBound", "oracle": "Oracle"}
 class Experiment(Options):
     """An agent, or one of `BASELINES`, on a dataset, with all settings of its runs except their ids.
 
-    `Options` has the fields. Names may be aliases; a `budget` of None becomes the dataset's own number;
-    `config` has keys of `core.config.Config` with values that replace the usual ones. Raises a UserError if
-    these cannot be run together.
+    `Options` has the fields. Names may be aliases; a `budget` of None becomes the dataset's own number; a
+    `query_size` may be several, such as `10,20,40`; `config` has keys of `core.config.Config` with values
+    that replace the usual ones. Raises a UserError if these cannot be run together.
 
     Example:
         >>> Experiment("diabetes", "bald_point", query_size=10).folder("runs").as_posix()
@@ -47,13 +49,14 @@ class Experiment(Options):
     def __post_init__(self) -> None:
         check_known("variation", self.variation, VARIATIONS)
         check_known("protocol", self.protocol, PROTOCOLS)
-        for name in DECISIONS:
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        settled = {
+        settled: dict[str, Any] = {name: tuple(getattr(self, name)) for name in DECISIONS}
+        settled |= {
             "dataset": self.dataset if is_own(self.dataset) else DATASETS.name(self.dataset),
             "agent": self.agent if self.agent in BASELINES else AGENTS.name(self.agent),
+            "query_size": 1 if self.agent in BASELINES else query_size(self.query_size),
             "budget": self.dataset_class.budget if self.budget is None else self.budget,
             "config": check_changes(self.config, "config"),
+            "skip_data_check": bool(self.skip_data_check),
             "data_folder": Path(self.data_folder),
         }
         for name, value in settled.items():
@@ -62,28 +65,26 @@ class Experiment(Options):
             raise UserError(f"config: {self.variation} has no hyper-parameters that could be changed")
         if "members" in self.config and not VARIATIONS[self.variation].ensemble:
             raise UserError(f"config: 'members' is only allowed for ensembles, not for {self.variation}")
-        if self.agent not in BASELINES:
-            self._check_agent()
-
-    def _check_agent(self) -> None:
-        """The checks for agents, not `BASELINES`; also resolves the policy."""
-        cls = AGENTS[self.agent]
+        if self.agent in BASELINES:
+            return
         check_scores(self.agent, self.variation)
-        if self.query_size < 1:
-            raise UserError(f"a query size is at least 1, not {self.query_size}")
-        assert self.budget is not None
-        if self.query_size > self.budget:
+        if next_batch(self.query_size, 0) > self.budget:
             size = f"a query size of {self.query_size}"
             raise UserError(f"{self.dataset}: {size} is more than the budget of {self.budget} points")
-        policy = self.policy or cls.policy
-        if policy is not None:
-            if cls.policy is None:
-                raise UserError(f"agent '{self.agent}' follows no policy")
+        own_policy = AGENTS[self.agent].policy
+        if self.policy and not own_policy:
+            raise UserError(f"agent '{self.agent}' follows no policy")
+        if policy := self.policy or own_policy:
             object.__setattr__(self, "policy", Path(policy).resolve())
             self.make_agent()  # a policy that cannot be read is refused here
 
     def __str__(self) -> str:
         return f"{self.dataset_name} {self.query_size} {self.agent} {self.variation} {self.protocol}"
+
+    @property
+    def mean_query_size(self) -> Fraction:
+        """The budget over the number of rounds."""
+        return Fraction(self.budget, rounds(self.query_size, self.budget))
 
     @property
     def dataset_class(self) -> type[Dataset]:

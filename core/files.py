@@ -11,7 +11,6 @@ import os
 import secrets
 import stat
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -159,12 +158,6 @@ def gunzip(content: bytes) -> bytes:
     """`gzip.decompress`; a ValueError if the result has more than `MOST_BYTES`."""
     with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
         return bounded(file)
-
-
-def unpacked_size(archive: Path) -> int:
-    """Bytes of all members of a zip archive, as it says itself; an error of zipfile's if it is none."""
-    with zipfile.ZipFile(archive) as opened:
-        return sum(one.file_size for one in opened.infolist())
 
 
 def parse_yaml(content: bytes) -> Any:

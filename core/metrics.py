@@ -44,6 +44,11 @@ class Evaluation:
     densities: Sequence[Density]
 
     @cached_property
+    def errors(self) -> Tensor:
+        """The absolute errors of the point predictions [N], float64."""
+        return (self.predictions - self.targets).double().abs()
+
+    @cached_property
     def ordered(self) -> list[Tensor]:
         """The samples of each row in ascending order."""
         return [samples.sort(0).values for samples in self.samples]
@@ -73,12 +78,12 @@ def _mean(values: Tensor) -> float:
     return float(total / len(values))
 
 
-def _mae(tested: Evaluation) -> float:
-    return _mean((tested.predictions - tested.targets).abs())
-
-
 def _nll(tested: Evaluation) -> float:
     return _mean(-tested.log_prob)
+
+
+def _calibration(tested: Evaluation) -> float:
+    return calibration_error(pit_histogram(tested.pit))
 
 
 def _crps(tested: Evaluation) -> float:
@@ -86,24 +91,8 @@ def _crps(tested: Evaluation) -> float:
     return _mean(torch.cat([crps(*piece) for piece in pieces]))
 
 
-def _calibration(tested: Evaluation) -> float:
-    return calibration_error(pit_histogram(tested.pit))
-
-
-def _errors(tested: Evaluation) -> Tensor:
-    return (tested.predictions - tested.targets).double().abs()
-
-
-def _rmse(tested: Evaluation) -> float:
-    return _mean(_errors(tested).square()) ** 0.5
-
-
-def _max_error(tested: Evaluation) -> float:
-    return float(_errors(tested).max())
-
-
 def _error_95(tested: Evaluation) -> float:
-    return float(np.quantile(_errors(tested).cpu().numpy(), 0.95))
+    return float(np.quantile(tested.errors.cpu().numpy(), 0.95))
 
 
 def _sharpness(tested: Evaluation) -> float:
@@ -114,13 +103,13 @@ def _sharpness(tested: Evaluation) -> float:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("mae", "accuracies.csv", "MAE", _mae, in_every_run=True),
+        Metric("mae", "accuracies.csv", "MAE", lambda tested: _mean(tested.errors), in_every_run=True),
         Metric("nll", "likelihoods.csv", "NLL", _nll, in_every_run=True, signed=True),
         Metric("crps", "crps.csv", "CRPS", _crps, in_every_run=True),
         Metric("calibration", "calibration.csv", "calibration error", _calibration, in_every_run=True),
         Metric("validation_nll", "losses.csv", "validation NLL", in_every_run=True, signed=True),
-        Metric("rmse", "rmse.csv", "RMSE", _rmse),
-        Metric("max_error", "max_error.csv", "largest error", _max_error),
+        Metric("rmse", "rmse.csv", "RMSE", lambda tested: _mean(tested.errors.square()) ** 0.5),
+        Metric("max_error", "max_error.csv", "largest error", lambda tested: float(tested.errors.max())),
         Metric("error_95", "error_95.csv", "95 % quantile of errors", _error_95),
         Metric("sharpness", "sharpness.csv", "width of 90 % intervals", _sharpness),
     )

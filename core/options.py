@@ -9,11 +9,12 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .cli import ArgumentParser, add_run_options, at_least
+from .cli import ArgumentParser, add_run_options, at_least, batch_sizes
 from .config import check_changes, read_file
 from .protocol import PROTOCOLS
 
 DATA_KINDS = "a name, the path of a table (.csv, .parquet, .arff, also .gz), or openml:<id>"
+QUERY_SIZE = "points chosen in each round, or in the first rounds: 10,20,40, the last repeats"
 #: Fields that say what columns of a table are; which data; further seeds than that of the run.
 DECISIONS = ("numeric", "category", "ignore", "keep", "cyclic")
 DATA = ("dataset", "target", *DECISIONS, "seed_set", "data_folder", "skip_data_check")
@@ -37,8 +38,8 @@ class Options:
     agent: str = _option("name of an agent")
     variation: str = _option("the model; evaluate.py --list shows all", "nf")
     protocol: str = _option("like the published code or the paper", "published", choices=list(PROTOCOLS))
-    query_size: int = _option("points chosen in each round", 50, type=at_least(1))
-    budget: int | None = _option(
+    query_size: int | str = _option(QUERY_SIZE, 50, type=batch_sizes)
+    budget: int = _option(  # None: the dataset's own number
         "points to add instead of the dataset's own number, for trials", None, type=at_least(1)
     )
     agent_seed: int = _option("seed of the agent and its candidates", 1, type=at_least(0))
@@ -86,22 +87,27 @@ def add_options(parser: ArgumentParser, names: Iterable[str], **defaults: Any) -
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
     """The options of `add_options` as fields of an `Experiment`."""
-    asked = {name: getattr(args, name) for name in _FIELDS if hasattr(args, name)}
+    asked = {name: value for name, value in vars(args).items() if name in _FIELDS}
     if path := asked.pop("config", None):
         asked["config"] = check_changes(read_file(path), path)
-    asked |= {name: tuple(asked[name] or ()) for name in DECISIONS if name in asked}
-    return {name: bool(value) if _FIELDS[name].type is bool else value for name, value in asked.items()}
+    return asked | {name: tuple(asked[name] or ()) for name in DECISIONS if name in asked}
 
 
 def parse_baseline(
-    parser: ArgumentParser, agent: str, names: Iterable[str], restarts: int, arguments: Sequence[str] | None
+    script: str,
+    description: str | None,
+    agent: str,
+    names: Iterable[str],
+    restarts: int,
+    arguments: Sequence[str] | None,
 ) -> argparse.Namespace:
     """The arguments of a script for one of `core.experiment.BASELINES`, with it as the agent."""
     from .dataset import DATASETS
 
+    parser = ArgumentParser(prog=script, description=description)
     add_options(parser, names)
     add_run_options(parser, restarts)
-    parser.set_defaults(agent=agent, query_size=1)
+    parser.set_defaults(agent=agent)
     args = parser.parse_args(arguments)
     if not args.dataset:
         parser.error(f"--dataset is required, one of {', '.join(DATASETS.classes)}")

@@ -35,11 +35,6 @@ class Seeds:
     pool_seed: int = 1
     model_seed: int = 1
 
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < 0:
-                raise ValueError(f"{name} must not be negative, got {value}")
-
     def sequence(self, use: str, member: int = 0) -> np.random.SeedSequence:
         """The seed sequence of a use; the first member of an ensemble has that of a single model."""
         key, seed = _USES[use]

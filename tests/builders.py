@@ -17,6 +17,7 @@ from torch import Tensor
 import evaluate
 from agents import AGENTS
 from core import PUBLISHED, Environment, EnvironmentLogger, Protocol, Seeds, State
+from core.batches import QuerySize
 from core.cli import run_script
 from core.config import Config
 from core.metrics import METRICS
@@ -193,7 +194,9 @@ def no_global_randomness() -> Iterator[None]:
     assert torch.equal(torch.get_rng_state(), before[2]), "torch's global generator was used"
 
 
-def choose(name: str, state: State, protocol: Protocol, query_size: int = 5, seed: int = 1) -> np.ndarray:
+def choose(
+    name: str, state: State, protocol: Protocol, query_size: QuerySize = 5, seed: int = 1
+) -> np.ndarray:
     return AGENTS[name](query_size, Seeds(agent_seed=seed), protocol).predict(state)
 
 

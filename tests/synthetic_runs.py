@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from core.metrics import METRICS
-from core.runs.files import aggregate, runs_root, write_results
-from core.runs.record import Record
+from core.runs.files import Record, aggregate, runs_root, write_results
 from core.runs.settings import agree_on_settings, write_meta
 
 BUDGET = 12

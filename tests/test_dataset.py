@@ -75,7 +75,7 @@ def test_targets_that_are_not_finite_are_counted(value: float) -> None:
         (good()[0][:, :0], good()[1], "(60, 0) and (60,)"),
         (good()[0].astype(str), good()[1], "type is <U32"),
         (good()[0], good()[1].astype(object), "type is object"),
-        (good()[0].tolist(), good()[1], "list and ndarray"),
+        (good()[0].tolist(), good()[1], "list and (60,)"),
         (good()[0][:4], good()[1][:4], "4 rows"),
         (good()[0][:7], good()[1][:7], "leaves nothing"),
     ],

@@ -158,9 +158,9 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.Cap
         ("--skip_data_check", "1", "skip_data_check False, not True"),
     ):
         assert run(*trial, "--run_id", "2", option, value) == 2
-        assert f"run_1 was made with {said}" in capsys.readouterr().err
+        assert f"RandomAgent was made with {said}" in capsys.readouterr().err
     assert run(*trial, "--budget", "6") == 2
-    assert "run_1 was made with budget 4, not 6" in capsys.readouterr().err
+    assert "RandomAgent was made with budget 4, not 6" in capsys.readouterr().err
     assert run(*trial, "--budget", "6", "--overwrite", "1") == 0  # nothing is left of the other
     folder = tmp_path / "Diabetes/2/RandomAgent"
     assert len(read_curves(folder / "accuracies.csv")) == 7

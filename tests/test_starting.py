@@ -11,6 +11,7 @@ import compute_upper_bound
 import core
 import evaluate
 import evaluate_oracle
+from core.options import options_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
@@ -74,12 +75,12 @@ def test_threads_are_limited_in_libraries_that_are_used_later() -> None:
 
 def test_scripts_have_the_defaults_of_experiments() -> None:
     typed = ["--dataset", "diabetes"]
-    args = evaluate.parse_arguments([*typed, "--agent", "random"])
-    assert evaluate.make_experiment(args) == core.Experiment("diabetes", "random")
-    bound = evaluate.make_experiment(compute_upper_bound.parse_arguments(typed))
-    assert bound == core.Experiment("diabetes", "full_data", query_size=1)
-    oracle = evaluate.make_experiment(evaluate_oracle.parse_arguments(typed))
-    assert oracle == core.Experiment("diabetes", "oracle", query_size=1)
+    for args, agent in (
+        (evaluate.parse_arguments([*typed, "--agent", "random"]), "random"),
+        (compute_upper_bound.parse_arguments(typed), "full_data"),
+        (evaluate_oracle.parse_arguments(typed), "oracle"),
+    ):
+        assert core.Experiment(**options_of(args)) == core.Experiment("diabetes", agent)
 
 
 def test_core_has_what_it_names() -> None:

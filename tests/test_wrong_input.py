@@ -65,6 +65,10 @@ CASES = {
         --query_size 0: argument --query_size: must be at least 1, got 0
         --query_size 5: diabetes: a query size of 5 is more than the budget of 4 points
         --query_size many: argument --query_size: expected an integer, got 'many'
+        --query_size 1,,2: argument --query_size: expected an integer, got ''
+        --query_size 1,0: argument --query_size: must be at least 1, got 0
+        --query_size 2,-4: argument --query_size: must be at least 1, got -4
+        --query_size 5,10: diabetes: a query size of 5,10 is more than the budget of 4 points
         --pool_seed -1: argument --pool_seed: must be at least 0, got -1
         --restarts 99999999999999999999: argument --restarts: must be at most 100000, got 9999
         --budget 284: a seed set of 50 and a budget of 284 points need more than the 283 points
@@ -134,6 +138,7 @@ CASES = {
         nowhere.yaml: nowhere.yaml
         --datasets diabetes: --datasets and --agents are required
         --query_sizes 0: --query_sizes: must be at least 1, got 0
+        --query_sizes 5,a: --query_sizes: expected an integer, got 'a'
         --gpus nan: --gpus: expected a share from 0 to 1, or a whole number, got 'nan'
         --datasets diabetes --agents randm: unknown agent 'randm'; did you mean random
         --datasets diabetes --agents random --run_ids 3-1: expected a number or a range like 1-30, got '3-1'

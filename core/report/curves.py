@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from ..cli import ArgumentParser, at_least, run_script
+from ..cli import ArgumentParser, batch_sizes, run_script
 from ..data.own import find_dataset
 from ..errors import UserError
 from ..metrics import METRICS
@@ -233,7 +233,7 @@ def target_unit(args: argparse.Namespace) -> tuple[float, str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(prog="core.report.curves", description="Draws the learning curves of one task.")
     parser.add("dataset", None, "name of the dataset", required=True)
-    parser.add("query_size", 50, "its query size", type=at_least(1))
+    parser.add("query_size", 50, "its query size", type=batch_sizes)
     parser.add("variation", DEFAULT, "its model", choices=VARIATIONS)
     parser.add("protocol", "published", "its protocol", choices=list(PROTOCOLS))
     parser.add("metric", "mae", "what to draw", choices=list(METRICS))

@@ -131,7 +131,7 @@ def rankings(areas: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, p
     have no table.
     """
     areas = areas[areas.groupby(TASK, observed=True)["agent"].transform("nunique") > 1]
-    sizes = areas[TASK].drop_duplicates()["query_size"].value_counts(sort=False).sort_index()
+    sizes = areas[TASK].drop_duplicates().groupby("query_size").size()
     which = {
         f"{count} tasks of query size {size}": areas[areas["query_size"] == size]
         for size, count in sizes.items()

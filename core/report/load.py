@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..agent import AGENTS
+from ..batches import QuerySize, query_size
 from ..files import one_line
 from ..metrics import PIT_BINS
 from ..models.variations import VARIATIONS
@@ -248,7 +249,9 @@ class Folders:
                 if lacking := [name for name in names if name not in settings]:
                     raise ValueError(f"it does not say {', '.join(lacking)}")
                 texts = {name: str(settings[name]).encode("utf-8", "replace").decode() for name in names}
-                key = tuple(int(text) if name == "query_size" else text for name, text in texts.items())
+                key = tuple(
+                    query_size(text) if name == "query_size" else text for name, text in texts.items()
+                )
                 return key, definition(settings)
             except (OSError, ValueError) as error:
                 self._problem(path, error)
@@ -336,7 +339,7 @@ def find_missing_runs(
     datasets: Sequence[str] | None = None,
     variations: Sequence[str] | None = None,
     protocols: Sequence[str] | None = None,
-    query_sizes: Sequence[int] | None = None,
+    query_sizes: Sequence[QuerySize] | None = None,
     agents: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """What is not there: in every task that was begun, the agents and run ids that were begun anywhere.

@@ -20,6 +20,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,6 +28,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from ..batches import QuerySize, batch_ends, query_size
 from ..errors import UserError
 from ..files import EXACT_FLOATS, gunzip, one_line, read_bytes, remove_parts, write_files
 from ..metrics import METRICS, PIT_BINS
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 SCHEMA = 2
 
 #: An experiment: dataset, variation, protocol, query size, agent.
-Key: TypeAlias = tuple[str, str, str, int, str]
+Key: TypeAlias = tuple[str, str, str, QuerySize, str]
 
 _SETTING = ("dataset", "variation", "protocol")
 _INDEX = ["query_size", "agent", "run", "labelled"]
@@ -173,8 +175,8 @@ def _check_notes(notes: Mapping[str, Any], name: str) -> None:
 
 def _read_curves(path: Path, found: Mapping[Key, Stored], sha256: str) -> None:
     """Puts the runs of a table into `found`, which must hold all of them and no others."""
-    integers = dict.fromkeys(("query_size", "run", "labelled"), "int64")
-    kinds = {"agent": "str", **integers, **dict.fromkeys(METRICS, "float64")}
+    integers = dict.fromkeys(("run", "labelled"), "int64")
+    kinds = {"query_size": "str", "agent": "str", **integers, **dict.fromkeys(METRICS, "float64")}
     content = gunzip(read_bytes(path))
     if content.partition(b"\n")[0].count(b",") >= len(kinds):
         raise ValueError(f"it has more than {len(kinds)} columns")
@@ -184,18 +186,21 @@ def _read_curves(path: Path, found: Mapping[Key, Stored], sha256: str) -> None:
     expected = [*_INDEX, *(name for name in METRICS if name in table or METRICS[name].in_every_run)]
     if list(table) != expected:
         raise ValueError(f"its columns are {', '.join(map(str, table))}, not {', '.join(expected)}")
+    table["query_size"] = table["query_size"].map(
+        {text: query_size(text) for text in set(table["query_size"])}
+    )
     experiments = {key[3:]: stored for key, stored in found.items()}
-    for (query_size, agent, run), rows in table.groupby(_INDEX[:3], sort=False):
-        stored = experiments.get((query_size, agent))
-        name = f"run {run} of {agent}, query size {query_size}"
+    for (size, agent, run), rows in table.groupby(_INDEX[:3], sort=False):
+        stored = experiments.get((size, agent))
+        name = f"run {run} of {agent}, query size {size}"
         if stored is None or run not in stored.notes:
             raise ValueError(f"{path.stem.removesuffix('.csv')}.jsonl does not have {name}")
         curves = rows.set_index("labelled")[expected[len(_INDEX) :]].dropna(axis=1, how="all")
         _check_curves(curves, stored.settings, name)
         stored.curves[int(run)] = curves
-    for (query_size, agent), stored in experiments.items():
+    for (size, agent), stored in experiments.items():
         if stored.curves.keys() != stored.notes.keys() or not stored.curves:
-            raise ValueError(f"it lacks runs of {agent}, query size {query_size}")
+            raise ValueError(f"it lacks runs of {agent}, query size {size}")
     if sha256 and hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError("its SHA-256 is another than its .jsonl file says")
 
@@ -203,8 +208,8 @@ def _read_curves(path: Path, found: Mapping[Key, Stored], sha256: str) -> None:
 def _check_curves(curves: pd.DataFrame, settings: Mapping[str, Any], name: str) -> None:
     """A run has every measurement once, in order, in each metric that it has."""
     begin, budget = int(settings["seed_set"]), int(settings["budget"])
-    rounds = range(0, budget, int(settings["query_size"]))
-    added = [*rounds, budget] if len(rounds) < len(curves) else []  # the settings may say billions
+    # No more than there are: the settings may say billions.
+    added = [0, *islice(batch_ends(settings["query_size"], budget), len(curves))]
     if curves.index.tolist() != [begin + points for points in added]:
         raise ValueError(f"{name} does not have one row for each round")
     lacking = [metric for metric, entry in METRICS.items() if entry.in_every_run and metric not in curves]
@@ -309,13 +314,18 @@ def _check_task(key: Key, there: Mapping[Key, Stored]) -> None:
             raise UserError(f"{name} has {difference} as {other[4]} has there", "store")
 
 
+def _order(key: Key) -> tuple[Any, ...]:
+    """By which experiments are sorted: batches that grow after those of one size."""
+    return (*key[:3], isinstance(key[3], str), *key[3:])
+
+
 def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Stored]) -> None:
     """Writes the two files of one (dataset, variation, protocol); the same runs give the same bytes.
 
     Raises:
         UserError: a file cannot be written; what was there is still there.
     """
-    part = {key[3:]: there[key] for key in sorted(there) if key[:3] == setting}
+    part = {key[3:]: there[key] for key in sorted(there, key=_order) if key[:3] == setting}
     runs = {
         (*key, run): curves for key, stored in part.items() for run, curves in sorted(stored.curves.items())
     }
@@ -325,8 +335,8 @@ def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Stor
     csv, sha256 = gzip.compress(text, mtime=0), hashlib.sha256(text).hexdigest()
     head = {"schema": SCHEMA, **dict(zip(_SETTING, setting, strict=True)), "sha256": sha256}
     lines: list[dict[str, Any]] = [head]
-    for (query_size, agent), stored in part.items():
-        experiment = {"query_size": query_size, "agent": agent}
+    for (size, agent), stored in part.items():
+        experiment = {"query_size": size, "agent": agent}
         lines.append(experiment | {"settings": stored.settings})
         lines += [experiment | {"run": run} | notes for run, notes in sorted(stored.notes.items())]
     jsonl = "".join(json.dumps(line) + "\n" for line in lines).encode()

@@ -5,7 +5,6 @@ import io
 import os
 import pickle
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +19,9 @@ VERSION = 1
 SECONDS_BETWEEN_WRITES = 60.0
 
 
-class Checkpoint:
-    """The checkpoint of one run: kept in memory (`content`) after each round, and written now and then."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.content: dict[str, Any] | None = None
-        self._written = time.monotonic()
-
-    def keep(self, content: dict[str, Any]) -> None:
-        """Keeps tensors and plain values, writes if it is time; an UnpicklingError for anything else."""
-        if self.content is None:
-            _load(_dump(content))
-        self.content = content
-        if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
-            self.write()
-
-    def write(self) -> None:
-        if self.content is not None:
-            write(self.path, self.content)
-            self._written = time.monotonic()
-
-
 def _dump(content: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save({"version": VERSION} | content, buffer)
     return buffer.getvalue()
 
 
@@ -52,9 +29,14 @@ def _load(payload: bytes) -> Any:
     return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
 
 
+def check(content: dict[str, Any]) -> None:
+    """An UnpicklingError if there is more in it than tensors and plain values, which `read` would refuse."""
+    _load(_dump(content))
+
+
 def write(path: Path, content: dict[str, Any]) -> None:
     """Writes tensors and plain values: a SHA-256 digest, then the bytes of `torch.save`."""
-    payload = _dump({"version": VERSION} | content)
+    payload = _dump(content)
     write_file(path, lambda beside: beside.write_bytes(hashlib.sha256(payload).digest() + payload))
 
 

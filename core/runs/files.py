@@ -1,16 +1,16 @@
-"""The folders and files of runs: where they are, whether a run is finished, writing and reading results.
+"""The folders and files of runs: where they are, what a run has measured, writing and reading it.
 
 `<runs>/<dataset>/<query_size>/<agent>/` is the folder of an experiment. Each run has a folder `run_<id>` in
 it, and files of the same names collect the finished runs, one column a run.
 """
 
-import csv
+import copy
 import io
 import os
 import re
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,18 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
+from torch import Tensor
 
 from ..errors import UserError
-from ..files import one_line, read_bytes, remove, remove_parts, write_files
-from ..metrics import METRICS, PIT_BINS, Metric
+from ..files import EXACT_FLOATS, one_line, read_bytes, remove, remove_parts, write_files
+from ..metrics import METRICS, PIT_BINS, Evaluation, Metric
 from ..models.variations import VARIATIONS
 from . import checkpoint
-from .record import Record
 
 #: The last file of a run, which marks it as finished: its settings and notes.
 META = "meta.txt"
-#: Beside a lock that is held.
-_OWNER = ".owner"
+#: Levels of the quantiles of p(y|x) in the last round's predictions.
+_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 POINTS, ROWS, PREDICTIONS = "selected_points.pt", "selected_rows.csv", "predictions.npz"
 
 
@@ -93,20 +93,71 @@ def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
         return
     try:
         remove_parts(run_folder)
-        (run_folder / _OWNER).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield True
     finally:
-        with suppress(OSError):  # the folder may be lost
-            (run_folder / _OWNER).unlink(missing_ok=True)
         lock.release()
 
 
-def owner(run_folder: Path) -> str:
-    """Which process has locked a run, in words, perhaps on another machine."""
-    try:
-        return (run_folder / _OWNER).read_text(encoding="utf-8")
-    except OSError:
-        return "it does not say which"
+@dataclass
+class Record:
+    """The measurements of one run, with points and predictions if asked for."""
+
+    index_name: str  # what counts the measurements: `added` (points) or `epoch`
+    run_id: int
+    keeps_points: bool = False
+    keeps_predictions: bool = False
+    # The counts at which something was measured, ascending; values and histograms measured then.
+    index: list[int] = field(default_factory=list)
+    curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in METRICS})
+    pit: list[list[int]] = field(default_factory=list)
+    # x and y of the chosen points [k, d + 1], in the order of choice; their rows in the whole table.
+    points: list[Tensor] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    # After the last round, of the N test rows, float32 on the CPU and on the scaled target: `target`,
+    # `prediction`, `log_prob`, `pit` [N]; `quantiles` [N, 5] of p(y|x) at `levels` [5].
+    predictions: dict[str, Tensor] = field(default_factory=dict)
+    epochs: int = 0  # trained in all
+    fits_at_limit: int = 0  # fits that the epoch limit ended
+    finished: bool = False  # the episode has terminated
+
+    def add(self, info: Mapping[str, Any], finished: bool) -> None:
+        """Adds the info of an environment's `reset` or `step`; without metrics, only its epochs."""
+        if self.index_name in info:
+            self.index.append(info[self.index_name])
+            self.pit.append(info["pit"])
+            for name, values in self.curves.items():
+                values.append(info[name])
+        self.epochs += info["epochs"]
+        self.fits_at_limit += info.get("fits_at_limit", 0)
+        self.finished = finished
+
+    @torch.no_grad()
+    def add_predictions(self, tested: Evaluation) -> None:
+        """Keeps a model's predictions for the test rows, enough to compute a metric later."""
+        levels = torch.tensor(_LEVELS, dtype=tested.targets.dtype, device=tested.targets.device)
+        quantiles = torch.cat([density.icdf(levels[:, None]) for density in tested.densities], 1)
+        arrays = {
+            "target": tested.targets,
+            "prediction": tested.predictions,
+            "log_prob": tested.log_prob,
+            "pit": tested.pit,
+            "levels": levels,
+            "quantiles": quantiles.T,
+        }
+        self.predictions = {name: array.float().cpu() for name, array in arrays.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy, of tensors and plain values."""
+        return copy.deepcopy(vars(self))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what `state_dict` returned, but not which points and predictions to keep.
+
+        A metric that is newer than the run has no curve.
+        """
+        asked = {"keeps_points": self.keeps_points, "keeps_predictions": self.keeps_predictions}
+        vars(self).update(copy.deepcopy({**state, **asked}))
+        self.curves = {name: values for name, values in self.curves.items() if name in METRICS}
 
 
 def result_names() -> list[str]:
@@ -153,8 +204,8 @@ def write_results(run_folder: Path, record: Record) -> None:
 def _store(folder: Path, contents: Mapping[str, bytes], names: Sequence[str]) -> None:
     """Writes the files of these names, and removes those that have no content."""
     remove(*(folder / name for name in names if name not in contents))
-    write = {name: partial(Path.write_bytes, data=content) for name, content in contents.items()}
-    write_files({folder / name: write[name] for name in names if name in write})
+    found = (name for name in names if name in contents)
+    write_files({folder / name: partial(Path.write_bytes, data=contents[name]) for name in found})
 
 
 def pack(run_folder: Path) -> dict[str, bytes]:
@@ -164,44 +215,48 @@ def pack(run_folder: Path) -> dict[str, bytes]:
 
 
 def unpack(run_folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes what `pack` returned, ignoring names that are not a run's files."""
-    _store(run_folder, files, result_names())
-    _store(run_folder, files, [META])  # last: it says finished
+    """Writes what `pack` returned; `meta.txt` is the last to get its name, as it says finished."""
+    _store(run_folder, files, [*result_names(), META])
 
 
 def read_curves(path: Path) -> pd.DataFrame:
     """A table of runs, a column each, a row for each point added (or epoch); a UserError if it is damaged."""
     try:
-        return _read_table(read_bytes(path).decode("utf-8"))
-    except (OSError, ValueError, OverflowError, csv.Error) as error:
+        content = read_bytes(path)
+        lines = content.decode().splitlines()
+        if not lines:
+            raise ValueError("no rows")
+        if ";" in lines[0]:
+            raise ValueError("it has semicolons, as if saved by a spreadsheet")
+        if not content.endswith(b"\n"):  # a copy that was interrupted: its last number may lack digits
+            raise ValueError(f"line {len(lines)} is cut off")
+        try:
+            table = pd.read_csv(io.BytesIO(content), index_col=0, dtype="float64", **EXACT_FLOATS)
+        except ValueError as error:
+            raise ValueError(f"{_first_text(lines)}{error}") from error
+        if table.empty:
+            raise ValueError("no rows")
+        steps = table.index.to_numpy()
+        ascending = (steps % 1 == 0) & (np.diff(steps, prepend=-1) > 0) & (steps < 2**53)
+        if (bad := np.isinf(table.to_numpy()).any(axis=1) | ~ascending).any():
+            line = int(np.argmax(bad)) + 2
+            raise ValueError(f"line {line} is not finite, or does not follow the one above it")
+        return table.set_axis(table.index.astype("int64"))
+    except (OSError, ValueError, OverflowError) as error:
         raise UserError(
             f"{path} cannot be read ({one_line(error)}): remove its folder and run it again"
         ) from error
 
 
-def _read_table(text: str) -> pd.DataFrame:
-    """A table of numbers, empty cells NaN, by ascending integers; a ValueError that names the line."""
-    header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
-    if len(header) < 2 and ";" in text:
-        raise ValueError("it has semicolons, as if saved by a spreadsheet")
-    if not lines:
-        raise ValueError("no rows")
-    if not text.endswith("\n"):  # a copy that was interrupted: its last number may lack digits
-        raise ValueError(f"line {len(lines) + 1} is cut off")
-    index, rows = list[int](), list[list[float]]()
-    for number, line in enumerate(lines, start=2):
-        if len(line) != len(header):
-            raise ValueError(f"line {number} has {len(line)} fields instead of {len(header)}")
-        try:
-            index.append(int(line[0]))
-            rows.append([float(cell) if cell else np.nan for cell in line[1:]])
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from error
-        if np.isinf(rows[-1]).any():
-            raise ValueError(f"line {number} holds no finite number")
-        if index[1:] and index[-1] <= index[-2]:
-            raise ValueError(f"line {number}: {header[0]} {index[-1]} follows {index[-2]}")
-    return pd.DataFrame(rows, pd.Index(index, name=header[0], dtype="int64"), header[1:], dtype="float64")
+def _first_text(lines: Sequence[str]) -> str:
+    """Names the first line with a cell that is no number, if there is one."""
+    for number, line in enumerate(lines[1:], start=2):
+        for cell in line.split(","):
+            try:
+                float(cell or "nan")
+            except ValueError:
+                return f"line {number}: "
+    return ""
 
 
 def _read_metric(run_folder: Path, metric: Metric) -> pd.Series | None:

@@ -17,7 +17,7 @@ from ..files import remove
 from ..training.side_by_side import side_by_side
 from ..util import bar
 from . import checkpoint
-from .files import aggregate, claimed, discard, is_finished, owner
+from .files import aggregate, claimed, discard, is_finished
 from .settings import agree_on_settings, first_difference, read_meta
 
 #: Runs that are trained as one stack; `auto`: as many as help and fit into memory.
@@ -49,7 +49,7 @@ def run_all(
         # Other processes lock a run for a moment, to see whether somebody is making it.
         with claimed(run_folder, wait=0.2) as mine:
             if not mine:
-                print(f"run_{run_id}: another process is making it ({owner(run_folder)})", file=sys.stderr)
+                print(f"run_{run_id}: another process is making it", file=sys.stderr)
                 return False
             # Another process may have changed them in the meantime; from now on none can.
             if difference := first_difference(folder, read_meta(folder / "settings.txt"), settings):

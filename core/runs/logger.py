@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -13,8 +14,7 @@ from ..errors import UserError
 from ..state import State
 from ..training.side_by_side import own_time
 from . import checkpoint
-from .files import META, aggregate, write_results
-from .record import Record
+from .files import META, Record, aggregate, write_results
 from .settings import begun_elsewhere, computed_by, write_meta
 
 
@@ -48,7 +48,8 @@ class EnvironmentLogger:
         self._begun = False
         self.here = computed_by() | {"code": str(self.settings.get("code", "unknown"))}
         self.begun_with = self.here
-        self.checkpoint = checkpoint.Checkpoint(self.log_path / checkpoint.FILE)
+        self._checkpoint: dict[str, Any] | None = None  # of the last round
+        self._written = time.monotonic()
         #: Seconds of this run, without those of others: up to the first choice; between steps (choosing,
         #: checkpoints); in steps (training, testing).
         self.seconds = {"starting": 0.0, "choosing": 0.0, "in_step": 0.0}
@@ -81,26 +82,23 @@ class EnvironmentLogger:
             try:
                 self._finish()
             except BaseException:
-                self.checkpoint.write()
+                self._write_checkpoint()
                 raise
-            self.checkpoint.path.unlink(missing_ok=True)
-        elif self.checkpoint.content is not None:
-            self.checkpoint.write()
+            (self.log_path / checkpoint.FILE).unlink(missing_ok=True)
+        elif self._checkpoint is not None:
+            self._write_checkpoint()
             # From the checkpoint, as a signal may have come while something was recorded.
-            self.record.load_state_dict(self.checkpoint.content["record"])
+            self.record.load_state_dict(self._checkpoint["record"])
             write_results(self.log_path, self.record)
         elif kind is None and self.record.index:
-            print(
-                f"{self.log_path.name}: stopped after {self.env.progress}, not written",
-                file=sys.stderr,
-            )
+            print(f"{self.log_path.name}: stopped after {self.env.progress}, not written", file=sys.stderr)
 
     def reset(self) -> State:
         """Starts the run, or resumes it from its checkpoint; returns the state alone. Call it once."""
         if self._begun:
             raise RuntimeError("a logger is for one episode: wrap the environment in a new one to reset it")
         self._begun = True
-        if self.agent is not None and (saved := checkpoint.read(self.checkpoint.path)):
+        if self.agent is not None and (saved := checkpoint.read(self.log_path / checkpoint.FILE)):
             return self._restore(saved)
         self._lap_began = own_time()
         state, info = self.env.reset()
@@ -142,12 +140,20 @@ class EnvironmentLogger:
             "seconds": list(self.seconds.values()),
             "versions": self.begun_with,
         }
-        try:
-            self.checkpoint.keep(content)
-        except pickle.UnpicklingError as error:
-            raise TypeError(
-                f"{type(self.agent).__name__}.state_dict must return tensors and plain values alone"
-            ) from error
+        if self._checkpoint is None:
+            try:
+                checkpoint.check(content)
+            except pickle.UnpicklingError as error:
+                agent = type(self.agent).__name__
+                raise TypeError(f"{agent}.state_dict must return tensors and plain values alone") from error
+        self._checkpoint = content
+        if time.monotonic() - self._written >= checkpoint.SECONDS_BETWEEN_WRITES:
+            self._write_checkpoint()
+
+    def _write_checkpoint(self) -> None:
+        if self._checkpoint is not None:
+            checkpoint.write(self.log_path / checkpoint.FILE, self._checkpoint)
+            self._written = time.monotonic()
 
     def _restore(self, saved: dict[str, Any]) -> State:
         """Resumes from a checkpoint; warns if the run was started with other libraries or elsewhere."""
@@ -164,7 +170,7 @@ class EnvironmentLogger:
         self.seconds = dict(zip(self.seconds, saved["seconds"], strict=True))
         self._lap_began = own_time()
         self.begun_with = saved["versions"]
-        self.checkpoint.content = saved
+        self._checkpoint = saved
         util.bar.set({**util.bar.get(), "initial": len(self.record.index) - 1})
         if differing := begun_elsewhere(self.begun_with, self.here):
             print(f"warning: {self.log_path.name}: it was started with {differing}", file=sys.stderr)

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import inspect
+import json
 import os
 import platform
 import re
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import MISSING, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 import faiss
 import numba
+import numpy as np
 import torch
 import yaml
 from filelock import FileLock
@@ -28,7 +30,7 @@ from ..config import Config
 from ..errors import UserError
 from ..files import one_line, parse_yaml, read_bytes, write_file
 from . import checkpoint
-from .files import META, aggregate, claimed, discard, id_of, is_finished, run_folders
+from .files import META, aggregate, claimed, discard, finished_runs, id_of, is_finished, run_folders
 
 #: Settings that older runs lack, with the values that they were made with, the defaults of later keys.
 SINCE: dict[str, Any] = {"protocol_version": 1, "agent_version": 1, "decisions": {}} | {
@@ -52,13 +54,9 @@ def agree_on_settings(
     experiment.mkdir(parents=True, exist_ok=True)
     with FileLock(experiment / ".lock"):
         path = experiment / "settings.txt"
-        agreed = {experiment: read_meta(path)} if path.exists() else {}
-        made, as_wanted = {}, _text(settings).encode()
-        for folder in run_folders(experiment):
-            with suppress(FileNotFoundError):  # it is not finished, or no longer
-                if not read_bytes(folder / META).startswith(as_wanted):  # parsing is 100 times slower
-                    made[folder] = read_meta(folder / META)
-        said = [first_difference(folder, found, settings) for folder, found in (made | agreed).items()]
+        agreed = path.exists()
+        files = [path] if agreed else [run / META for run in finished_runs(experiment)]
+        said = (first_difference(file.parent, read_meta(file), settings) for file in files)
         difference = next(filter(None, said), "")
         if difference:
             if not overwrite:
@@ -95,32 +93,20 @@ def first_difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str
 
 def plain(settings: Mapping[str, object]) -> dict[str, Any]:
     """The settings as YAML's plain values: numbers, texts, None, and lists and mappings of them."""
-    return {name: _plain(value) for name, value in settings.items()}
 
+    def convert(value: Any) -> Any:
+        return value.item() if isinstance(value, np.generic) else str(value)
 
-def _plain(value: object) -> Any:
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, dict):
-        return plain(value)
-    for kind in (bool, int, float):  # those of numpy are no YAML
-        if isinstance(value, kind):
-            return kind(value)
-    return None if value is None else str(value)
+    return dict(json.loads(json.dumps({**settings}, default=convert)))
 
 
 def write_meta(path: Path, settings: Mapping[str, object]) -> None:
     """Writes `meta.txt` or `settings.txt`: YAML, a line `name: value` for each setting."""
-    write_file(path, lambda beside: beside.write_text(_text(settings), encoding="utf-8"))
-
-
-def _text(settings: Mapping[str, object]) -> str:
-    return "".join(
-        yaml.safe_dump(
-            {name: value}, default_flow_style=None if isinstance(value, list) else False, width=10_000
-        )
-        for name, value in plain(settings).items()
-    )
+    parts = []
+    for name, value in plain(settings).items():
+        in_one_line = None if isinstance(value, list) else False
+        parts.append(yaml.safe_dump({name: value}, default_flow_style=in_one_line, width=10_000))
+    write_file(path, lambda beside: beside.write_text("".join(parts), encoding="utf-8"))
 
 
 def read_meta(path: Path) -> dict[str, Any]:
@@ -137,21 +123,14 @@ def read_meta(path: Path) -> dict[str, Any]:
 def computed_by() -> dict[str, str]:
     """What a run's last bits depend on here, which a checkpoint keeps: libraries, processor, instructions."""
     libraries = {name: version(name) for name in ("torch", "numpy", "numba", "scikit-learn")}
-    _, tuned_for, features = cpu_target.target_context.codegen().magic_tuple()
+    about = Path("/proc/cpuinfo")  # Linux's
+    model = about.exists() and re.search(r"model name\s*: (.+)", about.read_text(encoding="utf-8"))
+    tuned_for = cpu_target.target_context.codegen().magic_tuple()[1]
     return libraries | {
-        "processor": _processor(),
+        "processor": model[1] if model else platform.processor() or platform.machine(),
         "instructions of torch": torch.backends.cpu.get_cpu_capability(),
         "processor of numba": "none" if numba.config.DISABLE_JIT else tuned_for,  # type: ignore[attr-defined]
-        "instructions of numba": ",".join(re.findall(r"\+([^,]+)", features)),
     }
-
-
-def _processor() -> str:
-    """The processor's model, as far as the system says it."""
-    with suppress(OSError):
-        if found := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8")):
-            return found[1]
-    return platform.processor() or platform.machine()
 
 
 def begun_elsewhere(then: Mapping[str, str], here: Mapping[str, str]) -> str:
@@ -159,13 +138,9 @@ def begun_elsewhere(then: Mapping[str, str], here: Mapping[str, str]) -> str:
 
     What older code did not keep is taken to be the same.
     """
-    said = []
-    for name, value in here.items():
-        was, now = set(then.get(name, value).split(",")), set(value.split(","))
-        if was != now:
-            gone, new = (one_line(",".join(sorted(parts)) or "none", 80) for parts in (was - now, now - was))
-            said.append(f"{name} {gone}, not {new}")
-    return ", ".join(said)
+    return ", ".join(
+        f"{name} {then[name]}, not {now}" for name, now in here.items() if then.get(name, now) != now
+    )
 
 
 def provenance() -> dict[str, str]:

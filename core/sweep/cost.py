@@ -5,6 +5,7 @@ import math
 from functools import cache
 from pathlib import Path
 
+from .. import batches
 from ..data.own import is_own
 from ..experiment import BASELINES, Experiment
 from ..models.variations import DEFAULT, VARIATIONS, load_config
@@ -33,8 +34,8 @@ def seconds(experiment: Experiment, side_by_side: int) -> float:
     the mean of all agents, a model as the flow, an ensemble as so many single models.
     """
     dataset, budget = experiment.dataset_name, experiment.budget
-    assert budget is not None
-    config, rounds = _config(dataset, experiment.variation), math.ceil(budget / experiment.query_size)
+    config = _config(dataset, experiment.variation)
+    rounds = batches.rounds(experiment.query_size, budget)
     one_by_one = PROTOCOLS[experiment.protocol].refit_every_point and config.fitting == "finetuning"
     published = experiment.protocol == "published"
     epochs = _PUBLISHED if published else _CORRECTED.get(dataset, _GUESSED)[1]

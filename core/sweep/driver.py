@@ -28,7 +28,7 @@ from ..experiment import Experiment
 from ..files import one_line, write_file
 from ..runs.files import aggregate, claimed, is_finished, pack, unpack
 from ..runs.group import SideBySide
-from ..runs.settings import agree_on_settings, first_difference, provenance, read_meta
+from ..runs.settings import agree_on_settings, provenance, read_meta, write_meta
 from .plan import Group
 
 #: The folder of our code: in a task on a cluster, Ray's copy of it, named by a digest of what is in it.
@@ -39,18 +39,6 @@ _CODE = (".", "core", "agents", "datasets", "configs", "policies", "*.py")
 _SECONDS_TO_LOOK = 0.2
 #: Seconds that tasks may take to write their checkpoints when a sweep is interrupted.
 _SECONDS_TO_SAVE = 60.0
-
-
-def _load_ray(address: str | None, modules: Sequence[str]) -> Any:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if address is None:  # read when it is imported; on macOS and Windows it is the default
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of it
-    try:
-        ray, *_ = map(importlib.import_module, ("ray", *modules))
-    except ImportError as error:
-        raise UserError(f"{error.name} is not installed: pip install -e '.[ray]'") from error
-    return ray
 
 
 def _knock(address: str) -> None:
@@ -70,7 +58,14 @@ def connected(address: str | None, *modules: str) -> Iterator[Any]:
     the extra `ray` that are needed. A UserError if one is not installed, there is no cluster at the address,
     or the connection is lost.
     """
-    ray = _load_ray(address, modules)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address is None:  # read when it is imported; on macOS and Windows it is the default
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of it
+    try:
+        ray, *_ = map(importlib.import_module, ("ray", *modules))
+    except ImportError as error:
+        raise UserError(f"{error.name} is not installed: pip install -e '.[ray]'") from error
     where: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": 2 * 10**8}
     if address is not None:
         if address != "auto":
@@ -214,24 +209,23 @@ def make_runs(
         driver: name of the machine of the sweep.
     """
     experiment = replace(group.experiment, policy=None)  # the agent's own, which lies elsewhere here
-    theirs = experiment.folder(runs_folder)
     shared = Path(marker).exists()
-    if shared:
-        agreed = None  # the runs themselves will look there
-    else:
+    if not shared:
         # The same folder for the next try here, so that it resumes from the checkpoints.
         key = hashlib.sha256(f"{driver} {runs_folder} {group.experiment!r}".encode()).hexdigest()[:16]
         runs_folder = ROOT / f"runs-{key}" / runs_folder.name
     folder, log = experiment.folder(runs_folder), group.log(runs_folder)
     settings = folder / "settings.txt"
     folder.mkdir(parents=True, exist_ok=True)
+    if agreed and not shared:
+        write_meta(settings, agreed)  # runs that could not be stored there are not made
     set_threads(threads)
     with (
         log.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as file,
         contextlib.redirect_stdout(file),
         contextlib.redirect_stderr(file),
     ):
-        reason = _evaluate(experiment, group.run_ids, runs_folder, side_by_side, device, theirs, agreed)
+        reason = _evaluate(experiment, group.run_ids, runs_folder, side_by_side, device)
         print(reason or "finished")
     if shared:
         return (reason,)
@@ -242,22 +236,13 @@ def make_runs(
 
 
 def _evaluate(
-    experiment: Experiment,
-    run_ids: tuple[int, ...],
-    runs_folder: Path,
-    side_by_side: SideBySide,
-    device: str,
-    theirs: Path,
-    agreed: dict[str, Any] | None,
+    experiment: Experiment, run_ids: tuple[int, ...], runs_folder: Path, side_by_side: SideBySide, device: str
 ) -> str | None:
     """Why runs are unfinished, None if all are finished."""
     from evaluate import play, summarise
 
+    how: Any = {"side_by_side": side_by_side, "play": partial(play, experiment=experiment)}
     try:
-        # Runs that could not be stored there are not made.
-        if agreed is not None and (difference := first_difference(theirs, agreed, experiment.settings())):
-            raise UserError(difference, "settings")
-        how: Any = {"side_by_side": side_by_side, "play": partial(play, args=experiment)}
         finished = experiment.run(run_ids, runs_folder, device=pick_device(device), **how)
         if finished:
             summarise(experiment.folder(runs_folder), finished)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..agent import AGENTS
-from ..data.own import find_dataset, is_own
+from ..batches import QuerySize
+from ..data.own import is_own
 from ..dataset import DATASETS
 from ..errors import UserError, check_known
 from ..experiment import Experiment
@@ -58,31 +59,27 @@ def find_experiments(
     agents: Iterable[str],
     variations: Iterable[str],
     protocols: Iterable[str],
-    query_sizes: Iterable[int],
-    *,
-    target: str | None = None,
-    seed_set: int | None = None,
+    query_sizes: Iterable[QuerySize],
     **common: Any,
 ) -> tuple[list[Experiment], list[str]]:
     """All combinations that can be run, and a note for each kind of those that cannot.
 
-    `target` and `seed_set` are for the tables among the datasets, `common` other fields that the experiments
-    have in common. An unknown name, or a table that cannot be used, is a UserError.
+    `common` are other fields that the experiments have in common, those of a table only the tables among the
+    datasets. An unknown name, or a table that cannot be used, is a UserError.
     """
     datasets = [_absolute(name) if is_own(name) else DATASETS.name(name) for name in datasets]
     agents = [AGENTS.name(name) for name in agents]
     for variation in variations:
         check_known("variation", variation, VARIATIONS)
-    decided = {name: common.pop(name, ()) for name in DECISIONS}
+    of_tables = {name: common.pop(name) for name in ("target", "seed_set", *DECISIONS) if name in common}
     found, notes = [], []
     for dataset in datasets:
-        asked = is_own(dataset) or not any(map(is_own, datasets))  # of others they are refused
-        own: dict[str, Any] = {"target": target, "seed_set": seed_set, **decided} if asked else {}
-        folder = common.get("data_folder", Experiment.data_folder)
-        find_dataset(dataset, target, seed_set, folder, decided) if asked else find_dataset(dataset)
+        # Options of a table are refused where there is none.
+        others = common if any(map(is_own, datasets)) and not is_own(dataset) else common | of_tables
+        Experiment(dataset, "full_data", **others)  # raises what is wrong with the dataset alone
         for names in product(agents, variations, protocols, query_sizes):
             try:
-                found.append(Experiment(dataset, *names, **(own | common)))
+                found.append(Experiment(dataset, *names, **others))
             except UserError as error:
                 notes.append(f"left out: {error}")
     return list(dict.fromkeys(found)), list(dict.fromkeys(notes))

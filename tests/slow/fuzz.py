@@ -110,8 +110,8 @@ def _runs() -> Path:
     experiment().run([1], folder)
     logger = _logger(folder.parent / "begun")
     logger.reset()
-    logger.checkpoint.path.parent.mkdir()
-    logger.checkpoint.write()
+    logger.log_path.mkdir()
+    logger._write_checkpoint()
     add_runs(folder.parent / "store", Folders(folder))
     return folder
 
@@ -129,7 +129,7 @@ def _logger(folder: Path) -> EnvironmentLogger:
 def _resume(folder: Path) -> None:
     """A run goes on from the checkpoint there; one that starts over does not begin."""
     logger = _logger(folder)
-    saved = checkpoint.read(logger.checkpoint.path)
+    saved = checkpoint.read(folder / checkpoint.FILE)
     if saved is not None and logger.agent is not None:
         logger._restore(saved)
 

@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -119,8 +118,7 @@ def test_the_same_run_twice_at_once(tmp_path: Path, undisturbed: dict[str, bytes
     first = start(arguments, stop_at_step=2)  # it must not be finished before the second looks
     pid = wait_until_stopped(first)
     assert finish(start(arguments, tmp_path / "said")) == 1
-    who = f"(process {pid} on {socket.gethostname()})"
-    assert f"run_1: another process is making it {who}" in (tmp_path / "said").read_text()
+    assert "run_1: another process is making it\n" in (tmp_path / "said").read_text()
     os.kill(pid, signal.SIGCONT)
     assert finish(first) == 0
     assert files(tmp_path / "runs") == undisturbed

@@ -185,7 +185,7 @@ def test_a_clock_that_jumps(tmp_path: Path, usual: dict[str, bytes]) -> None:
 
 def test_damaged_locks_of_the_future(tmp_path: Path, usual: dict[str, bytes]) -> None:
     folder = tmp_path / FOLDER
-    for path in (folder / ".lock", folder / "run_1/.lock", folder / "run_1/.owner"):
+    for path in (folder / ".lock", folder / "run_1/.lock"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"\xff\0 no lock")
         os.utime(path, (5e9, 5e9))  # in the year 2128

@@ -123,7 +123,7 @@ class BADGE(Agent):
 
 @AGENTS.register("bait")
 class BAIT(Agent):
-    """Lowers the last layer's posterior variance of all points most: forward, then backward."""
+    """Lowest summed posterior variance of the last layer: adds too many points, then drops the worst."""
 
     folder = "BAIT"
     label = "BAIT"

@@ -26,8 +26,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def add(store: Path, runs_folder: Path) -> None:
     """Adds runs and prints which."""
-    from core.report.labels import spans
-    from core.report.load import Folders, first_problem
+    from core.report.load import Folders, first_problem, spans
     from core.report.store import add_runs
 
     found = Folders(runs_folder)

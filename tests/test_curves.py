@@ -43,14 +43,17 @@ def test_stored_agents_are_cut_to_ones_own_runs() -> None:
     assert both.groupby("agent")["run"].max().to_dict() == {"random": 2, "igs": 2}
     assert len(both) == 2 * len(own)  # random's own runs, once
     # Run 1 is won and run 2 lost: both have the mean rank 1.5, and so the first place.
-    assert list(curves.places(both, ["random"])) == ["Random: by NLL place 1 of 2; by MAE place 1 of 2"]
+    assert list(curves.places(both, ["random"])) == ["Random: place 1 of 2 by NLL, place 1 of 2 by MAE"]
     worse = curves.with_stored(rows("random", [2], 60, {2: 0.4}), stored)
     (line,) = curves.places(worse, ["random"])
-    assert line.startswith("Random: by NLL place 2 of 2")
+    assert line.startswith("Random: place 2 of 2 by NLL")
     own = pd.concat([rows("mine", [1], 60, {1: 9.0}), rows("yours", [2], 60, {2: 0.1})])
     lines = list(curves.places(curves.with_stored(own, stored), ["mine", "yours"]))
-    assert lines[0].startswith("Mine: by NLL place 3 of 3, better than random in 0 of 1 runs; ")  # the last
-    assert lines[1].startswith("Yours: by NLL no place (no run in common with the others), better than ")
+    won = "better than random in {0} of 1 runs (NLL), {0} of 1 runs (MAE)"
+    assert lines == [
+        f"Mine: place 3 of 3 by NLL, place 3 of 3 by MAE, {won.format(0)}",  # the last
+        f"Yours: no place by NLL, no place by MAE, no run in common with all others, {won.format(1)}",
+    ]
 
 
 @pytest.fixture

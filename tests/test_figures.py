@@ -14,9 +14,9 @@ from agents import AGENTS as REGISTERED
 from core.metrics import METRICS
 from core.report import plots, sections
 from core.report.curves import learning_curves
-from core.report.labels import agent_label
-from core.report.load import Results, areas, load_results, select
-from core.report.statistics import blocks, compare
+from core.report.leaderboard import agent_label
+from core.report.load import Results, load_results, select
+from core.report.statistics import areas, blocks, compare
 from tests.synthetic_runs import AGENTS, write_every_kind, write_experiment
 from tests.test_statistics import area_rows
 
@@ -37,9 +37,6 @@ NAMES = {
     "Learning curves": [f"curves_diabetes_{task}_{m}" for task in TASKS for m in MAIN],
     "Beside random": [f"beside_random_{model}_{m}" for model in ("gauss", "nf") for m in MAIN],
     "Critical differences": [f"critical_differences{of}_{m}" for of in ("", "_gauss", "_nf") for m in MAIN],
-    "Critical differences, runs averaged first": [
-        f"critical_differences_tasks{of}_{m}" for of in ("", "_nf") for m in MAIN
-    ],
     "Dual ablation": [f"dual_diabetes_{task}_nll" for task in TASKS],
     "Calibration": [f"calibration_diabetes_{task}" for task in TASKS],
     "Labels needed": ["labels_gauss", "labels_nf"],

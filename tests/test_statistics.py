@@ -17,9 +17,8 @@ from core.errors import UserError
 from core.files import EXACT_FLOATS
 from core.metrics import METRICS
 from core.report import statistics
-from core.report.load import EXPERIMENT, areas, find_missing_runs, load_results
-from core.report.statistics import blocks, compare
-from core.report.stopping import last_rounds
+from core.report.load import EXPERIMENT, find_missing_runs, load_results
+from core.report.statistics import areas, blocks, compare, last_rounds
 from core.runs.files import aggregate
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
@@ -208,7 +207,8 @@ def test_without_any_runs(tmp_path: Path) -> None:
         found = load_results(tmp_path / folder)
         assert not any(len(table) for table in vars(found).values())
         assert areas(found.curves).empty
-        assert statistics.beside(areas(found.curves), "mae").empty
+        assert statistics.beside(areas(found.curves)).empty
+        assert found.needed.empty
         assert find_missing_runs(found).empty
 
 
@@ -279,24 +279,40 @@ def test_all_pairs(runs: int, values: int) -> None:
 
 
 def test_beside_random() -> None:
-    table = area_rows(HAND | {"other": [10.0, 21.0, 29.0]})
-    # In two runs of five `other` is missing.
-    assert statistics.wins(table, "mae").T.to_dict("list") == {
+    table = area_rows(HAND | {"other": [10.0, 21.0, 29.0]})  # in two runs of five `other` is missing
+    found = statistics.beside(table).set_index("agent")
+    assert found[["won", "tied", "lost"]].T.to_dict("list") == {
         "best": [5, 0, 0],
         "good": [5, 0, 0],
         "other": [1, 1, 1],
     }
-    assert statistics.wins(table, "nll").empty
-    found = statistics.beside(table, "mae")
     assert list(found.index) == ["best", "good", "other"]
     assert found["value"].tolist() == pytest.approx([-8.0, -3.0, 0.0])
     assert found["verdict"].tolist() == ["better", "better", "few"]
-    assert statistics.beside(table, "mae", share=True)["value"]["good"] == pytest.approx(-0.1)
-    worse = statistics.beside(table, "mae", "best")
+    assert statistics.beside(table, share=True).set_index("agent")["value"]["good"] == pytest.approx(-0.1)
+    worse = statistics.beside(table, reference="best").set_index("agent")
     assert worse["verdict"].to_dict() == {"good": "worse", "random": "worse", "other": "few"}
-    assert statistics.beside(area_rows({"random": [1.0] * 5, "gone": [np.inf] * 5}), "mae")[
-        "verdict"
-    ].tolist() == ["diverged"]
+    gone = statistics.beside(area_rows({"random": [1.0] * 5, "gone": [np.inf] * 5}))
+    assert gone["verdict"].tolist() == ["diverged"]
+    assert gone["lost"].tolist() == [5]
+    assert statistics.beside(area_rows({"random": [1.0] * 5, "alike": [1.0] * 5}))["verdict"].tolist() == [
+        "same"
+    ]
+
+
+def test_tasks_are_apart_or_averaged() -> None:
+    """Together only agents that are in every task count; a metric that may be negative has no shares."""
+    first = area_rows({"random": [1.0] * 5, "a": [2.0] * 5, "b": [0.5] * 5}, "nll")
+    second = area_rows({"random": [4.0] * 5, "a": [2.0] * 5}, "nll", dataset="e")
+    table = pd.concat([first, second, pd.concat([first, second]).assign(metric="mae")])
+    apart = statistics.beside(table, ["dataset"]).set_index(["dataset", "metric", "agent"])["value"]
+    assert {key[::2]: value for key, value in apart.items() if key[1] == "nll"} == {
+        ("d", "a"): 1.0,
+        ("d", "b"): -0.5,
+        ("e", "a"): -2.0,
+    }
+    together = statistics.beside(table, share=True).set_index(["metric", "agent"])["value"]
+    assert together.to_dict() == {("nll", "a"): -0.5, ("mae", "a"): 0.25}
 
 
 def test_missing_runs(tmp_path: Path) -> None:
@@ -306,9 +322,9 @@ def test_missing_runs(tmp_path: Path) -> None:
     lines = find_missing_runs(found).set_index(["variation", "agent"])["missing"]
     # gauss_std cannot score a flow: it is not missed there.
     assert lines.to_dict() == {("gauss", "random"): "1-3, 5", ("gauss", "gauss_std"): "2-3, 5"}
-    wanted = find_missing_runs(found, range(1, 9), variations=["nf"], agents=["random", "bald"])
-    assert wanted["missing"].tolist() == ["4, 6-8", "1-8"]
-    assert wanted["agent"].tolist() == ["random", "bald"]
+    wanted = find_missing_runs(found, range(1, 9), agents=["random", "bald"])
+    assert wanted["missing"].tolist() == ["4, 6-8", "1-8", "1-8", "1-8"]
+    assert wanted["agent"].tolist() == ["random", "bald"] * 2
 
 
 def test_whether_the_last_rounds_helped() -> None:

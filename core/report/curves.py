@@ -1,4 +1,4 @@
-"""Learning curves, drawn; and a command that draws those of one task and says how its agents stand.
+"""Draws learning curves; the command also prints the ranks of a task's agents.
 
     python -m core.report.curves --dataset diabetes --query_size 5 --store results --out learning_curves.png
 
@@ -23,11 +23,10 @@ from ..metrics import METRICS
 from ..models.variations import DEFAULT, VARIATIONS
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds
-from .labels import agent_label, spans, task_label
-from .leaderboard import MAIN, leaderboard
-from .load import TASK, areas, load_results, select
+from .leaderboard import MAIN, agent_label, leaderboard, runs_won, task_label
+from .load import TASK, load_results, select, spans
 from .plots import GREY, TEXT, TITLE, bare, save, strong_agents
-from .statistics import beside, mean_curves, wins
+from .statistics import areas, beside, labels_needed, mean_curves
 
 _WORDS = {"mae": "test error (MAE)", "nll": "negative log-likelihood of the test set (NLL)"}
 #: The range of an axis is that of the strong curves after this share of the labels.
@@ -205,22 +204,18 @@ def with_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
 
 
 def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
-    """A line for each of your own agents: its places by NLL and MAE, and how it did beside random."""
+    """A line for each of your own agents: its places by NLL and MAE, and in how many runs it beats random."""
     of_runs = areas(curves)
-    board = leaderboard(of_runs, curves)
+    board = leaderboard(of_runs, labels_needed(curves))
     for agent in (agent for agent in board.index if agent in own):
         parts = []
-        for metric in MAIN:
-            name, won = METRICS[metric].label, wins(of_runs, metric)
+        for name in (METRICS[metric].label for metric in MAIN):
             ranks = board[f"rank {name}"]
             place = f"place {(ranks < ranks[agent]).sum() + 1} of {ranks.count()}"
-            if pd.isna(ranks[agent]):
-                place = "no place (no run in common with the others)"
-            beat = ""
-            if agent in won.index:
-                beat = f", better than random in {won['won'][agent]} of {won.sum(axis=1)[agent]} runs"
-            parts.append(f"by {name} {place}{beat}")
-        yield f"{agent_label(agent)}: {'; '.join(parts)}"
+            parts.append(f"{place if ranks.notna()[agent] else 'no place'} by {name}")
+        if not board["rank NLL"].notna()[agent]:
+            parts.append("no run in common with all others")
+        yield f"{agent_label(agent)}: {', '.join(filter(None, [*parts, runs_won(of_runs, agent)]))}"
 
 
 def target_unit(args: argparse.Namespace) -> tuple[float, str]:
@@ -266,7 +261,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"runs {runs} of your agents and {others} stored ones, over {count} labels:")
         for line in places(curves, own):
             print(f"  {line}")
-        better = beside(select(reference.areas, task), "nll").query("verdict == 'better'").index
+        better = select(beside(select(reference.areas, task)), {"metric": "nll", "verdict": "better"})[
+            "agent"
+        ]
         names = ", ".join(map(agent_label, better)) or "none"
         print(f"better than random by NLL in all reference runs of this task: {names}")
     save(learning_curves(curves, args.metric, title, own if args.store else (), bound, unit), args.out)

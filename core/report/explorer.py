@@ -16,9 +16,9 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from ..metrics import METRICS
-from .labels import agent_label, readable, task_label
-from .load import TASK, Results, areas, find_missing_runs, groups, own_agents, select
-from .statistics import beside, labels_needed, mean_curves
+from .leaderboard import agent_label, readable, task_label
+from .load import TASK, Results, find_missing_runs, groups, own_agents, select
+from .statistics import beside, mean_curves
 
 #: More points of a curve would not be seen.
 _POINTS = 100
@@ -89,7 +89,7 @@ def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> l
     """What the page shows of each task, the one to begin with first: that with your own agents, then one of
     the corrected protocol in which most agents are better than random by NLL.
     """
-    tasks = []
+    differences, tasks = beside(found.areas, TASK), []
     for task, curves in groups(found.curves, TASK):
         own = own_agents(found, task) if len(found.stored) else []
         labelled = curves["labelled"]
@@ -98,9 +98,11 @@ def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> l
             | {
                 "dataset_label": readable(task["dataset"]),
                 "variation_label": task_label({"variation": task["variation"]}),
+                "seed_set": int(labelled.min()),
+                "labels": int(labelled.max()),
+                "remarks": remarks.get(tuple(task.values()), []),
+                "agents": agent_data(curves, select(differences, task), select(found.needed, task), own),
             }
-            | {"seed_set": int(labelled.min()), "labels": int(labelled.max())}
-            | {"remarks": remarks.get(tuple(task.values()), []), "agents": agent_data(curves, own)}
         )
 
     def interest(task: dict[str, Any]) -> tuple[bool, bool, int]:
@@ -111,40 +113,38 @@ def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> l
     return sorted(tasks, key=interest, reverse=True)
 
 
-def agent_data(curves: pd.DataFrame, own: Collection[str]) -> list[dict[str, Any]]:
+def agent_data(
+    curves: pd.DataFrame, differences: pd.DataFrame, needed: pd.DataFrame, own: Collection[str]
+) -> list[dict[str, Any]]:
     """The curves and the table's numbers of each agent of one task, for each metric.
 
     All numbers of an agent are of the same runs: those that `random` has too, if there are any.
     """
-    curves = _with_random(curves)
-    of_task, last = areas(curves), int(curves["labelled"].max())
+    shared = curves["run"].isin(set(curves.loc[curves["agent"] == "random", "run"]))
+    curves = curves[shared | ~curves["agent"].isin(set(curves.loc[shared, "agent"]))]
     agents: dict[str, dict[str, Any]] = {
         agent: {"name": agent, "label": agent_label(agent), "own": agent in own, "metrics": {}}
         for agent in sorted(curves["agent"].unique(), key=lambda agent: (agent != "random", agent))
     }
     measured = set(curves["metric"])  # old runs lack some
     for metric in (name for name in _MEASURED if name in measured):
-        of_metric = curves[curves["metric"] == metric]
-        needed, bands = labels_needed(of_metric, metric).dropna(subset="value"), mean_curves(of_metric)
-        differences = beside(of_task, metric)
-        found = select(of_task, {"metric": metric}).groupby("agent", observed=True)["area"]
-        for agent in map(str, of_metric["agent"].unique()):
-            area = found.get_group(agent)
-            numbers = _points(bands.loc[[agent]].droplevel("agent"))
-            numbers |= {"runs": len(area), "area": _short(area.mean())}
-            if agent in differences.index:
-                *difference, numbers["verdict"] = differences.loc[agent]
-                numbers["difference"] = list(map(_short, difference))
-            if agent in needed.index:
-                numbers["labels"] = list(map(_short, needed.loc[agent].dropna() * last))
+        means = mean_curves(curves[curves["metric"] == metric])
+        less, reached = (
+            select(table, {"metric": metric}).dropna(subset="value").set_index("agent")
+            for table in (differences, needed)
+        )
+        for agent in means.index.unique("agent"):
+            curve = means.loc[agent]
+            numbers = _points(curve)
+            numbers |= {"runs": int(curve["runs"].max()), "area": _short(curve["mean"].mean())}
+            if agent in less.index:
+                numbers["verdict"] = less.loc[agent, "verdict"]
+                numbers["difference"] = [_short(less.loc[agent, name]) for name in ("value", "low", "high")]
+            if agent in reached.index:
+                shares = reached.loc[agent, ["value", "low", "high"]].dropna()
+                numbers["labels"] = [_short(share * reached.loc[agent, "labels"]) for share in shares]
             agents[agent]["metrics"][metric] = numbers
     return list(agents.values())
-
-
-def _with_random(curves: pd.DataFrame) -> pd.DataFrame:
-    """Of each agent of a task the runs that `random` has too; all of one that has none of them."""
-    shared = curves["run"].isin(set(curves.loc[curves["agent"] == "random", "run"]))
-    return curves[shared | ~curves["agent"].isin(set(curves.loc[shared, "agent"]))]
 
 
 def _points(curve: pd.DataFrame) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product, takewhile
+from itertools import pairwise, product, takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,12 +21,12 @@ from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
 from ..runs import files
 from ..runs.settings import read_meta
-from .labels import OWN, spans
-from .store import OF_AN_AGENT, Stored, definition, differences, read_store, read_trained
+from .statistics import areas, labels_needed
+from .store import EXPERIMENT, OF_AN_AGENT, TASK, Stored, definition, differences, read_store, read_trained
 
-#: What all runs of different agents must share to be compared.
-TASK = ["dataset", "variation", "protocol", "query_size"]
-EXPERIMENT = [*TASK, "agent"]
+#: Ends the name of an agent of a runs folder where the store has one of that name with other settings.
+OWN = " (own)"
+
 _TEXTS = ("dataset", "variation", "protocol", "agent", "metric")
 #: Values of `EXPERIMENT`, and the id of a run; of an upper bound those of dataset to protocol, and the id.
 _Key: TypeAlias = tuple[Any, ...]
@@ -34,7 +34,7 @@ _Key: TypeAlias = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Results:
-    """All that a runs folder (with `<folder>_gauss`, ... beside it) and a store hold, as tidy tables.
+    """The results in a runs folder (with `<folder>_gauss`, ... next to it) and a store, as tidy tables.
 
     Attributes:
         curves: one row a measurement: the columns of `EXPERIMENT`, `run`, `labelled` (seed set and
@@ -64,6 +64,11 @@ class Results:
         """The areas under all curves."""
         return areas(self.curves)
 
+    @cached_property
+    def needed(self) -> pd.DataFrame:
+        """With how many labels agents are as good as `random` is with all, in each task by each metric."""
+        return labels_needed(self.curves[self.curves["metric"] != "validation_nll"], TASK)
+
     @property
     def stored(self) -> pd.DataFrame:
         """The rows of `runs` that come from the store."""
@@ -73,16 +78,6 @@ class Results:
     def own(self) -> pd.DataFrame:
         """The rows of `runs` that come from the runs folder."""
         return self.runs[~self.runs["stored"]]
-
-
-def areas(curves: pd.DataFrame) -> pd.DataFrame:
-    """The area under each run's learning curve: the mean of its rows (docs/METHOD.md, section 4).
-
-    Returns:
-        One row a run and metric: `EXPERIMENT`, `run`, `metric`, `area`; lower is better.
-    """
-    by = [*EXPERIMENT, "run", "metric"]
-    return curves.groupby(by, observed=True)["value"].mean().rename("area").reset_index()
 
 
 def distinct(table: pd.DataFrame, names: list[str]) -> dict[_Key, None]:
@@ -153,7 +148,7 @@ _NO_NUMBERS = (np.nan, np.nan, np.nan)
 
 
 class Folders:
-    """What a runs folder and those beside it hold; what cannot be read becomes a problem, not an error.
+    """The content of a runs folder and those next to it; unreadable files become problems, not errors.
 
     Args:
         stored: the experiments of a store, to which the folder's are added.
@@ -308,42 +303,37 @@ def first_problem(problems: Iterable[Sequence[str]]) -> str:
     return f"{folder}: {problem}" + (f" (and {len(more)} more)" if more else "")
 
 
-def own_experiments(found: Results) -> dict[_Key, _Key]:
-    """Your own experiments with finished runs in the store's tasks, each with a stored one of its task."""
+def own_experiments(found: Results) -> dict[_Key, dict[str, tuple[Any, Any]]]:
+    """Your own experiments with finished runs in the store's tasks; of each the settings that keep it from
+    being compared with the stored ones: its own value and theirs.
+    """
     stored = distinct(found.stored, EXPERIMENT)
     tasks = {key[:4]: key for key in reversed(stored)}
-    own = distinct(select(found.own, {"status": "finished"}), EXPERIMENT)
-    return {key: tasks[key[:4]] for key in own if key not in stored and key[:4] in tasks}
-
-
-def task_differences(found: Results, own: _Key, other: _Key) -> dict[str, tuple[Any, Any]]:
-    """The settings of two experiments in which all that is compared must agree, and that differ."""
-    differing = differences(found.settings[own], found.settings[other])
-    return {name: values for name, values in differing.items() if name not in OF_AN_AGENT}
+    lines = {}
+    for key in distinct(select(found.own, {"status": "finished"}), EXPERIMENT):
+        if key not in stored and key[:4] in tasks:
+            differing = differences(found.settings[key], found.settings[tasks[key[:4]]])
+            lines[key] = {name: values for name, values in differing.items() if name not in OF_AN_AGENT}
+    return lines
 
 
 def own_agents(found: Results, task: Mapping[str, object] | None = None) -> list[str]:
     """Your own agents that can be compared with stored ones: in one task of the store, or in any."""
-    keys = [own for own, other in own_experiments(found).items() if not task_differences(found, own, other)]
+    keys = [key for key, differing in own_experiments(found).items() if not differing]
     table = pd.DataFrame(keys, columns=EXPERIMENT)
     return [str(agent) for agent in select(table, task or {})["agent"].unique()]
 
 
 def find_missing_runs(
-    found: Results,
-    run_ids: Iterable[int] | None = None,
-    *,
-    datasets: Sequence[str] | None = None,
-    variations: Sequence[str] | None = None,
-    protocols: Sequence[str] | None = None,
-    query_sizes: Sequence[int] | None = None,
-    agents: Sequence[str] | None = None,
+    found: Results, run_ids: Iterable[int] | None = None, agents: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """What is not there: in every task that was begun, the agents and run ids that were begun anywhere.
+    """The missing runs: in every task that has runs, those of all agents and run ids that have runs anywhere.
 
-    Where a part of the task is named, in all combinations of what is named and, else, was begun. Only what
-    is in the folder counts as begun. Of a stored experiment no run is missing, nor is an agent that cannot
-    score the variation's model.
+    Only runs in the folder count. No run of a stored experiment is missing, and no agent that cannot score
+    the variation's model.
+
+    Args:
+        run_ids, agents: those wanted, in place of those that have runs.
 
     Returns:
         One row an experiment that lacks runs: `EXPERIMENT`, `missing`, `unfinished`, `damaged`, run
@@ -351,26 +341,39 @@ def find_missing_runs(
     """
     runs, status = found.own, found.runs.set_index([*EXPERIMENT, "run"])["status"].to_dict()
     stored, begun = distinct(found.stored, EXPERIMENT), distinct(runs, EXPERIMENT)
-    tasks: Iterable[_Key] = distinct(runs, TASK)
-    named = (datasets, variations, protocols, query_sizes)
-    if any(values is not None for values in named):
-        parts = zip(TASK, named, strict=True)
-        tasks = product(*(runs[name].unique() if values is None else values for name, values in parts))
-    wanted_agents = dict.fromkeys(runs["agent"] if agents is None else agents)
     wanted = set(runs["run"] if run_ids is None else run_ids)
+    names = ("missing", "unfinished", "damaged")
     lines = []
-    for key in ((*task, agent) for task in tasks for agent in wanted_agents):
-        _, variation, _, _, agent = key
-        if agent.endswith(OWN) and key not in begun:  # elsewhere it has its own name, or need not be run
-            continue
-        cls = AGENTS.classes.get(agent.removesuffix(OWN).partition("+")[0])
-        if cls and variation not in cls.variations:
+    for task, agent in product(
+        distinct(runs, TASK), dict.fromkeys(runs["agent"] if agents is None else agents)
+    ):
+        key = (*task, agent)
+        # Elsewhere an `(own)` agent has its own name, or need not be run.
+        if (agent.endswith(OWN) and key not in begun) or not can_score(agent, task[1]):
             continue
         run_status = {run: status.get((*key, run), "missing") for run in wanted}
-        names = ("missing", "unfinished", "damaged")
         lacking = [spans(run for run in wanted if run_status[run] == name) for name in names]
         if key in stored:
             lacking[0] = ""
         if any(lacking):
             lines.append((*key, *lacking))
-    return pd.DataFrame(lines, columns=[*EXPERIMENT, "missing", "unfinished", "damaged"])
+    return pd.DataFrame(lines, columns=[*EXPERIMENT, *names])
+
+
+def can_score(agent: str, variation: str) -> bool:
+    """Whether an agent can score the points of a variation's model; an unknown one may."""
+    cls = AGENTS.classes.get(agent.removesuffix(OWN).partition("+")[0])
+    return cls is None or variation in cls.variations
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Integers as a short text.
+
+    Example:
+        >>> spans([7, 3, 9, 8])
+        '3, 7-9'
+    """
+    ordered = sorted(set(numbers))
+    breaks = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(ordered)) if b > a + 1), len(ordered)]
+    parts = [ordered[first:end] for first, end in pairwise(breaks)]
+    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts if part)

@@ -1,4 +1,4 @@
-"""The sections of the notebook: the paper's figures and tables, and more, in the order they stand here.
+"""The sections of the notebook, in this order: the paper's figures and tables, and more.
 
 One more figure or table is one function under `section`:
 
@@ -21,11 +21,9 @@ from matplotlib.figure import Figure
 from ..metrics import METRICS
 from . import curves as curve_plots
 from . import plots
-from .labels import setting_label, task_label
-from .leaderboard import BOARD_NOTE, MAIN, NEEDED_NOTE, OVER_NOTE, leaderboard, rankings
+from .leaderboard import BOARD_NOTE, MAIN, NEEDED_NOTE, comparisons, leaderboard, task_label
 from .load import EXPERIMENT, TASK, Results, groups, own_agents, select
-from .statistics import Blocks, blocks, compare, task_blocks
-from .stopping import last_rounds
+from .statistics import blocks, compare, last_rounds
 from .store import TRAINED
 
 #: File names (without ending) and figures.
@@ -88,7 +86,7 @@ def learning_curves(found: Results) -> Figures:
 TRAINED_NOTE = (
     "MAE on the test set of random's flow (corrected, query size 50) beside the constant median of the "
     "labels, extremely randomised trees and a Gaussian process on the same labels, means over the runs. "
-    "Where 'flow / best', the flow's beside the better of the last two, is far above 1, curves say more "
+    "If 'flow / best', the flow's divided by the better of the last two, is far above 1, curves tell more "
     "about training than about labels."
 )
 
@@ -105,30 +103,12 @@ section("Is it trained?", TRAINED_NOTE)(trained_means)
 
 @section("Leaderboards", BOARD_NOTE)
 def leaderboards(found: Results) -> pd.DataFrame:
-    """The agents of each task."""
-    return _joined(
-        {
-            tuple(task.values()): leaderboard(part, select(found.curves, task))
-            for task, part in groups(found.areas, TASK)
-        },
-        [*TASK, "agent"],
-    )
-
-
-@section("Over several tasks", OVER_NOTE)
-def task_table(found: Results) -> pd.DataFrame:
-    """For each protocol with two agents: over the tasks of each query size, and over all."""
+    """The agents of each task, and of all tasks of one query size."""
     tables = {
-        (keys["protocol"], name): table
-        for keys, part in groups(found.areas, ["protocol"])
-        if part["agent"].nunique() > 1
-        for name, table in rankings(part, found.curves)
+        tuple(task[name] for name in TASK): leaderboard(areas, needed)
+        for task, areas, needed in comparisons(found)
     }
-    return _joined(tables, ["protocol", "over", "agent"])
-
-
-def _joined(tables: dict[tuple[Any, ...], pd.DataFrame], names: list[str]) -> pd.DataFrame:
-    return pd.concat(tables, names=names) if tables else pd.DataFrame()
+    return pd.concat(tables, names=[*TASK, "agent"]) if tables else pd.DataFrame()
 
 
 @section("Beside random")
@@ -140,16 +120,17 @@ def beside_random(found: Results) -> Figures:
         for metric in MAIN if _has_random(part) else ():
             yield (
                 file_name("beside_random", keys, metric),
-                plots.leaderboard(part, metric, setting_label(keys)),
+                plots.leaderboard(part, metric, task_label(keys)),
             )
 
 
 @section("Labels needed", NEEDED_NOTE)
 def labels(found: Results) -> Figures:
     """A bar for each agent, a panel for each task."""
-    for keys, part in groups(found.curves, ["variation", "protocol"]):
+    for keys, part in groups(found.areas, ["variation", "protocol"]):
         if _has_random(part):
-            yield file_name("labels", keys), plots.labels_saved(part, setting_label(keys))
+            figure = plots.labels_saved(select(found.needed, keys), task_label(keys))
+            yield file_name("labels", keys), figure
 
 
 def _has_random(part: pd.DataFrame) -> bool:
@@ -163,35 +144,15 @@ def critical_differences(found: Results) -> Figures:
     the agents that have dots on it: between them Wilcoxon's signed-rank test with Holm's correction finds no
     difference at 5 %.
     """
-    yield from _diagrams(found, blocks, "critical_differences", "", least=1)
-
-
-@section("Critical differences, runs averaged first")
-def critical_differences_of_tasks(found: Results) -> Figures:
-    """The same, but a block is a task (dataset, query size, variation), where there are several: runs of one
-    task share its test set, and are no independent blocks. Of few tasks the test finds no difference.
-    """
-    yield from _diagrams(found, task_blocks, "critical_differences_tasks", "runs averaged first", least=2)
-
-
-def _diagrams(
-    found: Results, make_blocks: Callable[[pd.DataFrame, str], Blocks], kind: str, how: str, least: int
-) -> Figures:
-    """Diagrams of each protocol, of all its variations and of each where there are several.
-
-    Args:
-        least: blocks without which there is no diagram.
-    """
     for protocol, part in groups(found.areas, ["protocol"]):
         variations = [{}, *({"variation": name} for name in part["variation"].unique())]
         for variation, metric in product(variations if len(variations) > 2 else [{}], MAIN):
-            ranked = make_blocks(select(part, variation), metric)
-            keys = protocol | variation
-            if len(ranked.table) >= least and ranked.table.shape[1] > 1:
-                names = [task_label(variation), f"{protocol['protocol']} protocol", how]
-                title = f"Ranks by {METRICS[metric].label}: {', '.join(filter(None, names))}"
+            ranked = blocks(select(part, variation), metric)
+            if len(ranked.table) and ranked.table.shape[1] > 1:
+                keys = protocol | variation
+                title = f"Ranks by {METRICS[metric].label}: {task_label(keys)}"
                 figure = plots.critical_differences(ranked, compare(ranked.table), title)
-                yield file_name(kind, keys, metric), figure
+                yield file_name("critical_differences", keys, metric), figure
 
 
 @section("Dual ablation")

@@ -28,8 +28,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
 
-    from core.report.explorer import overview, report_page
     from core.report.load import load_results
+    from core.report.page import overview, report_page
 
     check_target(args.out)
     found = load_results(args.runs_folder, args.store)

@@ -19,7 +19,7 @@ from project import ROOT
 
 from core import load_results
 from core.cli import run_script
-from core.files import write_file
+from core.files import write_between, write_file
 from core.report.curves import learning_curves
 from core.report.load import select
 from core.report.plots import save
@@ -144,15 +144,6 @@ def ablation() -> pd.DataFrame:
     return wide.loc[order, ["random", "coreset", "balsa_kl_pairs"]].fillna("").reset_index()
 
 
-def write_table(name: str, table: pd.DataFrame) -> None:
-    """Puts a table between its two lines of the page."""
-    first = FIRST.format(name)
-    before, rest = PAGE.read_text(encoding="utf-8").split(first)
-    _, after = rest.split(LAST, 1)
-    text = f"{before}{first}\n\n{markdown(table)}\n\n{LAST}{after}"
-    write_file(PAGE, lambda path: path.write_text(text, encoding="utf-8"))
-
-
 def main() -> None:
     """Writes the numbers, each table between its two lines of the page, and the picture."""
     curves = load_results(None, ROOT / "results").curves
@@ -164,7 +155,7 @@ def main() -> None:
         "Ablation": ablation(),
     }
     for name, table in tables.items():
-        write_table(name, table)
+        write_between(PAGE, FIRST.format(name), LAST, markdown(table))
     title = "Parkinsons, query size 1, published protocol"
     figure = learning_curves(task(curves, *TASKS[0]), "nll", title)
     save(figure, ROOT / "docs/figures/reproduction.png")

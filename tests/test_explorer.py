@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.report.explorer import explorer_page, task_data
 from core.report.load import Results, load_results, select
+from core.report.page import explorer_page, task_data
 from core.report.statistics import areas, beside, labels_needed
 from tests.synthetic_runs import write_experiment
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.report.leaderboard import comparisons, leaderboard, runs_won
 from core.report.load import Results
-from core.report.statistics import labels_needed, with_common_runs
+from core.report.statistics import with_common_runs
 from tests.test_statistics import area_rows
 
 
@@ -19,9 +19,19 @@ def both(values: dict[str, list[float]], **task: object) -> pd.DataFrame:
     return pd.concat([area_rows(values, metric, **task) for metric in ("nll", "mae")])
 
 
+def results(areas: pd.DataFrame) -> Results:
+    tables = {name: pd.DataFrame() for name in ("pit", "runs", "upper_bounds", "problems", "trained")}
+    return Results(curves=curves_of(areas), settings={}, **tables)
+
+
+def first_board(areas: pd.DataFrame) -> pd.DataFrame:
+    """Of the task, or of all tasks together."""
+    return leaderboard(next(comparisons(results(areas))))
+
+
 def test_leaderboard_by_hand() -> None:
     table = both({"random": [2.0, 4.0, 1.0], "good": [1.0, 2.0, 8.0], "own": [1.5, 5.0]})
-    board = leaderboard(table, labels_needed(curves_of(table)))
+    board = first_board(table)
     assert list(board.index) == ["good", "random", "own"]  # by rank, over runs 1 and 2
     assert board["rank NLL"].tolist() == [1.0, 2.5, 2.5]
     assert board["runs"].tolist() == [3, 3, 2]
@@ -67,7 +77,7 @@ def test_several_datasets_by_hand() -> None:
             both({"random": [3.0], "a": [1.0], "b": [2.0], "lone": [0.1]}, dataset="f"),
         ]
     )
-    board = leaderboard(table, labels_needed(curves_of(table)))
+    board = first_board(table)
     assert list(board.index) == ["a", "b", "random"]
     assert board["runs"].tolist() == [4, 4, 4]
     assert board["rank MAE"].to_dict() == {"a": 1.5, "b": 1.5, "random": 3.0}
@@ -77,11 +87,6 @@ def test_several_datasets_by_hand() -> None:
     assert not any(name.startswith("AUC") for name in board)
 
 
-def results(areas: pd.DataFrame) -> Results:
-    tables = {name: pd.DataFrame() for name in ("pit", "runs", "upper_bounds", "problems", "trained")}
-    return Results(curves=curves_of(areas), settings={}, **tables)
-
-
 def test_the_datasets_of_each_query_size_are_compared_together() -> None:
     """Not those on which an agent is alone."""
     three = {"random": [3.0], "a": [1.0], "b": [2.0]}
@@ -89,8 +94,8 @@ def test_the_datasets_of_each_query_size_are_compared_together() -> None:
     table = pd.concat([both(three, dataset=dataset, query_size=size) for dataset, size in tasks])
     lone = both({"random": [3.0]}, dataset="g", query_size=9)
     found = {
-        (task["dataset"], task["query_size"]): leaderboard(areas, needed)
-        for task, areas, needed in comparisons(results(pd.concat([table, lone])))
+        (one.task["dataset"], one.task["query_size"]): leaderboard(one)
+        for one in comparisons(results(pd.concat([table, lone])))
     }
     assert [*found] == [
         ("d", 1),
@@ -105,5 +110,5 @@ def test_the_datasets_of_each_query_size_are_compared_together() -> None:
     ]
     assert found["all 3 datasets", 9]["runs"].to_dict() == {"a": 3, "b": 3, "random": 3}
     apart = pd.concat([both({"a": [1.0], "c": [2.0]}), both({"b": [1.0], "d": [2.0]}, dataset="e")])
-    boards = [leaderboard(areas, needed) for _, areas, needed in comparisons(results(apart))]
+    boards = [leaderboard(one) for one in comparisons(results(apart))]
     assert [len(board) for board in boards] == [0, 2, 2]

@@ -18,7 +18,7 @@ from core.files import EXACT_FLOATS
 from core.metrics import METRICS
 from core.report import statistics
 from core.report.load import EXPERIMENT, find_missing_runs, load_results
-from core.report.statistics import areas, blocks, compare, last_rounds
+from core.report.statistics import areas, blocks, last_rounds, p_values
 from core.runs.files import aggregate
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
@@ -94,7 +94,7 @@ def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> 
     problems = [Path(name).name for name in found.problems["folder"]]
     assert problems == [f"run_{i}" for i in range(3, 9)]
     assert "pit.csv cannot be read" in found.problems["problem"][0]
-    assert found.problems["problem"][2] == "meta.txt: seed_set is many, not a number of it"
+    assert found.problems["problem"][2] == "meta.txt: seed_set is many, not a number"
     assert set(found.curves["run"]) == set(found.pit["run"]) == {1, 9}
     missing = find_missing_runs(found)
     assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-8"]]
@@ -239,17 +239,13 @@ def test_blocks_are_complete() -> None:
     assert (len(found.table), found.left_out) == (4, [])
 
 
-def test_comparison_by_hand() -> None:
-    table = blocks(area_rows(HAND), "mae").table
-    found = compare(table)
-    assert found.mean_ranks.to_dict() == {"best": 1.0, "good": 2.0, "random": 3.0}
-    # 12 n / (k (k + 1)) sum (mean rank - (k + 1) / 2)^2 = 10 with two degrees of freedom: exp(-5).
-    assert math.isclose(found.friedman, math.exp(-5))
+def test_p_values_by_hand() -> None:
+    found = p_values(blocks(area_rows(HAND), "mae").table)
     # Five differences of one sign: 2 of the 32 sign patterns are as extreme; times 3, 2 and 1 by Holm,
     # never falling.
-    off_diagonal = found.p_values.to_numpy()[~np.eye(3, dtype=bool)]
+    off_diagonal = found.to_numpy()[~np.eye(3, dtype=bool)]
     np.testing.assert_allclose(off_diagonal, 3 * 2 / 32)
-    assert np.diag(found.p_values).tolist() == [1, 1, 1]
+    assert np.diag(found).tolist() == [1, 1, 1]
 
 
 def holm(table: pd.DataFrame) -> pd.DataFrame:
@@ -272,10 +268,7 @@ def test_all_pairs(runs: int, values: int) -> None:
     rng = np.random.default_rng([runs, values])
     table = pd.DataFrame(rng.integers(values, size=(runs, 3)) + np.eye(3)[1], columns=list("cba"))
     table["alike"] = table["c"]
-    found = compare(table)
-    pd.testing.assert_frame_equal(found.p_values, holm(table), rtol=1e-12, check_names=False)
-    if runs > 1:
-        assert found.friedman == stats.friedmanchisquare(*table.to_numpy().T).pvalue
+    pd.testing.assert_frame_equal(p_values(table), holm(table), rtol=1e-12, check_names=False)
 
 
 def test_beside_random() -> None:

@@ -107,8 +107,11 @@ DAMAGES: dict[str, tuple[str, Callable[[list[str]], list[str]]]] = {
     "its schema is 99, this code reads 2": (JSONL, lambda t: [t[0].replace(": 2,", ": 99,"), *t[1:]]),
     "its schema is None": (JSONL, lambda t: []),
     "Unterminated string": (JSONL, lambda t: [*t[:-1], t[-1][:20]]),
-    "lack budget": (JSONL, lambda t: [line.replace('"budget"', '"x"') for line in t]),
-    "lacks torch": (JSONL, lambda t: [line.replace('"torch"', '"x"') for line in t]),
+    "budget is missing in the settings of coreset": (
+        JSONL,
+        lambda t: [line.replace('"budget"', '"x"') for line in t],
+    ),
+    "torch is missing in run 1 of coreset": (JSONL, lambda t: [line.replace('"torch"', '"x"') for line in t]),
     "a line lacks": (JSONL, lambda t: [t[0], *t[2:]]),
     "it has other runs of random, query size 4, than diabetes_nf_published.jsonl": (JSONL, lambda t: t[:-1]),
     "its SHA-256 is not the one in diabetes_nf_published.jsonl": (

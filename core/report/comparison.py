@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from .explorer import explorer_page
 from .leaderboard import BOARD_NOTE, agent_label, comparisons, leaderboard, runs_won, task_label
 from .load import (
     EXPERIMENT,
@@ -28,6 +27,7 @@ from .load import (
     sibling_roots,
     spans,
 )
+from .page import explorer_page
 from .store import OF_AN_AGENT, differences
 
 #: With fewer runs the page says that an agent's place is mostly noise.
@@ -97,13 +97,13 @@ def tables(here: Results) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     Args:
         here: of `comparable`.
     """
-    for task, areas, needed in comparisons(here):
-        keys = {name: task[name] for name in TASK if name != "dataset" or areas[name].nunique() == 1}
+    for one in comparisons(here):
+        keys = {name: value for name, value in one.task.items() if name != "dataset" or one.one_task}
         # Not those that are your own on one of several datasets and stored on another.
         own = set(own_agents(here, keys)) - set(select(here.stored, keys)["agent"])
-        board = leaderboard(areas, needed)
+        board = leaderboard(one)
         if own & set(board.index):
-            yield task, board.rename(index=lambda name, own=own: "> " * (name in own) + agent_label(name))
+            yield one.task, board.rename(index=lambda name, own=own: "> " * (name in own) + agent_label(name))
 
 
 def first_lines(found: Results, runs_folder: Path) -> dict[tuple[Any, ...], list[str]]:

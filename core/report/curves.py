@@ -23,10 +23,10 @@ from ..metrics import METRICS
 from ..models.variations import DEFAULT, VARIATIONS
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds
-from .leaderboard import MAIN, agent_label, leaderboard, runs_won, task_label
+from .leaderboard import MAIN, agent_label, runs_won, task_label
 from .load import TASK, load_results, select, spans
 from .plots import GREY, TEXT, TITLE, bare, save, strong_agents
-from .statistics import areas, beside, labels_needed, mean_curves
+from .statistics import areas, blocks, mean_curves
 
 _WORDS = {"mae": "test error (MAE)", "nll": "negative log-likelihood of the test set (NLL)"}
 #: The range of an axis is that of the strong curves after this share of the labels.
@@ -206,16 +206,14 @@ def with_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
 def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
     """A line for each of your own agents: its places by NLL and MAE, and in how many runs it beats random."""
     of_runs = areas(curves)
-    board = leaderboard(of_runs, labels_needed(curves))
-    for agent in (agent for agent in board.index if agent in own):
-        parts = []
-        for name in (METRICS[metric].label for metric in MAIN):
-            ranks = board[f"rank {name}"]
-            place = f"place {(ranks < ranks[agent]).sum() + 1} of {ranks.count()}"
-            parts.append(f"{place if ranks.notna()[agent] else 'no place'} by {name}")
-        if not board["rank NLL"].notna()[agent]:
-            parts.append("no run in common with all others")
-        yield f"{agent_label(agent)}: {', '.join(filter(None, [*parts, runs_won(of_runs, agent)]))}"
+    ranks = {metric: blocks(of_runs, metric).table.rename(columns=str).rank(axis=1).mean() for metric in MAIN}
+    for agent in sorted(own, key=lambda agent: ranks[MAIN[0]].get(agent, np.inf)):
+        said = [
+            f"place {(mean < mean[agent]).sum() + 1} of {len(mean)} by {METRICS[metric].label}"
+            for metric, mean in ranks.items()
+            if agent in mean
+        ] or ["not ranked (no run in common with all others)"]
+        yield f"{agent_label(agent)}: {', '.join(filter(None, [*said, runs_won(of_runs, agent)]))}"
 
 
 def target_unit(args: argparse.Namespace) -> tuple[float, str]:
@@ -249,31 +247,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unit = target_unit(args) if args.own_units else (1.0, "")
     bound = last_epochs(select(found.upper_bounds, {key: task[key] for key in TASK[:3]}), args.metric)
     if args.store is not None:
-        reference = load_results(None, args.store)
-        stored = select(reference.curves, task)
+        stored = select(load_results(None, args.store).curves, task)
         if stored.empty:
-            raise UserError(f"{args.store} has no runs of {title}: compare.py --list_reference shows them")
+            raise UserError(f"{args.store} has no runs of {title}; its README.md lists what it has")
         curves = with_stored(curves, stored) if own else stored
         others = curves["agent"].nunique() - len(own)
-        count = f"{curves['labelled'].max() - curves['labelled'].min():,}"
+        count = curves["labelled"].max() - curves["labelled"].min()
         if own:
             runs = spans(curves["run"])
-            print(f"runs {runs} of your agents and {others} stored ones, over {count} labels:")
+            print(f"runs {runs} of your agents and {others} stored ones, over {count:,} labels:")
         for line in places(curves, own):
             print(f"  {line}")
-        better = select(beside(select(reference.areas, task)), {"metric": "nll", "verdict": "better"})[
-            "agent"
-        ]
-        names = ", ".join(map(agent_label, better)) or "none"
-        print(f"better than random by NLL in all reference runs of this task: {names}")
     save(learning_curves(curves, args.metric, title, own if args.store else (), bound, unit), args.out)
     print(f"learning curves: {args.out}")
 
 
 def last_epochs(upper_bounds: pd.DataFrame, metric: str) -> float:
     """The mean of a metric after the last epoch of each run on all data; NaN without any."""
-    last = upper_bounds[upper_bounds["metric"] == metric].sort_values("epoch").groupby("run")["value"].last()
-    return float(last.mean())
+    ordered = select(upper_bounds, {"metric": metric}).sort_values("epoch")
+    return float(ordered.groupby("run")["value"].last().mean())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Leaderboards as tables, and what agents, datasets and tasks are called for people."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from .statistics import beside, blocks, labels_needed
 
 #: The study's main metrics; the first one ranks first.
 MAIN = ("nll", "mae")
+_GROUP = ["variation", "protocol", "query_size"]
 # The texts under the tables.
 NEEDED_NOTE = """Labels needed: with how many labels an agent's mean curve first reaches what random has with
 all of them, over the runs that both have; in brackets the 95 % interval of the bootstrap over runs, from
@@ -76,33 +77,50 @@ def task_label(task: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def comparisons(found: Results) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
-    """Each task, its areas, and the labels needed in it; before those of a model, protocol and query size the
-    same of all of them together, as a task whose dataset is `all 3 datasets`.
+class Comparison(NamedTuple):
+    """The agents of one task, or of several that have the same model, protocol and query size.
+
+    Attributes:
+        task: values of `TASK`; of several the dataset is `all 3 datasets`.
+        areas, differences, needed: as in `Results`; of several tasks means over them, and the differences of
+            metrics that have a zero as shares.
     """
-    for keys, part in groups(found.areas, ["variation", "protocol", "query_size"]):
-        several = part[part.groupby("dataset", observed=True)["agent"].transform("nunique") > 1]
-        if (count := several["dataset"].nunique()) > 1:
-            curves = select(found.curves, keys)
-            curves = curves[curves["dataset"].isin(several["dataset"])]
-            yield {"dataset": f"all {count} datasets"} | keys, several, labels_needed(curves)
+
+    task: dict[str, Any]
+    areas: pd.DataFrame
+    differences: pd.DataFrame
+    needed: pd.DataFrame
+
+    @property
+    def one_task(self) -> bool:
+        return self.areas["dataset"].nunique() == 1
+
+
+def comparisons(found: Results) -> Iterator[Comparison]:
+    """Of each model, protocol and query size all tasks together, if there are several, and each of them."""
+    tried = found.areas.groupby(TASK, observed=True)["agent"].transform("nunique")
+    several = found.areas[tried > 1]  # one agent alone is compared with nothing
+    several = several[several.groupby(_GROUP, observed=True)["dataset"].transform("nunique") > 1]
+    differences = beside(several, _GROUP, share=True)
+    curves = found.curves[found.curves["metric"].isin(MAIN)]
+    needed = labels_needed(curves.merge(several[TASK].drop_duplicates()), _GROUP)
+    for keys, part in groups(found.areas, _GROUP):
+        both = select(several, keys)
+        if len(both):
+            task = {"dataset": f"all {both['dataset'].nunique()} datasets"} | keys
+            yield Comparison(task, both, select(differences, keys), select(needed, keys))
         for dataset, of_task in part.groupby("dataset", observed=True):
             task = {"dataset": dataset} | keys
-            yield task, of_task, select(found.needed, task)
+            yield Comparison(task, of_task, select(found.differences, task), select(found.needed, task))
 
 
-def leaderboard(areas: pd.DataFrame, needed: pd.DataFrame) -> pd.DataFrame:
+def leaderboard(found: Comparison) -> pd.DataFrame:
     """The agents of one task, or those that are in all of several, as `BOARD_NOTE` describes them.
-
-    Args:
-        areas, needed: of these tasks (`statistics.areas`, `statistics.labels_needed`).
 
     Returns:
         A row an agent, by its registered name, the best mean rank of the NLL first.
     """
-    one_task = len(areas[TASK].drop_duplicates()) == 1
-    differences = beside(areas, share=not one_task)
-    areas = areas.astype({"agent": str})
+    areas = found.areas.astype({"agent": str})
     runs = areas.drop_duplicates([*TASK, "run", "agent"]).groupby("agent").size()
     columns: dict[str, Any] = {"runs": runs}
     names = {metric: METRICS[metric].label for metric in MAIN}
@@ -110,22 +128,25 @@ def leaderboard(areas: pd.DataFrame, needed: pd.DataFrame) -> pd.DataFrame:
         ranked = blocks(areas, metric).table
         means = select(areas, {"metric": metric}).groupby("agent")["area"].mean()
         means.update(ranked.mean())
-        less = select(differences, {"metric": metric}).set_index("agent")
+        less = select(found.differences, {"metric": metric}).set_index("agent")
         won = less[["won", "tied", "lost"]].astype(str)
-        form = "+.3f" if one_task or METRICS[metric].signed else "+.1%"
+        form = "+.3f" if found.one_task or METRICS[metric].signed else "+.1%"
         columns.setdefault("ranked", ranked.count().reindex(runs.index, fill_value=0))
         columns[f"rank {name}"] = ranked.rank(axis=1).mean()
         columns[f"AUC {name}"] = means
         columns[f"{name} less random"] = in_words(less, form)
         columns[f"{name} won / tied / lost"] = won["won"] + " / " + won["tied"] + " / " + won["lost"]
-        columns[f"labels needed {name}"] = needed_in_words(select(needed, {"metric": metric}), one_task)
+        needed = select(found.needed, {"metric": metric})
+        columns[f"labels needed {name}"] = needed_in_words(needed, found.one_task)
     ranks, auc = ([f"{number} {name}" for name in names.values()] for number in ("rank", "AUC"))
     table = pd.DataFrame(columns).sort_values([*ranks, "AUC NLL"])
-    if len(runs) == 1 or (table["ranked"] == table["runs"]).all():
+    if found.one_task:
+        table = table.assign(**{name: table[name].map("{:.4g}".format) for name in auc})
+    else:
+        table = table.dropna(subset=ranks).drop(columns=auc)
+    if len(table) == 1 or (table["ranked"] == table["runs"]).all():
         del table["ranked"]
-    if not one_task:
-        return table.dropna(subset=ranks).drop(columns=auc)
-    return table.assign(**{name: table[name].map("{:.4g}".format) for name in auc})
+    return table
 
 
 def in_words(estimates: pd.DataFrame, form: str) -> pd.Series:

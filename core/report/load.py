@@ -21,7 +21,7 @@ from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
 from ..runs import files
 from ..runs.settings import read_meta
-from .statistics import areas, labels_needed
+from .statistics import areas, beside, labels_needed
 from .store import EXPERIMENT, OF_AN_AGENT, TASK, Stored, definition, differences, read_store, read_trained
 
 #: Ends the name of an agent of a runs folder where the store has one of that name with other settings.
@@ -63,6 +63,11 @@ class Results:
     def areas(self) -> pd.DataFrame:
         """The areas under all curves."""
         return areas(self.curves)
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """How far agents are from `random` in each task by each metric."""
+        return beside(self.areas, TASK)
 
     @cached_property
     def needed(self) -> pd.DataFrame:
@@ -118,9 +123,12 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
     run_rows = [(*run, *values, run not in found.folders) for run, values in found.runs.items()]
     numbers = ["rounds", "seconds_choosing", "seconds_in_step"]
     runs = pd.DataFrame(run_rows, columns=[*EXPERIMENT, "run", "status", *numbers, "stored"])
+    pit_rows = [(*run, labelled, *counts) for run, (labelled, counts) in found.pit.items()]
+    bins = [k / PIT_BINS for k in range(PIT_BINS)]
+    pit = pd.DataFrame(pit_rows, columns=[*EXPERIMENT, "run", "labelled", *bins])
     return Results(
         _tidy(found.curves, [*EXPERIMENT, "run", "labelled"], "metric", "value"),
-        _tidy(found.pit, [*EXPERIMENT, "run", "labelled"], "bin", "count").astype({"count": "int64"}),
+        _long(pit, [*EXPERIMENT, "run", "labelled"], "bin", "count").astype({"count": "int64"}),
         runs.astype({"stored": bool}),
         _tidy(found.upper_bounds, [*TASK[:3], "run", "epoch"], "metric", "value"),
         pd.DataFrame(found.problems, columns=["folder", "problem"]),
@@ -130,10 +138,20 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
 
 
 def _tidy(tables: Mapping[_Key, pd.DataFrame], names: list[str], column: str, value: str) -> pd.DataFrame:
-    """One table of many, their columns one below the other; texts as categories, to save memory."""
+    """One table of many, their columns one below the other."""
     if not tables:
         return pd.DataFrame(columns=[*names, column, value])
-    wide = pd.concat(tables, names=names).reset_index()
+    *keys, index = names
+    rows = pd.DataFrame([*tables], columns=keys)
+    rows = rows.loc[rows.index.repeat([*map(len, tables.values())])].reset_index(drop=True)
+    values = pd.concat([*tables.values()]).rename_axis(index).reset_index()
+    return _long(pd.concat([rows, values], axis=1), names, column, value)
+
+
+def _long(wide: pd.DataFrame, names: list[str], column: str, value: str) -> pd.DataFrame:
+    """The columns of a table but for those of these names, one below the other; texts as categories, to save
+    memory.
+    """
     wide = wide.astype({name: "category" for name in names if name in _TEXTS})
     long = wide.melt(names, var_name=column, value_name=value).dropna(subset=[value], ignore_index=True)
     return long.astype({column: "category" if column in _TEXTS else "float64"})
@@ -154,30 +172,30 @@ class Folders:
         stored: the experiments of a store, to which the folder's are added.
 
     Attributes:
-        curves, pit: of each finished run its table, by labelled points.
+        curves: of each finished run its table, by labelled points.
+        pit: of each finished run the labelled points at its end, and the PIT histogram there.
         upper_bounds: of each finished run of an upper bound its table, by epochs.
         runs: status and numbers of each run.
         folders: of each run that is not stored its folder.
         problems: folder and problem of what is left out.
-        conflicts: of them those of folders made with other settings than another of their experiment.
         settings: of each experiment.
     """
 
     def __init__(self, runs_folder: str | Path | None, stored: Mapping[_Key, Stored] | None = None) -> None:
         self.curves: dict[_Key, pd.DataFrame] = {}
-        self.pit: dict[_Key, pd.DataFrame] = {}
+        self.pit: dict[_Key, tuple[int, list[int]]] = {}
         self.upper_bounds: dict[_Key, pd.DataFrame] = {}
         self.runs: dict[_Key, tuple[Any, ...]] = {}
         self.folders: dict[_Key, Path] = {}
         self.problems: list[tuple[str, str]] = []
-        self.conflicts: list[str] = []
         self.settings: dict[_Key, dict[str, Any]] = {}
         self._stored = stored or {}
+        self._experiments: dict[_Key, Path] = {}
         for key, experiment in self._stored.items():
             self._add_stored(key, experiment)
         roots = [] if runs_folder is None else sibling_roots(Path(runs_folder))
         for root in roots:
-            # Of two folders of one experiment with other settings, the one with finished runs counts.
+            # Of two folders of one experiment the one with finished runs counts.
             for folder in sorted(
                 root.glob("*/*/*"), key=lambda folder: (not files.finished_runs(folder), folder)
             ):
@@ -194,8 +212,7 @@ class Folders:
             self.curves[run] = curves
             self.runs[run] = ("finished", len(curves) - 1, *seconds)
             if "pit" in notes:
-                bins = [k / PIT_BINS for k in range(PIT_BINS)]
-                self.pit[run] = pd.DataFrame([notes["pit"]], curves.index[[-1]], bins)
+                self.pit[run] = (curves.index[-1], notes["pit"])
 
     def _problem(self, folder: Path, problem: object) -> None:
         self.problems.append((str(folder), " ".join(str(problem).split())))
@@ -207,23 +224,16 @@ class Folders:
     def _read_experiment(self, experiment: Path) -> None:
         """All runs of an experiment, if it is one."""
         key, settings = self._read_settings(experiment, EXPERIMENT)
+        folders = files.run_folders(experiment) if key else []
         if key in self._stored and differences(settings, self.settings[key]):
             key = (*key[:-1], key[-1] + OWN)
-        folders = files.run_folders(experiment) if key else []
-        if folders and (differing := differences(settings, self.settings.setdefault(key, settings))):
-            name, (mine, theirs) = next(iter(differing.items()))
-            problem = f"made with {name} {mine}, another folder of this experiment with {theirs}"
-            self._problem(experiment, problem)
-            self.conflicts.append(f"{experiment} was {problem}")
-            for folder in folders:
-                if (run := (*key, files.id_of(folder))) not in self.runs:
-                    self.folders[run], self.runs[run] = folder, ("damaged", *_NO_NUMBERS)
+        if folders and (other := self._experiments.setdefault(key, experiment)) != experiment:
+            self._problem(experiment, f"{other} is of the same experiment")
             return
         for folder in folders:
             run = (*key, files.id_of(folder))
-            if run in self.runs:
-                if run in self.folders:
-                    self._problem(folder, f"the same run as {self.folders[run]}")
+            self.settings.setdefault(key, settings)
+            if run in self.runs:  # it is stored
                 continue
             self.folders[run] = folder
             self.runs[run] = ("unfinished", *_NO_NUMBERS)
@@ -242,9 +252,8 @@ class Folders:
                 settings = dict(takewhile(lambda line: line[0] != "run_id", read_meta(path).items()))
                 if lacking := [name for name in names if name not in settings]:
                     raise ValueError(f"it does not say {', '.join(lacking)}")
-                texts = {name: str(settings[name]).encode("utf-8", "replace").decode() for name in names}
-                key = tuple(int(text) if name == "query_size" else text for name, text in texts.items())
-                return key, definition(settings)
+                key = (int(settings[name]) if name == "query_size" else str(settings[name]) for name in names)
+                return tuple(key), definition(settings)
             except (OSError, ValueError) as error:
                 self._problem(path, error)
         return (), {}
@@ -258,9 +267,9 @@ class Folders:
         if str(run_id := meta.get("run_id", run[-1])) != str(run[-1]):
             raise ValueError(f"meta.txt is of run_{run_id}: the folder was copied or renamed")
         measured = files.read_metrics(folder)
-        pit = files.read_pit(folder).iloc[[-1]]
+        pit = files.read_pit(folder)
         self.curves[run] = measured.set_index(measured.index + int(seed_set))
-        self.pit[run] = pit.set_index(pit.index + int(seed_set))
+        self.pit[run] = (pit.index[-1] + int(seed_set), pit.iloc[-1].astype(int).tolist())
         return len(measured) - 1, choosing, in_step
 
     def _read_upper_bound(self, experiment: Path) -> None:
@@ -279,21 +288,19 @@ class Folders:
         counts: dict[_Key, Counter[tuple[int, int]]] = {}
         for run, span in ends.items():
             counts.setdefault(run[:4], Counter())[span] += 1 if run in self.folders else len(ends)
-        for run, span in ends.items():
+        for run, (first, last) in ends.items():
             usual = counts[run[:4]].most_common(1)[0][0]
-            if span != usual:
-                self._damaged(run, f"{span[0]} to {span[1]} labelled points, not {usual[0]} to {usual[1]}")
+            if (first, last) != usual:
+                self._damaged(run, f"{first} to {last} labelled points, not {usual[0]} to {usual[1]}")
                 del self.curves[run]
                 self.pit.pop(run, None)
 
 
 def _number(meta: Mapping[str, Any], name: str) -> float:
-    """One of the numbers of a run's meta.txt; a ValueError where it is none."""
-    if name not in meta:
-        raise ValueError(f"meta.txt does not say {name}")
-    value = meta[name]
+    """One of the numbers of a run's meta.txt."""
+    value = meta.get(name)
     if not isinstance(value, int | float) or not 0 <= value < 1e15:
-        raise ValueError(f"meta.txt: {name} is {one_line(value, 60)}, not a number of it")
+        raise ValueError(f"meta.txt: {name} is {one_line(value, 60)}, not a number")
     return float(value)
 
 

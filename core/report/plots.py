@@ -19,9 +19,9 @@ from matplotlib.ticker import MaxNLocator
 from ..errors import UserError
 from ..files import write_file
 from ..metrics import METRICS
-from . import statistics
 from .leaderboard import agent_label, task_label
 from .load import TASK, groups, select
+from .statistics import INTERVAL_RUNS, Blocks, beside, p_values
 
 #: Okabe & Ito without their yellow and grey, for the agents that stand out; colour-blind people can tell them
 #: apart. The rest is grey, and `random` is black.
@@ -36,7 +36,7 @@ _GROUPS = {
     "better": ("better", "#0072B2", "o", "#0072B2"),
     "same": ("no difference seen", "#6E6E6E", "o", "white"),
     "worse": ("worse", "#D55E00", "s", "#D55E00"),
-    "few": (f"fewer than {statistics.INTERVAL_RUNS} runs: no interval", "#6E6E6E", "D", "white"),
+    "few": (f"fewer than {INTERVAL_RUNS} runs: no interval", "#6E6E6E", "D", "white"),
     "diverged": ("diverged", "#000000", "x", "#000000"),
 }
 #: Inches: an agent's row, a panel without its rows, and its width.
@@ -98,7 +98,7 @@ def leaderboard(areas: pd.DataFrame, metric: str, title: str = "") -> Figure:
         areas: of one variation and protocol.
     """
     share = not METRICS[metric].signed
-    found = statistics.beside(select(areas, {"metric": metric}), TASK, share=share)
+    found = beside(select(areas, {"metric": metric}), TASK, share=share)
     label = METRICS[metric].label
     text = f"Area under the {label} curve less random's{', in % of it' if share else ''}; left is better."
     return _agent_panels(
@@ -172,29 +172,33 @@ def _bar(colour: str, marker: str, fill: str) -> dict[str, Any]:
 
 def _draw_agents(panel: Axes, table: pd.DataFrame, share: bool, bars: bool) -> None:
     """One panel of `_agent_panels`; the rows in the table's order."""
+    table = table.assign(at=range(len(table)))
     low, high = (0.0, 1.0) if bars else _robust(table)
-    for at, (_, line) in enumerate(table.iterrows()):
-        colour, marker, fill = _GROUPS[line["verdict"]][1:]
-        value = float(np.clip(line["value"], low, high))
+    for verdict, rows in table.groupby("verdict", sort=False):
+        _, colour, marker, fill = _GROUPS[str(verdict)]
+        at, value = rows["at"], rows["value"].clip(low, high)
+        panel.hlines(
+            at, rows["low"].clip(low, high), rows["high"].clip(low, high),
+            color="black" if bars else colour, linewidth=1.1,
+        )  # fmt: skip
         if bars:
             panel.barh(at, value, height=0.7, **_bar(colour, marker, fill))
-            if np.isinf(line["value"]):
-                panel.text(0.02, at, "never", va="center", fontsize=TEXT - 1)
-        elif low <= line["value"] <= high:
-            panel.plot(value, at, marker, color=colour, markerfacecolor=fill, markersize=4, zorder=3)
-        ends = np.clip([line["low"], line["high"]], low, high)
-        panel.hlines(at, *ends, color="black" if bars else colour, linewidth=1.1)
-        for beyond, edge, mark in (
-            (line[["value", "low"]].min() < low, low, "<"),
-            (line[["value", "high"]].max() > high, high, ">"),
-        ):
-            if beyond and not bars:
-                panel.plot(edge, at, mark, color=colour, markersize=5, clip_on=False, zorder=3)
-                if not low <= line["value"] <= high:
-                    text = f"{100 * line['value']:+.3g}%" if share else f"{line['value']:+.3g}"
-                    look: Any = {"va": "center", "ha": "right", "fontsize": TEXT - 1, "color": colour}
-                    box = {"color": "white", "pad": 0.3}
-                    panel.annotate(text, (edge, at), (-8, 0), textcoords="offset points", bbox=box, **look)
+            for never in at[np.isinf(rows["value"])]:
+                panel.text(0.02, never, "never", va="center", fontsize=TEXT - 1)
+            continue
+        dots: dict[str, Any] = {"color": colour, "zorder": 3, "linestyle": "none"}
+        inside = rows["value"].between(low, high)
+        panel.plot(value[inside], at[inside], marker, markerfacecolor=fill, markersize=4, **dots)
+        below = rows[["value", "low"]].min(axis=1) < low
+        above = rows[["value", "high"]].max(axis=1) > high
+        for edge, mark, beyond in ((low, "<", at[below]), (high, ">", at[above])):
+            if len(beyond):  # an empty line that is not clipped spoils the layout
+                panel.plot(np.full(len(beyond), edge), beyond, mark, markersize=5, clip_on=False, **dots)
+        for far in rows[~inside].itertuples():
+            text = f"{100 * far.value:+.3g}%" if share else f"{far.value:+.3g}"
+            look: dict[str, Any] = {"va": "center", "ha": "right", "fontsize": TEXT - 1, "color": colour}
+            box, place = {"color": "white", "pad": 0.3}, (high if far.value > high else low, far.at)
+            panel.annotate(text, place, (-8, 0), textcoords="offset points", bbox=box, **look)
     between = np.flatnonzero(np.diff(table["place"])) + 0.5
     panel.hlines(between, 0, 1, transform=panel.get_yaxis_transform(), color="black", linewidth=0.6)
     panel.set_yticks(range(len(table)), [agent_label(agent) for agent in table.index])
@@ -214,18 +218,17 @@ def _robust(table: pd.DataFrame) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def critical_differences(
-    found: statistics.Blocks, compared: statistics.Comparison, title: str = ""
-) -> Figure:
+def critical_differences(found: Blocks, title: str = "") -> Figure:
     """Mean ranks of the agents; a bar joins those, dotted on it, that do not differ at 5 % (Demšar, 2006)."""
-    from scikit_posthocs import critical_difference_diagram  # importing it takes a second
+    from scikit_posthocs import critical_difference_diagram  # importing it takes two seconds
 
-    mean_ranks = compared.mean_ranks.rename(agent_label)
+    table = found.table.rename(columns=str).rename(columns=agent_label)
+    mean_ranks = table.rank(axis=1).mean().sort_values()
     figure = Figure(figsize=(8, 1.5 + 0.22 * len(mean_ranks)), layout="constrained")
     panel = figure.subplots()
     drawn = critical_difference_diagram(
         mean_ranks,
-        compared.p_values.rename(index=agent_label, columns=agent_label),
+        p_values(table),
         ax=panel,
         label_fmt_left="{label} ({rank:.1f})",
         label_fmt_right="({rank:.1f}) {label}",
@@ -237,8 +240,6 @@ def critical_differences(
     for i, bar in enumerate(line for lines in drawn["crossbars"] for line in np.atleast_1d(lines)):
         bar.set_color(("black", "#888888")[i % 2])  # two on one level must not seem to be one
     text = f"mean rank over {len(found.table)} blocks, lower is better"
-    if not np.isnan(compared.friedman):
-        text += f"; Friedman p = {compared.friedman:.2g}"
     if found.incomplete:
         text += f"; {found.incomplete} more blocks lack runs"
     if found.left_out:

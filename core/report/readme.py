@@ -1,6 +1,7 @@
 """The README of a store, its pictures, and tables in Markdown."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -76,45 +77,43 @@ def store_readme(found: Results, pictures: Collection[str]) -> str:
     Args:
         pictures: the names of those that are beside it.
     """
-    parts = [_HEAD, "## Which agents beat random", _VERDICT_NOTE, markdown(_verdicts(found))]
+    compared = [*comparisons(found)]
+    parts = [_HEAD, "## Which agents beat random", _VERDICT_NOTE, markdown(_verdicts(compared))]
     if len(dropped := _with_dropout(found)):
         parts += ["## Dropout in training", _DROPOUT_NOTE, markdown(dropped)]
     if len(trained := trained_means(found)):
         parts += ["## Is it trained?", TRAINED_NOTE, markdown(trained.reset_index())]
     parts += ["## What is there", markdown(_contents(found)), "## Leaderboards", boards.BOARD_NOTE]
     heading = ""
-    for task, areas, needed in comparisons(found):
-        keys = {name: task[name] for name in _SETTING}
+    for one in compared:
+        keys = {name: one.task[name] for name in _SETTING}
         if heading != (heading := f"## {task_label(keys)}"):
             parts.append(heading)
             for kind, shows in _PICTURES.items():
                 if (name := f"{kind}_{'_'.join(keys.values())}.png") in pictures:
                     parts.append(f"![{task_label(keys)}: {shows}]({name})")
-        board = boards.leaderboard(areas, needed).rename(index=agent_label).rename_axis("agent")
-        parts.append(f"### {readable(task['dataset'])}, query size {task['query_size']}")
+        parts.append(f"### {readable(one.task['dataset'])}, query size {one.task['query_size']}")
+        board = boards.leaderboard(one).rename(index=agent_label).rename_axis("agent")
         parts.append(markdown(board.reset_index()))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _verdicts(found: Results) -> pd.DataFrame:
-    """Who is better than random and who is worse: a row a task, and the tasks of one query size together."""
+def _verdicts(compared: Iterable[boards.Comparison]) -> pd.DataFrame:
+    """Which agents are better than random and which are worse: a row a comparison and main metric."""
     lines, words = [], {"better": "better", "worse": "worse", "same": "no difference seen"}
-    for task, areas, needed in comparisons(found):
-        differences = beside(areas, share=True)
-        for metric in boards.MAIN:
-            found_here = select(differences, {"metric": metric})
-            if not found_here["verdict"].isin(list(words)).any():
-                continue
-            reached = select(needed, {"metric": metric}).assign(low=np.nan)  # without the interval
-            labels = boards.needed_in_words(reached, in_labels=False)
-            line = {
-                "setting": task_label({name: task[name] for name in (*_SETTING, "query_size")}),
-                "task": readable(task["dataset"]),
-            }
-            line["by"] = METRICS[metric].label
-            for verdict, said in words.items():
-                agents = select(found_here, {"verdict": verdict})["agent"]
-                line[said] = ", ".join(f"{agent_label(name)} ({labels[name]})" for name in agents) or "none"
+    for (task, _, differences, needed), metric in product(compared, boards.MAIN):
+        less = select(differences, {"metric": metric})
+        reached = select(needed, {"metric": metric}).assign(low=np.nan)  # without the interval
+        labels = boards.needed_in_words(reached, in_labels=False)
+        line = {
+            "setting": task_label({name: task[name] for name in (*_SETTING, "query_size")}),
+            "task": readable(task["dataset"]),
+            "by": METRICS[metric].label,
+        }
+        for verdict, said in words.items():
+            agents = select(less, {"verdict": verdict})["agent"]
+            line[said] = ", ".join(f"{agent_label(name)} ({labels[name]})" for name in agents) or "none"
+        if less["verdict"].isin(list(words)).any():
             lines.append(line)
     return pd.DataFrame(lines)
 
@@ -129,7 +128,7 @@ def _with_dropout(found: Results) -> pd.DataFrame:
             name = agent.partition("+")[0]  # not all that is stored must be known
             trained = name in AGENTS.classes and AGENTS[agent].dropout is not None
             if trained or agent.endswith("_dual"):
-                namesake = agent.removesuffix("_dual")
+                namesake = agent.removesuffix("_dual") if agent.endswith("_dual") else ""
                 of_two = part[part["agent"].isin([agent, namesake])]
                 lines.append(
                     {
@@ -137,7 +136,7 @@ def _with_dropout(found: Results) -> pd.DataFrame:
                         "agent": agent_label(agent),
                         "less random": less["random"].get(agent, ""),
                         f"less {_DROPPED}": less[_DROPPED].get(agent, "") if trained else "",
-                        "dual less its namesake": _less(of_two, namesake).get(agent, ""),
+                        "dual less its namesake": _less(of_two, namesake).get(agent, "") if namesake else "",
                     }
                 )
     return pd.DataFrame(lines)

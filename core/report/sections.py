@@ -23,7 +23,7 @@ from . import curves as curve_plots
 from . import plots
 from .leaderboard import BOARD_NOTE, MAIN, NEEDED_NOTE, comparisons, leaderboard, task_label
 from .load import EXPERIMENT, TASK, Results, groups, own_agents, select
-from .statistics import blocks, compare, last_rounds
+from .statistics import blocks, last_rounds
 from .store import TRAINED
 
 #: File names (without ending) and figures.
@@ -104,10 +104,7 @@ section("Is it trained?", TRAINED_NOTE)(trained_means)
 @section("Leaderboards", BOARD_NOTE)
 def leaderboards(found: Results) -> pd.DataFrame:
     """The agents of each task, and of all tasks of one query size."""
-    tables = {
-        tuple(task[name] for name in TASK): leaderboard(areas, needed)
-        for task, areas, needed in comparisons(found)
-    }
+    tables = {tuple(one.task.values()): leaderboard(one) for one in comparisons(found)}
     return pd.concat(tables, names=[*TASK, "agent"]) if tables else pd.DataFrame()
 
 
@@ -151,8 +148,10 @@ def critical_differences(found: Results) -> Figures:
             if len(ranked.table) and ranked.table.shape[1] > 1:
                 keys = protocol | variation
                 title = f"Ranks by {METRICS[metric].label}: {task_label(keys)}"
-                figure = plots.critical_differences(ranked, compare(ranked.table), title)
-                yield file_name("critical_differences", keys, metric), figure
+                yield (
+                    file_name("critical_differences", keys, metric),
+                    plots.critical_differences(ranked, title),
+                )
 
 
 @section("Dual ablation")

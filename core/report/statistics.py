@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from ..metrics import METRICS
 from .store import EXPERIMENT, TASK
@@ -66,10 +66,15 @@ def last_rounds(curves: pd.DataFrame, rounds: int = 5) -> pd.DataFrame:
     return table[["runs", "mean"]].assign(low=low, high=high, seen=seen)
 
 
+def _student(freedom: pd.Series) -> pd.Series:
+    """Half the interval's width in standard errors."""
+    return stdtrit(freedom, (1 + _CONFIDENCE) / 2)  # scipy.stats.t.ppf, without the second to import that
+
+
 def _means(values: Any) -> pd.DataFrame:
     """Of grouped values `mean`, `half` of Student's interval and the number of `runs`."""
     table = values.agg(["mean", "sem", "count"]).rename(columns={"count": "runs"})
-    factor = stats.t.ppf((1 + _CONFIDENCE) / 2, (table["runs"] - 1).clip(lower=1))
+    factor = _student((table["runs"] - 1).clip(lower=1))
     return table.assign(half=(factor * table.pop("sem")).where(table["runs"] >= INTERVAL_RUNS))
 
 
@@ -103,10 +108,10 @@ def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
 
 
 def with_common_runs(there: pd.DataFrame, tasks: np.ndarray) -> list[str]:
-    """Agents that have a run in common in every task: as many as can be found greedily from each of them.
+    """Agents that have a run in common in every task: as many as a greedy search finds.
 
-    One with other run ids than all the others leaves out itself, not everybody. Of sets of one size it is
-    that with `random`, then that with most runs in common.
+    It begins with the agent that has a run in common with most others (`random`, if several have), so that
+    one with other run ids than all the others leaves out itself, not everybody.
 
     Args:
         there: a row a run, a column an agent: has it this run?
@@ -116,70 +121,47 @@ def with_common_runs(there: pd.DataFrame, tasks: np.ndarray) -> list[str]:
         Names in the order of the columns; none if no two agents have a run in common.
     """
     has, names = there.to_numpy(dtype=bool).T, list(there.columns)
-    count = tasks.max(initial=-1) + 1
+    agents, count = range(len(names)), tasks.max(initial=-1) + 1
 
     def fits(common: np.ndarray) -> bool:
         return bool((np.bincount(tasks[common], minlength=count) > 0).all())
 
-    if fits(has.all(axis=0)):
-        return names if len(names) > 1 else []
-    found: list[tuple[int, bool, int, list[str]]] = []
-    for first in range(len(names)):
-        kept, common = [], np.ones(len(there), bool)
-        for agent in (first, *np.argsort(-(has & has[first]).sum(axis=1), kind="stable")):
-            if agent not in kept and fits(common & has[agent]):
+    partners = [sum(fits(has[one] & has[other]) for other in agents) for one in agents]
+    kept: list[int] = []
+    if max(partners, default=0) > 1:
+        first = max(agents, key=lambda one: (partners[one], names[one] == "random", has[one].sum()))
+        common = has[first]
+        for agent in np.argsort(-(has & has[first]).sum(axis=1), kind="stable"):
+            if fits(common & has[agent]):
                 kept.append(agent)
-                common &= has[agent]
-        chosen = [names[agent] for agent in sorted(kept)]
-        found.append((len(kept), "random" in chosen, int(common.sum()), chosen))
-    most = max(found, key=lambda one: one[:3])[-1]
-    return most if len(most) > 1 else []
+                common = common & has[agent]
+    return [names[agent] for agent in sorted(kept)]
 
 
-class Comparison(NamedTuple):
-    """Which agents differ.
-
-    Attributes:
-        mean_ranks: of each agent, best first; ties share the mean.
-        friedman: p-value of Friedman's test that all are alike; NaN for fewer than three agents, or
-            where all are tied everywhere.
-        p_values: of each pair, Wilcoxon's signed-rank test with Holm's correction; 1 on the diagonal.
-    """
-
-    mean_ranks: pd.Series
-    friedman: float
-    p_values: pd.DataFrame
-
-
-def compare(table: pd.DataFrame) -> Comparison:
-    """Friedman's test, and Wilcoxon's (zero_method `pratt`) with Holm's correction for all pairs.
+def p_values(table: pd.DataFrame) -> pd.DataFrame:
+    """Of each pair of agents, Wilcoxon's signed-rank test (zero_method `pratt`) with Holm's correction.
 
     Demšar, *Statistical Comparisons of Classifiers over Multiple Data Sets*, 2006; Benavoli,
     Corani, Mangili, *Should We Really Use Post-Hoc Tests Based on Mean-Ranks?*, 2016.
 
     Args:
-        table: of `blocks`, with at least two agents and one block.
-    """
-    table = table.rename(columns=str)
-    areas = table.to_numpy()
-    friedman = np.nan
-    if table.shape[1] > 2 and table.nunique(axis=1).max() > 1:
-        friedman = float(stats.friedmanchisquare(*areas.T).pvalue)
-    p_values = pd.DataFrame(1.0, list(table), list(table))
-    if len(table) > 1:  # with one block nothing differs, and scipy refuses a tie
-        from scikit_posthocs import posthoc_wilcoxon  # importing it takes a second
+        table: of `Blocks`, with at least two agents and one block.
 
-        with np.errstate(invalid="ignore"):
-            p_values = posthoc_wilcoxon(
-                table.melt(var_name="agent", value_name="area"),
-                val_col="area",
-                group_col="agent",
-                zero_method="pratt",
-                p_adjust="holm",
-            )
+    Returns:
+        A row and a column an agent; 1 on the diagonal.
+    """
+    from scikit_posthocs import posthoc_wilcoxon  # importing it takes two seconds
+
+    table = table.rename(columns=str)
+    if len(table) < 2:  # with one block nothing differs, and scipy refuses a tie
+        return pd.DataFrame(1.0, list(table), list(table))
+    long = table.melt(var_name="agent", value_name="area")
+    columns = {"val_col": "area", "group_col": "agent"}
+    with np.errstate(invalid="ignore"):
+        found = posthoc_wilcoxon(long, **columns, zero_method="pratt", p_adjust="holm")
     # Two agents that always choose alike: scipy divides zero by zero, which Holm counts as the highest p.
-    alike = (areas[:, :, None] == areas[:, None, :]).all(axis=0)
-    return Comparison(table.rank(axis=1).mean().sort_values(), friedman, p_values.mask(alike, 1.0))
+    areas = table.to_numpy()
+    return found.mask((areas[:, :, None] == areas[:, None, :]).all(axis=0), 1.0)
 
 
 def beside(
@@ -216,7 +198,7 @@ def beside(
     )  # fmt: skip
     found = found[found.pop("here") == found["tasks"]]
     freedom = found["error"] ** 2 / found.pop("freedom")
-    half = stats.t.ppf((1 + _CONFIDENCE) / 2, freedom) * found["error"] ** 0.5 / found.pop("tasks")
+    half = _student(freedom) * found["error"] ** 0.5 / found.pop("tasks")
     finite = np.isfinite(found["value"])
     half = half.mask(found.pop("error") == 0, 0.0).where(finite & (found.pop("runs") >= INTERVAL_RUNS))
     low, high = found["value"] - half, found["value"] + half

@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -123,11 +124,13 @@ def _read_part(path: Path) -> dict[Key, Stored]:
         for line in lines:
             key = (dataset, variation, protocol, line.pop("query_size"), line.pop("agent"))
             if "settings" in line:
-                _check_settings(line["settings"], f"the settings of {key[-1]}")
+                _check_has(line["settings"], _SET, f"the settings of {key[-1]}")
                 found[key] = Stored(line["settings"])
             else:
                 run = line.pop("run")
-                _check_notes(line, f"run {run} of {key[-1]}")
+                _check_has(line, _NOTED, f"run {run} of {key[-1]}")
+                if len(line.get("pit", [0] * PIT_BINS)) != PIT_BINS:
+                    raise ValueError(f"run {run} of {key[-1]}: a PIT histogram has {PIT_BINS} bins")
                 found[key].notes[run] = line
     curves = path.with_suffix(".csv.gz")
     with _usable(curves):
@@ -157,16 +160,9 @@ def _usable(path: Path) -> Iterator[None]:
         raise UserError(f"{path} cannot be used ({one_line(error)}): download it again") from error
 
 
-def _check_settings(settings: Mapping[str, Any], name: str) -> None:
-    if lacking := [setting for setting in _SET if setting not in settings]:
-        raise ValueError(f"{name} lack {', '.join(lacking)}")
-
-
-def _check_notes(notes: Mapping[str, Any], name: str) -> None:
-    if lacking := [noted for noted in _NOTED if noted not in notes]:
-        raise ValueError(f"{name} lacks {', '.join(lacking)}")
-    if len(notes.get("pit", [0] * PIT_BINS)) != PIT_BINS:
-        raise ValueError(f"{name}: a PIT histogram has {PIT_BINS} bins")
+def _check_has(found: Mapping[str, Any], wanted: tuple[str, ...], name: str) -> None:
+    if lacking := [one for one in wanted if one not in found]:
+        raise ValueError(f"{', '.join(lacking)} is missing in {name}")
 
 
 def read_trained(folder: Path | None) -> pd.DataFrame:
@@ -196,8 +192,6 @@ def add_runs(store: Path, found: Folders) -> tuple[dict[Key, list[int]], int]:
         UserError: a run was made with other settings than the stored ones of its experiment, or than its task
             has in common, or lacks what the store holds of each run; nothing was written then.
     """
-    if found.conflicts:
-        raise UserError(found.conflicts[0], "store")
     if not found.curves:
         return {}, 0
     store.mkdir(parents=True, exist_ok=True)
@@ -211,22 +205,23 @@ def add_runs(store: Path, found: Folders) -> tuple[dict[Key, list[int]], int]:
             run_id, folder = run[-1], found.folders[run]
             settings, notes = _read_notes(found, run)
             try:
-                _check_settings(settings, "its settings")
-                _check_notes(notes, "the run")
+                _check_has(settings, _SET, "its settings")
+                _check_has(notes, _NOTED, "its meta.txt")
                 _check_rounds(curves, settings)
             except (ValueError, TypeError) as error:  # settings may be of any type
                 raise UserError(f"{folder} cannot be stored: {error}") from error
             experiment = there.setdefault(key, Stored(settings))
-            if difference := _first_difference(settings, experiment.settings):
-                raise UserError(f"{folder} was made with {difference} as in the store", "store")
+            _check_same(settings, experiment.settings, folder, "in the store")
             if run_id in experiment.curves:
                 differing += not curves.equals(experiment.curves[run_id].dropna(axis=1, how="all"))
             else:
                 experiment.settings = settings | experiment.settings
                 experiment.curves[run_id], experiment.notes[run_id] = curves, notes
                 added.setdefault(key, []).append(run_id)
-        for key in added:
-            _check_task(key, there)
+        for key, (other, stored) in product(added, there.items()):
+            if other[:4] == key[:4]:  # what is to be ranked must have been measured alike
+                name = ", ".join(map(str, key))
+                _check_same(there[key].settings, stored.settings, name, f"{other[-1]} was", OF_AN_AGENT)
         for setting in {key[:3] for key in added}:
             _write_part(store, setting, there)
     return added, differing
@@ -244,28 +239,21 @@ def _read_notes(found: Folders, run: tuple[Any, ...]) -> tuple[dict[str, Any], d
     folder, agreed = found.folders[run], found.settings[run[:-1]]
     meta = definition(read_meta(folder / META))
     settings = {name: value for name, value in meta.items() if name in agreed or name == "seed_set"}
-    if difference := _first_difference(settings, agreed):
-        raise UserError(f"{folder} was made with {difference} as its folder's settings say", "store")
+    _check_same(settings, agreed, folder, "its folder's settings say")
     notes = {name: value for name, value in meta.items() if name not in (*settings, *_LEFT_OUT)}
-    return settings, notes | {"pit": found.pit[run].iloc[0].astype(int).tolist()}
+    return settings, notes | {"pit": found.pit[run][1]}
 
 
-def _first_difference(
-    one: Mapping[str, Any], other: Mapping[str, Any], may_differ: tuple[str, ...] = ()
-) -> str:
-    """The first setting that differs, in words; nothing if none does."""
-    found = (item for item in differences(one, other).items() if item[0] not in may_differ)
-    return next((f"{name} {mine}, not {theirs}" for name, (mine, theirs) in found), "")
-
-
-def _check_task(key: Key, there: Mapping[Key, Stored]) -> None:
-    """What is to be ranked must have been measured alike."""
-    for other, stored in there.items():
-        if other[:4] == key[:4] and (
-            difference := _first_difference(there[key].settings, stored.settings, OF_AN_AGENT)
-        ):
-            name = ", ".join(map(str, key))
-            raise UserError(f"{name} has {difference} as {other[4]} has there", "store")
+def _check_same(
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    what: object,
+    where: str,
+    may_differ: tuple[str, ...] = (),
+) -> None:
+    for name, (mine, theirs) in differences(one, other).items():
+        if name not in may_differ:
+            raise UserError(f"{what} was made with {name} {mine}, not {theirs} as {where}", "store")
 
 
 def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Stored]) -> None:

@@ -1,6 +1,6 @@
 """An HTML page to explore results with: choose a task and a metric, see its learning curves and its table.
 
-The page (`explorer.html`) holds plotly's script and all numbers, gzipped, and fetches nothing.
+The page (`page.html`) holds plotly's script and all numbers, gzipped, and fetches nothing.
 """
 
 import base64
@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 from ..metrics import METRICS
 from .leaderboard import agent_label, readable, task_label
 from .load import TASK, Results, find_missing_runs, groups, own_agents, select
-from .statistics import beside, mean_curves
+from .statistics import mean_curves
 
 #: More points of a curve would not be seen.
 _POINTS = 100
@@ -40,16 +40,15 @@ def report_page(found: Results, runs_folder: Path) -> str:
 
 def overview(found: Results, runs_folder: Path) -> str:
     """How many runs there are, in a sentence."""
-    stored = len(found.stored)
-    finished = (found.runs["status"] == "finished").sum() - stored
-    beside = f", plus {stored} stored ones" if stored else ""
-    if stored and not len(found.own):
-        return f"{stored} stored reference runs; compare.py puts your own agents among them"
-    if finished or stored:
-        others = len(found.runs) - finished - stored
-        text = f"{finished} finished runs in {runs_folder} and its sibling folders{beside}"
-        return f"{text}; {others} unfinished or damaged" if others else text
-    return f"No finished runs in {runs_folder} or its sibling folders: make some with evaluate.py"
+    stored, own = len(found.stored), len(found.own)
+    finished = (found.own["status"] == "finished").sum()
+    if stored and not own:
+        return f"{stored} stored reference runs; compare.py ranks your own agents among them"
+    if not finished and not stored:
+        return f"No finished runs in {runs_folder} or its sibling folders: make some with evaluate.py"
+    parts = [f"{finished} finished runs in {runs_folder} and its sibling folders"]
+    parts += [f"plus {stored} stored ones"] if stored else []
+    return ", ".join(parts) + (f"; {own - finished} unfinished or damaged" if own > finished else "")
 
 
 def explorer_page(
@@ -73,7 +72,7 @@ def explorer_page(
         "tasks": task_data(found, remarks or {}),
         "notes": [note for note in notes if note[1]],
     }
-    text = Path(__file__).with_name("explorer.html").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     parts = {"%DATA%": _packed(json.dumps(data, separators=(",", ":"), allow_nan=False))}
     parts |= {"%PLOTLY%": _packed(get_plotlyjs()), "%TITLE%": html.escape(title)}
     for name, part in parts.items():
@@ -89,7 +88,7 @@ def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> l
     """What the page shows of each task, the one to begin with first: that with your own agents, then one of
     the corrected protocol in which most agents are better than random by NLL.
     """
-    differences, tasks = beside(found.areas, TASK), []
+    tasks = []
     for task, curves in groups(found.curves, TASK):
         own = own_agents(found, task) if len(found.stored) else []
         labelled = curves["labelled"]
@@ -101,7 +100,9 @@ def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> l
                 "seed_set": int(labelled.min()),
                 "labels": int(labelled.max()),
                 "remarks": remarks.get(tuple(task.values()), []),
-                "agents": agent_data(curves, select(differences, task), select(found.needed, task), own),
+                "agents": agent_data(
+                    curves, select(found.differences, task), select(found.needed, task), own
+                ),
             }
         )
 
@@ -129,20 +130,18 @@ def agent_data(
     measured = set(curves["metric"])  # old runs lack some
     for metric in (name for name in _MEASURED if name in measured):
         means = mean_curves(curves[curves["metric"] == metric])
-        less, reached = (
-            select(table, {"metric": metric}).dropna(subset="value").set_index("agent")
-            for table in (differences, needed)
-        )
+        tables = (select(table, {"metric": metric}) for table in (differences, needed.dropna(subset="value")))
+        less, reached = (table.set_index("agent").to_dict("index") for table in tables)
         for agent in means.index.unique("agent"):
             curve = means.loc[agent]
             numbers = _points(curve)
             numbers |= {"runs": int(curve["runs"].max()), "area": _short(curve["mean"].mean())}
-            if agent in less.index:
-                numbers["verdict"] = less.loc[agent, "verdict"]
-                numbers["difference"] = [_short(less.loc[agent, name]) for name in ("value", "low", "high")]
-            if agent in reached.index:
-                shares = reached.loc[agent, ["value", "low", "high"]].dropna()
-                numbers["labels"] = [_short(share * reached.loc[agent, "labels"]) for share in shares]
+            if line := less.get(agent):
+                numbers["verdict"] = line["verdict"]
+                numbers["difference"] = [_short(line[name]) for name in ("value", "low", "high")]
+            if line := reached.get(agent):
+                shares = [line["value"], *([] if np.isnan(line["low"]) else [line["low"], line["high"]])]
+                numbers["labels"] = [_short(share * line["labels"]) for share in shares]
             agents[agent]["metrics"][metric] = numbers
     return list(agents.values())
 

@@ -14,7 +14,7 @@ import pytest
 
 from core.report.load import Results, load_results, select
 from core.report.page import explorer_page, task_data
-from core.report.statistics import areas, beside, labels_needed
+from core.report.statistics import areas, labels_needed, versus
 from tests.synthetic_runs import write_experiment
 
 
@@ -57,7 +57,7 @@ def test_the_numbers_are_those_of_the_statistics(found: Results, metric: str) ->
         "lcmd": 5,
         "bald": 1,
     }
-    differences = select(beside(found.areas), {"metric": metric}).set_index("agent")
+    differences = select(versus(found.areas), {"metric": metric}).set_index("agent")
     needed = select(labels_needed(found.curves), {"metric": metric}).set_index("agent")
     of_metric = found.curves[(found.curves["metric"] == metric) & (found.curves["run"] < 9)]
     for name, agent in shown.items():

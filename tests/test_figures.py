@@ -35,7 +35,7 @@ TASKS = ("gauss_q4", "nf_q4", "nf_q6")
 MAIN = ("nll", "mae")
 NAMES = {
     "Learning curves": [f"curves_diabetes_{task}_{m}" for task in TASKS for m in MAIN],
-    "Beside random": [f"beside_random_{model}_{m}" for model in ("gauss", "nf") for m in MAIN],
+    "Compared with random": [f"beside_random_{model}_{m}" for model in ("gauss", "nf") for m in MAIN],
     "Critical differences": [f"critical_differences{of}_{m}" for of in ("", "_gauss", "_nf") for m in MAIN],
     "Dual ablation": [f"dual_diabetes_{task}_nll" for task in TASKS],
     "Calibration": [f"calibration_diabetes_{task}" for task in TASKS],
@@ -43,7 +43,7 @@ NAMES = {
 }
 CORRECTED = {
     "Learning curves": [f"curves_diabetes_nf_q4_{m}_corrected" for m in MAIN],
-    "Beside random": [f"beside_random_nf_{m}_corrected" for m in MAIN],
+    "Compared with random": [f"beside_random_nf_{m}_corrected" for m in MAIN],
     "Labels needed": ["labels_nf_corrected"],
     "Critical differences": [f"critical_differences_{m}_corrected" for m in MAIN],
     "Calibration": ["calibration_diabetes_nf_q4_corrected"],

@@ -10,7 +10,7 @@ from scipy import stats
 
 from core.report.leaderboard import needed_in_words
 from core.report.plots import labels_saved
-from core.report.statistics import beside, labels_needed
+from core.report.statistics import labels_needed, versus
 from core.report.store import TASK
 from tests.test_statistics import area_rows
 
@@ -107,7 +107,7 @@ def test_mean_difference_is_student_s_and_welch_s() -> None:
     rng = np.random.default_rng(4)
     values = {name: [*rng.normal(size=8)] for name in ("random", "a")}
     table = area_rows(values)
-    found = tuple(beside(table).loc[0, ["value", "low", "high"]])
+    found = tuple(versus(table).loc[0, ["value", "low", "high"]])
     of_pairs = stats.ttest_rel(values["a"], values["random"])
     low, high = of_pairs.confidence_interval(0.95)
     assert found == pytest.approx((np.subtract(values["a"], values["random"]).mean(), low, high))
@@ -116,7 +116,7 @@ def test_mean_difference_is_student_s_and_welch_s() -> None:
     two = [
         area_rows({"random": [0.0] * len(of), "a": [*of]}, dataset=name) for name, of in (("d", x), ("e", -y))
     ]
-    both = tuple(beside(pd.concat(two)).loc[0, ["value", "low", "high"]])
+    both = tuple(versus(pd.concat(two)).loc[0, ["value", "low", "high"]])
     low, high = stats.ttest_ind(x, y, equal_var=False).confidence_interval(0.95)
     assert both == pytest.approx(((x.mean() - y.mean()) / 2, low / 2, high / 2))
 

@@ -207,7 +207,7 @@ def test_without_any_runs(tmp_path: Path) -> None:
         found = load_results(tmp_path / folder)
         assert not any(len(table) for table in vars(found).values())
         assert areas(found.curves).empty
-        assert statistics.beside(areas(found.curves)).empty
+        assert statistics.versus(areas(found.curves)).empty
         assert found.needed.empty
         assert find_missing_runs(found).empty
 
@@ -273,7 +273,7 @@ def test_all_pairs(runs: int, values: int) -> None:
 
 def test_beside_random() -> None:
     table = area_rows(HAND | {"other": [10.0, 21.0, 29.0]})  # in two runs of five `other` is missing
-    found = statistics.beside(table).set_index("agent")
+    found = statistics.versus(table).set_index("agent")
     assert found[["won", "tied", "lost"]].T.to_dict("list") == {
         "best": [5, 0, 0],
         "good": [5, 0, 0],
@@ -282,13 +282,13 @@ def test_beside_random() -> None:
     assert list(found.index) == ["best", "good", "other"]
     assert found["value"].tolist() == pytest.approx([-8.0, -3.0, 0.0])
     assert found["verdict"].tolist() == ["better", "better", "few"]
-    assert statistics.beside(table, share=True).set_index("agent")["value"]["good"] == pytest.approx(-0.1)
-    worse = statistics.beside(table, reference="best").set_index("agent")
+    assert statistics.versus(table, share=True).set_index("agent")["value"]["good"] == pytest.approx(-0.1)
+    worse = statistics.versus(table, reference="best").set_index("agent")
     assert worse["verdict"].to_dict() == {"good": "worse", "random": "worse", "other": "few"}
-    gone = statistics.beside(area_rows({"random": [1.0] * 5, "gone": [np.inf] * 5}))
+    gone = statistics.versus(area_rows({"random": [1.0] * 5, "gone": [np.inf] * 5}))
     assert gone["verdict"].tolist() == ["diverged"]
     assert gone["lost"].tolist() == [5]
-    assert statistics.beside(area_rows({"random": [1.0] * 5, "alike": [1.0] * 5}))["verdict"].tolist() == [
+    assert statistics.versus(area_rows({"random": [1.0] * 5, "alike": [1.0] * 5}))["verdict"].tolist() == [
         "same"
     ]
 
@@ -298,13 +298,13 @@ def test_tasks_are_apart_or_averaged() -> None:
     first = area_rows({"random": [1.0] * 5, "a": [2.0] * 5, "b": [0.5] * 5}, "nll")
     second = area_rows({"random": [4.0] * 5, "a": [2.0] * 5}, "nll", dataset="e")
     table = pd.concat([first, second, pd.concat([first, second]).assign(metric="mae")])
-    apart = statistics.beside(table, ["dataset"]).set_index(["dataset", "metric", "agent"])["value"]
+    apart = statistics.versus(table, ["dataset"]).set_index(["dataset", "metric", "agent"])["value"]
     assert {key[::2]: value for key, value in apart.items() if key[1] == "nll"} == {
         ("d", "a"): 1.0,
         ("d", "b"): -0.5,
         ("e", "a"): -2.0,
     }
-    together = statistics.beside(table, share=True).set_index(["metric", "agent"])["value"]
+    together = statistics.versus(table, share=True).set_index(["metric", "agent"])["value"]
     assert together.to_dict() == {("nll", "a"): -0.5, ("mae", "a"): 0.25}
 
 

@@ -1,4 +1,4 @@
-"""Your own agents beside the stored reference runs: as text for the terminal, and as an HTML page.
+"""Your own agents compared with the stored reference runs: as text for the terminal, and as an HTML page.
 
 `found` is what `load_results(runs_folder, store)` returns.
 """
@@ -162,9 +162,9 @@ def print_all(found: Results, here: Results, runs_folder: Path) -> None:
 
 
 def comparison_page(found: Results, here: Results, runs_folder: Path) -> str:
-    """The page to explore your own agents with, beside the stored runs of the same ids, as HTML."""
+    """The page that compares your own agents with the stored runs of the same ids, as HTML."""
     names = ", ".join(map(agent_label, own_agents(found)))
-    text = f"{names} from {runs_folder} (bold, marked ▶), beside the stored runs with the same ids."
+    text = f"{names} from {runs_folder} (bold, marked ▶), compared with the stored runs of the same ids."
     above = first_lines(found, runs_folder)
     return explorer_page(here, "Comparison", text, above, remarks(found, runs_folder))
 

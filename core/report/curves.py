@@ -83,7 +83,7 @@ def learning_curves(
         differences = mean_curves(less.reset_index())
         pairs.append((panel, _draw(panel, differences, colours, own, 0.0, log=False)))
         panel.axhline(0, color="black", linewidth=1.2, linestyle="--")
-        panel.set_ylabel("less random's\n(below 0 is better)", fontsize=TEXT + 1)
+        panel.set_ylabel("minus random's\n(below 0 is better)", fontsize=TEXT + 1)
     panels[-1, 0].set_xlabel("labels (n)", fontsize=TEXT + 1)
     runs = curves.groupby("agent")["run"].nunique()
     count = f"{runs.min()} to {runs.max()}" if runs.min() < runs.max() else f"{runs.max()}"

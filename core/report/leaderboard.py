@@ -10,7 +10,7 @@ from ..agent import AGENTS
 from ..metrics import METRICS
 from ..models.variations import VARIATIONS
 from .load import OWN, TASK, Results, groups, select
-from .statistics import beside, blocks, labels_needed
+from .statistics import blocks, labels_needed, versus
 
 #: The study's main metrics; the first one ranks first.
 MAIN = ("nll", "mae")
@@ -22,9 +22,9 @@ five runs on. '>' is never, '-' where random ends no better than it began. Rando
 there before its end, too: that is noise."""
 BOARD_NOTE = f"""Rank and AUC (area under the learning curve) are means over the runs that all agents here
 have; `ranked` says how many, where some have more. An agent without any of them has no rank; its AUC is over
-its own runs. Less random: mean difference to the area of random's run of the same id, from five runs on with
+its own runs. Minus random: mean difference to the area of random's run of the same id, from five runs on with
 Student's 95 % interval; won / tied / lost: in how many of these runs. Lower is better; the best NLL rank
-comes first. Over several datasets: only agents that are in all of them; each dataset counts alike in 'less
+comes first. Over several datasets: only agents that are in all of them; each dataset counts alike in 'minus
 random' (the MAE in % of random's) and in 'labels needed', each run in the ranks. {NEEDED_NOTE}"""
 
 _WORDS = {
@@ -101,7 +101,7 @@ def comparisons(found: Results) -> Iterator[Comparison]:
     tried = found.areas.groupby(TASK, observed=True)["agent"].transform("nunique")
     several = found.areas[tried > 1]  # one agent alone is compared with nothing
     several = several[several.groupby(_GROUP, observed=True)["dataset"].transform("nunique") > 1]
-    differences = beside(several, _GROUP, share=True)
+    differences = versus(several, _GROUP, share=True)
     curves = found.curves[found.curves["metric"].isin(MAIN)]
     needed = labels_needed(curves.merge(several[TASK].drop_duplicates()), _GROUP)
     for keys, part in groups(found.areas, _GROUP):
@@ -134,7 +134,7 @@ def leaderboard(found: Comparison) -> pd.DataFrame:
         columns.setdefault("ranked", ranked.count().reindex(runs.index, fill_value=0))
         columns[f"rank {name}"] = ranked.rank(axis=1).mean()
         columns[f"AUC {name}"] = means
-        columns[f"{name} less random"] = in_words(less, form)
+        columns[f"{name} minus random"] = in_words(less, form)
         columns[f"{name} won / tied / lost"] = won["won"] + " / " + won["tied"] + " / " + won["lost"]
         needed = select(found.needed, {"metric": metric})
         columns[f"labels needed {name}"] = needed_in_words(needed, found.one_task)
@@ -181,7 +181,7 @@ def _share_in_words(share: float, labels: int | None) -> str:
 
 def runs_won(areas: pd.DataFrame, agent: str) -> str:
     """In how many runs of one task an agent beats `random`, in words; empty without runs of the same ids."""
-    found = select(beside(areas), {"agent": agent}).set_index("metric")
+    found = select(versus(areas), {"agent": agent}).set_index("metric")
     said = [
         f"{found['won'][metric]} of {found.loc[metric, ['won', 'tied', 'lost']].sum()} runs"
         f" ({METRICS[metric].label})"

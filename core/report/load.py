@@ -21,7 +21,7 @@ from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
 from ..runs import files
 from ..runs.settings import read_meta
-from .statistics import areas, beside, labels_needed
+from .statistics import areas, labels_needed, versus
 from .store import EXPERIMENT, OF_AN_AGENT, TASK, Stored, definition, differences, read_store, read_trained
 
 #: Ends the name of an agent of a runs folder where the store has one of that name with other settings.
@@ -67,7 +67,7 @@ class Results:
     @cached_property
     def differences(self) -> pd.DataFrame:
         """How far agents are from `random` in each task by each metric."""
-        return beside(self.areas, TASK)
+        return versus(self.areas, TASK)
 
     @cached_property
     def needed(self) -> pd.DataFrame:
@@ -104,7 +104,7 @@ def select(table: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def load_results(runs_folder: str | Path | None = "runs", store: str | Path | None = None) -> Results:
-    """Reads all runs in a folder, in those beside it (`runs_gauss`, `runs_corrected`, ...), and in a store.
+    """Reads all runs in a folder, in those next to it (`runs_gauss`, `runs_corrected`, ...), and in a store.
 
     Either may be None. A metric whose file a run lacks, as one older than the metric does, is missing for
     that run alone.
@@ -158,7 +158,7 @@ def _long(wide: pd.DataFrame, names: list[str], column: str, value: str) -> pd.D
 
 
 def sibling_roots(runs_folder: Path) -> list[Path]:
-    """A runs folder and those of other variations and protocols beside it, whether they exist or not."""
+    """A runs folder and those of other variations and protocols next to it, whether they exist or not."""
     return [files.runs_root(runs_folder, *names) for names in product(VARIATIONS, PROTOCOLS)]
 
 
@@ -228,7 +228,7 @@ class Folders:
         if key in self._stored and differences(settings, self.settings[key]):
             key = (*key[:-1], key[-1] + OWN)
         if folders and (other := self._experiments.setdefault(key, experiment)) != experiment:
-            self._problem(experiment, f"{other} is of the same experiment")
+            self._problem(experiment, f"it holds the same experiment as {other}")
             return
         for folder in folders:
             run = (*key, files.id_of(folder))

@@ -21,7 +21,7 @@ from ..files import write_file
 from ..metrics import METRICS
 from .leaderboard import agent_label, task_label
 from .load import TASK, groups, select
-from .statistics import INTERVAL_RUNS, Blocks, beside, p_values
+from .statistics import INTERVAL_RUNS, Blocks, p_values, versus
 
 #: Okabe & Ito without their yellow and grey, for the agents that stand out; colour-blind people can tell them
 #: apart. The rest is grey, and `random` is black.
@@ -31,7 +31,7 @@ GREY = "#B0B0B0"
 STRONG = 8
 #: Points: titles, and all other text.
 TITLE, TEXT = 11, 8
-#: Of each verdict beside `random`, in their order: words, colour, marker and what fills it.
+#: The verdicts of `statistics.versus`, in order: words, colour, marker and what fills it.
 _GROUPS = {
     "better": ("better", "#0072B2", "o", "#0072B2"),
     "same": ("no difference seen", "#6E6E6E", "o", "white"),
@@ -98,11 +98,11 @@ def leaderboard(areas: pd.DataFrame, metric: str, title: str = "") -> Figure:
         areas: of one variation and protocol.
     """
     share = not METRICS[metric].signed
-    found = beside(select(areas, {"metric": metric}), TASK, share=share)
+    found = versus(select(areas, {"metric": metric}), TASK, share=share)
     label = METRICS[metric].label
-    text = f"Area under the {label} curve less random's{', in % of it' if share else ''}; left is better."
+    text = f"Area under the {label} curve minus random's{' (in % of it)' if share else ''}; left is better."
     return _agent_panels(
-        found[found["verdict"] != "diverged"], f"{label} of agents beside random: {title}", text, share
+        found[found["verdict"] != "diverged"], f"{label} compared with random: {title}", text, share
     )
 
 
@@ -115,7 +115,7 @@ def labels_saved(needed: pd.DataFrame, title: str = "") -> Figure:
     table = needed[(needed["metric"] == "nll") & (needed["agent"] != "random")].dropna(subset="value")
     cases = {"few": table["low"].isna(), "better": table["high"] < 1, "worse": table["low"] > 1}
     table = table.assign(verdict=np.select([*cases.values()], [*cases], "same"))
-    text = "Share of all labels with which an agent is as good as random is with all; shorter is better."
+    text = "Share of all labels that an agent needs to match random with all of them; shorter is better."
     return _agent_panels(table, f"Labels needed for random's final NLL: {title}", text, True, bars=True)
 
 
@@ -124,7 +124,7 @@ def _agent_panels(table: pd.DataFrame, title: str, text: str, share: bool, bars:
 
     Args:
         table: `TASK`, `agent`, `value`, `low`, `high`, `verdict`, in each group in their order.
-        bars: as bars of shares from 0 to 1, where inf is `never`; else dots beside zero.
+        bars: as bars of shares from 0 to 1, where inf is `never`; else dots around zero.
     """
     place = table["verdict"].map(list(_GROUPS).index)
     table = table.assign(place=place).sort_values("place", kind="stable").set_index("agent")
@@ -274,7 +274,7 @@ def calibration(pit: pd.DataFrame, title: str = "", own: Collection[str] = ()) -
         panel.plot([0, *excess.columns], [0, *excess.loc[agent]], label=label, zorder=2 + strong, **look)
     panel.axhline(0, color="black", linewidth=0.8, linestyle=":")
     panel.set_xlabel("level of the predicted quantile", fontsize=TEXT + 1)
-    panel.set_ylabel("share of test points below it, less the level", fontsize=TEXT + 1)
+    panel.set_ylabel("share of test points below it, minus the level", fontsize=TEXT + 1)
     figure.legend(loc="outside right upper", frameon=False, fontsize=TEXT + 1)
     text = f"Calibration after {pit['labelled'].max():,} labels\n{title}"
     figure.suptitle(text, fontsize=TITLE, x=0.01, ha="left")
@@ -299,7 +299,7 @@ def chosen_rows(
         chosen: positions of the chosen rows [k] in the pool, in their order.
         labelled, pool: features [n, d], [N, d] in their own units.
         importance: of each feature [d].
-        rows: where the chosen rows [k] stand in the pool's file.
+        rows: row numbers of the chosen rows [k] in the pool's file.
         target: its name.
         log: whether its axis is logarithmic.
     """

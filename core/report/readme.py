@@ -14,7 +14,7 @@ from . import plots
 from .leaderboard import agent_label, comparisons, readable, task_label
 from .load import TASK, Results, groups, select, spans
 from .sections import TRAINED_NOTE, trained_means
-from .statistics import beside
+from .statistics import versus
 from .store import SCHEMA
 
 
@@ -36,7 +36,7 @@ _SETTING = ["variation", "protocol"]
 _DROPPED = "random+dropout05"
 #: Kinds of pictures, and what they show.
 _PICTURES = {
-    "leaderboard": "NLL beside random",
+    "leaderboard": "NLL compared with random",
     "labels": "labels needed for the NLL that random ends with",
 }
 _HEAD = f"""# Reference runs
@@ -55,7 +55,7 @@ the same id is below zero; worse: above. Each task counts alike. There is no cor
 agents: one in forty would be called better by chance alone. In brackets: the share of all labels with which
 the agent reaches what `random` has with all of them."""
 _DROPOUT_NOTE = f"""BALD, BALSA and NFlows-Out raise the model's dropout to 0.05 in training, too.
-`{_DROPPED}` trains its model the same way: 'less random' is what an agent is worth with its training, 'less
+`{_DROPPED}` trains its model the same way: 'minus random' is what an agent is worth with its training, 'minus
 {_DROPPED}' what its choices are worth. The duals train as `random` does. AUC of NLL, mean over the tasks
 with Student's 95 % interval; negative is better."""
 
@@ -75,7 +75,7 @@ def store_readme(found: Results, pictures: Collection[str]) -> str:
     """The README of a store, Markdown.
 
     Args:
-        pictures: the names of those that are beside it.
+        pictures: the names of those that are next to it.
     """
     compared = [*comparisons(found)]
     parts = [_HEAD, "## Which agents beat random", _VERDICT_NOTE, markdown(_verdicts(compared))]
@@ -119,7 +119,7 @@ def _verdicts(compared: Iterable[boards.Comparison]) -> pd.DataFrame:
 
 
 def _with_dropout(found: Results) -> pd.DataFrame:
-    """Agents that train with more dropout, and the duals, beside those that train likewise."""
+    """Agents that train with more dropout, and the duals, compared with those that train the same way."""
     lines = []
     for keys, part in groups(select(found.areas, {"metric": "nll"}), [*_SETTING, "query_size"]):
         agents = sorted(map(str, part["agent"].unique()))
@@ -134,9 +134,9 @@ def _with_dropout(found: Results) -> pd.DataFrame:
                     {
                         "setting": task_label(keys),
                         "agent": agent_label(agent),
-                        "less random": less["random"].get(agent, ""),
-                        f"less {_DROPPED}": less[_DROPPED].get(agent, "") if trained else "",
-                        "dual less its namesake": _less(of_two, namesake).get(agent, "") if namesake else "",
+                        "minus random": less["random"].get(agent, ""),
+                        f"minus {_DROPPED}": less[_DROPPED].get(agent, "") if trained else "",
+                        "dual minus its namesake": _less(of_two, namesake).get(agent, "") if namesake else "",
                     }
                 )
     return pd.DataFrame(lines)
@@ -144,7 +144,7 @@ def _with_dropout(found: Results) -> pd.DataFrame:
 
 def _less(areas: pd.DataFrame, reference: str) -> pd.Series:
     """How far each agent is from another one, in words."""
-    return boards.in_words(beside(areas, reference=reference).set_index("agent"), "+.3f")
+    return boards.in_words(versus(areas, reference=reference).set_index("agent"), "+.3f")
 
 
 def _contents(found: Results) -> pd.DataFrame:

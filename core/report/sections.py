@@ -4,7 +4,7 @@ One more figure or table is one function under `section`:
 
     @section("Best rounds")
     def best_rounds(found: Results) -> Figures:
-        'This docstring stands under the heading.'
+        'This docstring is shown under the heading.'
         for task, curves in groups(found.curves, TASK):
             yield file_name("best_rounds", task), plots.something(curves, task_label(task))
 """
@@ -69,10 +69,10 @@ def file_name(kind: str, keys: dict[str, Any], *more: str) -> str:
 
 @section("Learning curves")
 def learning_curves(found: Results) -> Figures:
-    """NLL and MAE on the test set over the labels, below them less those of random's run of the same id (the
-    paper's learning curves). Of many agents your own, random and the best three are in colour, with the 95 %
-    interval of the mean from five runs on. 'All data' is the upper bound; curves may pass below it: its
-    training ends once the validation MAE has stalled for 25 epochs, while a run goes on from fit to fit.
+    """The paper's learning curves: NLL and MAE on the test set after n labels, and the difference to random's
+    run of the same id. If there are many agents, your own, random and the best three are in colour, with the
+    95 % interval of the mean from five runs on. 'All data' is the upper bound; curves may pass below it: its
+    training ends once the validation MAE has stalled for 25 epochs, a run's continues from fit to fit.
     """
     for task, curves in groups(found.curves, TASK):
         own = own_agents(found, task)
@@ -84,8 +84,8 @@ def learning_curves(found: Results) -> Figures:
 
 
 TRAINED_NOTE = (
-    "MAE on the test set of random's flow (corrected, query size 50) beside the constant median of the "
-    "labels, extremely randomised trees and a Gaussian process on the same labels, means over the runs. "
+    "MAE on the test set of random's flow (corrected, query size 50), and on the same labels of their "
+    "constant median, extremely randomised trees and a Gaussian process; means over the runs. "
     "If 'flow / best', the flow's divided by the better of the last two, is far above 1, curves tell more "
     "about training than about labels."
 )
@@ -108,10 +108,10 @@ def leaderboards(found: Results) -> pd.DataFrame:
     return pd.concat(tables, names=[*TASK, "agent"]) if tables else pd.DataFrame()
 
 
-@section("Beside random")
+@section("Compared with random")
 def beside_random(found: Results) -> Figures:
-    """Areas under the curves less those of random's run of the same id: mean and Student's 95 % interval. An
-    arrow is an interval that goes on.
+    """Areas under the curves minus those of random's run of the same id: mean and Student's 95 % interval. An
+    arrow marks an interval that continues beyond the edge.
     """
     for keys, part in groups(found.areas, ["variation", "protocol"]):
         for metric in MAIN if _has_random(part) else ():
@@ -156,8 +156,8 @@ def critical_differences(found: Results) -> Figures:
 
 @section("Dual ablation")
 def dual_ablation(found: Results) -> Figures:
-    """The paper's ablation: agents whose dropout is raised for training too, beside the duals, which raise it
-    for scoring alone.
+    """The paper's ablation: agents whose dropout is raised for training too, and the duals, which raise it
+    for scoring only.
     """
     for task, curves in groups(found.curves, TASK):
         duals = [agent for agent in curves["agent"].unique() if agent.endswith("_dual")]
@@ -170,7 +170,7 @@ def dual_ablation(found: Results) -> Figures:
 
 @section("Calibration")
 def calibration(found: Results) -> Figures:
-    """Whether predicted quantiles hold what they promise, after the last round."""
+    """Whether predicted quantiles are right, after the last round: 0 is calibrated."""
     for task, pit in groups(found.pit, TASK):
         yield (
             file_name("calibration", task),
@@ -181,7 +181,7 @@ def calibration(found: Results) -> Figures:
 @section("Did the last rounds help?")
 def last_rounds_table(found: Results) -> pd.DataFrame:
     """What the last five rounds changed in the NLL on the test set: mean over the runs, and from five runs on
-    its 95 % interval. Where no change is seen, more labels of this agent's choice may not pay.
+    its 95 % interval. If no change is seen, more labels chosen by this agent may not be worth their cost.
     """
     table = last_rounds(select(found.curves, {"metric": "nll"}))
     return table.assign(**{name: table[name].map("{:+.3f}".format) for name in ("mean", "low", "high")})
@@ -213,7 +213,7 @@ def seconds(found: Results) -> pd.DataFrame:
 
 @section("Upper bounds, last epoch")
 def upper_bound_table(found: Results) -> pd.DataFrame:
-    """Metrics after the last epoch on the whole train part (compute_upper_bound.py), means over restarts."""
+    """Metrics after the last epoch on the whole train part (compute_upper_bound.py), means over the runs."""
     by = [*_SETTING, "run", "metric"]
     last = found.upper_bounds.sort_values("epoch").groupby(by, observed=True)["value"].last().unstack()
     table = last.groupby(level=_SETTING, observed=True).agg("mean")[

@@ -164,7 +164,7 @@ def p_values(table: pd.DataFrame) -> pd.DataFrame:
     return found.mask((areas[:, :, None] == areas[:, None, :]).all(axis=0), 1.0)
 
 
-def beside(
+def versus(
     areas: pd.DataFrame, apart: Sequence[str] = (), reference: str = "random", *, share: bool = False
 ) -> pd.DataFrame:
     """How far each agent's areas are from those of the reference's runs of the same ids, which have the same

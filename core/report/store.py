@@ -235,7 +235,7 @@ def _check_rounds(curves: pd.DataFrame, settings: Mapping[str, Any]) -> None:
 
 
 def _read_notes(found: Folders, run: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The settings of a run's experiment, and what was noted of the run beside them."""
+    """The settings of a run's experiment, and what else was noted of the run."""
     folder, agreed = found.folders[run], found.settings[run[:-1]]
     meta = definition(read_meta(folder / META))
     settings = {name: value for name, value in meta.items() if name in agreed or name == "seed_set"}

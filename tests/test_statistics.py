@@ -17,6 +17,7 @@ from core.errors import UserError
 from core.files import EXACT_FLOATS
 from core.metrics import METRICS
 from core.report import statistics
+from core.report.leaderboard import comparisons
 from core.report.load import EXPERIMENT, find_missing_runs, load_results
 from core.report.statistics import areas, blocks, last_rounds, p_values
 from core.runs.files import aggregate
@@ -209,6 +210,7 @@ def test_without_any_runs(tmp_path: Path) -> None:
         assert areas(found.curves).empty
         assert statistics.versus(areas(found.curves)).empty
         assert found.needed.empty
+        assert not list(comparisons(found))
         assert find_missing_runs(found).empty
 
 

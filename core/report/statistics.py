@@ -211,8 +211,8 @@ def _pairs(areas: pd.DataFrame, reference: str, share: bool) -> pd.DataFrame:
     """The other agents' areas `less` those of the reference's runs of the same ids, and which are lower."""
     others = areas[areas["agent"] == reference].drop(columns="agent").rename(columns={"area": "other"})
     pairs = areas[areas["agent"] != reference].merge(others, on=[*TASK, "run", "metric"])
-    pairs = pairs.astype({"agent": str, "metric": str})
-    less = (pairs["area"] - pairs["other"]).astype(float)
+    pairs = pairs.astype({"agent": str, "metric": str, "area": float, "other": float})
+    less = pairs["area"] - pairs["other"]
     pairs = pairs.assign(won=less < 0, tied=less == 0, lost=less > 0, less=less)
     if share:
         means = pairs.groupby([*EXPERIMENT, "metric"], observed=True)["other"].transform("mean")
@@ -282,8 +282,9 @@ def _shares_needed(agent: pd.DataFrame, random: pd.DataFrame) -> np.ndarray:
     if not random.iloc[:, -1].mean() < random.iloc[:, 0].mean():
         return np.full(1 + _RESAMPLES, np.nan)
     weights, labelled = _weights(len(agent)), agent.columns.to_numpy(float)
-    shares = _first_reached(weights @ agent.to_numpy(), labelled, weights @ random.iloc[:, -1].to_numpy())
-    return shares / labelled[-1]
+    with np.errstate(invalid="ignore"):  # where a run has diverged
+        means, targets = weights @ agent.to_numpy(), weights @ random.iloc[:, -1].to_numpy()
+    return _first_reached(means, labelled, targets) / labelled[-1]
 
 
 def _first_reached(curves: np.ndarray, labelled: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -108,10 +108,10 @@ def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
 
 
 def with_common_runs(there: pd.DataFrame, tasks: np.ndarray) -> list[str]:
-    """Agents that have a run in common in every task: as many as a greedy search finds.
+    """Agents that have a run in common in every task: as many as can be found greedily from each of them.
 
-    It begins with the agent that has a run in common with most others (`random`, if several have), so that
-    one with other run ids than all the others leaves out itself, not everybody.
+    One with other run ids than all the others leaves out itself, not everybody. Of sets of one size it is
+    that with `random`, then that with most runs in common.
 
     Args:
         there: a row a run, a column an agent: has it this run?
@@ -121,21 +121,24 @@ def with_common_runs(there: pd.DataFrame, tasks: np.ndarray) -> list[str]:
         Names in the order of the columns; none if no two agents have a run in common.
     """
     has, names = there.to_numpy(dtype=bool).T, list(there.columns)
-    agents, count = range(len(names)), tasks.max(initial=-1) + 1
+    count = tasks.max(initial=-1) + 1
 
     def fits(common: np.ndarray) -> bool:
         return bool((np.bincount(tasks[common], minlength=count) > 0).all())
 
-    partners = [sum(fits(has[one] & has[other]) for other in agents) for one in agents]
-    kept: list[int] = []
-    if max(partners, default=0) > 1:
-        first = max(agents, key=lambda one: (partners[one], names[one] == "random", has[one].sum()))
-        common = has[first]
-        for agent in np.argsort(-(has & has[first]).sum(axis=1), kind="stable"):
-            if fits(common & has[agent]):
+    if fits(has.all(axis=0)):
+        return names if len(names) > 1 else []
+    found: list[tuple[int, bool, int, list[str]]] = []
+    for first in range(len(names)):
+        kept, common = [], np.ones(len(there), bool)
+        for agent in (first, *np.argsort(-(has & has[first]).sum(axis=1), kind="stable")):
+            if agent not in kept and fits(common & has[agent]):
                 kept.append(agent)
-                common = common & has[agent]
-    return [names[agent] for agent in sorted(kept)]
+                common &= has[agent]
+        chosen = [names[agent] for agent in sorted(kept)]
+        found.append((len(kept), "random" in chosen, int(common.sum()), chosen))
+    most = max(found, key=lambda one: one[:3])[-1]
+    return most if len(most) > 1 else []
 
 
 def p_values(table: pd.DataFrame) -> pd.DataFrame:

@@ -83,7 +83,7 @@ def play(env: Any, agent: Any, log_path: Path, experiment: core.Experiment) -> N
 
 
 def read_tables(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]:
-    """The curves of these runs, one column a run, by the label of each of the study's three metrics."""
+    """The curves of these runs, one column a run, by the name of each of the study's three metrics."""
     import pandas as pd
 
     from core.metrics import METRICS
@@ -91,47 +91,54 @@ def read_tables(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]
 
     # Of the runs themselves: another process may be about to write the tables over all runs.
     runs = [folder / f"run_{run_id}" for run_id in run_ids]
-    shown = [METRICS[name] for name in ("mae", "nll", "crps")]
-    return {one.label: pd.concat([read_curves(run / one.file) for run in runs], axis=1) for one in shown}
+    names = ("mae", "nll", "crps")
+    return {
+        name: pd.concat([read_curves(run / METRICS[name].file) for run in runs], axis=1) for name in names
+    }
 
 
 def over_runs(values: Mapping[str, pd.Series]) -> str:
     """The number of runs; the mean and standard deviation of each metric over them."""
     parts = []
-    for label, of_runs in values.items():
+    for name, of_runs in values.items():
         spread = f" +- {of_runs.std():.2g}" if len(of_runs) > 1 else ""
-        parts.append(f"{label} {of_runs.mean():.3g}{spread}")
-    runs = len(values["MAE"])
+        parts.append(f"{name.upper()} {of_runs.mean():.3g}{spread}")
+    runs = len(values["mae"])
     return f"over {runs} run{'s' * (runs > 1)}: {', '.join(parts)}"
 
 
 def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     """In how many runs the agent beats `random`; empty if the runs folder has none to compare with."""
-    from core.report.store import OF_AN_AGENT, definition, differences
+    import pandas as pd
+
+    from core.report.leaderboard import runs_won
+    from core.report.store import OF_AN_AGENT, TASK, definition, differences
     from core.runs.files import finished_runs, id_of
     from core.runs.settings import read_meta
 
     random = folder.parent / core.AGENTS["random"].folder
-    ids = [id_of(run) for run in finished_runs(random) if run.name in areas["NLL"]]
+    ids = [id_of(run) for run in finished_runs(random) if run.name in areas["nll"]]
     if folder == random or not ids:
         return ""
     mine, theirs = (definition(read_meta(one / "settings.txt")) for one in (folder, random))
     if differences(mine, theirs).keys() - set(OF_AN_AGENT):
         return ""
-    curves, won = read_tables(random, ids), []
-    for label in ("NLL", "MAE"):
-        of_random = curves[label].mean()
-        won.append(f"{(areas[label][of_random.index] < of_random).sum()} of {len(ids)} runs ({label})")
-    return f"{mine['agent']}: better than random in {', '.join(won)}"
+    of_random = {name: table.mean() for name, table in read_tables(random, ids).items()}
+    both = pd.concat(
+        [pd.DataFrame(areas).assign(agent=mine["agent"]), pd.DataFrame(of_random).assign(agent="random")]
+    )
+    rows = both.rename_axis("run").reset_index().melt(["run", "agent"], var_name="metric", value_name="area")
+    won = runs_won(rows.assign(**{name: mine[name] for name in TASK}), mine["agent"])
+    return f"{mine['agent']}: {won}"
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
     """One line a run, then the AUC over the runs, and how many of them beat `random`."""
     curves = read_tables(folder, run_ids)
-    areas = {label: table.mean() for label, table in curves.items()}
-    mae, nll = curves["MAE"], curves["NLL"]
+    areas = {name: table.mean() for name, table in curves.items()}
+    mae, nll = curves["mae"], curves["nll"]
     for run in map(str, mae):
-        auc = f"AUC of MAE {areas['MAE'][run]:.3g}, of NLL {areas['NLL'][run]:.3g}"
+        auc = f"AUC of MAE {areas['mae'][run]:.3g}, of NLL {areas['nll'][run]:.3g}"
         print(f"{run}: {auc}; final MAE {mae[run].iloc[-1]:.3g}, NLL {nll[run].iloc[-1]:.3g}")
     print(f"AUC {over_runs(areas)}")
     if verdict := beside_random(folder, areas):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.cli import ArgumentParser, run_script
 from core.errors import UserError
-from core.files import write_file
+from core.files import check_target, write_file
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -28,14 +28,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
 
-    from core.files import check_target
-    from core.report.explorer import overview, report_page
     from core.report.load import load_results
+    from core.report.page import overview, report_page
 
     check_target(args.out)
     found = load_results(args.runs_folder, args.store)
     if not (args.runs_folder.is_dir() or len(found.runs)):
-        raise UserError(f"--runs_folder {args.runs_folder} is not there, nor another beside it")
+        beside = f"{args.runs_folder.name}_gauss, ... next to it"
+        raise UserError(f"--runs_folder {args.runs_folder} does not exist, nor {beside}")
     text = report_page(found, args.runs_folder)
     write_file(args.out, lambda path: path.write_text(text, encoding="utf-8"))
     print(f"{overview(found, args.runs_folder)}\nreport: {args.out}")

@@ -26,8 +26,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def add(store: Path, runs_folder: Path) -> None:
     """Adds runs and prints which."""
-    from core.report.labels import spans
-    from core.report.load import Folders, first_problem
+    from core.report.load import Folders, first_problem, spans
     from core.report.store import add_runs
 
     found = Folders(runs_folder)
@@ -50,8 +49,8 @@ def add(store: Path, runs_folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
 
-    from core.report.explorer import explorer_page
     from core.report.load import load_results
+    from core.report.page import explorer_page, overview
     from core.report.plots import save
     from core.report.readme import store_pictures, store_readme
 
@@ -61,8 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pictures = store_pictures(found)
     for name, figure in pictures.items():
         save(figure, args.store / name)
-    introduction = f"{len(found.runs)} stored reference runs; compare.py puts your own agents among them."
-    page = explorer_page(found, "Active learning in regression: reference runs", introduction)
+    page = explorer_page(found, "Active learning in regression: reference runs", overview(found, args.store))
     text = store_readme(found, pictures)
     write_file(args.store / "README.md", lambda path: path.write_text(text, encoding="utf-8"))
     write_file(args.store / "index.html", lambda path: path.write_text(page, encoding="utf-8"))

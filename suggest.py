@@ -193,8 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from core import Seeds
     from core.files import check_target, check_writable
-    from core.report.chosen import chosen_rows
-    from core.report.plots import save
+    from core.report.plots import chosen_rows, save
     from core.suggestion import model, saved, tables
     from core.suggestion.transforms import Log
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .agent import AGENTS, Agent
 from .cli import ArgumentParser, run_script
+from .files import write_between
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/AGENTS.md"
 #: The lines of the page around the table.
@@ -54,8 +55,6 @@ def table() -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from .report.readme import write_between
-
     parser = ArgumentParser(prog="core.catalogue", description=first_line(sys.modules[__name__]))
     parser.add("page", PAGE, "the page whose table is rewritten", type=Path)
     page = parser.parse_args(arguments).page

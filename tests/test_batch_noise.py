@@ -11,7 +11,7 @@ from torch import Tensor
 from core import AGENTS, CORRECTED, Experiment, Seeds, UserError
 from core.agent import Agent, top
 from core.batch_noise import SUFFIXES, perturbed
-from core.report.labels import agent_label
+from core.report.leaderboard import agent_label
 from core.sweep import cost
 from tests.builders import make_state, torch_rng
 

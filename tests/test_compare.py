@@ -14,8 +14,6 @@ from core.report.store import add_runs
 from tests.test_explorer import page_data
 from tests.test_store import write_runs
 
-RESULTS = Path(__file__).resolve().parent.parent / "results"
-
 
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
@@ -80,7 +78,7 @@ def test_command_and_page(
         "Mine: 2 runs: ranks are mostly noise; make 4 more: python evaluate.py --agent mine",
     ):
         assert said in printed
-    board = printed[: printed.index("Probability of improvement")]
+    board = printed[: printed.index("Rank and AUC")]
     for agent in ("> Mine", "CoreSet", "BALD"):  # all numbers are of the own agent's two runs
         (line,) = re.findall(rf"^{agent} .*$", board, re.MULTILINE)
         won = [sum(map(int, found)) for found in re.findall(r"(\d) / (\d) / (\d)", line)]
@@ -113,20 +111,24 @@ def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -
     """Further runs of a stored agent elsewhere are nobody's own, and hide nobody."""
     runs, store = folders
     write_runs(runs, "random", (1, 2, 3), query_size=6)
-    found = load_results(runs, store)
-    made = {heading: table for heading, _, table in comparison.tables(found, runs)}
-    assert all("query size 6" not in heading for heading in made)
-    assert "> Mine" in made["Diabetes, normalizing flow, query size 4"].index
-    assert not any(table.empty for table in made.values())
+    here = comparable(load_results(runs, store))
+    ((task, board),) = comparison.tables(here)
+    assert task["query_size"] == 4
+    assert "> Mine" in board.index
 
 
-@pytest.mark.slow
-def test_the_reference_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    compare.main(["--list_reference"])
-    printed = capsys.readouterr().out
-    for agent in load_results(None, RESULTS).runs["agent"].unique():
-        assert re.search(rf" {re.escape(agent)}(,|\n)", printed), agent
-    for task in (r"diabetes +nf +published +5 +(\d+) +1-30", r"pakinsons +nf +corrected +50 +(\d+) +1-5"):
-        found = re.search(task, printed)
-        assert found
-        assert int(found[1]) >= 10
+def test_an_own_agent_on_several_datasets(folders: tuple[Path, Path]) -> None:
+    """They are ranked together, too; an agent that the store has on one of them is not marked there."""
+    runs, store = folders
+    for agent in ("random", "coreset", "bald"):
+        write_runs(runs.parent / "more", agent, (1, 2, 3), dataset="airfoil")
+    add_runs(store, Folders(runs.parent / "more"))
+    for agent in ("mine", "theirs"):
+        write_runs(runs, agent, (1, 2, 3), dataset="airfoil", dropout=0.05)
+    write_runs(runs.parent / "theirs", "theirs", (2, 3), dropout=0.05)
+    add_runs(store, Folders(runs.parent / "theirs"))
+    found = comparable(load_results(runs, store))
+    boards = {task["dataset"]: board for task, board in comparison.tables(found)}
+    assert [*boards] == ["all 2 datasets", "airfoil", "diabetes"]
+    assert {"> Mine", "Theirs", "Random"} <= set(boards["all 2 datasets"].index)
+    assert {"> Mine", "> Theirs"} <= set(boards["airfoil"].index)

@@ -10,7 +10,8 @@ from scipy import stats
 
 from core.report.leaderboard import needed_in_words
 from core.report.plots import labels_saved
-from core.report.statistics import beside, labels_needed
+from core.report.statistics import labels_needed, versus
+from core.report.store import TASK
 from tests.test_statistics import area_rows
 
 LABELLED = (20, 40, 60, 80, 100)
@@ -39,8 +40,12 @@ def curve_rows(
     return pd.DataFrame(lines)
 
 
+def needed_of(curves: pd.DataFrame) -> pd.DataFrame:
+    return labels_needed(curves).set_index("agent")
+
+
 def test_labels_needed_by_hand() -> None:
-    needed = labels_needed(curve_rows(HAND), "nll")
+    needed = needed_of(curve_rows(HAND))
     assert needed["value"].to_dict() == {
         "random": 1.0,
         "good": 0.6,
@@ -49,35 +54,35 @@ def test_labels_needed_by_hand() -> None:
         "never": np.inf,
     }
     assert needed["low"].isna().all()  # of two runs no interval is given
-    assert needed_in_words(needed, 100).to_dict() == {
+    assert needed_in_words(needed.reset_index(), True).to_dict() == {
         "random": "100 of 100",
         "good": "60 of 100",
         "between": "75 of 100",
         "at once": "20 of 100",
         "never": "> 100",
     }
-    assert needed_in_words(needed)["never"] == "> 100%"
+    assert needed_in_words(needed.reset_index(), False)["never"] == "> 100%"
 
 
 def test_nothing_is_said_where_random_gets_worse() -> None:
     rising = {"random": [(1.0, 2.0, 3.0, 4.0, 5.0)], "good": [(1.0, 1.0, 1.0, 1.0, 1.0)]}
-    needed = labels_needed(curve_rows(rising), "nll")
-    assert needed_in_words(needed, 100).to_dict() == {"random": "-", "good": "-"}
+    needed = needed_of(curve_rows(rising))
+    assert needed_in_words(needed.reset_index(), True).to_dict() == {"random": "-", "good": "-"}
     two = pd.concat([curve_rows(HAND), curve_rows(rising, "e")])
-    titles = [axis.get_title(loc="left") for axis in labels_saved(two).axes]
+    titles = [axis.get_title(loc="left") for axis in labels_saved(labels_needed(two, TASK)).axes]
     assert list(filter(None, titles)) == ["D, query size 20"]
 
 
 def test_only_runs_that_both_have_count_and_only_agents_of_all_tasks() -> None:
     more = HAND | {"random": [*HAND["random"], (0.0,) * 5]}
-    needed = labels_needed(curve_rows(more), "nll")
+    needed = needed_of(curve_rows(more))
     assert (needed.loc["good", "value"], needed.loc["random", "value"]) == (
         0.6,
         pytest.approx(22.8 / 30, abs=0.3),
     )
     two = pd.concat([curve_rows(HAND), curve_rows({"random": HAND["random"], "good": HAND["random"]}, "e")])
-    assert labels_needed(two, "nll")["value"].to_dict() == {"random": 1.0, "good": pytest.approx(0.8)}
-    assert labels_needed(curve_rows({"good": HAND["good"]}), "nll").empty
+    assert needed_of(two)["value"].to_dict() == {"random": 1.0, "good": pytest.approx(0.8)}
+    assert labels_needed(curve_rows({"good": HAND["good"]})).empty
 
 
 def test_the_interval_is_of_runs_drawn_with_those_of_random() -> None:
@@ -94,7 +99,7 @@ def test_the_interval_is_of_runs_drawn_with_those_of_random() -> None:
         mean, target = np.array(curves["good"])[rows].mean(0), np.array(curves["random"])[rows, -1].mean()
         at = np.interp(target, mean[::-1], LABELLED[::-1])  # mean curves fall
         drawn.append(at / 100)
-    found = labels_needed(curve_rows(curves), "nll").loc["good"]
+    found = needed_of(curve_rows(curves)).loc["good"]
     np.testing.assert_allclose([found["low"], found["high"]], np.quantile(drawn, [0.025, 0.975]), atol=0.01)
 
 
@@ -102,7 +107,7 @@ def test_mean_difference_is_student_s_and_welch_s() -> None:
     rng = np.random.default_rng(4)
     values = {name: [*rng.normal(size=8)] for name in ("random", "a")}
     table = area_rows(values)
-    found = tuple(beside(table, "mae").loc["a", ["value", "low", "high"]])
+    found = tuple(versus(table).loc[0, ["value", "low", "high"]])
     of_pairs = stats.ttest_rel(values["a"], values["random"])
     low, high = of_pairs.confidence_interval(0.95)
     assert found == pytest.approx((np.subtract(values["a"], values["random"]).mean(), low, high))
@@ -111,14 +116,15 @@ def test_mean_difference_is_student_s_and_welch_s() -> None:
     two = [
         area_rows({"random": [0.0] * len(of), "a": [*of]}, dataset=name) for name, of in (("d", x), ("e", -y))
     ]
-    both = tuple(beside(pd.concat(two), "mae").loc["a", ["value", "low", "high"]])
+    both = tuple(versus(pd.concat(two)).loc[0, ["value", "low", "high"]])
     low, high = stats.ttest_ind(x, y, equal_var=False).confidence_interval(0.95)
     assert both == pytest.approx(((x.mean() - y.mean()) / 2, low / 2, high / 2))
 
 
 def test_the_picture_has_a_bar_for_each_agent_best_first() -> None:
     worse = HAND | {"no": [tuple(2 * value for value in run) for run in HAND["never"]]}
-    figure = labels_saved(pd.concat([curve_rows(worse), curve_rows(HAND, "e")]), "here")
+    both = pd.concat([curve_rows(worse), curve_rows(HAND, "e")])
+    figure = labels_saved(labels_needed(both, TASK), "here")
     shown = [axis for axis in figure.axes if axis.get_title(loc="left")]
     assert [axis.get_title(loc="left") for axis in shown] == ["D, query size 20", "E, query size 20"]
     for axis, never in zip(shown, (["Never", "No"], ["Never"]), strict=True):

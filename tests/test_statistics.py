@@ -17,9 +17,9 @@ from core.errors import UserError
 from core.files import EXACT_FLOATS
 from core.metrics import METRICS
 from core.report import statistics
-from core.report.load import EXPERIMENT, areas, find_missing_runs, load_results
-from core.report.statistics import blocks, compare
-from core.report.stopping import last_rounds
+from core.report.leaderboard import comparisons
+from core.report.load import EXPERIMENT, find_missing_runs, load_results
+from core.report.statistics import areas, blocks, last_rounds, p_values
 from core.runs.files import aggregate
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
@@ -95,7 +95,7 @@ def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> 
     problems = [Path(name).name for name in found.problems["folder"]]
     assert problems == [f"run_{i}" for i in range(3, 9)]
     assert "pit.csv cannot be read" in found.problems["problem"][0]
-    assert found.problems["problem"][2] == "meta.txt: seed_set is many, not a number of it"
+    assert found.problems["problem"][2] == "meta.txt: seed_set is many, not a number"
     assert set(found.curves["run"]) == set(found.pit["run"]) == {1, 9}
     missing = find_missing_runs(found)
     assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-8"]]
@@ -214,7 +214,9 @@ def test_without_any_runs(tmp_path: Path) -> None:
         found = load_results(tmp_path / folder)
         assert not any(len(table) for table in vars(found).values())
         assert areas(found.curves).empty
-        assert statistics.beside(areas(found.curves), "mae").empty
+        assert statistics.versus(areas(found.curves)).empty
+        assert found.needed.empty
+        assert not list(comparisons(found))
         assert find_missing_runs(found).empty
 
 
@@ -245,17 +247,13 @@ def test_blocks_are_complete() -> None:
     assert (len(found.table), found.left_out) == (4, [])
 
 
-def test_comparison_by_hand() -> None:
-    table = blocks(area_rows(HAND), "mae").table
-    found = compare(table)
-    assert found.mean_ranks.to_dict() == {"best": 1.0, "good": 2.0, "random": 3.0}
-    # 12 n / (k (k + 1)) sum (mean rank - (k + 1) / 2)^2 = 10 with two degrees of freedom: exp(-5).
-    assert math.isclose(found.friedman, math.exp(-5))
+def test_p_values_by_hand() -> None:
+    found = p_values(blocks(area_rows(HAND), "mae").table)
     # Five differences of one sign: 2 of the 32 sign patterns are as extreme; times 3, 2 and 1 by Holm,
     # never falling.
-    off_diagonal = found.p_values.to_numpy()[~np.eye(3, dtype=bool)]
+    off_diagonal = found.to_numpy()[~np.eye(3, dtype=bool)]
     np.testing.assert_allclose(off_diagonal, 3 * 2 / 32)
-    assert np.diag(found.p_values).tolist() == [1, 1, 1]
+    assert np.diag(found).tolist() == [1, 1, 1]
 
 
 def holm(table: pd.DataFrame) -> pd.DataFrame:
@@ -278,31 +276,44 @@ def test_all_pairs(runs: int, values: int) -> None:
     rng = np.random.default_rng([runs, values])
     table = pd.DataFrame(rng.integers(values, size=(runs, 3)) + np.eye(3)[1], columns=list("cba"))
     table["alike"] = table["c"]
-    found = compare(table)
-    pd.testing.assert_frame_equal(found.p_values, holm(table), rtol=1e-12, check_names=False)
-    if runs > 1:
-        assert found.friedman == stats.friedmanchisquare(*table.to_numpy().T).pvalue
+    pd.testing.assert_frame_equal(p_values(table), holm(table), rtol=1e-12, check_names=False)
 
 
 def test_beside_random() -> None:
-    table = area_rows(HAND | {"other": [10.0, 21.0, 29.0]})
-    # In two runs of five `other` is missing.
-    assert statistics.wins(table, "mae").T.to_dict("list") == {
+    table = area_rows(HAND | {"other": [10.0, 21.0, 29.0]})  # in two runs of five `other` is missing
+    found = statistics.versus(table).set_index("agent")
+    assert found[["won", "tied", "lost"]].T.to_dict("list") == {
         "best": [5, 0, 0],
         "good": [5, 0, 0],
         "other": [1, 1, 1],
     }
-    assert statistics.wins(table, "nll").empty
-    found = statistics.beside(table, "mae")
     assert list(found.index) == ["best", "good", "other"]
     assert found["value"].tolist() == pytest.approx([-8.0, -3.0, 0.0])
     assert found["verdict"].tolist() == ["better", "better", "few"]
-    assert statistics.beside(table, "mae", share=True)["value"]["good"] == pytest.approx(-0.1)
-    worse = statistics.beside(table, "mae", "best")
+    assert statistics.versus(table, share=True).set_index("agent")["value"]["good"] == pytest.approx(-0.1)
+    worse = statistics.versus(table, reference="best").set_index("agent")
     assert worse["verdict"].to_dict() == {"good": "worse", "random": "worse", "other": "few"}
-    assert statistics.beside(area_rows({"random": [1.0] * 5, "gone": [np.inf] * 5}), "mae")[
-        "verdict"
-    ].tolist() == ["diverged"]
+    gone = statistics.versus(area_rows({"random": [1.0] * 5, "gone": [np.inf] * 5}))
+    assert gone["verdict"].tolist() == ["diverged"]
+    assert gone["lost"].tolist() == [5]
+    assert statistics.versus(area_rows({"random": [1.0] * 5, "alike": [1.0] * 5}))["verdict"].tolist() == [
+        "same"
+    ]
+
+
+def test_tasks_are_apart_or_averaged() -> None:
+    """Together only agents that are in every task count; a metric that may be negative has no shares."""
+    first = area_rows({"random": [1.0] * 5, "a": [2.0] * 5, "b": [0.5] * 5}, "nll")
+    second = area_rows({"random": [4.0] * 5, "a": [2.0] * 5}, "nll", dataset="e")
+    table = pd.concat([first, second, pd.concat([first, second]).assign(metric="mae")])
+    apart = statistics.versus(table, ["dataset"]).set_index(["dataset", "metric", "agent"])["value"]
+    assert {key[::2]: value for key, value in apart.items() if key[1] == "nll"} == {
+        ("d", "a"): 1.0,
+        ("d", "b"): -0.5,
+        ("e", "a"): -2.0,
+    }
+    together = statistics.versus(table, share=True).set_index(["metric", "agent"])["value"]
+    assert together.to_dict() == {("nll", "a"): -0.5, ("mae", "a"): 0.25}
 
 
 def test_missing_runs(tmp_path: Path) -> None:
@@ -312,9 +323,9 @@ def test_missing_runs(tmp_path: Path) -> None:
     lines = find_missing_runs(found).set_index(["variation", "agent"])["missing"]
     # gauss_std cannot score a flow: it is not missed there.
     assert lines.to_dict() == {("gauss", "random"): "1-3, 5", ("gauss", "gauss_std"): "2-3, 5"}
-    wanted = find_missing_runs(found, range(1, 9), variations=["nf"], agents=["random", "bald"])
-    assert wanted["missing"].tolist() == ["4, 6-8", "1-8"]
-    assert wanted["agent"].tolist() == ["random", "bald"]
+    wanted = find_missing_runs(found, range(1, 9), agents=["random", "bald"])
+    assert wanted["missing"].tolist() == ["4, 6-8", "1-8", "1-8", "1-8"]
+    assert wanted["agent"].tolist() == ["random", "bald"] * 2
 
 
 def test_whether_the_last_rounds_helped() -> None:

@@ -28,10 +28,10 @@ BEFORE = {
 }
 CASES = {
     "compare": """
-        --runs_folder nowhere: nowhere has no finished runs: it is not there, nor another beside it
-        --runs_folder empty: has no finished runs: none but stored ones
+        --runs_folder nowhere: nowhere has no finished runs: there is no such folder, nor nowhere_gauss
+        --runs_folder empty: has no finished runs: only stored ones
         --store empty: empty holds no stored runs
-        --runs_folder other: other has runs of no task in the store: --list_reference shows them
+        --runs_folder other: other has runs of no task in the store, whose README.md lists them
         --runs_folder further: further has no agent that the store lacks
         --runs_folder shorter: Mine/run_3: 50 to 58 labelled points, not 50 to 62
         --out: expected one argument
@@ -104,7 +104,7 @@ CASES = {
         --trials 1: ray is not installed: pip install -e '.[ray]'
     """,
     "report": """
-        --runs_folder nowhere: --runs_folder nowhere is not there, nor another beside it
+        --runs_folder nowhere: --runs_folder nowhere does not exist, nor nowhere_gauss
         --out no/report.html: no/report.html cannot be written: no is
         --runs .: unrecognized arguments
     """,

@@ -1,25 +1,23 @@
-"""Your own agents beside the stored reference runs: as text for the terminal, and as an HTML page.
+"""Your own agents compared with the stored reference runs: as text for the terminal, and as an HTML page.
 
-Everything takes the tables of `load_results(runs_folder, store)`.
+`found` is what `load_results(runs_folder, store)` returns.
 """
 
 import shlex
-import textwrap
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ..agent import AGENTS
-from . import leaderboard as boards
-from .explorer import explorer_page
-from .labels import OWN, agent_label, setting_label, spans, task_label
+from .leaderboard import BOARD_NOTE, agent_label, comparisons, leaderboard, runs_won, task_label
 from .load import (
     EXPERIMENT,
+    OWN,
     TASK,
     Results,
+    can_score,
     distinct,
     first_problem,
     groups,
@@ -27,8 +25,9 @@ from .load import (
     own_experiments,
     select,
     sibling_roots,
-    task_differences,
+    spans,
 )
+from .page import explorer_page
 from .store import OF_AN_AGENT, differences
 
 #: With fewer runs the page says that an agent's place is mostly noise.
@@ -39,20 +38,14 @@ def comparable(found: Results) -> Results:
     """Only the tasks in which there is an own agent to compare, and in each only runs whose ids your own have
     there; without runs of another definition.
     """
-    own = {key for key, other in own_experiments(found).items() if not task_differences(found, key, other)}
-    tasks = {key[:4] for key in own}
-    experiments = own | {key for key in distinct(found.stored, EXPERIMENT) if key[:4] in tasks}
-    finished = select(found.own, {"status": "finished"})
-    ids = {(*key[:4], key[5]) for key in distinct(finished, [*EXPERIMENT, "run"]) if key[:5] in own}
-    keys = distinct(found.runs, [*EXPERIMENT, "run"])
-    wanted = {key for key in keys if key[:5] in experiments and (*key[:4], key[5]) in ids}
-
-    def of_wanted(table: pd.DataFrame) -> pd.DataFrame:
-        return table[pd.MultiIndex.from_frame(table[[*EXPERIMENT, "run"]]).isin(wanted)]
-
-    return replace(
-        found, curves=of_wanted(found.curves), pit=of_wanted(found.pit), runs=of_wanted(found.runs)
+    keys = [key for key, differing in own_experiments(found).items() if not differing]
+    own = pd.DataFrame(keys, columns=EXPERIMENT)
+    ids = select(found.own, {"status": "finished"}).merge(own)[[*TASK, "run"]].drop_duplicates()
+    experiments = pd.concat([found.stored[EXPERIMENT], own]).drop_duplicates()
+    curves, pit, runs = (
+        table.merge(experiments).merge(ids) for table in (found.curves, found.pit, found.runs)
     )
+    return replace(found, curves=curves, pit=pit, runs=runs)
 
 
 def lacking(found: Results, runs_folder: Path) -> list[dict[str, Any]]:
@@ -65,11 +58,10 @@ def lacking(found: Results, runs_folder: Path) -> list[dict[str, Any]]:
     finished = select(found.runs, {"status": "finished"})
     lines: list[dict[str, Any]] = []
     for agent in (agent for agent in own_agents(found) if not agent.endswith(OWN)):
-        cls = AGENTS.classes.get(agent.partition("+")[0])
         for task, runs in groups(found.stored, TASK):
             there = set(select(finished, task | {"agent": agent})["run"])
             missing = sorted(set(runs["run"]) - there)
-            if missing and (cls is None or task["variation"] in cls.variations):
+            if missing and can_score(agent, task["variation"]):
                 options = " ".join(f"--{name} {value}" for name, value in task.items())
                 span = f"--run_id {missing[0]} --restarts {missing[-1] - missing[0] + 1}"
                 command = f"python evaluate.py --agent {agent} {options} {span}{folder}"
@@ -85,11 +77,11 @@ def setting_differences(found: Results, task: tuple[Any, ...] = ()) -> list[str]
     with other settings of the agent's own are compared as another agent.
     """
     lines: dict[str, None] = {}
-    for own, other in own_experiments(found).items():
+    for own, differing in own_experiments(found).items():
         if task and own[:4] != task:
             continue
         where = ", ".join(str(part) for part in own)
-        for name, (mine, theirs) in task_differences(found, own, other).items():
+        for name, (mine, theirs) in differing.items():
             lines[f"{where}: not ranked: {name} is {mine}, but {theirs} in the stored runs"] = None
         namesake = (*own[:-1], str(own[-1]).removesuffix(OWN))
         if namesake in found.settings and namesake != own:
@@ -99,56 +91,45 @@ def setting_differences(found: Results, task: tuple[Any, ...] = ()) -> list[str]
     return list(lines)
 
 
-def tables(found: Results, runs_folder: Path) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Heading, text and table of all that is compared; your own agents are marked."""
-    here, above = comparable(found), first_lines(found, runs_folder)
-    for task, part in groups(here.areas, TASK):
-        board = boards.leaderboard(part, select(here.curves, task))
-        text = "\n".join([*above[tuple(task.values())], boards.BOARD_NOTE])
-        yield task_label(task), text, _marked(board, own_agents(found, task))
-    for keys, part in groups(here.areas, ["variation", "protocol"]):
-        # Not those that are your own in one of these tasks and stored in another.
-        stored = set(select(here.stored, keys)["agent"])
-        own = [agent for agent in own_agents(found, keys) if agent not in stored]
-        if not own:
-            continue
-        name = setting_label(keys)
-        for which, board in boards.rankings(part, here.curves):
-            if which != boards.ONE_TASK:
-                yield f"{name}, over {which}", boards.OVER_NOTE, _marked(board, own)
-        better = _marked(boards.probabilities(part, own), own)
-        yield f"Probability of improvement: {name}", boards.PROBABILITY_NOTE, better
+def tables(here: Results) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """The leaderboard of each task, and of several together; your own agents are marked with >.
 
-
-def _marked(table: pd.DataFrame, own: Collection[str]) -> pd.DataFrame:
-    """The table with the agents' display names; your own are marked with >."""
-    return table.rename(index=lambda agent: f"> {agent_label(agent)}" if agent in own else agent_label(agent))
+    Args:
+        here: of `comparable`.
+    """
+    for one in comparisons(here):
+        keys = {name: value for name, value in one.task.items() if name != "dataset" or one.one_task}
+        # Not those that are your own on one of several datasets and stored on another.
+        own = set(own_agents(here, keys)) - set(select(here.stored, keys)["agent"])
+        board = leaderboard(one)
+        if own & set(board.index):
+            yield one.task, board.rename(index=lambda name, own=own: "> " * (name in own) + agent_label(name))
 
 
 def first_lines(found: Results, runs_folder: Path) -> dict[tuple[Any, ...], list[str]]:
     """Of each task what to know before looking at its numbers: few runs, settings that differ."""
     commands = {tuple(line[name] for name in EXPERIMENT): line for line in lacking(found, runs_folder)}
     lines: dict[tuple[Any, ...], list[str]] = {}
-    for key in distinct(comparable(found).own, TASK):
-        task = dict(zip(TASK, key, strict=True))
-        lines[key] = []
-        for agent in own_agents(found, task):
-            runs = select(found.own, task | {"agent": agent, "status": "finished"})["run"].nunique()
-            if runs < FEW:
-                line = commands.get((*key, agent))
-                more = f"; make {line['count']} more: {line['command']}" if line else ""
-                lines[key].append(f"{agent_label(agent)}: {runs} runs: ranks are mostly noise{more}")
-        lines[key] += setting_differences(found, key)
-    return lines
+    for key in (key for key, differing in own_experiments(found).items() if not differing):
+        said = lines.setdefault(key[:4], [])
+        experiment = dict(zip(EXPERIMENT, key, strict=True))
+        runs = len(select(found.own, experiment | {"status": "finished"}))
+        if runs < FEW:
+            line = commands.get(key)
+            more = f"; make {line['count']} more: {line['command']}" if line else ""
+            said.append(f"{agent_label(key[-1])}: {runs} runs: ranks are mostly noise{more}")
+    return {task: said + setting_differences(found, task) for task, said in lines.items()}
 
 
 def remarks(found: Results, runs_folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Headings and lines: what is missing, what was left out."""
-    wanted = [
-        f"{agent_label(line['agent'])} lacks runs {line['runs']} of {task_label(line)}: {line['command']}"
-        for line in lacking(found, runs_folder)
-    ]
-    yield "To be ranked in every task of the store", wanted
+    yield (
+        "To be ranked in every task of the store",
+        [
+            f"{agent_label(line['agent'])} lacks runs {line['runs']} of {task_label(line)}: {line['command']}"
+            for line in lacking(found, runs_folder)
+        ],
+    )
     stored = distinct(found.stored, TASK)
     tasks = [dict(zip(TASK, task, strict=True)) for task in distinct(found.own, TASK) if task not in stored]
     left_out = [f"{task_label(task)}: the store has no runs of it" for task in tasks]
@@ -158,32 +139,34 @@ def remarks(found: Results, runs_folder: Path) -> Iterator[tuple[str, list[str]]
     yield "Left out", left_out
 
 
-def print_all(found: Results, runs_folder: Path) -> None:
-    """All of it, in the terminal."""
+def print_all(found: Results, here: Results, runs_folder: Path) -> None:
+    """All of it, in the terminal; the runs won at the end.
+
+    Args:
+        here: `comparable(found)`.
+    """
+    above = first_lines(found, runs_folder)
     with pd.option_context("display.width", None, "display.max_columns", None, "display.max_rows", None):
-        for heading, text, table in tables(found, runs_folder):
-            print(f"\n{heading}\n{text}\n{table.to_string(na_rep='', float_format='{:.1f}'.format)}")
+        for task, table in tables(here):
+            text = table.to_string(na_rep="", float_format="{:.1f}".format)
+            print("", task_label(task), *above.get(tuple(task.values()), []), text, sep="\n")
+    print(f"\n{BOARD_NOTE}")
     for heading, lines in remarks(found, runs_folder):
         if lines:
             print("\n" + "\n  ".join([heading, *lines]))
+    print()
+    for task, areas in groups(here.areas, TASK):
+        for agent in own_agents(found, task):
+            if won := runs_won(areas, agent):
+                print(f"{agent}: {won} on {task_label(task)}")
 
 
-def comparison_page(found: Results, runs_folder: Path) -> str:
-    """The page to explore your own agents with, beside the stored runs of the same ids, as HTML."""
+def comparison_page(found: Results, here: Results, runs_folder: Path) -> str:
+    """The page that compares your own agents with the stored runs of the same ids, as HTML."""
     names = ", ".join(map(agent_label, own_agents(found)))
-    text = f"{names} from {runs_folder} (bold, marked ▶), beside the stored runs with the same ids."
+    text = f"{names} from {runs_folder} (bold, marked ▶), compared with the stored runs of the same ids."
     above = first_lines(found, runs_folder)
-    return explorer_page(comparable(found), "Comparison", text, above, remarks(found, runs_folder))
-
-
-def print_reference(found: Results) -> None:
-    """The stored tasks as a table, with the ids of all runs, and below it the agents of each."""
-    agents = [(task, runs["agent"].unique(), spans(runs["run"])) for task, runs in groups(found.stored, TASK)]
-    lines = [(*task.values(), len(names), runs) for task, names, runs in agents]
-    print(pd.DataFrame(lines, columns=[*TASK, "number", "runs"]).to_string(index=False))
-    for task, names, _ in agents:
-        print("\n" + ", ".join(map(str, task.values())))
-        print(textwrap.fill(", ".join(names), 100, initial_indent="  ", subsequent_indent="  "))
+    return explorer_page(here, "Comparison", text, above, remarks(found, runs_folder))
 
 
 def why_nothing(found: Results, runs_folder: Path) -> str:
@@ -196,10 +179,10 @@ def why_nothing(found: Results, runs_folder: Path) -> str:
             why = "its runs are more runs of stored agents (an agent that you changed needs a new version)"
             return f"{runs_folder} has no agent that the store lacks: {why}"
         why = f" (left out: {first_problem(problems)})" if problems else ""
-        return f"{runs_folder} has runs of no task in the store: --list_reference shows them{why}"
+        return f"{runs_folder} has runs of no task in the store, whose README.md lists them{why}"
     text = f"--runs_folder {runs_folder} has no finished runs"
     if problems:
         return f"{text} that can be compared: {first_problem(problems)}"
     if any(root.is_dir() for root in sibling_roots(runs_folder)):
-        return f"{text}: none but stored ones"
-    return f"{text}: it is not there, nor another beside it"
+        return f"{text}: only stored ones"
+    return f"{text}: there is no such folder, nor {runs_folder.name}_gauss, ... next to it"

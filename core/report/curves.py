@@ -1,4 +1,4 @@
-"""Learning curves, drawn; and a command that draws those of one task and says how its agents stand.
+"""Draws learning curves; the command also prints the ranks of a task's agents.
 
     python -m core.report.curves --dataset diabetes --query_size 5 --store results --out learning_curves.png
 
@@ -23,11 +23,10 @@ from ..metrics import METRICS
 from ..models.variations import DEFAULT, VARIATIONS
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds
-from .labels import agent_label, spans, task_label
-from .leaderboard import MAIN, leaderboard
-from .load import TASK, areas, load_results, select
+from .leaderboard import MAIN, agent_label, runs_won, task_label
+from .load import TASK, load_results, select, spans
 from .plots import GREY, TEXT, TITLE, bare, save, strong_agents
-from .statistics import beside, mean_curves, wins
+from .statistics import areas, blocks, mean_curves
 
 _WORDS = {"mae": "test error (MAE)", "nll": "negative log-likelihood of the test set (NLL)"}
 #: The range of an axis is that of the strong curves after this share of the labels.
@@ -84,7 +83,7 @@ def learning_curves(
         differences = mean_curves(less.reset_index())
         pairs.append((panel, _draw(panel, differences, colours, own, 0.0, log=False)))
         panel.axhline(0, color="black", linewidth=1.2, linestyle="--")
-        panel.set_ylabel("less random's\n(below 0 is better)", fontsize=TEXT + 1)
+        panel.set_ylabel("minus random's\n(below 0 is better)", fontsize=TEXT + 1)
     panels[-1, 0].set_xlabel("labels (n)", fontsize=TEXT + 1)
     runs = curves.groupby("agent")["run"].nunique()
     count = f"{runs.min()} to {runs.max()}" if runs.min() < runs.max() else f"{runs.max()}"
@@ -205,22 +204,16 @@ def with_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
 
 
 def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
-    """A line for each of your own agents: its places by NLL and MAE, and how it did beside random."""
+    """A line for each of your own agents: its places by NLL and MAE, and in how many runs it beats random."""
     of_runs = areas(curves)
-    board = leaderboard(of_runs, curves)
-    for agent in (agent for agent in board.index if agent in own):
-        parts = []
-        for metric in MAIN:
-            name, won = METRICS[metric].label, wins(of_runs, metric)
-            ranks = board[f"rank {name}"]
-            place = f"place {(ranks < ranks[agent]).sum() + 1} of {ranks.count()}"
-            if pd.isna(ranks[agent]):
-                place = "no place (no run in common with the others)"
-            beat = ""
-            if agent in won.index:
-                beat = f", better than random in {won['won'][agent]} of {won.sum(axis=1)[agent]} runs"
-            parts.append(f"by {name} {place}{beat}")
-        yield f"{agent_label(agent)}: {'; '.join(parts)}"
+    ranks = {metric: blocks(of_runs, metric).table.rename(columns=str).rank(axis=1).mean() for metric in MAIN}
+    for agent in sorted(own, key=lambda agent: ranks[MAIN[0]].get(agent, np.inf)):
+        said = [
+            f"place {(mean < mean[agent]).sum() + 1} of {len(mean)} by {METRICS[metric].label}"
+            for metric, mean in ranks.items()
+            if agent in mean
+        ] or ["not ranked (no run in common with all others)"]
+        yield f"{agent_label(agent)}: {', '.join(filter(None, [*said, runs_won(of_runs, agent)]))}"
 
 
 def target_unit(args: argparse.Namespace) -> tuple[float, str]:
@@ -254,29 +247,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unit = target_unit(args) if args.own_units else (1.0, "")
     bound = last_epochs(select(found.upper_bounds, {key: task[key] for key in TASK[:3]}), args.metric)
     if args.store is not None:
-        reference = load_results(None, args.store)
-        stored = select(reference.curves, task)
+        stored = select(load_results(None, args.store).curves, task)
         if stored.empty:
-            raise UserError(f"{args.store} has no runs of {title}: compare.py --list_reference shows them")
+            raise UserError(f"{args.store} has no runs of {title}; its README.md lists what it has")
         curves = with_stored(curves, stored) if own else stored
         others = curves["agent"].nunique() - len(own)
-        count = f"{curves['labelled'].max() - curves['labelled'].min():,}"
+        count = curves["labelled"].max() - curves["labelled"].min()
         if own:
             runs = spans(curves["run"])
-            print(f"runs {runs} of your agents and {others} stored ones, over {count} labels:")
+            print(f"runs {runs} of your agents and {others} stored ones, over {count:,} labels:")
         for line in places(curves, own):
             print(f"  {line}")
-        better = beside(select(reference.areas, task), "nll").query("verdict == 'better'").index
-        names = ", ".join(map(agent_label, better)) or "none"
-        print(f"better than random by NLL in all reference runs of this task: {names}")
     save(learning_curves(curves, args.metric, title, own if args.store else (), bound, unit), args.out)
     print(f"learning curves: {args.out}")
 
 
 def last_epochs(upper_bounds: pd.DataFrame, metric: str) -> float:
     """The mean of a metric after the last epoch of each run on all data; NaN without any."""
-    last = upper_bounds[upper_bounds["metric"] == metric].sort_values("epoch").groupby("run")["value"].last()
-    return float(last.mean())
+    ordered = select(upper_bounds, {"metric": metric}).sort_values("epoch")
+    return float(ordered.groupby("run")["value"].last().mean())
 
 
 if __name__ == "__main__":

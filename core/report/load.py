@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product, takewhile
+from itertools import pairwise, product, takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,19 +15,19 @@ import numpy as np
 import pandas as pd
 
 from ..agent import AGENTS
-from ..batches import QuerySize, query_size
+from ..batches import query_size
 from ..files import one_line
 from ..metrics import PIT_BINS
 from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
 from ..runs import files
 from ..runs.settings import read_meta
-from .labels import OWN, spans
-from .store import OF_AN_AGENT, Stored, definition, differences, read_store, read_trained
+from .statistics import areas, labels_needed, versus
+from .store import EXPERIMENT, OF_AN_AGENT, TASK, Stored, definition, differences, read_store, read_trained
 
-#: What all runs of different agents must share to be compared.
-TASK = ["dataset", "variation", "protocol", "query_size"]
-EXPERIMENT = [*TASK, "agent"]
+#: Ends the name of an agent of a runs folder where the store has one of that name with other settings.
+OWN = " (own)"
+
 _TEXTS = ("dataset", "variation", "protocol", "agent", "metric")
 #: Values of `EXPERIMENT`, and the id of a run; of an upper bound those of dataset to protocol, and the id.
 _Key: TypeAlias = tuple[Any, ...]
@@ -35,7 +35,7 @@ _Key: TypeAlias = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Results:
-    """All that a runs folder (with `<folder>_gauss`, ... beside it) and a store hold, as tidy tables.
+    """The results in a runs folder (with `<folder>_gauss`, ... next to it) and a store, as tidy tables.
 
     Attributes:
         curves: one row a measurement: the columns of `EXPERIMENT`, `run`, `labelled` (seed set and
@@ -65,6 +65,16 @@ class Results:
         """The areas under all curves."""
         return areas(self.curves)
 
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """How far agents are from `random` in each task by each metric."""
+        return versus(self.areas, TASK)
+
+    @cached_property
+    def needed(self) -> pd.DataFrame:
+        """With how many labels agents are as good as `random` is with all, in each task by each metric."""
+        return labels_needed(self.curves[self.curves["metric"] != "validation_nll"], TASK)
+
     @property
     def stored(self) -> pd.DataFrame:
         """The rows of `runs` that come from the store."""
@@ -74,16 +84,6 @@ class Results:
     def own(self) -> pd.DataFrame:
         """The rows of `runs` that come from the runs folder."""
         return self.runs[~self.runs["stored"]]
-
-
-def areas(curves: pd.DataFrame) -> pd.DataFrame:
-    """The area under each run's learning curve: the mean of its rows (docs/METHOD.md, section 4).
-
-    Returns:
-        One row a run and metric: `EXPERIMENT`, `run`, `metric`, `area`; lower is better.
-    """
-    by = [*EXPERIMENT, "run", "metric"]
-    return curves.groupby(by, observed=True)["value"].mean().rename("area").reset_index()
 
 
 def distinct(table: pd.DataFrame, names: list[str]) -> dict[_Key, None]:
@@ -105,7 +105,7 @@ def select(table: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def load_results(runs_folder: str | Path | None = "runs", store: str | Path | None = None) -> Results:
-    """Reads all runs in a folder, in those beside it (`runs_gauss`, `runs_corrected`, ...), and in a store.
+    """Reads all runs in a folder, in those next to it (`runs_gauss`, `runs_corrected`, ...), and in a store.
 
     Either may be None. A metric whose file a run lacks, as one older than the metric does, is missing for
     that run alone.
@@ -124,9 +124,12 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
     run_rows = [(*run, *values, run not in found.folders) for run, values in found.runs.items()]
     numbers = ["rounds", "seconds_choosing", "seconds_in_step"]
     runs = pd.DataFrame(run_rows, columns=[*EXPERIMENT, "run", "status", *numbers, "stored"])
+    pit_rows = [(*run, labelled, *counts) for run, (labelled, counts) in found.pit.items()]
+    bins = [k / PIT_BINS for k in range(PIT_BINS)]
+    pit = pd.DataFrame(pit_rows, columns=[*EXPERIMENT, "run", "labelled", *bins])
     return Results(
         _tidy(found.curves, [*EXPERIMENT, "run", "labelled"], "metric", "value"),
-        _tidy(found.pit, [*EXPERIMENT, "run", "labelled"], "bin", "count").astype({"count": "int64"}),
+        _long(pit, [*EXPERIMENT, "run", "labelled"], "bin", "count").astype({"count": "int64"}),
         runs.astype({"stored": bool}),
         _tidy(found.upper_bounds, [*TASK[:3], "run", "epoch"], "metric", "value"),
         pd.DataFrame(found.problems, columns=["folder", "problem"]),
@@ -136,17 +139,27 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
 
 
 def _tidy(tables: Mapping[_Key, pd.DataFrame], names: list[str], column: str, value: str) -> pd.DataFrame:
-    """One table of many, their columns one below the other; texts as categories, to save memory."""
+    """One table of many, their columns one below the other."""
     if not tables:
         return pd.DataFrame(columns=[*names, column, value])
-    wide = pd.concat(tables, names=names).reset_index()
+    *keys, index = names
+    rows = pd.DataFrame([*tables], columns=keys)
+    rows = rows.loc[rows.index.repeat([*map(len, tables.values())])].reset_index(drop=True)
+    values = pd.concat([*tables.values()]).rename_axis(index).reset_index()
+    return _long(pd.concat([rows, values], axis=1), names, column, value)
+
+
+def _long(wide: pd.DataFrame, names: list[str], column: str, value: str) -> pd.DataFrame:
+    """The columns of a table but for those of these names, one below the other; texts as categories, to save
+    memory.
+    """
     wide = wide.astype({name: "category" for name in names if name in _TEXTS})
     long = wide.melt(names, var_name=column, value_name=value).dropna(subset=[value], ignore_index=True)
     return long.astype({column: "category" if column in _TEXTS else "float64"})
 
 
 def sibling_roots(runs_folder: Path) -> list[Path]:
-    """A runs folder and those of other variations and protocols beside it, whether they exist or not."""
+    """A runs folder and those of other variations and protocols next to it, whether they exist or not."""
     return [files.runs_root(runs_folder, *names) for names in product(VARIATIONS, PROTOCOLS)]
 
 
@@ -154,36 +167,36 @@ _NO_NUMBERS = (np.nan, np.nan, np.nan)
 
 
 class Folders:
-    """What a runs folder and those beside it hold; what cannot be read becomes a problem, not an error.
+    """The content of a runs folder and those next to it; unreadable files become problems, not errors.
 
     Args:
         stored: the experiments of a store, to which the folder's are added.
 
     Attributes:
-        curves, pit: of each finished run its table, by labelled points.
+        curves: of each finished run its table, by labelled points.
+        pit: of each finished run the labelled points at its end, and the PIT histogram there.
         upper_bounds: of each finished run of an upper bound its table, by epochs.
         runs: status and numbers of each run.
         folders: of each run that is not stored its folder.
         problems: folder and problem of what is left out.
-        conflicts: of them those of folders made with other settings than another of their experiment.
         settings: of each experiment.
     """
 
     def __init__(self, runs_folder: str | Path | None, stored: Mapping[_Key, Stored] | None = None) -> None:
         self.curves: dict[_Key, pd.DataFrame] = {}
-        self.pit: dict[_Key, pd.DataFrame] = {}
+        self.pit: dict[_Key, tuple[int, list[int]]] = {}
         self.upper_bounds: dict[_Key, pd.DataFrame] = {}
         self.runs: dict[_Key, tuple[Any, ...]] = {}
         self.folders: dict[_Key, Path] = {}
         self.problems: list[tuple[str, str]] = []
-        self.conflicts: list[str] = []
         self.settings: dict[_Key, dict[str, Any]] = {}
         self._stored = stored or {}
+        self._experiments: dict[_Key, Path] = {}
         for key, experiment in self._stored.items():
             self._add_stored(key, experiment)
         roots = [] if runs_folder is None else sibling_roots(Path(runs_folder))
         for root in roots:
-            # Of two folders of one experiment with other settings, the one with finished runs counts.
+            # Of two folders of one experiment the one with finished runs counts.
             for folder in sorted(
                 root.glob("*/*/*"), key=lambda folder: (not files.finished_runs(folder), folder)
             ):
@@ -200,8 +213,7 @@ class Folders:
             self.curves[run] = curves
             self.runs[run] = ("finished", len(curves) - 1, *seconds)
             if "pit" in notes:
-                bins = [k / PIT_BINS for k in range(PIT_BINS)]
-                self.pit[run] = pd.DataFrame([notes["pit"]], curves.index[[-1]], bins)
+                self.pit[run] = (curves.index[-1], notes["pit"])
 
     def _problem(self, folder: Path, problem: object) -> None:
         self.problems.append((str(folder), " ".join(str(problem).split())))
@@ -213,23 +225,16 @@ class Folders:
     def _read_experiment(self, experiment: Path) -> None:
         """All runs of an experiment, if it is one."""
         key, settings = self._read_settings(experiment, EXPERIMENT)
+        folders = files.run_folders(experiment) if key else []
         if key in self._stored and differences(settings, self.settings[key]):
             key = (*key[:-1], key[-1] + OWN)
-        folders = files.run_folders(experiment) if key else []
-        if folders and (differing := differences(settings, self.settings.setdefault(key, settings))):
-            name, (mine, theirs) = next(iter(differing.items()))
-            problem = f"made with {name} {mine}, another folder of this experiment with {theirs}"
-            self._problem(experiment, problem)
-            self.conflicts.append(f"{experiment} was {problem}")
-            for folder in folders:
-                if (run := (*key, files.id_of(folder))) not in self.runs:
-                    self.folders[run], self.runs[run] = folder, ("damaged", *_NO_NUMBERS)
+        if folders and (other := self._experiments.setdefault(key, experiment)) != experiment:
+            self._problem(experiment, f"it holds the same experiment as {other}")
             return
         for folder in folders:
             run = (*key, files.id_of(folder))
-            if run in self.runs:
-                if run in self.folders:
-                    self._problem(folder, f"the same run as {self.folders[run]}")
+            self.settings.setdefault(key, settings)
+            if run in self.runs:  # it is stored
                 continue
             self.folders[run] = folder
             self.runs[run] = ("unfinished", *_NO_NUMBERS)
@@ -248,11 +253,8 @@ class Folders:
                 settings = dict(takewhile(lambda line: line[0] != "run_id", read_meta(path).items()))
                 if lacking := [name for name in names if name not in settings]:
                     raise ValueError(f"it does not say {', '.join(lacking)}")
-                texts = {name: str(settings[name]).encode("utf-8", "replace").decode() for name in names}
-                key = tuple(
-                    query_size(text) if name == "query_size" else text for name, text in texts.items()
-                )
-                return key, definition(settings)
+                read = {"query_size": query_size}
+                return tuple(read.get(name, str)(settings[name]) for name in names), definition(settings)
             except (OSError, ValueError) as error:
                 self._problem(path, error)
         return (), {}
@@ -266,9 +268,9 @@ class Folders:
         if str(run_id := meta.get("run_id", run[-1])) != str(run[-1]):
             raise ValueError(f"meta.txt is of run_{run_id}: the folder was copied or renamed")
         measured = files.read_metrics(folder)
-        pit = files.read_pit(folder).iloc[[-1]]
+        pit = files.read_pit(folder)
         self.curves[run] = measured.set_index(measured.index + int(seed_set))
-        self.pit[run] = pit.set_index(pit.index + int(seed_set))
+        self.pit[run] = (pit.index[-1] + int(seed_set), pit.iloc[-1].astype(int).tolist())
         return len(measured) - 1, choosing, in_step
 
     def _read_upper_bound(self, experiment: Path) -> None:
@@ -287,21 +289,19 @@ class Folders:
         counts: dict[_Key, Counter[tuple[int, int]]] = {}
         for run, span in ends.items():
             counts.setdefault(run[:4], Counter())[span] += 1 if run in self.folders else len(ends)
-        for run, span in ends.items():
+        for run, (first, last) in ends.items():
             usual = counts[run[:4]].most_common(1)[0][0]
-            if span != usual:
-                self._damaged(run, f"{span[0]} to {span[1]} labelled points, not {usual[0]} to {usual[1]}")
+            if (first, last) != usual:
+                self._damaged(run, f"{first} to {last} labelled points, not {usual[0]} to {usual[1]}")
                 del self.curves[run]
                 self.pit.pop(run, None)
 
 
 def _number(meta: Mapping[str, Any], name: str) -> float:
-    """One of the numbers of a run's meta.txt; a ValueError where it is none."""
-    if name not in meta:
-        raise ValueError(f"meta.txt does not say {name}")
-    value = meta[name]
+    """One of the numbers of a run's meta.txt."""
+    value = meta.get(name)
     if not isinstance(value, int | float) or not 0 <= value < 1e15:
-        raise ValueError(f"meta.txt: {name} is {one_line(value, 60)}, not a number of it")
+        raise ValueError(f"meta.txt: {name} is {one_line(value, 60)}, not a number")
     return float(value)
 
 
@@ -311,42 +311,37 @@ def first_problem(problems: Iterable[Sequence[str]]) -> str:
     return f"{folder}: {problem}" + (f" (and {len(more)} more)" if more else "")
 
 
-def own_experiments(found: Results) -> dict[_Key, _Key]:
-    """Your own experiments with finished runs in the store's tasks, each with a stored one of its task."""
+def own_experiments(found: Results) -> dict[_Key, dict[str, tuple[Any, Any]]]:
+    """Your own experiments with finished runs in the store's tasks; of each the settings that keep it from
+    being compared with the stored ones: its own value and theirs.
+    """
     stored = distinct(found.stored, EXPERIMENT)
     tasks = {key[:4]: key for key in reversed(stored)}
-    own = distinct(select(found.own, {"status": "finished"}), EXPERIMENT)
-    return {key: tasks[key[:4]] for key in own if key not in stored and key[:4] in tasks}
-
-
-def task_differences(found: Results, own: _Key, other: _Key) -> dict[str, tuple[Any, Any]]:
-    """The settings of two experiments in which all that is compared must agree, and that differ."""
-    differing = differences(found.settings[own], found.settings[other])
-    return {name: values for name, values in differing.items() if name not in OF_AN_AGENT}
+    lines = {}
+    for key in distinct(select(found.own, {"status": "finished"}), EXPERIMENT):
+        if key not in stored and key[:4] in tasks:
+            differing = differences(found.settings[key], found.settings[tasks[key[:4]]])
+            lines[key] = {name: values for name, values in differing.items() if name not in OF_AN_AGENT}
+    return lines
 
 
 def own_agents(found: Results, task: Mapping[str, object] | None = None) -> list[str]:
     """Your own agents that can be compared with stored ones: in one task of the store, or in any."""
-    keys = [own for own, other in own_experiments(found).items() if not task_differences(found, own, other)]
+    keys = [key for key, differing in own_experiments(found).items() if not differing]
     table = pd.DataFrame(keys, columns=EXPERIMENT)
     return [str(agent) for agent in select(table, task or {})["agent"].unique()]
 
 
 def find_missing_runs(
-    found: Results,
-    run_ids: Iterable[int] | None = None,
-    *,
-    datasets: Sequence[str] | None = None,
-    variations: Sequence[str] | None = None,
-    protocols: Sequence[str] | None = None,
-    query_sizes: Sequence[QuerySize] | None = None,
-    agents: Sequence[str] | None = None,
+    found: Results, run_ids: Iterable[int] | None = None, agents: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """What is not there: in every task that was begun, the agents and run ids that were begun anywhere.
+    """The missing runs: in every task that has runs, those of all agents and run ids that have runs anywhere.
 
-    Where a part of the task is named, in all combinations of what is named and, else, was begun. Only what
-    is in the folder counts as begun. Of a stored experiment no run is missing, nor is an agent that cannot
-    score the variation's model.
+    Only runs in the folder count. No run of a stored experiment is missing, and no agent that cannot score
+    the variation's model.
+
+    Args:
+        run_ids, agents: those wanted, in place of those that have runs.
 
     Returns:
         One row an experiment that lacks runs: `EXPERIMENT`, `missing`, `unfinished`, `damaged`, run
@@ -354,26 +349,39 @@ def find_missing_runs(
     """
     runs, status = found.own, found.runs.set_index([*EXPERIMENT, "run"])["status"].to_dict()
     stored, begun = distinct(found.stored, EXPERIMENT), distinct(runs, EXPERIMENT)
-    tasks: Iterable[_Key] = distinct(runs, TASK)
-    named = (datasets, variations, protocols, query_sizes)
-    if any(values is not None for values in named):
-        parts = zip(TASK, named, strict=True)
-        tasks = product(*(runs[name].unique() if values is None else values for name, values in parts))
-    wanted_agents = dict.fromkeys(runs["agent"] if agents is None else agents)
     wanted = set(runs["run"] if run_ids is None else run_ids)
+    names = ("missing", "unfinished", "damaged")
     lines = []
-    for key in ((*task, agent) for task in tasks for agent in wanted_agents):
-        _, variation, _, _, agent = key
-        if agent.endswith(OWN) and key not in begun:  # elsewhere it has its own name, or need not be run
-            continue
-        cls = AGENTS.classes.get(agent.removesuffix(OWN).partition("+")[0])
-        if cls and variation not in cls.variations:
+    for task, agent in product(
+        distinct(runs, TASK), dict.fromkeys(runs["agent"] if agents is None else agents)
+    ):
+        key = (*task, agent)
+        # Elsewhere an `(own)` agent has its own name, or need not be run.
+        if (agent.endswith(OWN) and key not in begun) or not can_score(agent, task[1]):
             continue
         run_status = {run: status.get((*key, run), "missing") for run in wanted}
-        names = ("missing", "unfinished", "damaged")
         lacking = [spans(run for run in wanted if run_status[run] == name) for name in names]
         if key in stored:
             lacking[0] = ""
         if any(lacking):
             lines.append((*key, *lacking))
-    return pd.DataFrame(lines, columns=[*EXPERIMENT, "missing", "unfinished", "damaged"])
+    return pd.DataFrame(lines, columns=[*EXPERIMENT, *names])
+
+
+def can_score(agent: str, variation: str) -> bool:
+    """Whether an agent can score the points of a variation's model; an unknown one may."""
+    cls = AGENTS.classes.get(agent.removesuffix(OWN).partition("+")[0])
+    return cls is None or variation in cls.variations
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Integers as a short text.
+
+    Example:
+        >>> spans([7, 3, 9, 8])
+        '3, 7-9'
+    """
+    ordered = sorted(set(numbers))
+    breaks = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(ordered)) if b > a + 1), len(ordered)]
+    parts = [ordered[first:end] for first, end in pairwise(breaks)]
+    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts if part)

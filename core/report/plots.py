@@ -1,16 +1,15 @@
-"""Figures that set agents side by side, one function each, and what all figures share.
+"""Figures, one function each: agents side by side, and the rows that `suggest.py` chose.
 
-Learning curves are in `curves.py`, the picture of a suggestion in `chosen.py`.
+Learning curves are in `curves.py`.
 """
 
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import scikit_posthocs
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,10 +19,9 @@ from matplotlib.ticker import MaxNLocator
 from ..errors import UserError
 from ..files import write_file
 from ..metrics import METRICS
-from . import statistics
-from .labels import agent_label, task_label
-from .leaderboard import RATIO
-from .load import TASK, groups
+from .leaderboard import agent_label, task_label
+from .load import TASK, groups, select
+from .statistics import INTERVAL_RUNS, Blocks, p_values, versus
 
 #: Okabe & Ito without their yellow and grey, for the agents that stand out; colour-blind people can tell them
 #: apart. The rest is grey, and `random` is black.
@@ -33,18 +31,21 @@ GREY = "#B0B0B0"
 STRONG = 8
 #: Points: titles, and all other text.
 TITLE, TEXT = 11, 8
-#: Of each verdict beside `random`, in their order: words, colour, marker and what fills it.
+#: The verdicts of `statistics.versus`, in order: words, colour, marker and what fills it.
 _GROUPS = {
     "better": ("better", "#0072B2", "o", "#0072B2"),
     "same": ("no difference seen", "#6E6E6E", "o", "white"),
     "worse": ("worse", "#D55E00", "s", "#D55E00"),
-    "few": (f"fewer than {statistics.INTERVAL_RUNS} runs: no interval", "#6E6E6E", "D", "white"),
+    "few": (f"fewer than {INTERVAL_RUNS} runs: no interval", "#6E6E6E", "D", "white"),
     "diverged": ("diverged", "#000000", "x", "#000000"),
 }
 #: Inches: an agent's row, a panel without its rows, and its width.
-_ROW, _FRAME, _WIDTH = 0.19, 0.75, 4.1
+_LINE, _FRAME, _WIDTH = 0.19, 0.75, 4.1
 #: Agents that are not ranked and named.
 _NAMED = 5
+#: More intervals, points of the pool, numbers at points and rows of the table would hide each other.
+_ROWS, _POINTS, _NUMBERS = 60, 5000, 20
+_CHOSEN, _LABELLED = "#D55E00", "#0072B2"
 #: What is farther from zero than this many times the median of all ends is an arrow at the edge.
 _BEYOND = 5
 
@@ -96,58 +97,45 @@ def leaderboard(areas: pd.DataFrame, metric: str, title: str = "") -> Figure:
     Args:
         areas: of one variation and protocol.
     """
-    share = RATIO[metric]
-    tasks = []
-    for task, part in groups(areas, TASK):
-        found = statistics.beside(part, metric, share=share)
-        found = found[found["verdict"] != "diverged"]
-        if len(found):
-            tasks.append((_name(task), found))
+    share = not METRICS[metric].signed
+    found = versus(select(areas, {"metric": metric}), TASK, share=share)
     label = METRICS[metric].label
-    text = f"Area under the {label} curve less random's{', in % of it' if share else ''}; left is better."
-    return _agent_panels(tasks, f"{label} of agents beside random: {title}", text, share)
+    text = f"Area under the {label} curve minus random's{' (in % of it)' if share else ''}; left is better."
+    return _agent_panels(
+        found[found["verdict"] != "diverged"], f"{label} compared with random: {title}", text, share
+    )
 
 
-def labels_saved(curves: pd.DataFrame, title: str = "") -> Figure:
+def labels_saved(needed: pd.DataFrame, title: str = "") -> Figure:
     """A bar for each agent, as long as its labels needed by NLL, with the interval: a panel for each task.
 
-    Where it never gets as good, the agent with the lower area comes first.
+    Args:
+        needed: of one variation and protocol (`Results.needed`).
+    """
+    table = needed[(needed["metric"] == "nll") & (needed["agent"] != "random")].dropna(subset="value")
+    cases = {"few": table["low"].isna(), "better": table["high"] < 1, "worse": table["low"] > 1}
+    table = table.assign(verdict=np.select([*cases.values()], [*cases], "same"))
+    text = "Share of all labels that an agent needs to match random with all of them; shorter is better."
+    return _agent_panels(table, f"Labels needed for random's final NLL: {title}", text, True, bars=True)
+
+
+def _agent_panels(table: pd.DataFrame, title: str, text: str, share: bool, bars: bool = False) -> Figure:
+    """A panel for each task; in it a row for each agent: value and interval, in groups by verdict.
 
     Args:
-        curves: of one variation and protocol, with random among the agents.
+        table: `TASK`, `agent`, `value`, `low`, `high`, `verdict`, in each group in their order.
+        bars: as bars of shares from 0 to 1, where inf is `never`; else dots around zero.
     """
-    tasks = []
-    for task, part in groups(curves[curves["metric"] == "nll"], TASK):
-        needed = statistics.labels_needed(part, "nll").drop(index="random", errors="ignore")
-        needed = needed.dropna(subset="value")
-        if needed.empty:
-            continue
-        few, low, high = needed["low"].isna(), needed["low"], needed["high"]
-        needed["verdict"] = np.select([few, high < 1, low > 1], ["few", "better", "worse"], "same")
-        needed["then"] = part.groupby(part["agent"].astype(str))["value"].mean()
-        tasks.append((_name(task), needed))
-    text = "Share of all labels with which an agent is as good as random is with all; shorter is better."
-    return _agent_panels(tasks, f"Labels needed for random's final NLL: {title}", text, True, bars=True)
-
-
-def _name(task: dict[str, Any]) -> str:
-    return task_label({name: task[name] for name in ("dataset", "query_size")})
-
-
-def _agent_panels(
-    tasks: Sequence[tuple[str, pd.DataFrame]], title: str, text: str, share: bool, bars: bool = False
-) -> Figure:
-    """A row for each agent: value and interval, in groups by verdict, a line between them.
-
-    Args:
-        tasks: title of a panel, and its table of `value`, `low`, `high`, `verdict`, and perhaps `then`, which
-            decides where values are the same.
-        bars: as bars of shares from 0 to 1, where inf is `never`; else dots beside zero.
-    """
+    place = table["verdict"].map(list(_GROUPS).index)
+    table = table.assign(place=place).sort_values("place", kind="stable").set_index("agent")
+    tasks = [
+        (task_label({name: task[name] for name in ("dataset", "query_size")}), of_task)
+        for task, of_task in groups(table, TASK)
+    ]
     columns: list[list[tuple[str, pd.DataFrame]]] = [[] for _ in range(min(3, len(tasks)) or 1)]
 
     def height(column: list[tuple[str, pd.DataFrame]]) -> float:
-        return sum(_FRAME + _ROW * len(table) for _, table in column)
+        return sum(_FRAME + _LINE * len(of_task) for _, of_task in column)
 
     for task in sorted(tasks, key=lambda task: -len(task[1])):
         min(columns, key=height).append(task)
@@ -157,19 +145,17 @@ def _agent_panels(
         ratios = [*map(height, ([task] for task in column)), tallest - height(column) + 0.01]
         *panels, rest = part.subplots(len(ratios), 1, height_ratios=ratios, squeeze=False)[:, 0]
         rest.set_axis_off()
-        for (name, table), panel in zip(column, panels, strict=True):
-            place = table["verdict"].map(list(_GROUPS).index)
-            order = table.assign(place=place, then=table.get("then", table["value"]))
+        for (name, of_task), panel in zip(column, panels, strict=True):
             bare(panel).grid(axis="y", visible=False)
-            _draw_agents(panel, order.sort_values(["place", "value", "then"]), share, bars)
+            _draw_agents(panel, of_task, share, bars)
             panel.set_title(name, fontsize=TITLE - 1, loc="left")
             if share:
                 panel.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
     lines = [textwrap.fill(line, 50 * len(columns)) for line in (title, text)]  # as wide as the panels
     figure.suptitle("\n".join(lines), fontsize=TITLE, x=0.01, ha="left")
-    shown = [verdict for verdict in _GROUPS if any((table["verdict"] == verdict).any() for _, table in tasks)]
     handles: list[Any] = []
-    for words, colour, marker, fill in map(_GROUPS.__getitem__, shown):
+    shown = set(table["verdict"])
+    for words, colour, marker, fill in (look for verdict, look in _GROUPS.items() if verdict in shown):
         if bars:
             handles.append(Patch(label=words, **_bar(colour, marker, fill)))
         else:
@@ -186,29 +172,33 @@ def _bar(colour: str, marker: str, fill: str) -> dict[str, Any]:
 
 def _draw_agents(panel: Axes, table: pd.DataFrame, share: bool, bars: bool) -> None:
     """One panel of `_agent_panels`; the rows in the table's order."""
+    table = table.assign(at=range(len(table)))
     low, high = (0.0, 1.0) if bars else _robust(table)
-    for at, (_, line) in enumerate(table.iterrows()):
-        colour, marker, fill = _GROUPS[line["verdict"]][1:]
-        value = float(np.clip(line["value"], low, high))
+    for verdict, rows in table.groupby("verdict", sort=False):
+        _, colour, marker, fill = _GROUPS[str(verdict)]
+        at, value = rows["at"], rows["value"].clip(low, high)
+        panel.hlines(
+            at, rows["low"].clip(low, high), rows["high"].clip(low, high),
+            color="black" if bars else colour, linewidth=1.1,
+        )  # fmt: skip
         if bars:
             panel.barh(at, value, height=0.7, **_bar(colour, marker, fill))
-            if np.isinf(line["value"]):
-                panel.text(0.02, at, "never", va="center", fontsize=TEXT - 1)
-        elif low <= line["value"] <= high:
-            panel.plot(value, at, marker, color=colour, markerfacecolor=fill, markersize=4, zorder=3)
-        ends = np.clip([line["low"], line["high"]], low, high)
-        panel.hlines(at, *ends, color="black" if bars else colour, linewidth=1.1)
-        for beyond, edge, mark in (
-            (line[["value", "low"]].min() < low, low, "<"),
-            (line[["value", "high"]].max() > high, high, ">"),
-        ):
-            if beyond and not bars:
-                panel.plot(edge, at, mark, color=colour, markersize=5, clip_on=False, zorder=3)
-                if not low <= line["value"] <= high:
-                    text = f"{100 * line['value']:+.3g}%" if share else f"{line['value']:+.3g}"
-                    look: Any = {"va": "center", "ha": "right", "fontsize": TEXT - 1, "color": colour}
-                    box = {"color": "white", "pad": 0.3}
-                    panel.annotate(text, (edge, at), (-8, 0), textcoords="offset points", bbox=box, **look)
+            for never in at[np.isinf(rows["value"])]:
+                panel.text(0.02, never, "never", va="center", fontsize=TEXT - 1)
+            continue
+        dots: dict[str, Any] = {"color": colour, "zorder": 3, "linestyle": "none"}
+        inside = rows["value"].between(low, high)
+        panel.plot(value[inside], at[inside], marker, markerfacecolor=fill, markersize=4, **dots)
+        below = rows[["value", "low"]].min(axis=1) < low
+        above = rows[["value", "high"]].max(axis=1) > high
+        for edge, mark, beyond in ((low, "<", at[below]), (high, ">", at[above])):
+            if len(beyond):  # an empty line that is not clipped spoils the layout
+                panel.plot(np.full(len(beyond), edge), beyond, mark, markersize=5, clip_on=False, **dots)
+        for far in rows[~inside].itertuples():
+            text = f"{100 * far.value:+.3g}%" if share else f"{far.value:+.3g}"
+            look: dict[str, Any] = {"va": "center", "ha": "right", "fontsize": TEXT - 1, "color": colour}
+            box, place = {"color": "white", "pad": 0.3}, (high if far.value > high else low, far.at)
+            panel.annotate(text, place, (-8, 0), textcoords="offset points", bbox=box, **look)
     between = np.flatnonzero(np.diff(table["place"])) + 0.5
     panel.hlines(between, 0, 1, transform=panel.get_yaxis_transform(), color="black", linewidth=0.6)
     panel.set_yticks(range(len(table)), [agent_label(agent) for agent in table.index])
@@ -228,16 +218,17 @@ def _robust(table: pd.DataFrame) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def critical_differences(
-    found: statistics.Blocks, compared: statistics.Comparison, title: str = ""
-) -> Figure:
+def critical_differences(found: Blocks, title: str = "") -> Figure:
     """Mean ranks of the agents; a bar joins those, dotted on it, that do not differ at 5 % (Demšar, 2006)."""
-    mean_ranks = compared.mean_ranks.rename(agent_label)
+    from scikit_posthocs import critical_difference_diagram  # importing it takes two seconds
+
+    table = found.table.rename(columns=str).rename(columns=agent_label)
+    mean_ranks = table.rank(axis=1).mean().sort_values()
     figure = Figure(figsize=(8, 1.5 + 0.22 * len(mean_ranks)), layout="constrained")
     panel = figure.subplots()
-    drawn = scikit_posthocs.critical_difference_diagram(
+    drawn = critical_difference_diagram(
         mean_ranks,
-        compared.p_values.rename(index=agent_label, columns=agent_label),
+        p_values(table),
         ax=panel,
         label_fmt_left="{label} ({rank:.1f})",
         label_fmt_right="({rank:.1f}) {label}",
@@ -249,8 +240,6 @@ def critical_differences(
     for i, bar in enumerate(line for lines in drawn["crossbars"] for line in np.atleast_1d(lines)):
         bar.set_color(("black", "#888888")[i % 2])  # two on one level must not seem to be one
     text = f"mean rank over {len(found.table)} blocks, lower is better"
-    if not np.isnan(compared.friedman):
-        text += f"; Friedman p = {compared.friedman:.2g}"
     if found.incomplete:
         text += f"; {found.incomplete} more blocks lack runs"
     if found.left_out:
@@ -285,8 +274,120 @@ def calibration(pit: pd.DataFrame, title: str = "", own: Collection[str] = ()) -
         panel.plot([0, *excess.columns], [0, *excess.loc[agent]], label=label, zorder=2 + strong, **look)
     panel.axhline(0, color="black", linewidth=0.8, linestyle=":")
     panel.set_xlabel("level of the predicted quantile", fontsize=TEXT + 1)
-    panel.set_ylabel("share of test points below it, less the level", fontsize=TEXT + 1)
+    panel.set_ylabel("share of test points below it, minus the level", fontsize=TEXT + 1)
     figure.legend(loc="outside right upper", frameon=False, fontsize=TEXT + 1)
     text = f"Calibration after {pit['labelled'].max():,} labels\n{title}"
     figure.suptitle(text, fontsize=TITLE, x=0.01, ha="left")
     return figure
+
+
+def chosen_rows(
+    predicted: pd.DataFrame,
+    chosen: np.ndarray,
+    labelled: pd.DataFrame,
+    pool: pd.DataFrame,
+    importance: pd.Series,
+    rows: np.ndarray,
+    target: str,
+    log: bool = False,
+) -> Figure:
+    """Predicted intervals of chosen and other rows; pool, labelled and chosen rows by the two features that
+    matter most (those of two values are scattered); the first chosen rows as a table.
+
+    Args:
+        predicted: of all rows of the pool `median`, `low_50`, `high_50`, `low_90`, `high_90`.
+        chosen: positions of the chosen rows [k] in the pool, in their order.
+        labelled, pool: features [n, d], [N, d] in their own units.
+        importance: of each feature [d].
+        rows: row numbers of the chosen rows [k] in the pool's file.
+        target: its name.
+        log: whether its axis is logarithmic.
+    """
+    names = list(importance.sort_values(ascending=False, kind="stable").index[:2])
+    figure = Figure(figsize=(14, 5.2), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=[4, 4, 3.6])
+    _draw_intervals(bare(left), predicted, chosen, target)
+    if log:
+        left.set_yscale("log")
+    _draw_features(bare(middle), chosen, labelled[names], pool[names])
+    _draw_table(right, predicted.iloc[chosen], pool[names].iloc[chosen], rows, target)
+    figure.suptitle(f"{len(chosen)} of {len(pool):,} rows to measure next", fontsize=TITLE, x=0.01, ha="left")
+    handles, labels = middle.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=3, frameon=False, fontsize=TEXT + 1)
+    return figure
+
+
+def _draw_intervals(panel: Axes, predicted: pd.DataFrame, chosen: np.ndarray, target: str) -> None:
+    """A line a row: thin for 90 %, thick for 50 %, a dot for the median; ordered by the median."""
+    others = predicted.drop(index=predicted.index[chosen]).sort_values("median", kind="stable")
+    picked = predicted.iloc[chosen[: _ROWS // 2]]
+    some = np.linspace(0, len(others) - 1, min(_ROWS - len(picked), len(others))).astype(int)
+    shown = others.iloc[some]
+    place = pd.concat([shown["median"], picked["median"]]).rank(method="first") - 1
+    for table, colour, marker in ((shown, GREY, "."), (picked, _CHOSEN, "D")):
+        x = place.loc[table.index]
+        panel.vlines(x, table["low_90"], table["high_90"], color=colour, linewidth=0.8)
+        panel.vlines(x, table["low_50"], table["high_50"], color=colour, linewidth=2.4)
+        panel.plot(x, table["median"], marker, color=colour, markersize=4)
+    ranks = pd.Series(range(1, len(picked) + 1), picked.index)
+    for i, row in enumerate(place.loc[picked.index].sort_values().index):
+        if ranks[row] <= _NUMBERS:  # neighbours at two heights
+            above, where = (0, 2 + 8 * (i % 2)), (place[row], picked.loc[row, "high_90"])
+            _number(panel, ranks[row], where, above)
+    panel.set_xticks([])
+    panel.set_xlabel(f"{len(place)} rows of the pool, by their predicted median", fontsize=TEXT + 1)
+    panel.set_ylabel(target, fontsize=TEXT + 1)
+    panel.set_title("predicted: median, 50 % and 90 % interval", fontsize=TEXT + 1, loc="left")
+
+
+def _number(panel: Axes, rank: int, at: tuple[float, float], offset: tuple[int, int]) -> None:
+    panel.annotate(
+        str(rank), at, offset, textcoords="offset points", ha="center", fontsize=TEXT - 1, zorder=5
+    )
+
+
+def _draw_features(panel: Axes, chosen: np.ndarray, labelled: pd.DataFrame, pool: pd.DataFrame) -> None:
+    """Pool, labelled and chosen rows by two features; by one, if there is no other."""
+
+    shown = pool.iloc[np.linspace(0, len(pool) - 1, min(_POINTS, len(pool))).astype(int)]
+    tables, look = (
+        (shown, labelled, pool.iloc[chosen]),
+        [(".", GREY, 3), ("o", _LABELLED, 3.5), ("D", _CHOSEN, 5)],
+    )
+    labels, rng = ("pool", "labelled", "chosen, numbered in order"), np.random.default_rng(0)
+    binary = [pool[name].nunique() < 3 for name in pool]
+    for table, (marker, colour, size), label in zip(tables, look, labels, strict=True):
+        points = np.zeros((len(table), 2))
+        points[:, : table.shape[1]] = table
+        points[:, : len(binary)] += rng.uniform(-0.3, 0.3, (len(table), len(binary))) * binary
+        panel.plot(*points.T, marker, color=colour, markersize=size, label=label, rasterized=True)
+    for rank, (x, y) in enumerate(points[:_NUMBERS], 1):
+        _number(panel, rank, (x, y), (5, 3))
+    for i, (axis, name) in enumerate(zip((panel.xaxis, panel.yaxis), pool, strict=False)):
+        axis.set_label_text(str(name), fontsize=TEXT + 1)
+        if binary[i]:
+            axis.set_ticks(sorted(pool[name].unique()))
+    panel.set_title("the features that move the prediction most", fontsize=TEXT + 1, loc="left")
+
+
+def _draw_table(
+    panel: Axes, predicted: pd.DataFrame, features: pd.DataFrame, rows: np.ndarray, target: str
+) -> None:
+    """Rank, row of the file, predicted median and 90 % interval, and the two features of the first rows."""
+    panel.set_axis_off()
+    cells = [
+        [str(rank), str(row), f"{line['median']:.4g} [{line['low_90']:.4g}, {line['high_90']:.4g}]"]
+        + [f"{value:.4g}" for value in features.iloc[rank - 1]]
+        for rank, (row, (_, line)) in enumerate(zip(rows, predicted.iterrows(), strict=True), 1)
+    ][:_NUMBERS]
+    heads = ["#", "  row", f"{_short(target, 16)} [90 %]", *(_short(str(name), 14) for name in features)]
+    table = panel.table(cells, colLabels=heads, loc="upper left", cellLoc="right", edges="horizontal")
+    table.auto_set_font_size(False)
+    table.set_fontsize(TEXT)
+    table.auto_set_column_width(range(len(heads)))
+    if len(rows) > _NUMBERS:
+        panel.text(0, 0, f"and {len(rows) - _NUMBERS} more", transform=panel.transAxes, fontsize=TEXT)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

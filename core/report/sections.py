@@ -1,10 +1,10 @@
-"""The sections of the notebook: the paper's figures and tables, and more, in the order they stand here.
+"""The sections of the notebook, in this order: the paper's figures and tables, and more.
 
 One more figure or table is one function under `section`:
 
     @section("Best rounds")
     def best_rounds(found: Results) -> Figures:
-        'This docstring stands under the heading.'
+        'This docstring is shown under the heading.'
         for task, curves in groups(found.curves, TASK):
             yield file_name("best_rounds", task), plots.something(curves, task_label(task))
 """
@@ -21,11 +21,9 @@ from matplotlib.figure import Figure
 from ..metrics import METRICS
 from . import curves as curve_plots
 from . import plots
-from .labels import setting_label, task_label
-from .leaderboard import BOARD_NOTE, MAIN, NEEDED_NOTE, OVER_NOTE, leaderboard, rankings
+from .leaderboard import BOARD_NOTE, MAIN, NEEDED_NOTE, comparisons, leaderboard, task_label
 from .load import EXPERIMENT, TASK, Results, groups, own_agents, select
-from .statistics import Blocks, blocks, compare, task_blocks
-from .stopping import last_rounds
+from .statistics import blocks, last_rounds
 from .store import TRAINED
 
 #: File names (without ending) and figures.
@@ -71,10 +69,10 @@ def file_name(kind: str, keys: dict[str, Any], *more: str) -> str:
 
 @section("Learning curves")
 def learning_curves(found: Results) -> Figures:
-    """NLL and MAE on the test set over the labels, below them less those of random's run of the same id (the
-    paper's learning curves). Of many agents your own, random and the best three are in colour, with the 95 %
-    interval of the mean from five runs on. 'All data' is the upper bound; curves may pass below it: its
-    training ends once the validation MAE has stalled for 25 epochs, while a run goes on from fit to fit.
+    """The paper's learning curves: NLL and MAE on the test set after n labels, and the difference to random's
+    run of the same id. If there are many agents, your own, random and the best three are in colour, with the
+    95 % interval of the mean from five runs on. 'All data' is the upper bound; curves may pass below it: its
+    training ends once the validation MAE has stalled for 25 epochs, a run's continues from fit to fit.
     """
     for task, curves in groups(found.curves, TASK):
         own = own_agents(found, task)
@@ -86,9 +84,9 @@ def learning_curves(found: Results) -> Figures:
 
 
 TRAINED_NOTE = (
-    "MAE on the test set of random's flow (corrected, query size 50) beside the constant median of the "
-    "labels, extremely randomised trees and a Gaussian process on the same labels, means over the runs. "
-    "Where 'flow / best', the flow's beside the better of the last two, is far above 1, curves say more "
+    "MAE on the test set of random's flow (corrected, query size 50), and on the same labels of their "
+    "constant median, extremely randomised trees and a Gaussian process; means over the runs. "
+    "If 'flow / best', the flow's divided by the better of the last two, is far above 1, curves tell more "
     "about training than about labels."
 )
 
@@ -105,51 +103,31 @@ section("Is it trained?", TRAINED_NOTE)(trained_means)
 
 @section("Leaderboards", BOARD_NOTE)
 def leaderboards(found: Results) -> pd.DataFrame:
-    """The agents of each task."""
-    return _joined(
-        {
-            tuple(task.values()): leaderboard(part, select(found.curves, task))
-            for task, part in groups(found.areas, TASK)
-        },
-        [*TASK, "agent"],
-    )
+    """The agents of each task, and of all tasks of one query size."""
+    tables = {tuple(one.task.values()): leaderboard(one) for one in comparisons(found)}
+    return pd.concat(tables, names=[*TASK, "agent"]) if tables else pd.DataFrame()
 
 
-@section("Over several tasks", OVER_NOTE)
-def task_table(found: Results) -> pd.DataFrame:
-    """For each protocol with two agents: over the tasks of each query size, and over all."""
-    tables = {
-        (keys["protocol"], name): table
-        for keys, part in groups(found.areas, ["protocol"])
-        if part["agent"].nunique() > 1
-        for name, table in rankings(part, found.curves)
-    }
-    return _joined(tables, ["protocol", "over", "agent"])
-
-
-def _joined(tables: dict[tuple[Any, ...], pd.DataFrame], names: list[str]) -> pd.DataFrame:
-    return pd.concat(tables, names=names) if tables else pd.DataFrame()
-
-
-@section("Beside random")
+@section("Compared with random")
 def beside_random(found: Results) -> Figures:
-    """Areas under the curves less those of random's run of the same id: mean and Student's 95 % interval. An
-    arrow is an interval that goes on.
+    """Areas under the curves minus those of random's run of the same id: mean and Student's 95 % interval. An
+    arrow marks an interval that continues beyond the edge.
     """
     for keys, part in groups(found.areas, ["variation", "protocol"]):
         for metric in MAIN if _has_random(part) else ():
             yield (
                 file_name("beside_random", keys, metric),
-                plots.leaderboard(part, metric, setting_label(keys)),
+                plots.leaderboard(part, metric, task_label(keys)),
             )
 
 
 @section("Labels needed", NEEDED_NOTE)
 def labels(found: Results) -> Figures:
     """A bar for each agent, a panel for each task."""
-    for keys, part in groups(found.curves, ["variation", "protocol"]):
+    for keys, part in groups(found.areas, ["variation", "protocol"]):
         if _has_random(part):
-            yield file_name("labels", keys), plots.labels_saved(part, setting_label(keys))
+            figure = plots.labels_saved(select(found.needed, keys), task_label(keys))
+            yield file_name("labels", keys), figure
 
 
 def _has_random(part: pd.DataFrame) -> bool:
@@ -163,41 +141,23 @@ def critical_differences(found: Results) -> Figures:
     the agents that have dots on it: between them Wilcoxon's signed-rank test with Holm's correction finds no
     difference at 5 %.
     """
-    yield from _diagrams(found, blocks, "critical_differences", "", least=1)
-
-
-@section("Critical differences, runs averaged first")
-def critical_differences_of_tasks(found: Results) -> Figures:
-    """The same, but a block is a task (dataset, query size, variation), where there are several: runs of one
-    task share its test set, and are no independent blocks. Of few tasks the test finds no difference.
-    """
-    yield from _diagrams(found, task_blocks, "critical_differences_tasks", "runs averaged first", least=2)
-
-
-def _diagrams(
-    found: Results, make_blocks: Callable[[pd.DataFrame, str], Blocks], kind: str, how: str, least: int
-) -> Figures:
-    """Diagrams of each protocol, of all its variations and of each where there are several.
-
-    Args:
-        least: blocks without which there is no diagram.
-    """
     for protocol, part in groups(found.areas, ["protocol"]):
         variations = [{}, *({"variation": name} for name in part["variation"].unique())]
         for variation, metric in product(variations if len(variations) > 2 else [{}], MAIN):
-            ranked = make_blocks(select(part, variation), metric)
-            keys = protocol | variation
-            if len(ranked.table) >= least and ranked.table.shape[1] > 1:
-                names = [task_label(variation), f"{protocol['protocol']} protocol", how]
-                title = f"Ranks by {METRICS[metric].label}: {', '.join(filter(None, names))}"
-                figure = plots.critical_differences(ranked, compare(ranked.table), title)
-                yield file_name(kind, keys, metric), figure
+            ranked = blocks(select(part, variation), metric)
+            if len(ranked.table) and ranked.table.shape[1] > 1:
+                keys = protocol | variation
+                title = f"Ranks by {METRICS[metric].label}: {task_label(keys)}"
+                yield (
+                    file_name("critical_differences", keys, metric),
+                    plots.critical_differences(ranked, title),
+                )
 
 
 @section("Dual ablation")
 def dual_ablation(found: Results) -> Figures:
-    """The paper's ablation: agents whose dropout is raised for training too, beside the duals, which raise it
-    for scoring alone.
+    """The paper's ablation: agents whose dropout is raised for training too, and the duals, which raise it
+    for scoring only.
     """
     for task, curves in groups(found.curves, TASK):
         duals = [agent for agent in curves["agent"].unique() if agent.endswith("_dual")]
@@ -210,7 +170,7 @@ def dual_ablation(found: Results) -> Figures:
 
 @section("Calibration")
 def calibration(found: Results) -> Figures:
-    """Whether predicted quantiles hold what they promise, after the last round."""
+    """Whether predicted quantiles are right, after the last round: 0 is calibrated."""
     for task, pit in groups(found.pit, TASK):
         yield (
             file_name("calibration", task),
@@ -221,7 +181,7 @@ def calibration(found: Results) -> Figures:
 @section("Did the last rounds help?")
 def last_rounds_table(found: Results) -> pd.DataFrame:
     """What the last five rounds changed in the NLL on the test set: mean over the runs, and from five runs on
-    its 95 % interval. Where no change is seen, more labels of this agent's choice may not pay.
+    its 95 % interval. If no change is seen, more labels chosen by this agent may not be worth their cost.
     """
     table = last_rounds(select(found.curves, {"metric": "nll"}))
     return table.assign(**{name: table[name].map("{:+.3f}".format) for name in ("mean", "low", "high")})
@@ -253,7 +213,7 @@ def seconds(found: Results) -> pd.DataFrame:
 
 @section("Upper bounds, last epoch")
 def upper_bound_table(found: Results) -> pd.DataFrame:
-    """Metrics after the last epoch on the whole train part (compute_upper_bound.py), means over restarts."""
+    """Metrics after the last epoch on the whole train part (compute_upper_bound.py), means over the runs."""
     by = [*_SETTING, "run", "metric"]
     last = found.upper_bounds.sort_values("epoch").groupby(by, observed=True)["value"].last().unstack()
     table = last.groupby(level=_SETTING, observed=True).agg("mean")[

@@ -18,13 +18,13 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import pandas as pd
 from filelock import FileLock
 
@@ -41,10 +41,14 @@ if TYPE_CHECKING:
 #: Goes up when the files of a store change their form.
 SCHEMA = 2
 
-#: An experiment: dataset, variation, protocol, query size, agent.
+#: What all runs of different agents must share to be compared.
+TASK = ["dataset", "variation", "protocol", "query_size"]
+#: What the runs of an experiment share: they are repetitions.
+EXPERIMENT = [*TASK, "agent"]
+#: Values of `EXPERIMENT`.
 Key: TypeAlias = tuple[str, str, str, QuerySize, str]
 
-_SETTING = ("dataset", "variation", "protocol")
+_SETTING = TASK[:3]
 _INDEX = ["query_size", "agent", "run", "labelled"]
 #: Settings that keep the runs of a folder apart, and say nothing about what was computed. (Only older runs
 #: have `results_version`.)
@@ -111,115 +115,57 @@ def read_store(folder: Path) -> dict[Key, Stored]:
 
 
 def _read_part(path: Path) -> dict[Key, Stored]:
-    """The experiments of one (dataset, variation, protocol), checked."""
-    try:
-        found, sha256 = _read_lines(path)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(path, error) from error
-    except KeyError as error:
-        raise _damaged(path, f"a line lacks {error}") from error
+    """The experiments of one (dataset, variation, protocol)."""
+    found: dict[Key, Stored] = {}
+    with _usable(path):
+        head, *lines = [json.loads(line) for line in read_bytes(path).decode("utf-8").splitlines()] or [{}]
+        if (schema := head.get("schema")) != SCHEMA:
+            raise ValueError(f"its schema is {schema}, this code reads {SCHEMA}")
+        dataset, variation, protocol = (head[name] for name in _SETTING)
+        for line in lines:
+            key = (dataset, variation, protocol, line.pop("query_size"), line.pop("agent"))
+            if "settings" in line:
+                _check_has(line["settings"], _SET, f"the settings of {key[-1]}")
+                found[key] = Stored(line["settings"])
+            else:
+                run = line.pop("run")
+                _check_has(line, _NOTED, f"run {run} of {key[-1]}")
+                if len(line.get("pit", [0] * PIT_BINS)) != PIT_BINS:
+                    raise ValueError(f"run {run} of {key[-1]}: a PIT histogram has {PIT_BINS} bins")
+                found[key].notes[run] = line
     curves = path.with_suffix(".csv.gz")
-    try:
-        _read_curves(curves, found, sha256)
-    # pandas' own errors are ValueErrors; the settings may be of any type.
-    except (OSError, EOFError, zlib.error, ValueError, TypeError, LookupError, ArithmeticError) as error:
-        raise _damaged(curves, error) from error
+    with _usable(curves):
+        content = gunzip(read_bytes(curves))
+        if head.get("sha256") not in (None, hashlib.sha256(content).hexdigest()):  # older stores say none
+            raise ValueError(f"its SHA-256 is not the one in {path.name}")
+        kinds = dict.fromkeys(_INDEX, "int64") | dict.fromkeys(METRICS, "float64")
+        kinds |= {"query_size": "str", "agent": "str"}
+        table = pd.read_csv(
+            io.BytesIO(content), dtype=kinds, keep_default_na=False, na_values=[""], **EXACT_FLOATS
+        )
+        for (size, agent, run), rows in table.set_index("labelled").groupby(_INDEX[:3], sort=False):
+            key = (dataset, variation, protocol, query_size(size), agent)
+            found[key].curves[run] = rows.iloc[:, 3:]
+        for key, stored in found.items():
+            if stored.curves.keys() != stored.notes.keys():
+                raise ValueError(f"it has other runs of {key[-1]}, query size {key[3]}, than {path.name}")
     return found
 
 
-def _damaged(path: Path, reason: object) -> UserError:
-    return UserError(f"{path} cannot be used ({one_line(reason)}): fetch it anew")
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    """Makes any error of a damaged file one line."""
+    try:
+        yield
+    except KeyError as error:
+        raise UserError(f"{path} cannot be used (a line lacks {error}): download it again") from error
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path} cannot be used ({one_line(error)}): download it again") from error
 
 
-def _read_lines(path: Path) -> tuple[dict[Key, Stored], str]:
-    """The experiments of a `.jsonl` file, still without curves; the SHA-256 of their table, if it says."""
-    head, *lines = [json.loads(line) for line in read_bytes(path).decode("utf-8").splitlines()] or [{}]
-    if (schema := head.get("schema")) != SCHEMA:
-        raise ValueError(f"its schema is {schema}, this code reads {SCHEMA}")
-    dataset, variation, protocol = (head[name] for name in _SETTING)
-    if path.stem != f"{dataset}_{variation}_{protocol}":
-        raise ValueError(f"it says that it is of {dataset}_{variation}_{protocol}")
-    found: dict[Key, Stored] = {}
-    for line in lines:
-        key = (dataset, variation, protocol, line["query_size"], line["agent"])
-        name = f"{line['agent']}, query size {line['query_size']}"
-        if "settings" in line:
-            settings = line["settings"]
-            if key in found:
-                raise ValueError(f"{name} has two settings")
-            _check_settings(settings, name)
-            own = dict(zip((*_SETTING, "query_size", "agent"), key, strict=True))
-            if differing := differences(own, settings):
-                raise ValueError(f"the settings of {name} say another {', '.join(differing)}")
-            found[key] = Stored(settings)
-        elif key not in found or line["run"] in found[key].notes:
-            raise ValueError(f"run {line['run']} of {name} is there twice, or before its settings")
-        else:
-            notes = {part: line[part] for part in line if part not in ("query_size", "agent", "run")}
-            _check_notes(notes, f"run {line['run']} of {name}")
-            found[key].notes[line["run"]] = notes
-    return found, head.get("sha256", "")
-
-
-def _check_settings(settings: Mapping[str, Any], name: str) -> None:
-    if lacking := [setting for setting in _SET if setting not in settings]:
-        raise ValueError(f"the settings of {name} lack {', '.join(lacking)}")
-
-
-def _check_notes(notes: Mapping[str, Any], name: str) -> None:
-    if lacking := [noted for noted in _NOTED if noted not in notes]:
-        raise ValueError(f"{name} lacks {', '.join(lacking)}")
-    if len(notes.get("pit", [0] * PIT_BINS)) != PIT_BINS:
-        raise ValueError(f"{name}: a PIT histogram has {PIT_BINS} bins")
-
-
-def _read_curves(path: Path, found: Mapping[Key, Stored], sha256: str) -> None:
-    """Puts the runs of a table into `found`, which must hold all of them and no others."""
-    integers = dict.fromkeys(("run", "labelled"), "int64")
-    kinds = {"query_size": "str", "agent": "str", **integers, **dict.fromkeys(METRICS, "float64")}
-    content = gunzip(read_bytes(path))
-    if content.partition(b"\n")[0].count(b",") >= len(kinds):
-        raise ValueError(f"it has more than {len(kinds)} columns")
-    table = pd.read_csv(
-        io.BytesIO(content), dtype=kinds, keep_default_na=False, na_values=[""], **EXACT_FLOATS
-    )
-    expected = [*_INDEX, *(name for name in METRICS if name in table or METRICS[name].in_every_run)]
-    if list(table) != expected:
-        raise ValueError(f"its columns are {', '.join(map(str, table))}, not {', '.join(expected)}")
-    table["query_size"] = table["query_size"].map(
-        {text: query_size(text) for text in set(table["query_size"])}
-    )
-    experiments = {key[3:]: stored for key, stored in found.items()}
-    for (size, agent, run), rows in table.groupby(_INDEX[:3], sort=False):
-        stored = experiments.get((size, agent))
-        name = f"run {run} of {agent}, query size {size}"
-        if stored is None or run not in stored.notes:
-            raise ValueError(f"{path.stem.removesuffix('.csv')}.jsonl does not have {name}")
-        curves = rows.set_index("labelled")[expected[len(_INDEX) :]].dropna(axis=1, how="all")
-        _check_curves(curves, stored.settings, name)
-        stored.curves[int(run)] = curves
-    for (size, agent), stored in experiments.items():
-        if stored.curves.keys() != stored.notes.keys() or not stored.curves:
-            raise ValueError(f"it lacks runs of {agent}, query size {size}")
-    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError("its SHA-256 is another than its .jsonl file says")
-
-
-def _check_curves(curves: pd.DataFrame, settings: Mapping[str, Any], name: str) -> None:
-    """A run has every measurement once, in order, in each metric that it has."""
-    begin, budget = int(settings["seed_set"]), int(settings["budget"])
-    # No more than there are: the settings may say billions.
-    added = [0, *islice(batch_ends(settings["query_size"], budget), len(curves))]
-    if curves.index.tolist() != [begin + points for points in added]:
-        raise ValueError(f"{name} does not have one row for each round")
-    lacking = [metric for metric, entry in METRICS.items() if entry.in_every_run and metric not in curves]
-    if np.isnan(curves.to_numpy()).any() or lacking:
-        raise ValueError(f"{name} lacks values")
-    for metric, values in curves.items():
-        if not (good := METRICS[str(metric)].is_possible(values.to_numpy())).all():
-            raise ValueError(
-                f"{name} has {values.iloc[int(np.argmin(good))]:g} as its {METRICS[str(metric)].label}"
-            )
+def _check_has(found: Mapping[str, Any], wanted: tuple[str, ...], name: str) -> None:
+    if lacking := [one for one in wanted if one not in found]:
+        raise ValueError(f"{', '.join(lacking)} is missing in {name}")
 
 
 def read_trained(folder: Path | None) -> pd.DataFrame:
@@ -249,8 +195,6 @@ def add_runs(store: Path, found: Folders) -> tuple[dict[Key, list[int]], int]:
         UserError: a run was made with other settings than the stored ones of its experiment, or than its task
             has in common, or lacks what the store holds of each run; nothing was written then.
     """
-    if found.conflicts:
-        raise UserError(found.conflicts[0], "store")
     if not found.curves:
         return {}, 0
     store.mkdir(parents=True, exist_ok=True)
@@ -264,59 +208,55 @@ def add_runs(store: Path, found: Folders) -> tuple[dict[Key, list[int]], int]:
             run_id, folder = run[-1], found.folders[run]
             settings, notes = _read_notes(found, run)
             try:
-                _check_settings(settings, "the run")
-                _check_notes(notes, "the run")
-                _check_curves(curves, settings, "the run")
+                _check_has(settings, _SET, "its settings")
+                _check_has(notes, _NOTED, "its meta.txt")
+                _check_rounds(curves, settings)
             except (ValueError, TypeError) as error:  # settings may be of any type
                 raise UserError(f"{folder} cannot be stored: {error}") from error
             experiment = there.setdefault(key, Stored(settings))
-            if difference := _first_difference(settings, experiment.settings):
-                raise UserError(f"{folder} was made with {difference} as in the store", "store")
+            _check_same(settings, experiment.settings, folder, "in the store")
             if run_id in experiment.curves:
-                differing += not curves.equals(experiment.curves[run_id])
+                differing += not curves.equals(experiment.curves[run_id].dropna(axis=1, how="all"))
             else:
                 experiment.settings = settings | experiment.settings
                 experiment.curves[run_id], experiment.notes[run_id] = curves, notes
                 added.setdefault(key, []).append(run_id)
-        for key in added:
-            _check_task(key, there)
+        for key, (other, stored) in product(added, there.items()):
+            if other[:4] == key[:4]:  # what is to be ranked must have been measured alike
+                name = ", ".join(map(str, key))
+                _check_same(there[key].settings, stored.settings, name, f"{other[-1]} was", OF_AN_AGENT)
         for setting in {key[:3] for key in added}:
             _write_part(store, setting, there)
     return added, differing
 
 
+def _check_rounds(curves: pd.DataFrame, settings: Mapping[str, Any]) -> None:
+    begin, budget = int(settings["seed_set"]), int(settings["budget"])
+    added = [0, *batch_ends(settings["query_size"], budget)]
+    if curves.index.tolist() != [begin + points for points in added]:
+        raise ValueError("it does not have one row for each round")
+
+
 def _read_notes(found: Folders, run: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The settings of a run's experiment, and what was noted of the run beside them."""
+    """The settings of a run's experiment, and what else was noted of the run."""
     folder, agreed = found.folders[run], found.settings[run[:-1]]
     meta = definition(read_meta(folder / META))
     settings = {name: value for name, value in meta.items() if name in agreed or name == "seed_set"}
-    if difference := _first_difference(settings, agreed):
-        raise UserError(f"{folder} was made with {difference} as its folder's settings say", "store")
+    _check_same(settings, agreed, folder, "its folder's settings say")
     notes = {name: value for name, value in meta.items() if name not in (*settings, *_LEFT_OUT)}
-    return settings, notes | {"pit": found.pit[run].iloc[0].astype(int).tolist()}
+    return settings, notes | {"pit": found.pit[run][1]}
 
 
-def _first_difference(
-    one: Mapping[str, Any], other: Mapping[str, Any], may_differ: tuple[str, ...] = ()
-) -> str:
-    """The first setting that differs, in words; nothing if none does."""
-    found = (item for item in differences(one, other).items() if item[0] not in may_differ)
-    return next((f"{name} {mine}, not {theirs}" for name, (mine, theirs) in found), "")
-
-
-def _check_task(key: Key, there: Mapping[Key, Stored]) -> None:
-    """What is to be ranked must have been measured alike."""
-    for other, stored in there.items():
-        if other[:4] == key[:4] and (
-            difference := _first_difference(there[key].settings, stored.settings, OF_AN_AGENT)
-        ):
-            name = ", ".join(map(str, key))
-            raise UserError(f"{name} has {difference} as {other[4]} has there", "store")
-
-
-def _order(key: Key) -> tuple[Any, ...]:
-    """By which experiments are sorted: batches that grow after those of one size."""
-    return (*key[:3], isinstance(key[3], str), *key[3:])
+def _check_same(
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    what: object,
+    where: str,
+    may_differ: tuple[str, ...] = (),
+) -> None:
+    for name, (mine, theirs) in differences(one, other).items():
+        if name not in may_differ:
+            raise UserError(f"{what} was made with {name} {mine}, not {theirs} as {where}", "store")
 
 
 def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Stored]) -> None:
@@ -325,7 +265,9 @@ def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Stor
     Raises:
         UserError: a file cannot be written; what was there is still there.
     """
-    part = {key[3:]: there[key] for key in sorted(there, key=_order) if key[:3] == setting}
+    of_setting = (key for key in there if key[:3] == setting)
+    # Batches that grow, a text, come after those of one size.
+    part = {key[3:]: there[key] for key in sorted(of_setting, key=lambda key: (isinstance(key[3], str), key))}
     runs = {
         (*key, run): curves for key, stored in part.items() for run, curves in sorted(stored.curves.items())
     }

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import evaluate
 from core.models.variations import VARIATIONS
-from core.report.labels import task_label
+from core.report.leaderboard import task_label
 
 assert {"mdn", "mdn_ensemble", "ridge"} <= set(VARIATIONS)
 typed = "--dataset diabetes --query_size 2 --budget 4 --restarts 2".split()

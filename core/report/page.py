@@ -1,6 +1,6 @@
 """An HTML page to explore results with: choose a task and a metric, see its learning curves and its table.
 
-The page (`explorer.html`) holds plotly's script and all numbers, gzipped, and fetches nothing.
+The page (`page.html`) holds plotly's script and all numbers, gzipped, and fetches nothing.
 """
 
 import base64
@@ -16,9 +16,9 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from ..metrics import METRICS
-from .labels import agent_label, readable, task_label
-from .load import TASK, Results, areas, find_missing_runs, groups, own_agents, select
-from .statistics import beside, labels_needed, mean_curves
+from .leaderboard import agent_label, readable, task_label
+from .load import TASK, Results, find_missing_runs, groups, own_agents, select
+from .statistics import mean_curves
 
 #: More points of a curve would not be seen.
 _POINTS = 100
@@ -40,16 +40,15 @@ def report_page(found: Results, runs_folder: Path) -> str:
 
 def overview(found: Results, runs_folder: Path) -> str:
     """How many runs there are, in a sentence."""
-    stored = len(found.stored)
-    finished = (found.runs["status"] == "finished").sum() - stored
-    beside = f", plus {stored} stored ones" if stored else ""
-    if stored and not len(found.own):
-        return f"{stored} stored reference runs; compare.py puts your own agents among them"
-    if finished or stored:
-        others = len(found.runs) - finished - stored
-        text = f"{finished} finished runs in {runs_folder} and its sibling folders{beside}"
-        return f"{text}; {others} unfinished or damaged" if others else text
-    return f"No finished runs in {runs_folder} or its sibling folders: make some with evaluate.py"
+    stored, own = len(found.stored), len(found.own)
+    finished = (found.own["status"] == "finished").sum()
+    if stored and not own:
+        return f"{stored} stored reference runs; compare.py ranks your own agents among them"
+    if not finished and not stored:
+        return f"No finished runs in {runs_folder} or its sibling folders: make some with evaluate.py"
+    parts = [f"{finished} finished runs in {runs_folder} and its sibling folders"]
+    parts += [f"plus {stored} stored ones"] if stored else []
+    return ", ".join(parts) + (f"; {own - finished} unfinished or damaged" if own > finished else "")
 
 
 def explorer_page(
@@ -73,7 +72,7 @@ def explorer_page(
         "tasks": task_data(found, remarks or {}),
         "notes": [note for note in notes if note[1]],
     }
-    text = Path(__file__).with_name("explorer.html").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     parts = {"%DATA%": _packed(json.dumps(data, separators=(",", ":"), allow_nan=False))}
     parts |= {"%PLOTLY%": _packed(get_plotlyjs()), "%TITLE%": html.escape(title)}
     for name, part in parts.items():
@@ -98,9 +97,13 @@ def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> l
             | {
                 "dataset_label": readable(task["dataset"]),
                 "variation_label": task_label({"variation": task["variation"]}),
+                "seed_set": int(labelled.min()),
+                "labels": int(labelled.max()),
+                "remarks": remarks.get(tuple(task.values()), []),
+                "agents": agent_data(
+                    curves, select(found.differences, task), select(found.needed, task), own
+                ),
             }
-            | {"seed_set": int(labelled.min()), "labels": int(labelled.max())}
-            | {"remarks": remarks.get(tuple(task.values()), []), "agents": agent_data(curves, own)}
         )
 
     def interest(task: dict[str, Any]) -> tuple[bool, bool, int]:
@@ -111,40 +114,36 @@ def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> l
     return sorted(tasks, key=interest, reverse=True)
 
 
-def agent_data(curves: pd.DataFrame, own: Collection[str]) -> list[dict[str, Any]]:
+def agent_data(
+    curves: pd.DataFrame, differences: pd.DataFrame, needed: pd.DataFrame, own: Collection[str]
+) -> list[dict[str, Any]]:
     """The curves and the table's numbers of each agent of one task, for each metric.
 
     All numbers of an agent are of the same runs: those that `random` has too, if there are any.
     """
-    curves = _with_random(curves)
-    of_task, last = areas(curves), int(curves["labelled"].max())
+    shared = curves["run"].isin(set(curves.loc[curves["agent"] == "random", "run"]))
+    curves = curves[shared | ~curves["agent"].isin(set(curves.loc[shared, "agent"]))]
     agents: dict[str, dict[str, Any]] = {
         agent: {"name": agent, "label": agent_label(agent), "own": agent in own, "metrics": {}}
         for agent in sorted(curves["agent"].unique(), key=lambda agent: (agent != "random", agent))
     }
     measured = set(curves["metric"])  # old runs lack some
     for metric in (name for name in _MEASURED if name in measured):
-        of_metric = curves[curves["metric"] == metric]
-        needed, bands = labels_needed(of_metric, metric).dropna(subset="value"), mean_curves(of_metric)
-        differences = beside(of_task, metric)
-        found = select(of_task, {"metric": metric}).groupby("agent", observed=True)["area"]
-        for agent in map(str, of_metric["agent"].unique()):
-            area = found.get_group(agent)
-            numbers = _points(bands.loc[[agent]].droplevel("agent"))
-            numbers |= {"runs": len(area), "area": _short(area.mean())}
-            if agent in differences.index:
-                *difference, numbers["verdict"] = differences.loc[agent]
-                numbers["difference"] = list(map(_short, difference))
-            if agent in needed.index:
-                numbers["labels"] = list(map(_short, needed.loc[agent].dropna() * last))
+        means = mean_curves(curves[curves["metric"] == metric])
+        tables = (select(table, {"metric": metric}) for table in (differences, needed.dropna(subset="value")))
+        less, reached = (table.set_index("agent").to_dict("index") for table in tables)
+        for agent in means.index.unique("agent"):
+            curve = means.loc[agent]
+            numbers = _points(curve)
+            numbers |= {"runs": int(curve["runs"].max()), "area": _short(curve["mean"].mean())}
+            if line := less.get(agent):
+                numbers["verdict"] = line["verdict"]
+                numbers["difference"] = [_short(line[name]) for name in ("value", "low", "high")]
+            if line := reached.get(agent):
+                shares = [line["value"], *([] if np.isnan(line["low"]) else [line["low"], line["high"]])]
+                numbers["labels"] = [_short(share * line["labels"]) for share in shares]
             agents[agent]["metrics"][metric] = numbers
     return list(agents.values())
-
-
-def _with_random(curves: pd.DataFrame) -> pd.DataFrame:
-    """Of each agent of a task the runs that `random` has too; all of one that has none of them."""
-    shared = curves["run"].isin(set(curves.loc[curves["agent"] == "random", "run"]))
-    return curves[shared | ~curves["agent"].isin(set(curves.loc[shared, "agent"]))]
 
 
 def _points(curve: pd.DataFrame) -> dict[str, Any]:

@@ -17,9 +17,9 @@ MAIN = ("nll", "mae")
 _GROUP = ["variation", "protocol", "query_size"]
 # The texts under the tables.
 NEEDED_NOTE = """Labels needed: with how many labels an agent's mean curve first reaches what random has with
-all of them, over the runs that both have; in brackets the 95 % interval of the bootstrap over runs, from
-five runs on. '>' is never, '-' where random ends no better than it began. Random's own mean curve may get
-there before its end, too: that is noise."""
+all of them, over the runs that both have; in brackets its 95 % interval, from five runs on: where Student's
+interval of the difference to that holds 0. '>' is never, '-' where random ends no better than it began.
+Random's own mean curve may get there before its end, too: that is noise."""
 BOARD_NOTE = f"""Rank and AUC (area under the learning curve) are means over the runs that all agents here
 have; `ranked` says how many, where some have more. An agent without any of them has no rank; its AUC is over
 its own runs. Minus random: mean difference to the area of random's run of the same id, from five runs on with

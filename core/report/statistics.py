@@ -1,12 +1,11 @@
 """What the results say: areas under curves, ranks and tests, differences to `random`, labels needed.
 
 `curves` are tables of `load.Results`, `areas` those of `areas`; lower is better. An interval is a 95 %
-confidence interval; bootstraps draw from a fixed seed.
+confidence interval, Student's or Welch's.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,11 +15,9 @@ from scipy.special import stdtrit
 from ..metrics import METRICS
 from .store import EXPERIMENT, TASK
 
-#: Of fewer runs no interval is given or drawn: it would be far too narrow. Of three Normal values the
-#: bootstrap's 95 % interval holds the mean in 76 of 100 cases, of five in 82, of ten in 90, of thirty in 94.
+#: Of fewer runs no interval is given or drawn: it would be too wide to say anything.
 INTERVAL_RUNS = 5
 _CONFIDENCE = 0.95
-_RESAMPLES = 1_000
 
 
 def areas(curves: pd.DataFrame) -> pd.DataFrame:
@@ -234,13 +231,17 @@ def labels_needed(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFra
 
     Returns:
         Fewest first, of each agent that has runs in common with `random` in all these tasks: `apart`,
-        `metric`, `agent`, the mean over the tasks `value`, and `low`, `high` of a percentile bootstrap, in
-        which the runs of each task are drawn anew, with those of `random` of the same ids; `labels`, all
-        there are. inf where it is never enough; NaN for the interval of fewer than `INTERVAL_RUNS` runs, and
-        where `random` ends no better than it began.
+        `metric`, `agent`, the mean over the tasks `value`, its interval `low`, `high`, and `labels`,
+        all there are. inf where it is never enough; NaN for the interval of fewer than `INTERVAL_RUNS` runs,
+        and where `random` ends no better than it began.
+
+        The interval of one task holds the numbers of labels at which Student's interval of the difference to
+        what the run of `random` of the same id ends with holds 0; it begins and ends where one of the ends of
+        Student's interval first reaches 0. Over several tasks the intervals are combined as those of
+        independent estimates (Zou & Donner, *Construction of confidence limits about effect measures*, 2008).
     """
     tasks: Counter[tuple[Any, ...]] = Counter()
-    found: dict[tuple[Any, ...], list[tuple[np.ndarray, int, int, float]]] = {}
+    found: dict[tuple[Any, ...], list[tuple[np.ndarray, int, float]]] = {}
     for key, of_task in curves.groupby([*TASK, "metric"], observed=True):
         task = dict(zip([*TASK, "metric"], key, strict=True))
         group = tuple(task[name] for name in (*apart, "metric"))
@@ -251,52 +252,49 @@ def labels_needed(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFra
             runs = table.index.intersection(tables["random"].index)
             if len(runs):
                 shares = _shares_needed(table.loc[runs], tables["random"].loc[runs])
-                line = (shares, len(runs), int(wide.columns[-1]), float(table.to_numpy().mean()))
+                line = (shares, int(wide.columns[-1]), float(table.to_numpy().mean()))
                 found.setdefault((*group, agent), []).append(line)
     lines = []
     for key, parts in found.items():
         if len(parts) == tasks[key[:-1]]:
-            shares, runs, labels, area = zip(*parts, strict=True)
-            value, *resampled = np.mean(shares, axis=0)
-            low, high = np.nan, np.nan
-            if min(runs) >= INTERVAL_RUNS:
-                # Without interpolation, as inf is never.
-                ends = [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2]
-                low, high = np.quantile(resampled, ends, method="nearest")
+            shares, labels, area = zip(*parts, strict=True)
+            value, low, high = np.transpose(shares)
+            with np.errstate(invalid="ignore"):  # inf - inf: never
+                down, up = (np.sqrt(((value - end) ** 2).sum()) / len(parts) for end in (low, high))
+            value = value.mean()
+            low, high = value - down, np.inf if np.isinf(high).any() else value + up
             lines.append((*key, value, low, high, max(labels), np.mean(area)))
     names = [*apart, "metric", "agent", "value", "low", "high", "labels", "area"]
     return pd.DataFrame(lines, columns=names).sort_values(["value", "area"]).drop(columns="area")
 
 
-@cache
-def _weights(runs: int) -> np.ndarray:
-    """How much each run counts in the mean of all runs, and in that of each resample [1 + B, runs]."""
-    drawn = np.random.default_rng(1).multinomial(runs, np.full(runs, 1 / runs), _RESAMPLES)
-    return np.concatenate([np.ones((1, runs), int), drawn]) / runs
-
-
 def _shares_needed(agent: pd.DataFrame, random: pd.DataFrame) -> np.ndarray:
-    """The share of labels needed in one task [1 + B]: that of all runs, and of each resample of them.
+    """The share of labels needed in one task, and both ends of its interval [3].
 
     Args:
         agent, random: a row for each of their common runs, a column for each number of labels.
     """
     # The last measurement is that with all labels, which both have.
     if not random.iloc[:, -1].mean() < random.iloc[:, 0].mean():
-        return np.full(1 + _RESAMPLES, np.nan)
-    weights, labelled = _weights(len(agent)), agent.columns.to_numpy(float)
-    with np.errstate(invalid="ignore"):  # where a run has diverged
-        means, targets = weights @ agent.to_numpy(), weights @ random.iloc[:, -1].to_numpy()
-    return _first_reached(means, labelled, targets) / labelled[-1]
+        return np.full(3, np.nan)
+    less, runs = agent.to_numpy() - random.iloc[:, -1:].to_numpy(), len(agent)
+    mean, half = less.mean(0), np.zeros(less.shape[1])
+    if runs >= INTERVAL_RUNS:
+        half = stdtrit(runs - 1, (1 + _CONFIDENCE) / 2) * less.std(0, ddof=1) / runs**0.5
+    labelled = agent.columns.to_numpy(float)
+    shares = _first_reached(np.stack([mean, mean - half, mean + half]), labelled) / labelled[-1]
+    shares[1:] = np.where(runs >= INTERVAL_RUNS, shares[1:], np.nan)
+    return shares
 
 
-def _first_reached(curves: np.ndarray, labelled: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Where curves [B, L] over `labelled` [L] first are as low as targets [B]; inf where never."""
-    there = curves <= targets[:, None]
+def _first_reached(curves: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """Where curves [B, L] over `labelled` [L] first are as low as 0; inf where never."""
+    there = curves <= 0
     first = there.argmax(axis=1)
-    at = labelled[first]
     row, before = np.arange(len(curves)), np.maximum(first - 1, 0)
     fall = curves[row, before] - curves[row, first]
     with np.errstate(divide="ignore", invalid="ignore"):
-        beyond = np.where(first > 0, (targets - curves[row, first]) / fall, 0)
-    return np.where(there.any(axis=1), at - beyond * (at - labelled[before]), np.inf)
+        beyond = np.where(first > 0, -curves[row, first] / fall, 0)
+    return np.where(
+        there.any(axis=1), labelled[first] - beyond * (labelled[first] - labelled[before]), np.inf
+    )

@@ -165,7 +165,7 @@ def test_own_runs_beside_stored_ones(tmp_path: Path, stored: Path) -> None:
     write_runs(tmp_path / "own", "coreset", (1, 2), agent_version=2)
     mine = write_runs(tmp_path / "own", "mine", (1, 2, 3, 4, 5, 6))
     for file in mine.glob("run_3/*.csv"):
-        file.write_text("\n".join(file.read_text().splitlines()[:-4]))
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:-4]))
     found = load_results(tmp_path / "own", stored)
     own = found.runs[~found.runs["stored"]]
     assert set(own["agent"]) == {f"coreset{OWN}", "mine"}

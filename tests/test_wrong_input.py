@@ -157,7 +157,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_runs(folder / "other", "random", (1,), dataset="nowhere")
     write_runs(folder / "further", "random", (1, 2, 3))
     for file in write_runs(folder / "shorter", "mine", (3,)).glob("run_3/*.csv"):
-        file.write_text("\n".join(file.read_text().splitlines()[:-4]))
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:-4]))
     (write_runs(folder / "torn", "random", (1,)) / "run_1/accuracies.csv").write_text("")
     (folder / "empty").mkdir()
     tables = {"done": make_frame(60), "pool": make_frame(60, 1).drop(columns="y"), "few": make_frame(12, 2)}

@@ -238,9 +238,10 @@ def read_curves(path: Path) -> pd.DataFrame:
             raise ValueError("no rows")
         steps = table.index.to_numpy()
         ascending = (steps % 1 == 0) & (np.diff(steps, prepend=-1) > 0) & (steps < 2**53)
-        if (bad := np.isinf(table.to_numpy()).any(axis=1) | ~ascending).any():
-            line = int(np.argmax(bad)) + 2
-            raise ValueError(f"line {line} is not finite, or does not follow the one above it")
+        infinite = np.isinf(table.to_numpy()).any(axis=1)
+        for bad, why in ((infinite, "is not finite"), (~ascending, "does not follow the one above it")):
+            if bad.any():
+                raise ValueError(f"line {np.argmax(bad) + 2} {why}")
         return table.set_axis(table.index.astype("int64"))
     except (OSError, ValueError, OverflowError) as error:
         raise UserError(

@@ -258,11 +258,11 @@ def labels_needed(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFra
     for key, parts in found.items():
         if len(parts) == tasks[key[:-1]]:
             shares, labels, area = zip(*parts, strict=True)
-            value, low, high = np.transpose(shares)
-            with np.errstate(invalid="ignore"):  # inf - inf: never
-                down, up = (np.sqrt(((value - end) ** 2).sum()) / len(parts) for end in (low, high))
-            value = value.mean()
-            low, high = value - down, np.inf if np.isinf(high).any() else value + up
+            values, lows, highs = np.transpose(shares)
+            value, low, high = values.mean(), lows.mean(), highs.mean()
+            if np.isfinite(value):  # else the mean of the lower ends is low enough
+                low = value - np.linalg.norm(values - lows) / len(parts)
+                high = value + np.linalg.norm(highs - values) / len(parts)
             lines.append((*key, value, low, high, max(labels), np.mean(area)))
     names = [*apart, "metric", "agent", "value", "low", "high", "labels", "area"]
     return pd.DataFrame(lines, columns=names).sort_values(["value", "area"]).drop(columns="area")

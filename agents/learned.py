@@ -19,7 +19,7 @@ class Learned(Agent):
 
     folder = "Learned"
     needs = "the policy's scores, density"
-    asks = frozenset({"passes", "embedding"})
+    asks = frozenset({"passes", "embedding", "gradients"})
     reference = "Konyushkova, Sznitman, Fua 2018, arXiv 1810.04114"
     policy: ClassVar[Path] = Path(__file__).resolve().parent.parent / "policies/synthetic.pt"
     dropout = 0.05  # one of the scores that it sees is of stochastic passes

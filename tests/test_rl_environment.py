@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import sklearn.ensemble  # noqa: F401 - joblib draws from `random` as it is imported
 import torch
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from hypothesis import given
@@ -180,7 +181,7 @@ def test_features_are_finite_and_go_with_their_candidates(variation: str, pool: 
     assert found.abs().max() <= LIMIT
     order = torch.randperm(pool, generator=torch_rng(1))
     shuffled = features.of_candidates(state, state.x_unlabeled[order], torch_rng())
-    torch.testing.assert_close(shuffled[:, -3:], found[order][:, -3:], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(shuffled[:, -4:], found[order][:, -4:], rtol=1e-3, atol=1e-4)
     run = features.of_run(state)
     assert run.shape == (len(RUN),)
     assert run.isfinite().all()
@@ -196,6 +197,20 @@ def test_features_are_the_ranks_of_the_scores() -> None:
         scores = agent.score(state, state.x_unlabeled).tolist()
         expected = [sum(other < score for other in scores) / 11 for score in scores]
         torch.testing.assert_close(found[:, column], torch.tensor(expected))
+
+
+@pytest.mark.parametrize("variation", ["gauss", "nf", "ensemble"])
+def test_expected_change_is_the_gradient_of_the_mean_times_the_deviation(variation: str) -> None:
+    state = make_state(variation, CORRECTED)
+    model = state.classifier.model
+    change = []
+    for row in state.x_unlabeled:
+        density = state.classifier._density(model.density_parameters(row.expand(len(model.theta), 1, -1)))
+        (gradient,) = torch.autograd.grad(density.mean.sum(), model.theta)
+        change.append(float(density.stddev.detach() * gradient.norm()))
+    expected = [sum(other < one for other in change) / 11 for one in change]
+    found = Features((), Seeds(), CORRECTED).of_candidates(state, state.x_unlabeled, torch_rng())
+    torch.testing.assert_close(found[:, names_of(()).index("rank_change")], torch.tensor(expected))
 
 
 def test_features_do_not_look_at_the_test_set() -> None:

@@ -71,7 +71,7 @@ def bad_files(folder: Path) -> dict[str, str]:
     nan = {name: tensor * torch.nan for name, tensor in weights.items()}
     for name, other in (
         ("keys.pt", {"weights": weights}),
-        ("version.pt", content | {"version": 2}),
+        ("version.pt", content | {"version": 1}),
         ("agent.pt", content | {"scores": ["nobody"]}),
         ("shape.pt", content | {"width": 9}),
         ("nan.pt", content | {"weights": nan}),

@@ -27,14 +27,15 @@ LIMIT = 10.0
 #: Names of the k numbers of a run, in their order.
 RUN = ("budget_used", "log_labelled", "label_mean", "label_std", "label_skewness", "fit_nll")
 
-_RANKED = ("distance", "label_distance", "sparsity", "std")
-_PLAIN = ("distance", "std", "mean")
+_RANKED = ("distance", "label_distance", "sparsity", "std", "change", "disagreement")
+_PLAIN = ("distance", "std", "mean", "disagreement")
 
 # Rows of the pool, whose order is random, that the density of points is judged by; neighbours of each.
 _CROWD, _NEIGHBOURS = 1000, 10
 _PIECE = 2048
+_TREES = 10
 
-_VERSION = 1
+_VERSION = 2
 
 
 def names_of(scores: Sequence[str]) -> tuple[str, ...]:
@@ -47,12 +48,16 @@ class Features:
 
     For a candidate: its rank in [0, 1] by the score of each agent in `scores`, by its distance to the
     labelled points, by the distance of the predicted mean to the labels, by the mean distance to its 10
-    nearest neighbours in the pool, and by the predicted standard deviation; then that distance / sqrt(d), the
-    standard deviation in units of that of the labels, and the predicted mean.
+    nearest neighbours in the pool, by the predicted standard deviation s, by the expected change of the model
+    (s times the norm of the gradient of the mean: Cai, Zhang, Zhou, *Maximizing Expected Model Change for
+    Active Learning in Regression*, 2013), and by the distance of the mean from that of a small forest; then
+    the distance / sqrt(d), s and the distance from the forest in units of the labels' standard deviation, and
+    the predicted mean.
     """
 
     def __init__(self, scores: Sequence[str], seeds: Seeds, protocol: Protocol) -> None:
         self.agents = [AGENTS[name](1, seeds, protocol) for name in scores]
+        self._forest_seed = int(seeds.numpy("agent").integers(2**31))
 
     @torch.no_grad()
     def of_candidates(self, state: State, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -66,10 +71,21 @@ class Features:
         distance = _mean_distance(x, state.x_labeled, 1)
         label_distance = _mean_distance(mean[:, None], state.y_labeled[:, None], 1)
         sparsity = _mean_distance(x, state.x_unlabeled[:_CROWD], _NEIGHBOURS)
-        ranked += [distance, label_distance, sparsity, std]
-        plain = [distance / x.shape[1] ** 0.5, std / _label_std(state), mean]
+        change = std * torch.cat([_gradient_norm(state, rows) for rows in x.split(_PIECE)])
+        disagreement = (mean - self._forest(state, x)).abs()
+        ranked += [distance, label_distance, sparsity, std, change, disagreement]
+        unit = _label_std(state)
+        plain = [distance / x.shape[1] ** 0.5, std / unit, mean, disagreement / unit]
         ranks = _ranks(torch.stack([values.double() for values in ranked], 1))
         return torch.cat([ranks.to(x.device), _clipped(torch.stack(plain, 1))], 1)
+
+    def _forest(self, state: State, x: Tensor) -> Tensor:
+        """Predictions [N] by trees that were grown on the labelled points."""
+        from sklearn.ensemble import ExtraTreesRegressor
+
+        trees = ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=self._forest_seed)
+        trees.fit(state.x_labeled.cpu().numpy(), state.y_labeled.cpu().numpy())
+        return torch.from_numpy(trees.predict(x.cpu().numpy())).to(x)
 
     @torch.no_grad()
     def of_run(self, state: State) -> Tensor:
@@ -84,6 +100,12 @@ class Features:
             float(-state.classifier(state.x_labeled).log_prob(y).mean()),
         ]
         return _clipped(torch.tensor(values, device=y.device))
+
+
+def _gradient_norm(state: State, x: Tensor) -> Tensor:
+    """Norm of the gradient of the predicted mean by all weights, for each row of x [N, d]; [N]."""
+    layers = state.classifier.gradients(x, of="mean")
+    return sum(a.square().sum(-1) * b.square().sum(-1) for a, b in layers).sum(0).sqrt()
 
 
 def _label_std(state: State) -> float:

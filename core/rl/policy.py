@@ -57,7 +57,6 @@ class Features:
 
     def __init__(self, scores: Sequence[str], seeds: Seeds, protocol: Protocol) -> None:
         self.agents = [AGENTS[name](1, seeds, protocol) for name in scores]
-        self._forest_seed = int(seeds.numpy("agent").integers(2**31))
 
     @torch.no_grad()
     def of_candidates(self, state: State, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -83,7 +82,7 @@ class Features:
         """Predictions [N] by trees that were grown on the labelled points."""
         from sklearn.ensemble import ExtraTreesRegressor
 
-        trees = ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=self._forest_seed)
+        trees = ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=0)
         trees.fit(state.x_labeled.cpu().numpy(), state.y_labeled.cpu().numpy())
         return torch.from_numpy(trees.predict(x.cpu().numpy())).to(x)
 

@@ -143,7 +143,6 @@ def test_caches(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     "change",
     [
-        lambda line: line | {"settings": line["settings"] | {"budget": 10**12, "query_size": 1}},
         lambda line: line | {"agent": ["a"]},
         lambda line: {name: value for name, value in line.items() if name != "agent"},  # a KeyError
         lambda line: line | {"settings": {}},

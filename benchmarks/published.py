@@ -1,6 +1,6 @@
 """Compares the speed of the published code with ours, if you have a clone of it.
 
-    python benchmarks/published.py --code ../BALSA --data_folder ../datasets --agents random bald
+    python benchmarks/published.py --code ../BALSA --data_folder ../datasets --agents random bald_point
 
 The two take turns, each in a process of its own, to add the first points of run 1 with query size 1. Prints
 CPU seconds per point and their ratio. The first `WARM_UP` points do not count, since ours compiles then. The
@@ -63,7 +63,7 @@ class Loop:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add("code", None, "folder of the published code", type=Path, required=True)
-    parser.add_argument("--agents", nargs="+", default=["random", "balsa_kl_pairs", "bald"])
+    parser.add_argument("--agents", nargs="+", default=["random", "balsa_kl_pairs", "bald_point"])
     parser.add("dataset", "pakinsons", "dataset")
     parser.add("data_folder", Path("../datasets"), "where its files lie", type=Path)
     parser.add("points", 40, "points to add", type=at_least(WARM_UP + 1))

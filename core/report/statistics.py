@@ -277,12 +277,14 @@ def _shares_needed(agent: pd.DataFrame, random: pd.DataFrame) -> np.ndarray:
     # The last measurement is that with all labels, which both have.
     if not random.iloc[:, -1].mean() < random.iloc[:, 0].mean():
         return np.full(3, np.nan)
-    less, runs = agent.to_numpy() - random.iloc[:, -1:].to_numpy(), len(agent)
-    mean, half = less.mean(0), np.zeros(less.shape[1])
-    if runs >= INTERVAL_RUNS:
-        half = stdtrit(runs - 1, (1 + _CONFIDENCE) / 2) * less.std(0, ddof=1) / runs**0.5
+    runs, half = len(agent), np.zeros(agent.shape[1])
+    with np.errstate(invalid="ignore"):  # where a run has diverged
+        less = agent.to_numpy() - random.iloc[:, -1:].to_numpy()
+        if runs >= INTERVAL_RUNS:
+            half = stdtrit(runs - 1, (1 + _CONFIDENCE) / 2) * less.std(0, ddof=1) / runs**0.5
+        ends = less.mean(0) + np.stack([0 * half, -half, half])
     labelled = agent.columns.to_numpy(float)
-    shares = _first_reached(np.stack([mean, mean - half, mean + half]), labelled) / labelled[-1]
+    shares = _first_reached(ends, labelled) / labelled[-1]
     shares[1:] = np.where(runs >= INTERVAL_RUNS, shares[1:], np.nan)
     return shares
 

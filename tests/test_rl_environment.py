@@ -202,10 +202,11 @@ def test_features_are_the_ranks_of_the_scores() -> None:
 @pytest.mark.parametrize("variation", ["gauss", "nf", "ensemble"])
 def test_expected_change_is_the_gradient_of_the_mean_times_the_deviation(variation: str) -> None:
     state = make_state(variation, CORRECTED)
-    model = state.classifier.model
+    classifier: Any = state.classifier
+    model = classifier.model
     change = []
     for row in state.x_unlabeled:
-        density = state.classifier._density(model.density_parameters(row.expand(len(model.theta), 1, -1)))
+        density = classifier._density(model.density_parameters(row.expand(len(model.theta), 1, -1)))
         (gradient,) = torch.autograd.grad(density.mean.sum(), model.theta)
         change.append(float(density.stddev.detach() * gradient.norm()))
     expected = [sum(other < one for other in change) / 11 for one in change]

@@ -104,7 +104,8 @@ class Features:
 def _gradient_norm(state: State, x: Tensor) -> Tensor:
     """Norm of the gradient of the predicted mean by all weights, for each row of x [N, d]; [N]."""
     layers = state.classifier.gradients(x, of="mean")
-    return sum(a.square().sum(-1) * b.square().sum(-1) for a, b in layers).sum(0).sqrt()
+    squares = [a.square().sum(-1) * b.square().sum(-1) for a, b in layers]  # [S, N] each
+    return torch.stack(squares).sum((0, 1)).sqrt()
 
 
 def _label_std(state: State) -> float:

@@ -108,7 +108,7 @@ def write_file(target: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_between(page: Path, first: str, last: str, text: str) -> None:
-    """Writes a page anew with other text between two lines of it.
+    """Replaces the text between two lines of a page.
 
     Raises:
         UserError: the page lacks one of the lines, or is not text.

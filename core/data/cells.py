@@ -26,7 +26,7 @@ class Cells:
         texts: the k distinct ones, made by `clean`.
         codes: index of the text in each row [n]; -1 if the cell is empty.
         table: number of each row's table [n].
-        there: which texts stand in each table [T, k], bool.
+        there: which texts each table has [T, k], bool.
         numbers: the texts as numbers.
         decimals: what begins the decimals in each table: a point, a comma, '' if it does not matter, ? if
             nothing here says.
@@ -62,7 +62,7 @@ class Cells:
         return "?" if (point & (self.numbers.point != self.numbers.comma)).any() else ""
 
     def rows(self, values: np.ndarray, empty: Any = np.nan) -> np.ndarray:
-        """Values of the texts [k] in the rows [n] where they stand."""
+        """Values of the texts [k] in the rows [n] that have them."""
         return np.append(values, np.array(empty, values.dtype))[self.codes]
 
     def matching(self, matches: Callable[[str], object]) -> np.ndarray:
@@ -78,7 +78,7 @@ class Cells:
         return bool(there.any() and self._good[there].mean() > 0.5)
 
     def names(self, known: Sequence[str] = ()) -> np.ndarray:
-        """The texts in the rows [n], each category by one name; NaN where nothing stands.
+        """The texts in the rows [n], each category by one name; NaN for empty cells.
 
         1 and 1.0 are the same. So are 01, 1 and 1E0, where no table has two of them, which would then be
         codes. `known` are the categories of earlier tables, whose names are taken.

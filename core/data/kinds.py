@@ -40,7 +40,7 @@ class Decision:
 
     Args:
         name: of the column.
-        tables: where it stands.
+        tables: the tables that have it.
         said: what the user says of it, by the options of `core.options.DECISIONS`; its file may say that it
             is declared.
         known: how it was read in earlier tables, which these must agree with.
@@ -53,8 +53,8 @@ class Decision:
         self.said, self.numeric, self.keep = frozenset(said), "numeric" in said, "keep" in said
         self.cells = tables.cells(name)
         self.filled = self.cells.codes >= 0
-        #: The rows [n] whose cell stands for nothing among numbers and dates, and those with another cell.
         self._is_mark = np.array([text.casefold() in MARKS for text in self.cells.texts], bool)
+        #: The rows [n] whose cell means 'missing' among numbers and dates, and those with any other text.
         self.marks = self.cells.rows(self._is_mark, False)
         self._wanted_texts = [*compress(self.cells.texts, ~self._is_mark)]
         self.wanted = self.filled & ~self.marks
@@ -194,7 +194,7 @@ class Decision:
 
     @cached_property
     def _no_numbers(self) -> np.ndarray:
-        """The rows [n] whose cell is neither a number nor stands for nothing."""
+        """The rows [n] whose cell is neither a number nor means 'missing'."""
         return np.isnan(self._values) & self.wanted
 
     @cached_property

@@ -107,7 +107,7 @@ def read_numbers(texts: Sequence[str]) -> Numbers:
     return Numbers(np.array(point), np.array(comma), limits, units)
 
 
-#: What stands before and behind the first space before a time.
+#: The parts before and after the first space that a time follows.
 _TIME = re.compile(r"(.*[0-9])[T ,]+([0-9]{1,2}:[0-9]{2}.*)")
 _WEEKDAY = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*[., ]+")
 _WEEK = re.compile("^([0-9]{4}/W[0-9]{2})$")

@@ -312,12 +312,13 @@ class GaussMixture(MixtureDensity):
         parameters: m and s of each member, [K, *batch, 2].
     """
 
+    members: GaussDensity
+
     def __init__(self, parameters: Tensor) -> None:
         super().__init__(parameters, GaussDensity)
-        self.means, self.scales = parameters.unbind(-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        mean, scale = self.means.movedim(0, -1).contiguous(), self.scales.movedim(0, -1).contiguous()
+        mean, scale = (part.movedim(0, -1).contiguous() for part in (self.members.loc, self.members.scale))
         offset = scale.log() + (_LOG_SQRT_2PI + math.log(scale.shape[-1]))
         value = self._expanded(value)
         # One at a time, because each value makes K numbers.
@@ -330,7 +331,7 @@ class GaussMixture(MixtureDensity):
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """As a mixture's, but only the members that were chosen draw."""
         shape, device = (n, *self.batch_shape), generator.device
-        member = torch.randint(len(self.means), shape, generator=generator, device=device)
+        member = torch.randint(len(self.members.loc), shape, generator=generator, device=device)
         z = torch.randn(shape, generator=generator, device=device)
-        y = self.means.gather(0, member) + self.scales.gather(0, member) * z
+        y = self.members.loc.gather(0, member) + self.members.scale.gather(0, member) * z
         return y, self.log_prob(y)

@@ -71,20 +71,12 @@ class Features:
         label_distance = _mean_distance(mean[:, None], state.y_labeled[:, None], 1)
         sparsity = _mean_distance(x, state.x_unlabeled[:_CROWD], _NEIGHBOURS)
         change = std * torch.cat([_gradient_norm(state, rows) for rows in x.split(_PIECE)])
-        disagreement = (mean - self._forest(state, x)).abs()
+        disagreement = (mean - _forest_mean(state, x)).abs()
         ranked += [distance, label_distance, sparsity, std, change, disagreement]
         unit = _label_std(state)
         plain = [distance / x.shape[1] ** 0.5, std / unit, mean, disagreement / unit]
         ranks = _ranks(torch.stack([values.double() for values in ranked], 1))
         return torch.cat([ranks.to(x.device), _clipped(torch.stack(plain, 1))], 1)
-
-    def _forest(self, state: State, x: Tensor) -> Tensor:
-        """Predictions [N] by trees that were grown on the labelled points."""
-        from sklearn.ensemble import ExtraTreesRegressor
-
-        trees = ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=0)
-        trees.fit(state.x_labeled.cpu().numpy(), state.y_labeled.cpu().numpy())
-        return torch.from_numpy(trees.predict(x.cpu().numpy())).to(x)
 
     @torch.no_grad()
     def of_run(self, state: State) -> Tensor:
@@ -106,6 +98,15 @@ def _gradient_norm(state: State, x: Tensor) -> Tensor:
     layers = state.classifier.gradients(x, of="mean")
     squares = [a.square().sum(-1) * b.square().sum(-1) for a, b in layers]  # [S, N] each
     return torch.stack(squares).sum((0, 1)).sqrt()
+
+
+def _forest_mean(state: State, x: Tensor) -> Tensor:
+    """Predictions for rows x [N, d] by a small forest, grown on the labelled points; [N]."""
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    trees = ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=0)
+    trees.fit(state.x_labeled.cpu().numpy(), state.y_labeled.cpu().numpy())
+    return torch.from_numpy(trees.predict(x.cpu().numpy())).to(x)
 
 
 def _label_std(state: State) -> float:

@@ -65,7 +65,7 @@ class Problem:
 
 
 def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
-    """One table as labelled rows and, where nothing stands in the target, pool."""
+    """One table as labelled rows and, where the target is empty, pool."""
     if target not in raw.frame:
         return raw, raw  # `make_problem` says so
     empty = raw.frame[target].map(lambda cell: str(cell).strip() in NOTHING).astype(bool)

@@ -63,7 +63,7 @@ def last_rounds(curves: pd.DataFrame, rounds: int = 5) -> pd.DataFrame:
     return table[["runs", "mean"]].assign(low=low, high=high, seen=seen)
 
 
-def _student(freedom: pd.Series) -> pd.Series:
+def _student(freedom: Any) -> Any:
     """Half the interval's width in standard errors."""
     return stdtrit(freedom, (1 + _CONFIDENCE) / 2)  # scipy.stats.t.ppf, without the second to import that
 
@@ -281,7 +281,7 @@ def _shares_needed(agent: pd.DataFrame, random: pd.DataFrame) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # where a run has diverged
         less = agent.to_numpy() - random.iloc[:, -1:].to_numpy()
         if runs >= INTERVAL_RUNS:
-            half = stdtrit(runs - 1, (1 + _CONFIDENCE) / 2) * less.std(0, ddof=1) / runs**0.5
+            half = _student(runs - 1) * less.std(0, ddof=1) / runs**0.5
         ends = less.mean(0) + np.stack([0 * half, -half, half])
     labelled = agent.columns.to_numpy(float)
     shares = _first_reached(ends, labelled) / labelled[-1]

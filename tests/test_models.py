@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.models.densities import Density, FlowDensity, GaussDensity
 from core.models.gauss import GaussianModel
-from core.models.masks import dropout
+from core.models.masks import MaskSource, dropout, mask_source
 from core.models.networks import DensityModel
 from core.models.nf import NeuralSplineFlow
 from core.models.predictor import SAMPLES
@@ -187,6 +187,25 @@ def test_forward_pass(variation: str, relu: bool) -> None:
         masks = None if seed is None else [torch_rng(seed)]
         got = model.density_parameters(x[None], masks)[0]
         torch.testing.assert_close(got, torch.cat(expected, 1))
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("drop", [0.0, 0.3])
+@pytest.mark.parametrize("variation", ["nf", "gauss", "mdn"])
+def test_backpropagation(variation: str, drop: float, relu: bool) -> None:
+    """The derivatives of a stack's NLL are those of PyTorch's own backward pass in float64."""
+    model = make_model(variation, stack=3, features=FEATURES, relu=relu, dropout=drop)
+    x = torch.rand(3, 17, FEATURES, generator=torch_rng(1))
+    y = torch.rand(3, 17, generator=torch_rng())
+
+    def masks() -> list[MaskSource]:
+        return [mask_source(torch_rng(seed)) for seed in range(3)]
+
+    model.backpropagate(x, y, masks())
+    exact = copy.deepcopy(model).double()
+    nll = -exact(x.double(), masks()).log_prob(y.double()).mean(-1)
+    (expected,) = torch.autograd.grad(nll.sum(), exact.theta)
+    torch.testing.assert_close(model.theta.grad.double(), expected, rtol=1e-4, atol=1e-6)
 
 
 # --- the view that agents get --------------------------------------------------------------

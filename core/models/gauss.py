@@ -1,12 +1,10 @@
 """The Gaussian with mean and standard deviation from the network."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from .densities import GaussDensity
-from .networks import MODELS, DensityModel, Layer
+from .networks import MODELS, DensityModel
 
 
 @MODELS.register("gauss")
@@ -22,6 +20,6 @@ class GaussianModel(DensityModel):
         return [(width, 2)]
 
     @staticmethod
-    def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
-        mean, scale = head[0](x.relu()).split(1, -1)
+    def constrain(raw: Tensor) -> Tensor:
+        mean, scale = raw.split(1, -1)
         return torch.cat([mean, nn.functional.softplus(scale)], -1)

@@ -47,7 +47,7 @@ def draw_kept(shape: tuple[int, ...], rate: float, source: MaskSource) -> Tensor
     if isinstance(source, torch.Generator):
         kept = _kept(count, rate, [source])
     else:
-        kept = torch.from_numpy(_bits(source, count)[:count] >= _level(rate))
+        kept = torch.from_numpy(_bits(source, count)[:count] >= level(rate))
     return kept.to(torch.uint8).view(shape)
 
 
@@ -60,7 +60,7 @@ def _drop(x: Tensor, rate: float, sources: Sequence[MaskSource]) -> Tensor:
         for first in range(0, len(row), 4 * _WORDS):
             part = row[first : first + 4 * _WORDS]
             bits = _bits(source, len(part))  # type: ignore[arg-type]
-            _scale(part, bits, np.uint16(_level(rate)), row.dtype.type(factor))
+            scale_kept(part, bits, np.uint16(level(rate)), row.dtype.type(factor))
     return x
 
 
@@ -70,10 +70,15 @@ def _kept(count: int, rate: float, generators: Sequence[torch.Generator]) -> Ten
     bits = torch.empty((len(generators), math.ceil(count / 4)), dtype=torch.int64, device=device)
     for row, generator in zip(bits, generators, strict=True):
         row.random_(-(2**63), None, generator=generator)  # bernoulli_ takes five times as long
-    return bits.view(torch.int16)[:, :count] >= _level(rate) - 2**15
+    return bits.view(torch.int16)[:, :count] >= level(rate) - 2**15
 
 
-def _level(rate: float) -> int:
+def draw_bits(sources: Sequence[MaskSource], count: int) -> np.ndarray:
+    """Random words of 16 bits for each source, [S, count or up to three more]; `scale_kept` takes them."""
+    return np.stack([_bits(source, count) for source in sources])  # type: ignore[arg-type]
+
+
+def level(rate: float) -> int:
     """An element is kept where its 16 bits reach this."""
     return min(round(rate * 2**16), 2**16 - 1)
 
@@ -84,7 +89,8 @@ def _bits(source: np.random.SFC64, count: int) -> np.ndarray:
 
 
 @compiled()
-def _scale(x, bits, level, factor):  # type: ignore[no-untyped-def]
+def scale_kept(x, bits, level, factor):  # type: ignore[no-untyped-def]
+    """Multiplies the elements of x by 0, or by `factor` where their bits reach the level."""
     nothing = factor * 0
     for i in range(len(x)):
         x[i] *= factor if bits[i] >= level else nothing  # a product: NaN stays NaN

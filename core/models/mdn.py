@@ -1,13 +1,11 @@
 """A mixture density network (Bishop, *Mixture Density Networks*, 1994): five Gaussians and their weights."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from .densities import GaussDensity, Mixture
-from .networks import MODELS, DensityModel, Layer
+from .networks import MODELS, DensityModel
 
 COMPONENTS = 5
 
@@ -39,6 +37,6 @@ class MixtureDensityNetwork(DensityModel):
         return [(width, 64), (64, 3 * COMPONENTS)]
 
     @staticmethod
-    def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
-        logits, means, scales = head[1](head[0](x.relu()).relu()).chunk(3, -1)
+    def constrain(raw: Tensor) -> Tensor:
+        logits, means, scales = raw.chunk(3, -1)
         return torch.cat([logits, means, nn.functional.softplus(scales) + 1e-3], -1)

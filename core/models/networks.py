@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..registry import Registry
+from . import backprop
 from .densities import Density
-from .masks import MaskSource, dropout, mask_source
+from .masks import MaskSource, draw_bits, dropout, level, mask_source
 
 #: The models by the name that a run's settings have for them.
 MODELS: Registry["DensityModel"] = Registry("model", "core.models", folders=False)
@@ -74,8 +76,9 @@ class DensityModel(nn.Module):
     variation: ClassVar[str | None] = None
     #: Layers of the head with nothing but linear ones between them and the embedding.
     linear_head_layers = 0
-    #: The head's last layers, by their places in `shapes`: they give the density's parameters.
-    last_layers: ClassVar[tuple[int, ...]] = (-1,)
+    #: The rest of the head: so many MLPs, each with its share of what the linear layers give. ReLU is
+    #: before each of their layers; their outputs, side by side, give the density's parameters.
+    branches = 1
 
     def __init__(self, stack: int, features: int, hidden: Sequence[int], dropout: float, relu: bool) -> None:
         super().__init__()
@@ -88,6 +91,7 @@ class DensityModel(nn.Module):
         self.shapes = [*encoder, *self.head_shapes(hidden[-1])]
         self._sizes = [size for n_in, n_out in self.shapes for size in (n_in * n_out, n_out)]
         self.theta = nn.Parameter(torch.zeros(stack, sum(self._sizes)))
+        self._plan = self._make_plan()
 
     @staticmethod
     def head_shapes(width: int) -> list[tuple[int, int]]:
@@ -95,9 +99,36 @@ class DensityModel(nn.Module):
         raise NotImplementedError
 
     @staticmethod
-    def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
-        """Parameters [S, N, K] of the densities, by the head's layers behind the linear ones."""
-        raise NotImplementedError
+    def constrain(raw: Tensor) -> Tensor:
+        """The densities' parameters [S, N, K] from what the last layers give, [S, N, K]."""
+        return raw
+
+    @property
+    def last_layers(self) -> list[int]:
+        """The places in `shapes` of the layers that give the densities' parameters."""
+        return [last - 1 for _, last in self._branch_ends()]
+
+    def _branch_ends(self) -> list[tuple[int, int]]:
+        """The places in `shapes` of each branch's first layer, and behind its last one."""
+        first, each = self._linear_layers, (len(self.shapes) - self._linear_layers) // self.branches
+        return [(first + i * each, first + (i + 1) * each) for i in range(self.branches)]
+
+    def _make_plan(self) -> np.ndarray:
+        """The layers and their connections, for `backprop`."""
+        n_layers, linear, last = len(self.shapes), self._linear_layers, self.last_layers
+        plan = np.zeros((n_layers, 8), np.int64)
+        plan[:, :2] = self.shapes
+        plan[1:, backprop.PLACE] = np.cumsum(self._sizes)[1:-1:2]
+        plan[:, backprop.SOURCE] = np.arange(-1, n_layers - 1)
+        for i, (first, _) in enumerate(self._branch_ends()):
+            plan[first, backprop.SOURCE] = linear - 1
+            plan[first, backprop.FIRST] = i * plan[first, backprop.N_IN]
+        plan[1 : self._encoder_layers, backprop.DROPOUT] = self.dropout > 0
+        plan[: self._encoder_layers, backprop.RELU] = self.relu
+        plan[linear - 1 :, backprop.RELU] = 1
+        plan[last, backprop.RELU] = 0
+        plan[last, backprop.LAST] = 1
+        return plan
 
     @torch.no_grad()
     def reset(self, generators: Sequence[torch.Generator]) -> None:
@@ -118,6 +149,37 @@ class DensityModel(nn.Module):
         parts = iter(self.theta.split(self._sizes, 1))
         return [Layer(next(parts).unflatten(1, shape), next(parts)[:, None]) for shape in self.shapes]
 
+    def backpropagate(self, x: Tensor, y: Tensor, masks: Sequence[MaskSource]) -> None:
+        """Sets the gradient of `theta` to that of each model's mean NLL, with dropout.
+
+        Args:
+            x: [S, N, d].
+            y: [S, N].
+            masks: a source of dropout masks for each model.
+        """
+        theta = self.theta
+        if x.device.type != "cpu" or theta.dtype != torch.float32:
+            theta.grad = None
+            (-self(x, masks).log_prob(y).mean(-1).sum()).backward()
+            return
+        if theta.grad is None:
+            theta.grad = torch.empty_like(theta)
+        plan, rate = self._plan, self.dropout
+        bits = draw_bits(masks, x.shape[1] * plan[:, backprop.N_OUT] @ plan[:, backprop.DROPOUT])
+        drop = bits, np.uint16(level(rate)), np.float32(1 / (1 - rate))
+        network = plan, theta.detach().numpy(), np.ascontiguousarray(x), *drop
+        outputs, raw = backprop.forward(*network)
+        by_raw = self.nll_gradient(torch.from_numpy(raw), y)
+        backprop.backward(*network, outputs, by_raw.numpy(), theta.grad.numpy())
+
+    @classmethod
+    def nll_gradient(cls, raw: Tensor, y: Tensor) -> Tensor:
+        """The derivatives [S, N, K] of the mean NLL by what the last layers give."""
+        with torch.enable_grad():
+            raw.requires_grad_()
+            nll = -cls.density(cls.constrain(raw)).log_prob(y).mean(-1).sum()
+            return torch.autograd.grad(nll, raw)[0]
+
     def encode(self, x: Tensor) -> Tensor:
         """The embedding [S, N, h] of rows [S, N, d]; dropout off."""
         return self._linear_part(self.layers()[: self._encoder_layers], x)
@@ -128,8 +190,9 @@ class DensityModel(nn.Module):
         Args:
             shared: all rows of a model have one dropout mask.
         """
-        layers, linear = self.layers(), self._linear_layers
-        return self.apply_head(layers[linear:], self._linear_part(layers[:linear], x, masks, shared))
+        layers = self.layers()
+        x = self._linear_part(layers[: self._linear_layers], x, masks, shared)
+        return self._apply_branches(layers, x)
 
     def forward(self, x: Tensor, masks: Masks = None) -> Density:
         """The densities p(y|x) of rows [S, N, d], batch shape [S, N]; with dropout if masks are given."""
@@ -152,7 +215,7 @@ class DensityModel(nn.Module):
         for rows in hidden.split(_PIECE if x.device.type == "cpu" else hidden.shape[1], 1):
             dropped = dropout(rows, self.dropout, masks)
             embedded = self._one_by_one(layers[2:linear], dropped, masks, start=2)
-            found.append(self.apply_head(layers[linear:], embedded))
+            found.append(self._apply_branches(layers, embedded))
         return torch.cat(found, 1).view(passes, len(x), -1)
 
     def traced(self, x: Tensor) -> tuple[Tensor, list[TracedLayer]]:
@@ -163,8 +226,17 @@ class DensityModel(nn.Module):
         """
         with torch.no_grad():
             layers = [TracedLayer(*layer) for layer in self.layers()]
-        linear = self._linear_layers
-        return self.apply_head(layers[linear:], self._one_by_one(layers[:linear], x)), layers
+        return self._apply_branches(layers, self._one_by_one(layers[: self._linear_layers], x)), layers
+
+    def _apply_branches(self, layers: Sequence[Layer], x: Tensor) -> Tensor:
+        """The densities' parameters [S, N, K], from all layers and what the linear ones give."""
+        branches = self._branch_ends()
+        raw = []
+        for (first, end), part in zip(branches, x.relu().chunk(len(branches), -1), strict=True):
+            for layer in layers[first : end - 1]:
+                part = layer(part).relu_()
+            raw.append(layers[end - 1](part))
+        return self.constrain(torch.cat(raw, -1))
 
     def _linear_part(
         self, layers: Sequence[Layer], x: Tensor, masks: Masks = None, shared: bool = False

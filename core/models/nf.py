@@ -1,12 +1,12 @@
 """The conditional normalizing flow of the study: a neural spline flow (Durkan et al., 2019)."""
 
-from collections.abc import Sequence
-
+import numpy as np
 import torch
 from torch import Tensor
 
+from . import splines
 from .densities import FlowDensity
-from .networks import MODELS, DensityModel, Layer
+from .networks import MODELS, DensityModel
 from .splines import SPLINE_PARAMETERS
 
 
@@ -18,17 +18,15 @@ class NeuralSplineFlow(DensityModel):
     label, plural = "normalizing flow", "flows"
     density = FlowDensity
     linear_head_layers = 1
-    last_layers = (-3, -1)  # of either spline
+    branches = 2
 
     @staticmethod
     def head_shapes(width: int) -> list[tuple[int, int]]:
         # The first layers of both MLPs, whose input is the same, are one.
         return [(width, 2 * 64), *2 * [(64, 64), (64, SPLINE_PARAMETERS)]]
 
-    @staticmethod
-    def apply_head(head: Sequence[Layer], x: Tensor) -> Tensor:
-        one, two = x.relu_().split(64, -1)
-        splines = []
-        for hidden, second, last in ((one, *head[:2]), (two, *head[2:])):
-            splines.append(last(second(hidden).relu_()))
-        return torch.cat(splines, -1)
+    @classmethod
+    def nll_gradient(cls, raw: Tensor, y: Tensor) -> Tensor:
+        rows, targets = raw.view(-1, 2 * SPLINE_PARAMETERS).numpy(), y.reshape(-1, 1).numpy()
+        weight = np.full_like(targets, -1 / y.shape[-1])
+        return torch.from_numpy(splines.log_prob_gradients(rows, targets, weight)[0]).view_as(raw)

@@ -12,31 +12,50 @@ from ..compiled import compiled
 
 _BETA1, _BETA2, _EPSILON, _MOMENTUM_DECAY = 0.9, 0.999, 1e-8, 0.004
 
-# Weight decay shrinks weights that no gradient reaches until they are denormal, and arithmetic with denormal
-# numbers is ten times slower on Intel. Smaller numbers than this become zero: in a sum they are lost anyway.
-NEGLIGIBLE = 1e-30
+# Weight decay shrinks weights that no gradient reaches until their squares are denormal, and arithmetic with
+# denormal numbers is ten times slower on Intel. Below these values weights and moments become zero: they are
+# lost in any sum that they are part of.
+_NO_WEIGHT, _NO_MOMENT = np.float32(1e-12), np.float32(1e-30)
+
+_compiled = compiled(error_model="numpy", fastmath={"contract"})
 
 
-@compiled(error_model="numpy", fastmath={"contract"})
-def _update_rows(p, grad, exp_avg, exp_avg_sq, by_grad, by_average, correction, constants):  # type: ignore[no-untyped-def]
+@_compiled
+def _momentum(step):  # type: ignore[no-untyped-def]
+    return _BETA1 * (1.0 - 0.5 * 0.96 ** (step * _MOMENTUM_DECAY))
+
+
+@_compiled
+def _count_step(step, mu_product, lr):  # type: ignore[no-untyped-def]
+    """One more step [S] and momentum [S], in place; the factors [3, S] of gradient, average and square."""
+    factors = np.empty((3, len(step)))
+    for row in range(len(step)):
+        step[row] += 1
+        mu, mu_next = _momentum(step[row]), _momentum(step[row] + 1)
+        mu_product[row] *= np.float32(mu)
+        product = float(mu_product[row])
+        factors[0, row] = -lr * (1.0 - mu) / (1.0 - product)
+        factors[1, row] = -lr * mu_next / (1.0 - product * mu_next)
+        factors[2, row] = 1 - _BETA2 ** step[row]
+    return factors
+
+
+@_compiled
+def _update_rows(p, grad, exp_avg, exp_avg_sq, factors, weight_decay):  # type: ignore[no-untyped-def]
     """`NAdam._update` on float32 arrays [S, P], in one pass over the memory instead of twelve."""
-    weight_decay, beta2, rest1, rest2, epsilon, negligible = constants
-    zero = np.float32(0)
+    beta2, epsilon, zero = np.float32(_BETA2), np.float32(_EPSILON), np.float32(0)
+    rest1, rest2 = np.float32(1 - _BETA1), np.float32(1 - _BETA2)
     for row in range(len(p)):
         weights, gradients, first, second = p[row], grad[row], exp_avg[row], exp_avg_sq[row]
-        factor, average_factor, by = by_grad[row], by_average[row], correction[row]
+        by_grad, by_average, by = factors[:, row].astype(np.float32)
         for i in range(len(weights)):
             g = gradients[i] + weight_decay * weights[i]
             m = first[i] + rest1 * (g - first[i])
             v = beta2 * second[i] + rest2 * g * g
-            w = weights[i] + (factor * g + average_factor * m) / (np.sqrt(v / by) + epsilon)
-            weights[i] = zero if abs(w) < negligible else w
-            first[i] = zero if abs(m) < negligible else m
-            second[i] = zero if v < negligible else v
-
-
-def _momentum(step: float) -> float:
-    return _BETA1 * (1.0 - 0.5 * 0.96 ** (step * _MOMENTUM_DECAY))
+            w = weights[i] + (by_grad * g + by_average * m) / (np.sqrt(v / by) + epsilon)
+            weights[i] = zero if abs(w) < _NO_WEIGHT else w
+            first[i] = zero if abs(m) < _NO_MOMENT else m
+            second[i] = zero if v < _NO_MOMENT else v
 
 
 class NAdam(torch.optim.Optimizer):
@@ -75,22 +94,13 @@ class NAdam(torch.optim.Optimizer):
     def _update(self, p: Tensor, grad: Tensor, lr: float, weight_decay: float) -> None:
         state = self.state[p]
         exp_avg, exp_avg_sq = state["exp_avg"], state["exp_avg_sq"]
-        state["step"] += 1
-        steps = state["step"].tolist()
-        state["mu_product"] *= torch.tensor([_momentum(step) for step in steps])
-        factors = []
-        for step, product in zip(steps, state["mu_product"].tolist(), strict=True):
-            mu, mu_next = _momentum(step), _momentum(step + 1)
-            by_grad = -lr * (1.0 - mu) / (1.0 - product)
-            by_average = -lr * mu_next / (1.0 - product * mu_next)
-            factors.append((by_grad, by_average, 1 - _BETA2**step))
+        factors = _count_step(state["step"].numpy(), state["mu_product"].numpy(), lr)
         if p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous():
             arrays = [tensor.numpy().reshape(len(p), -1) for tensor in (p, grad, exp_avg, exp_avg_sq)]
-            constants = weight_decay, _BETA2, 1 - _BETA1, 1 - _BETA2, _EPSILON, NEGLIGIBLE
-            _update_rows(*arrays, *np.array(factors, np.float32).T, tuple(map(np.float32, constants)))
+            _update_rows(*arrays, factors, np.float32(weight_decay))
             return
         shape = (3, len(p), *(1 for _ in p.shape[1:]))
-        by_grad, by_average, correction = torch.tensor(factors, dtype=p.dtype).T.reshape(shape).to(p.device)
+        by_grad, by_average, correction = torch.from_numpy(factors).reshape(shape).to(p)
         grad = grad.add(p, alpha=weight_decay)
         exp_avg.lerp_(grad, 1 - _BETA1)
         exp_avg_sq.mul_(_BETA2).addcmul_(grad, grad, value=1 - _BETA2)

@@ -297,10 +297,7 @@ class _Stack:
         seen = self.points // size * size if self.drop_last else self.points
         order = torch.stack(orders)[:, :seen].to(self.x.device)
         for rows in order.split(size, 1):
-            density = self.model(self.x[rows], masks)
-            loss = -density.log_prob(self.y[rows]).mean(-1).sum()
-            self.optimizer.zero_grad()
-            loss.backward()
+            self.model.backpropagate(self.x[rows], self.y[rows], masks)
             self.optimizer.step()
             self.steps += 1
             if self.config.average:

@@ -132,7 +132,7 @@ def test_many_y_at_once(variation: str) -> None:
 @every
 def test_training_fits_the_density(variation: str) -> None:
     """y = x_1 + noise of 0.1: p(y|x) comes near to that, in mean and in spread."""
-    config = make_config(variation, first_epochs=100, patience=10, lr=0.003, dropout=0.0)
+    config = make_config(variation, first_epochs=100, patience=10, lr=0.003, dropout=0.0, best_weights=True)
     generator = torch_rng(5)
     x = torch.rand(1100, FEATURES, generator=generator)
     y = x[:, 0] + 0.1 * torch.randn(1100, generator=generator)

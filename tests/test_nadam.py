@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.training.nadam import NAdam
+from core.training.nadam import NAdam, update_average
 from tests.builders import torch_rng
 
 LR = 0.01
@@ -42,13 +42,25 @@ def test_a_stack_of_one_takes_torchs_steps(
 def test_a_weight_that_only_decays_ends_at_zero() -> None:
     """Without denormal numbers on the way, which are slow."""
     p = torch.full((1, 100), 0.5).requires_grad_()
+    average = p.detach().clone()
     optimizer = NAdam([p], lr=0.1, weight_decay=0.5)
-    for _ in range(3000):
+    for _ in range(9000):
         p.grad = torch.zeros_like(p)
         optimizer.step()
-        for tensor in (p.detach(), optimizer.state[p]["exp_avg"], optimizer.state[p]["exp_avg_sq"]):
+        update_average(average, p, 0.99)
+        moments = optimizer.state[p]["exp_avg"], optimizer.state[p]["exp_avg_sq"]
+        for tensor in (p.detach(), average, *moments):
             assert not ((tensor != 0) & (tensor.abs() < torch.finfo(torch.float32).tiny)).any()
     assert not p.any()
+    assert not average.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_average_of_weights(dtype: torch.dtype) -> None:
+    p, average = start((2, 50), dtype), start((2, 50), dtype).detach() + 1
+    expected = 0.9 * average + 0.1 * p.detach()
+    update_average(average, p, 0.9)
+    torch.testing.assert_close(average, expected)
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])

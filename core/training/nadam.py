@@ -1,4 +1,4 @@
-"""NAdam for a stack of models whose fits end at different times."""
+"""NAdam, and the average of its weights, for a stack of models whose fits end at different times."""
 
 from collections.abc import Callable, Iterable
 from inspect import unwrap
@@ -12,9 +12,9 @@ from ..compiled import compiled
 
 _BETA1, _BETA2, _EPSILON, _MOMENTUM_DECAY = 0.9, 0.999, 1e-8, 0.004
 
-# Weight decay shrinks weights that no gradient reaches until their squares are denormal, and arithmetic with
-# denormal numbers is ten times slower on Intel. Below these values weights and moments become zero: they are
-# lost in any sum that they are part of.
+# Weight decay shrinks weights that no gradient reaches, and averaging what they were before, until they or
+# their squares are denormal: arithmetic with such numbers is ten times slower on Intel. Below these values
+# weights and moments become zero: they are lost in any sum that they are part of.
 _NO_WEIGHT, _NO_MOMENT = np.float32(1e-12), np.float32(1e-30)
 
 _compiled = compiled(error_model="numpy", fastmath={"contract"})
@@ -58,6 +58,27 @@ def _update_rows(p, grad, exp_avg, exp_avg_sq, factors, weight_decay):  # type: 
             second[i] = zero if v < _NO_MOMENT else v
 
 
+@_compiled
+def _average_rows(average, p, weight):  # type: ignore[no-untyped-def]
+    for row in range(len(p)):
+        mean, value = average[row], p[row]
+        for i in range(len(mean)):
+            a = mean[i] + weight * (value[i] - mean[i])
+            mean[i] = np.float32(0) if abs(a) < _NO_WEIGHT else a
+
+
+def _can_compile(p: Tensor) -> bool:
+    return p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous()
+
+
+def update_average(average: Tensor, p: Tensor, decay: float) -> None:
+    """Takes parameters p [S, P] into their exponential moving average [S, P], in place."""
+    if _can_compile(p):
+        _average_rows(average.numpy(), p.detach().numpy(), np.float32(1 - decay))
+    else:
+        average.lerp_(p.detach(), 1 - decay)
+
+
 class NAdam(torch.optim.Optimizer):
     """`torch.optim.NAdam` with its defaults, each row of a parameter [S, ...] on its own.
 
@@ -95,7 +116,7 @@ class NAdam(torch.optim.Optimizer):
         state = self.state[p]
         exp_avg, exp_avg_sq = state["exp_avg"], state["exp_avg_sq"]
         factors = _count_step(state["step"].numpy(), state["mu_product"].numpy(), lr)
-        if p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous():
+        if _can_compile(p):
             arrays = [tensor.numpy().reshape(len(p), -1) for tensor in (p, grad, exp_avg, exp_avg_sq)]
             _update_rows(*arrays, factors, np.float32(weight_decay))
             return

@@ -23,7 +23,7 @@ from ..models.regressor import REGRESSORS, Regressor
 from ..models.variations import build_model
 from ..protocol import Protocol
 from ..seeds import Seeds
-from .nadam import NAdam
+from .nadam import NAdam, update_average
 
 #: Validation rows, of one model or of several, that are scored at once. On the CPU more of them leave the
 #: cache and take longer; a GPU is busy with many only.
@@ -303,7 +303,7 @@ class _Stack:
             if self.config.average:
                 # Short at first: a fit's first weights are soon forgotten.
                 decay = min(self.config.average, (1 + self.steps) / (10 + self.steps))
-                self.rows["average"].lerp_(self.rows["theta"], 1 - decay)
+                update_average(self.rows["average"], self.rows["theta"], decay)
 
     @property
     def _used(self) -> Tensor:

@@ -91,7 +91,6 @@ class NAdam(torch.optim.Optimizer):
 
     # Torch's own, but for wrappers that first import its compiler, which takes seconds.
     add_param_group = unwrap(torch.optim.Optimizer.add_param_group)
-    zero_grad = unwrap(torch.optim.Optimizer.zero_grad)
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})

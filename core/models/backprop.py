@@ -116,4 +116,4 @@ def backward(plan, theta, x, bits, level, factor, outputs, by_raw, gradient):  #
 def _stop(gradient, outputs):  # type: ignore[no-untyped-def]
     """Backpropagates through a ReLU, in place."""
     for i in range(len(gradient)):
-        gradient[i] = gradient[i] if outputs[i] > 0 else np.float32(0)
+        gradient[i] = np.float32(0) if outputs[i] <= 0 else gradient[i]

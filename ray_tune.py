@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from core import DATASETS, util
+from core import util
 from core.cli import ArgumentParser, add_ray_arguments, at_least, run_script
 from core.config import Config
 from core.errors import UserError, check_known
@@ -40,10 +40,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("seed", 1, "seed of the search", type=at_least(0))
     parser.add("out", Path("tuned"), "folder for the table and the configuration", type=Path)
     add_ray_arguments(parser)
-    args = parser.parse_args(arguments)
-    if not args.dataset:
-        parser.error(f"--dataset is required, one of {', '.join(DATASETS.classes)}")
-    return args
+    return parser.parse_args(arguments)
 
 
 def trial(

@@ -84,29 +84,6 @@ def auto_or_count(text: str) -> int | str:
     return text if text == "auto" else at_least(1)(text)
 
 
-def run_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What `add_run_options` asked for, as arguments of `Experiment.run`; sets the threads."""
-    set_threads(args.threads)
-    return {
-        "run_ids": range(args.run_id, args.run_id + args.restarts),
-        "runs_folder": args.runs_folder,
-        "device": pick_device(args.device),
-        "side_by_side": args.side_by_side,
-        "overwrite": bool(args.overwrite),
-    }
-
-
-def add_run_options(parser: ArgumentParser, restarts: int) -> None:
-    """Which runs to make, how, and where; `restarts` is the script's default number of them."""
-    parser.add("run_id", 1, "id of the first run", type=at_least(0))
-    parser.add("restarts", restarts, "number of runs, of increasing ids", type=at_least(1, 100_000))
-    parser.add("side_by_side", "auto", "how many runs to train as one stack", type=auto_or_count)
-    parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
-    parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
-    parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
-    parser.add("overwrite", 0, "1: make finished runs again", type=int, choices=(0, 1))
-
-
 def add_ray_arguments(parser: ArgumentParser) -> None:
     """The options of every script that uses Ray."""
     wanted = "a share from 0 to 1, or a whole number,"

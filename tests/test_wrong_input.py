@@ -39,7 +39,7 @@ CASES = {
         --out .: . cannot be written: it is a folder
     """,
     "compute_upper_bound": """
-        --dataset=: compute_upper_bound.py: --dataset is required, one of
+        --dataset=: compute_upper_bound.py: unknown dataset ''; one of
         --dataset sarkos: unknown dataset 'sarkos'; did you mean sarcos?
         --dataset pakinsons --data_folder /dev/null/x: /dev/null/x
         --epoch_limit 0: argument --epoch_limit: must be at least 1, got 0
@@ -54,7 +54,7 @@ CASES = {
     "evaluate": """
         --agent balsa_em: unknown agent 'balsa_em'; did you mean balsa_emd
         --agent gauss_std: agent 'gauss_std' does not score variation nf, but gauss
-        --agent=: --agent and --dataset are required
+        --agent=: unknown agent ''; one of
         --dataset sarkos: unknown dataset 'sarkos'; did you mean sarcos?
         --dataset pakinsons --data_folder /dev/null/x: /dev/null/x
         --dataset nowhere/t.csv --target y: nowhere/t.csv: there is no such file
@@ -83,7 +83,7 @@ CASES = {
         --agent learned --policy x.pt: x.pt cannot be read: No such file
     """,
     "evaluate_oracle": """
-        --dataset=: evaluate_oracle.py: --dataset is required, one of
+        --dataset=: evaluate_oracle.py: unknown dataset ''; one of
         --dataset nowhere: unknown dataset 'nowhere'
         --budget 5000: a budget of 5000 points need more
         --tried 0: must be at least 1
@@ -97,7 +97,7 @@ CASES = {
         --task diabetes --budget 500 --steps 8 --environments 2: a budget of 500 points need more
     """,
     "ray_tune": """
-        --dataset=: --dataset is required, one of
+        --dataset=: unknown dataset ''; one of
         --dataset diabets: unknown dataset 'diabets'; did you mean diabetes
         --variation ensemble: unknown variation 'ensemble'; one of nf, gauss, mdn
         --trials 0: --trials: must be at least 1, got 0

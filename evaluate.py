@@ -113,10 +113,7 @@ def over_runs(values: Mapping[str, pd.Series]) -> str:
 
 def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     """In how many runs the agent beats `random`; empty if the runs folder has none to compare with."""
-    import pandas as pd
-
-    from core.report.leaderboard import runs_won
-    from core.report.store import OF_AN_AGENT, TASK, definition, differences
+    from core.report.store import OF_AN_AGENT, definition, differences
     from core.runs.files import finished_runs, id_of
     from core.runs.settings import read_meta
 
@@ -127,13 +124,10 @@ def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     mine, theirs = (definition(read_meta(one / "settings.txt")) for one in (folder, random))
     if differences(mine, theirs).keys() - set(OF_AN_AGENT):
         return ""
-    of_random = {name: table.mean() for name, table in read_tables(random, ids).items()}
-    both = pd.concat(
-        [pd.DataFrame(areas).assign(agent=mine["agent"]), pd.DataFrame(of_random).assign(agent="random")]
-    )
-    rows = both.rename_axis("run").reset_index().melt(["run", "agent"], var_name="metric", value_name="area")
-    won = runs_won(rows.assign(**{name: mine[name] for name in TASK}), mine["agent"])
-    return f"{mine['agent']}: {won}"
+    of_random = read_tables(random, ids)
+    lower = {name: areas[name][table.columns] < table.mean() for name, table in of_random.items()}
+    won = (f"{lower[name].sum()} of {len(ids)} runs ({name.upper()})" for name in ("nll", "mae"))
+    return f"{mine['agent']}: better than random in {', '.join(won)}"
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:

@@ -28,11 +28,11 @@ BEFORE = {
 }
 CASES = {
     "compare": """
-        --runs_folder nowhere: nowhere has no finished runs: there is no such folder, nor nowhere_gauss
-        --runs_folder empty: has no finished runs: only stored ones
+        --runs_folder nowhere: nowhere does not exist, nor nowhere_gauss
+        --runs_folder empty: empty has no finished runs of an agent that the store lacks
         --store empty: empty holds no stored runs
-        --runs_folder other: other has runs of no task in the store, whose README.md lists them
-        --runs_folder further: further has no agent that the store lacks
+        --runs_folder other: query size 4: the store has no runs of it
+        --runs_folder further: a stored agent that you changed needs a new version
         --runs_folder shorter: Mine/run_3: 50 to 58 labelled points, not 50 to 62
         --out: expected one argument
         --out no/page.html: no/page.html cannot be written: no is no folder
@@ -152,7 +152,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs, a store and tables."""
     folder = tmp_path_factory.mktemp("there")
     write_runs(folder / "made", "random", (1, 2))
-    add_runs(folder / "store", Folders(folder / "made"))
+    add_runs(folder / "store", Folders(folder / "made").experiments)
     write_runs(folder / "mine", "mine", (1, 2))
     write_runs(folder / "other", "random", (1,), dataset="nowhere")
     write_runs(folder / "further", "random", (1, 2, 3))

@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from ..agent import AGENTS
 from ..batches import query_size
 from ..files import one_line
 from ..metrics import PIT_BINS
@@ -312,48 +311,6 @@ def own_agents(found: Results, task: Mapping[str, object] | None = None) -> list
     keys = [key for key, differing in own_experiments(found).items() if not differing]
     table = pd.DataFrame(keys, columns=EXPERIMENT)
     return [str(agent) for agent in select(table, task or {})["agent"].unique()]
-
-
-def find_missing_runs(
-    found: Results, run_ids: Iterable[int] | None = None, agents: Sequence[str] | None = None
-) -> pd.DataFrame:
-    """The missing runs: in every task that has runs, those of all agents and run ids that have runs anywhere.
-
-    Only runs in the folder count. No run of a stored experiment is missing, and no agent that cannot score
-    the variation's model.
-
-    Args:
-        run_ids, agents: those wanted, in place of those that have runs.
-
-    Returns:
-        One row an experiment that lacks runs: `EXPERIMENT`, `missing`, `unfinished`, `damaged`, run
-        ids such as `2, 5-30`.
-    """
-    runs, status = found.own, found.runs.set_index([*EXPERIMENT, "run"])["status"].to_dict()
-    stored, begun = distinct(found.stored, EXPERIMENT), distinct(runs, EXPERIMENT)
-    wanted = set(runs["run"] if run_ids is None else run_ids)
-    names = ("missing", "unfinished", "damaged")
-    lines = []
-    for task, agent in product(
-        distinct(runs, TASK), dict.fromkeys(runs["agent"] if agents is None else agents)
-    ):
-        key = (*task, agent)
-        # Elsewhere an `(own)` agent has its own name, or need not be run.
-        if (agent.endswith(OWN) and key not in begun) or not can_score(agent, task[1]):
-            continue
-        run_status = {run: status.get((*key, run), "missing") for run in wanted}
-        lacking = [spans(run for run in wanted if run_status[run] == name) for name in names]
-        if key in stored:
-            lacking[0] = ""
-        if any(lacking):
-            lines.append((*key, *lacking))
-    return pd.DataFrame(lines, columns=[*EXPERIMENT, *names])
-
-
-def can_score(agent: str, variation: str) -> bool:
-    """Whether an agent can score the points of a variation's model; an unknown one may."""
-    cls = AGENTS.classes.get(agent.removesuffix(OWN).partition("+")[0])
-    return cls is None or variation in cls.variations
 
 
 def spans(numbers: Iterable[int]) -> str:

@@ -51,8 +51,6 @@ def section(heading: str, text: str = "") -> Callable[[Make], Make]:
     """Decorator that makes a function a section, under `text` or else its docstring."""
 
     def add(make: Make) -> Make:
-        if heading in SECTIONS:
-            raise ValueError(f"section '{heading}' is there already")
         SECTIONS[heading] = Section(heading, " ".join((text or make.__doc__ or "").split()), make)
         return make
 

@@ -6,7 +6,6 @@
 Without --datasets these are the four tables of the study.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,17 +17,13 @@ from core.errors import UserError
 from datasets import DATASETS
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(prog="download_all_datasets.py", description=__doc__)
     parser.add("data_folder", Path("../datasets"), "where dataset files are, or are downloaded to", type=Path)
     study = [name for name, cls in DATASETS.classes.items() if issubclass(cls, Table) and cls.columns]
     names = "names, or openml:<id>"
     parser.add("datasets", study, names, nargs="+", metavar="NAME")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    args = parse_arguments(arguments)
+    args = parser.parse_args(arguments)
     folder = args.data_folder
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--data_folder {folder} is not a folder")

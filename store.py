@@ -6,20 +6,12 @@
 Nothing is added if a run was made with other settings than the stored ones of its agent, or of its task.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.cli import ArgumentParser, run_script
 from core.errors import UserError
 from core.files import write_file
-
-
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = ArgumentParser(prog="store.py", description=__doc__)
-    parser.add("runs_folder", None, "results to add, with runs_gauss, ... next to it", type=Path)
-    parser.add("store", Path(__file__).resolve().parent / "results", "the store", type=Path)
-    return parser.parse_args(arguments)
 
 
 def add(store: Path, runs_folder: Path) -> None:
@@ -44,7 +36,10 @@ def add(store: Path, runs_folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    args = parse_arguments(arguments)
+    parser = ArgumentParser(prog="store.py", description=__doc__)
+    parser.add("runs_folder", None, "results to add, with runs_gauss, ... next to it", type=Path)
+    parser.add("store", Path(__file__).resolve().parent / "results", "the store", type=Path)
+    args = parser.parse_args(arguments)
 
     from core.report.load import load_results
     from core.report.page import explorer_page, overview

@@ -29,6 +29,7 @@ OWN = " (own)"
 
 _TEXTS = ("dataset", "variation", "protocol", "agent", "metric")
 _SECONDS = ["seconds_choosing", "seconds_in_step"]
+_NOTES_BEGIN = ("run_id", "data_check")
 #: Values of `EXPERIMENT`, and the id of a run; of an upper bound those of dataset to protocol, and the id.
 _Key: TypeAlias = tuple[Any, ...]
 
@@ -235,8 +236,8 @@ class Folders:
         metas = [run / files.META for run in files.finished_runs(experiment)]
         for path in filter(Path.is_file, (experiment / "settings.txt", *metas)):
             try:
-                # A run's own notes follow the settings, its id first.
-                settings = dict(takewhile(lambda line: line[0] != "run_id", read_meta(path).items()))
+                # A run's own notes follow the settings: its id first, or else what the logger adds.
+                settings = dict(takewhile(lambda line: line[0] not in _NOTES_BEGIN, read_meta(path).items()))
                 if lacking := [name for name in names if name not in settings]:
                     raise ValueError(f"it does not say {', '.join(lacking)}")
                 read = {"query_size": query_size}

@@ -52,9 +52,6 @@ _CODE = ("agent_code", "dataset_code", "results_version")
 OF_AN_AGENT = ("agent", "agent_version", "config", "dropout")
 #: Models whose MAE is in `trained.csv`, and that of the flow as a share of the better of the last two.
 TRAINED = ("flow", "median", "trees", "Gaussian process", "flow / best")
-#: What a run's line must hold, and the settings without which no curve can be checked.
-_NOTED = ("code", "python", "torch", "device", "threads", "seconds_choosing", "seconds_in_step")
-_SET = ("seed_set", "budget", "protocol_version", "agent_version")
 
 
 @dataclass
@@ -174,7 +171,7 @@ def add_runs(store: Path, made: Mapping[Key, Runs]) -> tuple[dict[Key, list[int]
 
     Raises:
         UserError: a run was made with other settings than the stored ones of its experiment, or than its task
-            has in common, or lacks what the store holds of each run; nothing was written then.
+            has in common, or lacks a row; nothing was written then.
     """
     if not any(experiment.curves for experiment in made.values()):
         return {}, 0
@@ -186,7 +183,7 @@ def add_runs(store: Path, made: Mapping[Key, Runs]) -> tuple[dict[Key, list[int]
         differing = 0
         for key, experiment in made.items():
             for run_id, curves in experiment.curves.items():
-                _check_whole(experiment, run_id)
+                _check_rounds(experiment, run_id)
                 stored = there.setdefault(key, Runs(experiment.settings))
                 _check_same(experiment.settings, stored.settings, str(experiment.folder), "in the store")
                 if run_id in stored.curves:
@@ -205,19 +202,12 @@ def add_runs(store: Path, made: Mapping[Key, Runs]) -> tuple[dict[Key, list[int]
     return added, differing
 
 
-def _check_whole(experiment: Runs, run_id: int) -> None:
-    """A UserError if a run lacks what the store holds of each run, or a row."""
-    wanted = [(name, experiment.settings) for name in _SET]
-    wanted += [(name, experiment.notes[run_id]) for name in _NOTED]
-    problem = ", ".join(name for name, there in wanted if name not in there)
-    problem = problem and f"{problem} is missing in its meta.txt"
-    if not problem:
-        begin, budget = int(experiment.settings["seed_set"]), int(experiment.settings["budget"])
-        rounds = [0, *batch_ends(experiment.settings["query_size"], budget)]
-        if experiment.curves[run_id].index.tolist() != [begin + points for points in rounds]:
-            problem = "it does not have one row for each round"
-    if problem:
-        raise UserError(f"{experiment.folder}/run_{run_id} cannot be stored: {problem}")
+def _check_rounds(experiment: Runs, run_id: int) -> None:
+    begin, budget = int(experiment.settings["seed_set"]), int(experiment.settings["budget"])
+    rounds = [0, *batch_ends(experiment.settings["query_size"], budget)]
+    if experiment.curves[run_id].index.tolist() != [begin + points for points in rounds]:
+        run = f"{experiment.folder}/run_{run_id}"
+        raise UserError(f"{run} cannot be stored: it does not have one row for each round")
 
 
 def _check_same(

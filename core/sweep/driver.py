@@ -152,7 +152,7 @@ def _end(ray: Any, ref: Any, group: Group, runs_folder: Path) -> str | None:
         lines = str(error).strip().splitlines()
         return lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0]
     except UserError as error:
-        return str(error)
+        return message(error)
 
 
 def _store(

@@ -116,10 +116,9 @@ def print_all(found: Results, here: Results, runs_folder: Path) -> None:
         here: `comparable(found)`.
     """
     above = first_lines(found, runs_folder)
-    with pd.option_context("display.width", None, "display.max_columns", None, "display.max_rows", None):
-        for task, table in tables(here):
-            text = table.to_string(na_rep="", float_format="{:.1f}".format)
-            print("", task_label(task), *above.get(tuple(task.values()), []), text, sep="\n")
+    for task, table in tables(here):
+        text = table.to_string(na_rep="", float_format="{:.1f}".format)
+        print("", task_label(task), *above.get(tuple(task.values()), []), text, sep="\n")
     print(f"\n{BOARD_NOTE}")
     if lines := left_out(found):
         print("\n" + "\n  ".join(["Left out", *lines]))

@@ -105,7 +105,7 @@ def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
 
 
 def with_common_runs(there: pd.DataFrame, tasks: np.ndarray) -> list[str]:
-    """Agents that have a run in common in every task, found greedily: those whose runs most others have first.
+    """Agents that have a run in common in every task; found greedily, those with the most shared runs first.
 
     One with other run ids than all the others leaves out itself, not everybody. Of two whose runs as many
     others have, `random` comes first, then that with more runs.

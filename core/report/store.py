@@ -12,7 +12,6 @@ A store is a folder. All runs of one (dataset, variation, protocol) are two file
 
 from __future__ import annotations
 
-import ast
 import gzip
 import hashlib
 import io
@@ -72,17 +71,9 @@ class Runs:
 
 
 def definition(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that say what was computed, as they are written now, without those that say by which code.
-
-    Older runs have no versions (theirs is the first), `hidden` as a text, and numbers for yes and no.
-    """
+    """The settings that say what was computed, with those that older runs lack; not those of the code."""
     today = {name: value for name, value in settings.items() if name not in _CODE}
-    today |= {name: value for name, value in SINCE.items() if name not in today}
-    if isinstance(hidden := today.get("hidden"), str):
-        today["hidden"] = list(ast.literal_eval(hidden))
-    if "skip_data_check" in today:
-        today["skip_data_check"] = bool(today["skip_data_check"])
-    return today
+    return today | {name: value for name, value in SINCE.items() if name not in today}
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -88,15 +88,15 @@ def _run_count(found: Results, own: tuple[Any, ...], runs_folder: Path) -> Itera
     task, agent = dict(zip(TASK, own, strict=False)), str(own[-1])
     runs = set(select(found.own, task | {"agent": agent, "status": "finished"})["run"])
     lacking = sorted(set(select(found.stored, task)["run"]) - runs)
-    said = f"{agent_label(agent)}: {len(runs)} runs" + ": ranks are mostly noise" * (len(runs) < FEW)
+    noise, more = ": ranks are mostly noise" * (len(runs) < FEW), ""
     if lacking and not agent.endswith(OWN):
         options = " ".join(f"--{name} {value}" for name, value in task.items())
         options += f" --run_id {lacking[0]} --restarts {lacking[-1] - lacking[0] + 1}"
         if runs_folder != Path("runs"):
             options += f" --runs_folder {shlex.quote(str(runs_folder))}"
-        said += f"; make {len(lacking)} more: python evaluate.py --agent {agent} {options}"
-    if lacking or len(runs) < FEW:
-        yield said
+        more = f"; make {len(lacking)} more: python evaluate.py --agent {agent} {options}"
+    if noise or more:
+        yield f"{agent_label(agent)}: {len(runs)} runs{noise}{more}"
 
 
 def left_out(found: Results) -> list[str]:

@@ -5,7 +5,6 @@
 You only need to run your own agents: the others are in the store.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,16 +13,12 @@ from core.errors import UserError
 from core.files import check_target, write_file
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(prog="compare.py", description=__doc__)
     parser.add("runs_folder", Path("runs"), "your results, with runs_gauss, ... next to it", type=Path)
     parser.add("store", Path(__file__).resolve().parent / "results", "the reference runs", type=Path)
     parser.add("out", None, "a page to explore the comparison with", type=Path)
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    args = parse_arguments(arguments)
+    args = parser.parse_args(arguments)
 
     from core.report.comparison import comparable, comparison_page, print_all, why_nothing
     from core.report.load import load_results, own_agents

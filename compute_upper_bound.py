@@ -7,18 +7,12 @@ Results go to runs/<Dataset>/UpperBound/, one row an epoch; the last row is the 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.cli import run_script
-from core.options import DATA, parse_baseline
+from core.options import DATA, make_parser
 from evaluate import make_runs, over_runs, read_tables
-
-
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    names = (*DATA, "variation", "protocol", "pool_seed", "model_seed", "epoch_limit")
-    return parse_baseline("compute_upper_bound.py", __doc__, "full_data", names, 15, arguments)
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
@@ -29,7 +23,10 @@ def summarise(folder: Path, run_ids: Sequence[int]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return make_runs(parse_arguments(arguments), summarise)
+    names = (*DATA, "variation", "protocol", "pool_seed", "model_seed", "epoch_limit")
+    parser = make_parser("compute_upper_bound.py", __doc__, names, restarts=15)
+    parser.set_defaults(agent="full_data")
+    return make_runs(parser.parse_args(arguments), summarise)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,9 @@
 Without --datasets these are the four tables of the study.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from tqdm import tqdm
 
 from core.cli import ArgumentParser, run_script
 from core.data.own import find_dataset, is_own
@@ -20,47 +17,33 @@ from core.errors import UserError
 from datasets import DATASETS
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(prog="download_all_datasets.py", description=__doc__)
     parser.add("data_folder", Path("../datasets"), "where dataset files are, or are downloaded to", type=Path)
     study = [name for name, cls in DATASETS.classes.items() if issubclass(cls, Table) and cls.columns]
     names = "names, or openml:<id>"
     parser.add("datasets", study, names, nargs="+", metavar="NAME")
-    return parser.parse_args(arguments)
-
-
-def prepare(name: str, folder: Path) -> tuple[str, str, str, str]:
-    """Rows, features, file and status of one dataset; prints on stderr why it failed."""
-    try:
-        cls = find_dataset(name, data_folder=folder)
-        assert issubclass(cls, Table)
-        table = cls.load(folder)
-    except UserError as error:
-        tqdm.write(str(error), file=sys.stderr)
-        return "-", "-", "-", "failed"
-    status = "ready" if cls.verified else "ready, unverified"
-    return f"{len(table.y):,}", str(table.x.shape[1]), table.source.name, status
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    args = parse_arguments(arguments)
+    args = parser.parse_args(arguments)
     folder = args.data_folder
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--data_folder {folder} is not a folder")
     for name in args.datasets:
         if not name.startswith("openml:") and (is_own(name) or not issubclass(DATASETS[name], Table)):
             raise UserError(f"dataset '{name}' has no table to download")
-    lines = [("dataset", "rows", "features", "file", "status")]
-    # Only on a terminal; each download has a bar of its own below.
-    with tqdm(dict.fromkeys(args.datasets), desc="tables", leave=False, disable=None) as bar:
-        for name in bar:
-            bar.set_postfix_str(name)
-            lines.append((name, *prepare(name, folder)))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        print("  ".join(map(str.ljust, line, widths)).rstrip())
-    print(f"data folder: {folder}")
-    return int(any(line[-1] == "failed" for line in lines))
+    failed = 0
+    for name in dict.fromkeys(args.datasets):
+        try:
+            cls = find_dataset(name, data_folder=folder)
+            assert issubclass(cls, Table)
+            table = cls.load(folder)
+        except UserError as error:
+            print(error, file=sys.stderr)
+            failed += 1
+        else:
+            size = f"{len(table.y):,} rows, {table.x.shape[1]} features"
+            print(f"{name}: {size}, {table.source.name}{'' if cls.verified else ', unverified'}")
+    print(f"data folder: {folder}{f', failed: {failed}' if failed else ''}")
+    return int(failed > 0)
 
 
 if __name__ == "__main__":

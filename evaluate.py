@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import core
 from core import util
-from core.cli import ArgumentParser, add_run_options, run_options, run_script
-from core.options import DATA, SEEDS, add_options, options_of
+from core.cli import pick_device, run_script, set_threads
+from core.options import DATA, SEEDS, make_parser, options_of
 from core.util import tqdm
 
 if TYPE_CHECKING:
@@ -26,19 +26,23 @@ if TYPE_CHECKING:
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = ArgumentParser(prog="evaluate.py", description=__doc__)
     names = ("agent", *DATA, "variation", "protocol", "query_size", "budget", *SEEDS, "config", "policy")
-    add_options(parser, names)
-    add_run_options(parser, restarts=50)
+    parser = make_parser("evaluate.py", __doc__, names, restarts=50)
     flag: dict[str, Any] = {"type": int, "choices": (0, 1)}
     parser.add("record_points", 0, "1: save the chosen points in selected_points.pt", **flag)
     said = "1: save the last round's predictions for the test rows in predictions.npz"
     parser.add("record_predictions", 0, said, **flag)
-    parser.add_argument("--list", action="store_true", help="list agents, datasets and variations, and exit")
-    args = parser.parse_args(arguments)
-    if not args.list and not (args.agent and args.dataset):
-        parser.error("--agent and --dataset are required; --list shows all")
-    return args
+    said = "list agents, datasets and variations, and exit"
+    parser.add_argument("--list", action=ListNames, nargs=0, help=said)
+    return parser.parse_args(arguments)
+
+
+class ListNames(argparse.Action):
+    """What `--list` does, as `--help` does its own."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
+        list_names()
+        parser.exit()
 
 
 def list_names() -> None:
@@ -109,10 +113,7 @@ def over_runs(values: Mapping[str, pd.Series]) -> str:
 
 def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     """In how many runs the agent beats `random`; empty if the runs folder has none to compare with."""
-    import pandas as pd
-
-    from core.report.leaderboard import runs_won
-    from core.report.store import OF_AN_AGENT, TASK, definition, differences
+    from core.report.store import OF_AN_AGENT, definition, differences
     from core.runs.files import finished_runs, id_of
     from core.runs.settings import read_meta
 
@@ -123,13 +124,10 @@ def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     mine, theirs = (definition(read_meta(one / "settings.txt")) for one in (folder, random))
     if differences(mine, theirs).keys() - set(OF_AN_AGENT):
         return ""
-    of_random = {name: table.mean() for name, table in read_tables(random, ids).items()}
-    both = pd.concat(
-        [pd.DataFrame(areas).assign(agent=mine["agent"]), pd.DataFrame(of_random).assign(agent="random")]
-    )
-    rows = both.rename_axis("run").reset_index().melt(["run", "agent"], var_name="metric", value_name="area")
-    won = runs_won(rows.assign(**{name: mine[name] for name in TASK}), mine["agent"])
-    return f"{mine['agent']}: {won}"
+    of_random = read_tables(random, ids)
+    lower = {name: areas[name][table.columns] < table.mean() for name, table in of_random.items()}
+    won = (f"{lower[name].sum()} of {len(ids)} runs ({name.upper()})" for name in ("nll", "mae"))
+    return f"{mine['agent']}: better than random in {', '.join(won)}"
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
@@ -174,7 +172,14 @@ def kept(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
 
 def make_runs(args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]], None]) -> int:
     """Makes the runs and prints their results; returns 1 if one of them is not finished."""
-    options = run_options(args)
+    set_threads(args.threads)
+    options = {
+        "run_ids": range(args.run_id, args.run_id + args.restarts),
+        "runs_folder": args.runs_folder,
+        "device": pick_device(args.device),
+        "side_by_side": args.side_by_side,
+        "overwrite": bool(args.overwrite),
+    }
     record: dict[str, Any] = {
         name: bool(asked) for name, asked in vars(args).items() if name.startswith("record_")
     }
@@ -200,9 +205,6 @@ def make_runs(args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
-    if args.list:
-        list_names()
-        return 0
     core.AGENTS.name(args.agent)  # an unknown one is refused before the libraries of a run are loaded
     return make_runs(args, summarise)
 

@@ -8,18 +8,12 @@ runs/<Dataset>/Oracle/, a row for each point added; meta.txt says `sees_test_set
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 import evaluate
 from core.cli import run_script
-from core.options import DATA, SEEDS, parse_baseline
-
-
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    names = (*DATA, "variation", "protocol", "budget", "tried", *SEEDS)
-    return parse_baseline("evaluate_oracle.py", __doc__, "oracle", names, 5, arguments)
+from core.options import DATA, SEEDS, make_parser
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
@@ -28,7 +22,10 @@ def summarise(folder: Path, run_ids: Sequence[int]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return evaluate.make_runs(parse_arguments(arguments), summarise)
+    names = (*DATA, "variation", "protocol", "budget", "tried", *SEEDS)
+    parser = make_parser("evaluate_oracle.py", __doc__, names, restarts=5)
+    parser.set_defaults(agent="oracle")
+    return evaluate.make_runs(parser.parse_args(arguments), summarise)
 
 
 if __name__ == "__main__":

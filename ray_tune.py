@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from core import DATASETS, util
+from core import util
 from core.cli import ArgumentParser, add_ray_arguments, at_least, run_script
 from core.config import Config
 from core.errors import UserError, check_known
@@ -31,19 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEARCHED = ["lr", "weight_decay", "dropout"]
-
-
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = ArgumentParser(prog="ray_tune.py", description=__doc__)
-    add_options(parser, (*DATA, "variation", "protocol"), protocol="corrected")
-    parser.add("trials", 50, "values to try", type=at_least(1))
-    parser.add("seed", 1, "seed of the search", type=at_least(0))
-    parser.add("out", Path("tuned"), "folder for the table and the configuration", type=Path)
-    add_ray_arguments(parser)
-    args = parser.parse_args(arguments)
-    if not args.dataset:
-        parser.error(f"--dataset is required, one of {', '.join(DATASETS.classes)}")
-    return args
 
 
 def trial(
@@ -109,7 +96,13 @@ def search(args: argparse.Namespace, config: Config, subsets: list[Any]) -> pd.D
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    args = parse_arguments(arguments)
+    parser = ArgumentParser(prog="ray_tune.py", description=__doc__)
+    add_options(parser, (*DATA, "variation", "protocol"), protocol="corrected")
+    parser.add("trials", 50, "values to try", type=at_least(1))
+    parser.add("seed", 1, "seed of the search", type=at_least(0))
+    parser.add("out", Path("tuned"), "folder for the table and the configuration", type=Path)
+    add_ray_arguments(parser)
+    args = parser.parse_args(arguments)
 
     from core.experiment import Experiment
     from core.models.variations import VARIATIONS

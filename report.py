@@ -6,7 +6,6 @@ The page is a single file: open it in a browser, or send it by mail. eval_plots.
 figures.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,18 +14,12 @@ from core.errors import UserError
 from core.files import check_target, write_file
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = ArgumentParser(
-        prog="report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = ArgumentParser(prog="report.py", description=__doc__)
     parser.add("runs_folder", Path("runs"), "your results, with runs_gauss, ... next to it", type=Path)
     parser.add("store", None, "reference runs to show with them, such as results", type=Path)
     parser.add("out", Path("report.html"), "the page", type=Path)
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    args = parse_arguments(arguments)
+    args = parser.parse_args(arguments)
 
     from core.report.load import load_results
     from core.report.page import overview, report_page

@@ -6,7 +6,6 @@
 Nothing is added if a run was made with other settings than the stored ones of its agent, or of its task.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,39 +14,32 @@ from core.errors import UserError
 from core.files import write_file
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = ArgumentParser(
-        prog="store.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add("runs_folder", None, "results to add, with runs_gauss, ... next to it", type=Path)
-    parser.add("store", Path(__file__).resolve().parent / "results", "the store", type=Path)
-    return parser.parse_args(arguments)
-
-
 def add(store: Path, runs_folder: Path) -> None:
     """Adds runs and prints which."""
-    from core.report.load import Folders, first_problem, spans
+    from core.report.load import Folders, spans
     from core.report.store import add_runs
 
     found = Folders(runs_folder)
-    added, differing = add_runs(store, found)
-    if not found.curves:
-        why = f" that can be used: {first_problem(found.problems)}" if found.problems else ""
-        raise UserError(
-            f"--runs_folder {runs_folder} has no finished runs{why or ', nor has another beside it'}"
-        )
+    added, differing = add_runs(store, found.experiments)
+    finished = sum(len(experiment.curves) for experiment in found.experiments.values())
+    if not finished:
+        why = f" that can be used: {': '.join(found.problems[0])}" if found.problems else ""
+        raise UserError(f"--runs_folder {runs_folder} has no finished runs{why}")
     for key, ids in added.items():
         print(f"added {' '.join(map(str, key))}: runs {spans(ids)}")
-    there = len(found.curves) - sum(map(len, added.values()))
+    there = finished - sum(map(len, added.values()))
     others = f" ({differing} with other values: the stored ones stay)" if differing else ""
-    unfinished = sum(status == "unfinished" for status, *_ in found.runs.values())
+    unfinished = sum(status == "unfinished" for status in found.status.values())
     print(f"{there} runs were there already{others}, {unfinished} are not finished")
     for folder, problem in found.problems:
         print(f"left out {folder}: {problem}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    args = parse_arguments(arguments)
+    parser = ArgumentParser(prog="store.py", description=__doc__)
+    parser.add("runs_folder", None, "results to add, with runs_gauss, ... next to it", type=Path)
+    parser.add("store", Path(__file__).resolve().parent / "results", "the store", type=Path)
+    args = parser.parse_args(arguments)
 
     from core.report.load import load_results
     from core.report.page import explorer_page, overview

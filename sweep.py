@@ -76,18 +76,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def print_plan(left: dict[Experiment, list[int]], groups: Sequence[Group], slots: int) -> None:
     """A line an experiment, then the total."""
-    from core.sweep.cost import is_guess
-
     print(f"{'experiment':60}{'runs':>6}{'groups':>8}{'core-hours':>12}")
     for experiment, ids in left.items():
         hours = [group.seconds / 3600 for group in groups if group.experiment is experiment]
-        guess = " ?" * is_guess(experiment)
-        print(f"{experiment!s:60}{len(ids):6}{len(hours):8}{sum(hours):12.2f}{guess}")
+        print(f"{experiment!s:60}{len(ids):6}{len(hours):8}{sum(hours):12.2f}")
     hours = [group.seconds / 3600 for group in groups]
     print(f"{'total':60}{sum(map(len, left.values())):6}{len(groups):8}{sum(hours):12.2f}")
     print(f"about {max([sum(hours) / slots, *hours]):.1f} hours for {slots} tasks at a time")
-    if any(map(is_guess, left)):
-        print("? is a guess: such runs were not measured")
 
 
 def run_sweep(args: argparse.Namespace, left: dict[Experiment, list[int]]) -> int:
@@ -120,7 +115,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     import joblib
 
-    from core.runs.files import aggregate, is_collected
     from core.sweep import plan
 
     # Paths must mean the same to tasks, which work in another folder.
@@ -137,15 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         slots = max(1, joblib.cpu_count() // args.cpus)
         print_plan(left, plan.pack(left, args.side_by_side, args.gpus > 0, slots), slots)
         return 0
-    folders = {experiment.folder(args.runs_folder): ids for experiment, ids in left.items()}
-    for folder, ids in folders.items():
-        if not ids and not is_collected(folder):  # a process died before it had written the collected files
-            aggregate(folder)
     util.tqdm.unattended = util.is_cluster
     failed = run_sweep(args, left) if any(left.values()) else 0
     if not any(left.values()):
         print("all runs are finished")
-    for root in sorted({folder.parents[2] for folder in folders}):
+    for root in sorted({experiment.folder(args.runs_folder).parents[2] for experiment in left}):
         print(f"results: {root}")
     return int(bool(failed))
 

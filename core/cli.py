@@ -11,7 +11,6 @@ import ctypes
 import errno
 import io
 import math
-import os
 import signal
 import sys
 import time
@@ -82,29 +81,6 @@ def batch_sizes(text: str) -> QuerySize:
 
 def auto_or_count(text: str) -> int | str:
     return text if text == "auto" else at_least(1)(text)
-
-
-def run_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What `add_run_options` asked for, as arguments of `Experiment.run`; sets the threads."""
-    set_threads(args.threads)
-    return {
-        "run_ids": range(args.run_id, args.run_id + args.restarts),
-        "runs_folder": args.runs_folder,
-        "device": pick_device(args.device),
-        "side_by_side": args.side_by_side,
-        "overwrite": bool(args.overwrite),
-    }
-
-
-def add_run_options(parser: ArgumentParser, restarts: int) -> None:
-    """Which runs to make, how, and where; `restarts` is the script's default number of them."""
-    parser.add("run_id", 1, "id of the first run", type=at_least(0))
-    parser.add("restarts", restarts, "number of runs, of increasing ids", type=at_least(1, 100_000))
-    parser.add("side_by_side", "auto", "how many runs to train as one stack", type=auto_or_count)
-    parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
-    parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
-    parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
-    parser.add("overwrite", 0, "1: make finished runs again", type=int, choices=(0, 1))
 
 
 def add_ray_arguments(parser: ArgumentParser) -> None:
@@ -194,31 +170,6 @@ def _raise_on_signals() -> None:
             signal.signal(number, stop)
 
 
-class _Unfailing(io.FileIO):
-    """A stream that takes everything and loses what cannot be written."""
-
-    def write(self, data: Any) -> int:
-        with contextlib.suppress(OSError):
-            super().write(data)
-        return len(data)
-
-
-def _open_streams() -> None:
-    """Opens standard streams that are closed; what cannot be said on standard error must not end a run."""
-    if os.name != "nt":
-        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # else a table's file would get their number
-            os.set_inheritable(number, True)
-        os.close(number)
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (open until the end)
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-    if sys.stderr is sys.__stderr__ and os.name != "nt":  # not that of a test
-        raw = io.BufferedWriter(_Unfailing(2, "w", closefd=False))
-        sys.stderr = io.TextIOWrapper(
-            raw, sys.__stderr__.encoding, errors="backslashreplace", line_buffering=True
-        )
-        setattr(sys.stderr, "mode", "w")  # noqa: B010 (as `open` sets it; Ray asks for it)
-
-
 def run_script(main: Callable[[], int | None]) -> NoReturn:
     """Runs a script's main function and exits, with one line for what went wrong.
 
@@ -226,12 +177,12 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     out, 128 and its number for a signal, else what `main` returns.
     """
     name = Path(sys.argv[0]).name
-    _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is not UTF-8 must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
     _raise_on_signals()
     try:
         code = main()
+        print(end="", flush=True)  # here it may fail
     except UserError as error:
         print(f"{name}: {message(error)}", file=sys.stderr)
         code = 2
@@ -259,13 +210,8 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
         for number in _SIGNALS:  # the exit must not be interrupted
             signal.signal(number, signal.SIG_IGN)
     try:
-        sys.stdout.flush()
-    except OSError as error:
+        print(end="", flush=True)
+    except OSError:
         with contextlib.suppress(OSError):  # the exit must not try to flush again
             sys.stdout.close()
-        if not code and isinstance(error, BrokenPipeError):
-            code = 141
-        elif not code:
-            print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
-            code = 2
     sys.exit(code)

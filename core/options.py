@@ -4,12 +4,12 @@ Nothing here imports torch.
 """
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .cli import ArgumentParser, add_run_options, at_least, batch_sizes
+from .cli import ArgumentParser, at_least, auto_or_count, batch_sizes
 from .config import check_changes, read_file
 from .protocol import PROTOCOLS
 
@@ -77,12 +77,32 @@ _FIELDS = {one.name: one for one in fields(Options)}
 
 
 def add_options(parser: ArgumentParser, names: Iterable[str], **defaults: Any) -> None:
-    """Adds the options of these names; `defaults` are other defaults than the fields'."""
+    """Adds the options of these names, required where the field has no default; `defaults` are other ones."""
     for name in names:
         one = _FIELDS[name]
-        default = defaults.get(name, None if one.default is MISSING else one.default)
+        default, more = defaults.get(name, one.default), one.metadata["argument"]
+        if default is MISSING and one.default_factory is MISSING:
+            more = {"required": True, **more}
         shown = int(default) if isinstance(default, bool) else default
-        parser.add(name, None if shown == () else shown, one.metadata["help"], **one.metadata["argument"])
+        parser.add(name, None if shown in ((), MISSING) else shown, one.metadata["help"], **more)
+
+
+def make_parser(script: str, description: str | None, names: Iterable[str], restarts: int) -> ArgumentParser:
+    """The parser of a script that makes runs: options of these names, which runs to make, how, and where.
+
+    Args:
+        restarts: the script's default number of runs.
+    """
+    parser = ArgumentParser(prog=script, description=description)
+    add_options(parser, names)
+    parser.add("run_id", 1, "id of the first run", type=at_least(0))
+    parser.add("restarts", restarts, "number of runs, of increasing ids", type=at_least(1, 100_000))
+    parser.add("side_by_side", "auto", "how many runs to train as one stack", type=auto_or_count)
+    parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
+    parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
+    parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
+    parser.add("overwrite", 0, "1: make finished runs again", type=int, choices=(0, 1))
+    return parser
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -91,24 +111,3 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
     if path := asked.pop("config", None):
         asked["config"] = check_changes(read_file(path), path)
     return asked | {name: tuple(asked[name] or ()) for name in DECISIONS if name in asked}
-
-
-def parse_baseline(
-    script: str,
-    description: str | None,
-    agent: str,
-    names: Iterable[str],
-    restarts: int,
-    arguments: Sequence[str] | None,
-) -> argparse.Namespace:
-    """The arguments of a script for one of `core.experiment.BASELINES`, with it as the agent."""
-    from .dataset import DATASETS
-
-    parser = ArgumentParser(prog=script, description=description)
-    add_options(parser, names)
-    add_run_options(parser, restarts)
-    parser.set_defaults(agent=agent)
-    args = parser.parse_args(arguments)
-    if not args.dataset:
-        parser.error(f"--dataset is required, one of {', '.join(DATASETS.classes)}")
-    return args

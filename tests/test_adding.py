@@ -108,7 +108,7 @@ def test_shown_agent_and_dataset(
     line = "Spread of the predicted samples times the distance to the nearest labelled point"
     family = "An agent of our own: uncertain points that are far from the labelled ones"
     capsys.readouterr()
-    evaluate.main(["--list"])
+    evaluate.list_names()
     assert f" {family}.\n  {'uncertain_far':28}{line}.\n" in capsys.readouterr().out
     assert f"| `uncertain_far` | {line} | - | no | - |\n" in catalogue.table()
     test_agents.test_contract("uncertain_far", "gauss", CORRECTED, monkeypatch)

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 import compare
-from core import AGENTS
 from core.report import comparison
-from core.report.comparison import comparable, lacking, setting_differences
+from core.report.comparison import comparable, first_lines
 from core.report.load import Folders, load_results, own_agents
 from core.report.store import add_runs
 from tests.test_explorer import page_data
@@ -21,7 +20,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     for agent in ("random", "coreset", "bald"):
         write_runs(tmp_path / "made", agent, (1, 2, 3, 4, 5, 6))
     write_runs(tmp_path / "made", "random", (1, 2), query_size=6)
-    add_runs(tmp_path / "store", Folders(tmp_path / "made"))
+    add_runs(tmp_path / "store", Folders(tmp_path / "made").experiments)
     write_runs(tmp_path / "runs", "mine", (2, 3), dropout=0.05)
     return tmp_path / "runs", tmp_path / "store"
 
@@ -31,19 +30,18 @@ def test_what_an_own_agent_lacks_and_where_settings_differ(
 ) -> None:
     found = load_results(*folders)
     assert own_agents(found) == ["mine"]
-    lacks = lacking(found, Path("runs"))
-    assert [line["runs"] for line in lacks] == ["1, 4-6", "1-2"]
-    assert lacks[0]["command"] == (
-        "python evaluate.py --agent mine --dataset diabetes --variation nf --protocol published"
-        " --query_size 4 --run_id 1 --restarts 6"
+    key = ("diabetes", "nf", "published", 4)
+    mine = (
+        "; make 4 more: python evaluate.py --agent mine --dataset diabetes --variation nf"
+        " --protocol published --query_size 4 --run_id 1 --restarts 6"
     )
-    elsewhere = lacking(found, Path("my runs/of today"))[0]["command"]
-    assert elsewhere == f"{lacks[0]['command']} --runs_folder 'my runs/of today'"
-    monkeypatch.setitem(AGENTS.classes, "mine", AGENTS["gauss_std"])  # which cannot score the flow
-    assert lacking(found, Path("runs")) == []
+    assert first_lines(found, Path("runs")) == {key: [f"Mine: 2 runs: ranks are mostly noise{mine}"]}
+    elsewhere = first_lines(found, Path("my runs/of today"))[key]
+    assert elsewhere == [f"Mine: 2 runs: ranks are mostly noise{mine} --runs_folder 'my runs/of today'"]
+    monkeypatch.setattr(comparison, "FEW", 2)
+    assert first_lines(found, Path("runs"))[key] == [f"Mine: 2 runs{mine}"]
     monkeypatch.undo()
     task = "diabetes, nf, published, 4"
-    assert setting_differences(found) == []
     # Of another version, a stored agent is one's own; of other code alone, it is not.
     write_runs(folders[0], "coreset", (1,), agent_version=2)
     write_runs(folders[0], "bald", (1,), agent_code="a2")
@@ -52,7 +50,7 @@ def test_what_an_own_agent_lacks_and_where_settings_differ(
     found = load_results(*folders)
     assert own_agents(found) == ["coreset (own)", "mine"]
     assert set(comparable(found).areas["agent"]) == {"random", "coreset", "bald", "coreset (own)", "mine"}
-    assert setting_differences(found) == [
+    assert [line for line in first_lines(found, Path("runs"))[key] if line.startswith(task)] == [
         f"{task}, coreset (own): agent_version is 2, but 1 in the stored runs",
         f"{task}, theirs+power: not ranked: lr is 0.01, but 0.001 in the stored runs",
         f"{task}, yours: not ranked: protocol_version is 2, but 1 in the stored runs",
@@ -72,7 +70,6 @@ def test_command_and_page(
     for said in (
         "> Mine",
         "yours: not ranked: lr is 0.01, but 0.001 in the stored runs",
-        "Mine lacks runs 1, 4-6 of Diabetes, normalizing flow, query size 4: python evaluate.py --agent mine",
         "Nowhere, normalizing flow, query size 4: the store has no runs of it",
         "unfinished runs: 1",
         "Mine: 2 runs: ranks are mostly noise; make 4 more: python evaluate.py --agent mine",
@@ -86,10 +83,7 @@ def test_command_and_page(
     wins = r"mine: better than random in \d of 2 runs \(NLL\), \d of 2 runs \(MAE\) on Diabetes, "
     assert re.search(wins, printed)
     data = page_data(out.read_text(encoding="utf-8"))
-    assert [heading for heading, _ in data["notes"]] == [
-        "To be ranked in every task of the store",
-        "Left out",
-    ]
+    assert [heading for heading, _ in data["notes"]] == ["Left out"]
     (task,) = data["tasks"]
     assert task["remarks"] == [
         "Mine: 2 runs: ranks are mostly noise; make 4 more: python evaluate.py --agent mine"
@@ -122,11 +116,11 @@ def test_an_own_agent_on_several_datasets(folders: tuple[Path, Path]) -> None:
     runs, store = folders
     for agent in ("random", "coreset", "bald"):
         write_runs(runs.parent / "more", agent, (1, 2, 3), dataset="airfoil")
-    add_runs(store, Folders(runs.parent / "more"))
+    add_runs(store, Folders(runs.parent / "more").experiments)
     for agent in ("mine", "theirs"):
         write_runs(runs, agent, (1, 2, 3), dataset="airfoil", dropout=0.05)
     write_runs(runs.parent / "theirs", "theirs", (2, 3), dropout=0.05)
-    add_runs(store, Folders(runs.parent / "theirs"))
+    add_runs(store, Folders(runs.parent / "theirs").experiments)
     found = comparable(load_results(runs, store))
     boards = {task["dataset"]: board for task, board in comparison.tables(found)}
     assert [*boards] == ["all 2 datasets", "airfoil", "diabetes"]

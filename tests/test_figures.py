@@ -163,6 +163,15 @@ def test_an_early_spike_does_not_stretch_the_axis() -> None:
         learning_curves(made_curves({"a": values}), "mae")
 
 
+def test_errors_in_the_target_s_own_units() -> None:
+    curves = made_curves({"random": [3.0, 2.0], "mine": [3.0, 2.5]})
+    scaled, own = (learning_curves(curves, "mae", unit=unit).axes[0] for unit in ((1.0, ""), (7.0, "mg/l")))
+    for one, other in zip(scaled.get_lines(), own.get_lines(), strict=True):
+        values, expected = (np.asarray(line.get_ydata(), float) for line in (other, one))
+        np.testing.assert_allclose(values, 7 * expected)
+    assert "mg/l" in own.get_ylabel()
+
+
 def test_agents_stand_in_three_groups_beside_random() -> None:
     steady = [1.0, 1.1, 0.9, 1.2, 1.0]
     shift = {"better": -0.2, "worse": 0.2, "far": 90.0}

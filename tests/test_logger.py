@@ -17,7 +17,7 @@ from core.environment import Action, Beginning, Environment, Outcome
 from core.files import EXACT_FLOATS, write_file
 from core.metrics import METRICS, Evaluation, Metric
 from core.report.load import load_results
-from core.runs.files import is_collected, is_finished, pack, read_curves, result_names
+from core.runs.files import is_finished, pack, read_curves, result_names
 from core.training.trainer import FitRequest, FitResult
 from tests.builders import FILES, make_config
 
@@ -221,7 +221,6 @@ def test_one_entry_adds_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     assert list(read_curves(experiment / "bias.csv").columns) == ["run_1"]
     assert list(read_curves(experiment / "crps.csv").columns) == ["run_1", "run_5"]
-    assert is_collected(experiment)
     found = load_results(tmp_path / "runs")
     assert not len(found.problems)
     assert set(found.runs["status"]) == {"finished"}

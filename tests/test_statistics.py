@@ -18,7 +18,7 @@ from core.files import EXACT_FLOATS
 from core.metrics import METRICS
 from core.report import statistics
 from core.report.leaderboard import comparisons
-from core.report.load import EXPERIMENT, find_missing_runs, load_results
+from core.report.load import EXPERIMENT, load_results
 from core.report.statistics import areas, blocks, last_rounds, p_values
 from core.runs.files import aggregate
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
@@ -97,8 +97,6 @@ def test_unfinished_and_damaged_runs_are_listed_and_left_out(tmp_path: Path) -> 
     assert "pit.csv cannot be read" in found.problems["problem"][0]
     assert found.problems["problem"][2] == "meta.txt: seed_set is many, not a number"
     assert set(found.curves["run"]) == set(found.pit["run"]) == {1, 9}
-    missing = find_missing_runs(found)
-    assert missing[["missing", "unfinished", "damaged"]].to_numpy().tolist() == [["", "2", "3-8"]]
 
 
 def replace_in(name: str, old: str, new: str) -> Callable[[Path], object]:
@@ -217,7 +215,6 @@ def test_without_any_runs(tmp_path: Path) -> None:
         assert statistics.versus(areas(found.curves)).empty
         assert found.needed.empty
         assert not list(comparisons(found))
-        assert find_missing_runs(found).empty
 
 
 def test_area_is_the_mean_of_the_rows(tmp_path: Path) -> None:
@@ -314,18 +311,6 @@ def test_tasks_are_apart_or_averaged() -> None:
     }
     together = statistics.versus(table, share=True).set_index(["metric", "agent"])["value"]
     assert together.to_dict() == {("nll", "a"): -0.5, ("mae", "a"): 0.25}
-
-
-def test_missing_runs(tmp_path: Path) -> None:
-    write_experiment(tmp_path / "runs", "random", (1, 2, 3, 5))
-    write_experiment(tmp_path / "runs", "gauss_std", (1,), variation="gauss")
-    found = load_results(tmp_path / "runs")
-    lines = find_missing_runs(found).set_index(["variation", "agent"])["missing"]
-    # gauss_std cannot score a flow: it is not missed there.
-    assert lines.to_dict() == {("gauss", "random"): "1-3, 5", ("gauss", "gauss_std"): "2-3, 5"}
-    wanted = find_missing_runs(found, range(1, 9), agents=["random", "bald"])
-    assert wanted["missing"].tolist() == ["4, 6-8", "1-8", "1-8", "1-8"]
-    assert wanted["agent"].tolist() == ["random", "bald"] * 2
 
 
 def test_whether_the_last_rounds_helped() -> None:

@@ -163,18 +163,6 @@ def test_estimates_are_near_the_reference_runs(dataset: str) -> None:
     assert 0.5 < np.mean(taken) / cost.seconds(experiment, len(taken)) < 2
 
 
-def test_guesses_are_marked_in_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    typed = (
-        "--datasets pakinsons diabetes --agents random lcmd --protocols published corrected --query_sizes 50"
-    )
-    code, out, _ = said(capsys, [*typed.split(), "--runs_folder", tmp_path / "runs", "--dry_run"])
-    marked = {tuple(line.split()[0:5:2]): line.endswith("?") for line in out.splitlines()[1:-3]}
-    assert code == 0
-    assert marked["pakinsons", "random", "published"] is marked["pakinsons", "random", "corrected"] is False
-    assert marked["diabetes", "random", "corrected"] is marked["pakinsons", "lcmd", "published"] is True
-    assert out.splitlines()[-1].startswith("? is a guess")
-
-
 def test_an_estimate_grows_with_the_rounds_and_shrinks_side_by_side() -> None:
     fifty, one = (Experiment("diamonds", "bald", query_size=size, protocol="corrected") for size in (50, 1))
     assert cost.seconds(one, 1) > 5 * cost.seconds(fifty, 1)
@@ -189,7 +177,5 @@ def test_a_model_that_was_not_measured_is_estimated_as_the_flow() -> None:
 def test_estimates_in_words() -> None:
     assert cost.in_words(Experiment("pakinsons", "coreset"), 1) == "about 2 minutes"
     assert cost.in_words(Experiment("pakinsons", "balsa_emd", query_size=1), 50).endswith(" hours")
-    assert cost.in_words(Experiment("houses", "lcmd"), 1).startswith(
-        "roughly"
-    )  # a table that was not measured
+    assert cost.in_words(Experiment("houses", "lcmd"), 1).startswith("about")  # it was not measured
     assert cost.in_words(Experiment("diabetes", "random", "gp"), 1) == "time unknown"

@@ -28,18 +28,18 @@ BEFORE = {
 }
 CASES = {
     "compare": """
-        --runs_folder nowhere: nowhere has no finished runs: there is no such folder, nor nowhere_gauss
-        --runs_folder empty: has no finished runs: only stored ones
+        --runs_folder nowhere: nowhere does not exist, nor nowhere_gauss
+        --runs_folder empty: empty has no finished runs of an agent that the store lacks
         --store empty: empty holds no stored runs
-        --runs_folder other: other has runs of no task in the store, whose README.md lists them
-        --runs_folder further: further has no agent that the store lacks
+        --runs_folder other: query size 4: the store has no runs of it
+        --runs_folder further: a stored agent that you changed needs a new version
         --runs_folder shorter: Mine/run_3: 50 to 58 labelled points, not 50 to 62
         --out: expected one argument
         --out no/page.html: no/page.html cannot be written: no is no folder
         --out .: . cannot be written: it is a folder
     """,
     "compute_upper_bound": """
-        --dataset=: compute_upper_bound.py: --dataset is required, one of
+        --dataset=: compute_upper_bound.py: unknown dataset ''; one of
         --dataset sarkos: unknown dataset 'sarkos'; did you mean sarcos?
         --dataset pakinsons --data_folder /dev/null/x: /dev/null/x
         --epoch_limit 0: argument --epoch_limit: must be at least 1, got 0
@@ -54,7 +54,7 @@ CASES = {
     "evaluate": """
         --agent balsa_em: unknown agent 'balsa_em'; did you mean balsa_emd
         --agent gauss_std: agent 'gauss_std' does not score variation nf, but gauss
-        --agent=: --agent and --dataset are required
+        --agent=: unknown agent ''; one of
         --dataset sarkos: unknown dataset 'sarkos'; did you mean sarcos?
         --dataset pakinsons --data_folder /dev/null/x: /dev/null/x
         --dataset nowhere/t.csv --target y: nowhere/t.csv: there is no such file
@@ -83,7 +83,7 @@ CASES = {
         --agent learned --policy x.pt: x.pt cannot be read: No such file
     """,
     "evaluate_oracle": """
-        --dataset=: evaluate_oracle.py: --dataset is required, one of
+        --dataset=: evaluate_oracle.py: unknown dataset ''; one of
         --dataset nowhere: unknown dataset 'nowhere'
         --budget 5000: a budget of 5000 points need more
         --tried 0: must be at least 1
@@ -97,7 +97,7 @@ CASES = {
         --task diabetes --budget 500 --steps 8 --environments 2: a budget of 500 points need more
     """,
     "ray_tune": """
-        --dataset=: --dataset is required, one of
+        --dataset=: unknown dataset ''; one of
         --dataset diabets: unknown dataset 'diabets'; did you mean diabetes
         --variation ensemble: unknown variation 'ensemble'; one of nf, gauss, mdn
         --trials 0: --trials: must be at least 1, got 0
@@ -152,7 +152,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs, a store and tables."""
     folder = tmp_path_factory.mktemp("there")
     write_runs(folder / "made", "random", (1, 2))
-    add_runs(folder / "store", Folders(folder / "made"))
+    add_runs(folder / "store", Folders(folder / "made").experiments)
     write_runs(folder / "mine", "mine", (1, 2))
     write_runs(folder / "other", "random", (1,), dataset="nowhere")
     write_runs(folder / "further", "random", (1, 2, 3))

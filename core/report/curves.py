@@ -1,13 +1,6 @@
-"""Draws learning curves; the command also prints the ranks of a task's agents.
+"""The figure of one task's learning curves."""
 
-    python -m core.report.curves --dataset diabetes --query_size 5 --store results --out learning_curves.png
-
-With a store its agents are drawn too, over as many labels as your own runs have.
-"""
-
-import argparse
-from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,17 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from ..cli import ArgumentParser, batch_sizes, run_script
-from ..data.own import find_dataset
-from ..errors import UserError
 from ..metrics import METRICS
-from ..models.variations import DEFAULT, VARIATIONS
-from ..protocol import PROTOCOLS
-from ..seeds import Seeds
-from .leaderboard import MAIN, agent_label, runs_won, task_label
-from .load import TASK, load_results, select, spans
-from .plots import GREY, TEXT, TITLE, bare, save, strong_agents
-from .statistics import areas, blocks, mean_curves
+from .leaderboard import agent_label
+from .plots import GREY, TEXT, TITLE, bare, strong_agents
+from .statistics import mean_curves
 
 _WORDS = {"mae": "test error (MAE)", "nll": "negative log-likelihood of the test set (NLL)"}
 #: The range of an axis is that of the strong curves after this share of the labels.
@@ -54,7 +40,7 @@ def learning_curves(
         curves: those of `Results`, of one task.
         own: your own agents; their lines are thick.
         bound: the metric with all data, a line.
-        unit: the target's range and the name of its unit, for errors in the target's own units.
+        unit: the target's range (`y_scale` of a dataset) and the name of its unit, for errors in this unit.
     """
     curves = curves[curves["metric"] == metric].astype({"agent": str})
     labelled = np.unique(curves["labelled"])
@@ -183,90 +169,3 @@ def _name_ends(panel: Axes, ends: Sequence[tuple[float, float, str, str]]) -> No
             va="center", fontsize=TEXT + 1, color=colour, annotation_clip=False,
             arrowprops=line | {"color": colour},
         )  # fmt: skip
-
-
-def with_stored(own: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
-    """Your own curves of a task, and those of the stored agents that you have not run.
-
-    Of the stored ones the runs whose ids your own have, as runs of the same id begin with the same points, up
-    to as many labels.
-
-    Raises:
-        UserError: the store has no such runs of other agents, or not at the same numbers of labels.
-    """
-    others = stored[~stored["agent"].isin(set(own["agent"])) & stored["run"].isin(set(own["run"]))]
-    if others.empty:
-        raise UserError(f"the store has no other agent with runs {spans(own['run'])} of this task")
-    others = others[others["labelled"] <= own["labelled"].max()]
-    if set(others["labelled"]) != set(own["labelled"]):
-        raise UserError("the stored runs of this task were measured at other numbers of labelled points")
-    return pd.concat([own, others], ignore_index=True)
-
-
-def places(curves: pd.DataFrame, own: Sequence[str]) -> Iterator[str]:
-    """A line for each of your own agents: its places by NLL and MAE, and in how many runs it beats random."""
-    of_runs = areas(curves)
-    ranks = {metric: blocks(of_runs, metric).table.rename(columns=str).rank(axis=1).mean() for metric in MAIN}
-    for agent in sorted(own, key=lambda agent: ranks[MAIN[0]].get(agent, np.inf)):
-        said = [
-            f"place {(mean < mean[agent]).sum() + 1} of {len(mean)} by {METRICS[metric].label}"
-            for metric, mean in ranks.items()
-            if agent in mean
-        ] or ["not ranked (no run in common with all others)"]
-        yield f"{agent_label(agent)}: {', '.join(filter(None, [*said, runs_won(of_runs, agent)]))}"
-
-
-def target_unit(args: argparse.Namespace) -> tuple[float, str]:
-    """The target's range on the train part, and what to call its unit."""
-    dataset = find_dataset(args.dataset, args.target, None, args.data_folder)
-    data = dataset(args.data_folder, Seeds(1, 1, 1, 1))
-    return data.y_scale, f"units of {args.target}" if args.target else "the target's own units"
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = ArgumentParser(prog="core.report.curves", description="Draws the learning curves of one task.")
-    parser.add("dataset", None, "name of the dataset", required=True)
-    parser.add("query_size", 50, "its query size", type=batch_sizes)
-    parser.add("variation", DEFAULT, "its model", choices=VARIATIONS)
-    parser.add("protocol", "published", "its protocol", choices=list(PROTOCOLS))
-    parser.add("metric", "mae", "what to draw", choices=list(METRICS))
-    parser.add("runs_folder", Path("runs"), "where the results are", type=Path)
-    parser.add("store", None, "reference runs to draw with them, such as results", type=Path)
-    parser.add_argument("--own_units", action="store_true", help="errors in the target's own units")
-    parser.add("target", None, "of a table, for its units: the column")
-    parser.add("data_folder", Path("../datasets"), "where the data lie, for their units", type=Path)
-    parser.add("out", Path("learning_curves.png"), "PNG, PDF or SVG", type=Path)
-    args = parser.parse_args(arguments)
-    found = load_results(args.runs_folder)
-    name = Path(args.dataset).name.removesuffix(".gz").replace(":", "-")
-    task = {key: getattr(args, key) for key in TASK} | {"dataset": name}
-    curves, title = select(found.curves, task), task_label(task)
-    own = [str(agent) for agent in curves["agent"].unique()]
-    if curves.empty and args.store is None:
-        raise UserError(f"no finished runs of {title} in {args.runs_folder}")
-    unit = target_unit(args) if args.own_units else (1.0, "")
-    bound = last_epochs(select(found.upper_bounds, {key: task[key] for key in TASK[:3]}), args.metric)
-    if args.store is not None:
-        stored = select(load_results(None, args.store).curves, task)
-        if stored.empty:
-            raise UserError(f"{args.store} has no runs of {title}; its README.md lists what it has")
-        curves = with_stored(curves, stored) if own else stored
-        others = curves["agent"].nunique() - len(own)
-        count = curves["labelled"].max() - curves["labelled"].min()
-        if own:
-            runs = spans(curves["run"])
-            print(f"runs {runs} of your agents and {others} stored ones, over {count:,} labels:")
-        for line in places(curves, own):
-            print(f"  {line}")
-    save(learning_curves(curves, args.metric, title, own if args.store else (), bound, unit), args.out)
-    print(f"learning curves: {args.out}")
-
-
-def last_epochs(upper_bounds: pd.DataFrame, metric: str) -> float:
-    """The mean of a metric after the last epoch of each run on all data; NaN without any."""
-    ordered = select(upper_bounds, {"metric": metric}).sort_values("epoch")
-    return float(ordered.groupby("run")["value"].last().mean())
-
-
-if __name__ == "__main__":
-    run_script(main)

@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from ..agent import AGENTS
 from ..batches import query_size
 from ..files import one_line
 from ..metrics import PIT_BINS
@@ -23,12 +22,14 @@ from ..protocol import PROTOCOLS
 from ..runs import files
 from ..runs.settings import read_meta
 from .statistics import areas, labels_needed, versus
-from .store import EXPERIMENT, OF_AN_AGENT, TASK, Stored, definition, differences, read_store, read_trained
+from .store import EXPERIMENT, OF_AN_AGENT, TASK, Key, Runs, definition, differences, read_store, read_trained
 
 #: Ends the name of an agent of a runs folder where the store has one of that name with other settings.
 OWN = " (own)"
 
 _TEXTS = ("dataset", "variation", "protocol", "agent", "metric")
+_SECONDS = ["seconds_choosing", "seconds_in_step"]
+_NOTES_BEGIN = ("run_id", "data_check")
 #: Values of `EXPERIMENT`, and the id of a run; of an upper bound those of dataset to protocol, and the id.
 _Key: TypeAlias = tuple[Any, ...]
 
@@ -119,22 +120,33 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
     Raises:
         UserError: the store cannot be used.
     """
-    store = None if store is None else Path(store)
-    found = Folders(runs_folder, {} if store is None else read_store(store))
-    run_rows = [(*run, *values, run not in found.folders) for run, values in found.runs.items()]
-    numbers = ["rounds", "seconds_choosing", "seconds_in_step"]
-    runs = pd.DataFrame(run_rows, columns=[*EXPERIMENT, "run", "status", *numbers, "stored"])
-    pit_rows = [(*run, labelled, *counts) for run, (labelled, counts) in found.pit.items()]
+    stored = {} if store is None else read_store(Path(store))
+    found = Folders(runs_folder, stored)
+    curves, pit, rows = {}, [], []
+    runs = [((*key, run_id), "finished", True) for key, one in stored.items() for run_id in one.curves]
+    runs += [(run, status, False) for run, status in found.status.items()]
+    for run, status, is_stored in runs:
+        if status != "finished":
+            rows.append((*run, status, *[np.nan] * 3, is_stored))
+            continue
+        experiment = (stored if is_stored else found.experiments)[run[:-1]]
+        curves[run], notes = experiment.curves[run[-1]], experiment.notes[run[-1]]
+        seconds = (float(notes[name]) for name in _SECONDS)
+        rows.append((*run, status, len(curves[run]) - 1, *seconds, is_stored))
+        if "pit" in notes:  # older stored runs have none
+            pit.append((*run, curves[run].index[-1], *notes["pit"]))
+    names = [*EXPERIMENT, "run"]
     bins = [k / PIT_BINS for k in range(PIT_BINS)]
-    pit = pd.DataFrame(pit_rows, columns=[*EXPERIMENT, "run", "labelled", *bins])
+    table = pd.DataFrame(rows, columns=[*names, "status", "rounds", *_SECONDS, "stored"])
+    histograms = pd.DataFrame(pit, columns=[*names, "labelled", *bins])
     return Results(
-        _tidy(found.curves, [*EXPERIMENT, "run", "labelled"], "metric", "value"),
-        _long(pit, [*EXPERIMENT, "run", "labelled"], "bin", "count").astype({"count": "int64"}),
-        runs.astype({"stored": bool}),
+        _tidy(curves, [*names, "labelled"], "metric", "value"),
+        _long(histograms, [*names, "labelled"], "bin", "count").astype({"count": "int64"}),
+        table.astype({"stored": bool}),
         _tidy(found.upper_bounds, [*TASK[:3], "run", "epoch"], "metric", "value"),
         pd.DataFrame(found.problems, columns=["folder", "problem"]),
-        found.settings,
-        read_trained(store),
+        {key: one.settings for key, one in (found.experiments | stored).items()},
+        read_trained(None if store is None else Path(store)),
     )
 
 
@@ -163,94 +175,69 @@ def sibling_roots(runs_folder: Path) -> list[Path]:
     return [files.runs_root(runs_folder, *names) for names in product(VARIATIONS, PROTOCOLS)]
 
 
-_NO_NUMBERS = (np.nan, np.nan, np.nan)
-
-
 class Folders:
     """The content of a runs folder and those next to it; unreadable files become problems, not errors.
 
     Args:
-        stored: the experiments of a store, to which the folder's are added.
+        stored: the experiments of a store: runs that it has are not read.
 
     Attributes:
-        curves: of each finished run its table, by labelled points.
-        pit: of each finished run the labelled points at its end, and the PIT histogram there.
+        experiments: the finished runs.
+        status: of each run finished, unfinished or damaged.
         upper_bounds: of each finished run of an upper bound its table, by epochs.
-        runs: status and numbers of each run.
-        folders: of each run that is not stored its folder.
         problems: folder and problem of what is left out.
-        settings: of each experiment.
     """
 
-    def __init__(self, runs_folder: str | Path | None, stored: Mapping[_Key, Stored] | None = None) -> None:
-        self.curves: dict[_Key, pd.DataFrame] = {}
-        self.pit: dict[_Key, tuple[int, list[int]]] = {}
+    def __init__(self, runs_folder: str | Path | None, stored: Mapping[Key, Runs] | None = None) -> None:
+        self.experiments: dict[Key, Runs] = {}
+        self.status: dict[_Key, str] = {}
         self.upper_bounds: dict[_Key, pd.DataFrame] = {}
-        self.runs: dict[_Key, tuple[Any, ...]] = {}
-        self.folders: dict[_Key, Path] = {}
         self.problems: list[tuple[str, str]] = []
-        self.settings: dict[_Key, dict[str, Any]] = {}
-        self._stored = stored or {}
-        self._experiments: dict[_Key, Path] = {}
-        for key, experiment in self._stored.items():
-            self._add_stored(key, experiment)
-        roots = [] if runs_folder is None else sibling_roots(Path(runs_folder))
-        for root in roots:
+        for root in [] if runs_folder is None else sibling_roots(Path(runs_folder)):
             # Of two folders of one experiment the one with finished runs counts.
-            for folder in sorted(
-                root.glob("*/*/*"), key=lambda folder: (not files.finished_runs(folder), folder)
-            ):
-                self._read_experiment(folder)
+            folders = sorted(root.glob("*/*/*"), key=lambda folder: (not files.finished_runs(folder), folder))
+            for folder in folders:
+                self._read_experiment(folder, stored or {})
             for folder in sorted(root.glob("*/UpperBound")):
                 self._read_upper_bound(folder)
-        self._drop_other_lengths()
-
-    def _add_stored(self, key: _Key, experiment: Stored) -> None:
-        self.settings[key] = experiment.settings
-        for run_id, curves in experiment.curves.items():
-            run, notes = (*key, run_id), experiment.notes[run_id]
-            seconds = (float(notes[name]) for name in ("seconds_choosing", "seconds_in_step"))
-            self.curves[run] = curves
-            self.runs[run] = ("finished", len(curves) - 1, *seconds)
-            if "pit" in notes:
-                self.pit[run] = (curves.index[-1], notes["pit"])
+        self._drop_other_lengths(stored or {})
 
     def _problem(self, folder: Path, problem: object) -> None:
         self.problems.append((str(folder), " ".join(str(problem).split())))
 
-    def _damaged(self, run: _Key, problem: object) -> None:
-        self.runs[run] = ("damaged", *_NO_NUMBERS)
-        self._problem(self.folders[run], problem)
-
-    def _read_experiment(self, experiment: Path) -> None:
-        """All runs of an experiment, if it is one."""
-        key, settings = self._read_settings(experiment, EXPERIMENT)
-        folders = files.run_folders(experiment) if key else []
-        if key in self._stored and differences(settings, self.settings[key]):
-            key = (*key[:-1], key[-1] + OWN)
-        if folders and (other := self._experiments.setdefault(key, experiment)) != experiment:
-            self._problem(experiment, f"it holds the same experiment as {other}")
+    def _read_experiment(self, folder: Path, stored: Mapping[Key, Runs]) -> None:
+        """All runs of an experiment that are not stored, if it is one."""
+        key, settings = self._read_settings(folder, EXPERIMENT)
+        if not key or not (folders := files.run_folders(folder)):
             return
-        for folder in folders:
-            run = (*key, files.id_of(folder))
-            self.settings.setdefault(key, settings)
-            if run in self.runs:  # it is stored
+        if key in stored and differences(settings, stored[key].settings):
+            key = (*key[:-1], key[-1] + OWN)
+        if key in self.experiments:
+            self._problem(folder, f"it holds the same experiment as {self.experiments[key].folder}")
+            return
+        there = stored[key].curves if key in stored else {}
+        self.experiments[key] = experiment = Runs(settings, folder)
+        for run in folders:
+            if (run_id := files.id_of(run)) in there:
                 continue
-            self.folders[run] = folder
-            self.runs[run] = ("unfinished", *_NO_NUMBERS)
-            if files.is_finished(folder):
+            status = "unfinished"
+            if files.is_finished(run):
                 try:
-                    self.runs[run] = ("finished", *self._read_run(folder, run))
+                    self._read_run(run, run_id, experiment)
+                    status = "finished"
                 except (OSError, ValueError) as error:  # UserErrors are ValueErrors
-                    self._damaged(run, error)
+                    status = "damaged"
+                    self._problem(run, error)
+            run_key: _Key = (*key, run_id)
+            self.status[run_key] = status
 
-    def _read_settings(self, experiment: Path, names: Sequence[str]) -> tuple[_Key, dict[str, Any]]:
+    def _read_settings(self, experiment: Path, names: Sequence[str]) -> tuple[Any, dict[str, Any]]:
         """The settings of an experiment, behind those of these names; nothing if there are none."""
         metas = [run / files.META for run in files.finished_runs(experiment)]
         for path in filter(Path.is_file, (experiment / "settings.txt", *metas)):
             try:
-                # A run's own notes follow the settings, its id first.
-                settings = dict(takewhile(lambda line: line[0] != "run_id", read_meta(path).items()))
+                # A run's own notes follow the settings: its id first, or else what the logger adds.
+                settings = dict(takewhile(lambda line: line[0] not in _NOTES_BEGIN, read_meta(path).items()))
                 if lacking := [name for name in names if name not in settings]:
                     raise ValueError(f"it does not say {', '.join(lacking)}")
                 read = {"query_size": query_size}
@@ -259,19 +246,24 @@ class Folders:
                 self._problem(path, error)
         return (), {}
 
-    def _read_run(self, folder: Path, run: _Key) -> tuple[float, ...]:
-        """Adds the tables of a finished run; its rounds and seconds."""
-        meta = read_meta(folder / files.META)
-        seed_set, choosing, in_step = (
-            _number(meta, name) for name in ("seed_set", "seconds_choosing", "seconds_in_step")
-        )
-        if str(run_id := meta.get("run_id", run[-1])) != str(run[-1]):
-            raise ValueError(f"meta.txt is of run_{run_id}: the folder was copied or renamed")
-        measured = files.read_metrics(folder)
-        pit = files.read_pit(folder)
-        self.curves[run] = measured.set_index(measured.index + int(seed_set))
-        self.pit[run] = (pit.index[-1] + int(seed_set), pit.iloc[-1].astype(int).tolist())
-        return len(measured) - 1, choosing, in_step
+    def _read_run(self, folder: Path, run_id: int, experiment: Runs) -> None:
+        """Adds a finished run to its experiment."""
+        meta = definition(read_meta(folder / files.META))
+        if str(meta.get("run_id", run_id)) != str(run_id):
+            raise ValueError(f"meta.txt is of run_{meta['run_id']}: the folder was copied or renamed")
+        for name in ("seed_set", *_SECONDS):
+            if not isinstance(meta.get(name), int | float) or not 0 <= meta[name] < 1e15:
+                raise ValueError(f"meta.txt: {name} is {one_line(meta.get(name), 60)}, not a number")
+        for name, (here, theirs) in differences(meta, experiment.settings).items():
+            if name != "seed_set":  # then its curves begin elsewhere
+                raise ValueError(f"meta.txt: {name} is {here}, but {theirs} in the experiment's settings")
+        agreed = {*experiment.settings, "seed_set"}
+        curves, pit = files.read_metrics(folder), files.read_pit(folder)
+        experiment.curves[run_id] = curves.set_index(curves.index + int(meta["seed_set"]))
+        notes = {name: meta[name] for name in meta if name not in (*agreed, "run_id", "data_folder")}
+        experiment.notes[run_id] = notes | {"pit": pit.iloc[-1].astype(int).tolist()}
+        # In the order of meta.txt, in which the store writes them.
+        experiment.settings = {name: meta[name] for name in meta if name in agreed} | experiment.settings
 
     def _read_upper_bound(self, experiment: Path) -> None:
         """All finished runs of an upper bound."""
@@ -283,32 +275,22 @@ class Folders:
             except (OSError, ValueError) as error:
                 self._problem(folder, error)
 
-    def _drop_other_lengths(self) -> None:
+    def _drop_other_lengths(self, stored: Mapping[Key, Runs]) -> None:
         """Leaves out runs that do not begin and end where the stored ones, or most runs of their task do."""
-        ends = {run: (table.index[0], table.index[-1]) for run, table in self.curves.items()}
         counts: dict[_Key, Counter[tuple[int, int]]] = {}
-        for run, span in ends.items():
-            counts.setdefault(run[:4], Counter())[span] += 1 if run in self.folders else len(ends)
-        for run, (first, last) in ends.items():
-            usual = counts[run[:4]].most_common(1)[0][0]
-            if (first, last) != usual:
-                self._damaged(run, f"{first} to {last} labelled points, not {usual[0]} to {usual[1]}")
-                del self.curves[run]
-                self.pit.pop(run, None)
-
-
-def _number(meta: Mapping[str, Any], name: str) -> float:
-    """One of the numbers of a run's meta.txt."""
-    value = meta.get(name)
-    if not isinstance(value, int | float) or not 0 <= value < 1e15:
-        raise ValueError(f"meta.txt: {name} is {one_line(value, 60)}, not a number")
-    return float(value)
-
-
-def first_problem(problems: Iterable[Sequence[str]]) -> str:
-    """The first of several pairs of folder and problem in words, and how many more there are."""
-    (folder, problem), *more = problems
-    return f"{folder}: {problem}" + (f" (and {len(more)} more)" if more else "")
+        for experiments, weight in ((self.experiments, 1), (stored, len(self.status) + 1)):
+            for key, experiment in experiments.items():
+                ends = ((table.index[0], table.index[-1]) for table in experiment.curves.values())
+                for end in ends:
+                    counts.setdefault(key[:4], Counter())[end] += weight
+        for run in [run for run, status in self.status.items() if status == "finished"]:
+            experiment, run_id = self.experiments[run[:-1]], run[-1]
+            points, usual = experiment.curves[run_id].index, counts[run[:4]].most_common(1)[0][0]
+            if (points[0], points[-1]) != usual:
+                said = f"{points[0]} to {points[-1]} labelled points, not {usual[0]} to {usual[1]}"
+                self._problem(Path(f"{experiment.folder}/run_{run_id}"), said)
+                self.status[run] = "damaged"
+                del experiment.curves[run_id], experiment.notes[run_id]
 
 
 def own_experiments(found: Results) -> dict[_Key, dict[str, tuple[Any, Any]]]:
@@ -330,48 +312,6 @@ def own_agents(found: Results, task: Mapping[str, object] | None = None) -> list
     keys = [key for key, differing in own_experiments(found).items() if not differing]
     table = pd.DataFrame(keys, columns=EXPERIMENT)
     return [str(agent) for agent in select(table, task or {})["agent"].unique()]
-
-
-def find_missing_runs(
-    found: Results, run_ids: Iterable[int] | None = None, agents: Sequence[str] | None = None
-) -> pd.DataFrame:
-    """The missing runs: in every task that has runs, those of all agents and run ids that have runs anywhere.
-
-    Only runs in the folder count. No run of a stored experiment is missing, and no agent that cannot score
-    the variation's model.
-
-    Args:
-        run_ids, agents: those wanted, in place of those that have runs.
-
-    Returns:
-        One row an experiment that lacks runs: `EXPERIMENT`, `missing`, `unfinished`, `damaged`, run
-        ids such as `2, 5-30`.
-    """
-    runs, status = found.own, found.runs.set_index([*EXPERIMENT, "run"])["status"].to_dict()
-    stored, begun = distinct(found.stored, EXPERIMENT), distinct(runs, EXPERIMENT)
-    wanted = set(runs["run"] if run_ids is None else run_ids)
-    names = ("missing", "unfinished", "damaged")
-    lines = []
-    for task, agent in product(
-        distinct(runs, TASK), dict.fromkeys(runs["agent"] if agents is None else agents)
-    ):
-        key = (*task, agent)
-        # Elsewhere an `(own)` agent has its own name, or need not be run.
-        if (agent.endswith(OWN) and key not in begun) or not can_score(agent, task[1]):
-            continue
-        run_status = {run: status.get((*key, run), "missing") for run in wanted}
-        lacking = [spans(run for run in wanted if run_status[run] == name) for name in names]
-        if key in stored:
-            lacking[0] = ""
-        if any(lacking):
-            lines.append((*key, *lacking))
-    return pd.DataFrame(lines, columns=[*EXPERIMENT, *names])
-
-
-def can_score(agent: str, variation: str) -> bool:
-    """Whether an agent can score the points of a variation's model; an unknown one may."""
-    cls = AGENTS.classes.get(agent.removesuffix(OWN).partition("+")[0])
-    return cls is None or variation in cls.variations
 
 
 def spans(numbers: Iterable[int]) -> str:

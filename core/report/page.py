@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from ..metrics import METRICS
 from .leaderboard import agent_label, readable, task_label
-from .load import TASK, Results, find_missing_runs, groups, own_agents, select
+from .load import TASK, Results, groups, own_agents, select
 from .statistics import mean_curves
 
 #: More points of a curve would not be seen.
@@ -27,15 +27,9 @@ _MEASURED = {name: metric.label for name, metric in METRICS.items() if metric.fu
 
 
 def report_page(found: Results, runs_folder: Path) -> str:
-    """All tasks of a runs folder (and of a store, if one was read), and below them which runs are missing."""
-    missing = [
-        f"{agent_label(line['agent'])}, {task_label(dict(line))}: "
-        + ", ".join(f"{name} {line[name]}" for name in ("missing", "unfinished", "damaged") if line[name])
-        for _, line in find_missing_runs(found).iterrows()
-    ]
+    """All tasks of a runs folder (and of a store, if one was read), and below them what was left out."""
     left_out = [f"{folder}: {problem}" for folder, problem in found.problems.itertuples(index=False)]
-    notes = [("Runs that are missing", missing), ("Left out", left_out)]
-    return explorer_page(found, "Results", overview(found, runs_folder), notes=notes)
+    return explorer_page(found, "Results", overview(found, runs_folder), notes=[("Left out", left_out)])
 
 
 def overview(found: Results, runs_folder: Path) -> str:

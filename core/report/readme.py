@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -149,10 +150,12 @@ def _less(areas: pd.DataFrame, reference: str) -> pd.Series:
 
 def _contents(found: Results) -> pd.DataFrame:
     """One row a task."""
-    lines = []
-    for task, runs in groups(found.runs, TASK):
-        hours = runs[["seconds_choosing", "seconds_in_step"]].to_numpy().sum() / 3600
-        line = {name.replace("_", " "): value for name, value in task.items()}
-        line |= {"agents": runs["agent"].nunique(), "run ids": spans(runs["run"]), "runs": len(runs)}
-        lines.append(line | {"core-hours": f"{hours:.1f}"})
-    return pd.DataFrame(lines)
+    hours = found.runs[["seconds_choosing", "seconds_in_step"]].sum(axis=1) / 3600
+    columns: dict[str, Any] = {
+        "agents": ("agent", "nunique"),
+        "run ids": ("run", spans),
+        "runs": ("run", "size"),
+        "core-hours": ("hours", lambda hours: f"{hours.sum():.1f}"),
+    }
+    table = found.runs.assign(hours=hours).groupby(TASK, observed=True).agg(**columns)
+    return table.reset_index().rename(columns={"query_size": "query size"})

@@ -51,8 +51,6 @@ def section(heading: str, text: str = "") -> Callable[[Make], Make]:
     """Decorator that makes a function a section, under `text` or else its docstring."""
 
     def add(make: Make) -> Make:
-        if heading in SECTIONS:
-            raise ValueError(f"section '{heading}' is there already")
         SECTIONS[heading] = Section(heading, " ".join((text or make.__doc__ or "").split()), make)
         return make
 
@@ -78,7 +76,8 @@ def learning_curves(found: Results) -> Figures:
         own = own_agents(found, task)
         bounds = select(found.upper_bounds, {name: task[name] for name in _SETTING})
         for metric in MAIN:
-            bound = curve_plots.last_epochs(bounds, metric)
+            ordered = select(bounds, {"metric": metric}).sort_values("epoch")
+            bound = ordered.groupby("run")["value"].last().mean()  # NaN without any
             figure = curve_plots.learning_curves(curves, metric, task_label(task), own, bound)
             yield file_name("curves", task, metric), figure
 

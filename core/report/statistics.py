@@ -105,10 +105,10 @@ def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
 
 
 def with_common_runs(there: pd.DataFrame, tasks: np.ndarray) -> list[str]:
-    """Agents that have a run in common in every task: as many as can be found greedily from each of them.
+    """Agents that have a run in common in every task; found greedily, those with the most shared runs first.
 
-    One with other run ids than all the others leaves out itself, not everybody. Of sets of one size it is
-    that with `random`, then that with most runs in common.
+    One with other run ids than all the others leaves out itself, not everybody. Of two whose runs as many
+    others have, `random` comes first, then that with more runs.
 
     Args:
         there: a row a run, a column an agent: has it this run?
@@ -117,25 +117,16 @@ def with_common_runs(there: pd.DataFrame, tasks: np.ndarray) -> list[str]:
     Returns:
         Names in the order of the columns; none if no two agents have a run in common.
     """
-    has, names = there.to_numpy(dtype=bool).T, list(there.columns)
-    count = tasks.max(initial=-1) + 1
-
-    def fits(common: np.ndarray) -> bool:
-        return bool((np.bincount(tasks[common], minlength=count) > 0).all())
-
-    if fits(has.all(axis=0)):
-        return names if len(names) > 1 else []
-    found: list[tuple[int, bool, int, list[str]]] = []
-    for first in range(len(names)):
-        kept, common = [], np.ones(len(there), bool)
-        for agent in (first, *np.argsort(-(has & has[first]).sum(axis=1), kind="stable")):
-            if agent not in kept and fits(common & has[agent]):
-                kept.append(agent)
-                common &= has[agent]
-        chosen = [names[agent] for agent in sorted(kept)]
-        found.append((len(kept), "random" in chosen, int(common.sum()), chosen))
-    most = max(found, key=lambda one: one[:3])[-1]
-    return most if len(most) > 1 else []
+    has = there.to_numpy(dtype=bool)
+    having = has.sum(axis=1)
+    worth = [(having[has[:, i]].mean(), name == "random", has[:, i].sum()) for i, name in enumerate(there)]
+    kept, common = [], np.ones(len(has), bool)
+    for agent in sorted(range(len(worth)), key=worth.__getitem__, reverse=True):
+        both = common & has[:, agent]
+        if set(tasks[both]) == set(tasks):
+            kept.append(agent)
+            common = both
+    return [there.columns[agent] for agent in sorted(kept)] if len(kept) > 1 else []
 
 
 def p_values(table: pd.DataFrame) -> pd.DataFrame:

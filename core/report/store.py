@@ -12,7 +12,6 @@ A store is a folder. All runs of one (dataset, variation, protocol) are two file
 
 from __future__ import annotations
 
-import ast
 import gzip
 import hashlib
 import io
@@ -21,9 +20,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pandas as pd
 from filelock import FileLock
@@ -31,12 +29,8 @@ from filelock import FileLock
 from ..batches import QuerySize, batch_ends, query_size
 from ..errors import UserError
 from ..files import EXACT_FLOATS, gunzip, one_line, read_bytes, remove_parts, write_files
-from ..metrics import METRICS, PIT_BINS
-from ..runs.files import META
-from ..runs.settings import SINCE, read_meta
-
-if TYPE_CHECKING:
-    from .load import Folders
+from ..metrics import METRICS
+from ..runs.settings import SINCE
 
 #: Goes up when the files of a store change their form.
 SCHEMA = 2
@@ -57,40 +51,29 @@ _CODE = ("agent_code", "dataset_code", "results_version")
 OF_AN_AGENT = ("agent", "agent_version", "config", "dropout")
 #: Models whose MAE is in `trained.csv`, and that of the flow as a share of the better of the last two.
 TRAINED = ("flow", "median", "trees", "Gaussian process", "flow / best")
-#: What a run's line must hold, and the settings without which no curve can be checked.
-_NOTED = ("code", "python", "torch", "device", "threads", "seconds_choosing", "seconds_in_step")
-_SET = ("seed_set", "budget", "protocol_version", "agent_version")
-#: Of a run's meta.txt: what the store has elsewhere, and what says nothing to others.
-_LEFT_OUT = ("run_id", "data_folder")
 
 
 @dataclass
-class Stored:
-    """The stored runs of one experiment.
+class Runs:
+    """The finished runs of one experiment, of a folder or of the store.
 
     Attributes:
-        settings: what its runs have in common.
+        settings: what they have in common.
+        folder: where they are; None in the store.
         curves: of each run a column for each metric, a row for each measurement, by labelled points.
-        notes: of each run what was noted of it.
+        notes: of each run what was noted of it: versions, seconds, and as `pit` the last round's histogram.
     """
 
     settings: dict[str, Any]
+    folder: Path | None = None
     curves: dict[int, pd.DataFrame] = field(default_factory=dict)
     notes: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
 def definition(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that say what was computed, as they are written now, without those that say by which code.
-
-    Older runs have no versions (theirs is the first), `hidden` as a text, and numbers for yes and no.
-    """
+    """The settings that say what was computed, with those that older runs lack; not those of the code."""
     today = {name: value for name, value in settings.items() if name not in _CODE}
-    today |= {name: value for name, value in SINCE.items() if name not in today}
-    if isinstance(hidden := today.get("hidden"), str):
-        today["hidden"] = list(ast.literal_eval(hidden))
-    if "skip_data_check" in today:
-        today["skip_data_check"] = bool(today["skip_data_check"])
-    return today
+    return today | {name: value for name, value in SINCE.items() if name not in today}
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -98,25 +81,21 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, t
     return {name: (one[name], other[name]) for name in one if name in other and one[name] != other[name]}
 
 
-def read_store(folder: Path) -> dict[Key, Stored]:
+def read_store(folder: Path) -> dict[Key, Runs]:
     """All experiments in a store.
 
     Raises:
         UserError: there is none, or one of its files is damaged or of another schema.
     """
     paths = sorted(folder.glob("[!.]*.jsonl"))
-    if lonely := {path.name.removesuffix(".csv.gz") for path in folder.glob("[!.]*.csv.gz")} - {
-        path.stem for path in paths
-    }:
-        raise UserError(f"{folder / min(lonely)}.csv.gz lacks its file {min(lonely)}.jsonl")
     if not paths:
         raise UserError(f"{folder} holds no stored runs (*.csv.gz, *.jsonl)")
     return {key: stored for path in paths for key, stored in _read_part(path).items()}
 
 
-def _read_part(path: Path) -> dict[Key, Stored]:
+def _read_part(path: Path) -> dict[Key, Runs]:
     """The experiments of one (dataset, variation, protocol)."""
-    found: dict[Key, Stored] = {}
+    found: dict[Key, Runs] = {}
     with _usable(path):
         head, *lines = [json.loads(line) for line in read_bytes(path).decode("utf-8").splitlines()] or [{}]
         if (schema := head.get("schema")) != SCHEMA:
@@ -125,14 +104,9 @@ def _read_part(path: Path) -> dict[Key, Stored]:
         for line in lines:
             key = (dataset, variation, protocol, line.pop("query_size"), line.pop("agent"))
             if "settings" in line:
-                _check_has(line["settings"], _SET, f"the settings of {key[-1]}")
-                found[key] = Stored(line["settings"])
+                found[key] = Runs(line["settings"])
             else:
-                run = line.pop("run")
-                _check_has(line, _NOTED, f"run {run} of {key[-1]}")
-                if len(line.get("pit", [0] * PIT_BINS)) != PIT_BINS:
-                    raise ValueError(f"run {run} of {key[-1]}: a PIT histogram has {PIT_BINS} bins")
-                found[key].notes[run] = line
+                found[key].notes[line.pop("run")] = line
     curves = path.with_suffix(".csv.gz")
     with _usable(curves):
         content = gunzip(read_bytes(curves))
@@ -163,29 +137,24 @@ def _usable(path: Path) -> Iterator[None]:
         raise UserError(f"{path} cannot be used ({one_line(error)}): download it again") from error
 
 
-def _check_has(found: Mapping[str, Any], wanted: tuple[str, ...], name: str) -> None:
-    if lacking := [one for one in wanted if one not in found]:
-        raise ValueError(f"{', '.join(lacking)} is missing in {name}")
-
-
 def read_trained(folder: Path | None) -> pd.DataFrame:
     """`trained.csv` of a store, made by benchmarks/is_it_trained.py: empty where there is none, or no store.
 
     Raises:
         UserError: it is not such a table.
     """
-    columns = ["dataset", "run", "labels", *TRAINED]
     path = folder and folder / "trained.csv"
     if not path or not path.exists():
-        return pd.DataFrame(columns=columns)
-    try:
-        return pd.read_csv(io.BytesIO(read_bytes(path)), **EXACT_FLOATS)[columns]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not a table of benchmarks/is_it_trained.py: {one_line(error)}") from error
+        return pd.DataFrame()
+    with _usable(path):
+        return pd.read_csv(path, **EXACT_FLOATS)[["dataset", "run", "labels", *TRAINED]]
 
 
-def add_runs(store: Path, found: Folders) -> tuple[dict[Key, list[int]], int]:
+def add_runs(store: Path, made: Mapping[Key, Runs]) -> tuple[dict[Key, list[int]], int]:
     """Adds finished runs to a store, which may be new; runs that are stored already stay as they are.
+
+    Args:
+        made: experiments of folders.
 
     Returns:
         The ids of the added runs by experiment; and how many of the others have other values than the stored
@@ -193,9 +162,9 @@ def add_runs(store: Path, found: Folders) -> tuple[dict[Key, list[int]], int]:
 
     Raises:
         UserError: a run was made with other settings than the stored ones of its experiment, or than its task
-            has in common, or lacks what the store holds of each run; nothing was written then.
+            has in common, or lacks a row; nothing was written then.
     """
-    if not found.curves:
+    if not any(experiment.curves for experiment in made.values()):
         return {}, 0
     store.mkdir(parents=True, exist_ok=True)
     with FileLock(store / ".lock"):
@@ -203,54 +172,39 @@ def add_runs(store: Path, found: Folders) -> tuple[dict[Key, list[int]], int]:
         there = read_store(store) if any(store.glob("[!.]*.jsonl")) else {}
         added: dict[Key, list[int]] = {}
         differing = 0
-        for run, curves in found.curves.items():
-            key: Key = run[:-1]
-            run_id, folder = run[-1], found.folders[run]
-            settings, notes = _read_notes(found, run)
-            try:
-                _check_has(settings, _SET, "its settings")
-                _check_has(notes, _NOTED, "its meta.txt")
-                _check_rounds(curves, settings)
-            except (ValueError, TypeError) as error:  # settings may be of any type
-                raise UserError(f"{folder} cannot be stored: {error}") from error
-            experiment = there.setdefault(key, Stored(settings))
-            _check_same(settings, experiment.settings, folder, "in the store")
-            if run_id in experiment.curves:
-                differing += not curves.equals(experiment.curves[run_id].dropna(axis=1, how="all"))
-            else:
-                experiment.settings = settings | experiment.settings
-                experiment.curves[run_id], experiment.notes[run_id] = curves, notes
-                added.setdefault(key, []).append(run_id)
-        for key, (other, stored) in product(added, there.items()):
-            if other[:4] == key[:4]:  # what is to be ranked must have been measured alike
-                name = ", ".join(map(str, key))
-                _check_same(there[key].settings, stored.settings, name, f"{other[-1]} was", OF_AN_AGENT)
+        for key, experiment in made.items():
+            for run_id, curves in experiment.curves.items():
+                _check_rounds(experiment, run_id)
+                stored = there.setdefault(key, Runs(experiment.settings))
+                _check_same(experiment.settings, stored.settings, str(experiment.folder), "in the store")
+                if run_id in stored.curves:
+                    differing += not curves.equals(stored.curves[run_id].dropna(axis=1, how="all"))
+                else:
+                    stored.settings = experiment.settings | stored.settings
+                    stored.curves[run_id], stored.notes[run_id] = curves, experiment.notes[run_id]
+                    added.setdefault(key, []).append(run_id)
+        for key in added:
+            for other, stored in there.items():
+                if other[:4] == key[:4]:  # what is to be ranked must have been measured alike
+                    name = ", ".join(map(str, key))
+                    _check_same(there[key].settings, stored.settings, name, f"{other[-1]} was", OF_AN_AGENT)
         for setting in {key[:3] for key in added}:
             _write_part(store, setting, there)
     return added, differing
 
 
-def _check_rounds(curves: pd.DataFrame, settings: Mapping[str, Any]) -> None:
-    begin, budget = int(settings["seed_set"]), int(settings["budget"])
-    added = [0, *batch_ends(settings["query_size"], budget)]
-    if curves.index.tolist() != [begin + points for points in added]:
-        raise ValueError("it does not have one row for each round")
-
-
-def _read_notes(found: Folders, run: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The settings of a run's experiment, and what else was noted of the run."""
-    folder, agreed = found.folders[run], found.settings[run[:-1]]
-    meta = definition(read_meta(folder / META))
-    settings = {name: value for name, value in meta.items() if name in agreed or name == "seed_set"}
-    _check_same(settings, agreed, folder, "its folder's settings say")
-    notes = {name: value for name, value in meta.items() if name not in (*settings, *_LEFT_OUT)}
-    return settings, notes | {"pit": found.pit[run][1]}
+def _check_rounds(experiment: Runs, run_id: int) -> None:
+    begin, budget = int(experiment.settings["seed_set"]), int(experiment.settings["budget"])
+    rounds = [0, *batch_ends(experiment.settings["query_size"], budget)]
+    if experiment.curves[run_id].index.tolist() != [begin + points for points in rounds]:
+        run = f"{experiment.folder}/run_{run_id}"
+        raise UserError(f"{run} cannot be stored: it does not have one row for each round")
 
 
 def _check_same(
     one: Mapping[str, Any],
     other: Mapping[str, Any],
-    what: object,
+    what: str,
     where: str,
     may_differ: tuple[str, ...] = (),
 ) -> None:
@@ -259,7 +213,7 @@ def _check_same(
             raise UserError(f"{what} was made with {name} {mine}, not {theirs} as {where}", "store")
 
 
-def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Stored]) -> None:
+def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Runs]) -> None:
     """Writes the two files of one (dataset, variation, protocol); the same runs give the same bytes.
 
     Raises:

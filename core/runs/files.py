@@ -316,13 +316,3 @@ def aggregate(experiment: Path) -> list[int]:
                 contents[metric.file] = pd.concat(curves, axis=1).to_csv().encode()
         _store(experiment, contents, [metric.file for metric in METRICS.values()])
     return [id_of(folder) for folder in folders]
-
-
-def is_collected(experiment: Path) -> bool:
-    """Whether the collected MAE has exactly the finished runs."""
-    path = experiment / METRICS["mae"].file
-    if not path.exists():
-        return False
-    with path.open(errors="replace") as file:
-        columns = file.readline().strip().split(",")[1:]
-    return columns == [folder.name for folder in finished_runs(experiment)]

@@ -14,14 +14,9 @@ from ..protocol import PROTOCOLS
 _PERFORMANCE = Path(__file__).resolve().parents[2] / "docs/performance"
 #: Epochs of a refit in study.csv: the mean under `published`.
 _PUBLISHED = 11
-#: Under `corrected`, of the reference runs of `random` in results/: query size, and epochs of a fit.
-_CORRECTED = {
-    "pakinsons": (50, 250),
-    "superconductors": (50, 112),
-    "diamonds": (50, 147),
-    "diabetes": (5, 78),
-}
-_GUESSED = (50, 150)  # of tables that have none
+#: Under `corrected`, of the reference runs of `random` in results/; of other tables a guess.
+_CORRECTED = {"pakinsons": 250, "superconductors": 112, "diamonds": 147, "diabetes": 78}
+_GUESSED = 150
 
 _config = cache(load_config)
 
@@ -38,7 +33,7 @@ def seconds(experiment: Experiment, side_by_side: int) -> float:
     rounds = batches.rounds(experiment.query_size, budget)
     one_by_one = PROTOCOLS[experiment.protocol].refit_every_point and config.fitting == "finetuning"
     published = experiment.protocol == "published"
-    epochs = _PUBLISHED if published else _CORRECTED.get(dataset, _GUESSED)[1]
+    epochs = _PUBLISHED if published else _CORRECTED.get(dataset, _GUESSED)
     fits = (1 + (budget if one_by_one else rounds)) * config.members * epochs / _PUBLISHED
 
     measured = _study()
@@ -64,17 +59,7 @@ def in_words(experiment: Experiment, runs: int) -> str:
     minutes = runs * seconds(experiment, runs) / 60
     if minutes < 1:
         return "less than a minute"
-    amount = f"{math.ceil(minutes)} minutes" if minutes < 100 else f"{minutes / 60:.0f} hours"
-    return f"{'roughly' if is_guess(experiment) else 'about'} {amount}"
-
-
-def is_guess(experiment: Experiment) -> bool:
-    """Whether its choices or its fits were not measured on its dataset and with its model."""
-    dataset, variation = experiment.dataset_name, experiment.variation
-    if (dataset, variation, experiment.agent.partition("+")[0]) not in choices():
-        return True
-    fitted = variation == DEFAULT and experiment.query_size == _CORRECTED.get(dataset, _GUESSED)[0]
-    return experiment.protocol == "corrected" and not fitted
+    return f"about {math.ceil(minutes)} minutes" if minutes < 100 else f"about {minutes / 60:.0f} hours"
 
 
 @cache

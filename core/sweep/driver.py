@@ -28,7 +28,7 @@ from ..experiment import Experiment
 from ..files import one_line, write_file
 from ..runs.files import aggregate, claimed, is_finished, pack, unpack
 from ..runs.group import SideBySide
-from ..runs.settings import agree_on_settings, provenance, read_meta, write_meta
+from ..runs.settings import agree_on_settings, provenance, read_meta
 from .plan import Group
 
 #: The folder of our code: in a task on a cluster, Ray's copy of it, named by a digest of what is in it.
@@ -119,30 +119,22 @@ def run_groups(
     how = (socket.gethostname(), side_by_side, cpus, "cuda" if gpus else "cpu")
     failures: list[tuple[Group, str]] = []
     left: dict[Any, Group] = {}
-    form = "{l_bar}{bar}| {postfix[0]} of {postfix[1]} groups [{elapsed}<{remaining}]"
-    work, ended = sum(group.seconds for group in groups), [0, len(groups)]
-    bar = util.tqdm(total=work, desc="sweep", bar_format=form, postfix=ended, miniters=0)
     markers: dict[Path, Any] = {}  # a task that sees such a file sees the sweep's runs folder
-    with bar, contextlib.ExitStack() as stack:
+    with util.tqdm(total=len(groups), desc="groups") as bar, contextlib.ExitStack() as stack:
         try:
             for group in groups:
-                folder = group.experiment.folder(runs_folder)
-                root, settings = folder.parents[2], folder / "settings.txt"
+                root = group.experiment.folder(runs_folder).parents[2]
                 if root not in markers:
                     root.mkdir(parents=True, exist_ok=True)
                     markers[root] = stack.enter_context(NamedTemporaryFile(prefix=".sweep-", dir=root))
-                agreed = read_meta(settings) if settings.exists() else None
-                arguments = (group, runs_folder, markers[root].name, agreed, *how)
-                left[task.remote(pickle.dumps(arguments))] = group
+                left[task.remote(pickle.dumps((group, runs_folder, markers[root].name, *how)))] = group
             while left:
                 time.sleep(_SECONDS_TO_LOOK)  # Ray's own waiting forgets which signal ended it
                 for ref in ray.wait(list(left), num_returns=len(left), timeout=0)[0]:
                     group = left.pop(ref)
                     if reason := _end(ray, ref, group, runs_folder):
                         failures.append((group, reason))
-                    ended[0] += 1
-                    bar.update(group.seconds)
-                bar.update(0)
+                    bar.update()
         except BaseException:
             _cancel(ray, left)
             raise
@@ -160,7 +152,7 @@ def _end(ray: Any, ref: Any, group: Group, runs_folder: Path) -> str | None:
         lines = str(error).strip().splitlines()
         return lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0]
     except UserError as error:
-        return str(error)
+        return message(error)
 
 
 def _store(
@@ -192,7 +184,6 @@ def make_runs(
     group: Group,
     runs_folder: Path,
     marker: str,
-    agreed: dict[str, Any] | None,
     driver: str,
     side_by_side: SideBySide,
     threads: int,
@@ -205,7 +196,6 @@ def make_runs(
 
     Args:
         marker: a file in the sweep's runs folder.
-        agreed: the settings of the experiment's folder there, if it has some.
         driver: name of the machine of the sweep.
     """
     experiment = replace(group.experiment, policy=None)  # the agent's own, which lies elsewhere here
@@ -215,10 +205,7 @@ def make_runs(
         key = hashlib.sha256(f"{driver} {runs_folder} {group.experiment!r}".encode()).hexdigest()[:16]
         runs_folder = ROOT / f"runs-{key}" / runs_folder.name
     folder, log = experiment.folder(runs_folder), group.log(runs_folder)
-    settings = folder / "settings.txt"
     folder.mkdir(parents=True, exist_ok=True)
-    if agreed and not shared:
-        write_meta(settings, agreed)  # runs that could not be stored there are not made
     set_threads(threads)
     with (
         log.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as file,
@@ -232,7 +219,8 @@ def make_runs(
     # The files stay here, too: the sweep may end before it has stored them.
     runs = {run_id: folder / f"run_{run_id}" for run_id in group.run_ids}
     finished = {run_id: pack(run) for run_id, run in runs.items() if is_finished(run)}
-    return reason, log.read_bytes(), read_meta(settings) if settings.exists() else {}, finished
+    settings = read_meta(folder / "settings.txt") if finished else {}
+    return reason, log.read_bytes(), settings, finished
 
 
 def _evaluate(

@@ -26,7 +26,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     for query_size in (4, 6):
         for agent in ("random", "coreset", "bald", "lcmd"):
             write_runs(folder / "made", agent, (1, 2, 3, 4, 5, 6), query_size=query_size)
-    add_runs(folder / "store", Folders(folder / "made"))
+    add_runs(folder / "store", Folders(folder / "made").experiments)
     for agent in ("mine", "an_agent_with_a_rather_long_name_of_its_own"):
         write_runs(folder / "runs", agent, (1, 2, 3, 4, 5), dropout=0.05)
     write_runs(folder / "runs", "mine", (1, 2), query_size=6)

@@ -70,7 +70,7 @@ def test_a_disk_without_room_for_what_is_made(
 ) -> None:
     if name == "compare.py":
         write_runs(tmp_path / "made", "random", (1, 2))
-        add_runs(tmp_path / "store", Folders(tmp_path / "made"))
+        add_runs(tmp_path / "store", Folders(tmp_path / "made").experiments)
         write_runs(tmp_path / "runs", "mine", (1, 2))
         out, main = small_disk / "page.html", compare.main
         typed = ["--runs_folder", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]

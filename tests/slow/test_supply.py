@@ -78,7 +78,7 @@ def test_a_ray_of_our_own_listens_on_this_machine_alone() -> None:
 def test_names_on_the_page_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for agent in ("random", "coreset"):
         write_runs(tmp_path / "made", agent, (1, 2))
-    add_runs(tmp_path / "store", Folders(tmp_path / "made"))
+    add_runs(tmp_path / "store", Folders(tmp_path / "made").experiments)
     write_runs(tmp_path / "runs", EVIL, (1, 2), dropout=EVIL)
     broken = tmp_path / "runs/Diabetes/4" / EVIL.title() / "run_3"
     broken.mkdir()

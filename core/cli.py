@@ -11,6 +11,7 @@ import ctypes
 import errno
 import io
 import math
+import os
 import signal
 import sys
 import time
@@ -170,6 +171,31 @@ def _raise_on_signals() -> None:
             signal.signal(number, stop)
 
 
+class _Unfailing(io.FileIO):
+    """A stream that takes everything and loses what cannot be written."""
+
+    def write(self, data: Any) -> int:
+        with contextlib.suppress(OSError):
+            super().write(data)
+        return len(data)
+
+
+def _open_streams() -> None:
+    """Opens standard streams that are closed; what cannot be said on standard error must not end a run."""
+    if os.name != "nt":
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # else a table's file would get their number
+            os.set_inheritable(number, True)
+        os.close(number)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (open until the end)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is sys.__stderr__ and os.name != "nt":  # not that of a test
+        raw = io.BufferedWriter(_Unfailing(2, "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(
+            raw, sys.__stderr__.encoding, errors="backslashreplace", line_buffering=True
+        )
+        setattr(sys.stderr, "mode", "w")  # noqa: B010 (as `open` sets it; Ray asks for it)
+
+
 def run_script(main: Callable[[], int | None]) -> NoReturn:
     """Runs a script's main function and exits, with one line for what went wrong.
 
@@ -177,12 +203,12 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     out, 128 and its number for a signal, else what `main` returns.
     """
     name = Path(sys.argv[0]).name
+    _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is not UTF-8 must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
     _raise_on_signals()
     try:
         code = main()
-        print(end="", flush=True)  # here it may fail
     except UserError as error:
         print(f"{name}: {message(error)}", file=sys.stderr)
         code = 2
@@ -210,8 +236,13 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
         for number in _SIGNALS:  # the exit must not be interrupted
             signal.signal(number, signal.SIG_IGN)
     try:
-        print(end="", flush=True)
-    except OSError:
+        sys.stdout.flush()
+    except OSError as error:
         with contextlib.suppress(OSError):  # the exit must not try to flush again
             sys.stdout.close()
+        if not code and isinstance(error, BrokenPipeError):
+            code = 141
+        elif not code:
+            print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
+            code = 2
     sys.exit(code)

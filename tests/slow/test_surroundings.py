@@ -96,14 +96,28 @@ def test_an_installation_that_cannot_be_written(
     assert folder.is_file() if temporary == "taken" else list(folder.rglob("*.nbi"))
 
 
+@pytest.mark.parametrize("to", ["2>&-", "2>/dev/full", ">&-", "<&- >&- 2>&-"])
+def test_what_cannot_be_said_ends_no_run(tmp_path: Path, usual: dict[str, bytes], to: str) -> None:
+    done = script("evaluate.py", *RUN, "--runs_folder", tmp_path, to=to)
+    assert done.returncode == 0, done.stderr
+    assert files(tmp_path) == usual
+
+
 @pytest.mark.parametrize("unbuffered", [None, "1"])
 def test_results_that_cannot_be_said_are_named(
     tmp_path: Path, usual: dict[str, bytes], unbuffered: str | None
 ) -> None:
     where = {"PYTHONUNBUFFERED": unbuffered}
     done = script("evaluate.py", *RUN, "--runs_folder", tmp_path, to=">/dev/full", where=where)
-    assert one_line(done) == "evaluate.py: standard output or a file: No space left on device"
+    said = "standard output or a file" if unbuffered else "standard output"
+    assert one_line(done) == f"evaluate.py: {said}: No space left on device"
     assert files(tmp_path) == usual
+
+
+def test_errors_that_cannot_be_said_keep_their_code(tmp_path: Path) -> None:
+    for to in ("2>&-", "2>/dev/full"):
+        assert script("evaluate.py", "--list", "--nosuch", to=to).returncode == 2
+        assert script("evaluate.py", *RUN, "--runs_folder", "/dev/null/runs", to=to).returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_results_that_cannot_be_said_are_named(
 
 def test_errors_that_cannot_be_said_keep_their_code(tmp_path: Path) -> None:
     for to in ("2>&-", "2>/dev/full"):
-        assert script("evaluate.py", "--list", "--nosuch", to=to).returncode == 2
+        assert script("evaluate.py", "--nosuch", to=to).returncode == 2
         assert script("evaluate.py", *RUN, "--runs_folder", "/dev/null/runs", to=to).returncode == 2
 
 

@@ -34,7 +34,7 @@ EXACT_FLOATS: dict[str, Any] = (
 )
 
 
-class UnusableError(Exception):
+class UnusableError(UserError):
     """A file cannot be used; the text says what was found and what was expected, on one line."""
 
 

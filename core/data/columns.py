@@ -108,10 +108,10 @@ def sort_columns(
         UnusableError: no feature is left, a column could be read in two ways, or a decision names no column.
     """
     tables = Tables(raws, rows)
-    said = _by_column(tables, target, decisions or {})
+    said = _by_column(raws[0], target, decisions or {})
     for name in frozenset[str]().union(*(raw.nominal for raw in raws)):
         said.setdefault(name, set()).add("declared")
-    names = [name for name in tables.names if name != target]
+    names = [name for name in raws[0].names if name != target]
     columns = Columns(tuple(Decision(name, tables, said.get(name, ())).column() for name in names), rows)
     if all(column.rule.kind == "not used" for column in columns.columns):
         found = "; ".join(columns.lines) or f"there is no column but the target {target!r}"
@@ -119,20 +119,19 @@ def sort_columns(
     return columns
 
 
-def _by_column(tables: Tables, target: str, decisions: Decisions) -> dict[str, set[str]]:
+def _by_column(raw: RawFrame, target: str, decisions: Decisions) -> dict[str, set[str]]:
     """What the user says of each column; raises an UnusableError for names of none, and contradictions."""
     said: dict[str, set[str]] = {}
-    unusable = tables.raws[0].unusable
     for option, columns in decisions.items():
         for name in columns:
-            if name not in tables.names:
-                raise unusable(f"--{option} {shlex.quote(name)}: {_no_column(name, tables.names)}")
+            if name not in raw.names:
+                raise raw.unusable(f"--{option} {shlex.quote(name)}: {_no_column(name, raw.names)}")
             if name == target and option not in ("numeric", "keep"):
-                raise unusable(f"--{option} {shlex.quote(name)}: that is the target")
+                raise raw.unusable(f"--{option} {shlex.quote(name)}: that is the target")
             said.setdefault(name, set()).add(option)
     for name, options in said.items():
         if (len(options) > 1 and "ignore" in options) or {"category"} < options - {"keep"}:
-            raise unusable(f"column {name!r}: --{' and --'.join(sorted(options))} contradict each other")
+            raise raw.unusable(f"column {name!r}: --{' and --'.join(sorted(options))} contradict each other")
     return said
 
 

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Collection
 from functools import cached_property
-from itertools import compress
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,7 +15,7 @@ import pandas as pd
 from ..files import one_line
 from .cells import Tables
 from .encoding import CYCLES, Column, Rule
-from .notations import COMPACT_DATE, MARKS, NAMED_DATE, ORDERS, SHORT_DATE, TRUTH, read_dates, read_numbers
+from .notations import COMPACT_DATE, MARKS, NAMED_DATE, ORDERS, SHORT_DATE, TRUTH, read_dates
 from .outliers import far
 from .row_numbers import names_rows, options, row_numbers
 
@@ -52,13 +51,11 @@ class Decision:
         self.name, self.tables, self.known = name, tables, known
         self.said, self.numeric, self.keep = frozenset(said), "numeric" in said, "keep" in said
         self.cells = tables.cells(name)
-        self.filled = self.cells.codes >= 0
-        self._is_mark = np.array([text.casefold() in MARKS for text in self.cells.texts], bool)
+        self.filled = self.cells.text != ""
         #: The rows [n] whose cell means 'missing' among numbers and dates, and those with any other text.
-        self.marks = self.cells.rows(self._is_mark, False)
-        self._wanted_texts = [*compress(self.cells.texts, ~self._is_mark)]
+        self.marks = self.cells.matching(lambda text: text.casefold() in MARKS)
         self.wanted = self.filled & ~self.marks
-        self.limits = self.cells.rows(self.cells.numbers.limits, False)
+        self._wanted_texts = self.cells.written(self.wanted)
         #: What else the user may do about a cell, in words.
         self._others = self._options("category", "ignore")
         self._as_missing = f"{self._options('numeric')} takes such cells as missing; or {self._others}"
@@ -87,7 +84,7 @@ class Decision:
             return self._unused("as in earlier tables")
         if kind == "category":
             known = [level for level in self.known.levels if level]
-            return Column(self.known, kind, self.cells.names(known), self.limits)
+            return Column(self.known, kind, self.cells.names(known), self.cells.limit)
         if kind == "date" and self.known.order < 0:
             self._check_order()
         order = self.known.order if self.known.order >= 0 else self._order
@@ -97,7 +94,7 @@ class Decision:
             self._refuse(others, f"a {kind} is expected")
         if kind == "number":
             self._check_numbers()
-        return Column(self.known, kind, values, self.limits)
+        return Column(self.known, kind, values, self.cells.limit)
 
     def target(self) -> tuple[np.ndarray, str, np.ndarray, str]:
         """The column as `columns.read_target` returns it; NaN for empty cells."""
@@ -105,16 +102,16 @@ class Decision:
         if self._no_numbers.any() and not self.numeric:
             self._refuse(self._no_numbers, "the target must be a number", self._as_missing)
         self._check_numbers()
-        if self.limits.any() and not self.numeric:
+        if self.cells.limit.any() and not self.numeric:
             hint = f"{self._options('numeric')} takes the limit itself; or {self._others}"
-            self._refuse(self.limits, "the target is not measured, only a limit is known", hint)
+            self._refuse(self.cells.limit, "the target is not measured, only a limit is known", hint)
         notes = ", ".join(note for note in self._notes() if "--" not in note)
         return self._values, notes, *self._apart(self._values)
 
     def _unused(self, why: str) -> Column:
         values = self.cells.names() if self._no_numbers.any() else self._values
         rule = Rule(self.name, "not used", self.said, self._decimal)
-        return Column(rule, f"not used ({why})", values, self.limits)
+        return Column(rule, f"not used ({why})", values, self.cells.limit)
 
     def _feature(self, kind: str, notes: list[str], values: np.ndarray, **more: Any) -> Column:
         """A column of numbers or dates; `more` are fields of its `Rule`."""
@@ -124,7 +121,7 @@ class Decision:
         known = seen[~np.isnan(seen)]
         median = float(np.median(known)) if len(known) else 0.0
         rule = Rule(self.name, kind, self.said, median=median, gaps=len(known) < len(seen), **more)
-        return Column(rule, ", ".join(notes), values, self.limits)
+        return Column(rule, ", ".join(notes), values, self.cells.limit)
 
     # --- Words ---------------------------------------------------------------------------------
 
@@ -134,12 +131,12 @@ class Decision:
     def _refuse(self, rows: np.ndarray, what: str, hint: str = "") -> NoReturn:
         if self.known:  # the options decided then
             hint = "Write it as in the tables that the model was made with, or leave it empty"
-        self.tables.refuse(self.name, rows, what, hint)
+        self.cells.refuse(rows, what, hint)
 
     def _apart(self, values: np.ndarray) -> tuple[np.ndarray, str]:
         """Which values [n] lie far from all others, and the same in words; none if the column is kept."""
         apart = np.zeros(len(values), bool) if self.keep else far(values)
-        return apart, self.tables.apart(self.name, values, apart) if apart.any() else ""
+        return apart, self.cells.apart(values, apart) if apart.any() else ""
 
     # --- Numbers -------------------------------------------------------------------------------
 
@@ -150,8 +147,7 @@ class Decision:
         That is said by a table's own cells, else by earlier tables, else by its other columns and this one
         in other tables, if these agree. Points begin decimals if nothing says otherwise.
         """
-        cells = self.cells
-        point, comma = cells.rows(cells.numbers.point), cells.rows(cells.numbers.comma)
+        cells, point, comma = self.cells, self.cells.point, self.cells.comma
         differs = np.isfinite(point) & (point != comma)
         values, doubtful, decimals = point.copy(), np.zeros(len(point), bool), []
         for i, decimal in enumerate(cells.decimals):
@@ -176,18 +172,14 @@ class Decision:
         return said.pop() if len(said) == 1 else ""
 
     @cached_property
-    def _units(self) -> np.ndarray:
-        return self.cells.rows(np.array(self.cells.numbers.units, object), "")
-
-    @cached_property
     def _values(self) -> np.ndarray:
         """The cells as numbers [n]; true and false are, where all others are 1 and 0."""
         values = self._readings[0]
-        if len({*self._units[~np.isnan(values)]} - {""}) > 3:  # 12 Main Street
-            values = np.where(self._units != "", np.nan, values)
+        if len({*self.cells.unit[~np.isnan(values)]} - {""}) > 3:  # 12 Main Street
+            values = np.where(self.cells.unit != "", np.nan, values)
         if (np.isnan(values) & self.wanted).any():
-            truth = [TRUTH.get(text.casefold(), np.nan) for text in self.cells.texts]
-            truths = np.where(np.isnan(values), self.cells.rows(np.array(truth)), values)
+            truths = self.cells.each(lambda text: TRUTH.get(text.casefold(), np.nan), float)
+            truths = np.where(np.isnan(values), truths, values)
             if np.isin(truths[self.wanted], (0, 1)).all():
                 return truths
         return values
@@ -202,7 +194,7 @@ class Decision:
         """That of most numbers, or of earlier tables."""
         if self.known:
             return self.known.unit
-        counts = Counter(self._units[~np.isnan(self._values)])
+        counts = Counter(self.cells.unit[~np.isnan(self._values)])
         if self.numeric and len(counts) > 1:
             del counts[""]
         return str(counts.most_common(1)[0][0]) if counts else ""
@@ -212,7 +204,7 @@ class Decision:
         if np.isnan(self._values).all() or (self._no_numbers.any() and not self.numeric):
             return None
         self._check_numbers()
-        values, limits, notes = self._values, self.limits, ["number", *self._notes()]
+        values, limits, notes = self._values, self.cells.limit, ["number", *self._notes()]
         # Where one is NaN, min and max are, and equal nothing.
         if values.min() == values.max() and limits.min() == limits.max() and not self.keep:
             return self._unused(_CONSTANT)
@@ -221,7 +213,7 @@ class Decision:
             notes.append(f"{count} cells at a limit ({self.cells.written(limits)[0]}) are the limit")
             notes[-1] += ", with an indicator" * often
         elif not (self._unit or self.keep or self.numeric):
-            each = [values[self.cells.table == i] for i in range(len(self.cells.there))]
+            each = [values[self.cells.table == i] for i in range(len(self.cells.decimals))]
             unused, note = row_numbers(self.name, each)
             if unused:
                 return self._unused(note)
@@ -229,18 +221,19 @@ class Decision:
         return self._feature("number", notes, values, decimal=self._decimal, unit=self._unit, limits=often)
 
     def _check_numbers(self) -> None:
-        """Raises an UnusableError where numbers could be others, or are in different units, or infinite."""
+        """Raises a UserError where numbers could be others, or are in different units, or infinite."""
         doubtful, others = self._readings[1], self._others
         if doubtful.any():
-            meant = read_numbers(self.cells.written(doubtful)[:1])
-            hint = f"{self._options('numeric')} reads {meant.point[0]:.10g}, and all in this way; or {others}"
-            what = f"a cell could be {meant.comma[0]:.10g} or {meant.point[0]:.10g}"
+            first = int(np.argmax(doubtful))
+            point, comma = f"{self.cells.point[first]:.10g}", f"{self.cells.comma[first]:.10g}"
+            hint = f"{self._options('numeric')} reads {point}, and all in this way; or {others}"
+            what = f"a cell could be {comma} or {point}"
             self._refuse(doubtful, what, hint)
         good, unit = ~np.isnan(self._values) & (self._values != 0), self._unit  # zero needs no unit
-        unlike = good & ~np.isin(self._units, [unit, ""] if self.numeric else [unit])
+        unlike = good & ~np.isin(self.cells.unit, [unit, ""] if self.numeric else [unit])
         if unlike.any():
             most = f"most numbers are in {unit!r}" if unit else "most numbers have no unit"
-            if len({*self._units} - {""}) == 1:
+            if len({*self.cells.unit} - {""}) == 1:
                 others = f"{self._options('numeric')} if all are in it; or {others}"
             self._refuse(unlike, f"{most}, not all", f"Write one unit; {others}")
         if (huge := np.isinf(self._values)).any():
@@ -251,8 +244,8 @@ class Decision:
     def _notes(self) -> list[str]:
         """What was recognised in a column of numbers, in words."""
         wanted, signs = self._wanted_texts, {".": "", ",": "", "": ""}
-        for there, decimal in zip(self.cells.there, self._readings[2], strict=True):
-            signs[decimal] += "".join(compress(self.cells.texts, there & ~self._is_mark))
+        for i, decimal in enumerate(self._readings[2]):
+            signs[decimal] += "".join(self.cells.written(self.wanted & (self.cells.table == i)))
         notes = ["decimal commas"] if "," in signs[","] else []
         notes += ["decimal points"] if notes and "." in signs["."] else []
         notes += ["points between thousands"] if "." in signs[","] else []
@@ -278,7 +271,7 @@ class Decision:
     @cached_property
     def _days(self) -> np.ndarray:
         """The cells as days since 1970 [2, n], in each of `ORDERS`."""
-        return np.stack([self.cells.rows(days) for days in read_dates(self.cells.texts)])
+        return self.cells.dates()
 
     def _are_compact_dates(self) -> bool:
         """Whether all cells are dates such as 20240131, and many different ones."""
@@ -294,13 +287,13 @@ class Decision:
         differs = self._check_order()
         notes = ["days"] + [ORDERS[order]] * differs
         notes += [f"{bad} cells are no dates, taken as missing"] if bad else []
-        if short := [text for text in self.cells.texts if SHORT_DATE.fullmatch(text)]:
+        if short := [text for text in self._wanted_texts if SHORT_DATE.fullmatch(text)]:
             day = pd.Timestamp(0) + pd.Timedelta(days=read_dates(short)[order, 0])
             notes.append(f"{short[0]} is read as {day:%Y-%m-%d}")
         if self._are_compact_dates():
             notes.append(f"{self._options('numeric')} if these are numbers")
-        values = np.where(self.marks, np.nan, self._days[order])
-        values -= (start := float(np.nanmin(values)))
+        start = float(np.nanmin(self._days[order]))
+        values = self._days[order] - start
         if values.min() == values.max() and not self.keep:
             return self._unused(_CONSTANT)
         cycles: tuple[str, ...] = ()
@@ -363,7 +356,7 @@ class Decision:
         with_digits = all(any(map(str.isdigit, text)) for text in texts)
         short = with_digits or all(len(text) <= 2 for text in texts)
         letters = all(any(map(str.isalpha, text)) or text.endswith("+") for text in texts)
-        padded = with_digits and any(map(_PADDED.fullmatch, self.cells.texts))
+        padded = with_digits and any(map(_PADDED.fullmatch, self._wanted_texts))
         return letters and (padded or (often and short and all(value % 1 == 0 for value in values)))
 
     def _categories(self, note: str = "") -> Column:
@@ -395,4 +388,4 @@ class Decision:
         if unseen := int((cells.notna() & ~cells.isin(counts.index)).sum()):
             said += f", {unseen:,} cells of others that no labelled row has"
         rule = Rule(self.name, "category", self.said, levels=levels, rare=len(used) < len(counts))
-        return Column(rule, "; ".join(filter(None, [said, note])), values, self.limits)
+        return Column(rule, "; ".join(filter(None, [said, note])), values, self.cells.limit)

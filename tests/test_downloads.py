@@ -14,8 +14,9 @@ import pytest
 
 import download_all_datasets
 from core.data import downloads, tables
-from core.data.downloads import DownloadError, fetch
+from core.data.downloads import fetch
 from core.errors import UserError
+from core.files import UnusableError
 from datasets import DATASETS
 from tests.mini_table import FRAME, Mini, csv, expected_x, put, zipped
 
@@ -54,6 +55,8 @@ class Handler(BaseHTTPRequestHandler):
         answers = self.server.answers.get(self.path, [(404, b"no such file", 12)])
         status, body, length = answers.pop(0) if len(answers) > 1 else answers[0]
         self.send_response(status)
+        if status == 302:
+            self.send_header("Location", body.decode())
         self.send_header("Content-Length", str(length))
         self.end_headers()
         self.wfile.write(body)
@@ -123,7 +126,7 @@ def test_fetch_tries_again(
 def test_fetch_gives_up(
     tmp_path: Path, server: Server, bad: tuple[int, bytes, int], reason: str, attempts: int
 ) -> None:
-    with pytest.raises(DownloadError, match=f"^{reason}$"):
+    with pytest.raises(UnusableError, match=f": {reason}$"):
         fetch(server.answer("/file", bad), tmp_path / "file")
     assert len(server.requests) == attempts
     assert files_of(tmp_path) == []
@@ -132,11 +135,16 @@ def test_fetch_gives_up(
 def test_fetch_without_a_server(tmp_path: Path, server: Server) -> None:
     url = server.url("/file")
     server.server_close()
-    with pytest.raises(DownloadError, match=r"^no connection"):
+    with pytest.raises(UnusableError, match=r"no connection$"):
         fetch(url, tmp_path / "file")
-    with pytest.raises(DownloadError, match="gopher"):
-        fetch("gopher://127.0.0.1/file", tmp_path / "file")
-    assert files_of(tmp_path) == []
+
+
+def test_nothing_comes_over_http(tmp_path: Path, server: Server, waits: list[float]) -> None:
+    """Neither at once nor where the server sends us on to."""
+    for url in ("http://example.org/t.csv", server.answer("/moved", (302, b"http://example.org/t.csv", 0))):
+        with pytest.raises(UnusableError, match=r"No connection adapters .* 'http://example.org/t.csv'"):
+            fetch(url, tmp_path / "file")
+    assert files_of(tmp_path) == waits == []
 
 
 # --- tables from addresses -----------------------------------------------------------------

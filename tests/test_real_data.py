@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data import downloads, tables
+from core.data import tables
 from core.data.tables import Table
+from core.files import UnusableError
 from core.seeds import Seeds
 from datasets import DATASETS
 from tests.shared_data import SHARED_DATA, shared_file
@@ -31,7 +32,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     tables._load.cache_clear()
 
     def refuse(url: str, target: Path) -> None:
-        raise downloads.DownloadError("no network in this test")
+        raise UnusableError("no network in this test")
 
     monkeypatch.setattr(tables, "fetch", refuse)
 

@@ -91,8 +91,8 @@ class Cells:
         """The table of one of the n rows, the row's number there, from 1, and its cell."""
         raw = self._raws[self.table[row]]
         row -= int(np.argmax(self.table == self.table[row]))
-        cell = raw.frame.iloc[row, raw.names.index(self.name)]
-        return raw, raw.frame.index[row] + 1, one_line(str(cell), 60)
+        cell = str(raw.frame.iloc[row, raw.names.index(self.name)])
+        return raw, raw.frame.index[row] + 1, cell and one_line(cell, 60)
 
     def refuse(self, rows: np.ndarray, what: str, hint: str = "") -> NoReturn:
         """Raises a UserError that names the first of some rows [n], bool, its table and its cell."""

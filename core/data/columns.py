@@ -16,13 +16,14 @@ import difflib
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
 
 from ..files import UnusableError, one_line
-from .cells import Tables
-from .encoding import Column, Rule, encode
+from .cells import Cells, Tables
+from .encoding import Column, Rule
 from .frames import RawFrame
 from .kinds import Decision
 
@@ -58,7 +59,9 @@ class Columns:
 
     def features(self) -> tuple[list[str], np.ndarray]:
         """Names (`<column>_<category>` if one-hot) and values [n, d], finite float64, of the features."""
-        return encode(self.columns)
+        found = sorted((one for column in self.columns for one in column.features()), key=itemgetter(0))
+        values = np.stack([part for *_, part in found], axis=1).astype(np.float64)
+        return [name for _, name, _ in found], values
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -169,36 +172,28 @@ def read_target(
 # --- Published tables, whose columns are known -------------------------------------------------
 
 
-def finite(cells: pd.Series) -> np.ndarray:
-    """Cells as float64 [n]; an UnusableError where one is missing or no finite number."""
-    values = _numbers(cells)
-    _expect(values.abs() < np.inf, cells, "a number")
-    return values.to_numpy()
+def finite(raw: RawFrame, name: str) -> np.ndarray:
+    """A column as float64 [n]; an UnusableError where a cell is missing or no finite number."""
+    values = _numbers(raw.frame[name])
+    if (bad := ~np.isfinite(values)).any():
+        Cells(name, [raw]).refuse(bad, "a finite number is expected")
+    return values
 
 
-def one_hot(cells: pd.Series, categories: Sequence[str] | Sequence[int]) -> np.ndarray:
-    """Cells as float64 [n, number of categories]; an UnusableError where one is none of them."""
+def one_hot(raw: RawFrame, name: str, categories: Sequence[str] | Sequence[int]) -> np.ndarray:
+    """A column as float64 [n, number of categories]; an UnusableError where a cell is none of them."""
+    cells = raw.frame[name]
     by_name = isinstance(categories[0], str)
-    values = cells.astype("string").str.strip().astype(object) if by_name else _numbers(cells)
+    values = cells.astype("string").str.strip().to_numpy(object) if by_name else _numbers(cells)
     hot = np.stack([values == category for category in categories], axis=1).astype(np.float64)
-    _expect(hot.sum(axis=1) == 1, cells, f"one of {one_line(', '.join(map(str, categories)))}")
+    if (bad := hot.sum(axis=1) == 0).any():
+        Cells(name, [raw]).refuse(bad, f"one of {one_line(', '.join(map(str, categories)))} is expected")
     return hot
 
 
-def _numbers(cells: pd.Series) -> pd.Series:
-    """Cells as float64, NaN where one is missing or no number."""
+def _numbers(cells: pd.Series) -> np.ndarray:
+    """Cells as float64 [n], NaN where one is missing or no number."""
     if pd.api.types.is_numeric_dtype(cells):
-        return pd.Series(cells.to_numpy(np.float64, na_value=np.nan), cells.index)
+        return cells.to_numpy(np.float64, na_value=np.nan)
     # Older pandas' to_numeric is an ulp off; Python's float, which rounds rightly, also takes 1_000.
-    return cells.where(pd.to_numeric(cells, errors="coerce").notna()).astype(np.float64)
-
-
-def _expect(good: pd.Series | np.ndarray, cells: pd.Series, wanted: str) -> None:
-    """Raises an UnusableError that counts the cells which are not good, and names the first."""
-    bad = cells[~good]
-    if len(bad):
-        count = f"{len(bad):,} bad cells" if len(bad) > 1 else "a bad cell"
-        nothing = pd.isna(bad.iloc[0]) or bad.iloc[0] == ""
-        found = "nothing" if nothing else one_line(repr(str(bad.iloc[0])), 60)
-        where = f"in data row {bad.index[0] + 1}"
-        raise UnusableError(f"{count} in column {cells.name!r}: expected {wanted}, found {found} {where}")
+    return cells.where(pd.to_numeric(cells, errors="coerce").notna()).to_numpy(np.float64)

@@ -3,7 +3,7 @@
 Shapes: n rows, of all tables one behind the other; d features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -67,6 +67,28 @@ class Column:
     values: np.ndarray
     limits: np.ndarray
 
+    def features(self) -> Iterator[tuple[int, str, np.ndarray]]:
+        """Place among those of all columns, name and values [n] of each: first numbers, then what says which
+        cells are empty, which are limits, cycles, and categories.
+        """
+        rule, values = self.rule, self.values
+        if rule.kind in ("number", "date"):
+            yield 0, rule.name, np.where(np.isnan(values), rule.median, values)
+        if rule.gaps:
+            yield 1, f"missingindicator_{rule.name}", np.isnan(values)
+        if rule.limits:
+            yield 2, f"{rule.name}_limit", self.limits
+        for cycle, wave in product(rule.cycles, (np.sin, np.cos)):
+            turns = (values + rule.start) / CYCLES[cycle]
+            yield 3, f"{rule.name}_{cycle}_{wave.__name__}", np.nan_to_num(wave(2 * np.pi * turns))
+        others = np.ones(len(values), bool)
+        for level in rule.levels:
+            hot = pd.isna(values) if level is None else values == level
+            others &= ~hot
+            yield 4, f"{rule.name}_{'nan' if level is None else level}", hot
+        if rule.rare:
+            yield 4, f"{rule.name}_rare", others
+
     @property
     def title(self) -> str:
         return one_line(self.rule.name) if self.rule.name else "(nameless)"
@@ -89,33 +111,3 @@ class Column:
             low, high, middle = (f"{end:.6g}" for end in ends)
         empty = int(values.isna().sum())
         return f"{low} ... {high}, median {middle}" + f", {empty} empty" * bool(empty)
-
-
-def encode(columns: Sequence[Column]) -> tuple[list[str], np.ndarray]:
-    """Names and values [n, d], finite float64, of the features of columns.
-
-    Numbers come first, then what says which cells are empty, which are limits, cycles, and categories.
-    """
-    numbers = [(one.rule, one.values) for one in columns if one.rule.kind in ("number", "date")]
-    found = [(rule.name, np.where(np.isnan(values), rule.median, values)) for rule, values in numbers]
-    found += [(f"missingindicator_{rule.name}", np.isnan(values)) for rule, values in numbers if rule.gaps]
-    found += [(f"{one.rule.name}_limit", one.limits) for one in columns if one.rule.limits]
-    for (rule, values), cycle, wave in product(numbers, CYCLES, (np.sin, np.cos)):
-        if cycle in rule.cycles:
-            turns = (values + rule.start) / CYCLES[cycle]
-            found.append((f"{rule.name}_{cycle}_{wave.__name__}", np.nan_to_num(wave(2 * np.pi * turns))))
-    for one in columns:
-        if one.rule.kind == "category":
-            codes = _codes(one.rule.levels, one.values)
-            levels = ["nan" if level is None else level for level in one.rule.levels]
-            levels += ["rare"] * one.rule.rare
-            found += [(f"{one.rule.name}_{level}", codes == i) for i, level in enumerate(levels)]
-    return [name for name, _ in found], np.stack([part for _, part in found], axis=1).astype(np.float64)
-
-
-def _codes(levels: Sequence[str | None], cells: np.ndarray) -> np.ndarray:
-    """Which of the levels each cell [n] is; their number where it is none of them."""
-    codes, distinct = pd.factorize(cells)
-    empty = levels.index(None) if None in levels else len(levels)
-    known = {name: i for i, name in enumerate(levels) if name is not None}
-    return np.array([*(known.get(one, len(levels)) for one in distinct), empty])[codes]

@@ -6,6 +6,7 @@ Everything is read in memory; nothing is unpacked on disk.
 
 import codecs
 import csv
+import gzip
 import hashlib
 import io
 import re
@@ -18,8 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from ..errors import UserError
-from ..files import MOST_CELLS, MOST_COLUMNS, UnusableError, bounded, gunzip, one_line, read_bytes
+from ..files import UnusableError, one_line
 
 #: What may stand between the fields of a CSV file.
 _SEPARATORS = ",;\t|"
@@ -58,19 +58,14 @@ class RawFrame:
         return UnusableError(f"{self.where}: {text}" if self.where else text)
 
 
-def read_frame(path: Path) -> RawFrame:
-    """Reads a table; a UserError that names the file where it cannot be used."""
-    try:
-        return replace(read_raw(path), where=str(path))
-    except UnusableError as error:
-        raise UserError(f"{path}: {error}") from error
-
-
-def read_raw(path: Path, *, member: str = "", variable: str = "", known_hash: str = "") -> RawFrame:
+def read_frame(
+    path: Path, where: str = "", *, member: str = "", variable: str = "", known_hash: str = ""
+) -> RawFrame:
     """Reads a table; its name tells the kind of file (no suffix: ARFF, as OpenML's downloads are called).
 
     Args:
         path: the file; `.gz` may follow any name.
+        where: what messages call it, if not by its path.
         member: the file to read in a zip archive, in whatever folder of it.
         variable: the matrix to read in a MATLAB file; its columns are called 0, 1, 2, ...
         known_hash: `sha256:` or `md5:` and that of the file (the member), unpacked; empty takes any.
@@ -79,28 +74,30 @@ def read_raw(path: Path, *, member: str = "", variable: str = "", known_hash: st
         UnusableError: there is no such file, or it is damaged, of another kind or hash, or has lines of
             different lengths, two columns of one name or no row.
     """
+    where = where or str(path)
     if not path.is_file():
-        raise UnusableError("there is no such file")
+        raise UnusableError(f"{where}: there is no such file")
     try:
-        name, content = path.name.removesuffix(".gz"), read_bytes(path)
+        name, content = path.name.removesuffix(".gz"), path.read_bytes()
         if path.suffix == ".gz":
-            content = gunzip(content)
+            content = gzip.decompress(content)
         if member and name.endswith(".zip"):
             name, content = member, _zip_member(content, member)
         kind, _, wanted = known_hash.partition(":")
         if wanted and (its := hashlib.new(kind, content).hexdigest()) != wanted:
             raise UnusableError(f"its {kind} is {its} instead of {wanted}")
         found = _parse(PurePosixPath(name).suffix.lower(), content, variable)
-    except UnusableError:
-        raise
+        if found.frame.empty:
+            raise UnusableError("it has no rows")
+    except UnusableError as error:
+        raise UnusableError(f"{where}: {error}") from error
     except ImportError as error:
-        raise UnusableError("Parquet needs pyarrow: pip install -e '.[data]'") from error
+        raise UnusableError(f"{where}: Parquet needs pyarrow: pip install -e '.[data]'") from error
     # The parsers of four libraries raise nearly anything on damaged bytes.
     except Exception as error:
-        raise UnusableError(f"it cannot be read ({type(error).__name__}: {one_line(error)})") from error
-    if found.frame.empty:
-        raise UnusableError("it has no rows")
-    return replace(found, sha256=hashlib.sha256(content).hexdigest())
+        reason = f"it cannot be read ({type(error).__name__}: {one_line(error)})"
+        raise UnusableError(f"{where}: {reason}") from error
+    return replace(found, where=where, sha256=hashlib.sha256(content).hexdigest())
 
 
 def _zip_member(content: bytes, member: str) -> bytes:
@@ -109,8 +106,7 @@ def _zip_member(content: bytes, member: str) -> bytes:
         if not names:
             found = ", ".join(archive.namelist()[:5]) or "nothing"
             raise UnusableError(f"expected {member} in the archive, found {one_line(found)}")
-        with archive.open(names[0]) as file:
-            return bounded(file)
+        return archive.read(names[0])
 
 
 def _parse(suffix: str, content: bytes, variable: str) -> RawFrame:
@@ -180,10 +176,7 @@ def _parse_parquet(content: bytes) -> RawFrame:
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(io.BytesIO(content))
-    names = _check_names(file.schema_arrow.names)
-    # A file that is small may hold too much.
-    if file.metadata.num_rows * len(names) > MOST_CELLS:
-        raise UnusableError(f"it has {file.metadata.num_rows:,} rows: more than {MOST_CELLS:,} cells")
+    _check_names(file.schema_arrow.names)
     for column in file.schema_arrow:
         if pa.types.is_nested(column.type):
             raise UnusableError(f"column {column.name!r} holds {one_line(column.type, 60)}; leave it out")
@@ -217,22 +210,21 @@ def _parse_arff(text: str) -> RawFrame:
 
 
 def _parse_mat(content: bytes, variable: str) -> RawFrame:
-    from scipy.io import loadmat, whosmat
+    from scipy.io import loadmat
 
-    kinds = {name: kind for name, _, kind in whosmat(io.BytesIO(content))}
-    if variable not in kinds:
-        raise UnusableError(f"expected a variable {variable}, found {one_line(', '.join(kinds) or 'none')}")
-    if kinds[variable] != "double":  # scipy crashes on some damaged cells and structures
-        raise UnusableError(f"variable {variable} is a {kinds[variable]}, not a matrix of numbers")
-    frame = pd.DataFrame(loadmat(io.BytesIO(content), variable_names=[variable])[variable])
+    found = loadmat(io.BytesIO(content))
+    if variable not in found:
+        names = ", ".join(name for name in found if not name.startswith("__"))
+        raise UnusableError(f"expected a variable {variable}, found {one_line(names or 'none')}")
+    frame = pd.DataFrame(found[variable])
     return RawFrame(frame.set_axis(frame.columns.astype(str), axis=1))
 
 
 def _check_names(names: list[str]) -> list[str]:
-    """Names without spaces around them; an UnusableError where none, too many or two equal ones are there."""
+    """Names without spaces around them; an UnusableError where none or two equal ones are there."""
     names = [name.strip() for name in names]
-    if not names or len(names) > MOST_COLUMNS:
-        raise UnusableError(f"it has {len(names):,} columns; 1 to {MOST_COLUMNS:,} are read")
+    if not names:
+        raise UnusableError("it has no columns")
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
         raise UnusableError(f"{count} columns are called {name!r}; names must differ")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
-from ..files import beside, one_line, read_bytes, write_file
-from .downloads import DownloadError, fetch, is_writable
+from ..files import beside, check_writable, one_line, read_bytes, write_file
+from .downloads import fetch
 from .tables import Table
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class OpenMLTable(Table):
         return [url], f"md5:{said['md5_checksum']}" if said.get("md5_checksum") else ""
 
     @classmethod
-    def _raw(cls, path: Path, known_hash: str) -> RawFrame:
-        raw, said = super()._raw(path, known_hash), cls._metadata(path.parent)
+    def _raw(cls, path: Path, where: str, known_hash: str) -> RawFrame:
+        raw, said = super()._raw(path, where, known_hash), cls._metadata(path.parent)
         unused, nominal = set(), set()
         for feature in said["features"]:
             if "true" in (str(feature.get(key)).lower() for key in ("is_ignore", "is_row_identifier")):
@@ -78,9 +78,7 @@ class OpenMLTable(Table):
 
     @classmethod
     def _fetch_metadata(cls, path: Path) -> None:
-        by_hand = f"put {path.name} and {cls.download} into {path.parent}: docs/OWN_DATA.md says how"
-        if not is_writable(path.parent):
-            raise UserError(f"{cls.name}: {path} is not there, and nothing can be written; {by_hand}")
+        check_writable(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)
         answers: list[Any] = []
         try:
@@ -92,7 +90,8 @@ class OpenMLTable(Table):
                 "description": answers[0]["data_set_description"],
                 "features": answers[1]["data_features"]["feature"],
             }
-        except (DownloadError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
+            by_hand = f"put {path.name} and {cls.download} into {path.parent}: docs/OWN_DATA.md says how"
             raise UserError(
                 f"{cls.name}: cannot be downloaded ({one_line(error)}); "
                 f"is there such a data set, and a network? If not, {by_hand}"

@@ -16,8 +16,7 @@ from ..data.frames import RawFrame
 from ..data.notations import NOTHING
 from ..data.row_numbers import options
 from ..dataset import RangeScaler
-from ..errors import UserError
-from ..files import UnusableError, one_line
+from ..files import one_line
 
 #: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
 LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_90": 0.95}
@@ -104,16 +103,13 @@ def make_problem(
         replace(raw, frame=raw.frame.drop(columns=ours, errors="ignore")) for raw in (labelled, pool)
     )
     theirs, found = ([name for name in raw.names if name != target] for raw in (labelled, pool))
-    try:
-        y, note, apart, why = read_target(labelled, target, decisions)
-        check_same(theirs, found, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have")
-        used = np.flatnonzero(~apart)
-        if len(used) < LEAST_LABELLED:
-            few = f"{len(used)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
-            raise labelled.unusable(few)
-        columns = sort_columns([labelled, pool], target, used, decisions)
-    except UnusableError as error:
-        raise UserError(str(error)) from error
+    y, note, apart, why = read_target(labelled, target, decisions)
+    check_same(theirs, found, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have")
+    used = np.flatnonzero(~apart)
+    if len(used) < LEAST_LABELLED:
+        few = f"{len(used)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
+        raise labelled.unusable(few)
+    columns = sort_columns([labelled, pool], target, used, decisions)
     lines = columns.details if verbose else columns.lines
     lines += [f"{target}: the target, {note}"] * bool(note)
     lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
@@ -152,10 +148,7 @@ def with_pool(problem: Problem, pool: RawFrame, replicates: bool = False, every_
     """
     known = {rule.name for rule in problem.rules}
     others = [name for name in pool.names if name not in known and (name == problem.target or _is_ours(name))]
-    try:
-        columns = apply(problem.rules, replace(pool, frame=pool.frame.drop(columns=others)))
-    except UnusableError as error:
-        raise UserError(str(error)) from error
+    columns = apply(problem.rules, replace(pool, frame=pool.frame.drop(columns=others)))
     x = problem.x_scaler.transform(columns.features()[1]).astype(np.float32)
     rows, notes = np.arange(len(x)), list[str]()
     if not every_row:

@@ -39,7 +39,7 @@ def sha256_of(*arrays: np.ndarray) -> str:
 
 
 class RangeScaler:
-    """Scales each column of values [n, d] to [0, 1] by its range, however small; a constant column to 0.
+    """Scales values [n], or each column of [n, d], to [0, 1] by their range, however small; constants to 0.
 
     scikit-learn's MinMaxScaler treats ranges below 2e-15 as constant.
     """
@@ -119,9 +119,9 @@ class Dataset(ABC):
         x, y = self._checked(*self.rows(rng))
         train, test = train_and_test(len(x))
 
-        self._x_scaler, self._y_scaler = RangeScaler(x[train]), RangeScaler(y[train, None])
+        self._x_scaler, self._y_scaler = RangeScaler(x[train]), RangeScaler(y[train])
         x = self._x_scaler.transform(x).astype(np.float32)
-        y = self._y_scaler.transform(y[:, None])[:, 0].astype(np.float32)
+        y = self._y_scaler.transform(y).astype(np.float32)
 
         val, train = np.split(rng.permutation(train), [int(VALIDATION_SHARE * len(train))])
         self.rows_train, self.rows_val, self.rows_test = train, val, test
@@ -141,8 +141,7 @@ class Dataset(ABC):
 
     def y_to_raw(self, y: np.ndarray) -> np.ndarray:
         """Scaled targets, of any shape, in the target's own units, float64."""
-        y = np.asarray(y, dtype=np.float64)
-        return self._y_scaler.inverse_transform(y.reshape(-1, 1)).reshape(y.shape)
+        return self._y_scaler.inverse_transform(np.asarray(y, dtype=np.float64))
 
     @property
     def y_scale(self) -> float:
@@ -150,7 +149,7 @@ class Dataset(ABC):
 
         A standard deviation of the scaled target times this is one in the target's units.
         """
-        return float(1 / self._y_scaler.scale[0])
+        return float(1 / self._y_scaler.scale)
 
     def _checked(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What `rows` gave, if it can be trained on."""

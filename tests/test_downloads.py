@@ -195,7 +195,7 @@ def test_a_download_of_another_hash_is_refused(tmp_path: Path, server: Server) -
     good = hashlib.sha256(csv()).hexdigest()
     other = csv().replace(b"\n", b"\r\n")
     first, second = server.answer("/first", whole(zipped(other))), server.answer("/second", (404, b"", 0))
-    cls = mini(first, second, sha256={"table.csv": good})
+    cls = mini(first, second, known_hash=f"sha256:{good}")
     for skip in (False, True):
         with pytest.raises(UserError) as info:
             cls.load(tmp_path, skip_data_check=skip)
@@ -213,7 +213,7 @@ def test_a_file_that_lies_there_may_have_another_hash(tmp_path: Path) -> None:
     """Other line ends, or packed anew: the check of the table decides."""
     good = hashlib.sha256(csv()).hexdigest()
     put(tmp_path, "mini.zip", zipped(csv().replace(b"\n", b"\r\n")))
-    cls = mini(sha256={"table.csv": good})
+    cls = mini(known_hash=f"sha256:{good}")
     assert cls.load(tmp_path).data_check == "passed"
 
 

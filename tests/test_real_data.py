@@ -67,7 +67,7 @@ def test_real_table(
     assert (table.source, table.data_check) == (data_folder / file, "passed")
     assert (data_folder / f"{name}.npz").exists()
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    assert hashlib.sha256(content).hexdigest() in cls.sha256.values()
+    assert not cls.known_hash or cls.known_hash == f"sha256:{hashlib.sha256(content).hexdigest()}"
 
     rows = raw_rows(path)
     assert table.x.shape == (len(rows), features)

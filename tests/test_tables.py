@@ -182,7 +182,7 @@ def test_damaged_files_are_refused_in_one_line(
     ("content", "expected"),
     [
         (mat()[:-40], "cannot be read"),
-        (mat(variable="table_test"), "expected a variable table, found table_test"),
+        (mat(other=[1]), "expected one matrix, found table, other"),
     ],
 )
 def test_damaged_matlab_files_are_refused(tmp_path: Path, content: bytes, expected: str) -> None:

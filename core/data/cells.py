@@ -60,7 +60,8 @@ class Cells:
         """What a function makes of the texts, in their rows [n]."""
         return np.array([function(text) for text in self._texts], kind)[self._codes]
 
-    def dates(self) -> np.ndarray:
+    @cached_property
+    def days(self) -> np.ndarray:
         """The cells as days since 1970 [2, n], as `read_dates` reads them."""
         return read_dates(self._texts)[:, self._codes]
 

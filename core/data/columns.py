@@ -16,6 +16,7 @@ import difflib
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 
 import numpy as np
@@ -23,9 +24,9 @@ import pandas as pd
 
 from ..files import UnusableError, one_line
 from .cells import Cells, Tables
-from .encoding import Column, Rule
+from .encoding import Rule
 from .frames import RawFrame
-from .kinds import Decision
+from .kinds import Column
 
 #: Options and the columns that they name: see `core.options.Options`.
 Decisions = Mapping[str, Collection[str]]
@@ -48,18 +49,22 @@ class Columns:
         """What each column became; columns of the same kind share a line."""
         same: dict[str, list[str]] = {}
         for column in self.columns:
-            same.setdefault(column.text, []).append(column.title)
+            same.setdefault(column.text, []).append(column.rule.title)
         return [f"{one_line(', '.join(names), 100)}: {one_line(text)}" for text, names in same.items()]
 
     @property
     def details(self) -> list[str]:
         """The same, each column for itself, with what it holds."""
-        said = [(f"{one.title}: {one_line(one.text)}", one.contents(self.rows)) for one in self.columns]
-        return [one_line("; ".join(filter(None, both)), 300) for both in said]
+        said = []
+        for column in self.columns:
+            both = one_line(column.text), column.rule.contents(column.values[self.rows])
+            said.append(one_line(f"{column.rule.title}: {'; '.join(filter(None, both))}", 300))
+        return said
 
     def features(self) -> tuple[list[str], np.ndarray]:
         """Names (`<column>_<category>` if one-hot) and values [n, d], finite float64, of the features."""
-        found = sorted((one for column in self.columns for one in column.features()), key=itemgetter(0))
+        each = (column.rule.features(column.values, column.cells.limit) for column in self.columns)
+        found = sorted(chain.from_iterable(each), key=itemgetter(0))
         values = np.stack([part for *_, part in found], axis=1).astype(np.float64)
         return [name for _, name, _ in found], values
 
@@ -83,7 +88,7 @@ def apply(rules: Sequence[Rule], raw: RawFrame) -> Columns:
     check_same([rule.name for rule in rules], raw.names, f"{raw.where}: it has", "the earlier tables have")
     rows = np.arange(len(raw.frame))
     tables = Tables([raw], rows)
-    return Columns(tuple(Decision(rule.name, tables, rule.said, rule).again() for rule in rules), rows)
+    return Columns(tuple(Column(rule.name, tables, rule.said, rule).again() for rule in rules), rows)
 
 
 def check_same(wanted: Collection[str], found: Collection[str], here: str, there: str) -> None:
@@ -115,7 +120,7 @@ def sort_columns(
     for name in frozenset[str]().union(*(raw.nominal for raw in raws)):
         said.setdefault(name, set()).add("declared")
     names = [name for name in raws[0].names if name != target]
-    columns = Columns(tuple(Decision(name, tables, said.get(name, ())).column() for name in names), rows)
+    columns = Columns(tuple(Column(name, tables, said.get(name, ())).decide() for name in names), rows)
     if all(column.rule.kind == "not used" for column in columns.columns):
         found = "; ".join(columns.lines) or f"there is no column but the target {target!r}"
         raise raws[0].unusable(f"no feature is left: {found}")
@@ -159,14 +164,7 @@ def read_target(
     if target not in raw.names:
         raise raw.unusable(_no_column(target, raw.names))
     said = {option for option, columns in (decisions or {}).items() if target in columns}
-    y, note, apart, why = Decision(target, Tables([raw], np.arange(len(raw.frame))), said).target()
-    if (empty := np.isnan(y)).any():
-        row = raw.frame.index[int(np.argmax(empty))] + 1
-        count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"
-        raise raw.unusable(f"{count} no target {target!r}, as data row {row}: fill it in, or leave it out")
-    if np.ptp(y[~apart]) == 0:
-        raise raw.unusable(f"the target {target!r} is {y[0]:g} in all rows: nothing to learn")
-    return y, note, apart, why
+    return Column(target, Tables([raw], np.arange(len(raw.frame))), said).target()
 
 
 # --- Published tables, whose columns are known -------------------------------------------------

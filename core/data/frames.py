@@ -58,16 +58,13 @@ class RawFrame:
         return UnusableError(f"{self.where}: {text}" if self.where else text)
 
 
-def read_frame(
-    path: Path, where: str = "", *, member: str = "", variable: str = "", known_hash: str = ""
-) -> RawFrame:
+def read_frame(path: Path, where: str = "", *, member: str = "", known_hash: str = "") -> RawFrame:
     """Reads a table; its name tells the kind of file (no suffix: ARFF, as OpenML's downloads are called).
 
     Args:
         path: the file; `.gz` may follow any name.
         where: what messages call it, if not by its path.
         member: the file to read in a zip archive, in whatever folder of it.
-        variable: the matrix to read in a MATLAB file; its columns are called 0, 1, 2, ...
         known_hash: `sha256:` or `md5:` and that of the file (the member), unpacked; empty takes any.
 
     Raises:
@@ -86,7 +83,7 @@ def read_frame(
         kind, _, wanted = known_hash.partition(":")
         if wanted and (its := hashlib.new(kind, content).hexdigest()) != wanted:
             raise UnusableError(f"its {kind} is {its} instead of {wanted}")
-        found = _parse(PurePosixPath(name).suffix.lower(), content, variable)
+        found = _parse(PurePosixPath(name).suffix.lower(), content)
         if found.frame.empty:
             raise UnusableError("it has no rows")
     except UnusableError as error:
@@ -109,15 +106,15 @@ def _zip_member(content: bytes, member: str) -> bytes:
         return archive.read(names[0])
 
 
-def _parse(suffix: str, content: bytes, variable: str) -> RawFrame:
+def _parse(suffix: str, content: bytes) -> RawFrame:
     if suffix in (".csv", ".tsv", ".txt", ".data"):
         return _parse_csv(*_text(content))
     if suffix in (".parquet", ".pq"):
         return _parse_parquet(content)
     if suffix in ("", ".arff"):
         return _parse_arff(_text(content)[0])
-    if suffix == ".mat" and variable:
-        return _parse_mat(content, variable)
+    if suffix == ".mat":
+        return _parse_mat(content)
     raise UnusableError("a table's name ends in .csv, .tsv, .parquet or .arff, also with .gz behind")
 
 
@@ -209,14 +206,14 @@ def _parse_arff(text: str) -> RawFrame:
     return RawFrame(frame, frozenset(nominal))
 
 
-def _parse_mat(content: bytes, variable: str) -> RawFrame:
+def _parse_mat(content: bytes) -> RawFrame:
+    """Columns are called 0, 1, 2, ..."""
     from scipy.io import loadmat
 
-    found = loadmat(io.BytesIO(content))
-    if variable not in found:
-        names = ", ".join(name for name in found if not name.startswith("__"))
-        raise UnusableError(f"expected a variable {variable}, found {one_line(names or 'none')}")
-    frame = pd.DataFrame(found[variable])
+    found = {name: value for name, value in loadmat(io.BytesIO(content)).items() if name[0] != "_"}
+    if len(found) != 1:
+        raise UnusableError(f"expected one matrix, found {one_line(', '.join(found) or 'none')}")
+    frame = pd.DataFrame(*found.values())
     return RawFrame(frame.set_axis(frame.columns.astype(str), axis=1))
 
 

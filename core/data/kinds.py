@@ -1,20 +1,22 @@
 """What a column of one or several tables is: numbers, dates, categories, or of no use.
 
-Shapes: n rows, of all tables one behind the other; T tables.
+Shapes: n rows, of all tables one behind the other.
 """
+
+from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Collection
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..files import one_line
 from .cells import Tables
-from .encoding import CYCLES, Column, Rule
+from .encoding import CYCLES, Rule
 from .notations import COMPACT_DATE, MARKS, NAMED_DATE, ORDERS, SHORT_DATE, TRUTH, read_dates
 from .outliers import far
 from .row_numbers import names_rows, options, row_numbers
@@ -34,8 +36,8 @@ _LIKE_A_NUMBER = re.compile(r"[^A-Za-z]*\d+[.,·]?\d*[^A-Za-z]*")
 _LIKE_A_CODE, _PADDED = re.compile("[0-9]+[eE][0-9]+"), re.compile("0[0-9]+")
 
 
-class Decision:
-    """What one column is.
+class Column:
+    """A column of the tables; `decide` or `again` say what it is.
 
     Args:
         name: of the column.
@@ -43,7 +45,16 @@ class Decision:
         said: what the user says of it, by the options of `core.options.DECISIONS`; its file may say that it
             is declared.
         known: how it was read in earlier tables, which these must agree with.
+
+    Attributes:
+        rule: what it is.
+        text: the same in words, and what the user should know of it.
+        values: [n]; float64 for numbers and dates, otherwise texts; NaN for empty cells.
     """
+
+    rule: Rule
+    text: str
+    values: np.ndarray
 
     def __init__(
         self, name: str, tables: Tables, said: Collection[str] = (), known: Rule | None = None
@@ -60,7 +71,7 @@ class Decision:
         self._others = self._options("category", "ignore")
         self._as_missing = f"{self._options('numeric')} takes such cells as missing; or {self._others}"
 
-    def column(self) -> Column:
+    def decide(self) -> Column:
         if "ignore" in self.said:
             return self._unused("as asked")
         if not self.filled.any():
@@ -84,34 +95,44 @@ class Decision:
             return self._unused("as in earlier tables")
         if kind == "category":
             known = [level for level in self.known.levels if level]
-            return Column(self.known, kind, self.cells.names(known), self.cells.limit)
+            return self._becomes(self.known, kind, self.cells.names(known))
         if kind == "date" and self.known.order < 0:
             self._check_order()
         order = self.known.order if self.known.order >= 0 else self._order
-        values = self._values if kind == "number" else self._days[order] - self.known.start
-        others = np.isnan(values) & self.wanted
-        if others.any() and not self.numeric:
-            self._refuse(others, f"a {kind} is expected")
+        values = self._values if kind == "number" else self.cells.days[order] - self.known.start
+        if not self.numeric:
+            self._refuse(np.isnan(values) & self.wanted, f"a {kind} is expected")
         if kind == "number":
             self._check_numbers()
-        return Column(self.known, kind, values, self.cells.limit)
+        return self._becomes(self.known, kind, values)
 
     def target(self) -> tuple[np.ndarray, str, np.ndarray, str]:
-        """The column as `columns.read_target` returns it; NaN for empty cells."""
+        """The column as `columns.read_target` returns it."""
         self._others, self._as_missing = "leave such rows out", "Correct it, or leave such rows out"
-        if self._no_numbers.any() and not self.numeric:
+        if not self.numeric:
             self._refuse(self._no_numbers, "the target must be a number", self._as_missing)
         self._check_numbers()
-        if self.cells.limit.any() and not self.numeric:
+        if not self.numeric:
             hint = f"{self._options('numeric')} takes the limit itself; or {self._others}"
             self._refuse(self.cells.limit, "the target is not measured, only a limit is known", hint)
-        notes = ", ".join(note for note in self._notes() if "--" not in note)
-        return self._values, notes, *self._apart(self._values)
+        raw, y, (apart, why) = self.tables.raws[0], self._values, self._apart(self._values)
+        if (empty := np.isnan(y)).any():
+            row = raw.frame.index[int(np.argmax(empty))] + 1
+            count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"
+            hint = "fill it in, or leave it out"
+            raise raw.unusable(f"{count} no target {self.name!r}, as data row {row}: {hint}")
+        if np.ptp(y[~apart]) == 0:
+            raise raw.unusable(f"the target {self.name!r} is {y[0]:g} in all rows: nothing to learn")
+        return y, ", ".join(note for note in self._notes() if "--" not in note), apart, why
+
+    def _becomes(self, rule: Rule, text: str, values: np.ndarray) -> Column:
+        self.rule, self.text, self.values = rule, text, values
+        return self
 
     def _unused(self, why: str) -> Column:
         values = self.cells.names() if self._no_numbers.any() else self._values
         rule = Rule(self.name, "not used", self.said, self._decimal)
-        return Column(rule, f"not used ({why})", values, self.cells.limit)
+        return self._becomes(rule, f"not used ({why})", values)
 
     def _feature(self, kind: str, notes: list[str], values: np.ndarray, **more: Any) -> Column:
         """A column of numbers or dates; `more` are fields of its `Rule`."""
@@ -121,17 +142,19 @@ class Decision:
         known = seen[~np.isnan(seen)]
         median = float(np.median(known)) if len(known) else 0.0
         rule = Rule(self.name, kind, self.said, median=median, gaps=len(known) < len(seen), **more)
-        return Column(rule, ", ".join(notes), values, self.cells.limit)
+        return self._becomes(rule, ", ".join(notes), values)
 
     # --- Words ---------------------------------------------------------------------------------
 
     def _options(self, *names: str) -> str:
         return options(self.name, *names)
 
-    def _refuse(self, rows: np.ndarray, what: str, hint: str = "") -> NoReturn:
+    def _refuse(self, rows: np.ndarray, what: str, hint: str = "") -> None:
+        """Raises an UnusableError that names the first of some rows [n], bool, if there are any."""
         if self.known:  # the options decided then
             hint = "Write it as in the tables that the model was made with, or leave it empty"
-        self.cells.refuse(rows, what, hint)
+        if rows.any():
+            self.cells.refuse(rows, what, hint)
 
     def _apart(self, values: np.ndarray) -> tuple[np.ndarray, str]:
         """Which values [n] lie far from all others, and the same in words; none if the column is kept."""
@@ -223,23 +246,20 @@ class Decision:
     def _check_numbers(self) -> None:
         """Raises a UserError where numbers could be others, or are in different units, or infinite."""
         doubtful, others = self._readings[1], self._others
-        if doubtful.any():
-            first = int(np.argmax(doubtful))
-            point, comma = f"{self.cells.point[first]:.10g}", f"{self.cells.comma[first]:.10g}"
-            hint = f"{self._options('numeric')} reads {point}, and all in this way; or {others}"
-            what = f"a cell could be {comma} or {point}"
-            self._refuse(doubtful, what, hint)
+        first = int(np.argmax(doubtful))
+        point, comma = f"{self.cells.point[first]:.10g}", f"{self.cells.comma[first]:.10g}"
+        hint = f"{self._options('numeric')} reads {point}, and all in this way; or {others}"
+        self._refuse(doubtful, f"a cell could be {comma} or {point}", hint)
         good, unit = ~np.isnan(self._values) & (self._values != 0), self._unit  # zero needs no unit
         unlike = good & ~np.isin(self.cells.unit, [unit, ""] if self.numeric else [unit])
-        if unlike.any():
-            most = f"most numbers are in {unit!r}" if unit else "most numbers have no unit"
-            if len({*self.cells.unit} - {""}) == 1:
-                others = f"{self._options('numeric')} if all are in it; or {others}"
-            self._refuse(unlike, f"{most}, not all", f"Write one unit; {others}")
-        if (huge := np.isinf(self._values)).any():
-            if not self.numeric:
-                self._refuse(huge, "a finite number, or nothing, is expected", self._as_missing)
-            self._values[huge] = np.nan
+        most = f"most numbers are in {unit!r}" if unit else "most numbers have no unit"
+        if len({*self.cells.unit} - {""}) == 1:
+            others = f"{self._options('numeric')} if all are in it; or {others}"
+        self._refuse(unlike, f"{most}, not all", f"Write one unit; {others}")
+        huge = np.isinf(self._values)
+        if not self.numeric:
+            self._refuse(huge, "a finite number, or nothing, is expected", self._as_missing)
+        self._values[huge] = np.nan
 
     def _notes(self) -> list[str]:
         """What was recognised in a column of numbers, in words."""
@@ -268,11 +288,6 @@ class Decision:
 
     # --- Dates ---------------------------------------------------------------------------------
 
-    @cached_property
-    def _days(self) -> np.ndarray:
-        """The cells as days since 1970 [2, n], in each of `ORDERS`."""
-        return self.cells.dates()
-
     def _are_compact_dates(self) -> bool:
         """Whether all cells are dates such as 20240131, and many different ones."""
         texts = self._wanted_texts
@@ -281,7 +296,7 @@ class Decision:
     def _dates(self) -> Column | None:
         """The column if all of its cells are dates, or the user says that it holds numbers and some are."""
         order = self._order
-        bad = int((self.wanted & np.isnan(self._days[order])).sum())
+        bad = int((self.wanted & np.isnan(self.cells.days[order])).sum())
         if bad == self.wanted.sum() or (bad and not self.numeric):
             return None
         differs = self._check_order()
@@ -292,8 +307,8 @@ class Decision:
             notes.append(f"{short[0]} is read as {day:%Y-%m-%d}")
         if self._are_compact_dates():
             notes.append(f"{self._options('numeric')} if these are numbers")
-        start = float(np.nanmin(self._days[order]))
-        values = self._days[order] - start
+        start = float(np.nanmin(self.cells.days[order]))
+        values = self.cells.days[order] - start
         if values.min() == values.max() and not self.keep:
             return self._unused(_CONSTANT)
         cycles: tuple[str, ...] = ()
@@ -308,12 +323,12 @@ class Decision:
     @cached_property
     def _order(self) -> int:
         """Which of `ORDERS` makes most cells dates."""
-        return int(np.argmax((~np.isnan(self._days) & self.wanted).sum(axis=1)))
+        return int(np.argmax((~np.isnan(self.cells.days) & self.wanted).sum(axis=1)))
 
     def _check_order(self) -> bool:
         """Whether the other order makes other dates of some cells; refused if it fits as well."""
-        missing = np.isnan(self._days)
-        differs = (self._days[0] != self._days[1]) & self.wanted & ~missing[self._order]
+        missing = np.isnan(self.cells.days)
+        differs = (self.cells.days[0] != self.cells.days[1]) & self.wanted & ~missing[self._order]
         if differs.any() and missing[0].sum() == missing[1].sum() and not self.numeric:
             hint = f"Write it as 2024-01-31; {self._options('numeric')} reads it {ORDERS[self._order]}; or "
             hint += self._others
@@ -339,7 +354,7 @@ class Decision:
         if numbers and (numbers >= 0.5 * filled or many):
             what = f"{numbers:,} of {filled:,} cells are numbers, the others are not"
             self._refuse(rest, what, self._as_missing)
-        undated = self.wanted & np.isnan(self._days[self._order])
+        undated = self.wanted & np.isnan(self.cells.days[self._order])
         dates = filled - int(undated.sum())
         if dates >= 0.5 * filled and dates:
             what = f"{dates:,} of {filled:,} cells are dates, the others are not"
@@ -388,4 +403,4 @@ class Decision:
         if unseen := int((cells.notna() & ~cells.isin(counts.index)).sum()):
             said += f", {unseen:,} cells of others that no labelled row has"
         rule = Rule(self.name, "category", self.said, levels=levels, rare=len(used) < len(counts))
-        return Column(rule, "; ".join(filter(None, [said, note])), values, self.cells.limit)
+        return self._becomes(rule, "; ".join(filter(None, [said, note])), values)

@@ -88,12 +88,11 @@ class Table(Dataset):
     download: ClassVar[str] = ""
     #: A package and the file in it that is the table, too: for who has no network.
     packaged: ClassVar[tuple[str, str]] = ("", "")
-    #: SHA-256 of a download as it is unpacked (of an archive's member), where it is known. A file that lies
-    #: there may have another: other line ends, say.
-    sha256: ClassVar[Mapping[str, str]] = {}
-    #: The file inside a zip archive, and the matrix inside a MATLAB file, where there is such a file.
+    #: `sha256:` and that of a download as it is unpacked (of an archive's member), where it is known. A file
+    #: that lies there may have another: other line ends, say.
+    known_hash: ClassVar[str] = ""
+    #: The file inside a zip archive, where there is one.
     member: ClassVar[str] = ""
-    variable: ClassVar[str] = ""
     #: All columns of the raw table.
     columns: ClassVar[tuple[str, ...]] = ()
     target: ClassVar[str] = ""
@@ -202,8 +201,7 @@ class Table(Dataset):
     @classmethod
     def _addresses(cls, folder: Path) -> tuple[Sequence[str], str]:
         """Where the raw file is to be had, and its hash if that is known."""
-        sha256 = cls.sha256.get(cls.member if cls.download.endswith(".zip") else cls.download)
-        return cls.urls, f"sha256:{sha256}" if sha256 else ""
+        return cls.urls, cls.known_hash
 
     @classmethod
     def _read(cls, path: Path, skip_data_check: bool, where: str = "", known_hash: str = "") -> LoadedTable:
@@ -232,7 +230,7 @@ class Table(Dataset):
         """The table as it stands in a file."""
         from .frames import read_frame
 
-        return read_frame(path, where, member=cls.member, variable=cls.variable, known_hash=known_hash)
+        return read_frame(path, where, member=cls.member, known_hash=known_hash)
 
     @classmethod
     def _difference(cls, y: np.ndarray, columns: int = 0) -> str:

@@ -118,14 +118,14 @@ def make_problem(
     known = frozenset(keys[: len(y)])
     done = np.array([key in known for key in keys[len(y) :]], bool)
     x_scaler = _feature_scaler(x[used], x[len(y) :][~done])
-    scaler = RangeScaler(y[used, None])
+    scaler = RangeScaler(y[used])
     x = x_scaler.transform(x).astype(np.float32)
     measured, rest = x[: len(y)], x[len(y) :]
     rows, notes = _candidates(rest, measured, done, replicates)
     return Problem(
         target=target,
         x=x[used],
-        y=scaler.transform(y[used, None])[:, 0].astype(np.float32),
+        y=scaler.transform(y[used]).astype(np.float32),
         rounds=rounds[used],
         pool=rest[rows],
         rows=rows,

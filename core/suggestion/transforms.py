@@ -21,7 +21,8 @@ class Transform:
     words = ""
 
     def __init__(self, y: np.ndarray, zero: float) -> None:
-        self._prepare(y, zero)
+        self._zero = zero
+        self._prepare(y)
         bent = self._bend(y)
         self._low, self._span = bent.min(), np.ptp(bent) or 1.0
 
@@ -39,7 +40,7 @@ class Transform:
         """The logarithm of dz/dy, z = forward(y)."""
         return self._log_bend(y) - np.log(self._span)
 
-    def _prepare(self, y: np.ndarray, zero: float) -> None:
+    def _prepare(self, y: np.ndarray) -> None:
         pass
 
     def _bend(self, y: np.ndarray) -> np.ndarray:
@@ -62,9 +63,6 @@ class Log(Transform):
     def possible(y: np.ndarray, zero: float) -> bool:
         return bool((y > zero).all())
 
-    def _prepare(self, y: np.ndarray, zero: float) -> None:
-        self._zero = zero
-
     def _bend(self, y: np.ndarray) -> np.ndarray:
         return np.log(y - self._zero)
 
@@ -84,7 +82,7 @@ class YeoJohnson(Transform):
 
     words = "the Yeo-Johnson transform of "
 
-    def _prepare(self, y: np.ndarray, zero: float) -> None:
+    def _prepare(self, y: np.ndarray) -> None:
         self._centre = np.median(y)
         self._width = np.subtract(*np.percentile(y, [75, 25])) or y.std() or 1.0
         self._power = PowerTransformer(standardize=False).fit(self._centred(y)[:, None])

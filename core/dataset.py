@@ -163,11 +163,10 @@ class Dataset(ABC):
                 raise UserError(f"{where}: {name} must hold numbers, its type is {array.dtype}")
         if int(VALIDATION_SHARE * int(TRAIN_SHARE * len(x))) == 0:
             raise UserError(f"{where}: {len(x)} rows are too few: none is left for validation")
-        bad = [*np.count_nonzero(~np.isfinite(x), axis=0), np.count_nonzero(~np.isfinite(y))]
-        if any(bad):
-            column, names = int(np.argmax(np.array(bad) > 0)), self.feature_names()
-            name = names[column] if column < len(names) else str(column)
-            which = f"column {name} of x" if column < x.shape[1] else "the target"
+        bad = np.count_nonzero(~np.isfinite(np.column_stack([x, y])), axis=0)
+        if bad.any():
+            column, names = int(np.argmax(bad > 0)), dict(enumerate(self.feature_names()))
+            which = f"column {names.get(column, column)} of x" if column < x.shape[1] else "the target"
             count = "1 value" if bad[column] == 1 else f"{bad[column]} values"
             advice = "leave these rows out, or fill them in"
             raise UserError(f"{where}: {which} has {count} NaN or infinite: {advice}")

@@ -42,19 +42,17 @@ class Cells:
             parts.append(np.array([*filled, ""], object)[codes])
         self.text = np.concatenate(parts)
         self.table = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        self._codes, texts = pd.factorize(self.text)
-        self._texts: list[str] = texts.tolist()
-        self.point, self.comma, self.limit, self.unit = (
-            one[self._codes] for one in read_numbers(self._texts)
-        )
+        self._codes, every = pd.factorize(self.text)
+        self._texts: list[str] = every.tolist()
+        numbers = read_numbers(self._texts)
+        self.point, self.comma, self.limit, self.unit = (one[self._codes] for one in numbers)
         self.decimals, self.mostly_numbers = list[str](), list[bool]()
         for i, column in enumerate(columns):
-            here = np.flatnonzero((self.table == i) & (self.text != ""))
-            rows = here[np.unique(self._codes[here], return_index=True)[1]]  # one of each text
-            point, comma = self.point[rows], self.comma[rows]
+            texts = np.unique(self._codes[(self.table == i) & (self.text != "")])
+            point, comma = (one[texts] for one in numbers[:2])
             typed = pd.api.types.is_numeric_dtype(column)
             self.decimals.append("." if typed else _decimal(point, comma))
-            self.mostly_numbers.append(bool((~np.isnan(point) | ~np.isnan(comma)).sum() > 0.5 * len(rows)))
+            self.mostly_numbers.append(bool((~np.isnan(point) | ~np.isnan(comma)).sum() > 0.5 * len(texts)))
 
     def each(self, function: Callable[[str], Any], kind: type) -> np.ndarray:
         """What a function makes of the texts, in their rows [n]."""
@@ -64,10 +62,6 @@ class Cells:
     def days(self) -> np.ndarray:
         """The cells as days since 1970 [2, n], as `read_dates` reads them."""
         return read_dates(self._texts)[:, self._codes]
-
-    def matching(self, matches: Callable[[str], object]) -> np.ndarray:
-        """The rows [n], bool, whose text matches."""
-        return self.each(lambda text: bool(matches(text)), bool)
 
     def written(self, rows: np.ndarray) -> list[str]:
         """The distinct texts in some rows [n], bool."""

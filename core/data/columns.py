@@ -15,7 +15,6 @@ Shapes: n rows, of all tables one behind the other; d features.
 import difflib
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
 
@@ -32,23 +31,14 @@ from .kinds import Column
 Decisions = Mapping[str, Collection[str]]
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The columns of tables, but for the target, in their order.
-
-    Attributes:
-        columns: what became of each.
-        rows: those that may be looked at.
-    """
-
-    columns: tuple[Column, ...]
-    rows: np.ndarray
+class Columns(tuple[Column, ...]):
+    """The columns of tables, but for the target, in their order."""
 
     @property
     def lines(self) -> list[str]:
         """What each column became; columns of the same kind share a line."""
         same: dict[str, list[str]] = {}
-        for column in self.columns:
+        for column in self:
             same.setdefault(column.text, []).append(column.rule.title)
         return [f"{one_line(', '.join(names), 100)}: {one_line(text)}" for text, names in same.items()]
 
@@ -56,14 +46,14 @@ class Columns:
     def details(self) -> list[str]:
         """The same, each column for itself, with what it holds."""
         said = []
-        for column in self.columns:
-            both = one_line(column.text), column.rule.contents(column.values[self.rows])
+        for column in self:
+            both = one_line(column.text), column.rule.contents(column.values[column.tables.looked_at])
             said.append(one_line(f"{column.rule.title}: {'; '.join(filter(None, both))}", 300))
         return said
 
     def features(self) -> tuple[list[str], np.ndarray]:
         """Names (`<column>_<category>` if one-hot) and values [n, d], finite float64, of the features."""
-        each = (column.rule.features(column.values, column.cells.limit) for column in self.columns)
+        each = (column.rule.features(column.values, column.cells.limit) for column in self)
         found = sorted(chain.from_iterable(each), key=itemgetter(0))
         values = np.stack([part for *_, part in found], axis=1).astype(np.float64)
         return [name for _, name, _ in found], values
@@ -71,11 +61,11 @@ class Columns:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """What `apply` needs for another table."""
-        return tuple(column.rule for column in self.columns)
+        return tuple(column.rule for column in self)
 
     def contents(self) -> list[tuple[object, ...]]:
         """The contents of each row in all columns, used or not: equal rows have equal keys."""
-        cells = [pd.Series(column.values, dtype=object) for column in self.columns]
+        cells = [pd.Series(column.values, dtype=object) for column in self]
         return list(zip(*(column.where(column.notna(), None) for column in cells), strict=True))
 
 
@@ -86,9 +76,8 @@ def apply(rules: Sequence[Rule], raw: RawFrame) -> Columns:
         UnusableError: its columns differ, or a cell is not what its column held there.
     """
     check_same([rule.name for rule in rules], raw.names, f"{raw.where}: it has", "the earlier tables have")
-    rows = np.arange(len(raw.frame))
-    tables = Tables([raw], rows)
-    return Columns(tuple(Column(rule.name, tables, rule.said, rule).again() for rule in rules), rows)
+    tables = Tables([raw], np.arange(len(raw.frame)))
+    return Columns(Column(rule.name, tables, rule.said, rule).again() for rule in rules)
 
 
 def check_same(wanted: Collection[str], found: Collection[str], here: str, there: str) -> None:
@@ -120,8 +109,8 @@ def sort_columns(
     for name in frozenset[str]().union(*(raw.nominal for raw in raws)):
         said.setdefault(name, set()).add("declared")
     names = [name for name in raws[0].names if name != target]
-    columns = Columns(tuple(Column(name, tables, said.get(name, ())).decide() for name in names), rows)
-    if all(column.rule.kind == "not used" for column in columns.columns):
+    columns = Columns(Column(name, tables, said.get(name, ())).decide() for name in names)
+    if all(column.rule.kind == "not used" for column in columns):
         found = "; ".join(columns.lines) or f"there is no column but the target {target!r}"
         raise raws[0].unusable(f"no feature is left: {found}")
     return columns

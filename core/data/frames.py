@@ -172,15 +172,13 @@ def _parse_parquet(content: bytes) -> RawFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(io.BytesIO(content))
-    _check_names(file.schema_arrow.names)
-    for column in file.schema_arrow:
+    for column in pq.read_schema(io.BytesIO(content)):
         if pa.types.is_nested(column.type):
             raise UnusableError(f"column {column.name!r} holds {one_line(column.type, 60)}; leave it out")
     frame = pd.read_parquet(io.BytesIO(content))
     named = [name for name in frame.index.names if name is not None]
-    frame = frame.reset_index(named).reset_index(drop=True) if named else frame.reset_index(drop=True)
-    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+    frame = frame.reset_index(named).reset_index(drop=True)
+    frame.columns = pd.Index(_check_names([str(name) for name in frame.columns]))
     times = frame.select_dtypes(["datetime", "datetimetz", "timedelta"]).columns
     frame = frame.astype(dict.fromkeys(times, "string"))
     return RawFrame(frame, frozenset(map(str, frame.select_dtypes("category"))))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -52,10 +52,6 @@ class Column:
         values: [n]; float64 for numbers and dates, otherwise texts; NaN for empty cells.
     """
 
-    rule: Rule
-    text: str
-    values: np.ndarray
-
     def __init__(
         self, name: str, tables: Tables, said: Collection[str] = (), known: Rule | None = None
     ) -> None:
@@ -64,9 +60,10 @@ class Column:
         self.cells = tables.cells(name)
         self.filled = self.cells.text != ""
         #: The rows [n] whose cell means 'missing' among numbers and dates, and those with any other text.
-        self.marks = self.cells.matching(lambda text: text.casefold() in MARKS)
+        self.marks = self.cells.each(lambda text: text.casefold() in MARKS, bool)
         self.wanted = self.filled & ~self.marks
         self._wanted_texts = self.cells.written(self.wanted)
+        self._options = partial(options, name)
         #: What else the user may do about a cell, in words.
         self._others = self._options("category", "ignore")
         self._as_missing = f"{self._options('numeric')} takes such cells as missing; or {self._others}"
@@ -145,9 +142,6 @@ class Column:
         return self._becomes(rule, ", ".join(notes), values)
 
     # --- Words ---------------------------------------------------------------------------------
-
-    def _options(self, *names: str) -> str:
-        return options(self.name, *names)
 
     def _refuse(self, rows: np.ndarray, what: str, hint: str = "") -> None:
         """Raises an UnusableError that names the first of some rows [n], bool, if there are any."""
@@ -341,7 +335,7 @@ class Column:
         """Texts; refused where most are numbers or dates, or look like numbers and would not be used."""
         rest, filled = self._no_numbers, int(self.wanted.sum())
         texts, values = self.cells.written(rest), {*self._values[~np.isnan(self._values)].tolist()}
-        named = self.cells.matching(NAMED_DATE.fullmatch)
+        named = self.cells.each(NAMED_DATE.fullmatch, bool)
         if named.sum() >= 0.5 * filled and named.any():
             hint = f"Write them as 2024-01-31, or {self._others}"
             self._refuse(named, "its cells look like dates, but in no known language", hint)
@@ -351,15 +345,13 @@ class Column:
         if numbers and self._are_codes(texts, values, numbers / filled, filled):
             return self._categories("numbers and codes")
         many = numbers >= 0.1 * filled and len(values) > max(5, len(texts))
-        if numbers and (numbers >= 0.5 * filled or many):
-            what = f"{numbers:,} of {filled:,} cells are numbers, the others are not"
-            self._refuse(rest, what, self._as_missing)
         undated = self.wanted & np.isnan(self.cells.days[self._order])
-        dates = filled - int(undated.sum())
-        if dates >= 0.5 * filled and dates:
-            what = f"{dates:,} of {filled:,} cells are dates, the others are not"
-            self._refuse(undated, what, self._as_missing)
-        like = self.cells.matching(_LIKE_A_NUMBER.fullmatch) & rest
+        for others, kind, often in ((rest, "numbers", many), (undated, "dates", False)):
+            count = filled - int(others.sum())
+            if count and (count >= 0.5 * filled or often):
+                what = f"{count:,} of {filled:,} cells are {kind}, the others are not"
+                self._refuse(others, what, self._as_missing)
+        like = self.cells.each(_LIKE_A_NUMBER.fullmatch, bool) & rest
         if 0.5 * filled < like.sum() < 6 * len(self.cells.written(like)):
             what = "its cells look like numbers, but in no way of writing them that is known"
             self._refuse(like, what, self._others)
@@ -396,7 +388,7 @@ class Column:
             hint = f"group them, or {self._options('ignore')}"
             raise self.tables.raws[0].unusable(f"column {self.name!r} has {len(used):,} categories; {hint}")
         levels = (*sorted(used.index.dropna()), *[None] * used.index.hasnans)
-        named = len(used.index.dropna())
+        named = len(levels) - used.index.hasnans
         said = f"{named} categor{'y' if named == 1 else 'ies'}"
         said += f", {len(counts) - len(used)} rare as one" * (len(used) < len(counts))
         said += ", and missing" * used.index.hasnans

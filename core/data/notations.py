@@ -144,8 +144,7 @@ def read_dates(texts: Sequence[str]) -> np.ndarray:
     if not like:
         return days
     split = [found.groups() if (found := _TIME.fullmatch(texts[i])) else (texts[i], "0:00") for i in like]
-    codes, times = pd.factorize(pd.Series([time for _, time in split]))
-    parts = _days(pd.Series("1970-01-01 " + times), "mixed")[codes]
+    parts = _days("1970-01-01 " + pd.Series([time for _, time in split]), "mixed")
     dates = pd.Series([_canonical(date) for date, _ in split])
     for order, formats in enumerate(_BY_ORDER):
         values = np.full(len(like), np.nan)

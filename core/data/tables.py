@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 MEAN_TOLERANCE = 1e-5
 #: With fewer rows a fifth of them says nothing of a model.
 LEAST_ROWS = 50
-#: Features of all rows: 0.8 GB.
-MOST_VALUES = 10**8
 
 #: One-hot columns and their categories.
 Categories: TypeAlias = Mapping[str, Sequence[str] | Sequence[int]]
@@ -274,11 +272,9 @@ class Table(Dataset):
             raise raw.unusable(f"{len(y)} rows are too few: at least {LEAST_ROWS} are needed")
         train, _ = train_and_test(len(y))
         columns = sort_columns([raw], target, train, cls.decisions)
-        names, x = columns.features()
-        if len(names) * len(y) > MOST_VALUES:
-            raise raw.unusable(f"its {len(names):,} features of {len(y):,} rows are too many")
         for line in columns.lines + [f"{target}: the target, {note}"] * bool(note):
             print(f"{cls.name or raw.where}: {line}", file=sys.stderr)
+        names, x = columns.features()
         return x, y, names
 
 
@@ -291,10 +287,10 @@ def _load(cls: type[Table], folder: Path, skip_data_check: bool) -> LoadedTable:
         if table.data_check.startswith("skipped"):
             _warn(f"{cls.name}: {table.source}: check {table.data_check}; results are not comparable")
         elif cls.columns and table.source.parent == folder:
-            arrays = {"x": table.x, "y": table.y, "features": np.array(table.names)}
+            x, y, names = table.x, table.y, np.array(table.names)
             with suppress(UserError):  # then it is read again next time
                 check_writable(folder)
-                write_file(folder / f"{cls.name}.npz", lambda part: np.savez(part, **arrays))
+                write_file(folder / f"{cls.name}.npz", lambda part: np.savez(part, x=x, y=y, features=names))
         return table
     except OSError as error:
         raise UserError(f"{cls.name}: {folder} cannot be used: {one_line(error)}") from error

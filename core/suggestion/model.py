@@ -36,7 +36,7 @@ from ..training.trainer import make_trainer
 from ..util import tqdm
 from .calibration import calibrate, calibrated, coverage
 from .tables import LEAST_LABELLED, LEVELS, Problem
-from .transforms import TRANSFORMS, Transform
+from .transforms import TRANSFORMS, Log, Transform
 
 #: Folds of the labelled rows, by how many rows there are at least: a model of few rows gets better with each
 #: one, and intervals calibrated by models of much fewer would be too wide.
@@ -139,22 +139,21 @@ def fit(
     """
     rows = _Rows(problem, seeds, device, agent)
     at_once = [name for name in variations if VARIATIONS[name].regressor]
-    kinds = [kind for kind in TRANSFORMS if kind.possible(rows.y, rows.zero)]
+    kinds = [kind for kind in TRANSFORMS if kind is not Log or (rows.y > rows.zero).all()]
     tried = [(name, kind) for name in at_once or ["forest"] for kind in kinds]
     found = {one: rows.left_out(*one) for one in tqdm(tried, desc="trying models", unit=" models")}
     kind = min(found, key=lambda one: found[one][1])[1]
     for name in variations:
         if name not in at_once:
             found[name, kind] = rows.left_out(name, kind)
-    best: dict[str, tuple[str, type[Transform]]] = {}
-    for one in sorted(found, key=lambda one: found[one][1]):
-        if one[0] in variations:
-            best.setdefault(one[0], one)
-    winner = next(iter(best.values()))
-    factors, quality = rows.judge(found[winner][0])
-    (model,) = rows.train(*winner, [np.concatenate(rows.folds)])
-    nll = {name: found[one][1] for name, one in best.items()}
-    return Fitted(winner[0], model, factors, nll, quality, device)
+    ranked = sorted((one for one in found if one[0] in variations), key=lambda one: found[one][1])
+    nll: dict[str, float] = {}
+    for one in ranked:
+        nll.setdefault(one[0], found[one][1])
+    name, kind = ranked[0]
+    factors, quality = rows.judge(found[name, kind][0])
+    (model,) = rows.train(name, kind, [np.concatenate(rows.folds)])
+    return Fitted(name, model, factors, nll, quality, device)
 
 
 class _Rows:

@@ -186,23 +186,17 @@ def _candidates(
         done: whether a row is labelled already [N].
         replicates: rows that are equal in all features are candidates each.
     """
-    notes = _count(done.sum(), "labelled already, and not chosen again")
     again = np.zeros(len(x), bool) if replicates else pd.DataFrame(x).duplicated().to_numpy() & ~done
-    notes += _count(
-        again.sum(),
-        "equal to others in all features: each such setting is one candidate, unless --replicates",
-    )
     rows = np.flatnonzero(~done & ~again)
-    far, _ = KDTree(labelled).query(x[rows], p=np.inf, distance_upper_bound=_NEAR)
-    said = "as labelled ones, to a millionth of the range of each feature, and still candidates"
-    return rows, notes + _count(np.isfinite(far).sum(), said)
-
-
-def _count(count: int, text: str) -> list[str]:
-    """A note on so many rows of the pool; none if there are none."""
-    if not count:
-        return []
-    return [f"{count:,} rows of the pool are {text}" if count > 1 else f"1 row of the pool is {text}"]
+    near = np.isfinite(KDTree(labelled).query(x[rows], p=np.inf, distance_upper_bound=_NEAR)[0])
+    notes = {
+        "labelled already, and not chosen again": done,
+        "equal to others in all features: each such setting is one candidate, unless --replicates": again,
+        "as labelled ones, to a millionth of the range of each feature, and still candidates": near,
+    }
+    counts = {text: int(some.sum()) for text, some in notes.items() if some.any()}
+    are = {1: "1 row of the pool is"}
+    return rows, [f"{are.get(n, f'{n:,} rows of the pool are')} {text}" for text, n in counts.items()]
 
 
 def _is_ours(name: str) -> bool:

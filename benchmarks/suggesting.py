@@ -141,10 +141,10 @@ def rounds(table: str, seed: int, agent: str, data_folder: Path) -> Iterator[lis
     labelled, pool = list(range(LABELLED)), np.arange(LABELLED, LABELLED + POOL)
     seeds, variations = Seeds(1, seed, seed, seed), auto_variations(agent, LABELLED)
     for added in range(0, ROUNDS * COUNT + 1, COUNT):
-        coverage, y_labelled = "", y[labelled][:, None]
+        coverage, y_labelled = "", y[labelled]
         if added < ROUNDS * COUNT:
             scaler = RangeScaler(y_labelled)
-            scaled = scaler.transform(y_labelled)[:, 0].astype(np.float32)
+            scaled = scaler.transform(y_labelled).astype(np.float32)
             problem = replace(begun, x=x[labelled], y=scaled, pool=x[pool], rows=pool, scaler=scaler)
             if agent == "random" and added:
                 chosen = np.random.default_rng([seed, added]).permutation(len(pool))[:COUNT]

@@ -39,7 +39,7 @@ def sha256_of(*arrays: np.ndarray) -> str:
 
 
 class RangeScaler:
-    """Scales each column of values [n, d] to [0, 1] by its range, however small; a constant column to 0.
+    """Scales values [n], or each column of [n, d], to [0, 1] by their range, however small; constants to 0.
 
     scikit-learn's MinMaxScaler treats ranges below 2e-15 as constant.
     """
@@ -119,9 +119,9 @@ class Dataset(ABC):
         x, y = self._checked(*self.rows(rng))
         train, test = train_and_test(len(x))
 
-        self._x_scaler, self._y_scaler = RangeScaler(x[train]), RangeScaler(y[train, None])
+        self._x_scaler, self._y_scaler = RangeScaler(x[train]), RangeScaler(y[train])
         x = self._x_scaler.transform(x).astype(np.float32)
-        y = self._y_scaler.transform(y[:, None])[:, 0].astype(np.float32)
+        y = self._y_scaler.transform(y).astype(np.float32)
 
         val, train = np.split(rng.permutation(train), [int(VALIDATION_SHARE * len(train))])
         self.rows_train, self.rows_val, self.rows_test = train, val, test
@@ -141,8 +141,7 @@ class Dataset(ABC):
 
     def y_to_raw(self, y: np.ndarray) -> np.ndarray:
         """Scaled targets, of any shape, in the target's own units, float64."""
-        y = np.asarray(y, dtype=np.float64)
-        return self._y_scaler.inverse_transform(y.reshape(-1, 1)).reshape(y.shape)
+        return self._y_scaler.inverse_transform(np.asarray(y, dtype=np.float64))
 
     @property
     def y_scale(self) -> float:
@@ -150,7 +149,7 @@ class Dataset(ABC):
 
         A standard deviation of the scaled target times this is one in the target's units.
         """
-        return float(1 / self._y_scaler.scale[0])
+        return float(1 / self._y_scaler.scale)
 
     def _checked(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What `rows` gave, if it can be trained on."""
@@ -164,11 +163,10 @@ class Dataset(ABC):
                 raise UserError(f"{where}: {name} must hold numbers, its type is {array.dtype}")
         if int(VALIDATION_SHARE * int(TRAIN_SHARE * len(x))) == 0:
             raise UserError(f"{where}: {len(x)} rows are too few: none is left for validation")
-        bad = [*np.count_nonzero(~np.isfinite(x), axis=0), np.count_nonzero(~np.isfinite(y))]
-        if any(bad):
-            column, names = int(np.argmax(np.array(bad) > 0)), self.feature_names()
-            name = names[column] if column < len(names) else str(column)
-            which = f"column {name} of x" if column < x.shape[1] else "the target"
+        bad = np.count_nonzero(~np.isfinite(np.column_stack([x, y])), axis=0)
+        if bad.any():
+            column, names = int(np.argmax(bad > 0)), dict(enumerate(self.feature_names()))
+            which = f"column {names.get(column, column)} of x" if column < x.shape[1] else "the target"
             count = "1 value" if bad[column] == 1 else f"{bad[column]} values"
             advice = "leave these rows out, or fill them in"
             raise UserError(f"{where}: {which} has {count} NaN or infinite: {advice}")

@@ -1,40 +1,30 @@
-"""Files: written so that a reader never sees half of one, and read up to a size that fits into memory.
+"""Files: written so that a reader never sees half of one.
 
 After a power cut a disk has what was fsynced, files and the folders that name them separately (Pillai et al.,
 All File Systems Are Not Created Equal, OSDI 2014).
 """
 
 import errno
-import gzip
-import io
 import os
 import secrets
-import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
 from .errors import UserError
 
-#: Of a file, packed and unpacked: 20 times the largest of the study's.
-MOST_BYTES = 2**29
-_TOO_LARGE = f"it has more than {MOST_BYTES:,} bytes"
-#: Of a table, and of the features made of it: 0.8 GB.
-MOST_CELLS = 10**8
-#: Of a table; the libraries that read it take time for each.
-MOST_COLUMNS = 20_000
 #: For pandas' `read_csv`: before 3.0 it reads most floats an ulp off without this; since then it warns.
 EXACT_FLOATS: dict[str, Any] = (
     {} if int(version("pandas").split(".")[0]) >= 3 else {"float_precision": "round_trip"}
 )
 
 
-class UnusableError(Exception):
+class UnusableError(UserError):
     """A file cannot be used; the text says what was found and what was expected, on one line."""
 
 
@@ -135,6 +125,8 @@ def check_writable(folder: Path) -> None:
     """Raises a UserError unless files can be written to a folder, or to a new one of that name."""
     there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     try:
+        if not there.stat().st_mode & 0o222:  # root could write there all the same
+            raise PermissionError(errno.EACCES, "it is read-only")
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
@@ -152,30 +144,10 @@ def check_target(path: Path, *read: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file; a UserError if it is a folder or the like, a ValueError above `MOST_BYTES`."""
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):  # reading from a FIFO waits for ever
-        raise UserError(f"{path} is {'a folder' if stat.S_ISDIR(found.st_mode) else 'no regular file'}")
-    if found.st_size > MOST_BYTES:
-        raise ValueError(_TOO_LARGE)
+    """The content of a file; a UserError if it is a folder or the like."""
+    if path.exists() and not path.is_file():  # reading from a FIFO waits for ever
+        raise UserError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}")
     return path.read_bytes()
-
-
-def bounded(file: IO[bytes] | gzip.GzipFile) -> bytes:
-    """What is left of a file, packed or not; a ValueError where that is more than `MOST_BYTES`."""
-    pieces, size = [], 0
-    while piece := file.read(2**20):
-        pieces.append(piece)
-        size += len(piece)
-        if size > MOST_BYTES:
-            raise ValueError(_TOO_LARGE)
-    return b"".join(pieces)
-
-
-def gunzip(content: bytes) -> bytes:
-    """`gzip.decompress`; a ValueError if the result has more than `MOST_BYTES`."""
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-        return bounded(file)
 
 
 def parse_yaml(content: bytes) -> Any:

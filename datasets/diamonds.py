@@ -1,6 +1,5 @@
 """Diamonds: OpenML 42225, the table of ggplot2 (Wickham, Springer, 2016)."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from core.data.tables import Categories, Table
@@ -24,9 +23,6 @@ class Diamonds(Table):
         "https://old.openml.org/data/download/21792853/dataset",
     )
     packaged = ("plotnine", "data/diamonds.csv")
-    sha256: ClassVar[Mapping[str, str]] = {
-        "diamonds.csv": "9574730b03aba241d899c4a97511c5061b19358fab89510774fb6c24168345c4",
-    }
     columns = ("carat", "cut", "color", "clarity", "depth", "table", "price", "x", "y", "z")
     target = "price"
     categories: ClassVar[Categories] = {

@@ -1,6 +1,5 @@
 """Parkinsons Telemonitoring: UCI 189, doi 10.24432/C5ZS3N (Tsanas et al., IEEE Trans. Biomed. Eng., 2010)."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from core.data.tables import Categories, Table
@@ -20,9 +19,7 @@ class Pakinsons(Table):
     download = "parkinsons+telemonitoring.zip"
     urls = ("https://archive.ics.uci.edu/static/public/189/parkinsons+telemonitoring.zip",)
     member = "parkinsons_updrs.data"
-    sha256: ClassVar[Mapping[str, str]] = {
-        "parkinsons_updrs.data": "f2c7d5025dec4e92e7feae367a5f7ccf58789a10ac6b54bdf15976c599f9dd39",
-    }
+    known_hash = "sha256:f2c7d5025dec4e92e7feae367a5f7ccf58789a10ac6b54bdf15976c599f9dd39"
     columns = (
         *("subject#", "age", "sex", "test_time", "motor_UPDRS", "total_UPDRS"),
         *("Jitter(%)", "Jitter(Abs)", "Jitter:RAP", "Jitter:PPQ5", "Jitter:DDP"),

@@ -23,7 +23,6 @@ class Sarcos(Table):
         "https://www.openml.org/data/download/22102750/data.arff",
         "https://old.openml.org/data/download/22102750/data.arff",
     )
-    variable = "sarcos_inv"
     columns = (*(f"x{i}" for i in range(1, 22)), *(f"torque{i}" for i in range(1, 8)))
     target = "torque1"
     dropped = tuple(f"torque{i}" for i in range(2, 8))

@@ -1,8 +1,5 @@
 """Superconductivty Data: UCI 464, doi 10.24432/C53P47 (Hamidieh, Comput. Materials Science, 2018)."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from core.data.tables import Table
 from core.dataset import DATASETS
 
@@ -27,9 +24,7 @@ class Superconductors(Table):
     download = "superconductivty+data.zip"
     urls = ("https://archive.ics.uci.edu/static/public/464/superconductivty+data.zip",)
     member = "train.csv"
-    sha256: ClassVar[Mapping[str, str]] = {
-        "train.csv": "4dfb6e3a1f6ffd969e5a5e42f093c4800d1e2a6c8b1e309f8fcd9f23d86952f3",
-    }
+    known_hash = "sha256:4dfb6e3a1f6ffd969e5a5e42f093c4800d1e2a6c8b1e309f8fcd9f23d86952f3"
     columns = (
         "number_of_elements",
         *(f"{weight}{of}_{what}" for what in _PROPERTIES for of in _STATISTICS for weight in ("", "wtd_")),

@@ -56,7 +56,6 @@ class MiniMat(Table):
     files = ("mini.mat",)
     download = "mini.mat"
     urls = ("http://127.0.0.1:9/never",)
-    variable = "table"
     columns = ("a", "y", "unused", "b")
     target = "y"
     dropped = ("unused",)
@@ -101,9 +100,9 @@ def arff(
     return "\n".join(["% a comment", "@RELATION mini", "", *header, "", "@DATA", *rows, ""]).encode()
 
 
-def mat(frame: pd.DataFrame = FRAME, variable: str = "table") -> bytes:
+def mat(frame: pd.DataFrame = FRAME, **others: list[int]) -> bytes:
     buffer = io.BytesIO()
-    savemat(buffer, {variable: frame[list(MiniMat.columns)].to_numpy(float)})
+    savemat(buffer, {"table": frame[list(MiniMat.columns)].to_numpy(float)} | others)
     return buffer.getvalue()
 
 

@@ -45,7 +45,7 @@ def sort(*tables: pd.DataFrame, declared: Sequence[str] = (), **decisions: Seque
 
 def line(columns: Columns, name: str = "c") -> str:
     """What became of a column, in words."""
-    (found,) = [column for column in columns.columns if column.rule.name == name]
+    (found,) = [column for column in columns if column.rule.name == name]
     return found.text
 
 
@@ -281,19 +281,6 @@ def test_numbers_as_people_write_them(write: Callable[[float], str], said: str) 
     found, values = feature([write(value) for value in AMOUNTS])
     assert found == said
     np.testing.assert_array_equal(values, AMOUNTS)
-
-
-def test_a_minus_of_typesetters_is_one() -> None:
-    found, values = feature([str(value).replace("-", "\u2212") for value in TEMPERATURES])
-    assert found == "number"
-    np.testing.assert_array_equal(values, TEMPERATURES)
-
-
-@pytest.mark.parametrize("scale", [1e-300, 1e-17, 1e300])
-def test_ranges_of_any_size_survive(scale: float) -> None:
-    found, values = feature([str(value * scale) for value in TEMPERATURES])
-    assert found == "number"
-    np.testing.assert_array_equal(values, TEMPERATURES * scale)
 
 
 @pytest.mark.parametrize(
@@ -670,7 +657,7 @@ def kind(*tables: pd.DataFrame, rows: np.ndarray) -> str:
         columns = sort_columns([raw(one) for one in tables], "y", rows)
     except UnusableError:
         return "refused"
-    return next(column.rule.kind for column in columns.columns if column.rule.name == "c")
+    return next(column.rule.kind for column in columns if column.rule.name == "c")
 
 
 @quick

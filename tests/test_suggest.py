@@ -10,7 +10,6 @@ import torch
 import suggest
 from core import Seeds
 from core.data.frames import read_frame
-from core.errors import UserError
 from core.suggestion import model, tables
 
 pytestmark = pytest.mark.usefixtures("short_training")
@@ -115,9 +114,6 @@ def test_rows_of_another_table_are_read_as_those_of_the_problem(tmp_path: Path) 
     make_frame(40, 1).assign(rank=1).to_csv(tmp_path / "new.csv", index=False)
     new = tables.with_pool(problem, read_frame(tmp_path / "new.csv"), every_row=True)
     np.testing.assert_array_equal(new.pool, problem.pool)
-    make_frame(40, 1).drop(columns="b").to_csv(tmp_path / "new.csv", index=False)
-    with pytest.raises(UserError, match=r"new\.csv: it has no column 'b'"):
-        tables.with_pool(problem, read_frame(tmp_path / "new.csv"), every_row=True)
 
 
 @pytest.mark.parametrize("replicates", [False, True])
@@ -146,13 +142,6 @@ def test_a_row_whose_target_is_a_code_is_neither_learned_nor_suggested(tmp_path:
     write(tmp_path, wrong, pool)
     done, kept = (read_frame(tmp_path / name) for name in ("done.csv", "pool.csv"))
     assert len(tables.make_problem(done, kept, "y", {"keep": ["y"]}).y) == len(wrong)
-
-
-def test_categories_that_only_the_pool_has_are_counted(tmp_path: Path) -> None:
-    pool = make_frame(40, 1)
-    pool.loc[:1, "kind"] = "violet"
-    lines = problem_of(tmp_path, make_frame(50), pool).lines
-    assert "kind: 3 categories, 2 cells of others that no labelled row has" in lines
 
 
 def test_a_code_in_the_pool_does_not_squeeze_the_other_rows(tmp_path: Path) -> None:
@@ -249,21 +238,6 @@ def test_the_chosen_rows_are_written_as_the_pool_was(
     for line in (tmp_path / "next.csv").read_text(encoding="utf-8-sig").splitlines()[1:]:
         row = int(line.split(separator)[2])
         assert line.endswith(separator + lines[row])
-
-
-def test_whatever_is_wrong_is_said_with_the_file(tmp_path: Path) -> None:
-    write(tmp_path, make_frame(60), make_frame(40, 1))
-    done, pool = read_frame(tmp_path / "done.csv"), read_frame(tmp_path / "pool.csv")
-    for target, decisions, said in (
-        ("z", {}, "done.csv: there is no column 'z'"),
-        ("y", {"ignore": ["kin"]}, "done.csv: --ignore kin: there is no column 'kin'; did you mean 'kind'?"),
-        ("y", {"ignore": ["a", "b", "kind"]}, "done.csv: no feature is left"),
-        ("y", {"numeric": ["kind"]}, "done.csv: column 'kind': --numeric kind, but no cell is a number"),
-    ):
-        with pytest.raises(UserError) as caught:
-            tables.make_problem(done, pool, target, decisions)
-        assert said in str(caught.value)
-        assert str(caught.value).count("done.csv") == 1
 
 
 @pytest.mark.parametrize(

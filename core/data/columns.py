@@ -15,59 +15,57 @@ Shapes: n rows, of all tables one behind the other; d features.
 import difflib
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
 
 from ..files import UnusableError, one_line
-from .cells import Tables
-from .encoding import Column, Rule, encode
+from .cells import Cells, Tables
+from .encoding import Rule
 from .frames import RawFrame
-from .kinds import Decision
+from .kinds import Column
 
 #: Options and the columns that they name: see `core.options.Options`.
 Decisions = Mapping[str, Collection[str]]
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The columns of tables, but for the target, in their order.
-
-    Attributes:
-        columns: what became of each.
-        rows: those that may be looked at.
-    """
-
-    columns: tuple[Column, ...]
-    rows: np.ndarray
+class Columns(tuple[Column, ...]):
+    """The columns of tables, but for the target, in their order."""
 
     @property
     def lines(self) -> list[str]:
         """What each column became; columns of the same kind share a line."""
         same: dict[str, list[str]] = {}
-        for column in self.columns:
-            same.setdefault(column.text, []).append(column.title)
+        for column in self:
+            same.setdefault(column.text, []).append(column.rule.title)
         return [f"{one_line(', '.join(names), 100)}: {one_line(text)}" for text, names in same.items()]
 
     @property
     def details(self) -> list[str]:
         """The same, each column for itself, with what it holds."""
-        said = [(f"{one.title}: {one_line(one.text)}", one.contents(self.rows)) for one in self.columns]
-        return [one_line("; ".join(filter(None, both)), 300) for both in said]
+        said = []
+        for column in self:
+            both = one_line(column.text), column.rule.contents(column.values[column.tables.looked_at])
+            said.append(one_line(f"{column.rule.title}: {'; '.join(filter(None, both))}", 300))
+        return said
 
     def features(self) -> tuple[list[str], np.ndarray]:
         """Names (`<column>_<category>` if one-hot) and values [n, d], finite float64, of the features."""
-        return encode(self.columns)
+        each = (column.rule.features(column.values, column.cells.limit) for column in self)
+        found = sorted(chain.from_iterable(each), key=itemgetter(0))
+        values = np.stack([part for *_, part in found], axis=1).astype(np.float64)
+        return [name for _, name, _ in found], values
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """What `apply` needs for another table."""
-        return tuple(column.rule for column in self.columns)
+        return tuple(column.rule for column in self)
 
     def contents(self) -> list[tuple[object, ...]]:
         """The contents of each row in all columns, used or not: equal rows have equal keys."""
-        cells = [pd.Series(column.values, dtype=object) for column in self.columns]
+        cells = [pd.Series(column.values, dtype=object) for column in self]
         return list(zip(*(column.where(column.notna(), None) for column in cells), strict=True))
 
 
@@ -78,9 +76,8 @@ def apply(rules: Sequence[Rule], raw: RawFrame) -> Columns:
         UnusableError: its columns differ, or a cell is not what its column held there.
     """
     check_same([rule.name for rule in rules], raw.names, f"{raw.where}: it has", "the earlier tables have")
-    rows = np.arange(len(raw.frame))
-    tables = Tables([raw], rows)
-    return Columns(tuple(Decision(rule.name, tables, rule.said, rule).again() for rule in rules), rows)
+    tables = Tables([raw], np.arange(len(raw.frame)))
+    return Columns(Column(rule.name, tables, rule.said, rule).again() for rule in rules)
 
 
 def check_same(wanted: Collection[str], found: Collection[str], here: str, there: str) -> None:
@@ -108,31 +105,30 @@ def sort_columns(
         UnusableError: no feature is left, a column could be read in two ways, or a decision names no column.
     """
     tables = Tables(raws, rows)
-    said = _by_column(tables, target, decisions or {})
+    said = _by_column(raws[0], target, decisions or {})
     for name in frozenset[str]().union(*(raw.nominal for raw in raws)):
         said.setdefault(name, set()).add("declared")
-    names = [name for name in tables.names if name != target]
-    columns = Columns(tuple(Decision(name, tables, said.get(name, ())).column() for name in names), rows)
-    if all(column.rule.kind == "not used" for column in columns.columns):
+    names = [name for name in raws[0].names if name != target]
+    columns = Columns(Column(name, tables, said.get(name, ())).decide() for name in names)
+    if all(column.rule.kind == "not used" for column in columns):
         found = "; ".join(columns.lines) or f"there is no column but the target {target!r}"
         raise raws[0].unusable(f"no feature is left: {found}")
     return columns
 
 
-def _by_column(tables: Tables, target: str, decisions: Decisions) -> dict[str, set[str]]:
+def _by_column(raw: RawFrame, target: str, decisions: Decisions) -> dict[str, set[str]]:
     """What the user says of each column; raises an UnusableError for names of none, and contradictions."""
     said: dict[str, set[str]] = {}
-    unusable = tables.raws[0].unusable
     for option, columns in decisions.items():
         for name in columns:
-            if name not in tables.names:
-                raise unusable(f"--{option} {shlex.quote(name)}: {_no_column(name, tables.names)}")
+            if name not in raw.names:
+                raise raw.unusable(f"--{option} {shlex.quote(name)}: {_no_column(name, raw.names)}")
             if name == target and option not in ("numeric", "keep"):
-                raise unusable(f"--{option} {shlex.quote(name)}: that is the target")
+                raise raw.unusable(f"--{option} {shlex.quote(name)}: that is the target")
             said.setdefault(name, set()).add(option)
     for name, options in said.items():
         if (len(options) > 1 and "ignore" in options) or {"category"} < options - {"keep"}:
-            raise unusable(f"column {name!r}: --{' and --'.join(sorted(options))} contradict each other")
+            raise raw.unusable(f"column {name!r}: --{' and --'.join(sorted(options))} contradict each other")
     return said
 
 
@@ -157,49 +153,34 @@ def read_target(
     if target not in raw.names:
         raise raw.unusable(_no_column(target, raw.names))
     said = {option for option, columns in (decisions or {}).items() if target in columns}
-    y, note, apart, why = Decision(target, Tables([raw], np.arange(len(raw.frame))), said).target()
-    if (empty := np.isnan(y)).any():
-        row = raw.frame.index[int(np.argmax(empty))] + 1
-        count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"
-        raise raw.unusable(f"{count} no target {target!r}, as data row {row}: fill it in, or leave it out")
-    if np.ptp(y[~apart]) == 0:
-        raise raw.unusable(f"the target {target!r} is {y[0]:g} in all rows: nothing to learn")
-    return y, note, apart, why
+    return Column(target, Tables([raw], np.arange(len(raw.frame))), said).target()
 
 
 # --- Published tables, whose columns are known -------------------------------------------------
 
 
-def finite(cells: pd.Series) -> np.ndarray:
-    """Cells as float64 [n]; an UnusableError where one is missing or no finite number."""
-    values = _numbers(cells)
-    _expect(values.abs() < np.inf, cells, "a number")
-    return values.to_numpy()
+def finite(raw: RawFrame, name: str) -> np.ndarray:
+    """A column as float64 [n]; an UnusableError where a cell is missing or no finite number."""
+    values = _numbers(raw.frame[name])
+    if (bad := ~np.isfinite(values)).any():
+        Cells(name, [raw]).refuse(bad, "a finite number is expected")
+    return values
 
 
-def one_hot(cells: pd.Series, categories: Sequence[str] | Sequence[int]) -> np.ndarray:
-    """Cells as float64 [n, number of categories]; an UnusableError where one is none of them."""
+def one_hot(raw: RawFrame, name: str, categories: Sequence[str] | Sequence[int]) -> np.ndarray:
+    """A column as float64 [n, number of categories]; an UnusableError where a cell is none of them."""
+    cells = raw.frame[name]
     by_name = isinstance(categories[0], str)
-    values = cells.astype("string").str.strip().astype(object) if by_name else _numbers(cells)
+    values = cells.astype("string").str.strip().to_numpy(object) if by_name else _numbers(cells)
     hot = np.stack([values == category for category in categories], axis=1).astype(np.float64)
-    _expect(hot.sum(axis=1) == 1, cells, f"one of {one_line(', '.join(map(str, categories)))}")
+    if (bad := hot.sum(axis=1) == 0).any():
+        Cells(name, [raw]).refuse(bad, f"one of {one_line(', '.join(map(str, categories)))} is expected")
     return hot
 
 
-def _numbers(cells: pd.Series) -> pd.Series:
-    """Cells as float64, NaN where one is missing or no number."""
+def _numbers(cells: pd.Series) -> np.ndarray:
+    """Cells as float64 [n], NaN where one is missing or no number."""
     if pd.api.types.is_numeric_dtype(cells):
-        return pd.Series(cells.to_numpy(np.float64, na_value=np.nan), cells.index)
+        return cells.to_numpy(np.float64, na_value=np.nan)
     # Older pandas' to_numeric is an ulp off; Python's float, which rounds rightly, also takes 1_000.
-    return cells.where(pd.to_numeric(cells, errors="coerce").notna()).astype(np.float64)
-
-
-def _expect(good: pd.Series | np.ndarray, cells: pd.Series, wanted: str) -> None:
-    """Raises an UnusableError that counts the cells which are not good, and names the first."""
-    bad = cells[~good]
-    if len(bad):
-        count = f"{len(bad):,} bad cells" if len(bad) > 1 else "a bad cell"
-        nothing = pd.isna(bad.iloc[0]) or bad.iloc[0] == ""
-        found = "nothing" if nothing else one_line(repr(str(bad.iloc[0])), 60)
-        where = f"in data row {bad.index[0] + 1}"
-        raise UnusableError(f"{count} in column {cells.name!r}: expected {wanted}, found {found} {where}")
+    return cells.where(pd.to_numeric(cells, errors="coerce").notna()).to_numpy(np.float64)

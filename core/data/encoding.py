@@ -1,9 +1,9 @@
-"""What columns became, and the features that they are.
+"""What a column became, and the features that it is.
 
-Shapes: n rows, of all tables one behind the other; d features.
+Shapes: n rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -50,72 +50,47 @@ class Rule:
     levels: tuple[str | None, ...] = ()
     rare: bool = False
 
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the tables.
-
-    Attributes:
-        rule: what it is.
-        text: the same in words, and what the user should know of it.
-        values: [n]; float64 for numbers and dates, otherwise texts; NaN for empty cells.
-        limits: where a cell says only a limit [n], bool.
-    """
-
-    rule: Rule
-    text: str
-    values: np.ndarray
-    limits: np.ndarray
-
     @property
     def title(self) -> str:
-        return one_line(self.rule.name) if self.rule.name else "(nameless)"
+        return one_line(self.name) if self.name else "(nameless)"
 
-    def contents(self, rows: np.ndarray) -> str:
-        """What some rows hold, in words: the range of numbers, or how often each category is there."""
-        values = pd.Series(self.values[rows])
-        if self.rule.kind == "category":
-            counts = values.value_counts(dropna=False)
-            return ", ".join(f"{level}: {count}" for level, count in counts.items())
-        if self.rule.kind == "not used" or values.isna().all():
+    def features(self, values: np.ndarray, limits: np.ndarray) -> Iterator[tuple[int, str, np.ndarray]]:
+        """Place among those of all columns, name and values [n] of each: first numbers, then what says which
+        cells are empty, which are limits, cycles, and categories.
+
+        Args:
+            values: the column's [n], NaN for empty cells.
+            limits: where a cell says only a limit [n], bool.
+        """
+        if self.kind in ("number", "date"):
+            yield 0, self.name, np.where(np.isnan(values), self.median, values)
+        if self.gaps:
+            yield 1, f"missingindicator_{self.name}", np.isnan(values)
+        if self.limits:
+            yield 2, f"{self.name}_limit", limits
+        for cycle, wave in product(self.cycles, (np.sin, np.cos)):
+            turns = (values + self.start) / CYCLES[cycle]
+            yield 3, f"{self.name}_{cycle}_{wave.__name__}", np.nan_to_num(wave(2 * np.pi * turns))
+        others = np.ones(len(values), bool)
+        for level in self.levels:
+            hot = pd.isna(values) if level is None else values == level
+            others &= ~hot
+            yield 4, f"{self.name}_{'nan' if level is None else level}", hot
+        if self.rare:
+            yield 4, f"{self.name}_rare", others
+
+    def contents(self, values: np.ndarray) -> str:
+        """What values [n] hold, in words: the range of numbers, or how often each category is there."""
+        cells = pd.Series(values)
+        if self.kind == "category":
+            return ", ".join(f"{level}: {n}" for level, n in cells.value_counts(dropna=False).items())
+        if self.kind == "not used" or cells.isna().all():
             return ""
-        ends = [values.min(), values.max(), values.median()]
-        if self.rule.kind == "date":
-            first = pd.Timestamp(0)
-            low, high, middle = (
-                f"{first + pd.Timedelta(days=end + self.rule.start):%Y-%m-%d}" for end in ends
-            )
+        ends = [cells.min(), cells.max(), cells.median()]
+        if self.kind == "date":
+            days = (pd.Timestamp(0) + pd.Timedelta(days=end + self.start) for end in ends)
+            low, high, middle = (f"{day:%Y-%m-%d}" for day in days)
         else:
             low, high, middle = (f"{end:.6g}" for end in ends)
-        empty = int(values.isna().sum())
+        empty = int(cells.isna().sum())
         return f"{low} ... {high}, median {middle}" + f", {empty} empty" * bool(empty)
-
-
-def encode(columns: Sequence[Column]) -> tuple[list[str], np.ndarray]:
-    """Names and values [n, d], finite float64, of the features of columns.
-
-    Numbers come first, then what says which cells are empty, which are limits, cycles, and categories.
-    """
-    numbers = [(one.rule, one.values) for one in columns if one.rule.kind in ("number", "date")]
-    found = [(rule.name, np.where(np.isnan(values), rule.median, values)) for rule, values in numbers]
-    found += [(f"missingindicator_{rule.name}", np.isnan(values)) for rule, values in numbers if rule.gaps]
-    found += [(f"{one.rule.name}_limit", one.limits) for one in columns if one.rule.limits]
-    for (rule, values), cycle, wave in product(numbers, CYCLES, (np.sin, np.cos)):
-        if cycle in rule.cycles:
-            turns = (values + rule.start) / CYCLES[cycle]
-            found.append((f"{rule.name}_{cycle}_{wave.__name__}", np.nan_to_num(wave(2 * np.pi * turns))))
-    for one in columns:
-        if one.rule.kind == "category":
-            codes = _codes(one.rule.levels, one.values)
-            levels = ["nan" if level is None else level for level in one.rule.levels]
-            levels += ["rare"] * one.rule.rare
-            found += [(f"{one.rule.name}_{level}", codes == i) for i, level in enumerate(levels)]
-    return [name for name, _ in found], np.stack([part for _, part in found], axis=1).astype(np.float64)
-
-
-def _codes(levels: Sequence[str | None], cells: np.ndarray) -> np.ndarray:
-    """Which of the levels each cell [n] is; their number where it is none of them."""
-    codes, distinct = pd.factorize(cells)
-    empty = levels.index(None) if None in levels else len(levels)
-    known = {name: i for i, name in enumerate(levels) if name is not None}
-    return np.array([*(known.get(one, len(levels)) for one in distinct), empty])[codes]

@@ -6,6 +6,7 @@ Everything is read in memory; nothing is unpacked on disk.
 
 import codecs
 import csv
+import gzip
 import hashlib
 import io
 import re
@@ -18,8 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from ..errors import UserError
-from ..files import MOST_CELLS, MOST_COLUMNS, UnusableError, bounded, gunzip, one_line, read_bytes
+from ..files import UnusableError, one_line
 
 #: What may stand between the fields of a CSV file.
 _SEPARATORS = ",;\t|"
@@ -58,49 +58,43 @@ class RawFrame:
         return UnusableError(f"{self.where}: {text}" if self.where else text)
 
 
-def read_frame(path: Path) -> RawFrame:
-    """Reads a table; a UserError that names the file where it cannot be used."""
-    try:
-        return replace(read_raw(path), where=str(path))
-    except UnusableError as error:
-        raise UserError(f"{path}: {error}") from error
-
-
-def read_raw(path: Path, *, member: str = "", variable: str = "", known_hash: str = "") -> RawFrame:
+def read_frame(path: Path, where: str = "", *, member: str = "", known_hash: str = "") -> RawFrame:
     """Reads a table; its name tells the kind of file (no suffix: ARFF, as OpenML's downloads are called).
 
     Args:
         path: the file; `.gz` may follow any name.
+        where: what messages call it, if not by its path.
         member: the file to read in a zip archive, in whatever folder of it.
-        variable: the matrix to read in a MATLAB file; its columns are called 0, 1, 2, ...
         known_hash: `sha256:` or `md5:` and that of the file (the member), unpacked; empty takes any.
 
     Raises:
         UnusableError: there is no such file, or it is damaged, of another kind or hash, or has lines of
             different lengths, two columns of one name or no row.
     """
+    where = where or str(path)
     if not path.is_file():
-        raise UnusableError("there is no such file")
+        raise UnusableError(f"{where}: there is no such file")
     try:
-        name, content = path.name.removesuffix(".gz"), read_bytes(path)
+        name, content = path.name.removesuffix(".gz"), path.read_bytes()
         if path.suffix == ".gz":
-            content = gunzip(content)
+            content = gzip.decompress(content)
         if member and name.endswith(".zip"):
             name, content = member, _zip_member(content, member)
         kind, _, wanted = known_hash.partition(":")
         if wanted and (its := hashlib.new(kind, content).hexdigest()) != wanted:
             raise UnusableError(f"its {kind} is {its} instead of {wanted}")
-        found = _parse(PurePosixPath(name).suffix.lower(), content, variable)
-    except UnusableError:
-        raise
+        found = _parse(PurePosixPath(name).suffix.lower(), content)
+        if found.frame.empty:
+            raise UnusableError("it has no rows")
+    except UnusableError as error:
+        raise UnusableError(f"{where}: {error}") from error
     except ImportError as error:
-        raise UnusableError("Parquet needs pyarrow: pip install -e '.[data]'") from error
+        raise UnusableError(f"{where}: Parquet needs pyarrow: pip install -e '.[data]'") from error
     # The parsers of four libraries raise nearly anything on damaged bytes.
     except Exception as error:
-        raise UnusableError(f"it cannot be read ({type(error).__name__}: {one_line(error)})") from error
-    if found.frame.empty:
-        raise UnusableError("it has no rows")
-    return replace(found, sha256=hashlib.sha256(content).hexdigest())
+        reason = f"it cannot be read ({type(error).__name__}: {one_line(error)})"
+        raise UnusableError(f"{where}: {reason}") from error
+    return replace(found, where=where, sha256=hashlib.sha256(content).hexdigest())
 
 
 def _zip_member(content: bytes, member: str) -> bytes:
@@ -109,19 +103,18 @@ def _zip_member(content: bytes, member: str) -> bytes:
         if not names:
             found = ", ".join(archive.namelist()[:5]) or "nothing"
             raise UnusableError(f"expected {member} in the archive, found {one_line(found)}")
-        with archive.open(names[0]) as file:
-            return bounded(file)
+        return archive.read(names[0])
 
 
-def _parse(suffix: str, content: bytes, variable: str) -> RawFrame:
+def _parse(suffix: str, content: bytes) -> RawFrame:
     if suffix in (".csv", ".tsv", ".txt", ".data"):
         return _parse_csv(*_text(content))
     if suffix in (".parquet", ".pq"):
         return _parse_parquet(content)
     if suffix in ("", ".arff"):
         return _parse_arff(_text(content)[0])
-    if suffix == ".mat" and variable:
-        return _parse_mat(content, variable)
+    if suffix == ".mat":
+        return _parse_mat(content)
     raise UnusableError("a table's name ends in .csv, .tsv, .parquet or .arff, also with .gz behind")
 
 
@@ -179,18 +172,13 @@ def _parse_parquet(content: bytes) -> RawFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(io.BytesIO(content))
-    names = _check_names(file.schema_arrow.names)
-    # A file that is small may hold too much.
-    if file.metadata.num_rows * len(names) > MOST_CELLS:
-        raise UnusableError(f"it has {file.metadata.num_rows:,} rows: more than {MOST_CELLS:,} cells")
-    for column in file.schema_arrow:
+    for column in pq.read_schema(io.BytesIO(content)):
         if pa.types.is_nested(column.type):
             raise UnusableError(f"column {column.name!r} holds {one_line(column.type, 60)}; leave it out")
     frame = pd.read_parquet(io.BytesIO(content))
     named = [name for name in frame.index.names if name is not None]
-    frame = frame.reset_index(named).reset_index(drop=True) if named else frame.reset_index(drop=True)
-    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+    frame = frame.reset_index(named).reset_index(drop=True)
+    frame.columns = pd.Index(_check_names([str(name) for name in frame.columns]))
     times = frame.select_dtypes(["datetime", "datetimetz", "timedelta"]).columns
     frame = frame.astype(dict.fromkeys(times, "string"))
     return RawFrame(frame, frozenset(map(str, frame.select_dtypes("category"))))
@@ -216,23 +204,22 @@ def _parse_arff(text: str) -> RawFrame:
     return RawFrame(frame, frozenset(nominal))
 
 
-def _parse_mat(content: bytes, variable: str) -> RawFrame:
-    from scipy.io import loadmat, whosmat
+def _parse_mat(content: bytes) -> RawFrame:
+    """Columns are called 0, 1, 2, ..."""
+    from scipy.io import loadmat
 
-    kinds = {name: kind for name, _, kind in whosmat(io.BytesIO(content))}
-    if variable not in kinds:
-        raise UnusableError(f"expected a variable {variable}, found {one_line(', '.join(kinds) or 'none')}")
-    if kinds[variable] != "double":  # scipy crashes on some damaged cells and structures
-        raise UnusableError(f"variable {variable} is a {kinds[variable]}, not a matrix of numbers")
-    frame = pd.DataFrame(loadmat(io.BytesIO(content), variable_names=[variable])[variable])
+    found = {name: value for name, value in loadmat(io.BytesIO(content)).items() if name[0] != "_"}
+    if len(found) != 1:
+        raise UnusableError(f"expected one matrix, found {one_line(', '.join(found) or 'none')}")
+    frame = pd.DataFrame(*found.values())
     return RawFrame(frame.set_axis(frame.columns.astype(str), axis=1))
 
 
 def _check_names(names: list[str]) -> list[str]:
-    """Names without spaces around them; an UnusableError where none, too many or two equal ones are there."""
+    """Names without spaces around them; an UnusableError where none or two equal ones are there."""
     names = [name.strip() for name in names]
-    if not names or len(names) > MOST_COLUMNS:
-        raise UnusableError(f"it has {len(names):,} columns; 1 to {MOST_COLUMNS:,} are read")
+    if not names:
+        raise UnusableError("it has no columns")
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
         raise UnusableError(f"{count} columns are called {name!r}; names must differ")

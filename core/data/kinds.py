@@ -1,22 +1,23 @@
 """What a column of one or several tables is: numbers, dates, categories, or of no use.
 
-Shapes: n rows, of all tables one behind the other; T tables.
+Shapes: n rows, of all tables one behind the other.
 """
+
+from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Collection
-from functools import cached_property
-from itertools import compress
-from typing import Any, NoReturn
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..files import one_line
 from .cells import Tables
-from .encoding import CYCLES, Column, Rule
-from .notations import COMPACT_DATE, MARKS, NAMED_DATE, ORDERS, SHORT_DATE, TRUTH, read_dates, read_numbers
+from .encoding import CYCLES, Rule
+from .notations import COMPACT_DATE, MARKS, NAMED_DATE, ORDERS, SHORT_DATE, TRUTH, read_dates
 from .outliers import far
 from .row_numbers import names_rows, options, row_numbers
 
@@ -35,8 +36,8 @@ _LIKE_A_NUMBER = re.compile(r"[^A-Za-z]*\d+[.,·]?\d*[^A-Za-z]*")
 _LIKE_A_CODE, _PADDED = re.compile("[0-9]+[eE][0-9]+"), re.compile("0[0-9]+")
 
 
-class Decision:
-    """What one column is.
+class Column:
+    """A column of the tables; `decide` or `again` say what it is.
 
     Args:
         name: of the column.
@@ -44,6 +45,11 @@ class Decision:
         said: what the user says of it, by the options of `core.options.DECISIONS`; its file may say that it
             is declared.
         known: how it was read in earlier tables, which these must agree with.
+
+    Attributes:
+        rule: what it is.
+        text: the same in words, and what the user should know of it.
+        values: [n]; float64 for numbers and dates, otherwise texts; NaN for empty cells.
     """
 
     def __init__(
@@ -52,18 +58,17 @@ class Decision:
         self.name, self.tables, self.known = name, tables, known
         self.said, self.numeric, self.keep = frozenset(said), "numeric" in said, "keep" in said
         self.cells = tables.cells(name)
-        self.filled = self.cells.codes >= 0
-        self._is_mark = np.array([text.casefold() in MARKS for text in self.cells.texts], bool)
+        self.filled = self.cells.text != ""
         #: The rows [n] whose cell means 'missing' among numbers and dates, and those with any other text.
-        self.marks = self.cells.rows(self._is_mark, False)
-        self._wanted_texts = [*compress(self.cells.texts, ~self._is_mark)]
+        self.marks = self.cells.each(lambda text: text.casefold() in MARKS, bool)
         self.wanted = self.filled & ~self.marks
-        self.limits = self.cells.rows(self.cells.numbers.limits, False)
+        self._wanted_texts = self.cells.written(self.wanted)
+        self._options = partial(options, name)
         #: What else the user may do about a cell, in words.
         self._others = self._options("category", "ignore")
         self._as_missing = f"{self._options('numeric')} takes such cells as missing; or {self._others}"
 
-    def column(self) -> Column:
+    def decide(self) -> Column:
         if "ignore" in self.said:
             return self._unused("as asked")
         if not self.filled.any():
@@ -87,34 +92,44 @@ class Decision:
             return self._unused("as in earlier tables")
         if kind == "category":
             known = [level for level in self.known.levels if level]
-            return Column(self.known, kind, self.cells.names(known), self.limits)
+            return self._becomes(self.known, kind, self.cells.names(known))
         if kind == "date" and self.known.order < 0:
             self._check_order()
         order = self.known.order if self.known.order >= 0 else self._order
-        values = self._values if kind == "number" else self._days[order] - self.known.start
-        others = np.isnan(values) & self.wanted
-        if others.any() and not self.numeric:
-            self._refuse(others, f"a {kind} is expected")
+        values = self._values if kind == "number" else self.cells.days[order] - self.known.start
+        if not self.numeric:
+            self._refuse(np.isnan(values) & self.wanted, f"a {kind} is expected")
         if kind == "number":
             self._check_numbers()
-        return Column(self.known, kind, values, self.limits)
+        return self._becomes(self.known, kind, values)
 
     def target(self) -> tuple[np.ndarray, str, np.ndarray, str]:
-        """The column as `columns.read_target` returns it; NaN for empty cells."""
+        """The column as `columns.read_target` returns it."""
         self._others, self._as_missing = "leave such rows out", "Correct it, or leave such rows out"
-        if self._no_numbers.any() and not self.numeric:
+        if not self.numeric:
             self._refuse(self._no_numbers, "the target must be a number", self._as_missing)
         self._check_numbers()
-        if self.limits.any() and not self.numeric:
+        if not self.numeric:
             hint = f"{self._options('numeric')} takes the limit itself; or {self._others}"
-            self._refuse(self.limits, "the target is not measured, only a limit is known", hint)
-        notes = ", ".join(note for note in self._notes() if "--" not in note)
-        return self._values, notes, *self._apart(self._values)
+            self._refuse(self.cells.limit, "the target is not measured, only a limit is known", hint)
+        raw, y, (apart, why) = self.tables.raws[0], self._values, self._apart(self._values)
+        if (empty := np.isnan(y)).any():
+            row = raw.frame.index[int(np.argmax(empty))] + 1
+            count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"
+            hint = "fill it in, or leave it out"
+            raise raw.unusable(f"{count} no target {self.name!r}, as data row {row}: {hint}")
+        if np.ptp(y[~apart]) == 0:
+            raise raw.unusable(f"the target {self.name!r} is {y[0]:g} in all rows: nothing to learn")
+        return y, ", ".join(note for note in self._notes() if "--" not in note), apart, why
+
+    def _becomes(self, rule: Rule, text: str, values: np.ndarray) -> Column:
+        self.rule, self.text, self.values = rule, text, values
+        return self
 
     def _unused(self, why: str) -> Column:
         values = self.cells.names() if self._no_numbers.any() else self._values
         rule = Rule(self.name, "not used", self.said, self._decimal)
-        return Column(rule, f"not used ({why})", values, self.limits)
+        return self._becomes(rule, f"not used ({why})", values)
 
     def _feature(self, kind: str, notes: list[str], values: np.ndarray, **more: Any) -> Column:
         """A column of numbers or dates; `more` are fields of its `Rule`."""
@@ -124,22 +139,21 @@ class Decision:
         known = seen[~np.isnan(seen)]
         median = float(np.median(known)) if len(known) else 0.0
         rule = Rule(self.name, kind, self.said, median=median, gaps=len(known) < len(seen), **more)
-        return Column(rule, ", ".join(notes), values, self.limits)
+        return self._becomes(rule, ", ".join(notes), values)
 
     # --- Words ---------------------------------------------------------------------------------
 
-    def _options(self, *names: str) -> str:
-        return options(self.name, *names)
-
-    def _refuse(self, rows: np.ndarray, what: str, hint: str = "") -> NoReturn:
+    def _refuse(self, rows: np.ndarray, what: str, hint: str = "") -> None:
+        """Raises an UnusableError that names the first of some rows [n], bool, if there are any."""
         if self.known:  # the options decided then
             hint = "Write it as in the tables that the model was made with, or leave it empty"
-        self.tables.refuse(self.name, rows, what, hint)
+        if rows.any():
+            self.cells.refuse(rows, what, hint)
 
     def _apart(self, values: np.ndarray) -> tuple[np.ndarray, str]:
         """Which values [n] lie far from all others, and the same in words; none if the column is kept."""
         apart = np.zeros(len(values), bool) if self.keep else far(values)
-        return apart, self.tables.apart(self.name, values, apart) if apart.any() else ""
+        return apart, self.cells.apart(values, apart) if apart.any() else ""
 
     # --- Numbers -------------------------------------------------------------------------------
 
@@ -150,8 +164,7 @@ class Decision:
         That is said by a table's own cells, else by earlier tables, else by its other columns and this one
         in other tables, if these agree. Points begin decimals if nothing says otherwise.
         """
-        cells = self.cells
-        point, comma = cells.rows(cells.numbers.point), cells.rows(cells.numbers.comma)
+        cells, point, comma = self.cells, self.cells.point, self.cells.comma
         differs = np.isfinite(point) & (point != comma)
         values, doubtful, decimals = point.copy(), np.zeros(len(point), bool), []
         for i, decimal in enumerate(cells.decimals):
@@ -176,18 +189,14 @@ class Decision:
         return said.pop() if len(said) == 1 else ""
 
     @cached_property
-    def _units(self) -> np.ndarray:
-        return self.cells.rows(np.array(self.cells.numbers.units, object), "")
-
-    @cached_property
     def _values(self) -> np.ndarray:
         """The cells as numbers [n]; true and false are, where all others are 1 and 0."""
         values = self._readings[0]
-        if len({*self._units[~np.isnan(values)]} - {""}) > 3:  # 12 Main Street
-            values = np.where(self._units != "", np.nan, values)
+        if len({*self.cells.unit[~np.isnan(values)]} - {""}) > 3:  # 12 Main Street
+            values = np.where(self.cells.unit != "", np.nan, values)
         if (np.isnan(values) & self.wanted).any():
-            truth = [TRUTH.get(text.casefold(), np.nan) for text in self.cells.texts]
-            truths = np.where(np.isnan(values), self.cells.rows(np.array(truth)), values)
+            truths = self.cells.each(lambda text: TRUTH.get(text.casefold(), np.nan), float)
+            truths = np.where(np.isnan(values), truths, values)
             if np.isin(truths[self.wanted], (0, 1)).all():
                 return truths
         return values
@@ -202,7 +211,7 @@ class Decision:
         """That of most numbers, or of earlier tables."""
         if self.known:
             return self.known.unit
-        counts = Counter(self._units[~np.isnan(self._values)])
+        counts = Counter(self.cells.unit[~np.isnan(self._values)])
         if self.numeric and len(counts) > 1:
             del counts[""]
         return str(counts.most_common(1)[0][0]) if counts else ""
@@ -212,7 +221,7 @@ class Decision:
         if np.isnan(self._values).all() or (self._no_numbers.any() and not self.numeric):
             return None
         self._check_numbers()
-        values, limits, notes = self._values, self.limits, ["number", *self._notes()]
+        values, limits, notes = self._values, self.cells.limit, ["number", *self._notes()]
         # Where one is NaN, min and max are, and equal nothing.
         if values.min() == values.max() and limits.min() == limits.max() and not self.keep:
             return self._unused(_CONSTANT)
@@ -221,7 +230,7 @@ class Decision:
             notes.append(f"{count} cells at a limit ({self.cells.written(limits)[0]}) are the limit")
             notes[-1] += ", with an indicator" * often
         elif not (self._unit or self.keep or self.numeric):
-            each = [values[self.cells.table == i] for i in range(len(self.cells.there))]
+            each = [values[self.cells.table == i] for i in range(len(self.cells.decimals))]
             unused, note = row_numbers(self.name, each)
             if unused:
                 return self._unused(note)
@@ -229,30 +238,28 @@ class Decision:
         return self._feature("number", notes, values, decimal=self._decimal, unit=self._unit, limits=often)
 
     def _check_numbers(self) -> None:
-        """Raises an UnusableError where numbers could be others, or are in different units, or infinite."""
+        """Raises a UserError where numbers could be others, or are in different units, or infinite."""
         doubtful, others = self._readings[1], self._others
-        if doubtful.any():
-            meant = read_numbers(self.cells.written(doubtful)[:1])
-            hint = f"{self._options('numeric')} reads {meant.point[0]:.10g}, and all in this way; or {others}"
-            what = f"a cell could be {meant.comma[0]:.10g} or {meant.point[0]:.10g}"
-            self._refuse(doubtful, what, hint)
+        first = int(np.argmax(doubtful))
+        point, comma = f"{self.cells.point[first]:.10g}", f"{self.cells.comma[first]:.10g}"
+        hint = f"{self._options('numeric')} reads {point}, and all in this way; or {others}"
+        self._refuse(doubtful, f"a cell could be {comma} or {point}", hint)
         good, unit = ~np.isnan(self._values) & (self._values != 0), self._unit  # zero needs no unit
-        unlike = good & ~np.isin(self._units, [unit, ""] if self.numeric else [unit])
-        if unlike.any():
-            most = f"most numbers are in {unit!r}" if unit else "most numbers have no unit"
-            if len({*self._units} - {""}) == 1:
-                others = f"{self._options('numeric')} if all are in it; or {others}"
-            self._refuse(unlike, f"{most}, not all", f"Write one unit; {others}")
-        if (huge := np.isinf(self._values)).any():
-            if not self.numeric:
-                self._refuse(huge, "a finite number, or nothing, is expected", self._as_missing)
-            self._values[huge] = np.nan
+        unlike = good & ~np.isin(self.cells.unit, [unit, ""] if self.numeric else [unit])
+        most = f"most numbers are in {unit!r}" if unit else "most numbers have no unit"
+        if len({*self.cells.unit} - {""}) == 1:
+            others = f"{self._options('numeric')} if all are in it; or {others}"
+        self._refuse(unlike, f"{most}, not all", f"Write one unit; {others}")
+        huge = np.isinf(self._values)
+        if not self.numeric:
+            self._refuse(huge, "a finite number, or nothing, is expected", self._as_missing)
+        self._values[huge] = np.nan
 
     def _notes(self) -> list[str]:
         """What was recognised in a column of numbers, in words."""
         wanted, signs = self._wanted_texts, {".": "", ",": "", "": ""}
-        for there, decimal in zip(self.cells.there, self._readings[2], strict=True):
-            signs[decimal] += "".join(compress(self.cells.texts, there & ~self._is_mark))
+        for i, decimal in enumerate(self._readings[2]):
+            signs[decimal] += "".join(self.cells.written(self.wanted & (self.cells.table == i)))
         notes = ["decimal commas"] if "," in signs[","] else []
         notes += ["decimal points"] if notes and "." in signs["."] else []
         notes += ["points between thousands"] if "." in signs[","] else []
@@ -275,11 +282,6 @@ class Decision:
 
     # --- Dates ---------------------------------------------------------------------------------
 
-    @cached_property
-    def _days(self) -> np.ndarray:
-        """The cells as days since 1970 [2, n], in each of `ORDERS`."""
-        return np.stack([self.cells.rows(days) for days in read_dates(self.cells.texts)])
-
     def _are_compact_dates(self) -> bool:
         """Whether all cells are dates such as 20240131, and many different ones."""
         texts = self._wanted_texts
@@ -288,19 +290,19 @@ class Decision:
     def _dates(self) -> Column | None:
         """The column if all of its cells are dates, or the user says that it holds numbers and some are."""
         order = self._order
-        bad = int((self.wanted & np.isnan(self._days[order])).sum())
+        bad = int((self.wanted & np.isnan(self.cells.days[order])).sum())
         if bad == self.wanted.sum() or (bad and not self.numeric):
             return None
         differs = self._check_order()
         notes = ["days"] + [ORDERS[order]] * differs
         notes += [f"{bad} cells are no dates, taken as missing"] if bad else []
-        if short := [text for text in self.cells.texts if SHORT_DATE.fullmatch(text)]:
+        if short := [text for text in self._wanted_texts if SHORT_DATE.fullmatch(text)]:
             day = pd.Timestamp(0) + pd.Timedelta(days=read_dates(short)[order, 0])
             notes.append(f"{short[0]} is read as {day:%Y-%m-%d}")
         if self._are_compact_dates():
             notes.append(f"{self._options('numeric')} if these are numbers")
-        values = np.where(self.marks, np.nan, self._days[order])
-        values -= (start := float(np.nanmin(values)))
+        start = float(np.nanmin(self.cells.days[order]))
+        values = self.cells.days[order] - start
         if values.min() == values.max() and not self.keep:
             return self._unused(_CONSTANT)
         cycles: tuple[str, ...] = ()
@@ -315,12 +317,12 @@ class Decision:
     @cached_property
     def _order(self) -> int:
         """Which of `ORDERS` makes most cells dates."""
-        return int(np.argmax((~np.isnan(self._days) & self.wanted).sum(axis=1)))
+        return int(np.argmax((~np.isnan(self.cells.days) & self.wanted).sum(axis=1)))
 
     def _check_order(self) -> bool:
         """Whether the other order makes other dates of some cells; refused if it fits as well."""
-        missing = np.isnan(self._days)
-        differs = (self._days[0] != self._days[1]) & self.wanted & ~missing[self._order]
+        missing = np.isnan(self.cells.days)
+        differs = (self.cells.days[0] != self.cells.days[1]) & self.wanted & ~missing[self._order]
         if differs.any() and missing[0].sum() == missing[1].sum() and not self.numeric:
             hint = f"Write it as 2024-01-31; {self._options('numeric')} reads it {ORDERS[self._order]}; or "
             hint += self._others
@@ -333,7 +335,7 @@ class Decision:
         """Texts; refused where most are numbers or dates, or look like numbers and would not be used."""
         rest, filled = self._no_numbers, int(self.wanted.sum())
         texts, values = self.cells.written(rest), {*self._values[~np.isnan(self._values)].tolist()}
-        named = self.cells.matching(NAMED_DATE.fullmatch)
+        named = self.cells.each(NAMED_DATE.fullmatch, bool)
         if named.sum() >= 0.5 * filled and named.any():
             hint = f"Write them as 2024-01-31, or {self._others}"
             self._refuse(named, "its cells look like dates, but in no known language", hint)
@@ -343,15 +345,13 @@ class Decision:
         if numbers and self._are_codes(texts, values, numbers / filled, filled):
             return self._categories("numbers and codes")
         many = numbers >= 0.1 * filled and len(values) > max(5, len(texts))
-        if numbers and (numbers >= 0.5 * filled or many):
-            what = f"{numbers:,} of {filled:,} cells are numbers, the others are not"
-            self._refuse(rest, what, self._as_missing)
-        undated = self.wanted & np.isnan(self._days[self._order])
-        dates = filled - int(undated.sum())
-        if dates >= 0.5 * filled and dates:
-            what = f"{dates:,} of {filled:,} cells are dates, the others are not"
-            self._refuse(undated, what, self._as_missing)
-        like = self.cells.matching(_LIKE_A_NUMBER.fullmatch) & rest
+        undated = self.wanted & np.isnan(self.cells.days[self._order])
+        for others, kind, often in ((rest, "numbers", many), (undated, "dates", False)):
+            count = filled - int(others.sum())
+            if count and (count >= 0.5 * filled or often):
+                what = f"{count:,} of {filled:,} cells are {kind}, the others are not"
+                self._refuse(others, what, self._as_missing)
+        like = self.cells.each(_LIKE_A_NUMBER.fullmatch, bool) & rest
         if 0.5 * filled < like.sum() < 6 * len(self.cells.written(like)):
             what = "its cells look like numbers, but in no way of writing them that is known"
             self._refuse(like, what, self._others)
@@ -363,7 +363,7 @@ class Decision:
         with_digits = all(any(map(str.isdigit, text)) for text in texts)
         short = with_digits or all(len(text) <= 2 for text in texts)
         letters = all(any(map(str.isalpha, text)) or text.endswith("+") for text in texts)
-        padded = with_digits and any(map(_PADDED.fullmatch, self.cells.texts))
+        padded = with_digits and any(map(_PADDED.fullmatch, self._wanted_texts))
         return letters and (padded or (often and short and all(value % 1 == 0 for value in values)))
 
     def _categories(self, note: str = "") -> Column:
@@ -388,11 +388,11 @@ class Decision:
             hint = f"group them, or {self._options('ignore')}"
             raise self.tables.raws[0].unusable(f"column {self.name!r} has {len(used):,} categories; {hint}")
         levels = (*sorted(used.index.dropna()), *[None] * used.index.hasnans)
-        named = len(used.index.dropna())
+        named = len(levels) - used.index.hasnans
         said = f"{named} categor{'y' if named == 1 else 'ies'}"
         said += f", {len(counts) - len(used)} rare as one" * (len(used) < len(counts))
         said += ", and missing" * used.index.hasnans
         if unseen := int((cells.notna() & ~cells.isin(counts.index)).sum()):
             said += f", {unseen:,} cells of others that no labelled row has"
         rule = Rule(self.name, "category", self.said, levels=levels, rare=len(used) < len(counts))
-        return Column(rule, "; ".join(filter(None, [said, note])), values, self.limits)
+        return self._becomes(rule, "; ".join(filter(None, [said, note])), values)

@@ -5,7 +5,6 @@ Shapes: k texts.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -64,27 +63,21 @@ def clean(text: str) -> str:
     return " ".join(text.split())
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """Texts as numbers, in both meanings of their points and commas.
+def read_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Texts made by `clean` as numbers; a number too large for a float is infinite.
 
-    Attributes:
-        point: values [k] where a point begins the decimals (1,234 is 1234); NaN where that is no number.
-        comma: values [k] where a comma does (1,234 is 1.234).
-        limits: which are limits [k], bool: <5, ≥5.
-        units: what stands behind or before each number; empty if nothing.
+    Returns:
+        Values [k] if a point begins the decimals (1,234 is 1234), and if a comma does (1,234 is 1.234), NaN
+        where that is no number; which are limits [k], bool: <5, ≥5; and what stands behind or before each
+        number [k], empty if nothing.
     """
-
-    point: np.ndarray
-    comma: np.ndarray
-    limits: np.ndarray
-    units: list[str]
-
-
-def read_numbers(texts: Sequence[str]) -> Numbers:
-    """Texts made by `clean` as numbers; a number too large for a float is infinite."""
     k = len(texts)
-    point, comma, limits, units = [np.nan] * k, [np.nan] * k, np.zeros(k, bool), [""] * k
+    point, comma, limit, unit = (
+        np.full(k, np.nan),
+        np.full(k, np.nan),
+        np.zeros(k, bool),
+        np.full(k, "", object),
+    )
     for i, text in enumerate(texts):
         if _PLAIN.fullmatch(text):
             point[i] = value = float(text)
@@ -99,12 +92,12 @@ def read_numbers(texts: Sequence[str]) -> Numbers:
                 point[i] = float(bare.replace(",", "") + power)
             if _COMMA.fullmatch(body):
                 comma[i] = float(bare.replace(".", "").replace(",", ".") + power)
-            limits[i] = bool(cell["limit"])
-            units[i] = " ".join(filter(None, (cell["money"], (cell["unit"] or "").strip())))
+            limit[i] = bool(cell["limit"])
+            unit[i] = " ".join(filter(None, (cell["money"], (cell["unit"] or "").strip())))
         elif _DURATION.fullmatch(text):
             point[i] = comma[i] = pd.Timedelta(text) / pd.Timedelta(days=1)
-            units[i] = "days"
-    return Numbers(np.array(point), np.array(comma), limits, units)
+            unit[i] = "days"
+    return point, comma, limit, unit
 
 
 #: The parts before and after the first space that a time follows.
@@ -151,8 +144,7 @@ def read_dates(texts: Sequence[str]) -> np.ndarray:
     if not like:
         return days
     split = [found.groups() if (found := _TIME.fullmatch(texts[i])) else (texts[i], "0:00") for i in like]
-    codes, times = pd.factorize(pd.Series([time for _, time in split]))
-    parts = _days(pd.Series("1970-01-01 " + times), "mixed")[codes]
+    parts = _days("1970-01-01 " + pd.Series([time for _, time in split]), "mixed")
     dates = pd.Series([_canonical(date) for date, _ in split])
     for order, formats in enumerate(_BY_ORDER):
         values = np.full(len(like), np.nan)

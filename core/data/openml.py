@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
-from ..files import beside, one_line, read_bytes, write_file
-from .downloads import DownloadError, fetch, is_writable
+from ..files import beside, check_writable, one_line, read_bytes, write_file
+from .downloads import fetch
 from .tables import Table
 
 if TYPE_CHECKING:
@@ -40,47 +40,44 @@ class OpenMLTable(Table):
 
     @classmethod
     def _addresses(cls, folder: Path) -> tuple[list[str], str]:
-        said = cls._metadata(folder)["description"]
+        said, _ = cls._metadata(folder)
         if str(said.get("format")).lower() != "arff":
             raise UserError(f"{cls.name}: its format is {said.get('format')}; only ARFF is read")
         url = str(said.get("url")).replace("http://www.openml", "https://www.openml")
         return [url], f"md5:{said['md5_checksum']}" if said.get("md5_checksum") else ""
 
     @classmethod
-    def _raw(cls, path: Path, known_hash: str) -> RawFrame:
-        raw, said = super()._raw(path, known_hash), cls._metadata(path.parent)
-        unused, nominal = set(), set()
-        for feature in said["features"]:
-            if "true" in (str(feature.get(key)).lower() for key in ("is_ignore", "is_row_identifier")):
-                unused.add(feature["name"])
-            elif feature["data_type"] == "nominal":
-                nominal.add(feature["name"])
-        frame = raw.frame.drop(columns=[name for name in raw.names if name in unused])
+    def _raw(cls, path: Path, where: str, known_hash: str) -> RawFrame:
+        raw, (said, kinds) = super()._raw(path, where, known_hash), cls._metadata(path.parent)
+        frame = raw.frame.drop(columns=[name for name in raw.names if kinds.get(name) == "unused"])
+        nominal = frozenset(name for name, kind in kinds.items() if kind == "nominal")
         # Of several targets the first one is as good as another.
-        target = str(said["description"].get("default_target_attribute") or "").split(",")[0].strip()
-        return replace(raw, frame=frame, nominal=frozenset(nominal), target=target)
+        target = str(said.get("default_target_attribute") or "").split(",")[0].strip()
+        return replace(raw, frame=frame, nominal=nominal, target=target)
 
     @classmethod
-    def _metadata(cls, folder: Path) -> dict[str, Any]:
-        """What OpenML says of table and columns: `{"description": {...}, "features": [{...}, ...]}`."""
+    def _metadata(cls, folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+        """What OpenML says of the table, and the type of each column, or that it is unused."""
         path = folder / f"openml-{cls.data_id}.json"
         if not path.is_file():
             cls._fetch_metadata(path)
         try:
-            found: dict[str, Any] = json.loads(read_bytes(path))
-            found["description"].keys()
-            [one["name"] + one["data_type"] for one in found["features"]]
+            found = json.loads(read_bytes(path))
+            kinds = {
+                one["name"]: "unused"
+                if "true" in (str(one.get(key)).lower() for key in ("is_ignore", "is_row_identifier"))
+                else one["data_type"]
+                for one in found["features"]
+            }
+            return dict(found["description"]), kinds
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"{path}: it holds no metadata of OpenML ({one_line(error)}); remove it"
             ) from error
-        return found
 
     @classmethod
     def _fetch_metadata(cls, path: Path) -> None:
-        by_hand = f"put {path.name} and {cls.download} into {path.parent}: docs/OWN_DATA.md says how"
-        if not is_writable(path.parent):
-            raise UserError(f"{cls.name}: {path} is not there, and nothing can be written; {by_hand}")
+        check_writable(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)
         answers: list[Any] = []
         try:
@@ -92,7 +89,8 @@ class OpenMLTable(Table):
                 "description": answers[0]["data_set_description"],
                 "features": answers[1]["data_features"]["feature"],
             }
-        except (DownloadError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
+            by_hand = f"put {path.name} and {cls.download} into {path.parent}: docs/OWN_DATA.md says how"
             raise UserError(
                 f"{cls.name}: cannot be downloaded ({one_line(error)}); "
                 f"is there such a data set, and a network? If not, {by_hand}"

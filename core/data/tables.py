@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
@@ -18,8 +19,8 @@ from filelock import FileLock
 
 from ..dataset import Dataset, train_and_test
 from ..errors import UserError
-from ..files import MOST_CELLS, UnusableError, beside, commit, one_line, write_file
-from .downloads import DownloadError, fetch, is_writable
+from ..files import UnusableError, beside, check_writable, commit, one_line, write_file
+from .downloads import fetch
 
 if TYPE_CHECKING:
     from .frames import RawFrame
@@ -85,12 +86,11 @@ class Table(Dataset):
     download: ClassVar[str] = ""
     #: A package and the file in it that is the table, too: for who has no network.
     packaged: ClassVar[tuple[str, str]] = ("", "")
-    #: SHA-256 of a download as it is unpacked (of an archive's member), where it is known. A file that lies
-    #: there may have another: other line ends, say.
-    sha256: ClassVar[Mapping[str, str]] = {}
-    #: The file inside a zip archive, and the matrix inside a MATLAB file, where there is such a file.
+    #: `sha256:` and that of a download as it is unpacked (of an archive's member), where it is known. A file
+    #: that lies there may have another: other line ends, say.
+    known_hash: ClassVar[str] = ""
+    #: The file inside a zip archive, where there is one.
     member: ClassVar[str] = ""
-    variable: ClassVar[str] = ""
     #: All columns of the raw table.
     columns: ClassVar[tuple[str, ...]] = ()
     target: ClassVar[str] = ""
@@ -137,11 +137,7 @@ class Table(Dataset):
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 x, y, names = arrays["x"], arrays["y"], arrays["features"].tolist()
-            problem = cls._difference(y)
-            if names != cls.feature_names() or x.shape != (len(y), len(names)):
-                problem = "other features"
-            if not x.dtype == y.dtype == np.float64 or not np.isfinite(x).all():
-                problem = "not all finite numbers"
+            problem = cls._difference(y) or "other features" * (names != cls.feature_names())
         except Exception as error:  # np.load raises nearly anything on damaged bytes
             problem = one_line(error)
         if problem:
@@ -156,10 +152,11 @@ class Table(Dataset):
             try:
                 return cls._read(path, skip_data_check)
             except UnusableError as error:
-                where = f"{cls.name}: {path}" if cls.name else str(path)
+                if not cls.urls:
+                    raise
                 remove = "remove it and " if path.parent == folder else ""
-                by_hand = f"; {remove}fetch {cls.urls[0]} as {folder / cls.download}" if cls.urls else ""
-                raise UserError(f"{where}: {error}{by_hand}") from error
+                by_hand = f"{remove}fetch {cls.urls[0]} as {folder / cls.download}"
+                raise UserError(f"{cls.name}: {error}; {by_hand}") from error
         return None
 
     @classmethod
@@ -177,9 +174,10 @@ class Table(Dataset):
         target, (urls, known_hash) = folder / cls.download, cls._addresses(folder)
         if not urls:
             raise UserError(absent, "data_folder")
-        by_hand = f"fetch {urls[0]} by hand and save it as {target}"
-        if not is_writable(folder):
-            raise UserError(f"{absent}, and nothing can be written there; {by_hand}")
+        try:
+            check_writable(folder)
+        except UserError as error:
+            raise UserError(f"{absent}; {error}") from error
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{cls.download}.lock"):
             # Another process may have fetched it while this one waited.
@@ -190,35 +188,35 @@ class Table(Dataset):
                 try:
                     with beside(target) as part:
                         fetch(url, part)
-                        table = cls._read(part, skip_data_check, known_hash)
+                        table = cls._read(part, skip_data_check, url, known_hash)
                         commit({part: target})
                     return replace(table, source=target)
-                except (DownloadError, UnusableError) as error:
-                    failures.append(f"{url}: {error}")
+                except UnusableError as error:
+                    failures.append(str(error))
+        by_hand = f"fetch {urls[0]} by hand and save it as {target}"
         raise UserError(f"{cls.name}: cannot be downloaded ({'; '.join(failures)}); {by_hand}")
 
     @classmethod
     def _addresses(cls, folder: Path) -> tuple[Sequence[str], str]:
         """Where the raw file is to be had, and its hash if that is known."""
-        sha256 = cls.sha256.get(cls.member if cls.download.endswith(".zip") else cls.download)
-        return cls.urls, f"sha256:{sha256}" if sha256 else ""
+        return cls.urls, cls.known_hash
 
     @classmethod
-    def _read(cls, path: Path, skip_data_check: bool, known_hash: str = "") -> LoadedTable:
-        """A raw file as features and target.
+    def _read(cls, path: Path, skip_data_check: bool, where: str = "", known_hash: str = "") -> LoadedTable:
+        """A raw file as features and target; messages call it by its path if not by `where`.
 
         Raises:
             UnusableError: it cannot be trained on, has another hash, or differs and the check is on.
         """
-        raw = cls._raw(path, known_hash)
+        raw = cls._raw(path, where, known_hash)
         target = cls.target or raw.target
         if not target:
             columns = one_line(", ".join(raw.names))
             raise UserError(f"{cls.name or path}: which column is the target? It has {columns}", "target")
-        x, y, names = cls._declared(raw) if cls.columns else cls._learned(raw, target, path)
+        x, y, names = cls._declared(raw) if cls.columns else cls._learned(raw, target)
         difference = cls._difference(y, len(raw.names))
         if difference and not skip_data_check:
-            raise UnusableError(f"{difference} (--skip_data_check 1 uses it anyway)")
+            raise raw.unusable(f"{difference} (--skip_data_check 1 uses it anyway)")
         check = f"skipped: {difference}" if difference else "passed"
         if cls.target_mean is None:
             found = f"{len(y)} rows, target {target}, its mean {float(y.mean()):.8g}"
@@ -226,11 +224,11 @@ class Table(Dataset):
         return LoadedTable(x, y, path, check, names, target, raw.sha256)
 
     @classmethod
-    def _raw(cls, path: Path, known_hash: str) -> RawFrame:
+    def _raw(cls, path: Path, where: str, known_hash: str) -> RawFrame:
         """The table as it stands in a file."""
-        from .frames import read_raw
+        from .frames import read_frame
 
-        return read_raw(path, member=cls.member, variable=cls.variable, known_hash=known_hash)
+        return read_frame(path, where, member=cls.member, known_hash=known_hash)
 
     @classmethod
     def _difference(cls, y: np.ndarray, columns: int = 0) -> str:
@@ -250,19 +248,18 @@ class Table(Dataset):
         """Features, target and names of the columns that are declared."""
         from .columns import finite, one_hot
 
-        frame = raw.frame
         # MATLAB names no columns, and some ARFF files have names of their own: they go by place.
         if len(raw.names) == len(cls.columns) and not set(raw.names) & set(cls.columns):
-            frame = frame.set_axis(list(cls.columns), axis=1)
-        if missing := [column for column in cls.columns if column not in frame]:
+            raw = replace(raw, frame=raw.frame.set_axis(list(cls.columns), axis=1))
+        if missing := [column for column in cls.columns if column not in raw.names]:
             names = one_line(", ".join(missing))
-            raise UnusableError(f"{len(missing)} of {len(cls.columns)} columns are missing: {names}")
-        x = [finite(frame[name])[:, None] for name in cls._numeric_columns()]
-        x += [one_hot(frame[name], known) for name, known in cls.categories.items()]
-        return np.hstack(x), finite(frame[cls.target]), cls.feature_names()
+            raise raw.unusable(f"{len(missing)} of {len(cls.columns)} columns are missing: {names}")
+        x = [finite(raw, name)[:, None] for name in cls._numeric_columns()]
+        x += [one_hot(raw, name, known) for name, known in cls.categories.items()]
+        return np.hstack(x), finite(raw, cls.target), cls.feature_names()
 
     @classmethod
-    def _learned(cls, raw: RawFrame, target: str, path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    def _learned(cls, raw: RawFrame, target: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Features, target and names; what each column became is said on stderr."""
         from .columns import read_target, sort_columns
         from .row_numbers import options
@@ -270,16 +267,14 @@ class Table(Dataset):
         y, note, _, why = read_target(raw, target, cls.decisions)
         if why:
             keep = options(target, "keep")
-            raise UnusableError(f"target {target!r}: {why}: leave such rows out, or {keep} keeps them")
+            raise raw.unusable(f"target {target!r}: {why}: leave such rows out, or {keep} keeps them")
         if len(y) < LEAST_ROWS:
-            raise UnusableError(f"{len(y)} rows are too few: at least {LEAST_ROWS} are needed")
+            raise raw.unusable(f"{len(y)} rows are too few: at least {LEAST_ROWS} are needed")
         train, _ = train_and_test(len(y))
         columns = sort_columns([raw], target, train, cls.decisions)
-        names, x = columns.features()
-        if len(names) * len(y) > MOST_CELLS:
-            raise UnusableError(f"its {len(names):,} features of {len(y):,} rows are too many")
         for line in columns.lines + [f"{target}: the target, {note}"] * bool(note):
-            print(f"{cls.name or path}: {line}", file=sys.stderr)
+            print(f"{cls.name or raw.where}: {line}", file=sys.stderr)
+        names, x = columns.features()
         return x, y, names
 
 
@@ -291,12 +286,11 @@ def _load(cls: type[Table], folder: Path, skip_data_check: bool) -> LoadedTable:
         table = cls._from_file(folder, skip_data_check) or cls._from_network(folder, skip_data_check)
         if table.data_check.startswith("skipped"):
             _warn(f"{cls.name}: {table.source}: check {table.data_check}; results are not comparable")
-        elif cls.columns and table.source.parent == folder and is_writable(folder):
+        elif cls.columns and table.source.parent == folder:
             x, y, names = table.x, table.y, np.array(table.names)
-            try:
+            with suppress(UserError):  # then it is read again next time
+                check_writable(folder)
                 write_file(folder / f"{cls.name}.npz", lambda part: np.savez(part, x=x, y=y, features=names))
-            except UserError as error:
-                _warn(f"{error}; the table is not cached")
         return table
     except OSError as error:
         raise UserError(f"{cls.name}: {folder} cannot be used: {one_line(error)}") from error

@@ -28,7 +28,7 @@ from filelock import FileLock
 
 from ..batches import QuerySize, batch_ends, query_size
 from ..errors import UserError
-from ..files import EXACT_FLOATS, gunzip, one_line, read_bytes, remove_parts, write_files
+from ..files import EXACT_FLOATS, one_line, read_bytes, remove_parts, write_files
 from ..metrics import METRICS
 from ..runs.settings import SINCE
 
@@ -109,7 +109,7 @@ def _read_part(path: Path) -> dict[Key, Runs]:
                 found[key].notes[line.pop("run")] = line
     curves = path.with_suffix(".csv.gz")
     with _usable(curves):
-        content = gunzip(read_bytes(curves))
+        content = gzip.decompress(read_bytes(curves))
         if head.get("sha256") not in (None, hashlib.sha256(content).hexdigest()):  # older stores say none
             raise ValueError(f"its SHA-256 is not the one in {path.name}")
         kinds = dict.fromkeys(_INDEX, "int64") | dict.fromkeys(METRICS, "float64")

@@ -28,7 +28,9 @@ def calibrate(predicted: pd.DataFrame, truth: np.ndarray) -> dict[float, float]:
     """
     factors = {}
     for share in INTERVALS:
-        scores = np.sort(_scores(predicted, truth, share))
+        up, down = _half_widths(predicted, share)
+        distance = truth - predicted["median"]
+        scores = np.sort(np.maximum(distance / up, -distance / down))
         place = min(math.ceil((len(scores) + 1) * share), len(scores))
         factors[share] = float(scores[place - 1])
     return factors
@@ -74,9 +76,3 @@ def _half_widths(predicted: pd.DataFrame, share: float) -> tuple[pd.Series, pd.S
     low, high = INTERVALS[share]
     up, down = predicted[high] - predicted["median"], predicted["median"] - predicted[low]
     return up.clip(lower=_NARROWEST), down.clip(lower=_NARROWEST)
-
-
-def _scores(predicted: pd.DataFrame, truth: np.ndarray, share: float) -> np.ndarray:
-    up, down = _half_widths(predicted, share)
-    distance = truth - predicted["median"]
-    return np.maximum(distance / up, -distance / down).to_numpy()

@@ -36,7 +36,7 @@ from ..training.trainer import make_trainer
 from ..util import tqdm
 from .calibration import calibrate, calibrated, coverage
 from .tables import LEAST_LABELLED, LEVELS, Problem
-from .transforms import TRANSFORMS, Transform
+from .transforms import TRANSFORMS, Log, Transform
 
 #: Folds of the labelled rows, by how many rows there are at least: a model of few rows gets better with each
 #: one, and intervals calibrated by models of much fewer would be too wide.
@@ -139,22 +139,21 @@ def fit(
     """
     rows = _Rows(problem, seeds, device, agent)
     at_once = [name for name in variations if VARIATIONS[name].regressor]
-    kinds = [kind for kind in TRANSFORMS if kind.possible(rows.y, rows.zero)]
+    kinds = [kind for kind in TRANSFORMS if kind is not Log or (rows.y > rows.zero).all()]
     tried = [(name, kind) for name in at_once or ["forest"] for kind in kinds]
     found = {one: rows.left_out(*one) for one in tqdm(tried, desc="trying models", unit=" models")}
     kind = min(found, key=lambda one: found[one][1])[1]
     for name in variations:
         if name not in at_once:
             found[name, kind] = rows.left_out(name, kind)
-    best: dict[str, tuple[str, type[Transform]]] = {}
-    for one in sorted(found, key=lambda one: found[one][1]):
-        if one[0] in variations:
-            best.setdefault(one[0], one)
-    winner = next(iter(best.values()))
-    factors, quality = rows.judge(found[winner][0])
-    (model,) = rows.train(*winner, [np.concatenate(rows.folds)])
-    nll = {name: found[one][1] for name, one in best.items()}
-    return Fitted(winner[0], model, factors, nll, quality, device)
+    ranked = sorted((one for one in found if one[0] in variations), key=lambda one: found[one][1])
+    nll: dict[str, float] = {}
+    for one in ranked:
+        nll.setdefault(one[0], found[one][1])
+    name, kind = ranked[0]
+    factors, quality = rows.judge(found[name, kind][0])
+    (model,) = rows.train(name, kind, [np.concatenate(rows.folds)])
+    return Fitted(name, model, factors, nll, quality, device)
 
 
 class _Rows:
@@ -163,15 +162,13 @@ class _Rows:
     def __init__(self, problem: Problem, seeds: Seeds, device: torch.device, agent: str) -> None:
         self.x, self.y = torch.from_numpy(problem.x).to(device), problem.y.astype(np.float64)
         self.scaler, self.seeds, self.agent = problem.scaler, seeds, agent
-        self.zero = float(problem.scaler.transform(np.zeros((1, 1)))[0, 0])
-        _, same = np.unique(problem.x, axis=0, return_inverse=True)
-        count = next(folds for least, folds in _FOLDS.items() if len(same) >= least)
-        same = same.ravel()
-        self.settings = int(same.max()) + 1
-        count, self.same = min(count, self.settings), same
-        rng = seeds.numpy("split")
-        fold = (rng.permutation(same.max() + 1) % count)[same]
-        order = rng.permutation(len(same))
+        self.zero = float(problem.scaler.transform(np.zeros(1))[0])
+        self.same = np.unique(problem.x, axis=0, return_inverse=True)[1].ravel()
+        self.settings = int(self.same.max()) + 1
+        count = next(folds for least, folds in _FOLDS.items() if len(self.same) >= least)
+        count, rng = min(count, self.settings), seeds.numpy("split")
+        fold = (rng.permutation(self.settings) % count)[self.same]
+        order = rng.permutation(len(self.same))
         self.folds = [order[fold[order] == i] for i in range(count)]
 
     def left_out(self, variation: str, kind: type[Transform]) -> tuple[list[Model], float]:
@@ -179,7 +176,7 @@ class _Rows:
         parts = [np.concatenate(self.folds[:i] + self.folds[i + 1 :]) for i in range(len(self.folds))]
         models = self.train(variation, kind, parts)
         each = [self.nll(model, rows) for model, rows in zip(models, self.folds, strict=True)]
-        return models, float(np.concatenate(each).mean() - math.log(self.scaler.scale[0]))
+        return models, float(np.concatenate(each).mean() - math.log(self.scaler.scale))
 
     def nll(self, model: Model, rows: np.ndarray) -> np.ndarray:
         """Of each of some rows [n], float64, on the scale of the labelled targets."""
@@ -212,21 +209,19 @@ class _Rows:
             model.quantiles(self.x[rows], [*LEVELS.values(), *_MEAN])
             for model, rows in zip(models, self.folds, strict=True)
         ]
-        own = [self._own(model.target.inverse(q)) for model, q in zip(models, predicted, strict=True)]
+        inverse = self.scaler.inverse_transform
+        own = [inverse(model.target.inverse(q)) for model, q in zip(models, predicted, strict=True)]
         mean = np.concatenate([part[:, len(LEVELS) :].mean(axis=1) for part in own])
         median = np.concatenate([part[:, list(LEVELS).index("median")] for part in own])
         truths = [model.target.forward(self.y[rows]) for model, rows in zip(models, self.folds, strict=True)]
         frames = [pd.DataFrame(q[:, : len(LEVELS)], columns=list(LEVELS)) for q in predicted]
-        y = self._own(self.y[np.concatenate(self.folds)])
+        y = inverse(self.y[np.concatenate(self.folds)])
         scale = np.ptp(y)  # squares of values of any size
         r2 = 1 - (((mean - y) / scale) ** 2).mean() / (y / scale).var()
         mae, constant = abs(median - y).mean(), abs(np.median(y) - y).mean()
         held = coverage(frames, truths)
         quality = Quality(len(y), self.settings, float(r2), float(mae), float(constant), held)
         return calibrate(pd.concat(frames), np.concatenate(truths)), quality
-
-    def _own(self, y: np.ndarray) -> np.ndarray:
-        return self.scaler.inverse_transform(y.reshape(-1, 1)).reshape(y.shape)
 
 
 def last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> tuple[float, float, float] | None:
@@ -258,8 +253,7 @@ def quantiles(problem: Problem, fitted: Fitted, x: np.ndarray) -> pd.DataFrame:
     pieces = [fitted.model.quantiles(part.to(fitted.device), list(LEVELS.values())) for part in rows]
     predicted = pd.DataFrame(np.concatenate(pieces), columns=list(LEVELS))
     scaled = fitted.model.target.inverse(calibrated(predicted, fitted.factors).to_numpy())
-    own = problem.scaler.inverse_transform(scaled.reshape(-1, 1)).reshape(scaled.shape)
-    return pd.DataFrame(own, columns=list(LEVELS))
+    return pd.DataFrame(problem.scaler.inverse_transform(scaled), columns=list(LEVELS))
 
 
 def choose(

@@ -21,7 +21,7 @@ _FORMAT = 2
 
 
 def save(folder: Path, fitted: Fitted, problem: Problem) -> None:
-    """Writes the model and its labelled rows, and a text that says what it is; a UserError if that fails."""
+    """Writes the model and its labelled rows, and a text that says what it is."""
     meta = {
         "format": _FORMAT,
         "target": problem.target,
@@ -36,10 +36,7 @@ def save(folder: Path, fitted: Fitted, problem: Problem) -> None:
         fitted = copy.deepcopy(fitted)  # the one that goes on stays on its device
         fitted.model.predictor.model.to("cpu")
     kept = fitted, replace(problem, pool=problem.pool[:0], rows=problem.rows[:0])
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+    folder.mkdir(parents=True, exist_ok=True)
     write_files(
         {
             folder / _MODEL: lambda path: joblib.dump(kept, path),

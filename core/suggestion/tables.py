@@ -16,8 +16,7 @@ from ..data.frames import RawFrame
 from ..data.notations import NOTHING
 from ..data.row_numbers import options
 from ..dataset import RangeScaler
-from ..errors import UserError
-from ..files import UnusableError, one_line
+from ..files import one_line
 
 #: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
 LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_90": 0.95}
@@ -104,16 +103,13 @@ def make_problem(
         replace(raw, frame=raw.frame.drop(columns=ours, errors="ignore")) for raw in (labelled, pool)
     )
     theirs, found = ([name for name in raw.names if name != target] for raw in (labelled, pool))
-    try:
-        y, note, apart, why = read_target(labelled, target, decisions)
-        check_same(theirs, found, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have")
-        used = np.flatnonzero(~apart)
-        if len(used) < LEAST_LABELLED:
-            few = f"{len(used)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
-            raise labelled.unusable(few)
-        columns = sort_columns([labelled, pool], target, used, decisions)
-    except UnusableError as error:
-        raise UserError(str(error)) from error
+    y, note, apart, why = read_target(labelled, target, decisions)
+    check_same(theirs, found, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have")
+    used = np.flatnonzero(~apart)
+    if len(used) < LEAST_LABELLED:
+        few = f"{len(used)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
+        raise labelled.unusable(few)
+    columns = sort_columns([labelled, pool], target, used, decisions)
     lines = columns.details if verbose else columns.lines
     lines += [f"{target}: the target, {note}"] * bool(note)
     lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
@@ -122,14 +118,14 @@ def make_problem(
     known = frozenset(keys[: len(y)])
     done = np.array([key in known for key in keys[len(y) :]], bool)
     x_scaler = _feature_scaler(x[used], x[len(y) :][~done])
-    scaler = RangeScaler(y[used, None])
+    scaler = RangeScaler(y[used])
     x = x_scaler.transform(x).astype(np.float32)
     measured, rest = x[: len(y)], x[len(y) :]
     rows, notes = _candidates(rest, measured, done, replicates)
     return Problem(
         target=target,
         x=x[used],
-        y=scaler.transform(y[used, None])[:, 0].astype(np.float32),
+        y=scaler.transform(y[used]).astype(np.float32),
         rounds=rounds[used],
         pool=rest[rows],
         rows=rows,
@@ -152,10 +148,7 @@ def with_pool(problem: Problem, pool: RawFrame, replicates: bool = False, every_
     """
     known = {rule.name for rule in problem.rules}
     others = [name for name in pool.names if name not in known and (name == problem.target or _is_ours(name))]
-    try:
-        columns = apply(problem.rules, replace(pool, frame=pool.frame.drop(columns=others)))
-    except UnusableError as error:
-        raise UserError(str(error)) from error
+    columns = apply(problem.rules, replace(pool, frame=pool.frame.drop(columns=others)))
     x = problem.x_scaler.transform(columns.features()[1]).astype(np.float32)
     rows, notes = np.arange(len(x)), list[str]()
     if not every_row:
@@ -193,23 +186,17 @@ def _candidates(
         done: whether a row is labelled already [N].
         replicates: rows that are equal in all features are candidates each.
     """
-    notes = _count(done.sum(), "labelled already, and not chosen again")
     again = np.zeros(len(x), bool) if replicates else pd.DataFrame(x).duplicated().to_numpy() & ~done
-    notes += _count(
-        again.sum(),
-        "equal to others in all features: each such setting is one candidate, unless --replicates",
-    )
     rows = np.flatnonzero(~done & ~again)
-    far, _ = KDTree(labelled).query(x[rows], p=np.inf, distance_upper_bound=_NEAR)
-    said = "as labelled ones, to a millionth of the range of each feature, and still candidates"
-    return rows, notes + _count(np.isfinite(far).sum(), said)
-
-
-def _count(count: int, text: str) -> list[str]:
-    """A note on so many rows of the pool; none if there are none."""
-    if not count:
-        return []
-    return [f"{count:,} rows of the pool are {text}" if count > 1 else f"1 row of the pool is {text}"]
+    near = np.isfinite(KDTree(labelled).query(x[rows], p=np.inf, distance_upper_bound=_NEAR)[0])
+    notes = {
+        "labelled already, and not chosen again": done,
+        "equal to others in all features: each such setting is one candidate, unless --replicates": again,
+        "as labelled ones, to a millionth of the range of each feature, and still candidates": near,
+    }
+    counts = {text: int(some.sum()) for text, some in notes.items() if some.any()}
+    are = {1: "1 row of the pool is"}
+    return rows, [f"{are.get(n, f'{n:,} rows of the pool are')} {text}" for text, n in counts.items()]
 
 
 def _is_ours(name: str) -> bool:

@@ -21,13 +21,9 @@ class Transform:
     words = ""
 
     def __init__(self, y: np.ndarray, zero: float) -> None:
-        self._prepare(y, zero)
+        self._zero = zero
         bent = self._bend(y)
         self._low, self._span = bent.min(), np.ptp(bent) or 1.0
-
-    @staticmethod
-    def possible(y: np.ndarray, zero: float) -> bool:
-        return True
 
     def forward(self, y: np.ndarray) -> np.ndarray:
         return (self._bend(y) - self._low) / self._span
@@ -38,9 +34,6 @@ class Transform:
     def log_slope(self, y: np.ndarray) -> np.ndarray:
         """The logarithm of dz/dy, z = forward(y)."""
         return self._log_bend(y) - np.log(self._span)
-
-    def _prepare(self, y: np.ndarray, zero: float) -> None:
-        pass
 
     def _bend(self, y: np.ndarray) -> np.ndarray:
         return y
@@ -54,16 +47,9 @@ class Transform:
 
 
 class Log(Transform):
-    """Its logarithm; all predictions are positive."""
+    """The logarithm of a positive one; all predictions are positive."""
 
     words = "the log of "
-
-    @staticmethod
-    def possible(y: np.ndarray, zero: float) -> bool:
-        return bool((y > zero).all())
-
-    def _prepare(self, y: np.ndarray, zero: float) -> None:
-        self._zero = zero
 
     def _bend(self, y: np.ndarray) -> np.ndarray:
         return np.log(y - self._zero)
@@ -84,11 +70,12 @@ class YeoJohnson(Transform):
 
     words = "the Yeo-Johnson transform of "
 
-    def _prepare(self, y: np.ndarray, zero: float) -> None:
+    def __init__(self, y: np.ndarray, zero: float) -> None:
         self._centre = np.median(y)
         self._width = np.subtract(*np.percentile(y, [75, 25])) or y.std() or 1.0
         self._power = PowerTransformer(standardize=False).fit(self._centred(y)[:, None])
         self._power.lambdas_ = self._power.lambdas_.clip(0, 2)
+        super().__init__(y, zero)
 
     def _centred(self, y: np.ndarray) -> np.ndarray:
         return (y - self._centre) / self._width

@@ -1,7 +1,6 @@
 """Disks that fill up, and files that are not what they should be."""
 
 import os
-import pickle
 import shutil
 import signal
 import subprocess
@@ -9,18 +8,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import compare
 import suggest
 from core.cli import run_script
-from core.data import tables
 from core.report.load import Folders
 from core.report.store import add_runs
 from tests.builders import files
-from tests.mini_table import FRAME, Mini
-from tests.slow.test_interrupted import FOLDER, ONE, RUN, Bomb
+from tests.slow.test_interrupted import FOLDER, ONE, RUN
 from tests.slow.test_surroundings import RUN as SHORT
 from tests.slow.test_surroundings import script
 from tests.slow.worker import finish, start, wait_until_stopped
@@ -157,19 +153,3 @@ def test_a_strange_file_is_one_line(tmp_path: Path, name: str, what: str) -> Non
     line = said.read_text().splitlines()[-1]
     assert line.startswith(f"evaluate.py: {path.parent if what == 'bytes' else path}")
     assert "Traceback" not in said.read_text()
-
-
-def test_a_pickle_in_a_cache_is_not_executed(tmp_path: Path) -> None:
-    data, evidence = tmp_path / "data", tmp_path / "executed"
-    data.mkdir()
-    FRAME.to_csv(data / "mini.csv", index=False)
-    bomb = np.empty(1, dtype=object)
-    bomb[0] = Bomb(evidence)
-    for name in ("pickle", "array"):
-        if name == "pickle":
-            (data / "mini.npz").write_bytes(pickle.dumps(Bomb(evidence)))
-        else:
-            np.savez(data / "mini.npz", x=bomb, y=bomb, features=bomb)
-        tables._load.cache_clear()
-        assert Mini.load(data).source == data / "mini.csv"
-        assert not evidence.exists()

@@ -3,15 +3,10 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-import requests
 
 import compare
-from core.data import downloads
-from core.data.downloads import DownloadError, fetch
 from core.data.tables import Table
 from core.dataset import DATASETS
 from core.report.load import Folders
@@ -31,25 +26,6 @@ def test_raw_files_come_over_https() -> None:
         if issubclass(of, Table)
         for url in of.urls
     )
-
-
-def test_other_addresses_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DownloadError, match="not an https address"):
-        fetch("http://example.org/table.csv", tmp_path / "t.csv")
-
-    class Answer(SimpleNamespace):
-        def __enter__(self) -> Any:
-            return self
-
-        def __exit__(self, *error: object) -> None:
-            pass
-
-    answer = Answer(url="http://example.org/b", history=[Answer(url="https://example.org/a")])
-    monkeypatch.setattr(requests, "get", lambda *args, **options: answer)
-    with pytest.raises(DownloadError, match=r"led to http://example\.org/b, which is not https"):
-        fetch("https://example.org/a", tmp_path / "t.csv")
-    assert not list(tmp_path.iterdir())
-    assert downloads.RETRIES > 0
 
 
 LISTENING = """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.cli import run_script
 from core.options import DATA, parse_baseline
-from evaluate import make_runs, over_runs, read_tables
+from evaluate import make_runs, over_runs, read_runs
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -23,7 +23,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
     """The metrics after the last epoch: mean and standard deviation over the runs."""
-    last = {label: table.ffill().iloc[-1] for label, table in read_tables(folder, run_ids).items()}
+    last = {run: table.iloc[-1] for run, table in read_runs(folder, run_ids).items()}
     print(f"upper bound {over_runs(last)}")
     print(f"results: {folder}")
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from numba import config, njit
+from numba import njit
 from numba.core.caching import FunctionCache
 
 
@@ -35,11 +35,10 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def compile_it(function: Callable[..., Any]) -> Any:
         made = njit(nogil=True, **options)(function)
-        if not config.DISABLE_JIT:  # type: ignore[attr-defined]
-            try:
-                made._cache = _Cache(function)
-            except RuntimeError:  # numba found no folder in which it can make a file
-                _say_so()
+        try:
+            made._cache = _Cache(function)
+        except RuntimeError:  # numba found no folder in which it can make a file
+            _say_so()
         return made
 
     return compile_it

@@ -1,6 +1,7 @@
 """An experiment as an object that makes its runs, for scripts, sweeps and notebooks alike."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -13,13 +14,13 @@ from . import util
 from .agent import AGENTS, check_scores
 from .baselines import AllPoints, Oracle, Trials, UpperBound
 from .batches import next_batch, query_size, rounds
-from .config import Config, check_changes
+from .config import CONFIGS, Config, check_changes
 from .data.own import find_dataset, is_own
 from .dataset import DATASETS, Dataset
 from .environment import Environment
 from .errors import UserError, check_known
 from .files import check_writable
-from .models.variations import VARIATIONS, load_config, note_default_config
+from .models.variations import VARIATIONS, load_config
 from .options import DECISIONS, SEEDS, Options
 from .protocol import PROTOCOLS
 from .runs.files import POINTS, PREDICTIONS, runs_root
@@ -200,7 +201,8 @@ class Experiment(Options):
         # Raise errors before a file is written.
         size = group_size(len(run_ids), side_by_side, self.environment(run_ids[0]).dataset, device)
         settings = self.settings()
-        note_default_config(self.dataset_name)
+        if not (CONFIGS / f"{self.dataset_name}.yaml").exists():
+            print(f"note: no configs/{self.dataset_name}.yaml, default.yaml is used", file=sys.stderr)
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
         origin = place | provenance()
         wanted = [POINTS] * record_points + [PREDICTIONS] * record_predictions

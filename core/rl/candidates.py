@@ -13,8 +13,7 @@ import numpy as np
 import torch
 
 from ..agent import AGENTS, check_scores
-from ..data.own import find_dataset
-from ..dataset import Dataset
+from ..dataset import DATASETS
 from ..environment import Environment, Learner
 from ..errors import check_known
 from ..models.variations import VARIATIONS, load_config
@@ -41,14 +40,13 @@ class CandidateEnv(gym.Env[Observation, Any]):
     `action_space.sample(mask=...)`. No timings: equal seeds give equal infos.
 
     Args:
-        dataset: a name in `DATASETS`, `synthetic`, the path of a table, or `openml:<id>`.
+        dataset: a name in `DATASETS`, or `synthetic`.
         candidates: C.
         reward: one of `REWARDS`; those without `validation` are on the test set.
         budget: points to add; the dataset's own if None.
         anew: each episode is another run, drawn from `np_random`, whatever the seed.
         scores: agents whose scores are among the candidates' numbers; they may raise the dropout rate.
         config: values that replace the usual ones.
-        target, seed_set: for a table, the column to predict and the number of points labelled at first.
 
     Attributes:
         rows: the pool's rows that are candidates now, in the order of their positions [at most C], int64.
@@ -69,17 +67,12 @@ class CandidateEnv(gym.Env[Observation, Any]):
         scores: Sequence[str] = SCORES,
         config: Mapping[str, Any] | None = None,
         device: torch.device | str = "cpu",
-        target: str | None = None,
-        seed_set: int | None = None,
         data_folder: str | Path = "../datasets",
     ) -> None:
         check_known("variation", variation, VARIATIONS)
         check_known("protocol", protocol, PROTOCOLS)
         check_known("reward", reward, REWARDS)
-        if dataset == "synthetic":
-            self._make: type[Dataset] = Synthetic
-        else:
-            self._make = find_dataset(dataset, target, seed_set, Path(data_folder))
+        self._make = Synthetic if dataset == "synthetic" else DATASETS[dataset]
         self.protocol = PROTOCOLS[protocol]
         self.config = replace(load_config(dataset, variation, self.protocol), **(config or {}))
         for name in scores:

@@ -1,17 +1,14 @@
 """How a policy is evaluated, compared with random choices on the same tasks."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import pandas as pd
 import torch
 
-from ..errors import UserError
-from ..files import one_line, write_file
-from ..runs import checkpoint
+from ..files import write_file
 from ..training.side_by_side import side_by_side
 from .candidates import CandidateEnv, Observation
 from .policy import RUN, Policy
@@ -54,26 +51,21 @@ def areas(envs: Sequence[CandidateEnv], seeds: Sequence[int], choose: Choose) ->
 
 
 class Evaluation:
-    """Evaluates a policy on the same tasks each time, and appends the results to a table.
+    """Evaluates a policy on the same tasks each time, each an environment and a seed.
 
-    Its columns are the mean area under the curve of policy and random, and mean and standard error of the
-    difference over the tasks, each an environment and a seed.
+    Appends a line to a table: the mean area under the curve of policy and random, and mean and standard error
+    of the difference over the tasks.
     """
 
     def __init__(self, path: Path, envs: Sequence[CandidateEnv], seeds: Sequence[int]) -> None:
         self.path, self.envs, self.seeds = path, envs, seeds
-        self.table = pd.DataFrame(index=pd.Index([], name="steps"))
-        self._random: np.ndarray | None = None
-        if path.exists():
-            try:
-                self.table = pd.read_csv(path, index_col="steps", dtype=float).rename(int)
-            except ValueError as error:
-                raise UserError(f"{path} is damaged ({one_line(error)}); remove it") from error
+
+    @cached_property
+    def _random(self) -> np.ndarray:
+        return areas(self.envs, self.seeds, random_of(np.random.default_rng(0)))
 
     def note(self, steps: int, policy: Policy) -> dict[str, float]:
         """Evaluates a policy after so many training steps; returns the new row of the table."""
-        if self._random is None:
-            self._random = areas(self.envs, self.seeds, random_of(np.random.default_rng(0)))
         areas_of_policy = areas(self.envs, self.seeds, best_of(policy))
         difference = areas_of_policy - self._random
         row = {
@@ -82,19 +74,7 @@ class Evaluation:
             "difference": float(difference.mean()),
             "error": float(difference.std(ddof=1) / len(difference) ** 0.5),
         }
-        new = pd.DataFrame([row], index=pd.Index([steps], name="steps"))
-        self.table = pd.concat([self.table[self.table.index < steps], new])
-        write_file(self.path, lambda beside: self.table.to_csv(beside, float_format="%.6g"))
+        before = self.path.read_text() if self.path.exists() else f"{','.join(['steps', *row])}\n"
+        line = ",".join([str(steps), *(f"{value:.6g}" for value in row.values())])
+        write_file(self.path, lambda beside: beside.write_text(f"{before}{line}\n"))
         return row
-
-
-def read_checkpoint(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The checkpoint in a folder, None if there is none; a UserError if it has other settings."""
-    found = checkpoint.read(folder / checkpoint.FILE)
-    if found is None:
-        return None
-    for name, value in settings.items():
-        known = found["settings"].get(name)
-        if known != value:
-            raise UserError(f"{folder} was started with {name} {known}, not {value}; use another --out")
-    return found

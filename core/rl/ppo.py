@@ -15,17 +15,17 @@ from typing import Any
 import torch
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from torch import Tensor, nn
 
+from ..errors import UserError
 from ..runs import checkpoint
 from ..training.side_by_side import side_by_side
 from ..util import tqdm
 from .candidates import CandidateEnv
-from .learning import Evaluation, read_checkpoint
+from .learning import Evaluation
 from .policy import RUN, Policy, masked_mean, save_policy
 
 #: Passes over what was seen since the last update, and the size of a minibatch.
@@ -145,55 +145,6 @@ def policy_of(learner: Any) -> Policy:
     return policy
 
 
-class _Watch(BaseCallback):
-    """Shows progress, evaluates, and writes `checkpoint.pt` and `policy.pt` before each update."""
-
-    def __init__(
-        self, folder: Path, settings: dict[str, Any], evaluation: Evaluation, steps: int, every: int
-    ) -> None:
-        super().__init__()
-        self.folder, self.settings = folder, settings
-        self.evaluation, self.steps, self.every = evaluation, steps, every
-
-    def _on_training_start(self) -> None:
-        self._next = self.num_timesteps + self.every
-        self._bar = tqdm(total=self.steps, initial=self.num_timesteps, desc="learning")
-
-    def _on_step(self) -> bool:
-        self._bar.update(self.num_timesteps - self._bar.n)
-        return True
-
-    def _on_rollout_start(self) -> None:  # between two updates: weights and optimiser belong together
-        self._save()
-        if self.num_timesteps >= self._next:
-            self._next = self.num_timesteps + self.every
-            self._evaluate()
-
-    def _on_training_end(self) -> None:
-        self._save()
-        self._evaluate()
-        self._bar.close()
-
-    def _save(self) -> None:
-        policy = self.model.policy
-        content = {
-            "settings": self.settings,
-            "steps": self.num_timesteps,
-            "weights": policy.state_dict(),
-            "optimizer": policy.optimizer.state_dict(),
-        }
-        checkpoint.write(self.folder / checkpoint.FILE, content)
-        kept = policy_of(self.model)
-        kept.trained = self.settings | {"steps": self.num_timesteps}
-        save_policy(self.folder / "policy.pt", kept)
-
-    def _evaluate(self) -> None:
-        row = self.evaluation.note(self.num_timesteps, policy_of(self.model))
-        for name, value in row.items():
-            self.logger.record(f"evaluation/{name}", value)
-        self._bar.set_postfix({name: f"{value:.4f}" for name, value in row.items()})
-
-
 def learn_by_ppo(
     folder: Path,
     settings: dict[str, Any],
@@ -202,18 +153,47 @@ def learn_by_ppo(
     steps: int,
     every: int,
 ) -> None:
-    """Plays and updates the policy in turn; resumes from the folder's checkpoint, with freshly drawn tasks.
+    """Plays and updates the policy in turn; writes `checkpoint.pt` and `policy.pt` after each update.
 
-    `steps` is their total number, `every` the steps between two evaluations.
+    Resumes from the folder's checkpoint, with freshly drawn tasks.
+
+    Args:
+        settings: what must be the same when training resumes.
+        steps: their total number.
+        every: steps between two evaluations.
+
+    Raises:
+        UserError: the folder's checkpoint has other settings.
     """
-    if (found := read_checkpoint(folder, settings)) is not None:
-        learner.policy.load_state_dict(found["weights"])
-        learner.policy.optimizer.load_state_dict(found["optimizer"])
+    policy: Any = learner.policy
+    if found := checkpoint.read(folder / checkpoint.FILE):
+        for name, value in settings.items():
+            if (known := found["settings"].get(name)) != value:
+                raise UserError(f"{folder} was started with {name} {known}, not {value}; use another --out")
+        policy.load_state_dict(found["weights"])
+        policy.optimizer.load_state_dict(found["optimizer"])
         learner.num_timesteps = found["steps"]
         print(f"{folder}: resumes after {found['steps']:,} of {steps:,} steps", file=sys.stderr)
         learner.get_env().seed(settings["seed"] + found["steps"])  # type: ignore[union-attr]
     learner.set_logger(configure(str(folder), ["tensorboard"]))
-    left = steps - learner.num_timesteps
-    if left > 0:
-        watch = _Watch(folder, settings, evaluation, steps, every)
-        learner.learn(left, callback=watch, reset_num_timesteps=False)
+    due = learner.num_timesteps + every
+    with tqdm(total=steps, initial=learner.num_timesteps, desc="learning") as bar:
+
+        def show(*_: Any) -> bool:
+            bar.update(learner.num_timesteps - bar.n)
+            return True  # go on
+
+        while learner.num_timesteps < steps:
+            learner.learn(1, callback=show, reset_num_timesteps=False)  # as far as the next update
+            made, kept = learner.num_timesteps, policy_of(learner)
+            content = {"settings": settings, "steps": made, "weights": policy.state_dict()}
+            content["optimizer"] = policy.optimizer.state_dict()
+            checkpoint.write(folder / checkpoint.FILE, content)
+            kept.trained = settings | {"steps": made}
+            save_policy(folder / "policy.pt", kept)
+            if made >= min(due, steps):
+                due = made + every
+                row = evaluation.note(made, kept)
+                for name, number in row.items():
+                    learner.logger.record(f"evaluation/{name}", number)
+                bar.set_postfix({name: f"{number:.4f}" for name, number in row.items()})

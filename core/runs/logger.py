@@ -1,6 +1,5 @@
 """The context manager that collects what an environment measures into files."""
 
-import pickle
 import sys
 import time
 from collections.abc import Mapping
@@ -45,7 +44,6 @@ class EnvironmentLogger:
     ) -> None:
         self.env, self.log_path, self.unattended = env, Path(log_path), unattended
         self._set(**{**env.logger_options, **options})
-        self._begun = False
         self.here = computed_by() | {"code": str(self.settings.get("code", "unknown"))}
         self.begun_with = self.here
         self._checkpoint: dict[str, Any] | None = None  # of the last round
@@ -95,9 +93,8 @@ class EnvironmentLogger:
 
     def reset(self) -> State:
         """Starts the run, or resumes it from its checkpoint; returns the state alone. Call it once."""
-        if self._begun:
+        if self.record.index:
             raise RuntimeError("a logger is for one episode: wrap the environment in a new one to reset it")
-        self._begun = True
         if self.agent is not None and (saved := checkpoint.read(self.log_path / checkpoint.FILE)):
             return self._restore(saved)
         self._lap_began = own_time()
@@ -141,11 +138,7 @@ class EnvironmentLogger:
             "versions": self.begun_with,
         }
         if self._checkpoint is None:
-            try:
-                checkpoint.check(content)
-            except pickle.UnpicklingError as error:
-                agent = type(self.agent).__name__
-                raise TypeError(f"{agent}.state_dict must return tensors and plain values alone") from error
+            checkpoint.check(content)
         self._checkpoint = content
         if time.monotonic() - self._written >= checkpoint.SECONDS_BETWEEN_WRITES:
             self._write_checkpoint()

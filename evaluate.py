@@ -11,12 +11,13 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import core
-from core import util
+from core import batches, util
 from core.cli import ArgumentParser, add_run_options, run_options, run_script
 from core.options import DATA, SEEDS, add_options, options_of
 from core.util import tqdm
@@ -66,7 +67,8 @@ def list_names() -> None:
 
 def play(env: Any, agent: Any, log_path: Path, experiment: core.Experiment) -> None:
     """One run, from its first fit to its files."""
-    dataset, args = env.dataset, argparse.Namespace(query_size=experiment.mean_query_size)
+    dataset, rounds = env.dataset, batches.rounds(experiment.query_size, experiment.budget)
+    args = argparse.Namespace(query_size=Fraction(experiment.budget, rounds))  # the mean, if they grow
     with core.EnvironmentLogger(env, log_path, util.is_cluster) as env:
         done = False
         dataset.reset()

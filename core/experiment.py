@@ -4,7 +4,6 @@ import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from . import util
 from .agent import AGENTS, check_scores
 from .baselines import AllPoints, Oracle, Trials, UpperBound
-from .batches import next_batch, query_size, rounds
+from .batches import next_batch, query_size
 from .config import CONFIGS, Config, check_changes
 from .data.own import find_dataset, is_own
 from .dataset import DATASETS, Dataset
@@ -81,11 +80,6 @@ class Experiment(Options):
 
     def __str__(self) -> str:
         return f"{self.dataset_name} {self.query_size} {self.agent} {self.variation} {self.protocol}"
-
-    @property
-    def mean_query_size(self) -> Fraction:
-        """The budget over the number of rounds."""
-        return Fraction(self.budget, rounds(self.query_size, self.budget))
 
     @property
     def dataset_class(self) -> type[Dataset]:

@@ -18,17 +18,6 @@ class Registry(Generic[T]):
         kind: what the classes are, for messages.
         package: the modules that register them, imported at the first look-up.
         folders: each class must declare `folder`, the name of its own result folder.
-
-    Example:
-        >>> birds = Registry("bird")
-        >>> @birds.register("tit", "titmouse")
-        ... class Tit:
-        ...     folder = "Tit"
-        >>> birds["titmouse"].__name__
-        'Tit'
-        >>> birds["tot"]
-        Traceback (most recent call last):
-        core.errors.UserError: unknown bird 'tot'; did you mean tit?
     """
 
     def __init__(self, kind: str, package: str = "", *, folders: bool = True) -> None:

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from .. import util
@@ -43,7 +43,12 @@ class EnvironmentLogger:
         self, env: Environment, log_path: str | Path, unattended: bool = False, **options: Any
     ) -> None:
         self.env, self.log_path, self.unattended = env, Path(log_path), unattended
-        self._set(**{**env.logger_options, **options})
+        options = {**env.logger_options, **options}
+        keeps = options.pop("record_points", False), options.pop("record_predictions", False)
+        self.record = Record(env.index_name, env.seeds.run_id, *keeps)
+        self.settings, self.agent = options.pop("settings", {}), options.pop("resume", None)
+        if options:
+            raise TypeError(f"a logger has no options {', '.join(options)}")
         self.here = computed_by() | {"code": str(self.settings.get("code", "unknown"))}
         self.begun_with = self.here
         self._checkpoint: dict[str, Any] | None = None  # of the last round
@@ -52,17 +57,6 @@ class EnvironmentLogger:
         #: checkpoints); in steps (training, testing).
         self.seconds = {"starting": 0.0, "choosing": 0.0, "in_step": 0.0}
         self._lap_began = own_time()
-
-    def _set(
-        self,
-        record_points: bool = False,
-        record_predictions: bool = False,
-        settings: Mapping[str, object] = MappingProxyType({}),
-        resume: Any = None,
-    ) -> None:
-        self.settings, self.agent = settings, resume
-        run_id = self.env.seeds.run_id
-        self.record = Record(self.env.index_name, run_id, record_points, record_predictions)
 
     @property
     def accuracies(self) -> tuple[list[int], list[float]]:

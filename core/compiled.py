@@ -11,7 +11,7 @@ from numba import njit
 from numba.core.caching import FunctionCache
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     """numba's, but neither a full disk nor a file that a power cut has emptied ends a run."""
 
     def load_overload(self, *given: Any) -> Any:

@@ -14,7 +14,7 @@ import torch
 
 from ..agent import AGENTS, check_scores
 from ..dataset import DATASETS
-from ..environment import Environment, Learner
+from ..environment import Environment
 from ..errors import check_known
 from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
@@ -84,16 +84,12 @@ class CandidateEnv(gym.Env[Observation, Any]):
         self._data_folder = data_folder
         self._run_id = 1
 
-        self._shapes = {
-            "candidates": (candidates, len(names_of(scores))),
-            "context": (len(RUN) + len(VALIDATION),),
-            "mask": (candidates,),
-        }
         boxes: dict[str, gym.spaces.Space[Any]] = {
-            name: gym.spaces.Box(-LIMIT, LIMIT, shape) for name, shape in self._shapes.items()
+            "candidates": gym.spaces.Box(-LIMIT, LIMIT, (candidates, len(names_of(scores)))),
+            "context": gym.spaces.Box(-LIMIT, LIMIT, (len(RUN) + len(VALIDATION),)),
+            "mask": gym.spaces.Box(0, 1, (candidates,)),
         }
-        boxes["mask"] = gym.spaces.Box(0, 1, (candidates,))
-        self.observation_space: gym.Space[Any] = gym.spaces.Dict(boxes)
+        self.observation_space: Any = gym.spaces.Dict(boxes)
         self.action_space = gym.spaces.Discrete(candidates)
 
     def reset(
@@ -138,14 +134,16 @@ class CandidateEnv(gym.Env[Observation, Any]):
         """The error behind the reward."""
         if self.reward != "validation_mae":
             return float(info[self.reward])
-        return mae(self.env.learner, *self.env.learner.validation)
+        learner, generator = self.env.learner, self.env.seeds.torch("evaluation", self.device)
+        x, y = learner.validation
+        return float((learner.predictor.predict(x, generator) - y).abs().mean())  # the same samples each time
 
     def _observation(self) -> Observation:
         """Draws the candidates, and what is seen of them; an empty pool leaves none."""
         state = self.env.state
         pool = len(state.x_unlabeled)
         self.rows = self.np_random.choice(pool, min(self.candidates, pool), replace=False)
-        seen = {name: np.zeros(shape, np.float32) for name, shape in self._shapes.items()}
+        seen = {name: np.zeros(box.shape, np.float32) for name, box in self.observation_space.items()}
         if pool:
             x = state.x_unlabeled[torch.from_numpy(self.rows).to(self.device)]
             numbers = self._features.of_candidates(state, x, self._generator)
@@ -160,9 +158,3 @@ class CandidateEnv(gym.Env[Observation, Any]):
     def _info(self, info: dict[str, Any]) -> dict[str, Any]:
         kept = {name: value for name, value in info.items() if name != "pit"}
         return kept | {"action_mask": self.action_masks().astype(np.int8)}
-
-
-def mae(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> float:
-    """Mean absolute error on x [N, d] and y [N], with the same samples each time."""
-    generator = learner.dataset.seeds.torch("evaluation", x.device)
-    return float((learner.predictor.predict(x, generator) - y).abs().mean())

@@ -66,7 +66,8 @@ def _inputs(rng: np.random.Generator, d: int) -> np.ndarray:
 def register() -> None:
     """Registers every dataset, and the synthetic task with a small model, another task in each episode."""
     small = {"anew": True, "variation": "gauss", "config": SMALL}
-    for name, cls in {**DATASETS.classes, "synthetic": Synthetic}.items():
+    classes: dict[str, type[Dataset]] = {**DATASETS.classes, "synthetic": Synthetic}
+    for name, cls in classes.items():
         gym.register(
             f"BalsaBench/{cls.folder}-v0",
             entry_point="core.rl.candidates:CandidateEnv",

@@ -198,14 +198,15 @@ class Experiment(Options):
         if not (CONFIGS / f"{self.dataset_name}.yaml").exists():
             print(f"note: no configs/{self.dataset_name}.yaml, default.yaml is used", file=sys.stderr)
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
-        origin = place | provenance()
+        origin = provenance()
         wanted = [POINTS] * record_points + [PREDICTIONS] * record_predictions
 
         def start(run_id: int, log_path: Path) -> None:
             env = self.environment(run_id, device)
             agent = self.make_agent(run_id, env)
             env.logger_options = {
-                "settings": {**settings, "run_id": run_id, **origin},
+                "settings": {**settings, "run_id": run_id, **place},
+                "origin": origin,
                 "resume": agent,
                 "record_points": record_points,
                 "record_predictions": record_predictions,

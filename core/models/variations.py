@@ -67,12 +67,7 @@ def _collect() -> dict[str, Variation]:
         Variation(name, cls.label, name, name, cls.density, cls.offers, cls)
         for name, cls in REGRESSORS.classes.items()
     ]
-    found = {variation.name: variation for variation in single + ensembles + others}
-    # The end of the name of a runs folder says the protocol.
-    ends = {name.split("_")[-1] for name in found}
-    if len(found) < len(single + ensembles + others) or ends & set(PROTOCOLS):
-        raise ValueError(f"names of models must differ from each other and from a protocol's: {list(found)}")
-    return found
+    return {variation.name: variation for variation in single + ensembles + others}
 
 
 VARIATIONS = _collect()

@@ -14,7 +14,7 @@ from ..state import State
 from ..training.side_by_side import own_time
 from . import checkpoint
 from .files import META, Record, aggregate, write_results
-from .settings import begun_elsewhere, computed_by, write_meta
+from .settings import begun_elsewhere, write_meta
 
 
 class EnvironmentLogger:
@@ -36,6 +36,7 @@ class EnvironmentLogger:
             order they were chosen, and `selected_rows.csv`, their row numbers in the dataset's whole table.
         record_predictions: also write `predictions.npz`, what the last model says of each test row.
         settings: more lines for `meta.txt`.
+        origin: the `provenance`, for `meta.txt` and checkpoints.
         resume: the agent, whose `state_dict` is part of checkpoints; None for a run without them.
     """
 
@@ -47,10 +48,9 @@ class EnvironmentLogger:
         keeps = options.pop("record_points", False), options.pop("record_predictions", False)
         self.record = Record(env.index_name, env.seeds.run_id, *keeps)
         self.settings, self.agent = options.pop("settings", {}), options.pop("resume", None)
+        self.here = self.begun_with = options.pop("origin", {})
         if options:
             raise TypeError(f"a logger has no options {', '.join(options)}")
-        self.here = computed_by() | {"code": str(self.settings.get("code", "unknown"))}
-        self.begun_with = self.here
         self._checkpoint: dict[str, Any] | None = None  # of the last round
         self._written = time.monotonic()
         #: Seconds of this run, without those of others: up to the first choice; between steps (choosing,
@@ -183,5 +183,5 @@ class EnvironmentLogger:
         if self.record.fits_at_limit and self.settings.get("best_weights"):
             warning = f"{self.record.fits_at_limit} fits hit the epoch limit before converging"
             print(f"warning: {self.log_path.name}: {warning}", file=sys.stderr)
-        write_meta(self.log_path / META, {**self.settings, **begun, **measured})
+        write_meta(self.log_path / META, {**self.settings, **self.here, **begun, **measured})
         aggregate(self.log_path.parent)

@@ -52,14 +52,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
 
+    if not (find_spec("sb3_contrib") and find_spec("tensorboard")):
+        raise UserError("Stable-Baselines3 is not installed: pip install -e '.[rl]'")
     from core.files import check_writable
     from core.rl.candidates import CandidateEnv
-    from core.rl.learning import Evaluation
+    from core.rl.ppo import Evaluation, Lockstep, learn_by_ppo, make_learner
 
     set_threads(args.threads)
     device = pick_device(args.device)
-    if not (find_spec("sb3_contrib") and find_spec("tensorboard")):
-        raise UserError("Stable-Baselines3 is not installed: pip install -e '.[rl]'")
 
     def make() -> CandidateEnv:
         return CandidateEnv(
@@ -80,8 +80,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = {name: getattr(args, name) for name in SETTINGS}
     seeds = range(EVALUATION_SEED, EVALUATION_SEED + args.evaluations)
     evaluation = Evaluation(args.out / "evaluations.csv", [make() for _ in seeds], seeds)
-    from core.rl.ppo import Lockstep, learn_by_ppo, make_learner
-
     envs = Lockstep([make] * args.environments)
     learner = make_learner(envs, args.seed, rate=args.rate, discount=args.discount, rollout=args.rollout)
     learn_by_ppo(args.out, settings, learner, evaluation, args.steps, args.every)

@@ -7,11 +7,12 @@ B observations, C candidates, m and k numbers of a candidate and of the run. A s
 """
 
 import sys
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
@@ -21,11 +22,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..files import write_file
 from ..runs import checkpoint
 from ..training.side_by_side import side_by_side
 from ..util import tqdm
-from .candidates import CandidateEnv
-from .learning import Evaluation
+from .candidates import CandidateEnv, Observation
 from .policy import RUN, Policy, masked_mean, save_policy
 
 #: Passes over what was seen since the last update, and the size of a minibatch.
@@ -143,6 +144,51 @@ def policy_of(learner: Any) -> Policy:
     """The policy of a learner, without its critic."""
     policy: Policy = learner.policy.mlp_extractor.scorer
     return policy
+
+
+class Evaluation:
+    """Evaluates a policy on the same tasks each time, each an environment and a seed.
+
+    Appends a line to a table: the mean area under the curve of policy and random, and mean and standard error
+    of the difference over the tasks.
+    """
+
+    def __init__(self, path: Path, envs: Sequence[CandidateEnv], seeds: Sequence[int]) -> None:
+        self.path, self.envs, self.seeds = path, envs, seeds
+
+    @cached_property
+    def _random(self) -> np.ndarray:
+        rng = np.random.default_rng(0)
+        return self._areas(lambda seen: int(rng.integers(int(seen["mask"].sum()))))
+
+    def _areas(self, choose: Callable[[Observation], int]) -> np.ndarray:
+        """The mean test MAE over an episode, divided by the first, for each of S seeds; [S]."""
+
+        def played(env: CandidateEnv, seed: int) -> float:
+            seen, info = env.reset(seed=seed)
+            curve, done = [info["mae"]], False
+            while not done:
+                seen, _, done, _, info = env.step(choose(seen))
+                curve.append(info["mae"])
+            return float(np.mean(curve[1:]) / curve[0])
+
+        seeded = zip(self.envs, self.seeds, strict=True)
+        return np.array(side_by_side([partial(played, env, seed) for env, seed in seeded]))
+
+    def note(self, steps: int, policy: Policy) -> dict[str, float]:
+        """Evaluates a policy after so many training steps; returns the new row of the table."""
+        areas_of_policy = self._areas(policy.best)
+        difference = areas_of_policy - self._random
+        row = {
+            "policy": float(areas_of_policy.mean()),
+            "random": float(self._random.mean()),
+            "difference": float(difference.mean()),
+            "error": float(difference.std(ddof=1) / len(difference) ** 0.5),
+        }
+        before = self.path.read_text() if self.path.exists() else f"{','.join(['steps', *row])}\n"
+        line = ",".join([str(steps), *(f"{value:.6g}" for value in row.values())])
+        write_file(self.path, lambda beside: beside.write_text(f"{before}{line}\n"))
+        return row
 
 
 def learn_by_ppo(

@@ -140,12 +140,6 @@ def make_learner(
     )
 
 
-def policy_of(learner: Any) -> Policy:
-    """The policy of a learner, without its critic."""
-    policy: Policy = learner.policy.mlp_extractor.scorer
-    return policy
-
-
 class Evaluation:
     """Evaluates a policy on the same tasks each time, each an environment and a seed.
 
@@ -231,7 +225,7 @@ def learn_by_ppo(
 
         while learner.num_timesteps < steps:
             learner.learn(1, callback=show, reset_num_timesteps=False)  # as far as the next update
-            made, kept = learner.num_timesteps, policy_of(learner)
+            made, kept = learner.num_timesteps, policy.mlp_extractor.scorer
             content = {"settings": settings, "steps": made, "weights": policy.state_dict()}
             content["optimizer"] = policy.optimizer.state_dict()
             checkpoint.write(folder / checkpoint.FILE, content)

@@ -18,20 +18,9 @@ pytestmark = pytest.mark.machines
 
 def test_an_agent_whose_state_no_checkpoint_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RandomAgent, "state_dict", lambda self: {"seen": np.float64(3)})
-    run = [
-        "--agent",
-        "random",
-        "--dataset",
-        "diabetes",
-        "--query_size",
-        "2",
-        "--budget",
-        "4",
-        "--restarts",
-        "1",
-    ]
+    run = "--agent random --dataset diabetes --query_size 2 --budget 4 --restarts 1"
     with pytest.raises(TypeError, match="state_dict must return tensors and plain values alone"):
-        evaluate.main([*run, "--runs_folder", str(tmp_path / "runs")])
+        evaluate.main([*run.split(), "--runs_folder", str(tmp_path / "runs")])
 
 
 @pytest.mark.parametrize(

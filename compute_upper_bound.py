@@ -12,12 +12,12 @@ from pathlib import Path
 
 from core.cli import run_script
 from core.options import DATA, make_parser
-from evaluate import make_runs, over_runs, read_tables
+from evaluate import make_runs, over_runs, read_runs
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
     """The metrics after the last epoch: mean and standard deviation over the runs."""
-    last = {label: table.ffill().iloc[-1] for label, table in read_tables(folder, run_ids).items()}
+    last = {run: table.iloc[-1] for run, table in read_runs(folder, run_ids).items()}
     print(f"upper bound {over_runs(last)}")
     print(f"results: {folder}")
 

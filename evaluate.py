@@ -11,12 +11,13 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import core
-from core import util
+from core import batches, util
 from core.cli import pick_device, run_script, set_threads
 from core.options import DATA, SEEDS, make_parser, options_of
 from core.util import tqdm
@@ -70,7 +71,8 @@ def list_names() -> None:
 
 def play(env: Any, agent: Any, log_path: Path, experiment: core.Experiment) -> None:
     """One run, from its first fit to its files."""
-    dataset, args = env.dataset, argparse.Namespace(query_size=experiment.mean_query_size)
+    dataset, rounds = env.dataset, batches.rounds(experiment.query_size, experiment.budget)
+    args = argparse.Namespace(query_size=Fraction(experiment.budget, rounds))  # the mean, if they grow
     with core.EnvironmentLogger(env, log_path, util.is_cluster) as env:
         done = False
         dataset.reset()
@@ -86,58 +88,50 @@ def play(env: Any, agent: Any, log_path: Path, experiment: core.Experiment) -> N
                 break
 
 
-def read_tables(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]:
-    """The curves of these runs, one column a run, by the name of each of the study's three metrics."""
-    import pandas as pd
+def read_runs(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]:
+    """The curves of these runs by the names of their folders: a column a metric, a row a measurement."""
+    from core.runs.files import read_metrics
 
-    from core.metrics import METRICS
-    from core.runs.files import read_curves
-
-    # Of the runs themselves: another process may be about to write the tables over all runs.
-    runs = [folder / f"run_{run_id}" for run_id in run_ids]
-    names = ("mae", "nll", "crps")
-    return {
-        name: pd.concat([read_curves(run / METRICS[name].file) for run in runs], axis=1) for name in names
-    }
+    return {f"run_{run_id}": read_metrics(folder / f"run_{run_id}") for run_id in run_ids}
 
 
 def over_runs(values: Mapping[str, pd.Series]) -> str:
-    """The number of runs; the mean and standard deviation of each metric over them."""
-    parts = []
-    for name, of_runs in values.items():
-        spread = f" +- {of_runs.std():.2g}" if len(of_runs) > 1 else ""
-        parts.append(f"{name.upper()} {of_runs.mean():.3g}{spread}")
-    runs = len(values["mae"])
-    return f"over {runs} run{'s' * (runs > 1)}: {', '.join(parts)}"
+    """The number of runs; mean and standard deviation over them of the study's metrics, by run and name."""
+    import pandas as pd
+
+    table, parts = pd.DataFrame(values).T, []
+    for name in ("mae", "nll", "crps"):
+        spread = f" +- {table[name].std():.2g}" if len(table) > 1 else ""
+        parts.append(f"{name.upper()} {table[name].mean():.3g}{spread}")
+    return f"over {len(table)} run{'s' * (len(table) > 1)}: {', '.join(parts)}"
 
 
 def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     """In how many runs the agent beats `random`; empty if the runs folder has none to compare with."""
     from core.report.store import OF_AN_AGENT, definition, differences
-    from core.runs.files import finished_runs, id_of
+    from core.runs.files import finished_runs, read_metrics
     from core.runs.settings import read_meta
 
     random = folder.parent / core.AGENTS["random"].folder
-    ids = [id_of(run) for run in finished_runs(random) if run.name in areas["nll"]]
-    if folder == random or not ids:
+    theirs = {run.name: read_metrics(run).mean() for run in finished_runs(random) if run.name in areas}
+    if folder == random or not theirs:
         return ""
-    mine, theirs = (definition(read_meta(one / "settings.txt")) for one in (folder, random))
-    if differences(mine, theirs).keys() - set(OF_AN_AGENT):
+    mine, other = (definition(read_meta(one / "settings.txt")) for one in (folder, random))
+    if differences(mine, other).keys() - set(OF_AN_AGENT):
         return ""
-    of_random = read_tables(random, ids)
-    lower = {name: areas[name][table.columns] < table.mean() for name, table in of_random.items()}
-    won = (f"{lower[name].sum()} of {len(ids)} runs ({name.upper()})" for name in ("nll", "mae"))
-    return f"{mine['agent']}: better than random in {', '.join(won)}"
+    won = {name: sum(areas[run][name] < theirs[run][name] for run in theirs) for name in ("nll", "mae")}
+    parts = [f"{count} of {len(theirs)} runs ({name.upper()})" for name, count in won.items()]
+    return f"{mine['agent']}: better than random in {', '.join(parts)}"
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
     """One line a run, then the AUC over the runs, and how many of them beat `random`."""
-    curves = read_tables(folder, run_ids)
-    areas = {name: table.mean() for name, table in curves.items()}
-    mae, nll = curves["mae"], curves["nll"]
-    for run in map(str, mae):
-        auc = f"AUC of MAE {areas['mae'][run]:.3g}, of NLL {areas['nll'][run]:.3g}"
-        print(f"{run}: {auc}; final MAE {mae[run].iloc[-1]:.3g}, NLL {nll[run].iloc[-1]:.3g}")
+    runs = read_runs(folder, run_ids)
+    areas = {run: table.mean() for run, table in runs.items()}
+    for run, table in runs.items():
+        auc = f"AUC of MAE {areas[run]['mae']:.3g}, of NLL {areas[run]['nll']:.3g}"
+        last = table.iloc[-1]
+        print(f"{run}: {auc}; final MAE {last['mae']:.3g}, NLL {last['nll']:.3g}")
     print(f"AUC {over_runs(areas)}")
     if verdict := beside_random(folder, areas):
         print(verdict)

@@ -31,7 +31,7 @@ share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1,")
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(prog="learn_policy.py", description=__doc__)
     parser.add("out", None, "the folder of the policy", type=Path, required=True)
-    parser.add("task", "synthetic", "synthetic, or a dataset as of evaluate.py")
+    parser.add("task", "synthetic", "synthetic, or the name of a dataset")
     add_options(parser, ("variation", "data_folder"), variation="gauss")
     parser.add("steps", 100_000, "steps in all", type=at_least(1))
     parser.add("environments", 16, "environments side by side", type=at_least(1, 1024))
@@ -52,14 +52,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
 
+    if not (find_spec("sb3_contrib") and find_spec("tensorboard")):
+        raise UserError("Stable-Baselines3 is not installed: pip install -e '.[rl]'")
     from core.files import check_writable
     from core.rl.candidates import CandidateEnv
-    from core.rl.learning import Evaluation
+    from core.rl.ppo import Evaluation, Lockstep, learn_by_ppo, make_learner
 
     set_threads(args.threads)
     device = pick_device(args.device)
-    if not (find_spec("sb3_contrib") and find_spec("tensorboard")):
-        raise UserError("Stable-Baselines3 is not installed: pip install -e '.[rl]'")
 
     def make() -> CandidateEnv:
         return CandidateEnv(
@@ -80,8 +80,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = {name: getattr(args, name) for name in SETTINGS}
     seeds = range(EVALUATION_SEED, EVALUATION_SEED + args.evaluations)
     evaluation = Evaluation(args.out / "evaluations.csv", [make() for _ in seeds], seeds)
-    from core.rl.ppo import Lockstep, learn_by_ppo, make_learner
-
     envs = Lockstep([make] * args.environments)
     learner = make_learner(envs, args.seed, rate=args.rate, discount=args.discount, rollout=args.rollout)
     learn_by_ppo(args.out, settings, learner, evaluation, args.steps, args.every)

@@ -1,63 +1,65 @@
-"""Compiles functions with numba, and keeps what it compiled for the next process."""
+"""Functions that numba compiles, and keeps for the next process."""
 
 import os
+import pickle
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from numba import config, njit
+from numba.core.caching import FunctionCache
+
+
+class _Cache(FunctionCache):
+    """numba's, but neither a full disk nor a file that a power cut has emptied ends a run."""
+
+    def load_overload(self, *given: Any) -> Any:
+        try:
+            return super().load_overload(*given)
+        except (EOFError, pickle.UnpicklingError):
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, *given: Any) -> None:
+        with suppress(OSError):
+            super().save_overload(*given)
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """numba's `njit` with these options, without Python's lock and with a cache.
+    """numba's `njit` with these options, without Python's lock.
 
-    The cache is next to the code or in the user's home. If neither is writable, as in a container, or that
-    disk is full, it goes to a folder in TMPDIR; if that fails too, there is no cache. A note on stderr says
-    which, once.
+    Compiled code is kept next to its module, or in the user's home; if neither can be written, as in a
+    container, in TMPDIR. `NUMBA_CACHE_DIR` names another folder.
     """
 
     def compile_it(function: Callable[..., Any]) -> Any:
+        made = njit(nogil=True, **options)(function)
         try:
-            made = njit(cache=True, nogil=True, **options)(function)
-            if not config.DISABLE_JIT:  # type: ignore[attr-defined]
-                _check_cache(made.stats.cache_path)
-            return made
-        except (RuntimeError, OSError):  # numba found no folder in which it can make a file; no room for one
-            return njit(cache=_cache_in_tmp(), nogil=True, **options)(function)
+            made._cache = _Cache(function)
+        except RuntimeError:  # numba found no folder in which it can make a file
+            if _cache_in_tmp():
+                made._cache = _Cache(function)
+        return made
 
     return compile_it
 
 
 @cache
-def _check_cache(folder: str | Path) -> None:
-    """An OSError if there is no room in a cache, which numba would say in a run; removes empty files there.
-
-    numba cannot read those, which a power cut leaves.
-    """
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(2**20))
-    for kept in Path(folder).glob("*.nb[ci]"):
-        if not kept.stat().st_size:
-            kept.unlink()
-
-
-@cache
 def _cache_in_tmp() -> bool:
-    """Whether numba keeps what it compiles in a folder in TMPDIR from now on, in child processes too."""
-    try:
-        folder = Path(tempfile.gettempdir(), f"numba_cache_{os.getuid() if os.name != 'nt' else 'own'}")
+    """Whether compiled code is kept in a folder in TMPDIR from now on, in child processes too."""
+    folder = Path(tempfile.gettempdir(), f"numba_cache_{os.getuid()}")
+    kept = False
+    with suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
-        # numba executes what it finds there, so the folder must be ours.
-        kept = os.name == "nt" or folder.stat().st_uid == os.getuid()
-        _check_cache(folder)
-    except OSError:
-        kept = False
+        kept = folder.stat().st_uid == os.getuid()  # numba executes what it finds there
     if kept:
         os.environ["NUMBA_CACHE_DIR"] = str(folder)
         config.reload_config()
-    where = f"they are kept in {folder}" if kept else "every process compiles them again"
+    where = f"they are kept in {folder}" if kept else "each process compiles them again"
     print(f"note: compiled functions cannot be kept beside the code: {where}", file=sys.stderr)
     return kept

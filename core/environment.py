@@ -184,7 +184,9 @@ class Environment(gym.Env[State, Action]):
             ValueError: indices repeat, are out of range, or are more than the budget leaves.
             FloatingPointError: training diverged.
         """
-        chosen = np.sort(self._checked(action))[::-1]
+        chosen = np.sort(self._positions(action))[::-1]
+        if len(chosen) > self.budget - self.added:
+            raise ValueError(f"{len(chosen)} points are more than the {self.budget - self.added} left to add")
         one_by_one = self.protocol.refit_every_point and self.config.fitting == "finetuning"
         epochs = at_limit = 0
         for group in np.split(chosen, len(chosen) if one_by_one else 1):
@@ -232,22 +234,15 @@ class Environment(gym.Env[State, Action]):
 
     def points(self, action: Action) -> Tensor:
         """x and y [k, d + 1], on the CPU, of the points of an action, in its order."""
-        rows = torch.from_numpy(self._pool[self._checked(action)]).to(self.device)
+        rows = torch.from_numpy(self._pool[self._positions(action)]).to(self.device)
         return torch.cat([self.learner.x[rows], self.learner.y[rows, None]], 1).cpu()
 
     def rows(self, action: Action) -> np.ndarray:
         """Numbers [k] of their rows in the whole table of the dataset."""
-        return self.dataset.rows_train[self._pool[self._checked(action)]]
-
-    def _checked(self, action: Action) -> np.ndarray:
-        """An action that the budget leaves room for, as an array."""
-        indices, left = self._positions(action), self.budget - self.added
-        if len(indices) > left:
-            raise ValueError(f"{len(indices)} points are more than the {left} left to add")
-        return indices
+        return self.dataset.rows_train[self._pool[self._positions(action)]]
 
     def _positions(self, action: Action) -> np.ndarray:
-        """Distinct positions in the pool, as an array."""
+        """An action as an array of distinct positions in the pool."""
         indices = np.asarray(action.cpu() if isinstance(action, Tensor) else action)
         if indices.ndim != 1 or not len(indices) or indices.dtype.kind not in "iu":
             raise ValueError(f"an action is a list of one or more integers, got {action!r}")

@@ -1,9 +1,9 @@
 """An experiment as an object that makes its runs, for scripts, sweeps and notebooks alike."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,14 @@ import torch
 from . import util
 from .agent import AGENTS, check_scores
 from .baselines import AllPoints, Oracle, Trials, UpperBound
-from .batches import next_batch, query_size, rounds
-from .config import Config, check_changes
+from .batches import next_batch, query_size
+from .config import CONFIGS, Config, check_changes
 from .data.own import find_dataset, is_own
 from .dataset import DATASETS, Dataset
 from .environment import Environment
 from .errors import UserError, check_known
 from .files import check_writable
-from .models.variations import VARIATIONS, load_config, note_default_config
+from .models.variations import VARIATIONS, load_config
 from .options import DECISIONS, SEEDS, Options
 from .protocol import PROTOCOLS
 from .runs.files import POINTS, PREDICTIONS, runs_root
@@ -80,11 +80,6 @@ class Experiment(Options):
 
     def __str__(self) -> str:
         return f"{self.dataset_name} {self.query_size} {self.agent} {self.variation} {self.protocol}"
-
-    @property
-    def mean_query_size(self) -> Fraction:
-        """The budget over the number of rounds."""
-        return Fraction(self.budget, rounds(self.query_size, self.budget))
 
     @property
     def dataset_class(self) -> type[Dataset]:
@@ -200,16 +195,18 @@ class Experiment(Options):
         # Raise errors before a file is written.
         size = group_size(len(run_ids), side_by_side, self.environment(run_ids[0]).dataset, device)
         settings = self.settings()
-        note_default_config(self.dataset_name)
+        if not (CONFIGS / f"{self.dataset_name}.yaml").exists():
+            print(f"note: no configs/{self.dataset_name}.yaml, default.yaml is used", file=sys.stderr)
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
-        origin = place | provenance()
+        origin = provenance()
         wanted = [POINTS] * record_points + [PREDICTIONS] * record_predictions
 
         def start(run_id: int, log_path: Path) -> None:
             env = self.environment(run_id, device)
             agent = self.make_agent(run_id, env)
             env.logger_options = {
-                "settings": {**settings, "run_id": run_id, **origin},
+                "settings": {**settings, "run_id": run_id, **place},
+                "origin": origin,
                 "resume": agent,
                 "record_points": record_points,
                 "record_predictions": record_predictions,

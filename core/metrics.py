@@ -78,10 +78,6 @@ def _mean(values: Tensor) -> float:
     return float(total / len(values))
 
 
-def _nll(tested: Evaluation) -> float:
-    return _mean(-tested.log_prob)
-
-
 def _calibration(tested: Evaluation) -> float:
     return calibration_error(pit_histogram(tested.pit))
 
@@ -103,13 +99,13 @@ def _sharpness(tested: Evaluation) -> float:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("mae", "accuracies.csv", "MAE", lambda tested: _mean(tested.errors), in_every_run=True),
-        Metric("nll", "likelihoods.csv", "NLL", _nll, in_every_run=True, signed=True),
+        Metric("mae", "accuracies.csv", "MAE", lambda t: _mean(t.errors), in_every_run=True),
+        Metric("nll", "likelihoods.csv", "NLL", lambda t: _mean(-t.log_prob), in_every_run=True, signed=True),
         Metric("crps", "crps.csv", "CRPS", _crps, in_every_run=True),
         Metric("calibration", "calibration.csv", "calibration error", _calibration, in_every_run=True),
         Metric("validation_nll", "losses.csv", "validation NLL", in_every_run=True, signed=True),
-        Metric("rmse", "rmse.csv", "RMSE", lambda tested: _mean(tested.errors.square()) ** 0.5),
-        Metric("max_error", "max_error.csv", "largest error", lambda tested: float(tested.errors.max())),
+        Metric("rmse", "rmse.csv", "RMSE", lambda t: _mean(t.errors.square()) ** 0.5),
+        Metric("max_error", "max_error.csv", "largest error", lambda t: float(t.errors.max())),
         Metric("error_95", "error_95.csv", "95 % quantile of errors", _error_95),
         Metric("sharpness", "sharpness.csv", "width of 90 % intervals", _sharpness),
     )

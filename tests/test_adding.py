@@ -85,19 +85,9 @@ def test_shown_agent_and_dataset(
     assert list(SHOWN) == ["agents/uncertain_far.py", "agents/mean_gradients.py", "datasets/friedman.py"]
     for name, code in SHOWN.items():
         add(name, code)
-    typed = [
-        "--agent",
-        "uncertain_far",
-        "--dataset",
-        "friedman",
-        "--query_size",
-        "3",
-        "--budget",
-        "6",
-        "--restarts",
-        "2",
-    ]
-    assert evaluate.main([*typed, "--runs_folder", str(tmp_path / "runs")]) == 0
+    typed = "--agent uncertain_far --dataset friedman --query_size 3 --budget 6 --restarts 2"
+    assert evaluate.main([*typed.split(), "--runs_folder", str(tmp_path / "runs")]) == 0
+    assert "note: no configs/friedman.yaml, default.yaml is used\n" in capsys.readouterr().err
     folder = tmp_path / "runs/Friedman/3/UncertainFar"
     assert (folder / "accuracies.csv").read_text().startswith("added,run_1,run_2\n")
     report.main(["--runs_folder", str(tmp_path / "runs"), "--out", str(tmp_path / "report.html")])

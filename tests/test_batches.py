@@ -15,7 +15,7 @@ from core import PUBLISHED, Experiment, UserError, load_results
 from core.batches import QuerySize, batch_ends, query_size, rounds
 from core.runs.settings import read_meta
 from core.sweep import cost
-from tests.builders import FILES, choose, files, interrupt_after_a_round, make_state
+from tests.builders import choose, make_state
 
 GROWING = ("--dataset", "diabetes", "--query_size", "1,1,2,3,3", "--budget", "9", "--variation", "gauss")
 ROUNDS = [0, 1, 2, 4, 7, 9]
@@ -85,17 +85,6 @@ def test_batches_grow_through_a_run_and_its_reports(
     capsys.readouterr()
     compare.main(["--store", "kept", "--out", "compare.html"])
     assert "coreset" in capsys.readouterr().out
-
-
-def test_growing_batches_resume_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = ["--agent", "lcmd", *GROWING, "--restarts", "1", "--runs_folder"]
-    assert evaluate.main([*typed, str(tmp_path / "whole")]) == 0
-    interrupt_after_a_round([*typed, str(tmp_path / "cut")], monkeypatch)
-    interrupt_after_a_round([*typed, str(tmp_path / "cut")], monkeypatch)
-    assert evaluate.main([*typed, str(tmp_path / "cut")]) == 0
-    whole, cut = files(tmp_path / "whole_gauss"), files(tmp_path / "cut_gauss")
-    assert len(whole) > len(FILES)
-    assert cut == whole
 
 
 def test_a_notebook_makes_the_same_runs(tmp_path: Path) -> None:

@@ -50,13 +50,10 @@ def test_every_dataset_has_its_published_values() -> None:
         ({"nf": {"ltr": 1}}, "unknown key ltr"),
         ({"corrected": [1]}, "expected a mapping of keys to values"),
         ({"fitting": "often"}, "'fitting' must be one of finetuning, from_scratch, got 'often'"),
-        ({"hidden": []}, "'hidden' must be a list of at most 100 positive integers up to 16,384, got []"),
-        (
-            {"hidden": [32, -1]},
-            "'hidden' must be a list of at most 100 positive integers up to 16,384, got [32, -1]",
-        ),
-        ({"batch_size": True}, "'batch_size' must be a positive integer up to 1,000,000,000, got True"),
-        ({"patience": 2.5}, "'patience' must be a positive integer up to 1,000,000,000, got 2.5"),
+        ({"hidden": []}, "'hidden' must be a list of positive integers, got []"),
+        ({"hidden": [32, -1]}, "'hidden' must be a list of positive integers, got [32, -1]"),
+        ({"batch_size": True}, "'batch_size' must be a positive integer, got True"),
+        ({"patience": 2.5}, "'patience' must be a positive integer, got 2.5"),
     ],
 )
 def test_wrong_key_or_value_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:

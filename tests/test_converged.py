@@ -189,7 +189,6 @@ def test_training_can_be_varied_from_outside(tmp_path: Path) -> None:
     ("config", "said"),
     [
         ({"patiense": 3}, "config: unknown key patiense; known are hidden"),
-        ({"average": 1.0}, r"config: 'average' must be a number in \[0, 1\), got 1.0"),
         ({"best_weights": "yes"}, "config: 'best_weights' must be true or false, got 'yes'"),
         ({"members": 3}, "config: 'members' is only allowed for ensembles, not for nf"),
     ],

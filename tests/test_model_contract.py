@@ -11,7 +11,7 @@ from torch import Tensor
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.config import Config
 from core.models.densities import Density
-from core.models.variations import VARIATIONS, load_config, note_default_config
+from core.models.variations import VARIATIONS, load_config
 from core.training.trainer import Trainer
 from tests.builders import (
     FEATURES,
@@ -31,14 +31,10 @@ def rows(count: int) -> Tensor:
 
 
 @every
-def test_configuration_of_a_new_dataset(variation: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_configuration_of_a_new_dataset(variation: str) -> None:
     config = load_config("mine", variation)
     assert config.model == VARIATIONS[variation].model
     assert config.members == (5 if VARIATIONS[variation].ensemble else 1)
-    note_default_config("mine")
-    assert capsys.readouterr().err == "note: no configs/mine.yaml, default.yaml is used\n"
-    note_default_config("diabetes")
-    assert capsys.readouterr().err == ""
 
 
 @every

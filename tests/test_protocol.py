@@ -195,30 +195,6 @@ def test_mutual_information_of_nflows_out() -> None:
     assert score("nflows_out", calm, CORRECTED)[0] > 0.05
 
 
-# --- choice of a batch ---------------------------------------------------------------------
-
-
-def test_coreset_in_a_batch() -> None:
-    """Two far neighbours and one on the other side, nearer: both neighbours, or one of each side."""
-    embedding = torch.tensor([[9.0, 0], [9.1, 0], [-5, 0], [0, 1], [0, 0]])
-    state = fixed_state(FixedPredictor(embedding=embedding), 4)
-    assert choose("coreset", state, PUBLISHED, 3) == [1, 0, 2]
-    assert choose("coreset", state, CORRECTED, 3) == [1, 2, 3]
-
-
-def test_typiclust_in_a_batch() -> None:
-    """Three clear clusters, the labelled point in the middle one; the largest is last."""
-    sizes = (8, 9, 12)
-    centers = torch.tensor([0.0, 100.0, 200.0]).repeat_interleave(torch.tensor(sizes))
-    noise = torch.rand(sum(sizes), 2, generator=torch_rng())
-    points = centers[:, None] + noise
-    labelled = torch.full((2, 2), 100.5)
-    state = fixed_state(FixedPredictor(embedding=torch.cat([points, labelled])), sum(sizes), 2)
-    chosen = {p.name: choose("typiclust", state, p, 5) for p in (PUBLISHED, CORRECTED)}
-    assert (centers[chosen["published"]] / 100).tolist() == [2, 2, 2, 2, 2]
-    assert (centers[chosen["corrected"]] / 100).tolist() == [2, 0, 1, 2, 0]
-
-
 # --- dual agents ---------------------------------------------------------------------------
 
 

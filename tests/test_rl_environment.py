@@ -18,7 +18,7 @@ from core import CORRECTED, Environment, Seeds
 from core.models.variations import load_config
 from core.rl.candidates import CandidateEnv
 from core.rl.policy import LIMIT, RUN, SCORES, Features, names_of
-from core.rl.tasks import REWARDS, env_id
+from core.rl.tasks import REWARDS
 from datasets import DATASETS
 from tests.builders import NETWORKS, make_state, no_global_randomness, quick, torch_rng
 
@@ -27,7 +27,8 @@ SHORT: dict[str, Any] = {"variation": "gauss", "config": QUICK, "candidates": 8,
 
 
 def make(name: str = "diabetes", **options: Any) -> CandidateEnv:
-    env = gym.make(env_id(name), **SHORT | options).unwrapped
+    folder = "Synthetic" if name == "synthetic" else DATASETS[name].folder
+    env = gym.make(f"BalsaBench/{folder}-v0", **SHORT | options).unwrapped
     assert isinstance(env, CandidateEnv)
     return env
 
@@ -70,7 +71,9 @@ def test_rollouts_of_equal_seeds_are_equal(name: str) -> None:
 
 @pytest.mark.slow
 def test_four_in_processes_of_their_own() -> None:
-    vector: Any = gym.make_vec(env_id("diabetes"), 4, "async", vector_kwargs={"context": "spawn"}, **SHORT)
+    vector: Any = gym.make_vec(
+        "BalsaBench/Diabetes-v0", 4, "async", vector_kwargs={"context": "spawn"}, **SHORT
+    )
     try:
         together = [vector.reset(seed=[1, 2, 3, 4])]
         actions = np.array([[0, 1, 2, 3], [7, 6, 5, 4]])

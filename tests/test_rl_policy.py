@@ -13,7 +13,6 @@ import evaluate
 from agents import AGENTS
 from core import CORRECTED, Experiment, Seeds, UserError
 from core.rl.candidates import CandidateEnv
-from core.rl.learning import best_of
 from core.rl.policy import RUN, SCORES, Policy, load_policy, names_of, save_policy
 from core.runs.settings import read_meta
 from tests.builders import quick, refused
@@ -132,5 +131,5 @@ def test_agent_scores_what_the_environment_shows(variation: str, tmp_path: Path)
     save_policy(tmp_path / "two.pt", policy)
     seen, _ = env.reset(seed=3)
     agent = AGENTS["learned"](1, Seeds(3), CORRECTED, policy=tmp_path / "two.pt")  # type: ignore[call-arg]
-    assert agent.predict(env.env.state).tolist() == [env.rows[best_of(policy)(seen)]]
+    assert agent.predict(env.env.state).tolist() == [env.rows[policy.best(seen)]]
     assert policy.scores != SCORES

@@ -186,28 +186,6 @@ def test_gradients_are_those_of_each_row_alone(
     assert model.theta.grad is None
 
 
-@pytest.mark.parametrize("variation", NETWORKS)
-def test_the_network_differentiates_the_predicted_mean(variation: str) -> None:
-    """`Predictor.model`: by the last layer's weights and bias, against small steps of each of them."""
-    predictor = make_classifier(variation, relu=True)
-    model = predictor.model.double()
-    x = torch.rand(3, 5, generator=torch_rng(1)).double()
-    a, b = predictor.gradients(x, of="mean")[-1]
-    outer = a[..., None] * b[..., None, :]  # [S, N, in + 1, out]
-    weight, bias = model.layers()[-1]
-    generator = torch_rng(4)
-    step = 1e-4 * torch.randn(outer[:, 0].shape, generator=generator, dtype=x.dtype)  # [S, in + 1, out]
-
-    def mean_after(sign: int) -> Tensor:
-        with torch.no_grad():
-            weight.add_(sign * step[:, :-1])
-            bias.add_(sign * step[:, -1:])
-            return predictor(x).mean
-
-    change = mean_after(1) - mean_after(-2)
-    torch.testing.assert_close((outer * step[:, None]).sum((0, 2, 3)), change / 2, rtol=1e-4, atol=1e-9)
-
-
 def test_gradients_of_log_p_need_a_generator() -> None:
     with pytest.raises(ValueError, match="need a generator"):
         make_classifier("gauss").gradients(torch.rand(2, 5))

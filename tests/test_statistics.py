@@ -145,13 +145,13 @@ def as_a_spreadsheet_saves(run: Path) -> None:
         (replace_in("accuracies.csv", "run_2", "mae"), "accuracies.csv is of mae, not of run_2"),
         (
             replace_in("likelihoods.csv", "\n1,", "\n0,\n1,"),
-            "likelihoods.csv cannot be read (line 3 does not follow",
+            "likelihoods.csv cannot be read (line 3: it does not follow",
         ),
         (
             replace_in("crps.csv", "\n1,", "\n1,3,"),
-            "crps.csv cannot be read (Error tokenizing data. C error: Expected 2 fields in line 3, saw 3",
+            "crps.csv cannot be read (line 3: it has 3 cells, not 2",
         ),
-        (cell("inf"), "accuracies.csv cannot be read (line 10 is not finite"),
+        (cell("inf"), "accuracies.csv cannot be read (line 10: it is not finite"),
         (cell("1e308"), "accuracies.csv: line 10: 1e+308 is no MAE"),
         (cell("-0.5"), "accuracies.csv: line 10: -0.5 is no MAE"),
         (cell("0.1x"), "accuracies.csv cannot be read (line 10: could not convert string to float: '0.1x'"),
@@ -159,7 +159,7 @@ def as_a_spreadsheet_saves(run: Path) -> None:
             as_a_spreadsheet_saves,
             "(it has semicolons, as if saved by a spreadsheet",
         ),
-        (as_a_copy_that_was_interrupted, "is cut off)"),
+        (as_a_copy_that_was_interrupted, "it is cut off)"),
         (as_folder, "crps.csv is a folder"),
         (as_pipe, "crps.csv is no regular file"),
         (

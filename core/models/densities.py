@@ -29,17 +29,11 @@ _BEYOND = (1 - BOUND**2) * math.erfc(BOUND / math.sqrt(2)) + 2 * BOUND * math.ex
 )
 
 
-def _rule(count: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights for an integral from 0 to 1: Gauss-Legendre's for u of t = u^3 (10 - 15 u + 6 u^2).
-
-    Near a knot a spline may be arbitrarily steep; the substitution puts many nodes there.
-    """
-    u, weights = np.polynomial.legendre.leggauss(count)
-    u = (u + 1) / 2
-    return u**3 * (10 - 15 * u + 6 * u * u), 15 * weights * (u * (1 - u)) ** 2
-
-
-_RULE = _rule()
+#: Nodes and weights for an integral from 0 to 1: Gauss-Legendre's for u of t = u^3 (10 - 15 u + 6 u^2).
+#: Near a knot a spline may be arbitrarily steep; the substitution puts many nodes there.
+_U, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+_U = (_U + 1) / 2
+_RULE = _U**3 * (10 - 15 * _U + 6 * _U * _U), 15 * _WEIGHTS * (_U * (1 - _U)) ** 2
 
 
 def _normal_log_prob(z: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 Shapes: N rows, d features, S models of an ensemble (1 if it is none), T passes.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -140,16 +141,13 @@ class NetworkPredictor(Predictor):
     ) -> Density:
         if self.members > 1:
             return self.model(x.expand(self.members, -1, -1))
-        before = self.model.dropout
-        self.model.dropout = before if rate is None else rate
-        try:
-            if shared:
-                masks = [mask_source(generator)]
-                each = [self.model.density_parameters(x[None], masks, shared=True) for _ in range(passes)]
-                return self.model.density(torch.cat(each))
-            return self.model.density(self.model.passes(x, passes, generator))
-        finally:
-            self.model.dropout = before
+        model = copy.copy(self.model)  # its weights are the same
+        model.dropout = self.dropout if rate is None else rate
+        if shared:
+            masks = [mask_source(generator)]
+            each = [model.density_parameters(x[None], masks, shared=True) for _ in range(passes)]
+            return model.density(torch.cat(each))
+        return model.density(model.passes(x, passes, generator))
 
     def gradients(self, x: Tensor, generator: Generator | None = None, of: Of = "log_prob") -> Factors:
         with torch.enable_grad():  # one backward pass for all rows; no product is formed

@@ -3,7 +3,6 @@
 This file imports all others of the folder.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,12 +67,7 @@ def _collect() -> dict[str, Variation]:
         Variation(name, cls.label, name, name, cls.density, cls.offers, cls)
         for name, cls in REGRESSORS.classes.items()
     ]
-    found = {variation.name: variation for variation in single + ensembles + others}
-    # The end of the name of a runs folder says the protocol.
-    ends = {name.split("_")[-1] for name in found}
-    if len(found) < len(single + ensembles + others) or ends & set(PROTOCOLS):
-        raise ValueError(f"names of models must differ from each other and from a protocol's: {list(found)}")
-    return found
+    return {variation.name: variation for variation in single + ensembles + others}
 
 
 VARIATIONS = _collect()
@@ -120,12 +114,6 @@ def _for_model(raw: Any, kind: Variation, path: Path) -> dict[str, Any]:
     names = {variation.single for variation in VARIATIONS.values()} | set(PROTOCOLS)
     for_all = {key: value for key, value in raw.items() if key not in names}
     return check_changes(for_all, path) | check_changes(raw.get(kind.single) or {}, path)
-
-
-def note_default_config(dataset: str) -> None:
-    """Prints a note on stderr if a dataset has no configuration of its own."""
-    if not (CONFIGS / f"{dataset}.yaml").exists():
-        print(f"note: no configs/{dataset}.yaml, default.yaml is used", file=sys.stderr)
 
 
 def build_model(

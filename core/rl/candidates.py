@@ -13,9 +13,8 @@ import numpy as np
 import torch
 
 from ..agent import AGENTS, check_scores
-from ..data.own import find_dataset
-from ..dataset import Dataset
-from ..environment import Environment, Learner
+from ..dataset import DATASETS
+from ..environment import Environment
 from ..errors import check_known
 from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
@@ -41,14 +40,13 @@ class CandidateEnv(gym.Env[Observation, Any]):
     `action_space.sample(mask=...)`. No timings: equal seeds give equal infos.
 
     Args:
-        dataset: a name in `DATASETS`, `synthetic`, the path of a table, or `openml:<id>`.
+        dataset: a name in `DATASETS`, or `synthetic`.
         candidates: C.
         reward: one of `REWARDS`; those without `validation` are on the test set.
         budget: points to add; the dataset's own if None.
         anew: each episode is another run, drawn from `np_random`, whatever the seed.
         scores: agents whose scores are among the candidates' numbers; they may raise the dropout rate.
         config: values that replace the usual ones.
-        target, seed_set: for a table, the column to predict and the number of points labelled at first.
 
     Attributes:
         rows: the pool's rows that are candidates now, in the order of their positions [at most C], int64.
@@ -69,17 +67,12 @@ class CandidateEnv(gym.Env[Observation, Any]):
         scores: Sequence[str] = SCORES,
         config: Mapping[str, Any] | None = None,
         device: torch.device | str = "cpu",
-        target: str | None = None,
-        seed_set: int | None = None,
         data_folder: str | Path = "../datasets",
     ) -> None:
         check_known("variation", variation, VARIATIONS)
         check_known("protocol", protocol, PROTOCOLS)
         check_known("reward", reward, REWARDS)
-        if dataset == "synthetic":
-            self._make: type[Dataset] = Synthetic
-        else:
-            self._make = find_dataset(dataset, target, seed_set, Path(data_folder))
+        self._make = Synthetic if dataset == "synthetic" else DATASETS[dataset]
         self.protocol = PROTOCOLS[protocol]
         self.config = replace(load_config(dataset, variation, self.protocol), **(config or {}))
         for name in scores:
@@ -91,16 +84,12 @@ class CandidateEnv(gym.Env[Observation, Any]):
         self._data_folder = data_folder
         self._run_id = 1
 
-        self._shapes = {
-            "candidates": (candidates, len(names_of(scores))),
-            "context": (len(RUN) + len(VALIDATION),),
-            "mask": (candidates,),
-        }
         boxes: dict[str, gym.spaces.Space[Any]] = {
-            name: gym.spaces.Box(-LIMIT, LIMIT, shape) for name, shape in self._shapes.items()
+            "candidates": gym.spaces.Box(-LIMIT, LIMIT, (candidates, len(names_of(scores)))),
+            "context": gym.spaces.Box(-LIMIT, LIMIT, (len(RUN) + len(VALIDATION),)),
+            "mask": gym.spaces.Box(0, 1, (candidates,)),
         }
-        boxes["mask"] = gym.spaces.Box(0, 1, (candidates,))
-        self.observation_space: gym.Space[Any] = gym.spaces.Dict(boxes)
+        self.observation_space: Any = gym.spaces.Dict(boxes)
         self.action_space = gym.spaces.Discrete(candidates)
 
     def reset(
@@ -145,14 +134,16 @@ class CandidateEnv(gym.Env[Observation, Any]):
         """The error behind the reward."""
         if self.reward != "validation_mae":
             return float(info[self.reward])
-        return mae(self.env.learner, *self.env.learner.validation)
+        learner, generator = self.env.learner, self.env.seeds.torch("evaluation", self.device)
+        x, y = learner.validation
+        return float((learner.predictor.predict(x, generator) - y).abs().mean())  # the same samples each time
 
     def _observation(self) -> Observation:
         """Draws the candidates, and what is seen of them; an empty pool leaves none."""
         state = self.env.state
         pool = len(state.x_unlabeled)
         self.rows = self.np_random.choice(pool, min(self.candidates, pool), replace=False)
-        seen = {name: np.zeros(shape, np.float32) for name, shape in self._shapes.items()}
+        seen = {name: np.zeros(box.shape, np.float32) for name, box in self.observation_space.items()}
         if pool:
             x = state.x_unlabeled[torch.from_numpy(self.rows).to(self.device)]
             numbers = self._features.of_candidates(state, x, self._generator)
@@ -167,9 +158,3 @@ class CandidateEnv(gym.Env[Observation, Any]):
     def _info(self, info: dict[str, Any]) -> dict[str, Any]:
         kept = {name: value for name, value in info.items() if name != "pit"}
         return kept | {"action_mask": self.action_masks().astype(np.int8)}
-
-
-def mae(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> float:
-    """Mean absolute error on x [N, d] and y [N], with the same samples each time."""
-    generator = learner.dataset.seeds.torch("evaluation", x.device)
-    return float((learner.predictor.predict(x, generator) - y).abs().mean())

@@ -5,7 +5,7 @@ of the run, w width.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from ..state import State
 SCORES = ("coreset", "nf_entropy", "balsa_kl_pairs")
 #: All numbers are clipped to [-LIMIT, LIMIT].
 LIMIT = 10.0
+#: The parts of an observation.
+SEEN = ("candidates", "context", "mask")
 #: Names of the k numbers of a run, in their order.
 RUN = ("budget_used", "log_labelled", "label_mean", "label_std", "label_skewness", "fit_nll")
 
@@ -159,6 +161,13 @@ class Policy(nn.Module):
         hidden = self.each(torch.cat([candidates, everywhere], -1))
         mean = masked_mean(hidden, mask)[:, None].expand_as(hidden)
         return self.score(torch.cat([hidden, mean], -1))[..., 0]
+
+    @torch.no_grad()
+    def best(self, seen: Mapping[str, np.ndarray]) -> int:
+        """The position of the candidate with the highest score, in an observation of the environment."""
+        candidates, context, mask = (torch.from_numpy(seen[name])[None] for name in SEEN)
+        scores = self(candidates, context[:, : len(RUN)], mask)
+        return int(torch.where(mask > 0, scores, -torch.inf).argmax())
 
 
 def save_policy(path: Path, policy: Policy) -> None:

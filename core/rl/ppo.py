@@ -7,25 +7,26 @@ B observations, C candidates, m and k numbers of a candidate and of the run. A s
 """
 
 import sys
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from torch import Tensor, nn
 
+from ..errors import UserError
+from ..files import write_file
 from ..runs import checkpoint
 from ..training.side_by_side import side_by_side
 from ..util import tqdm
-from .candidates import CandidateEnv
-from .learning import Evaluation, read_checkpoint
+from .candidates import CandidateEnv, Observation
 from .policy import RUN, Policy, masked_mean, save_policy
 
 #: Passes over what was seen since the last update, and the size of a minibatch.
@@ -139,59 +140,49 @@ def make_learner(
     )
 
 
-def policy_of(learner: Any) -> Policy:
-    """The policy of a learner, without its critic."""
-    policy: Policy = learner.policy.mlp_extractor.scorer
-    return policy
+class Evaluation:
+    """Evaluates a policy on the same tasks each time, each an environment and a seed.
 
+    Appends a line to a table: the mean area under the curve of policy and random, and mean and standard error
+    of the difference over the tasks.
+    """
 
-class _Watch(BaseCallback):
-    """Shows progress, evaluates, and writes `checkpoint.pt` and `policy.pt` before each update."""
+    def __init__(self, path: Path, envs: Sequence[CandidateEnv], seeds: Sequence[int]) -> None:
+        self.path, self.envs, self.seeds = path, envs, seeds
 
-    def __init__(
-        self, folder: Path, settings: dict[str, Any], evaluation: Evaluation, steps: int, every: int
-    ) -> None:
-        super().__init__()
-        self.folder, self.settings = folder, settings
-        self.evaluation, self.steps, self.every = evaluation, steps, every
+    @cached_property
+    def _random(self) -> np.ndarray:
+        rng = np.random.default_rng(0)
+        return self._areas(lambda seen: int(rng.integers(int(seen["mask"].sum()))))
 
-    def _on_training_start(self) -> None:
-        self._next = self.num_timesteps + self.every
-        self._bar = tqdm(total=self.steps, initial=self.num_timesteps, desc="learning")
+    def _areas(self, choose: Callable[[Observation], int]) -> np.ndarray:
+        """The mean test MAE over an episode, divided by the first, for each of S seeds; [S]."""
 
-    def _on_step(self) -> bool:
-        self._bar.update(self.num_timesteps - self._bar.n)
-        return True
+        def played(env: CandidateEnv, seed: int) -> float:
+            seen, info = env.reset(seed=seed)
+            curve, done = [info["mae"]], False
+            while not done:
+                seen, _, done, _, info = env.step(choose(seen))
+                curve.append(info["mae"])
+            return float(np.mean(curve[1:]) / curve[0])
 
-    def _on_rollout_start(self) -> None:  # between two updates: weights and optimiser belong together
-        self._save()
-        if self.num_timesteps >= self._next:
-            self._next = self.num_timesteps + self.every
-            self._evaluate()
+        seeded = zip(self.envs, self.seeds, strict=True)
+        return np.array(side_by_side([partial(played, env, seed) for env, seed in seeded]))
 
-    def _on_training_end(self) -> None:
-        self._save()
-        self._evaluate()
-        self._bar.close()
-
-    def _save(self) -> None:
-        policy = self.model.policy
-        content = {
-            "settings": self.settings,
-            "steps": self.num_timesteps,
-            "weights": policy.state_dict(),
-            "optimizer": policy.optimizer.state_dict(),
+    def note(self, steps: int, policy: Policy) -> dict[str, float]:
+        """Evaluates a policy after so many training steps; returns the new row of the table."""
+        areas_of_policy = self._areas(policy.best)
+        difference = areas_of_policy - self._random
+        row = {
+            "policy": float(areas_of_policy.mean()),
+            "random": float(self._random.mean()),
+            "difference": float(difference.mean()),
+            "error": float(difference.std(ddof=1) / len(difference) ** 0.5),
         }
-        checkpoint.write(self.folder / checkpoint.FILE, content)
-        kept = policy_of(self.model)
-        kept.trained = self.settings | {"steps": self.num_timesteps}
-        save_policy(self.folder / "policy.pt", kept)
-
-    def _evaluate(self) -> None:
-        row = self.evaluation.note(self.num_timesteps, policy_of(self.model))
-        for name, value in row.items():
-            self.logger.record(f"evaluation/{name}", value)
-        self._bar.set_postfix({name: f"{value:.4f}" for name, value in row.items()})
+        before = self.path.read_text() if self.path.exists() else f"{','.join(['steps', *row])}\n"
+        line = ",".join([str(steps), *(f"{value:.6g}" for value in row.values())])
+        write_file(self.path, lambda beside: beside.write_text(f"{before}{line}\n"))
+        return row
 
 
 def learn_by_ppo(
@@ -202,18 +193,47 @@ def learn_by_ppo(
     steps: int,
     every: int,
 ) -> None:
-    """Plays and updates the policy in turn; resumes from the folder's checkpoint, with freshly drawn tasks.
+    """Plays and updates the policy in turn; writes `checkpoint.pt` and `policy.pt` after each update.
 
-    `steps` is their total number, `every` the steps between two evaluations.
+    Resumes from the folder's checkpoint, with freshly drawn tasks.
+
+    Args:
+        settings: what must be the same when training resumes.
+        steps: their total number.
+        every: steps between two evaluations.
+
+    Raises:
+        UserError: the folder's checkpoint has other settings.
     """
-    if (found := read_checkpoint(folder, settings)) is not None:
-        learner.policy.load_state_dict(found["weights"])
-        learner.policy.optimizer.load_state_dict(found["optimizer"])
+    policy: Any = learner.policy
+    if found := checkpoint.read(folder / checkpoint.FILE):
+        for name, value in settings.items():
+            if (known := found["settings"].get(name)) != value:
+                raise UserError(f"{folder} was started with {name} {known}, not {value}; use another --out")
+        policy.load_state_dict(found["weights"])
+        policy.optimizer.load_state_dict(found["optimizer"])
         learner.num_timesteps = found["steps"]
         print(f"{folder}: resumes after {found['steps']:,} of {steps:,} steps", file=sys.stderr)
         learner.get_env().seed(settings["seed"] + found["steps"])  # type: ignore[union-attr]
     learner.set_logger(configure(str(folder), ["tensorboard"]))
-    left = steps - learner.num_timesteps
-    if left > 0:
-        watch = _Watch(folder, settings, evaluation, steps, every)
-        learner.learn(left, callback=watch, reset_num_timesteps=False)
+    due = learner.num_timesteps + every
+    with tqdm(total=steps, initial=learner.num_timesteps, desc="learning") as bar:
+
+        def show(*_: Any) -> bool:
+            bar.update(learner.num_timesteps - bar.n)
+            return True  # go on
+
+        while learner.num_timesteps < steps:
+            learner.learn(1, callback=show, reset_num_timesteps=False)  # as far as the next update
+            made, kept = learner.num_timesteps, policy.mlp_extractor.scorer
+            content = {"settings": settings, "steps": made, "weights": policy.state_dict()}
+            content["optimizer"] = policy.optimizer.state_dict()
+            checkpoint.write(folder / checkpoint.FILE, content)
+            kept.trained = settings | {"steps": made}
+            save_policy(folder / "policy.pt", kept)
+            if made >= min(due, steps):
+                due = made + every
+                row = evaluation.note(made, kept)
+                for name, number in row.items():
+                    learner.logger.record(f"evaluation/{name}", number)
+                bar.set_postfix({name: f"{number:.4f}" for name, number in row.items()})

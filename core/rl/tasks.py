@@ -63,16 +63,13 @@ def _inputs(rng: np.random.Generator, d: int) -> np.ndarray:
     return np.clip(rng.normal(centers[which], widths[which, None]), 0, 1)
 
 
-def env_id(name: str) -> str:
-    """The id in Gymnasium of a dataset, or of `synthetic`: `BalsaBench/Diabetes-v0`."""
-    folder = Synthetic.folder if name == "synthetic" else DATASETS[name].folder
-    return f"BalsaBench/{folder}-v0"
-
-
 def register() -> None:
     """Registers every dataset, and the synthetic task with a small model, another task in each episode."""
-    options: dict[str, dict[str, object]] = {name: {} for name in DATASETS.classes}
-    options["synthetic"] = {"anew": True, "variation": "gauss", "config": SMALL}
-    for name, kwargs in options.items():
-        entry_point = "core.rl.candidates:CandidateEnv"
-        gym.register(env_id(name), entry_point=entry_point, kwargs={"dataset": name, **kwargs})
+    small = {"anew": True, "variation": "gauss", "config": SMALL}
+    classes: dict[str, type[Dataset]] = {**DATASETS.classes, "synthetic": Synthetic}
+    for name, cls in classes.items():
+        gym.register(
+            f"BalsaBench/{cls.folder}-v0",
+            entry_point="core.rl.candidates:CandidateEnv",
+            kwargs={"dataset": name} | (small if name == "synthetic" else {}),
+        )

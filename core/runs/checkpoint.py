@@ -30,8 +30,11 @@ def _load(payload: bytes) -> Any:
 
 
 def check(content: dict[str, Any]) -> None:
-    """An UnpicklingError if there is more in it than tensors and plain values, which `read` would refuse."""
-    _load(_dump(content))
+    """A TypeError if it holds more than tensors and plain values, which `read` would refuse."""
+    try:
+        _load(_dump(content))
+    except pickle.UnpicklingError as error:
+        raise TypeError("an agent's state_dict must return tensors and plain values alone") from error
 
 
 def write(path: Path, content: dict[str, Any]) -> None:

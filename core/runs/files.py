@@ -6,6 +6,7 @@ it, and files of the same names collect the finished runs, one column a run.
 
 import copy
 import io
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ..errors import UserError
-from ..files import EXACT_FLOATS, one_line, read_bytes, remove, remove_parts, write_files
+from ..files import one_line, read_bytes, remove, remove_parts, write_files
 from ..metrics import METRICS, PIT_BINS, Evaluation, Metric
 from ..models.variations import VARIATIONS
 from . import checkpoint
@@ -221,43 +222,34 @@ def unpack(run_folder: Path, files: Mapping[str, bytes]) -> None:
 
 def read_curves(path: Path) -> pd.DataFrame:
     """A table of runs, a column each, a row for each point added (or epoch); a UserError if it is damaged."""
+    where, last, index, rows = "", -1.0, [], []
     try:
-        content = read_bytes(path)
-        lines = content.decode().splitlines()
-        if not lines:
-            raise ValueError("no rows")
-        if ";" in lines[0]:
+        content = read_bytes(path).decode("utf-8-sig")
+        if ";" in content:
             raise ValueError("it has semicolons, as if saved by a spreadsheet")
-        if not content.endswith(b"\n"):  # a copy that was interrupted: its last number may lack digits
-            raise ValueError(f"line {len(lines)} is cut off")
-        try:
-            table = pd.read_csv(io.BytesIO(content), index_col=0, dtype="float64", **EXACT_FLOATS)
-        except ValueError as error:
-            raise ValueError(f"{_first_text(lines)}{error}") from error
-        if table.empty:
+        head, *lines = content.splitlines()
+        name, *columns = head.split(",")
+        for number, line in enumerate(lines, start=2):
+            where = f"line {number}: "
+            step, *row = (float(cell or "nan") for cell in line.split(","))
+            if len(row) != len(columns):
+                raise ValueError(f"it has {len(row) + 1} cells, not {len(columns) + 1}")
+            if not step > last or step % 1:
+                raise ValueError("it does not follow the one above it")
+            if any(map(math.isinf, (step, *row))):
+                raise ValueError("it is not finite")
+            index.append(int(step))
+            rows.append(row)
+            last = step
+        if not content.endswith("\n"):  # a copy that was interrupted: the last number may lack digits
+            raise ValueError("it is cut off")
+        if not rows:
             raise ValueError("no rows")
-        steps = table.index.to_numpy()
-        ascending = (steps % 1 == 0) & (np.diff(steps, prepend=-1) > 0) & (steps < 2**53)
-        infinite = np.isinf(table.to_numpy()).any(axis=1)
-        for bad, why in ((infinite, "is not finite"), (~ascending, "does not follow the one above it")):
-            if bad.any():
-                raise ValueError(f"line {np.argmax(bad) + 2} {why}")
-        return table.set_axis(table.index.astype("int64"))
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"{path} cannot be read ({one_line(error)}): remove its folder and run it again"
+            f"{path} cannot be read ({where}{one_line(error)}): remove its folder and run it again"
         ) from error
-
-
-def _first_text(lines: Sequence[str]) -> str:
-    """Names the first line with a cell that is no number, if there is one."""
-    for number, line in enumerate(lines[1:], start=2):
-        for cell in line.split(","):
-            try:
-                float(cell or "nan")
-            except ValueError:
-                return f"line {number}: "
-    return ""
+    return pd.DataFrame(rows, pd.Index(index, name=name), columns)
 
 
 def _read_metric(run_folder: Path, metric: Metric) -> pd.Series | None:

@@ -1,11 +1,10 @@
 """The context manager that collects what an environment measures into files."""
 
-import pickle
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from .. import util
@@ -15,7 +14,7 @@ from ..state import State
 from ..training.side_by_side import own_time
 from . import checkpoint
 from .files import META, Record, aggregate, write_results
-from .settings import begun_elsewhere, computed_by, write_meta
+from .settings import begun_elsewhere, write_meta
 
 
 class EnvironmentLogger:
@@ -37,6 +36,7 @@ class EnvironmentLogger:
             order they were chosen, and `selected_rows.csv`, their row numbers in the dataset's whole table.
         record_predictions: also write `predictions.npz`, what the last model says of each test row.
         settings: more lines for `meta.txt`.
+        origin: the `provenance`, for `meta.txt` and checkpoints.
         resume: the agent, whose `state_dict` is part of checkpoints; None for a run without them.
     """
 
@@ -44,27 +44,19 @@ class EnvironmentLogger:
         self, env: Environment, log_path: str | Path, unattended: bool = False, **options: Any
     ) -> None:
         self.env, self.log_path, self.unattended = env, Path(log_path), unattended
-        self._set(**{**env.logger_options, **options})
-        self._begun = False
-        self.here = computed_by() | {"code": str(self.settings.get("code", "unknown"))}
-        self.begun_with = self.here
+        options = {**env.logger_options, **options}
+        keeps = options.pop("record_points", False), options.pop("record_predictions", False)
+        self.record = Record(env.index_name, env.seeds.run_id, *keeps)
+        self.settings, self.agent = options.pop("settings", {}), options.pop("resume", None)
+        self.here = self.begun_with = options.pop("origin", {})
+        if options:
+            raise TypeError(f"a logger has no options {', '.join(options)}")
         self._checkpoint: dict[str, Any] | None = None  # of the last round
         self._written = time.monotonic()
         #: Seconds of this run, without those of others: up to the first choice; between steps (choosing,
         #: checkpoints); in steps (training, testing).
         self.seconds = {"starting": 0.0, "choosing": 0.0, "in_step": 0.0}
         self._lap_began = own_time()
-
-    def _set(
-        self,
-        record_points: bool = False,
-        record_predictions: bool = False,
-        settings: Mapping[str, object] = MappingProxyType({}),
-        resume: Any = None,
-    ) -> None:
-        self.settings, self.agent = settings, resume
-        run_id = self.env.seeds.run_id
-        self.record = Record(self.env.index_name, run_id, record_points, record_predictions)
 
     @property
     def accuracies(self) -> tuple[list[int], list[float]]:
@@ -95,9 +87,8 @@ class EnvironmentLogger:
 
     def reset(self) -> State:
         """Starts the run, or resumes it from its checkpoint; returns the state alone. Call it once."""
-        if self._begun:
+        if self.record.index:
             raise RuntimeError("a logger is for one episode: wrap the environment in a new one to reset it")
-        self._begun = True
         if self.agent is not None and (saved := checkpoint.read(self.log_path / checkpoint.FILE)):
             return self._restore(saved)
         self._lap_began = own_time()
@@ -141,11 +132,7 @@ class EnvironmentLogger:
             "versions": self.begun_with,
         }
         if self._checkpoint is None:
-            try:
-                checkpoint.check(content)
-            except pickle.UnpicklingError as error:
-                agent = type(self.agent).__name__
-                raise TypeError(f"{agent}.state_dict must return tensors and plain values alone") from error
+            checkpoint.check(content)
         self._checkpoint = content
         if time.monotonic() - self._written >= checkpoint.SECONDS_BETWEEN_WRITES:
             self._write_checkpoint()
@@ -196,5 +183,5 @@ class EnvironmentLogger:
         if self.record.fits_at_limit and self.settings.get("best_weights"):
             warning = f"{self.record.fits_at_limit} fits hit the epoch limit before converging"
             print(f"warning: {self.log_path.name}: {warning}", file=sys.stderr)
-        write_meta(self.log_path / META, {**self.settings, **begun, **measured})
+        write_meta(self.log_path / META, {**self.settings, **self.here, **begun, **measured})
         aggregate(self.log_path.parent)

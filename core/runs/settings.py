@@ -120,40 +120,40 @@ def read_meta(path: Path) -> dict[str, Any]:
     return found
 
 
-def computed_by() -> dict[str, str]:
-    """What a run's last bits depend on here, which a checkpoint keeps: libraries, processor, instructions."""
-    libraries = {name: version(name) for name in ("torch", "numpy", "numba", "scikit-learn")}
+def provenance() -> dict[str, str]:
+    """What a run's last bits depend on: code, versions of libraries, machine.
+
+    The code is Git's state, or the variable BENCHMARK_CODE.
+    """
+    code = os.environ.get("BENCHMARK_CODE", "unknown")
+    if git := shutil.which("git"):
+        command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+        code = subprocess.run(command, capture_output=True, text=True).stdout.strip() or code
+    instructions = torch.backends.cpu.get_cpu_capability()
+    machine = f"{platform.system()} {platform.machine()}, {instructions}, {os.cpu_count()} cores"
+    packages = {name: version(name) for name in ("torch", "zuko", "numba", "numpy", "scikit-learn")}
+    packages["faiss"] = faiss.__version__  # it comes as faiss-cpu, faiss-gpu or conda's faiss
     about = Path("/proc/cpuinfo")  # Linux's
     model = about.exists() and re.search(r"model name\s*: (.+)", about.read_text(encoding="utf-8"))
     tuned_for = cpu_target.target_context.codegen().magic_tuple()[1]
-    return libraries | {
+    return {
+        "code": code,
+        "python": platform.python_version(),
+        "machine": machine,
+        **packages,
         "processor": model[1] if model else platform.processor() or platform.machine(),
-        "instructions of torch": torch.backends.cpu.get_cpu_capability(),
         "processor of numba": "none" if numba.config.DISABLE_JIT else tuned_for,  # type: ignore[attr-defined]
     }
 
 
 def begun_elsewhere(then: Mapping[str, str], here: Mapping[str, str]) -> str:
-    """In words, what computed a run when it was begun and does not here; empty if all is the same.
+    """In words, the `provenance` of a run when it was begun that is another here; empty if all is the same.
 
     What older code did not keep is taken to be the same.
     """
     return ", ".join(
         f"{name} {then[name]}, not {now}" for name, now in here.items() if then.get(name, now) != now
     )
-
-
-def provenance() -> dict[str, str]:
-    """Git state (or the variable BENCHMARK_CODE), versions behind the numbers, kind of machine."""
-    code = os.environ.get("BENCHMARK_CODE", "unknown")
-    if git := shutil.which("git"):
-        command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-        code = subprocess.run(command, capture_output=True, text=True).stdout.strip() or code
-    instructions = torch.backends.cpu.get_cpu_capability()  # results may differ by them
-    machine = f"{platform.system()} {platform.machine()}, {instructions}, {os.cpu_count()} cores"
-    packages = {name: version(name) for name in ("torch", "zuko", "numba", "numpy", "scikit-learn")}
-    packages["faiss"] = faiss.__version__  # it comes as faiss-cpu, faiss-gpu or conda's faiss
-    return {"code": code, "python": platform.python_version(), "machine": machine} | packages
 
 
 def code_digest(cls: type) -> str:

@@ -11,7 +11,7 @@ import torch
 from ..errors import UserError
 from ..files import one_line, write_files
 from ..models.predictor import NetworkPredictor
-from ..runs.settings import begun_elsewhere, computed_by, provenance
+from ..runs.settings import begun_elsewhere, provenance
 from .model import Fitted
 from .tables import Problem
 
@@ -30,7 +30,7 @@ def save(folder: Path, fitted: Fitted, problem: Problem) -> None:
         "held-out NLL": fitted.nll,
         "labelled rows": len(problem.x),
         "columns": problem.lines,
-        "made with": provenance() | computed_by(),
+        "made with": provenance(),
     }
     if isinstance(fitted.model.predictor, NetworkPredictor):
         fitted = copy.deepcopy(fitted)  # the one that goes on stays on its device
@@ -55,7 +55,8 @@ def load(folder: Path, device: torch.device) -> tuple[Fitted, Problem, str]:
     """
     try:
         meta = json.loads((folder / _META).read_text())
-        differ, readable = begun_elsewhere(meta["made with"], computed_by()), meta["format"] == _FORMAT
+        here = {name: value for name, value in provenance().items() if name != "code"}
+        differ, readable = begun_elsewhere(meta["made with"], here), meta["format"] == _FORMAT
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} holds no model that --save_model wrote") from error
     if not readable:

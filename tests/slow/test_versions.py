@@ -1,6 +1,7 @@
 """A run that resumes with other libraries, or on another processor, than it was started with."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ def test_other_versions_are_named(
     monkeypatch.setattr("core.experiment.provenance", lambda: settings.provenance() | {"code": "later"})
     assert evaluate.main([*RUN, str(tmp_path / "runs")]) == 0
     begun = settings.provenance()["code"]
-    said = f"numpy {version('numpy')}, not 99.0, code {begun}, not later"
+    said = f"code {begun}, not later, numpy {version('numpy')}, not 99.0"
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))
     assert line == f"warning: run_1: it was started with {said}"
     meta = tmp_path / "runs_gauss/Diabetes/2/RandomAgent/run_1/meta.txt"
@@ -59,7 +60,7 @@ def test_another_processor_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     subprocess.run(begin, env=os.environ | old, check=True)
     (line,) = warnings(tmp_path / "runs", capsys)
     assert line.startswith("warning: run_1: it was started with ")
-    assert f"instructions of torch DEFAULT, not {torch.backends.cpu.get_cpu_capability()}" in line
+    assert re.search(rf" DEFAULT, .* {torch.backends.cpu.get_cpu_capability()}, ", line)
     assert "processor of numba generic, not " in line
     assert len(line) < 300
     meta = read_meta(tmp_path / "runs_gauss/Diabetes/2/RandomAgent/run_1/meta.txt")

@@ -101,7 +101,7 @@ def _runs() -> Path:
     logger.reset()
     logger.log_path.mkdir()
     logger._write_checkpoint()
-    add_runs(folder.parent / "store", Folders(folder))
+    add_runs(folder.parent / "store", Folders(folder).experiments)
     return folder
 
 

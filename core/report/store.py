@@ -145,8 +145,8 @@ def _read_part(path: Path) -> dict[Key, Stored]:
             io.BytesIO(content), dtype=kinds, keep_default_na=False, na_values=[""], **EXACT_FLOATS
         )
         by = [table.pop(name) for name in _INDEX]
-        curves_of_runs = table.set_index(by.pop()).copy()  # as one block, which pandas splits and joins faster
-        for (size, agent, run), rows in curves_of_runs.groupby([*map(np.asarray, by)], sort=False):
+        table = table.set_index(by.pop()).copy()  # as one block, which pandas splits and joins faster
+        for (size, agent, run), rows in table.groupby([*map(np.asarray, by)], sort=False):
             key = (dataset, variation, protocol, query_size(size), agent)
             found[key].curves[run] = rows
         for key, stored in found.items():

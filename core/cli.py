@@ -77,7 +77,10 @@ def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]
 
 def batch_sizes(text: str) -> QuerySize:
     """An argument type: a query size, such as `10` or `10,20,40`."""
-    return query_size([at_least(1)(part) for part in text.split(",")])
+    try:
+        return query_size(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def auto_or_count(text: str) -> int | str:

@@ -62,12 +62,14 @@ CASES = {
         --dataset done.csv --target z: done.csv: there is no column 'z'
         --target y: dataset 'diabetes' has a target, a seed set and columns of its own
         --ignore bmi: dataset 'diabetes' has a target, a seed set and columns of its own
-        --query_size 0: argument --query_size: must be at least 1, got 0
+        --query_size 0: a number of points such as 50, or several such as 10,20,40, not '0'
         --query_size 5: diabetes: a query size of 5 is more than the budget of 4 points
-        --query_size many: argument --query_size: expected an integer, got 'many'
-        --query_size 1,,2: argument --query_size: expected an integer, got ''
-        --query_size 1,0: argument --query_size: must be at least 1, got 0
-        --query_size 2,-4: argument --query_size: must be at least 1, got -4
+        --query_size many: argument --query_size: a query size is a number of points such as 50, or several
+        --query_size 10,,20: a number of points such as 50, or several such as 10,20,40, not '10,,20'
+        --query_size 10,: a number of points such as 50, or several such as 10,20,40, not '10,'
+        --query_size 10;20: a number of points such as 50, or several such as 10,20,40, not '10;20'
+        --query_size 1,0: a number of points such as 50, or several such as 10,20,40, not '1,0'
+        --query_size 2,-4: a number of points such as 50, or several such as 10,20,40, not '2,-4'
         --query_size 5,10: diabetes: a query size of 5,10 is more than the budget of 4 points
         --pool_seed -1: argument --pool_seed: must be at least 0, got -1
         --restarts 99999999999999999999: argument --restarts: must be at most 100000, got 9999
@@ -137,8 +139,8 @@ CASES = {
     "sweep": """
         nowhere.yaml: nowhere.yaml
         --datasets diabetes: --datasets and --agents are required
-        --query_sizes 0: --query_sizes: must be at least 1, got 0
-        --query_sizes 5,a: --query_sizes: expected an integer, got 'a'
+        --query_sizes 0: argument --query_sizes: a query size is a number of points such as 50, or
+        --query_sizes 5,a: a number of points such as 50, or several such as 10,20,40, not '5,a'
         --gpus nan: --gpus: expected a share from 0 to 1, or a whole number, got 'nan'
         --datasets diabetes --agents randm: unknown agent 'randm'; did you mean random
         --datasets diabetes --agents random --run_ids 3-1: expected a number or a range like 1-30, got '3-1'

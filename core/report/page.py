@@ -90,7 +90,7 @@ def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> l
     """
     tasks = []
     for task, curves in groups(found.curves, TASK):
-        own = own_agents(found, task) if len(found.stored) else []
+        own = own_agents(found, task) if len(found.own) else []
         labelled = curves["labelled"]
         tasks.append(
             {name: str(value) for name, value in task.items()}
@@ -131,7 +131,8 @@ def agent_data(
         table.set_index(["metric", "agent"]).to_dict("index")
         for table in (differences, needed.dropna(subset="value"))
     )
-    measured = curves.astype({"metric": pd.CategoricalDtype([*_MEASURED])})  # in this order
+    measured = curves[curves["metric"].isin(_MEASURED)]
+    measured = measured.astype({"metric": pd.CategoricalDtype([*_MEASURED])})  # in this order
     means = mean_curves(measured, ["metric"]).reset_index()
     for (metric, agent), curve in means.groupby(["metric", "agent"], observed=True):
         numbers = _points(curve)

@@ -16,7 +16,7 @@ from core.files import check_target, write_file
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(prog="compare.py", description=__doc__)
-    parser.add("runs_folder", Path("runs"), "your results, with runs_gauss, ... next to it", type=Path)
+    parser.add("runs_folder", Path("runs"), "your results (runs_gauss, ... next to it too)", type=Path)
     parser.add("store", Path(__file__).resolve().parent / "results", "the reference runs", type=Path)
     parser.add("out", None, "a page to explore the comparison with", type=Path)
     return parser.parse_args(arguments)

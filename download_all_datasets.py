@@ -1,9 +1,9 @@
-"""Downloads the tables of datasets, unless they are there, and checks them.
+"""Downloads the tables of datasets that you do not have yet, and checks them all.
 
     python download_all_datasets.py --data_folder ../datasets
     python download_all_datasets.py --datasets houses wine openml:44980
 
-Without --datasets these are the four tables of the study.
+Without --datasets, it takes the four tables of the study.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not name.startswith("openml:") and (is_own(name) or not issubclass(DATASETS[name], Table)):
             raise UserError(f"dataset '{name}' has no table to download")
     lines = [("dataset", "rows", "features", "file", "status")]
-    # Only on a terminal; each download has a bar of its own below.
+    # Shown only on a terminal; each download has its own bar below.
     with tqdm(dict.fromkeys(args.datasets), desc="tables", leave=False, disable=None) as bar:
         for name in bar:
             bar.set_postfix_str(name)

@@ -1,4 +1,4 @@
-"""Runs one experiment: an agent on a dataset, once for each restart.
+"""Runs one experiment: an agent on a dataset, `--restarts` times.
 
     python evaluate.py --agent balsa_emd --dataset sarcos --query_size 50
 
@@ -83,13 +83,13 @@ def play(env: Any, agent: Any, log_path: Path, experiment: core.Experiment) -> N
 
 
 def read_tables(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]:
-    """The curves of these runs, one column a run, by the name of each of the study's three metrics."""
+    """For each of the study's three metrics, by name, the curves of these runs: a column per run."""
     import pandas as pd
 
     from core.metrics import METRICS
     from core.runs.files import read_curves
 
-    # Of the runs themselves: another process may be about to write the tables over all runs.
+    # From the runs' own folders: another process may be writing the collected files.
     runs = [folder / f"run_{run_id}" for run_id in run_ids]
     names = ("mae", "nll", "crps")
     return {
@@ -133,7 +133,7 @@ def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
-    """One line a run, then the AUC over the runs, and how many of them beat `random`."""
+    """Prints a line for each run, the AUC over all, and how many of them beat `random`."""
     curves = read_tables(folder, run_ids)
     areas = {name: table.mean() for name, table in curves.items()}
     mae, nll = curves["mae"], curves["nll"]
@@ -147,7 +147,7 @@ def summarise(folder: Path, run_ids: Sequence[int]) -> None:
 
 
 def plan(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
-    """What is about to be made, and how long it takes."""
+    """What will be run, and how long that should take."""
     from core.runs.files import is_finished
     from core.sweep.cost import in_words
 
@@ -185,7 +185,7 @@ def make_runs(args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]
         print(plan(experiment, options), file=sys.stderr)
 
     def announced(env: Any, agent: Any, log_path: Path) -> None:
-        announce()  # after all checks
+        announce()  # only once all checks have passed
         play(env, agent, log_path, experiment)
 
     try:
@@ -203,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.list:
         list_names()
         return 0
-    core.AGENTS.name(args.agent)  # an unknown one is refused before the libraries of a run are loaded
+    core.AGENTS.name(args.agent)  # an unknown agent is refused before slow imports
     return make_runs(args, summarise)
 
 

@@ -39,7 +39,7 @@ def test_names_are_settled() -> None:
         ({"dataset": "diabets"}, "unknown dataset 'diabets'; did you mean diabetes"),
         (
             {"agent": "gauss_std", "variation": "nf"},
-            "agent 'gauss_std' does not score variation nf, but gauss",
+            "agent 'gauss_std' needs variation gauss",
         ),
         ({"variation": "nff"}, "unknown variation 'nff'; one of nf, gauss, "),
         ({"protocol": "publised"}, "unknown protocol 'publised'; one of published, corrected"),

@@ -53,7 +53,7 @@ CASES = {
     """,
     "evaluate": """
         --agent balsa_em: unknown agent 'balsa_em'; did you mean balsa_emd
-        --agent gauss_std: agent 'gauss_std' does not score variation nf, but gauss
+        --agent gauss_std: agent 'gauss_std' needs variation gauss
         --agent=: --agent and --dataset are required
         --dataset sarkos: unknown dataset 'sarkos'; did you mean sarcos?
         --dataset pakinsons --data_folder /dev/null/x: /dev/null/x
@@ -117,7 +117,7 @@ CASES = {
     "suggest": """
         --agent balsa_em: unknown agent 'balsa_em'; did you mean balsa_emd
         --agent balsa_em --variation forest: unknown agent 'balsa_em'; did you mean balsa_emd
-        --agent gauss_std --variation nf: agent 'gauss_std' does not score variation nf, but gauss
+        --agent gauss_std --variation nf: agent 'gauss_std' needs variation gauss
         --variation made: unknown variation 'made'; one of auto, nf, gauss
         --out next.xlsx: its name must end in .csv
         --scores next.xlsx: argument --scores: its name must end in .csv
@@ -134,7 +134,7 @@ CASES = {
         --numeric kind: column 'kind': --numeric kind, but no cell is a number; found
         --pool other.csv: the pool has no column 'kind'
         --labelled few.csv: 12 labelled rows are too few: at least 20 are needed
-        --pool few.csv --count 13: 13 rows are to be chosen, and 12 are left
+        --pool few.csv --count 13: cannot choose 13 rows, only 12 are left
     """,
     "sweep": """
         nowhere.yaml: nowhere.yaml

@@ -115,8 +115,8 @@ def add_ray_arguments(parser: ArgumentParser) -> None:
     wanted = "a share from 0 to 1, or a whole number,"
     share = number(lambda gpus: 0 <= gpus <= 1 or (gpus > 1 and gpus % 1 == 0), wanted)
     parser.add("address", None, "auto, or ray://<host>:10001, to use a running Ray; by default starts one")
-    parser.add("cpus", 1, "cores that a task asks for, and its threads", type=at_least(1))
-    parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=share)
+    parser.add("cpus", 1, "cores and threads of each task", type=at_least(1))
+    parser.add("gpus", 0, "GPUs of each task, or a share of one", type=share)
 
 
 #: What the scripts' options can do about a `UserError`, by its `remedy`.

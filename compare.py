@@ -15,7 +15,7 @@ from core.files import check_target, write_file
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(prog="compare.py", description=__doc__)
-    parser.add("runs_folder", Path("runs"), "your results, with runs_gauss, ... next to it", type=Path)
+    parser.add("runs_folder", Path("runs"), "your results (runs_gauss, ... next to it too)", type=Path)
     parser.add("store", Path(__file__).resolve().parent / "results", "the reference runs", type=Path)
     parser.add("out", None, "a page to explore the comparison with", type=Path)
     args = parser.parse_args(arguments)

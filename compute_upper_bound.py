@@ -2,7 +2,7 @@
 
     python compute_upper_bound.py --dataset pakinsons
 
-Results go to runs/<Dataset>/UpperBound/, one row an epoch; the last row is the upper bound.
+Results go to runs/<Dataset>/UpperBound/, one row per epoch; the last row is the upper bound.
 """
 
 from __future__ import annotations

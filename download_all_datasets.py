@@ -1,9 +1,9 @@
-"""Downloads the tables of datasets, unless they are there, and checks them.
+"""Downloads the tables of datasets that you do not have yet, and checks them all.
 
     python download_all_datasets.py --data_folder ../datasets
     python download_all_datasets.py --datasets houses wine openml:44980
 
-Without --datasets these are the four tables of the study.
+Without --datasets, it takes the four tables of the study.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Runs one experiment: an agent on a dataset, once for each restart.
+"""Runs one experiment: an agent on a dataset, `--restarts` times.
 
     python evaluate.py --agent balsa_emd --dataset sarcos --query_size 50
 
@@ -89,7 +89,7 @@ def play(env: Any, agent: Any, log_path: Path, experiment: core.Experiment) -> N
 
 
 def read_runs(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]:
-    """The curves of these runs by the names of their folders: a column a metric, a row a measurement."""
+    """The curves of these runs by the names of their folders: a column per metric, a row per measurement."""
     from core.runs.files import read_metrics
 
     return {f"run_{run_id}": read_metrics(folder / f"run_{run_id}") for run_id in run_ids}
@@ -125,7 +125,7 @@ def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
-    """One line a run, then the AUC over the runs, and how many of them beat `random`."""
+    """Prints a line for each run, the AUC over all, and how many of them beat `random`."""
     runs = read_runs(folder, run_ids)
     areas = {run: table.mean() for run, table in runs.items()}
     for run, table in runs.items():
@@ -139,7 +139,7 @@ def summarise(folder: Path, run_ids: Sequence[int]) -> None:
 
 
 def plan(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
-    """What is about to be made, and how long it takes."""
+    """What will be run, and how long that should take."""
     from core.runs.files import is_finished
     from core.sweep.cost import in_words
 
@@ -184,7 +184,7 @@ def make_runs(args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]
         print(plan(experiment, options), file=sys.stderr)
 
     def announced(env: Any, agent: Any, log_path: Path) -> None:
-        announce()  # after all checks
+        announce()  # only once all checks have passed
         play(env, agent, log_path, experiment)
 
     try:
@@ -199,7 +199,7 @@ def make_runs(args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
-    core.AGENTS.name(args.agent)  # an unknown one is refused before the libraries of a run are loaded
+    core.AGENTS.name(args.agent)  # an unknown agent is refused before slow imports
     return make_runs(args, summarise)
 
 

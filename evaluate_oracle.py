@@ -2,8 +2,8 @@
 
     python evaluate_oracle.py --dataset diabetes
 
-It sees the test set, so it is a bound on what choosing single points can do, not an agent. Results go to
-runs/<Dataset>/Oracle/, a row for each point added; meta.txt says `sees_test_set: true`.
+It sees the test set, so it is not an agent but a rough bound on what choosing one point at a time can gain.
+Results go to runs/<Dataset>/Oracle/, one row per added point; meta.txt says `sees_test_set: true`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.options import DATA, SEEDS, make_parser
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:
     evaluate.summarise(folder, run_ids)
-    print("the oracle sees the test set: a bound, not an agent")
+    print("the oracle sees the test set: it is a rough bound, not an agent")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

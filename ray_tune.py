@@ -2,8 +2,8 @@
 
     python ray_tune.py --dataset pakinsons --trials 50
 
-Trials are judged by the validation NLL alone. `--out` gets a table of them and a configuration like
-those in configs/, with the best trial's values; docs/TUNING.md says more.
+Trials are judged by the validation NLL alone. The folder `--out` gets a table of them, and the best trial's
+values as a configuration like those in configs/. See docs/TUNING.md.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     experiment = Experiment(agent="full_data", **options_of(args))
     if (args.address or "").startswith("ray://"):
         raise UserError("Ray Tune does not work over ray://; type this on the cluster, with --address auto")
-    # Not wanted: Tune's way with Ctrl-C, the files that it writes for other tools, what it prints.
+    # Turn off Tune's handling of Ctrl-C, its files for other tools, and its output.
     os.environ |= {"TUNE_DISABLE_SIGINT_HANDLER": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     check_writable(args.out)

@@ -16,8 +16,8 @@ from core.files import check_target, write_file
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(prog="report.py", description=__doc__)
-    parser.add("runs_folder", Path("runs"), "your results, with runs_gauss, ... next to it", type=Path)
-    parser.add("store", None, "reference runs to show with them, such as results", type=Path)
+    parser.add("runs_folder", Path("runs"), "your results (runs_gauss, ... next to it too)", type=Path)
+    parser.add("store", None, "reference runs to show too, such as results", type=Path)
     parser.add("out", Path("report.html"), "the page", type=Path)
     args = parser.parse_args(arguments)
 

@@ -1,9 +1,9 @@
 """Adds the runs of a folder to the store of reference runs, and updates the store's leaderboard.
 
     python store.py --runs_folder runs      # adds finished runs; stored ones stay as they are
-    python store.py                         # only makes README.md, its pictures and the page index.html
+    python store.py                         # only writes README.md, its pictures and the page index.html anew
 
-Nothing is added if a run was made with other settings than the stored ones of its agent, or of its task.
+Nothing is added if a run has other settings than the stored runs of its agent or its task.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ def add(store: Path, runs_folder: Path) -> None:
     for key, ids in added.items():
         print(f"added {' '.join(map(str, key))}: runs {spans(ids)}")
     there = finished - sum(map(len, added.values()))
-    others = f" ({differing} with other values: the stored ones stay)" if differing else ""
+    others = f" ({differing} with other values: the stored ones are kept)" if differing else ""
     unfinished = sum(status == "unfinished" for status in found.status.values())
-    print(f"{there} runs were there already{others}, {unfinished} are not finished")
+    print(f"{there} runs were stored already{others}, {unfinished} are not finished")
     for folder, problem in found.problems:
         print(f"left out {folder}: {problem}")
 
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = store_readme(found, pictures)
     write_file(args.store / "README.md", lambda path: path.write_text(text, encoding="utf-8"))
     write_file(args.store / "index.html", lambda path: path.write_text(page, encoding="utf-8"))
-    print(f"{len(found.runs)} runs in {args.store}; README.md, its pictures and index.html are new")
+    print(f"{len(found.runs)} runs in {args.store}; wrote README.md, its pictures and index.html")
 
 
 if __name__ == "__main__":

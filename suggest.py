@@ -1,9 +1,10 @@
-"""Suggests which rows of a pool to measure next, given the rows already measured.
+"""Suggests which rows of a pool to measure next, given those already measured.
 
     python suggest.py --labelled done.csv --pool candidates.csv --target y --count 20
 
---out gets the chosen rows in order, with score, predicted median, 50 % and 90 % interval, and a picture of
-the same name. Add what you measure to the labelled rows and run it again. docs/OWN_DATA.md says more.
+This writes the chosen rows in order, with score, predicted median, 50 % and 90 % interval, to next.csv
+(--out), and a picture to next.png. Add what you measure to the labelled rows and run it again. See
+docs/OWN_DATA.md.
 """
 
 from __future__ import annotations
@@ -26,30 +27,28 @@ if TYPE_CHECKING:
     from core.suggestion.model import Fitted
     from core.suggestion.tables import Problem
 
-#: What chooses unless --agent says otherwise.
+#: The default of --agent.
 AGENT = "lcmd"
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = ArgumentParser(
-        prog="suggest.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(prog="suggest.py", description=__doc__)
     kinds = ".csv, .parquet, .arff, also .gz"
     parser.add("labelled", None, f"table of measured rows ({kinds})", type=Path)
     said = "table of candidates, same columns; if not given, the rows of --labelled with an empty target"
     parser.add("pool", None, said, type=Path)
-    parser.add("target", None, "column that is measured; the pool may lack it")
+    parser.add("target", None, "the measured column; the pool need not have it")
     parser.add("agent", AGENT, "name of the agent that chooses")
-    parser.add("count", 20, "rows to choose; 0: none, for predictions alone", type=at_least(0))
+    parser.add("count", 20, "rows to choose; 0: predict only", type=at_least(0))
     add_options(parser, DECISIONS)
-    said = "rows of the pool that are equal in all features are candidates each"
+    said = "each of several equal rows of the pool is a candidate of its own"
     parser.add_argument("--replicates", action="store_true", help=said)
-    parser.add_argument("--verbose", action="store_true", help="say more of each column")
+    parser.add_argument("--verbose", action="store_true", help="say more about each column")
     parser.add("variation", "auto", "the model; auto: the best of forest, gp and ensemble")
-    parser.add("out", Path("next.csv"), "the chosen rows; a picture lies beside them", type=Path)
+    parser.add("out", Path("next.csv"), "file for the chosen rows; a picture is saved next to it", type=Path)
     parser.add("scores", None, ".csv file for score and predictions of all candidates", type=Path)
     parser.add("save_model", None, "folder for the model, to predict later without training", type=Path)
-    parser.add("model", None, "such a folder, instead of --labelled and --target", type=Path)
+    parser.add("model", None, "a folder of --save_model, instead of --labelled and --target", type=Path)
     parser.add("seed", 1, "the same seed makes the same choice", type=at_least(0))
     parser.add("device", "auto", "auto, cpu, cuda, cuda:1, ...")
     parser.add("threads", 1, "threads of this process", type=at_least(1, 1024))
@@ -58,7 +57,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         if (path := getattr(args, name)) and path.suffix != ".csv":
             parser.error(f"argument --{name}: its name must end in .csv, got '{path}'")
     if args.scores and args.count and args.scores.resolve() == args.out.resolve():
-        parser.error("--scores and --out need two files")
+        parser.error("--scores and --out must be different files")
     if not args.count and not args.scores:
         parser.error("--count 0 chooses nothing: --scores FILE is needed for the predictions")
     if args.model:
@@ -76,7 +75,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def variations(args: argparse.Namespace, rows: int) -> list[str]:
-    """The models to be tried; a UserError if agent or model are unknown, or the agent does not score it."""
+    """The models to try; a UserError if agent or model are unknown or do not go together."""
     from core.agent import check_scores
     from core.models.variations import VARIATIONS
     from core.suggestion.model import auto_variations
@@ -89,7 +88,7 @@ def variations(args: argparse.Namespace, rows: int) -> list[str]:
 
 
 def print_notes(args: argparse.Namespace, problem: Problem, pool: RawFrame) -> None:
-    """What each column became, and what else the user should know of the tables."""
+    """Prints what each column became, and what else you should know about the tables."""
     from core import AGENTS
 
     for line in problem.lines:
@@ -98,15 +97,15 @@ def print_notes(args: argparse.Namespace, problem: Problem, pool: RawFrame) -> N
         print(f"note: {note}")
     most = max(AGENTS[args.agent].candidates, args.count)
     if args.count and len(problem.pool) > most:
-        print(f"note: {most:,} of the {len(problem.pool):,} rows of the pool, drawn at random, are scored")
+        print(f"note: {most:,} of the {len(problem.pool):,} pool rows, drawn at random, are candidates")
     if not len(problem.pool):
         raise UserError(f"{pool.where}: no row of the pool is left")
     if len(problem.pool) < args.count:
-        raise UserError(f"{pool.where}: {args.count} rows are to be chosen, and {len(problem.pool)} are left")
+        raise UserError(f"{pool.where}: cannot choose {args.count} rows, only {len(problem.pool)} are left")
 
 
 def print_quality(problem: Problem, fitted: Fitted) -> None:
-    """Which model it is, and what it is worth."""
+    """Prints which model was chosen, and how good it is."""
     from core.suggestion.calibration import likely
 
     found, best = fitted.quality, fitted.variation
@@ -128,7 +127,7 @@ def print_quality(problem: Problem, fitted: Fitted) -> None:
 
 
 def print_last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> None:
-    """Whether the rows that were measured last still helped, where the labelled table says which they are."""
+    """Prints whether the rows measured last still helped, if the labelled table says which those are."""
     from core.suggestion.model import last_round
 
     change = last_round(problem, fitted, seeds)
@@ -137,8 +136,8 @@ def print_last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> None:
     mean, low, high = change
     rows = f"the last {(problem.rounds == problem.rounds.max()).sum()} rows"
     if low <= 0 <= high:
-        said = f"made no difference to the held-out NLL that can be seen ({low:+.3f} to {high:+.3f})"
-        print(f"{rows} {said}; stopping may be worth it")
+        said = f"made no visible difference to the held-out NLL ({low:+.3f} to {high:+.3f})"
+        print(f"{rows} {said}; consider stopping")
         return
     low, high = sorted((abs(low), abs(high)))
     said = f"{'lowered' if mean < 0 else 'raised'} the held-out NLL by {abs(mean):.3f}"
@@ -146,7 +145,7 @@ def print_last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> None:
 
 
 def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Fitted, Problem, RawFrame]:
-    """The model of the labelled rows, with the pool, and the pool's table."""
+    """The model fitted to the labelled rows, the problem it solves, and the pool's table."""
     from core.data.frames import read_frame
     from core.suggestion import model, tables
 
@@ -168,7 +167,7 @@ def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Fitted, Problem, RawF
 
 
 def load(args: argparse.Namespace) -> tuple[Fitted, Problem, RawFrame]:
-    """The same of a model that was saved."""
+    """The same, with a saved model."""
     from core.agent import check_scores
     from core.data.frames import read_frame
     from core.suggestion import saved, tables
@@ -176,7 +175,7 @@ def load(args: argparse.Namespace) -> tuple[Fitted, Problem, RawFrame]:
     fitted, problem, differ = saved.load(args.model, pick_device(args.device))
     check_scores(args.agent, fitted.variation)
     if differ:
-        print(f"note: {args.model} was made with {differ}: predictions may differ from those of then")
+        print(f"note: {args.model} was made with {differ}: its predictions may have changed since")
     pool = read_frame(args.pool)
     problem = tables.with_pool(problem, pool, args.replicates, every_row=not args.count)
     print_notes(args, problem, pool)
@@ -187,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
     set_threads(args.threads)
     if not args.model:
-        variations(args, 0)  # says what is wrong before anything is read
+        variations(args, 0)  # a wrong agent or model is refused before any file is read
 
     import pandas as pd
 
@@ -208,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not args.model:
         print_last_round(problem, fitted, seeds)
     predicted = model.quantiles(problem, fitted, problem.pool)
-    # As the pool came: what opened that file opens ours. Semicolons go with decimal commas.
+    # Written like the pool, so that the same program opens it. Semicolons go with decimal commas.
     commas = pool.style.get("sep") == ";" and all(rule.decimal != "." for rule in problem.rules)
     to_csv = partial(pd.DataFrame.to_csv, index=False, decimal="," if commas else ".", **pool.style)
     if args.save_model:

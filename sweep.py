@@ -38,16 +38,16 @@ def make_parser() -> ArgumentParser:
     parser.add("variations", ["nf"], "the models; evaluate.py --list shows all", **several)
     parser.add("protocols", ["published"], "the protocols", nargs="+", choices=list(PROTOCOLS))
     parser.add("query_sizes", [50], QUERY_SIZE, nargs="+", type=batch_sizes, metavar="N")
-    parser.add("run_ids", ["1-30"], "ids, and ranges of ids, of the runs", nargs="+", metavar="IDS")
+    parser.add("run_ids", ["1-30"], "run ids, such as 1 3 5-10", nargs="+", metavar="IDS")
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
-    parser.add("side_by_side", "auto", "most runs trained as one stack, in one task", type=auto_or_count)
+    parser.add("side_by_side", "auto", "most runs that a task trains as one stack", type=auto_or_count)
     add_ray_arguments(parser)
-    parser.add_argument("--dry_run", action="store_true", help="print the plan with its core time, and exit")
+    parser.add_argument("--dry_run", action="store_true", help="print the plan and its core-hours, and exit")
     return parser
 
 
 def from_file(path: Path, known: Sequence[str]) -> list[str]:
-    """The options in a YAML file, as they would be typed; a UserError if it holds something else."""
+    """The options in a YAML file, as you would type them; a UserError if it holds anything else."""
     options = read_file(path)
     if not isinstance(options, dict):
         raise UserError(f"{path}: expected a mapping, such as 'agents: [random, bald]'")
@@ -75,7 +75,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def print_plan(left: dict[Experiment, list[int]], groups: Sequence[Group], slots: int) -> None:
-    """A line an experiment, then the total."""
+    """Prints a line for each experiment, and the total."""
     print(f"{'experiment':60}{'runs':>6}{'groups':>8}{'core-hours':>12}")
     for experiment, ids in left.items():
         hours = [group.seconds / 3600 for group in groups if group.experiment is experiment]
@@ -86,7 +86,7 @@ def print_plan(left: dict[Experiment, list[int]], groups: Sequence[Group], slots
 
 
 def run_sweep(args: argparse.Namespace, left: dict[Experiment, list[int]]) -> int:
-    """Makes the runs, and prints groups that failed; returns their number."""
+    """Makes the runs and prints which groups failed; returns how many did."""
     from core.sweep import driver, plan
 
     with driver.connected(args.address) as ray:

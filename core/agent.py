@@ -49,9 +49,9 @@ AGENTS = _Agents("agent", package="agents")
 
 
 def check_scores(agent: str, variation: str) -> None:
-    """Raises a UserError if an agent cannot score the models of a variation; the names are known ones."""
+    """Raises a UserError if an agent cannot score the models of a variation; both must be known names."""
     if variation not in (scored := AGENTS[agent].variations):
-        raise UserError(f"agent '{agent}' does not score variation {variation}, but {' or '.join(scored)}")
+        raise UserError(f"agent '{agent}' needs variation {' or '.join(scored)}, not {variation}")
 
 
 def top(scores: Tensor, count: int) -> Tensor:

@@ -20,8 +20,10 @@ def query_size(given: Any) -> QuerySize:
     """
     several = isinstance(given, Iterable) and not isinstance(given, str)
     texts = list(map(str, given)) if several else str(given).split(",")
-    if not texts or not all(re.fullmatch(r"0*[1-9]\d*", text, re.ASCII) for text in texts):
-        raise UserError(f"a query size is a positive integer, or several such as 10,20,40, not {given}")
+    if not texts or not all(re.fullmatch(r" *0*[1-9]\d* *", text, re.ASCII) for text in texts):
+        raise UserError(
+            f"a query size is a number of points such as 50, or several such as 10,20,40, not {given!r}"
+        )
     sizes = list(map(int, texts))
     while sizes[-2:-1] == sizes[-1:]:
         sizes.pop()

@@ -77,7 +77,10 @@ def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]
 
 def batch_sizes(text: str) -> QuerySize:
     """An argument type: a query size, such as `10` or `10,20,40`."""
-    return query_size([at_least(1)(part) for part in text.split(",")])
+    try:
+        return query_size(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def auto_or_count(text: str) -> int | str:
@@ -89,8 +92,8 @@ def add_ray_arguments(parser: ArgumentParser) -> None:
     wanted = "a share from 0 to 1, or a whole number,"
     share = number(lambda gpus: 0 <= gpus <= 1 or (gpus > 1 and gpus % 1 == 0), wanted)
     parser.add("address", None, "auto, or ray://<host>:10001, to use a running Ray; by default starts one")
-    parser.add("cpus", 1, "cores that a task asks for, and its threads", type=at_least(1))
-    parser.add("gpus", 0, "GPUs, or a share of one, that a task asks for", type=share)
+    parser.add("cpus", 1, "cores and threads of each task", type=at_least(1))
+    parser.add("gpus", 0, "GPUs of each task, or a share of one", type=share)
 
 
 #: What the scripts' options can do about a `UserError`, by its `remedy`.

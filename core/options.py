@@ -14,7 +14,7 @@ from .config import check_changes, read_file
 from .protocol import PROTOCOLS
 
 DATA_KINDS = "a name, the path of a table (.csv, .parquet, .arff, also .gz), or openml:<id>"
-QUERY_SIZE = "points chosen in each round, or in the first rounds: 10,20,40, the last repeats"
+QUERY_SIZE = "points chosen per round, or growing batches such as 10,20,40, the last of which repeats"
 #: Fields that say what columns of a table are; which data; further seeds than that of the run.
 DECISIONS = ("numeric", "category", "ignore", "keep", "cyclic")
 DATA = ("dataset", "target", *DECISIONS, "seed_set", "data_folder", "skip_data_check")
@@ -37,10 +37,10 @@ class Options:
     dataset: str = _option(DATA_KINDS)
     agent: str = _option("name of an agent")
     variation: str = _option("the model; evaluate.py --list shows all", "nf")
-    protocol: str = _option("like the published code or the paper", "published", choices=list(PROTOCOLS))
+    protocol: str = _option("as in the published code, or corrected", "published", choices=list(PROTOCOLS))
     query_size: int | str = _option(QUERY_SIZE, 50, type=batch_sizes)
     budget: int = _option(  # None: the dataset's own number
-        "points to add instead of the dataset's own number, for trials", None, type=at_least(1)
+        "points to add, if not as many as the dataset says; fewer for a trial", None, type=at_least(1)
     )
     agent_seed: int = _option("seed of the agent and its candidates", 1, type=at_least(0))
     pool_seed: int = _option("seed of validation set and seed set", 1, type=at_least(0))
@@ -64,10 +64,10 @@ class Options:
         },
     )
     policy: Path | None = _option(  # noqa: RUF009, it gives a field
-        "the file that agent 'learned' follows, instead of its own", None, type=Path
+        "the policy file of agent 'learned', instead of its own", None, type=Path
     )
     tried: int = _option("points that the oracle tries in each round", 20, type=at_least(1))
-    epoch_limit: int = _option("most epochs of an upper bound, for trials", 1000, type=at_least(1))
+    epoch_limit: int = _option("most epochs of an upper bound; fewer for a trial", 1000, type=at_least(1))
     data_folder: Path = _option(  # noqa: RUF009, it gives a field
         "where dataset files are, or are downloaded to", Path("../datasets"), compare=False, type=Path
     )

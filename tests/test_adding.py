@@ -117,7 +117,7 @@ def test_shown_batch_agent(variation: str, add: Add, monkeypatch: pytest.MonkeyP
 def test_an_agent_of_ensembles_alone(add: Add) -> None:
     code = SHOWN["agents/mean_gradients.py"].replace("(Agent):", "(Agent):\n    density = MixtureDensity")
     add("agents/mean_gradients.py", f"from core.models.densities import MixtureDensity\n{code}")
-    with pytest.raises(UserError, match="does not score variation nf, but ensemble or"):
+    with pytest.raises(UserError, match="needs variation ensemble or"):
         Experiment("diabetes", "mean_gradients")
     Experiment("diabetes", "mean_gradients", variation="gauss_ensemble")
 

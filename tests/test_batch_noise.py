@@ -100,5 +100,5 @@ def test_names_in_settings_folders_figures_and_plans() -> None:
     assert agent_label("balsa_kl_pairs+power") == "BALSA KL pairs +power"
     assert agent_label("epig+softmax") == "EPIG +softmax"
     assert cost.seconds(noisy, 1) == cost.seconds(plain, 1)
-    with pytest.raises(UserError, match=r"'gauss_std\+power' does not score variation nf, but gauss"):
+    with pytest.raises(UserError, match=r"'gauss_std\+power' needs variation gauss"):
         Experiment("diabetes", "gauss_std+power")

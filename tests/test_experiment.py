@@ -39,11 +39,14 @@ def test_names_are_settled() -> None:
         ({"dataset": "diabets"}, "unknown dataset 'diabets'; did you mean diabetes"),
         (
             {"agent": "gauss_std", "variation": "nf"},
-            "agent 'gauss_std' does not score variation nf, but gauss",
+            "agent 'gauss_std' needs variation gauss",
         ),
         ({"variation": "nff"}, "unknown variation 'nff'; one of nf, gauss, "),
         ({"protocol": "publised"}, "unknown protocol 'publised'; one of published, corrected"),
-        ({"query_size": 0}, "a query size is a positive integer, or several such as 10,20,40, not 0"),
+        (
+            {"query_size": 0},
+            "a query size is a number of points such as 50, or several such as 10,20,40, not 0",
+        ),
         ({"query_size": 5}, "diabetes: a query size of 5 is more than the budget of 4 points"),
     ],
 )

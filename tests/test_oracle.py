@@ -102,7 +102,7 @@ def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         run_script(lambda: evaluate_oracle.main([*typed.split(), "--restarts", "2"]))
     assert done.value.code == 0
     said = capsys.readouterr().out
-    assert said.endswith("the oracle sees the test set: a bound, not an agent\n")
+    assert said.endswith("the oracle sees the test set: it is a rough bound, not an agent\n")
     folder = tmp_path / "runs_gauss/Diabetes/Oracle"
     lines = (folder / "accuracies.csv").read_text().splitlines()
     assert lines[0] == "added,run_1,run_2"

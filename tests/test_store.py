@@ -173,7 +173,7 @@ def test_the_script_adds_and_writes_the_readme(
     script.main(["--runs_folder", str(tmp_path / "more"), "--store", str(stored)])
     printed = capsys.readouterr().out
     assert "added diabetes nf published 4 bald: runs 1-2" in printed
-    assert "0 runs were there already, 1 are not finished" in printed
+    assert "0 runs were stored already, 1 are not finished" in printed
     assert "6 runs in" in printed
     text = (stored / "README.md").read_text()
     assert "| diabetes | nf | published | 4 | 3 | 1-2 | 6 |" in text

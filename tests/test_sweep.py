@@ -86,7 +86,7 @@ def test_product_leaves_out_what_cannot_be_run() -> None:
     assert len(found) == len(set(found)) == 3 * (2 + 1 + 2)
     assert notes == [
         "left out: diabetes: a query size of 200 is more than the budget of 100 points",
-        "left out: agent 'gauss_std' does not score variation nf, but gauss or gp",
+        "left out: agent 'gauss_std' needs variation gauss or gp, not nf",
     ]
     assert not plan.find_experiments(["diabetes"], ["random"], ["nf"], ["published"], [5], budget=4)[0]
 
@@ -133,7 +133,7 @@ def test_finished_runs_are_left_out_of_the_plan(tmp_path: Path, capsys: pytest.C
     typed += f" --run_ids 1-4 --side_by_side 3 --dry_run --runs_folder {tmp_path}/runs"
     code, out, err = said(capsys, typed.split())
     assert code == 0
-    assert err == "note: left out: agent 'gauss_std' does not score variation nf, but gauss or gp\n"
+    assert err == "note: left out: agent 'gauss_std' needs variation gauss or gp, not nf\n"
     lines = {tuple(line.split()[:5]): line.split()[5:7] for line in out.splitlines()[1:]}
     assert lines["diabetes", "5", "random", "gauss", "published"] == ["2", "1"]  # run_1 and run_4
     assert lines["diabetes", "5", "bald", "nf", "published"] == ["4", "2"]

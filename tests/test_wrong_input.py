@@ -53,7 +53,7 @@ CASES = {
     """,
     "evaluate": """
         --agent balsa_em: unknown agent 'balsa_em'; did you mean balsa_emd
-        --agent gauss_std: agent 'gauss_std' does not score variation nf, but gauss
+        --agent gauss_std: agent 'gauss_std' needs variation gauss
         --agent=: unknown agent ''; one of
         --dataset sarkos: unknown dataset 'sarkos'; did you mean sarcos?
         --dataset pakinsons --data_folder /dev/null/x: /dev/null/x
@@ -62,12 +62,14 @@ CASES = {
         --dataset done.csv --target z: done.csv: there is no column 'z'
         --target y: dataset 'diabetes' has a target, a seed set and columns of its own
         --ignore bmi: dataset 'diabetes' has a target, a seed set and columns of its own
-        --query_size 0: argument --query_size: must be at least 1, got 0
+        --query_size 0: a number of points such as 50, or several such as 10,20,40, not '0'
         --query_size 5: diabetes: a query size of 5 is more than the budget of 4 points
-        --query_size many: argument --query_size: expected an integer, got 'many'
-        --query_size 1,,2: argument --query_size: expected an integer, got ''
-        --query_size 1,0: argument --query_size: must be at least 1, got 0
-        --query_size 2,-4: argument --query_size: must be at least 1, got -4
+        --query_size many: argument --query_size: a query size is a number of points such as 50, or several
+        --query_size 10,,20: a number of points such as 50, or several such as 10,20,40, not '10,,20'
+        --query_size 10,: a number of points such as 50, or several such as 10,20,40, not '10,'
+        --query_size 10;20: a number of points such as 50, or several such as 10,20,40, not '10;20'
+        --query_size 1,0: a number of points such as 50, or several such as 10,20,40, not '1,0'
+        --query_size 2,-4: a number of points such as 50, or several such as 10,20,40, not '2,-4'
         --query_size 5,10: diabetes: a query size of 5,10 is more than the budget of 4 points
         --pool_seed -1: argument --pool_seed: must be at least 0, got -1
         --restarts 99999999999999999999: argument --restarts: must be at most 100000, got 9999
@@ -115,7 +117,7 @@ CASES = {
     "suggest": """
         --agent balsa_em: unknown agent 'balsa_em'; did you mean balsa_emd
         --agent balsa_em --variation forest: unknown agent 'balsa_em'; did you mean balsa_emd
-        --agent gauss_std --variation nf: agent 'gauss_std' does not score variation nf, but gauss
+        --agent gauss_std --variation nf: agent 'gauss_std' needs variation gauss
         --variation made: unknown variation 'made'; one of auto, nf, gauss
         --out next.xlsx: its name must end in .csv
         --scores next.xlsx: argument --scores: its name must end in .csv
@@ -132,13 +134,13 @@ CASES = {
         --numeric kind: column 'kind': --numeric kind, but no cell is a number; found
         --pool other.csv: the pool has no column 'kind'
         --labelled few.csv: 12 labelled rows are too few: at least 20 are needed
-        --pool few.csv --count 13: 13 rows are to be chosen, and 12 are left
+        --pool few.csv --count 13: cannot choose 13 rows, only 12 are left
     """,
     "sweep": """
         nowhere.yaml: nowhere.yaml
         --datasets diabetes: --datasets and --agents are required
-        --query_sizes 0: --query_sizes: must be at least 1, got 0
-        --query_sizes 5,a: --query_sizes: expected an integer, got 'a'
+        --query_sizes 0: argument --query_sizes: a query size is a number of points such as 50, or
+        --query_sizes 5,a: a number of points such as 50, or several such as 10,20,40, not '5,a'
         --gpus nan: --gpus: expected a share from 0 to 1, or a whole number, got 'nan'
         --datasets diabetes --agents randm: unknown agent 'randm'; did you mean random
         --datasets diabetes --agents random --run_ids 3-1: expected a number or a range like 1-30, got '3-1'

@@ -84,7 +84,7 @@ def task_data(found: Results, remarks: Mapping[tuple[Any, ...], list[str]]) -> l
     """
     tasks = []
     for task, curves in groups(found.curves, TASK):
-        own = own_agents(found, task) if len(found.stored) else []
+        own = own_agents(found, task) if len(found.own) else []
         labelled = curves["labelled"]
         tasks.append(
             {name: str(value) for name, value in task.items()}
@@ -121,29 +121,30 @@ def agent_data(
         agent: {"name": agent, "label": agent_label(agent), "own": agent in own, "metrics": {}}
         for agent in sorted(curves["agent"].unique(), key=lambda agent: (agent != "random", agent))
     }
-    measured = set(curves["metric"])  # old runs lack some
-    for metric in (name for name in _MEASURED if name in measured):
-        means = mean_curves(curves[curves["metric"] == metric])
-        tables = (select(table, {"metric": metric}) for table in (differences, needed.dropna(subset="value")))
-        less, reached = (table.set_index("agent").to_dict("index") for table in tables)
-        for agent in means.index.unique("agent"):
-            curve = means.loc[agent]
-            numbers = _points(curve)
-            numbers |= {"runs": int(curve["runs"].max()), "area": _short(curve["mean"].mean())}
-            if line := less.get(agent):
-                numbers["verdict"] = line["verdict"]
-                numbers["difference"] = [_short(line[name]) for name in ("value", "low", "high")]
-            if line := reached.get(agent):
-                shares = [line["value"], *([] if np.isnan(line["low"]) else [line["low"], line["high"]])]
-                numbers["labels"] = [_short(share * line["labels"]) for share in shares]
-            agents[agent]["metrics"][metric] = numbers
+    less, reached = (
+        table.set_index(["metric", "agent"]).to_dict("index")
+        for table in (differences, needed.dropna(subset="value"))
+    )
+    measured = curves[curves["metric"].isin(_MEASURED)]
+    measured = measured.astype({"metric": pd.CategoricalDtype([*_MEASURED])})  # in this order
+    means = mean_curves(measured, ["metric"]).reset_index()
+    for (metric, agent), curve in means.groupby(["metric", "agent"], observed=True):
+        numbers = _points(curve)
+        numbers |= {"runs": int(curve["runs"].max()), "area": _short(curve["mean"].mean())}
+        if line := less.get((metric, agent)):
+            numbers["verdict"] = line["verdict"]
+            numbers["difference"] = [_short(line[name]) for name in ("value", "low", "high")]
+        if line := reached.get((metric, agent)):
+            shares = [line["value"], *([] if np.isnan(line["low"]) else [line["low"], line["high"]])]
+            numbers["labels"] = [_short(share * line["labels"]) for share in shares]
+        agents[agent]["metrics"][metric] = numbers
     return list(agents.values())
 
 
 def _points(curve: pd.DataFrame) -> dict[str, Any]:
     """Some points of a mean curve, with half the width of its band, and its last value."""
     some = curve.iloc[np.unique(np.linspace(0, len(curve) - 1, _POINTS).astype(int))]
-    numbers = {"x": some.index.tolist(), "mean": list(map(_short, some["mean"]))}
+    numbers = {"x": some["labelled"].tolist(), "mean": list(map(_short, some["mean"]))}
     if some["half"].notna().any():
         numbers["half"] = list(map(_short, some["half"]))
     return numbers | {"last": numbers["mean"][-1]}

@@ -30,18 +30,19 @@ def areas(curves: pd.DataFrame) -> pd.DataFrame:
     return curves.groupby(by, observed=True)["value"].mean().rename("area").reset_index()
 
 
-def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
+def mean_curves(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFrame:
     """The mean over the runs of each agent, with Student's interval.
 
     Args:
-        curves: of one task and metric.
+        curves: of one task, and of one metric unless that is in `apart`.
+        apart: columns; measurements that differ in them are not averaged.
 
     Returns:
         `mean`, `half` (the interval's half width, NaN for fewer than `INTERVAL_RUNS` runs) and `runs` by
-        `agent` and `labelled`.
+        `apart`, `agent` and `labelled`.
     """
-    names = curves["agent"].astype(str)  # pandas does not find all agents in an index of categories
-    return _means(curves["value"].groupby([names, curves["labelled"]]))
+    named = curves.astype({"agent": str})  # pandas does not find all agents in an index of categories
+    return _means(named.groupby([*apart, "agent", "labelled"], observed=True)["value"])
 
 
 def last_rounds(curves: pd.DataFrame, rounds: int = 5) -> pd.DataFrame:
@@ -237,13 +238,14 @@ def labels_needed(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFra
         task = dict(zip([*TASK, "metric"], key, strict=True))
         group = tuple(task[name] for name in (*apart, "metric"))
         tasks[group] += 1
-        wide = of_task.set_index(["agent", "run", "labelled"])["value"].unstack("labelled")
-        tables = {str(name): wide.loc[name] for name in wide.index.unique("agent")}
-        for agent, table in tables.items() if "random" in tables else ():
-            runs = table.index.intersection(tables["random"].index)
-            if len(runs):
-                shares = _shares_needed(table.loc[runs], tables["random"].loc[runs])
-                line = (shares, int(wide.columns[-1]), float(table.to_numpy().mean()))
+        wide = of_task.pivot(index=["agent", "run"], columns="labelled", values="value")
+        if "random" in wide.index.unique("agent"):
+            random, labelled = wide.loc["random"], wide.columns.to_numpy(float)
+            both = wide[wide.index.isin(random.index, level="run")]
+            values, others = both.to_numpy(), random.loc[both.index.get_level_values("run")].to_numpy()
+            for agent, rows in both.groupby(level="agent", observed=True).indices.items():
+                shares = _shares_needed(values[rows], others[rows], labelled)
+                line = (shares, int(labelled[-1]), float(values[rows].mean()))
                 found.setdefault((*group, agent), []).append(line)
     lines = []
     for key, parts in found.items():
@@ -259,22 +261,22 @@ def labels_needed(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFra
     return pd.DataFrame(lines, columns=names).sort_values(["value", "area"]).drop(columns="area")
 
 
-def _shares_needed(agent: pd.DataFrame, random: pd.DataFrame) -> np.ndarray:
+def _shares_needed(agent: np.ndarray, random: np.ndarray, labelled: np.ndarray) -> np.ndarray:
     """The share of labels needed in one task, and both ends of its interval [3].
 
     Args:
-        agent, random: a row for each of their common runs, a column for each number of labels.
+        agent, random: the values of their B common runs after each number of labels, [B, L].
+        labelled: these numbers [L].
     """
     # The last measurement is that with all labels, which both have.
-    if not random.iloc[:, -1].mean() < random.iloc[:, 0].mean():
+    if not random[:, -1].mean() < random[:, 0].mean():
         return np.full(3, np.nan)
-    runs, half = len(agent), np.zeros(agent.shape[1])
+    runs, half = len(agent), np.zeros(len(labelled))
     with np.errstate(invalid="ignore"):  # where a run has diverged
-        less = agent.to_numpy() - random.iloc[:, -1:].to_numpy()
+        less = agent - random[:, -1:]
         if runs >= INTERVAL_RUNS:
             half = _student(runs - 1) * less.std(0, ddof=1) / runs**0.5
         ends = less.mean(0) + np.stack([0 * half, -half, half])
-    labelled = agent.columns.to_numpy(float)
     shares = _first_reached(ends, labelled) / labelled[-1]
     shares[1:] = np.where(runs >= INTERVAL_RUNS, shares[1:], np.nan)
     return shares

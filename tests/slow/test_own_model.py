@@ -41,7 +41,7 @@ def test_one_file_adds_a_model(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    assert "agent 'gauss_std' does not score variation mdn, but gauss or gp\n" in done.stderr
+    assert "agent 'gauss_std' needs variation gauss or gp, not mdn\n" in done.stderr
     for variation, members in (("mdn", 1), ("mdn_ensemble", 5)):
         made = tmp_path / f"runs_{variation}/Diabetes/2"
         assert len(list(made.glob("*/accuracies.csv"))) == 4

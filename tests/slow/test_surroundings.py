@@ -230,7 +230,8 @@ def test_a_file_system_without_locks(
 
 def test_every_row_of_the_page_has_its_test() -> None:
     page = (ROOT / "docs/TRUST.md").read_text(encoding="utf-8")
-    named = re.findall(r"^\|.*\| `(test_\w+)` \|$", page, re.MULTILINE)
+    rows = [line for line in page.splitlines() if line.startswith("|")][2:]  # below the head
+    named = [re.findall(r"`(test_\w+)`", row) for row in rows]
     there = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests/slow").glob("test_*.py"))
-    assert len(named) == page.count("\n| ") - 1  # but for the head
-    assert [name for name in named if f"def {name}(" not in there] == []
+    assert all(named)
+    assert [name for names in named for name in names if f"def {name}(" not in there] == []

@@ -11,6 +11,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -113,8 +114,14 @@ def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     from core.runs.settings import read_meta
 
     random = folder.parent / core.AGENTS["random"].folder
-    theirs = {run.name: read_metrics(run).mean() for run in finished_runs(random) if run.name in areas}
-    if folder == random or not theirs:
+    if folder == random:
+        return ""
+    theirs = {}
+    for run in finished_runs(random):
+        if run.name in areas:
+            with suppress(core.UserError):  # a damaged run of random is not this agent's
+                theirs[run.name] = read_metrics(run).mean()
+    if not theirs:
         return ""
     mine, other = (definition(read_meta(one / "settings.txt")) for one in (folder, random))
     if differences(mine, other).keys() - set(OF_AN_AGENT):

@@ -31,7 +31,7 @@ share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1,")
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(prog="learn_policy.py", description=__doc__)
     parser.add("out", None, "the folder of the policy", type=Path, required=True)
-    parser.add("task", "synthetic", "synthetic, or a dataset of evaluate.py")
+    parser.add("task", "synthetic", "synthetic, or the name of a dataset")
     add_options(parser, ("variation", "data_folder"), variation="gauss")
     parser.add("steps", 100_000, "how many steps to train", type=at_least(1))
     parser.add("environments", 16, "environments side by side", type=at_least(1, 1024))

@@ -115,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     import joblib
 
+    from core.runs.files import aggregate, is_collected
     from core.sweep import plan
 
     # Paths must mean the same to tasks, which work in another folder.
@@ -131,6 +132,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         slots = max(1, joblib.cpu_count() // args.cpus)
         print_plan(left, plan.pack(left, args.side_by_side, args.gpus > 0, slots), slots)
         return 0
+    for experiment, ids in left.items():
+        folder = experiment.folder(args.runs_folder)
+        if not ids and not is_collected(folder):  # a process died before it wrote the collected files
+            aggregate(folder)
     util.tqdm.unattended = util.is_cluster
     failed = run_sweep(args, left) if any(left.values()) else 0
     if not any(left.values()):

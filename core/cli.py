@@ -35,7 +35,8 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+        hint = "; evaluate.py --list shows the names" if "are required: --" in message else ""
+        self.exit(2, f"{self.prog}: {message}{hint}\n")
 
     def add(self, name: str, default: object, text: str, **kwargs: Any) -> None:
         """Adds the option `--name`; its help says the default."""

@@ -52,11 +52,12 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 @cache
 def _cache_in_tmp() -> bool:
     """Whether compiled code is kept in a folder in TMPDIR from now on, in child processes too."""
-    folder = Path(tempfile.gettempdir(), f"numba_cache_{os.getuid()}")
+    user = os.getuid() if hasattr(os, "getuid") else 0  # Windows has none
+    folder = Path(tempfile.gettempdir(), f"numba_cache_{user}")
     kept = False
     with suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
-        kept = folder.stat().st_uid == os.getuid()  # numba executes what it finds there
+        kept = folder.stat().st_uid == user  # numba executes what it finds there
     if kept:
         os.environ["NUMBA_CACHE_DIR"] = str(folder)
         config.reload_config()

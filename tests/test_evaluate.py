@@ -74,6 +74,11 @@ def test_it_says_what_it_does_and_how_often_the_agent_beats_random(
         ]
         won.append((areas[0] < areas[1]).sum())
     assert line == f"gsx: better than random in {won[0]} of 2 runs (NLL), {won[1]} of 2 runs (MAE)"
+    # A run of random that was damaged since does not count.
+    damaged = folder / "RandomAgent/run_2/accuracies.csv"
+    damaged.write_text(damaged.read_text().rpartition(",")[0] + ",\n")
+    assert run(*trial, "--restarts", "3", "--runs_folder", tmp_path) == 0
+    assert " of 1 runs (NLL)" in capsys.readouterr().out
     # Runs of another budget are not compared.
     assert run(*trial, "--budget", "6", "--overwrite", "1", "--restarts", "3", "--runs_folder", tmp_path) == 0
     assert "better than random" not in capsys.readouterr().out

@@ -11,7 +11,8 @@ from core.data.columns import sort_columns
 from core.data.frames import read_frame
 from core.files import UnusableError
 
-pytest.importorskip("pyarrow")
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
 N = 60
 
 
@@ -55,3 +56,10 @@ def test_rows_are_counted_from_the_file_s_first(tmp_path: Path, index: Any) -> N
     frame.to_parquet(tmp_path / "t.parquet")
     with pytest.raises(UnusableError, match="'wrong' in data row 8"):
         features(tmp_path / "t.parquet")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    columns = [pa.array([1.0, 2.0]), pa.array([3.0, 4.0])]
+    pq.write_table(pa.Table.from_arrays(columns, names=["a", "a"]), tmp_path / "t.parquet")
+    with pytest.raises(UnusableError, match="2 columns are called 'a'"):
+        read_frame(tmp_path / "t.parquet")

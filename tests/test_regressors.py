@@ -111,7 +111,7 @@ def test_agents_work_with_what_models_offer() -> None:
     assert {"badge", "gauss_std"} <= without["forest"]
     assert {"badge", "bald", "balsa_kl_pairs", "qbc", "epig"} <= without["gp"]
     assert without["gp"] & {"lcmd", "coreset", "typiclust", "gsx", "igs", "gauss_std"} == set()
-    with pytest.raises(UserError, match="'badge' needs variation nf or .*, not forest"):
+    with pytest.raises(UserError, match=r"'badge' needs variation nf or .*, not forest"):
         Experiment("diabetes", "badge", variation="forest")
 
 

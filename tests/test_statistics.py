@@ -160,6 +160,7 @@ def as_a_spreadsheet_saves(run: Path) -> None:
             "(it has semicolons, as if saved by a spreadsheet",
         ),
         (as_a_copy_that_was_interrupted, "it is cut off)"),
+        (lambda run: (run / "crps.csv").write_text(""), "crps.csv cannot be read (no rows)"),
         (as_folder, "crps.csv is a folder"),
         (as_pipe, "crps.csv is no regular file"),
         (

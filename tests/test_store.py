@@ -108,6 +108,14 @@ DAMAGES: dict[str, tuple[str, Callable[[list[str]], list[str]]]] = {
     "its schema is None": (JSONL, lambda t: []),
     "Unterminated string": (JSONL, lambda t: [*t[:-1], t[-1][:20]]),
     "a line lacks": (JSONL, lambda t: [t[0], *t[2:]]),
+    "a line lacks 'seconds_choosing'": (
+        JSONL,
+        lambda t: [line.replace("seconds_choosing", "x") for line in t],
+    ),
+    "run 1 of coreset has wrong seconds or PIT counts": (
+        JSONL,
+        lambda t: [re.sub(r'"pit": \[\d+, ', '"pit": [', line) for line in t],
+    ),
     "it has other runs of random, query size 4, than diabetes_nf_published.jsonl": (JSONL, lambda t: t[:-1]),
     "its SHA-256 is not the one in diabetes_nf_published.jsonl": (
         CSV,
@@ -140,11 +148,16 @@ def test_sums_may_be_missing_and_files_of_macos_are_passed_over(stored: Path, tm
     assert read_store(tmp_path / "new").keys() == whole.keys()
 
 
-def test_cut_files(stored: Path, tmp_path: Path) -> None:
-    for content in ((stored / CSV).read_bytes()[:200], b"no gzip"):
+def test_cut_and_lonely_files(stored: Path, tmp_path: Path) -> None:
+    whole = (stored / CSV).read_bytes()
+    for content in (whole[:200], b"no gzip"):
         (stored / CSV).write_bytes(content)
         with pytest.raises(UserError, match=rf"{CSV} cannot be used .*: download it again"):
             read_store(stored)
+    (stored / CSV).write_bytes(whole)
+    (stored / JSONL).unlink()
+    with pytest.raises(UserError, match=f"lacks its file {JSONL}"):
+        read_store(stored)
     with pytest.raises(UserError, match="holds no stored runs"):
         read_store(tmp_path / "nowhere")
 
@@ -194,3 +207,13 @@ def test_a_task_that_only_random_has_compares_nothing(tmp_path: Path) -> None:
     said = (tmp_path / "store/README.md").read_text()
     assert "CoreSet" in said
     assert "all 2" not in said
+
+
+@pytest.mark.parametrize("budget", ["", "budget: many", "budget: [40]"])
+def test_runs_without_a_budget_are_not_stored(tmp_path: Path, budget: str) -> None:
+    write_runs(tmp_path / "runs", "random", (1, 2))
+    folder = tmp_path / "runs/Diabetes/4/Random"
+    for file in (folder / "settings.txt", *folder.glob("run_*/meta.txt")):
+        file.write_text(re.sub(r"budget: \d+", budget, file.read_text()))
+    with pytest.raises(UserError, match=r"Random/run_1 cannot be stored: its settings have no usable budget"):
+        add_runs(tmp_path / "store", Folders(tmp_path / "runs").experiments)

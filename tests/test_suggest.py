@@ -10,6 +10,7 @@ import torch
 import suggest
 from core import Seeds
 from core.data.frames import read_frame
+from core.errors import UserError
 from core.suggestion import model, tables
 
 pytestmark = pytest.mark.usefixtures("short_training")
@@ -187,6 +188,12 @@ def test_rounds_are_counted_and_the_last_one_is_judged(
     done[["a", "b", "kind", "y"]].to_csv(tmp_path / "done.csv", index=False)
     suggest.main([*typed, "--variation", "gp"])
     assert "the last" not in capsys.readouterr().out
+
+
+def test_one_table_without_targets_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "lab.csv").write_text("a,y\n" + "1,\n" * 30)
+    with pytest.raises(UserError, match=r"lab.csv: no row has a target 'y'"):
+        tables.split_by_target(read_frame(tmp_path / "lab.csv", "lab.csv"), "y")
 
 
 def test_rounds_are_known_in_one_file(typed: list[str], tmp_path: Path) -> None:

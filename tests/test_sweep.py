@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 import sweep
 from core.cli import run_script
 from core.experiment import Experiment
+from core.runs.files import read_curves
 from core.sweep import cost, plan
 from tests.builders import quick
+from tests.test_store import write_runs
 
 ROOT = Path(sweep.__file__).parent
 
@@ -140,6 +142,18 @@ def test_finished_runs_are_left_out_of_the_plan(tmp_path: Path, capsys: pytest.C
     total = next(line for line in out.splitlines() if line.startswith("total"))
     assert total.split()[1:3] == ["18", "9"]
     assert not (tmp_path / "runs").exists()
+
+
+def test_collected_files_that_a_dead_process_left_out_are_written(tmp_path: Path) -> None:
+    write_runs(tmp_path / "runs", "random", (1, 2))
+    (folder,) = {path.parent for path in (tmp_path / "runs").rglob("settings.txt")}
+    wanted = tmp_path / "runs/Diabetes/4/RandomAgent"
+    folder.rename(wanted)
+    collected = wanted / "accuracies.csv"
+    collected.unlink(missing_ok=True)
+    typed = "--datasets diabetes --agents random --query_sizes 4 --run_ids 1-2 --runs_folder"
+    assert sweep.main([*typed.split(), str(tmp_path / "runs")]) == 0
+    assert list(read_curves(collected)) == ["run_1", "run_2"]
 
 
 @pytest.mark.parametrize("more", [[], ["--dry_run"]])

@@ -102,7 +102,10 @@ def with_cell(column: str, value: object, row: int = 3) -> pd.DataFrame:
 
 
 NOT_TRAINABLE = {
-    "empty cell": (with_cell("a", None), "column 'a': a finite number is expected; found '' in data row 4"),
+    "empty cell": (
+        with_cell("a", None),
+        "column 'a': a finite number is expected; found nothing in data row 4",
+    ),
     "text for a number": (
         with_cell("b", "many"),
         "column 'b': a finite number is expected; found 'many' in data row 4",
@@ -249,7 +252,15 @@ def test_a_read_only_folder_is_left_alone(tmp_path: Path, capsys: pytest.Capture
         # Nor is anything fetched into it, or made below it.
         (tmp_path / "mini.csv").chmod(0o444)
         for folder in (tmp_path, tmp_path / "new" / "folder"):
-            assert f"in {folder}; cannot write to {folder}: it is read-only" in refused(MiniMat, folder)
+            said = refused(MiniMat, folder)
+            assert f"in {folder}; cannot write to {folder}: it is read-only" in said
+            assert "by hand and save it as" in said
         assert files_of(tmp_path) == ["mini.csv"]
     finally:
         tmp_path.chmod(0o755)
+
+
+def test_an_empty_category_is_refused_in_arff_too(tmp_path: Path) -> None:
+    put(tmp_path, "mini.arff", arff(frame=with_cell("kind", "?")))
+    assert "column 'kind': one of " in (said := refused(Mini, tmp_path))
+    assert "found nothing in data row 4" in said

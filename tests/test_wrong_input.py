@@ -29,10 +29,10 @@ BEFORE = {
 CASES = {
     "compare": """
         --runs_folder nowhere: nowhere does not exist, nor nowhere_gauss
-        --runs_folder empty: empty has no finished runs of an agent that the store lacks
+        --runs_folder empty: empty has no finished runs
         --store empty: empty holds no stored runs
         --runs_folder other: query size 4: the store has no runs of it
-        --runs_folder further: a stored agent that you changed needs a new version
+        --runs_folder further: an agent that you changed needs a new version
         --runs_folder shorter: Mine/run_3: 50 to 58 labelled points, not 50 to 62
         --out: expected one argument
         --out no/page.html: no/page.html cannot be written: no is no folder

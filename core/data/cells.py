@@ -86,14 +86,16 @@ class Cells:
         """The table of one of the n rows, the row's number there, from 1, and its cell."""
         raw = self._raws[self.table[row]]
         row -= int(np.argmax(self.table == self.table[row]))
-        cell = str(raw.frame.iloc[row, raw.names.index(self.name)])
+        cell = raw.frame.iloc[row, raw.names.index(self.name)]
+        cell = "" if pd.isna(cell) else str(cell)
         return raw, raw.frame.index[row] + 1, cell and one_line(cell, 60)
 
     def refuse(self, rows: np.ndarray, what: str, hint: str = "") -> NoReturn:
         """Raises a UserError that names the first of some rows [n], bool, its table and its cell."""
         count, (raw, number, cell) = int(rows.sum()), self.place(int(np.argmax(rows)))
         more = f", the first of {count:,} such cells" if count > 1 else ""
-        said = f"column {self.name!r}: {what}; found {cell!r} in data row {number}{more}"
+        found = repr(cell) if cell else "nothing"
+        said = f"column {self.name!r}: {what}; found {found} in data row {number}{more}"
         raise raw.unusable(one_line(". ".join(filter(None, (said, hint))), 600))
 
     def apart(self, values: np.ndarray, apart: np.ndarray) -> str:

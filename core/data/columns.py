@@ -171,7 +171,7 @@ def one_hot(raw: RawFrame, name: str, categories: Sequence[str] | Sequence[int])
     """A column as float64 [n, number of categories]; an UnusableError where a cell is none of them."""
     cells = raw.frame[name]
     by_name = isinstance(categories[0], str)
-    values = cells.astype("string").str.strip().to_numpy(object) if by_name else _numbers(cells)
+    values = cells.astype("string").str.strip().fillna("").to_numpy(object) if by_name else _numbers(cells)
     hot = np.stack([values == category for category in categories], axis=1).astype(np.float64)
     if (bad := hot.sum(axis=1) == 0).any():
         Cells(name, [raw]).refuse(bad, f"one of {one_line(', '.join(map(str, categories)))} is expected")

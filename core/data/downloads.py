@@ -41,8 +41,8 @@ def fetch(url: str, part: Path) -> None:
             return _get(url, part)
         except requests.RequestException as error:
             status = 0 if error.response is None else error.response.status_code
-            # No such address; 408 and 429 mean that the server is slow or busy.
-            final = isinstance(error, ValueError) or (400 <= status < 500 and status not in (408, 429))
+            # No such address; the others mean that the server is slow or busy.
+            final = isinstance(error, ValueError) or (400 <= status < 500 and status not in (408, 425, 429))
             if attempt == RETRIES or final:
                 said = (text for kind, text in _REASONS.items() if isinstance(error, kind))
                 reason = f"HTTP status {status}" if status else next(said, one_line(error))

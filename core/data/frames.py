@@ -172,7 +172,9 @@ def _parse_parquet(content: bytes) -> RawFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for column in pq.read_schema(io.BytesIO(content)):
+    schema = pq.read_schema(io.BytesIO(content))
+    _check_names(schema.names)
+    for column in schema:
         if pa.types.is_nested(column.type):
             raise UnusableError(f"column {column.name!r} holds {one_line(column.type, 60)}; leave it out")
     frame = pd.read_parquet(io.BytesIO(content))

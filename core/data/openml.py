@@ -77,7 +77,11 @@ class OpenMLTable(Table):
 
     @classmethod
     def _fetch_metadata(cls, path: Path) -> None:
-        check_writable(path.parent)
+        by_hand = f"put {path.name} and {cls.download} into {path.parent}: docs/OWN_DATA.md says how"
+        try:
+            check_writable(path.parent)
+        except UserError as error:
+            raise UserError(f"{cls.name}: {error}, or {by_hand}") from error
         path.parent.mkdir(parents=True, exist_ok=True)
         answers: list[Any] = []
         try:
@@ -90,7 +94,6 @@ class OpenMLTable(Table):
                 "features": answers[1]["data_features"]["feature"],
             }
         except (ValueError, KeyError, TypeError) as error:
-            by_hand = f"put {path.name} and {cls.download} into {path.parent}: docs/OWN_DATA.md says how"
             raise UserError(
                 f"{cls.name}: cannot be downloaded ({one_line(error)}); "
                 f"is there such a data set, and a network? If not, {by_hand}"

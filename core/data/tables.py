@@ -174,10 +174,11 @@ class Table(Dataset):
         target, (urls, known_hash) = folder / cls.download, cls._addresses(folder)
         if not urls:
             raise UserError(absent, "data_folder")
+        by_hand = f"fetch {urls[0]} by hand and save it as {target}"
         try:
             check_writable(folder)
         except UserError as error:
-            raise UserError(f"{absent}; {error}") from error
+            raise UserError(f"{absent}; {error}, or {by_hand}") from error
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{cls.download}.lock"):
             # Another process may have fetched it while this one waited.
@@ -193,7 +194,6 @@ class Table(Dataset):
                     return replace(table, source=target)
                 except UnusableError as error:
                     failures.append(str(error))
-        by_hand = f"fetch {urls[0]} by hand and save it as {target}"
         raise UserError(f"{cls.name}: cannot be downloaded ({'; '.join(failures)}); {by_hand}")
 
     @classmethod

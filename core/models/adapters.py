@@ -3,7 +3,6 @@
 Shapes: n labelled points, N rows, d features, K members of an ensemble, h width of the embedding.
 """
 
-import copy
 import inspect
 from functools import cached_property
 from typing import Any
@@ -99,7 +98,7 @@ class CommitteePredictor(Committee, FittedPredictor):
 
 
 class ModulePredictor(_Scaled):
-    """A torch module from rows [N, d] to a prediction of each, [N] or [N, 1]: a copy in evaluation mode.
+    """A torch module from rows [N, d] to a prediction of each, [N] or [N, 1]; in evaluation mode.
 
     Its layers are its `nn.Linear` in the order in which they are called; what goes into the last one is the
     embedding.
@@ -108,46 +107,50 @@ class ModulePredictor(_Scaled):
     offers = frozenset({"embedding", "gradients"})
 
     def __init__(self, model: nn.Module, low: float, width: float, x: np.ndarray) -> None:
-        super().__init__(copy.deepcopy(model).eval(), low, width)
+        super().__init__(model, low, width)
         self._like = next(model.parameters(), torch.zeros(()))
-        #: What went into the layers, what came out, and 1 if they have a bias, else 0.
-        self._calls: list[tuple[Tensor, Tensor, float]] = []
-        for part in self.model.modules():
-            if type(part) is nn.Linear:
-                part.register_forward_hook(self._keep)
-        self._mean(torch.tensor(x[:2]))
-        if not self._calls:
+        _, layers = self._traced(torch.tensor(x[:2]))
+        if not layers:
             raise UserError(f"{type(model).__name__} calls no nn.Linear, so it has no embedding")
-        self.shapes = [(into.shape[1], out.shape[1]) for into, out, _ in self._calls]
+        self.shapes = [(into.shape[1], out.shape[1]) for into, out, _ in layers]
 
-    def _keep(self, layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        self._calls.append((inputs[0], output, float(layer.bias is not None)))
-        return output.clone()  # an activation may write into it
+    def _traced(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor, float]]]:
+        """Predictions [N]; of each layer what went in, what came out, and 1 if it has a bias, else 0."""
+        calls: list[tuple[Tensor, Tensor, float]] = []
 
-    def _mean(self, x: Tensor) -> Tensor:
-        """Predictions [N], scaled; keeps what the layers do meanwhile."""
-        self._calls.clear()
-        output = self.model(x.to(self._like).requires_grad_(torch.is_grad_enabled()))
+        def keep(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            calls.append((inputs[0], output, float(layer.bias is not None)))
+            return output.clone()  # an activation may write into it
+
+        hooks = [part.register_forward_hook(keep) for part in self.model.modules() if type(part) is nn.Linear]
+        training = [part for part in self.model.modules() if part.training]
+        self.model.eval()
+        try:
+            output = self.model(x.to(self._like).requires_grad_(torch.is_grad_enabled()))
+        finally:
+            for hook in hooks:
+                hook.remove()
+            for part in training:
+                part.training = True
         if tuple(output.shape) not in ((len(x),), (len(x), 1)):
             shapes = f"{list(output.shape)} for {len(x)} rows"
             raise UserError(f"{type(self.model).__name__} gives {shapes}, not one number each")
-        return self._scaled(output.reshape(len(x)))
+        return output.reshape(len(x)), calls
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Density:
-        return Points(self._mean(x).to(x))
+        return Points(self._scaled(self._traced(x)[0]).to(x))
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        self._mean(x)
-        return self._calls[-1][0].float().to(x.device)
+        return self._traced(x)[1][-1][0].float().to(x.device)
 
     def gradients(self, x: Tensor, generator: Generator | None = None, of: Of = "log_prob") -> Factors:
         """Of the mean. It has no log p(y|x): for that they stand as well, as of N(mean, 1) at mean + 1."""
         with torch.enable_grad():
-            total = self._mean(x).sum()
-            by_output = torch.autograd.grad(total, [output for _, output, _ in self._calls])
-        inputs = [nn.functional.pad(into.detach(), (0, 1), value=one) for into, _, one in self._calls]
+            mean, layers = self._traced(x)
+            by_output = torch.autograd.grad(self._scaled(mean).sum(), [output for _, output, _ in layers])
+        inputs = [nn.functional.pad(into.detach(), (0, 1), value=one) for into, _, one in layers]
         pairs = zip(inputs, by_output, strict=True)
         return [(a[None].float().to(x.device), b[None].float().to(x.device)) for a, b in pairs]
 

@@ -2,7 +2,8 @@
 
 The layers are small: PyTorch takes longer to start the 150 operations of a step than to compute them. Here
 one model after the other goes through all of its layers. Except for rounding, the derivatives are those of
-PyTorch's own backward pass.
+PyTorch's own backward pass with the same masks. (They are drawn for all layers at once, four elements a word:
+where rows times a layer's width is no multiple of four, PyTorch's way draws others.)
 
 Shapes: S models, N rows, d features, P weights of a model, W the sum of its layers' outputs, K what its last
 layers give for a row.
@@ -11,7 +12,6 @@ layers give for a row.
 import numpy as np
 
 from ..compiled import compiled
-from .masks import scale_kept
 
 #: The columns of a network's plan, which has a row for each layer: number of inputs and outputs; the place of
 #: the layer's weights in a row of theta (its bias is behind them); the layer that its inputs are from, -1 for
@@ -45,6 +45,15 @@ def _weights(theta, plan, i):  # type: ignore[no-untyped-def]
     n_in, n_out, place = plan[i, N_IN], plan[i, N_OUT], plan[i, PLACE]
     bias = place + n_in * n_out
     return theta[place:bias].reshape(n_in, n_out), theta[bias : bias + n_out]
+
+
+# Here and not in `masks`: numba compiles it into those below, and would not see a change in another file.
+@compiled()
+def scale_kept(x, bits, level, factor):  # type: ignore[no-untyped-def]
+    """Multiplies the elements of x by 0, or by `factor` where their bits reach the level."""
+    nothing = factor * 0
+    for i in range(len(x)):
+        x[i] *= factor if bits[i] >= level else nothing  # a product: NaN stays NaN
 
 
 @_compiled

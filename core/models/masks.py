@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..compiled import compiled
+from .backprop import scale_kept
 
 #: Draws masks for tensors on its device. On the CPU SFC64 is much faster than torch's generator.
 MaskSource: TypeAlias = np.random.SFC64 | torch.Generator
@@ -86,14 +86,6 @@ def level(rate: float) -> int:
 def _bits(source: np.random.SFC64, count: int) -> np.ndarray:
     """Random words of 16 bits, `count` or up to three more."""
     return source.random_raw(math.ceil(count / 4)).view(np.uint16)
-
-
-@compiled()
-def scale_kept(x, bits, level, factor):  # type: ignore[no-untyped-def]
-    """Multiplies the elements of x by 0, or by `factor` where their bits reach the level."""
-    nothing = factor * 0
-    for i in range(len(x)):
-        x[i] *= factor if bits[i] >= level else nothing  # a product: NaN stays NaN
 
 
 def get_state(source: MaskSource) -> Any:

@@ -230,9 +230,9 @@ class DensityModel(nn.Module):
 
     def _apply_branches(self, layers: Sequence[Layer], x: Tensor) -> Tensor:
         """The densities' parameters [S, N, K], from all layers and what the linear ones give."""
-        branches = self._branch_ends()
-        raw = []
-        for (first, end), part in zip(branches, x.relu().chunk(len(branches), -1), strict=True):
+        branches, raw = self._branch_ends(), []
+        x = x.relu() if x.requires_grad else x.relu_()
+        for (first, end), part in zip(branches, x.chunk(len(branches), -1), strict=True):
             for layer in layers[first : end - 1]:
                 part = layer(part).relu_()
             raw.append(layers[end - 1](part))

@@ -4,7 +4,7 @@
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,14 +99,25 @@ def _run_count(found: Results, own: tuple[Any, ...], runs_folder: Path) -> Itera
         yield f"{agent_label(agent)}: {len(runs)} runs{noise}{more}"
 
 
-def left_out(found: Results) -> list[str]:
-    """What is not compared, and why."""
+def left_out(found: Results, here: Results, above: Mapping[tuple[Any, ...], list[str]]) -> list[str]:
+    """What is not compared, and why.
+
+    Args:
+        here: `comparable(found)`.
+        above: `first_lines(found, ...)`.
+    """
+    compared = distinct(here.runs, TASK)
+    unranked = [line for task, lines in above.items() if task not in compared for line in lines]
     stored = distinct(found.stored, TASK)
     tasks = [dict(zip(TASK, task, strict=True)) for task in distinct(found.own, TASK) if task not in stored]
     lines = [f"{task_label(task)}: the store has no runs of it" for task in tasks]
     if unfinished := (found.own["status"] == "unfinished").sum():
         lines.append(f"unfinished runs: {unfinished}")
-    return lines + [f"{folder}: {problem}" for folder, problem in found.problems.itertuples(index=False)]
+    return (
+        unranked
+        + lines
+        + [f"{folder}: {problem}" for folder, problem in found.problems.itertuples(index=False)]
+    )
 
 
 def print_all(found: Results, here: Results, runs_folder: Path) -> None:
@@ -120,7 +131,7 @@ def print_all(found: Results, here: Results, runs_folder: Path) -> None:
         text = table.to_string(na_rep="", float_format="{:.1f}".format)
         print("", task_label(task), *above.get(tuple(task.values()), []), text, sep="\n")
     print(f"\n{BOARD_NOTE}")
-    if lines := left_out(found):
+    if lines := left_out(found, here, above):
         print("\n" + "\n  ".join(["Left out", *lines]))
     print()
     for task, areas in groups(here.areas, TASK):
@@ -134,14 +145,15 @@ def comparison_page(found: Results, here: Results, runs_folder: Path) -> str:
     names = ", ".join(map(agent_label, own_agents(found)))
     text = f"{names} from {runs_folder} (bold, marked ▶), compared with the stored runs of the same ids."
     above = first_lines(found, runs_folder)
-    return explorer_page(here, "Comparison", text, above, [("Left out", left_out(found))])
+    return explorer_page(here, "Comparison", text, above, [("Left out", left_out(found, here, above))])
 
 
 def why_nothing(found: Results, runs_folder: Path) -> str:
     """Why there is nothing to compare, in a line."""
     if not any(root.is_dir() for root in sibling_roots(runs_folder)):
         return f"{runs_folder} does not exist, nor {runs_folder.name}_gauss, ... next to it"
-    reasons = [line for lines in first_lines(found, runs_folder).values() for line in lines]
-    reason = next(iter(reasons + left_out(found)), "a stored agent that you changed needs a new version")
-    said = "has no finished runs of an agent that the store lacks, in a task that the store's README.md lists"
-    return f"{runs_folder} {said}: {reason}"
+    reasons = left_out(found, comparable(found), first_lines(found, runs_folder))
+    if not (found.own["status"] == "finished").any():
+        return ": ".join([f"{runs_folder} has no finished runs", *reasons[:1]])
+    changed = "the store has these runs; an agent that you changed needs a new version"
+    return f"{runs_folder} has nothing to compare: {next(iter(reasons), changed)}"

@@ -22,13 +22,23 @@ from ..protocol import PROTOCOLS
 from ..runs import files
 from ..runs.settings import read_meta
 from .statistics import areas, labels_needed, versus
-from .store import EXPERIMENT, OF_AN_AGENT, TASK, Key, Runs, definition, differences, read_store, read_trained
+from .store import (
+    EXPERIMENT,
+    OF_AN_AGENT,
+    SECONDS,
+    TASK,
+    Key,
+    Runs,
+    definition,
+    differences,
+    read_store,
+    read_trained,
+)
 
 #: Ends the name of an agent of a runs folder where the store has one of that name with other settings.
 OWN = " (own)"
 
 _TEXTS = ("dataset", "variation", "protocol", "agent", "metric")
-_SECONDS = ["seconds_choosing", "seconds_in_step"]
 _NOTES_BEGIN = ("run_id", "data_check")
 #: Values of `EXPERIMENT`, and the id of a run; of an upper bound those of dataset to protocol, and the id.
 _Key: TypeAlias = tuple[Any, ...]
@@ -131,13 +141,13 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
             continue
         experiment = (stored if is_stored else found.experiments)[run[:-1]]
         curves[run], notes = experiment.curves[run[-1]], experiment.notes[run[-1]]
-        seconds = (float(notes[name]) for name in _SECONDS)
+        seconds = (float(notes[name]) for name in SECONDS)
         rows.append((*run, status, len(curves[run]) - 1, *seconds, is_stored))
         if "pit" in notes:  # older stored runs have none
             pit.append((*run, curves[run].index[-1], *notes["pit"]))
     names = [*EXPERIMENT, "run"]
     bins = [k / PIT_BINS for k in range(PIT_BINS)]
-    table = pd.DataFrame(rows, columns=[*names, "status", "rounds", *_SECONDS, "stored"])
+    table = pd.DataFrame(rows, columns=[*names, "status", "rounds", *SECONDS, "stored"])
     histograms = pd.DataFrame(pit, columns=[*names, "labelled", *bins])
     return Results(
         _tidy(curves, [*names, "labelled"], "metric", "value"),
@@ -251,7 +261,7 @@ class Folders:
         meta = definition(read_meta(folder / files.META))
         if str(meta.get("run_id", run_id)) != str(run_id):
             raise ValueError(f"meta.txt is of run_{meta['run_id']}: the folder was copied or renamed")
-        for name in ("seed_set", *_SECONDS):
+        for name in ("seed_set", *SECONDS):
             if not isinstance(meta.get(name), int | float) or not 0 <= meta[name] < 1e15:
                 raise ValueError(f"meta.txt: {name} is {one_line(meta.get(name), 60)}, not a number")
         for name, (here, theirs) in differences(meta, experiment.settings).items():

@@ -120,7 +120,10 @@ def with_common_runs(there: pd.DataFrame, tasks: np.ndarray) -> list[str]:
     """
     has = there.to_numpy(dtype=bool)
     having = has.sum(axis=1)
-    worth = [(having[has[:, i]].mean(), name == "random", has[:, i].sum()) for i, name in enumerate(there)]
+    runs = has.sum(axis=0)
+    worth = [
+        (having @ has[:, i] / max(1, runs[i]), name == "random", runs[i]) for i, name in enumerate(there)
+    ]
     kept, common = [], np.ones(len(has), bool)
     for agent in sorted(range(len(worth)), key=worth.__getitem__, reverse=True):
         both = common & has[:, agent]

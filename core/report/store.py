@@ -30,7 +30,7 @@ from filelock import FileLock
 from ..batches import QuerySize, batch_ends, query_size
 from ..errors import UserError
 from ..files import EXACT_FLOATS, one_line, read_bytes, remove_parts, write_files
-from ..metrics import METRICS
+from ..metrics import METRICS, PIT_BINS
 from ..runs.settings import SINCE
 
 #: Goes up when the files of a store change their form.
@@ -42,6 +42,9 @@ TASK = ["dataset", "variation", "protocol", "query_size"]
 EXPERIMENT = [*TASK, "agent"]
 #: Values of `EXPERIMENT`.
 Key: TypeAlias = tuple[str, str, str, QuerySize, str]
+
+#: What is noted of each run: CPU seconds.
+SECONDS = ["seconds_choosing", "seconds_in_step"]
 
 _SETTING = TASK[:3]
 _INDEX = ["query_size", "agent", "run", "labelled"]
@@ -89,6 +92,9 @@ def read_store(folder: Path) -> dict[Key, Runs]:
         UserError: there is none, or one of its files is damaged or of another schema.
     """
     paths = sorted(folder.glob("[!.]*.jsonl"))
+    for curves in folder.glob("[!.]*.csv.gz"):
+        if (part := curves.name.removesuffix(".csv.gz") + ".jsonl") not in [path.name for path in paths]:
+            raise UserError(f"{curves} lacks its file {part}: download it")
     if not paths:
         raise UserError(f"{folder} holds no stored runs (*.csv.gz, *.jsonl)")
     return {key: stored for path in paths for key, stored in _read_part(path).items()}
@@ -106,8 +112,11 @@ def _read_part(path: Path) -> dict[Key, Runs]:
             key = (dataset, variation, protocol, line.pop("query_size"), line.pop("agent"))
             if "settings" in line:
                 found[key] = Runs(line["settings"])
-            else:
-                found[key].notes[line.pop("run")] = line
+                continue
+            run, pit = line.pop("run"), line.get("pit", [0] * PIT_BINS)  # older runs have none
+            if len(pit) != PIT_BINS or not all(line[name] >= 0 for name in SECONDS):
+                raise ValueError(f"run {run} of {key[-1]} has wrong seconds or PIT counts")
+            found[key].notes[run] = line
     curves = path.with_suffix(".csv.gz")
     with _usable(curves):
         content = gzip.decompress(read_bytes(curves))
@@ -150,7 +159,8 @@ def read_trained(folder: Path | None) -> pd.DataFrame:
     if not path or not path.exists():
         return pd.DataFrame()
     with _usable(path):
-        return pd.read_csv(path, **EXACT_FLOATS)[["dataset", "run", "labels", *TRAINED]]
+        columns = ["dataset", "run", "labels", *TRAINED]
+        return pd.read_csv(path, usecols=columns, **EXACT_FLOATS)[columns]
 
 
 def add_runs(store: Path, made: Mapping[Key, Runs]) -> tuple[dict[Key, list[int]], int]:
@@ -197,10 +207,13 @@ def add_runs(store: Path, made: Mapping[Key, Runs]) -> tuple[dict[Key, list[int]
 
 
 def _check_rounds(experiment: Runs, run_id: int) -> None:
-    begin, budget = int(experiment.settings["seed_set"]), int(experiment.settings["budget"])
-    rounds = [0, *batch_ends(experiment.settings["query_size"], budget)]
-    if experiment.curves[run_id].index.tolist() != [begin + points for points in rounds]:
-        run = f"{experiment.folder}/run_{run_id}"
+    run, settings = f"{experiment.folder}/run_{run_id}", experiment.settings
+    try:
+        rounds = [0, *batch_ends(settings["query_size"], int(settings["budget"]))]
+        labelled = [int(settings["seed_set"]) + points for points in rounds]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{run} cannot be stored: its settings have no usable budget") from error
+    if experiment.curves[run_id].index.tolist() != labelled:
         raise UserError(f"{run} cannot be stored: it does not have one row for each round")
 
 

@@ -227,14 +227,18 @@ def read_curves(path: Path) -> pd.DataFrame:
         content = read_bytes(path).decode("utf-8-sig")
         if ";" in content:
             raise ValueError("it has semicolons, as if saved by a spreadsheet")
+        if not content:
+            raise ValueError("no rows")
         head, *lines = content.splitlines()
         name, *columns = head.split(",")
         for number, line in enumerate(lines, start=2):
             where = f"line {number}: "
+            if not line:
+                continue
             step, *row = (float(cell or "nan") for cell in line.split(","))
             if len(row) != len(columns):
                 raise ValueError(f"it has {len(row) + 1} cells, not {len(columns) + 1}")
-            if not step > last or step % 1:
+            if not last < step < 2**53 or step % 1:
                 raise ValueError("it does not follow the one above it")
             if any(map(math.isinf, (step, *row))):
                 raise ValueError("it is not finite")
@@ -273,13 +277,13 @@ def _read_metric(run_folder: Path, metric: Metric) -> pd.Series | None:
 def read_metrics(run_folder: Path) -> pd.DataFrame:
     """The curves of a finished run: a column for each metric that it has, a row for each measurement.
 
-    A ValueError if a file is damaged, missing although every run has it, or has other rows than the others.
+    A UserError if a file is damaged, missing although every run has it, or has other rows than the others.
     """
     found = {name: _read_metric(run_folder, metric) for name, metric in METRICS.items()}
     table = pd.DataFrame({name: curve for name, curve in found.items() if curve is not None})
     table = table.dropna(how="all")
     if table.empty or table.isna().any(axis=None):
-        raise ValueError("its files lack values that others of its files have")
+        raise UserError(f"{run_folder} lacks values in some of its files: remove it and run it again")
     return table
 
 
@@ -308,3 +312,10 @@ def aggregate(experiment: Path) -> list[int]:
                 contents[metric.file] = pd.concat(curves, axis=1).to_csv().encode()
         _store(experiment, contents, [metric.file for metric in METRICS.values()])
     return [id_of(folder) for folder in folders]
+
+
+def is_collected(experiment: Path) -> bool:
+    """Whether the collected MAE has exactly the finished runs."""
+    path = experiment / METRICS["mae"].file
+    head = path.read_text(errors="replace").partition("\n")[0] if path.exists() else ""
+    return head.split(",")[1:] == [folder.name for folder in finished_runs(experiment)]

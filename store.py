@@ -1,7 +1,7 @@
 """Adds the runs of a folder to the store of reference runs, and updates the store's leaderboard.
 
     python store.py --runs_folder runs      # adds finished runs; stored ones stay as they are
-    python store.py                         # only writes README.md, its pictures and the page index.html anew
+    python store.py                         # only rewrites README.md, its pictures and index.html
 
 Nothing is added if a run has other settings than the stored runs of its agent or its task.
 """

@@ -41,7 +41,7 @@ def fetch(url: str, part: Path) -> None:
             return _get(url, part)
         except requests.RequestException as error:
             status = 0 if error.response is None else error.response.status_code
-            # No such address; the others mean that the server is slow or busy.
+            # These three client errors mean that the server is slow or busy; all others are final.
             final = isinstance(error, ValueError) or (400 <= status < 500 and status not in (408, 425, 429))
             if attempt == RETRIES or final:
                 said = (text for kind, text in _REASONS.items() if isinstance(error, kind))
@@ -52,7 +52,7 @@ def fetch(url: str, part: Path) -> None:
 
 def _get(url: str, part: Path) -> None:
     session = requests.Session()
-    # Nobody on the way may change what comes: https, also where we are sent on to, or this machine.
+    # The file must not be altered in transit: only https, after redirects too, or this machine.
     del session.adapters["http://"]
     for host in ("127.0.0.1:", "localhost:"):
         session.mount(f"http://{host}", HTTPAdapter())

@@ -67,9 +67,9 @@ def read_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarr
     """Texts made by `clean` as numbers; a number too large for a float is infinite.
 
     Returns:
-        Values [k] if a point begins the decimals (1,234 is 1234), and if a comma does (1,234 is 1.234), NaN
-        where that is no number; which are limits [k], bool: <5, ≥5; and what stands behind or before each
-        number [k], empty if nothing.
+        Four arrays [k]: the values if a point begins the decimals (1,234 is 1234) and if a comma does (1,234
+        is 1.234), NaN for a text that is not a number; whether each is a limit such as <5 or ≥5; and the
+        unit or sign next to each number, empty if there is none.
     """
     k = len(texts)
     point, comma, limit, unit = (

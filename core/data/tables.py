@@ -86,8 +86,8 @@ class Table(Dataset):
     download: ClassVar[str] = ""
     #: A package and the file in it that is the table, too: for who has no network.
     packaged: ClassVar[tuple[str, str]] = ("", "")
-    #: `sha256:` and that of a download as it is unpacked (of an archive's member), where it is known. A file
-    #: that lies there may have another: other line ends, say.
+    #: `sha256:` and the hash of the unpacked download (of an archive's member), if it is known. A file that
+    #: you put there yourself may have another one, for example because its line endings differ.
     known_hash: ClassVar[str] = ""
     #: The file inside a zip archive, where there is one.
     member: ClassVar[str] = ""

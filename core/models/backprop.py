@@ -64,7 +64,8 @@ def forward(plan, theta, x, bits, level, factor):  # type: ignore[no-untyped-def
         plan: [layers, 8].
         theta: [S, P].
         x: [S, N, d].
-        bits, level, factor: as of `scale_kept`, bits [S, N times the outputs with dropout, or more].
+        bits, level, factor: what `scale_kept` takes; bits has at least N times as many columns as there are
+            outputs with dropout, [S, ...].
     """
     rows, sizes = x.shape[1], plan[:, N_OUT]
     outputs = np.empty((len(x), rows * sizes.sum()), np.float32)

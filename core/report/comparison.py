@@ -113,11 +113,8 @@ def left_out(found: Results, here: Results, above: Mapping[tuple[Any, ...], list
     lines = [f"{task_label(task)}: the store has no runs of it" for task in tasks]
     if unfinished := (found.own["status"] == "unfinished").sum():
         lines.append(f"unfinished runs: {unfinished}")
-    return (
-        unranked
-        + lines
-        + [f"{folder}: {problem}" for folder, problem in found.problems.itertuples(index=False)]
-    )
+    lines += [f"{folder}: {problem}" for folder, problem in found.problems.itertuples(index=False)]
+    return unranked + lines
 
 
 def print_all(found: Results, here: Results, runs_folder: Path) -> None:

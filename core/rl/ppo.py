@@ -221,7 +221,7 @@ def learn_by_ppo(
 
         def show(*_: Any) -> bool:
             bar.update(learner.num_timesteps - bar.n)
-            return True  # go on
+            return True  # keep learning
 
         while learner.num_timesteps < steps:
             learner.learn(1, callback=show, reset_num_timesteps=False)  # as far as the next update

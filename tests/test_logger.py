@@ -87,6 +87,8 @@ def test_files_of_a_run(tmp_path: Path) -> None:
     assert "agent: mine" in meta
     assert "data_check: not needed" in meta
     assert "epochs: 8" in meta
+    assert f"torch: {torch.__version__}" in meta or f"torch: '{torch.__version__}'" in meta
+    assert any(line.startswith("processor: ") for line in meta)  # also of a loop written by hand
     assert {path.name for path in folder.iterdir()} == {*FILES, "pit.csv", "meta.txt"}
     pit = pd.read_csv(folder / "pit.csv", index_col="added").dropna()
     assert [float(edge) for edge in pit.columns] == [k / 20 for k in range(20)]

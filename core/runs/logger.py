@@ -14,7 +14,7 @@ from ..state import State
 from ..training.side_by_side import own_time
 from . import checkpoint
 from .files import META, Record, aggregate, write_results
-from .settings import begun_elsewhere, write_meta
+from .settings import begun_elsewhere, provenance, write_meta
 
 
 class EnvironmentLogger:
@@ -36,7 +36,7 @@ class EnvironmentLogger:
             order they were chosen, and `selected_rows.csv`, their row numbers in the dataset's whole table.
         record_predictions: also write `predictions.npz`, what the last model says of each test row.
         settings: more lines for `meta.txt`.
-        origin: the `provenance`, for `meta.txt` and checkpoints.
+        origin: the `provenance`, for `meta.txt` and checkpoints, if it is known already.
         resume: the agent, whose `state_dict` is part of checkpoints; None for a run without them.
     """
 
@@ -48,7 +48,7 @@ class EnvironmentLogger:
         keeps = options.pop("record_points", False), options.pop("record_predictions", False)
         self.record = Record(env.index_name, env.seeds.run_id, *keeps)
         self.settings, self.agent = options.pop("settings", {}), options.pop("resume", None)
-        self.here = self.begun_with = options.pop("origin", {})
+        self.here = self.begun_with = options.pop("origin", None) or provenance()
         if options:
             raise TypeError(f"a logger has no options {', '.join(options)}")
         self._checkpoint: dict[str, Any] | None = None  # of the last round

@@ -16,7 +16,7 @@ from .leaderboard import agent_label, comparisons, readable, task_label
 from .load import TASK, Results, groups, select, spans
 from .sections import TRAINED_NOTE, trained_means
 from .statistics import versus
-from .store import SCHEMA
+from .store import SCHEMA, SECONDS
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -150,7 +150,7 @@ def _less(areas: pd.DataFrame, reference: str) -> pd.Series:
 
 def _contents(found: Results) -> pd.DataFrame:
     """One row a task."""
-    hours = found.runs[["seconds_choosing", "seconds_in_step"]].sum(axis=1) / 3600
+    hours = found.runs[SECONDS].sum(axis=1) / 3600
     columns: dict[str, Any] = {
         "agents": ("agent", "nunique"),
         "run ids": ("run", spans),

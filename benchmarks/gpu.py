@@ -2,9 +2,9 @@
 
     python benchmarks/gpu.py --data_folder ../datasets --out gpu.csv
 
-Wall-clock seconds: per run for refits of 11 epochs at 1,000 labels, in groups of 1, 25 and 100 runs; for each
-agent's choice of one point. Without a data folder the tables have random content of the real size. What is in
-`--out` already is not measured again.
+Wall-clock seconds: per run for refits of 11 epochs at 1,000 labels, in groups of 1, 25 and 100 runs, with
+CUDA graphs and without ('launched'); for each agent's choice of one point. Without a data folder the tables
+have random content of the real size. What is in `--out` already is not measured again.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,6 +22,7 @@ from core import PUBLISHED, Seeds
 from core.cli import at_least, pick_device, run_script, set_threads
 from core.environment import Environment
 from core.models.variations import load_config
+from core.training.cuda_graph import GraphedStep
 from core.training.trainer import Trainer, train_stack
 
 EPOCHS, LABELLED = 11, 1000
@@ -61,7 +62,8 @@ def main() -> None:
 
     def measure(dataset: str, part: str, _: str) -> Iterator[tuple[object, ...]]:
         kind, what = part.split()
-        if kind == "refit":
+        GraphedStep.captures = kind != "launched"
+        if kind != "choice":
             call, share = refit(dataset, int(what), args), int(what)
         else:
             variation = AGENTS[what].variations[0]
@@ -75,7 +77,8 @@ def main() -> None:
         cost = compare({part: partial(waited, call, args.device)}, args.repeats)[part]
         yield dataset, part, args.device, digits(cost.wall_seconds / share)
 
-    parts = [*(f"refit {n}" for n in args.groups), *(f"choice {name}" for name in args.agents)]
+    parts = [f"{kind} {n}" for n in args.groups for kind in ("launched", "refit")]
+    parts += [f"choice {name}" for name in args.agents]
     write_table(args.out, COLUMNS, product(args.datasets, parts, [str(args.device)]), measure)
 
 

@@ -5,7 +5,16 @@ import pytest
 import torch
 from scipy.stats import binomtest, chi2_contingency
 
-from core.models.masks import MaskSource, draw_kept, dropout, get_state, mask_source, set_state
+from core.models.masks import (
+    MaskSource,
+    draw_bits,
+    draw_kept,
+    dropout,
+    dropout_by,
+    get_state,
+    mask_source,
+    set_state,
+)
 from tests.builders import no_global_randomness, torch_rng
 
 
@@ -37,11 +46,15 @@ def test_elements_that_are_kept_are_those_that_dropout_keeps() -> None:
 
 
 @pytest.mark.parametrize("make", [sfc64, torch_rng])
-def test_repeats_with_its_source_and_goes_on_from_its_state(make: type) -> None:
-    source, other = make(3), make(4)
-    first, second = (dropout(torch.ones(1, 7, 9), 0.5, [source]) for _ in range(2))
+def test_repeats_with_its_source(make: type) -> None:
+    first, second = (dropout(torch.ones(1, 7, 9), 0.5, [source]) for source in [make(3)] * 2)
     assert torch.equal(first, dropout(torch.ones(1, 7, 9), 0.5, [make(3)]))
     assert not torch.equal(first, second)
+
+
+def test_goes_on_from_its_state() -> None:
+    source, other = np.random.SFC64(3), np.random.SFC64(4)
+    dropout(torch.ones(1, 7, 9), 0.5, [source])
     set_state(other, get_state(source))
     third, same = (dropout(torch.ones(1, 7, 9), 0.5, [one]) for one in (source, other))
     assert torch.equal(third, same)
@@ -67,10 +80,13 @@ def test_one_mask_for_all_rows() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_gradient(dtype: torch.dtype) -> None:
-    x = torch.full((1, 40), 2.0, dtype=dtype, requires_grad=True)
-    out = dropout(x, 0.3, [sfc64()])
-    out.sum().backward()
-    assert out.dtype == dtype
-    torch.testing.assert_close(x.grad, out.detach() / 2)
-    assert torch.equal(out.detach(), dropout(x.detach(), 0.3, [sfc64()]))
+def test_by_bits_that_were_drawn_before(dtype: torch.dtype) -> None:
+    """Layers of 4 and of 8 rows take their parts; what is dropped has no gradient."""
+    bits = draw_bits([np.random.SFC64(1), np.random.SFC64(2)], 12 * 25)
+    sources, drop = [np.random.SFC64(1), np.random.SFC64(2)], dropout_by(torch.from_numpy(bits).short(), 0.3)
+    for rows in (4, 8):
+        x = torch.full((2, rows, 25), 2.0, dtype=dtype, requires_grad=True)
+        out = drop(x)
+        assert torch.equal(out, dropout(x.detach().clone(), 0.3, sources))
+        out.sum().backward()
+        torch.testing.assert_close(x.grad, out.detach() / 2)

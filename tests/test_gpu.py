@@ -19,11 +19,13 @@ import evaluate_oracle
 import learn_policy
 import suggest
 from agents import AGENTS
-from core import PROTOCOLS, State
+from core import PROTOCOLS, Seeds, State
 from core.models.masks import dropout
 from core.models.predictor import NetworkPredictor, Predictor
 from core.report.load import load_results
 from core.rl.candidates import CandidateEnv
+from core.training.cuda_graph import GraphedStep
+from core.training.trainer import Trainer, train_stack
 from tests.builders import (
     FEATURES,
     NETWORKS,
@@ -31,6 +33,7 @@ from tests.builders import (
     files,
     interrupt_after_a_round,
     make_classifier,
+    make_config,
     make_environment,
     make_state,
     torch_rng,
@@ -113,6 +116,27 @@ def test_a_density_is_the_cpus(variation: str) -> None:
     torch.testing.assert_close(log_prob, found.log_prob(drawn), rtol=1e-4, atol=1e-4)
     for row in found.cdf(drawn).T[:5].double().cpu().numpy():
         assert kstest(row, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("variation", NETWORKS)
+def test_a_graph_does_the_steps_that_operations_do(
+    variation: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two runs, one of which leaves first: the same fits, except for rounding, and nothing to warn of."""
+    results = []
+    for captures in (True, False):
+        monkeypatch.setattr(GraphedStep, "captures", captures)
+        fits = []
+        for run_id in (1, 2):
+            config = make_config(variation, dropout=0.1, average=0.99, first_epochs=12, patience=2)
+            trainer = Trainer.fresh(FEATURES, config, PROTOCOLS["corrected"], Seeds(run_id), DEVICE)
+            x, y = (torch.rand(90, n, generator=torch_rng(run_id)).to(DEVICE) for n in (FEATURES, 1))
+            fits.append(trainer.request(x[:70], y[:70, 0], x[70:], y[70:, 0]))
+        epochs = [result.epochs for result in train_stack(fits)]
+        results.append((epochs, [fit.trainer.model.theta for fit in fits]))
+        assert GraphedStep.captures == captures
+    assert capsys.readouterr().err == ""
+    torch.testing.assert_close(*results, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.usefixtures("draws_of_the_cpu")

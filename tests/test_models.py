@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from core.models.densities import Density, FlowDensity, GaussDensity
 from core.models.gauss import GaussianModel
-from core.models.masks import MaskSource, dropout, mask_source
+from core.models.masks import dropout
 from core.models.networks import DensityModel
 from core.models.nf import NeuralSplineFlow
 from core.models.predictor import SAMPLES
@@ -166,9 +167,8 @@ def test_forward_pass(variation: str, relu: bool) -> None:
     model = make_model(variation, features=FEATURES, relu=relu, dropout=0.3).double()
     x = rows(9).double()
     for seed in (None, 4):
-        masks = None if seed is None else [torch_rng(seed)]
         embedding = slow_encoder(model, x, None if seed is None else torch_rng(seed))
-        if masks is None:
+        if seed is None:
             torch.testing.assert_close(model.encode(x[None])[0], embedding)
 
         weights = [(weight[0], bias[0]) for weight, bias in specified_layers(model)[4:]]
@@ -184,8 +184,8 @@ def test_forward_pass(variation: str, relu: bool) -> None:
             positive = embedding.clamp(min=0)
             mean, raw = (positive @ weight + bias for weight, bias in weights)
             expected = [mean, (1 + raw.exp()).log()]
-        masks = None if seed is None else [torch_rng(seed)]
-        got = model.density_parameters(x[None], masks)[0]
+        drop = None if seed is None else partial(dropout, rate=model.dropout, sources=[torch_rng(seed)])
+        got = model.density_parameters(x[None], drop)[0]
         torch.testing.assert_close(got, torch.cat(expected, 1))
 
 
@@ -193,18 +193,14 @@ def test_forward_pass(variation: str, relu: bool) -> None:
 @pytest.mark.parametrize("drop", [0.0, 0.3])
 @pytest.mark.parametrize("variation", ["nf", "gauss", "mdn"])
 def test_backpropagation(variation: str, drop: float, relu: bool) -> None:
-    """The derivatives of a stack's NLL are those of PyTorch's own backward pass in float64."""
+    """The derivatives of a stack's NLL, with the masks of these bits, are those of PyTorch in float64."""
     model = make_model(variation, stack=3, features=FEATURES, relu=relu, dropout=drop)
     x = torch.rand(3, 17, FEATURES, generator=torch_rng(1))
     y = torch.rand(3, 17, generator=torch_rng())
-
-    def masks() -> list[MaskSource]:
-        return [mask_source(torch_rng(seed)) for seed in range(3)]
-
-    model.backpropagate(x, y, masks())
+    bits = model.draw_bits([np.random.SFC64(seed) for seed in range(3)], 17)
+    model.backpropagate(x, y, bits)
     exact = copy.deepcopy(model).double()
-    nll = -exact(x.double(), masks()).log_prob(y.double()).mean(-1)
-    (expected,) = torch.autograd.grad(nll.sum(), exact.theta)
+    expected = exact.gradient(x.double(), y.double(), torch.from_numpy(bits.view(np.int16)))
     torch.testing.assert_close(model.theta.grad, expected, rtol=1e-4, atol=1e-6, check_dtype=False)
 
 

@@ -16,7 +16,6 @@ from torch.nn.functional import softplus
 
 from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.models.densities import FlowDensity
-from core.models.masks import MaskSource
 from core.models.networks import DensityModel
 from core.models.variations import build_model
 from core.training.trainer import EarlyStopping, Trainer
@@ -64,7 +63,10 @@ class Scripted(nn.Module):
     def tell(self, script: Sequence[Tensor]) -> None:
         self.told = chain(script, repeat(script[-1]))
 
-    def backpropagate(self, x: Tensor, y: Tensor, masks: Sequence[MaskSource]) -> None:
+    def draw_bits(self, masks: Sequence[object], rows: int) -> None:
+        """It has no dropout."""
+
+    def backpropagate(self, x: Tensor, y: Tensor, bits: None) -> None:
         self.batches.append(x[0, :, 0].tolist())
         self.theta.grad = self.theta.detach() - y.mean()
 

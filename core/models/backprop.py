@@ -2,8 +2,7 @@
 
 The layers are small: PyTorch takes longer to start the 150 operations of a step than to compute them. Here
 one model after the other goes through all of its layers. Except for rounding, the derivatives are those of
-PyTorch's own backward pass with the same masks. (They are drawn for all layers at once, four elements a word:
-where rows times a layer's width is no multiple of four, PyTorch's way draws others.)
+PyTorch's own backward pass (`DensityModel.gradient`).
 
 Shapes: S models, N rows, d features, P weights of a model, W the sum of its layers' outputs, K what its last
 layers give for a row.

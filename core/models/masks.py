@@ -1,8 +1,8 @@
-"""Dropout masks from given generators: NumPy's SFC64 on the CPU, torch's own generator on a GPU."""
+"""Dropout masks from given generators: NumPy's SFC64 in training, and on the CPU; else torch's generator."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -19,15 +19,18 @@ _WORDS = 16_384
 
 def mask_source(generator: torch.Generator) -> MaskSource:
     """A source of masks that takes its seed from the generator, for tensors on the generator's device."""
-    if generator.device.type != "cpu":
-        return generator
+    return sfc64(generator) if generator.device.type == "cpu" else generator
+
+
+def sfc64(generator: torch.Generator) -> np.random.SFC64:
+    """A source of masks that takes its seed from a generator on the CPU."""
     return np.random.SFC64(int(torch.randint(2**63 - 1, (), generator=generator)))
 
 
 def dropout(x: Tensor, rate: float, sources: Sequence[MaskSource], shared: bool = False) -> Tensor:
     """Drops elements of a stack x [S, ...] with probability `rate`, and scales up the others.
 
-    Works in place, unless x requires a gradient.
+    Works in place, but for a shared mask.
 
     Args:
         rate: met to 2^-17.
@@ -36,9 +39,22 @@ def dropout(x: Tensor, rate: float, sources: Sequence[MaskSource], shared: bool 
     """
     if not rate > 0:
         return x
-    if shared or x.requires_grad:
-        return x * _drop(torch.ones_like(x[:, :1] if shared else x, requires_grad=False), rate, sources)
+    if shared:
+        return x * _drop(torch.ones_like(x[:, :1]), rate, sources)
     return _drop(x, rate, sources)
+
+
+def dropout_by(bits: Tensor, rate: float) -> Callable[[Tensor], Tensor]:
+    """Dropout with random bits that were drawn before [S, ...]: each call takes as many as it needs."""
+    taken = 0
+
+    def drop(x: Tensor) -> Tensor:
+        nonlocal taken
+        first, taken = taken, taken + x[0].numel()
+        kept = (bits[:, first:taken].int() & 0xFFFF) >= level(rate)
+        return x * kept.to(x.dtype).mul_(1 / (1 - rate)).view(x.shape)
+
+    return drop
 
 
 def draw_kept(shape: tuple[int, ...], rate: float, source: MaskSource) -> Tensor:
@@ -73,9 +89,9 @@ def _kept(count: int, rate: float, generators: Sequence[torch.Generator]) -> Ten
     return bits.view(torch.int16)[:, :count] >= level(rate) - 2**15
 
 
-def draw_bits(sources: Sequence[MaskSource], count: int) -> np.ndarray:
+def draw_bits(sources: Sequence[np.random.SFC64], count: int) -> np.ndarray:
     """Random words of 16 bits for each source, [S, count or up to three more]; `scale_kept` takes them."""
-    return np.stack([_bits(source, count) for source in sources])  # type: ignore[arg-type]
+    return np.stack([_bits(source, count) for source in sources])
 
 
 def level(rate: float) -> int:
@@ -88,16 +104,11 @@ def _bits(source: np.random.SFC64, count: int) -> np.ndarray:
     return source.random_raw(math.ceil(count / 4)).view(np.uint16)
 
 
-def get_state(source: MaskSource) -> Any:
-    """Where a source is in its stream, as a tensor or a plain value; `set_state` takes it."""
-    if isinstance(source, torch.Generator):
-        return source.get_state()
+def get_state(source: np.random.SFC64) -> list[int]:
+    """Where a source is in its stream; `set_state` takes it."""
     return [int(word) for word in source.state["state"]["state"]]
 
 
-def set_state(source: MaskSource, state: Any) -> None:
+def set_state(source: np.random.SFC64, state: Sequence[int]) -> None:
     """Restores what `get_state` returned."""
-    if isinstance(source, torch.Generator):
-        source.set_state(state)
-    else:
-        source.state = source.state | {"state": {"state": np.array(state, np.uint64)}}
+    source.state = source.state | {"state": {"state": np.array(state, np.uint64)}}

@@ -2,13 +2,13 @@
 
 Shapes: S models in the stack, N rows, d features, h width of the embedding, K parameters of the
 density of one row. Every layer maps [S, N, in] to [S, N, out], each model of the stack with its
-own weights. Dropout is on where sources of its masks are given, one for each model, and off
-otherwise; there is no training mode to forget.
+own weights. Dropout is on where a function that drops elements is given, and off otherwise; there
+is no training mode to forget.
 """
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import ClassVar, NamedTuple, TypeAlias
 
@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from ..registry import Registry
 from . import backprop
 from .densities import Density
-from .masks import MaskSource, draw_bits, dropout, level, mask_source
+from .masks import draw_bits, dropout_by, level
 
 #: The models by the name that a run's settings have for them.
 MODELS: Registry["DensityModel"] = Registry("model", "core.models", folders=False)
 
-#: Sources of dropout masks, one for each model; None for no dropout.
-Masks: TypeAlias = Sequence[MaskSource] | None
+#: Drops elements of what it takes, perhaps in place; None for no dropout.
+Drop: TypeAlias = Callable[[Tensor], Tensor] | None
 
 # Rows that go through the layers at once on the CPU, where no gradients are wanted: what is made of them
 # stays in the cache.
@@ -149,23 +149,28 @@ class DensityModel(nn.Module):
         parts = iter(self.theta.split(self._sizes, 1))
         return [Layer(next(parts).unflatten(1, shape), next(parts)[:, None]) for shape in self.shapes]
 
-    def backpropagate(self, x: Tensor, y: Tensor, masks: Sequence[MaskSource]) -> None:
-        """Sets the gradient of `theta` to that of each model's mean NLL, with dropout.
+    def draw_bits(self, masks: Sequence[np.random.SFC64], rows: int) -> np.ndarray:
+        """The random bits of a step's dropout for so many rows [S, ...], from a source for each model."""
+        return draw_bits(masks, rows * self._plan[:, backprop.N_OUT] @ self._plan[:, backprop.DROPOUT])
+
+    def gradient(self, x: Tensor, y: Tensor, bits: Tensor) -> Tensor:
+        """The derivatives [S, P] of each model's mean NLL by `theta`, by PyTorch.
 
         Args:
             x: [S, N, d].
             y: [S, N].
-            masks: a source of dropout masks for each model.
+            bits: of `draw_bits`, as int16 on the device.
         """
+        drop = dropout_by(bits, self.dropout) if self.dropout > 0 else None
+        nll = -self(x, drop).log_prob(y).mean(-1).sum()
+        return torch.autograd.grad(nll, self.theta)[0]
+
+    def backpropagate(self, x: Tensor, y: Tensor, bits: np.ndarray) -> None:
+        """Sets the gradient of `theta` to that of `gradient`; compiled, on the CPU in float32."""
         theta = self.theta
-        if x.device.type != "cpu" or theta.dtype != torch.float32:
-            theta.grad = None
-            (-self(x, masks).log_prob(y).mean(-1).sum()).backward()
-            return
         if theta.grad is None:
             theta.grad = torch.empty_like(theta)
         plan, rate = self._plan, self.dropout
-        bits = draw_bits(masks, x.shape[1] * plan[:, backprop.N_OUT] @ plan[:, backprop.DROPOUT])
         drop = bits, np.uint16(level(rate)), np.float32(1 / (1 - rate))
         network = plan, theta.detach().numpy(), np.ascontiguousarray(x), *drop
         outputs, raw = backprop.forward(*network)
@@ -184,37 +189,27 @@ class DensityModel(nn.Module):
         """The embedding [S, N, h] of rows [S, N, d]; dropout off."""
         return self._linear_part(self.layers()[: self._encoder_layers], x)
 
-    def density_parameters(self, x: Tensor, masks: Masks = None, shared: bool = False) -> Tensor:
-        """The parameters [S, N, K] of the densities of rows [S, N, d]; with dropout if masks are given.
-
-        Args:
-            shared: all rows of a model have one dropout mask.
-        """
+    def density_parameters(self, x: Tensor, drop: Drop = None) -> Tensor:
+        """The parameters [S, N, K] of the densities of rows [S, N, d]."""
         layers = self.layers()
-        x = self._linear_part(layers[: self._linear_layers], x, masks, shared)
-        return self._apply_branches(layers, x)
+        return self._apply_branches(layers, self._linear_part(layers[: self._linear_layers], x, drop))
 
-    def forward(self, x: Tensor, masks: Masks = None) -> Density:
-        """The densities p(y|x) of rows [S, N, d], batch shape [S, N]; with dropout if masks are given."""
-        return self.density(self.density_parameters(x, masks))
+    def forward(self, x: Tensor, drop: Drop = None) -> Density:
+        """The densities p(y|x) of rows [S, N, d], batch shape [S, N]."""
+        return self.density(self.density_parameters(x, drop))
 
     @torch.no_grad()
-    def passes(self, x: Tensor, passes: int, generator: torch.Generator) -> Tensor:
+    def passes(self, x: Tensor, passes: int, drop: Callable[[Tensor], Tensor]) -> Tensor:
         """The parameters [T, N, K] of the densities of T passes over x [N, d], by the one model of the stack.
 
         Every row of every pass has a mask of its own.
-
-        Args:
-            passes: their number T.
-            generator: seeds the masks; on the device of x.
         """
-        layers, masks, linear = self.layers(), [mask_source(generator)], self._linear_layers
+        layers, linear = self.layers(), self._linear_layers
         # No mask comes before the output of the second layer: up to there all passes are the same.
         hidden = self._one_by_one(layers[:2], x[None]).repeat(1, passes, 1)
         found = []
         for rows in hidden.split(_PIECE if x.device.type == "cpu" else hidden.shape[1], 1):
-            dropped = dropout(rows, self.dropout, masks)
-            embedded = self._one_by_one(layers[2:linear], dropped, masks, start=2)
+            embedded = self._one_by_one(layers[2:linear], drop(rows), drop, start=2)
             found.append(self._apply_branches(layers, embedded))
         return torch.cat(found, 1).view(passes, len(x), -1)
 
@@ -238,25 +233,21 @@ class DensityModel(nn.Module):
             raw.append(layers[end - 1](part))
         return self.constrain(torch.cat(raw, -1))
 
-    def _linear_part(
-        self, layers: Sequence[Layer], x: Tensor, masks: Masks = None, shared: bool = False
-    ) -> Tensor:
+    def _linear_part(self, layers: Sequence[Layer], x: Tensor, drop: Drop = None) -> Tensor:
         """The encoder's layers, and those of the head that are linear in the embedding."""
-        if masks is None and not self.relu:
+        if drop is None and not self.relu:
             layers = [_composed(layers)]
-        return self._one_by_one(layers, x, masks, shared)
+        return self._one_by_one(layers, x, drop)
 
-    def _one_by_one(
-        self, layers: Sequence[Layer], x: Tensor, masks: Masks = None, shared: bool = False, start: int = 0
-    ) -> Tensor:
+    def _one_by_one(self, layers: Sequence[Layer], x: Tensor, drop: Drop = None, start: int = 0) -> Tensor:
         """Applies layers of the linear part, of which the first is number `start`."""
         for i, layer in enumerate(layers, start):
             x = layer(x)
             if i < self._encoder_layers:
                 if self.relu:
                     x = x.relu_()
-                if i > 0 and masks is not None:
-                    x = dropout(x, self.dropout, masks, shared)
+                if i > 0 and drop is not None:
+                    x = drop(x)
         return x
 
 

@@ -3,16 +3,16 @@
 Shapes: N rows, d features, S models of an ensemble (1 if it is none), T passes.
 """
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Generator, Tensor, nn
 
 from .densities import Density, MixtureDensity
-from .masks import mask_source
+from .masks import dropout, mask_source
 from .networks import DensityModel
 
 #: Samples of the predictive distribution behind point prediction and CRPS.
@@ -141,13 +141,12 @@ class NetworkPredictor(Predictor):
     ) -> Density:
         if self.members > 1:
             return self.model(x.expand(self.members, -1, -1))
-        model = copy.copy(self.model)  # its weights are the same
-        model.dropout = self.dropout if rate is None else rate
+        options: dict[str, Any] = {"rate": self.dropout if rate is None else rate, "shared": shared}
+        drop = partial(dropout, sources=[mask_source(generator)], **options)
         if shared:
-            masks = [mask_source(generator)]
-            each = [model.density_parameters(x[None], masks, shared=True) for _ in range(passes)]
-            return model.density(torch.cat(each))
-        return model.density(model.passes(x, passes, generator))
+            each = [self.model.density_parameters(x[None], drop) for _ in range(passes)]
+            return self.model.density(torch.cat(each))
+        return self.model.density(self.model.passes(x, passes, drop))
 
     def gradients(self, x: Tensor, generator: Generator | None = None, of: Of = "log_prob") -> Factors:
         with torch.enable_grad():  # one backward pass for all rows; no product is formed

@@ -42,7 +42,7 @@ def _count_step(step, mu_product, lr):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _update_rows(p, grad, exp_avg, exp_avg_sq, factors, weight_decay):  # type: ignore[no-untyped-def]
-    """`NAdam._update` on float32 arrays [S, P], in one pass over the memory instead of twelve."""
+    """`NAdam.update` on float32 arrays [S, P], in one pass over the memory instead of twelve."""
     beta2, epsilon, zero = np.float32(_BETA2), np.float32(_EPSILON), np.float32(0)
     rest1, rest2 = np.float32(1 - _BETA1), np.float32(1 - _BETA2)
     for row in range(len(p)):
@@ -108,20 +108,26 @@ class NAdam(torch.optim.Optimizer):
         """One step of every row; parameters without a gradient stay."""
         for group in self.param_groups:
             for p in group["params"]:
-                if p.grad is not None:
-                    self._update(p, p.grad, group["lr"], group["weight_decay"])
+                if p.grad is None:
+                    continue
+                factors = self.count_step(p)
+                if _can_compile(p):
+                    moments = self.state[p]["exp_avg"], self.state[p]["exp_avg_sq"]
+                    arrays = [tensor.numpy().reshape(len(p), -1) for tensor in (p, p.grad, *moments)]
+                    _update_rows(*arrays, factors, np.float32(group["weight_decay"]))
+                else:
+                    self.update(p, p.grad, torch.from_numpy(factors).to(p))
 
-    def _update(self, p: Tensor, grad: Tensor, lr: float, weight_decay: float) -> None:
+    def count_step(self, p: Tensor) -> np.ndarray:
+        """Counts one more step of a parameter; its factors [3, S], which `update` takes."""
         state = self.state[p]
-        exp_avg, exp_avg_sq = state["exp_avg"], state["exp_avg_sq"]
-        factors = _count_step(state["step"].numpy(), state["mu_product"].numpy(), lr)
-        if _can_compile(p):
-            arrays = [tensor.numpy().reshape(len(p), -1) for tensor in (p, grad, exp_avg, exp_avg_sq)]
-            _update_rows(*arrays, factors, np.float32(weight_decay))
-            return
-        shape = (3, len(p), *(1 for _ in p.shape[1:]))
-        by_grad, by_average, correction = torch.from_numpy(factors).reshape(shape).to(p)
-        grad = grad.add(p, alpha=weight_decay)
+        return _count_step(state["step"].numpy(), state["mu_product"].numpy(), self.defaults["lr"])
+
+    def update(self, p: Tensor, grad: Tensor, factors: Tensor) -> None:
+        """The update of a step that has been counted, by operations on p's device alone."""
+        exp_avg, exp_avg_sq = self.state[p]["exp_avg"], self.state[p]["exp_avg_sq"]
+        by_grad, by_average, correction = factors.reshape(3, len(p), *(1 for _ in p.shape[1:]))
+        grad = grad.add(p, alpha=self.defaults["weight_decay"])
         exp_avg.lerp_(grad, 1 - _BETA1)
         exp_avg_sq.mul_(_BETA2).addcmul_(grad, grad, value=1 - _BETA2)
         below = exp_avg_sq.div(correction).sqrt_().add_(_EPSILON)

@@ -12,17 +12,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..config import Config
-from ..models.masks import get_state, mask_source, set_state
+from ..models.masks import get_state, set_state, sfc64
 from ..models.networks import DensityModel
 from ..models.predictor import NetworkPredictor
 from ..models.regressor import REGRESSORS, Regressor
 from ..models.variations import build_model
 from ..protocol import Protocol
 from ..seeds import Seeds
+from .cuda_graph import GraphedStep
 from .nadam import NAdam, update_average
 
 #: Validation rows, of one model or of several, that are scored at once. On the CPU more of them leave the
@@ -86,9 +88,9 @@ class Trainer:
         self.config = config
         self.protocol = protocol
         self.seeds = seeds
-        device, members = model.theta.device, range(len(model.theta))
+        members = range(len(model.theta))
         self.batches = [seeds.torch("batches", member=member) for member in members]
-        self.masks = [mask_source(seeds.torch("dropout", device, member)) for member in members]
+        self.masks = [sfc64(seeds.torch("dropout", member=member)) for member in members]
         self.fits = 0
         self.drop_last = True  # an incomplete last minibatch, where there are more points than one holds
         self._initial = model.theta.detach().clone()
@@ -269,6 +271,7 @@ class _Stack:
         if self.config.average:
             rows["average"] = rows["theta"].clone()
         self.epoch = self.steps = 0
+        self.compiled = self.x.device.type == "cpu" and self.x.dtype == torch.float32
         #: Each model and its optimiser as they were at the lowest validation NLL so far.
         self.best: dict[str, Tensor] = {}
         if self.config.best_weights:
@@ -284,6 +287,7 @@ class _Stack:
         theta = self.model.theta
         self.optimizer = NAdam([theta], self.config.lr, self.config.weight_decay)
         self.optimizer.state[theta] = {name: rows[name] for name in self.optimizer.state[theta]}
+        self.graphed_step = GraphedStep(self._step, self.x.device)
 
     def train_epoch(self) -> None:
         """One pass over each model's points in fresh order."""
@@ -297,13 +301,28 @@ class _Stack:
         seen = self.points // size * size if self.drop_last else self.points
         order = torch.stack(orders)[:, :seen].to(self.x.device)
         for rows in order.split(size, 1):
-            self.model.backpropagate(self.x[rows], self.y[rows], masks)
-            self.optimizer.step()
             self.steps += 1
+            # Short at first: a fit's first weights are soon forgotten.
+            decay = min(self.config.average, (1 + self.steps) / (10 + self.steps))
+            bits = self.model.draw_bits(masks, rows.shape[1])
+            if self.compiled:
+                self.model.backpropagate(self.x[rows], self.y[rows], bits)
+                self.optimizer.step()
+                if self.config.average:
+                    update_average(self.rows["average"], self.rows["theta"], decay)
+            else:
+                factors = torch.from_numpy(self.optimizer.count_step(self.model.theta)).to(self.x.dtype)
+                share = torch.tensor(1 - decay, dtype=self.x.dtype)
+                self.graphed_step(rows, torch.from_numpy(bits.view(np.int16)), factors, share)
+
+    def _step(self, rows: Tensor, bits: Tensor, factors: Tensor, share: Tensor) -> None:
+        """A step on minibatches [S, N], by operations on the device alone."""
+        theta = self.model.theta
+        gradient = self.model.gradient(self.x[rows], self.y[rows], bits)
+        with torch.no_grad():
+            self.optimizer.update(theta, gradient, factors)
             if self.config.average:
-                # Short at first: a fit's first weights are soon forgotten.
-                decay = min(self.config.average, (1 + self.steps) / (10 + self.steps))
-                update_average(self.rows["average"], self.rows["theta"], decay)
+                self.rows["average"].lerp_(theta, share)
 
     @property
     def _used(self) -> Tensor:
@@ -361,3 +380,5 @@ class _Stack:
         if stay:
             self.best = {name: tensor[stay] for name, tensor in self.best.items()}
             self._assemble({name: tensor[stay] for name, tensor in self.rows.items()})
+        else:
+            del self.graphed_step  # it refers to this stack, and would keep the GPU's memory until collected

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from numba import config, njit
 from numba.core.caching import FunctionCache
 
@@ -47,6 +48,11 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return made
 
     return compile_it
+
+
+def can_compile(*tensors: torch.Tensor) -> bool:
+    """Whether the compiled functions take them: float32 on the CPU."""
+    return all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
 
 
 @cache

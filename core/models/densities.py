@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, Normal
 from zuko.transforms import ComposedTransform, MonotonicRQSTransform
 
+from ..compiled import can_compile
 from . import splines
 from .splines import BINS, BOUND, SLOPE, SPLINE_PARAMETERS
 
@@ -119,16 +120,13 @@ class FlowDensity(Density):
         ]
         return ComposedTransform(*splines)
 
-    def _can_compile(self, values: Tensor) -> bool:
-        return values.device.type == "cpu" and values.dtype == self.parameters.dtype == torch.float32
-
     def _rows(self, batch: tuple[int, ...]) -> Tensor:
         """The parameters for each element of a larger batch, [R, 46]."""
         return self.parameters.expand(*batch, -1).reshape(-1, 2 * SPLINE_PARAMETERS)
 
     def _forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """z and dz/dy, [*batch, G], of ascending y [*end of batch, G]; or of y [*more, *batch, G]."""
-        if self.parameters.requires_grad or not self._can_compile(y):
+        if self.parameters.requires_grad or not can_compile(y, self.parameters):
             z, ladj = FlowDensity(self.parameters[..., None, :]).transform.call_and_ladj(y)
             return z, ladj.exp()
         batch = y.shape[:-1] if y.dim() > len(self.batch_shape) else self.batch_shape
@@ -138,7 +136,7 @@ class FlowDensity(Density):
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """y and dz/dy there of z, [*more, *batch, G] all."""
-        if self.parameters.requires_grad or not self._can_compile(z):
+        if self.parameters.requires_grad or not can_compile(z, self.parameters):
             y, ladj = FlowDensity(self.parameters[..., None, :]).transform.inv.call_and_ladj(z)
             return y, (-ladj).exp()
         both = splines.inverse(*_arrays(self._rows(z.shape[:-1]), z.reshape(-1, z.shape[-1])))
@@ -147,7 +145,7 @@ class FlowDensity(Density):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(y|x) of values that broadcast against the batch; differentiable."""
-        if not self._can_compile(value):
+        if not can_compile(value, self.parameters):
             z, ladj = self.transform.call_and_ladj(value)
             return _normal_log_prob(z) + ladj
         y = self._expanded(value)

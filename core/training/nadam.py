@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..compiled import compiled
+from ..compiled import can_compile, compiled
 
 _BETA1, _BETA2, _EPSILON, _MOMENTUM_DECAY = 0.9, 0.999, 1e-8, 0.004
 
@@ -67,13 +67,9 @@ def _average_rows(average, p, weight):  # type: ignore[no-untyped-def]
             mean[i] = np.float32(0) if abs(a) < _NO_WEIGHT else a
 
 
-def _can_compile(p: Tensor) -> bool:
-    return p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous()
-
-
 def update_average(average: Tensor, p: Tensor, decay: float) -> None:
     """Takes parameters p [S, P] into their exponential moving average [S, P], in place."""
-    if _can_compile(p):
+    if can_compile(p):
         _average_rows(average.numpy(), p.detach().numpy(), np.float32(1 - decay))
     else:
         average.lerp_(p.detach(), 1 - decay)
@@ -111,7 +107,7 @@ class NAdam(torch.optim.Optimizer):
                 if p.grad is None:
                     continue
                 factors = self.count_step(p)
-                if _can_compile(p):
+                if can_compile(p):
                     moments = self.state[p]["exp_avg"], self.state[p]["exp_avg_sq"]
                     arrays = [tensor.numpy().reshape(len(p), -1) for tensor in (p, p.grad, *moments)]
                     _update_rows(*arrays, factors, np.float32(group["weight_decay"]))

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..compiled import can_compile
 from ..config import Config
 from ..models.masks import get_state, set_state, sfc64
 from ..models.networks import DensityModel
@@ -271,7 +272,7 @@ class _Stack:
         if self.config.average:
             rows["average"] = rows["theta"].clone()
         self.epoch = self.steps = 0
-        self.compiled = self.x.device.type == "cpu" and self.x.dtype == torch.float32
+        self.compiled = can_compile(self.x)
         #: Each model and its optimiser as they were at the lowest validation NLL so far.
         self.best: dict[str, Tensor] = {}
         if self.config.best_weights:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..files import one_line
 from .frames import RawFrame
-from .notations import NOTHING, clean, read_dates, read_numbers
+from .notations import NOTHING, clean, read_dates, read_number
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 _WHOLE_NUMBER = re.compile(r"([+-]?(?:0|[1-9][0-9]*))\.0*")
@@ -25,7 +25,7 @@ class Cells:
     Attributes:
         text: of each cell [n], made by `clean`; empty if the cell holds nothing.
         table: number of each cell's table [n].
-        point, comma, limit, unit: each cell [n] as `read_numbers` reads it.
+        point, comma, limit, unit: each cell [n] as `read_number` reads it.
         decimals: what begins the decimals in each table: a point, a comma, '' if it does not matter, ? if
             nothing here says.
         mostly_numbers: whether most of each table's distinct texts are numbers.
@@ -44,8 +44,8 @@ class Cells:
         self.table = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         self._codes, every = pd.factorize(self.text)
         self._texts: list[str] = every.tolist()
-        numbers = read_numbers(self._texts)
-        self.point, self.comma, self.limit, self.unit = (one[self._codes] for one in numbers)
+        numbers = [np.array(part) for part in zip(*map(read_number, self._texts), strict=True)]
+        self.point, self.comma, self.limit, self.unit = (part[self._codes] for part in numbers)
         self.decimals, self.mostly_numbers = list[str](), list[bool]()
         for i, column in enumerate(columns):
             texts = np.unique(self._codes[(self.table == i) & (self.text != "")])

@@ -14,8 +14,8 @@ Shapes: n rows, of all tables one behind the other; d features.
 
 import difflib
 import shlex
-from collections.abc import Collection, Mapping, Sequence
-from itertools import chain
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain, product
 from operator import itemgetter
 
 import numpy as np
@@ -23,9 +23,8 @@ import pandas as pd
 
 from ..files import UnusableError, one_line
 from .cells import Cells, Tables
-from .encoding import Rule
 from .frames import RawFrame
-from .kinds import Column
+from .kinds import CYCLES, Column, Rule
 
 #: Options and the columns that they name: see `core.options.Options`.
 Decisions = Mapping[str, Collection[str]]
@@ -39,7 +38,7 @@ class Columns(tuple[Column, ...]):
         """What each column became; columns of the same kind share a line."""
         same: dict[str, list[str]] = {}
         for column in self:
-            same.setdefault(column.text, []).append(column.rule.title)
+            same.setdefault(column.text, []).append(one_line(column.name or "(nameless)"))
         return [f"{one_line(', '.join(names), 100)}: {one_line(text)}" for text, names in same.items()]
 
     @property
@@ -47,14 +46,13 @@ class Columns(tuple[Column, ...]):
         """The same, each column for itself, with what it holds."""
         said = []
         for column in self:
-            both = one_line(column.text), column.rule.contents(column.values[column.tables.looked_at])
-            said.append(one_line(f"{column.rule.title}: {'; '.join(filter(None, both))}", 300))
+            became = "; ".join(filter(None, (one_line(column.text), _held(column))))
+            said.append(one_line(f"{one_line(column.name or '(nameless)')}: {became}", 300))
         return said
 
     def features(self) -> tuple[list[str], np.ndarray]:
         """Names (`<column>_<category>` if one-hot) and values [n, d], finite float64, of the features."""
-        each = (column.rule.features(column.values, column.cells.limit) for column in self)
-        found = sorted(chain.from_iterable(each), key=itemgetter(0))
+        found = sorted(chain.from_iterable(map(_features, self)), key=itemgetter(0))
         values = np.stack([part for *_, part in found], axis=1).astype(np.float64)
         return [name for _, name, _ in found], values
 
@@ -67,6 +65,46 @@ class Columns(tuple[Column, ...]):
         """The contents of each row in all columns, used or not: equal rows have equal keys."""
         cells = [pd.Series(column.values, dtype=object) for column in self]
         return list(zip(*(column.where(column.notna(), None) for column in cells), strict=True))
+
+
+def _features(column: Column) -> Iterator[tuple[int, str, np.ndarray]]:
+    """Place among those of all columns, name and values [n] of each: first numbers, then what says which
+    cells are empty, which are limits, cycles, and categories.
+    """
+    rule, values = column.rule, column.values
+    if rule.kind in ("number", "date"):
+        yield 0, rule.name, np.where(np.isnan(values), rule.median, values)
+    if rule.gaps:
+        yield 1, f"missingindicator_{rule.name}", np.isnan(values)
+    if rule.limits:
+        yield 2, f"{rule.name}_limit", column.cells.limit
+    for cycle, wave in product(rule.cycles, (np.sin, np.cos)):
+        turns = (values + rule.start) / CYCLES[cycle]
+        yield 3, f"{rule.name}_{cycle}_{wave.__name__}", np.nan_to_num(wave(2 * np.pi * turns))
+    others = np.ones(len(values), bool)
+    for level in rule.levels:
+        hot = pd.isna(values) if level is None else values == level
+        others &= ~hot
+        yield 4, f"{rule.name}_{'nan' if level is None else level}", hot
+    if rule.rare:
+        yield 4, f"{rule.name}_rare", others
+
+
+def _held(column: Column) -> str:
+    """What the rows that may be looked at hold: the range of numbers, or how often each category is there."""
+    cells, kind = pd.Series(column.values[column.tables.looked_at]), column.rule.kind
+    if kind == "category":
+        return ", ".join(f"{level}: {n}" for level, n in cells.value_counts(dropna=False).items())
+    if kind == "not used" or cells.isna().all():
+        return ""
+    ends: Sequence[float] = [cells.min(), cells.max(), cells.median()]
+    if kind == "date":
+        days = pd.Timestamp(0) + pd.to_timedelta(np.array(ends) + column.rule.start, "D")
+        low, high, middle = days.strftime("%Y-%m-%d")
+    else:
+        low, high, middle = (f"{end:.6g}" for end in ends)
+    empty = int(cells.isna().sum())
+    return f"{low} ... {high}, median {middle}" + f", {empty} empty" * bool(empty)
 
 
 def apply(rules: Sequence[Rule], raw: RawFrame) -> Columns:
@@ -153,7 +191,23 @@ def read_target(
     if target not in raw.names:
         raise raw.unusable(_no_column(target, raw.names))
     said = {option for option, columns in (decisions or {}).items() if target in columns}
-    return Column(target, Tables([raw], np.arange(len(raw.frame))), said).target()
+    column = Column(target, Tables([raw], np.arange(len(raw.frame))), said)
+    column.others, column.as_missing = "leave such rows out", "Correct it, or leave such rows out"
+    if not column.numeric:
+        column.refuse(column.no_numbers, "the target must be a number", column.as_missing)
+    column.check_numbers()
+    if not column.numeric:
+        hint = f"{column.options('numeric')} takes the limit itself; or {column.others}"
+        column.refuse(column.cells.limit, "the target is not measured, only a limit is known", hint)
+    y, (apart, why) = column.numbers, column.apart(column.numbers)
+    if (empty := np.isnan(y)).any():
+        row = raw.frame.index[int(np.argmax(empty))] + 1
+        count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"
+        hint = "fill it in, or leave it out"
+        raise raw.unusable(f"{count} no target {target!r}, as data row {row}: {hint}")
+    if np.ptp(y[~apart]) == 0:
+        raise raw.unusable(f"the target {target!r} is {y[0]:g} in all rows: nothing to learn")
+    return y, ", ".join(note for note in column.notes() if "--" not in note), apart, why
 
 
 # --- Published tables, whose columns are known -------------------------------------------------

@@ -63,41 +63,28 @@ def clean(text: str) -> str:
     return " ".join(text.split())
 
 
-def read_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Texts made by `clean` as numbers; a number too large for a float is infinite.
+def read_number(text: str) -> tuple[float, float, bool, str]:
+    """A text made by `clean` as a number; one too large for a float is infinite.
 
     Returns:
-        Four arrays [k]: the values if a point begins the decimals (1,234 is 1234) and if a comma does (1,234
-        is 1.234), NaN for a text that is not a number; whether each is a limit such as <5 or ≥5; and the
-        unit or sign next to each number, empty if there is none.
+        The value if a point begins the decimals (1,234 is 1234) and if a comma does (1,234 is 1.234), NaN if
+        the text is not such a number; whether it is a limit such as <5 or ≥5; and the unit or sign next to
+        the number, empty if there is none.
     """
-    k = len(texts)
-    point, comma, limit, unit = (
-        np.full(k, np.nan),
-        np.full(k, np.nan),
-        np.zeros(k, bool),
-        np.full(k, "", object),
-    )
-    for i, text in enumerate(texts):
-        if _PLAIN.fullmatch(text):
-            point[i] = value = float(text)
-            if "." not in text:
-                comma[i] = value
-            elif _POINTS_AS_GROUPS.fullmatch(text):
-                comma[i] = float(text.replace(".", ""))
-        elif cell := _CELL.fullmatch(text):
-            body, power = cell["body"], cell["power"] or ""
-            bare = "-" * ("-" in cell["sign"] + cell["minus"]) + re.sub("[ ']", "", body)
-            if _POINT.fullmatch(body):
-                point[i] = float(bare.replace(",", "") + power)
-            if _COMMA.fullmatch(body):
-                comma[i] = float(bare.replace(".", "").replace(",", ".") + power)
-            limit[i] = bool(cell["limit"])
-            unit[i] = " ".join(filter(None, (cell["money"], (cell["unit"] or "").strip())))
-        elif _DURATION.fullmatch(text):
-            point[i] = comma[i] = pd.Timedelta(text) / pd.Timedelta(days=1)
-            unit[i] = "days"
-    return point, comma, limit, unit
+    if _PLAIN.fullmatch(text):
+        whole = "." not in text or _POINTS_AS_GROUPS.fullmatch(text)
+        return float(text), float(text.replace(".", "")) if whole else np.nan, False, ""
+    if cell := _CELL.fullmatch(text):
+        body, power = cell["body"], cell["power"] or ""
+        bare = "-" * ("-" in cell["sign"] + cell["minus"]) + re.sub("[ ']", "", body)
+        point = float(bare.replace(",", "") + power) if _POINT.fullmatch(body) else np.nan
+        comma = float(bare.replace(".", "").replace(",", ".") + power) if _COMMA.fullmatch(body) else np.nan
+        unit = " ".join(filter(None, (cell["money"], (cell["unit"] or "").strip())))
+        return point, comma, bool(cell["limit"]), unit
+    if _DURATION.fullmatch(text):
+        days = pd.Timedelta(text) / pd.Timedelta(days=1)
+        return days, days, False, "days"
+    return np.nan, np.nan, False, ""
 
 
 #: The parts before and after the first space that a time follows.
@@ -105,20 +92,8 @@ _TIME = re.compile(r"(.*[0-9])[T ,]+([0-9]{1,2}:[0-9]{2}.*)")
 _WEEKDAY = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*[., ]+")
 _WEEK = re.compile("^([0-9]{4}/W[0-9]{2})$")
 _FORMATS = (
-    "%Y/%m/%d",
-    "%Y/%m",
-    "%d.%m.%Y",
-    "%d.%m.%y",
-    "%d/%b/%Y",
-    "%d/%b/%y",
-    "%b/%d/%Y",
-    "%d/%B/%Y",
-    "%B/%d/%Y",
-    "%b/%Y",
-    "%B/%Y",
-    "%b/%y",
-    "%G/W%V/%u",
-    "%Y%m%d",
+    *("%Y/%m/%d", "%Y/%m", "%d.%m.%Y", "%d.%m.%y", "%d/%b/%Y", "%d/%b/%y", "%b/%d/%Y", "%d/%B/%Y"),
+    *("%B/%d/%Y", "%b/%Y", "%B/%Y", "%b/%y", "%G/W%V/%u", "%Y%m%d"),
 )
 _BY_ORDER = (("%d/%m/%Y", "%d/%m/%y"), ("%m/%d/%Y", "%m/%d/%y"))
 #: A date as a number: 20240131.
@@ -149,8 +124,7 @@ def read_dates(texts: Sequence[str]) -> np.ndarray:
     for order, formats in enumerate(_BY_ORDER):
         values = np.full(len(like), np.nan)
         for pattern in (*_FORMATS, *formats):
-            open_ = np.isnan(values)
-            if open_.any():
+            if (open_ := np.isnan(values)).any():
                 values[open_] = _days(dates[open_], pattern)
         days[order, like] = values + parts
     return days

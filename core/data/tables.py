@@ -262,7 +262,7 @@ class Table(Dataset):
     def _learned(cls, raw: RawFrame, target: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Features, target and names; what each column became is said on stderr."""
         from .columns import read_target, sort_columns
-        from .row_numbers import options
+        from .suspects import options
 
         y, note, _, why = read_target(raw, target, cls.decisions)
         if why:

@@ -5,7 +5,7 @@ Shapes: n rows, of all tables one behind the other; k distinct texts.
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -114,12 +114,7 @@ class Tables:
 
     def __init__(self, raws: Sequence[RawFrame], looked_at: np.ndarray) -> None:
         self.raws, self.looked_at = raws, looked_at
-        self._cells: dict[str, Cells] = {}
-
-    def cells(self, name: str) -> Cells:
-        if name not in self._cells:
-            self._cells[name] = Cells(name, self.raws)
-        return self._cells[name]
+        self.cells = cache(partial(Cells, raws=raws))
 
     @cached_property
     def decimals(self) -> list[str]:

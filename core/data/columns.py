@@ -213,28 +213,25 @@ def read_target(
 # --- Published tables, whose columns are known -------------------------------------------------
 
 
-def finite(raw: RawFrame, name: str) -> np.ndarray:
-    """A column as float64 [n]; an UnusableError where a cell is missing or no finite number."""
-    values = _numbers(raw.frame[name])
-    if (bad := ~np.isfinite(values)).any():
-        Cells(name, [raw]).refuse(bad, "a finite number is expected")
-    return values
+def declared(raw: RawFrame, name: str, categories: Sequence[str] | Sequence[int] = ()) -> np.ndarray:
+    """A column of finite numbers as float64 [n, 1], or one of known categories one-hot [n, their number].
 
-
-def one_hot(raw: RawFrame, name: str, categories: Sequence[str] | Sequence[int]) -> np.ndarray:
-    """A column as float64 [n, number of categories]; an UnusableError where a cell is none of them."""
+    Raises:
+        UnusableError: a cell is none of them.
+    """
     cells = raw.frame[name]
-    by_name = isinstance(categories[0], str)
-    values = cells.astype("string").str.strip().fillna("").to_numpy(object) if by_name else _numbers(cells)
-    hot = np.stack([values == category for category in categories], axis=1).astype(np.float64)
-    if (bad := hot.sum(axis=1) == 0).any():
-        Cells(name, [raw]).refuse(bad, f"one of {one_line(', '.join(map(str, categories)))} is expected")
-    return hot
-
-
-def _numbers(cells: pd.Series) -> np.ndarray:
-    """Cells as float64 [n], NaN where one is missing or no number."""
-    if pd.api.types.is_numeric_dtype(cells):
-        return cells.to_numpy(np.float64, na_value=np.nan)
-    # Older pandas' to_numeric is an ulp off; Python's float, which rounds rightly, also takes 1_000.
-    return cells.where(pd.to_numeric(cells, errors="coerce").notna()).to_numpy(np.float64)
+    if categories and isinstance(categories[0], str):
+        values = cells.astype("string").str.strip().fillna("").to_numpy(object)
+    elif pd.api.types.is_numeric_dtype(cells):
+        values = cells.to_numpy(np.float64, na_value=np.nan)
+    else:
+        # Older pandas' to_numeric is an ulp off; Python's float, which rounds rightly, also takes 1_000.
+        values = cells.where(pd.to_numeric(cells, errors="coerce").notna()).to_numpy(np.float64)
+    if categories:
+        found = np.stack([values == category for category in categories], axis=1).astype(np.float64)
+        good, expected = found.any(axis=1), f"one of {one_line(', '.join(map(str, categories)))}"
+    else:
+        found, good, expected = values[:, None], np.isfinite(values), "a finite number"
+    if not good.all():
+        Cells(name, [raw]).refuse(np.logical_not(good), f"{expected} is expected")
+    return found

@@ -6,7 +6,7 @@ Shapes: n rows, d features.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -148,25 +148,20 @@ class Table(Dataset):
     @classmethod
     def _from_file(cls, folder: Path, skip_data_check: bool) -> LoadedTable | None:
         """The table of the first raw file that is there, in the folder or a package."""
-        for path in filter(Path.is_file, cls._raw_files(folder)):
-            try:
-                return cls._read(path, skip_data_check)
-            except UnusableError as error:
-                if not cls.urls:
-                    raise
-                remove = "remove it and " if path.parent == folder else ""
-                by_hand = f"{remove}fetch {cls.urls[0]} as {folder / cls.download}"
-                raise UserError(f"{cls.name}: {error}; {by_hand}") from error
-        return None
-
-    @classmethod
-    def _raw_files(cls, folder: Path) -> Iterator[Path]:
-        for name in cls.files:
-            yield from (folder / name, folder / f"{name}.gz")
-        package, file = cls.packaged
+        paths = [folder / name for file in cls.files for name in (file, f"{file}.gz")]
+        package, packaged = cls.packaged
         spec = find_spec(package) if package else None  # does not import it
         if spec and spec.origin:
-            yield Path(spec.origin).parent / file
+            paths.append(Path(spec.origin).parent / packaged)
+        path = next(filter(Path.is_file, paths), None)
+        try:
+            return cls._read(path, skip_data_check) if path else None
+        except UnusableError as error:
+            if not (path and cls.urls):
+                raise
+            remove = "remove it and " if path.parent == folder else ""
+            by_hand = f"{remove}fetch {cls.urls[0]} as {folder / cls.download}"
+            raise UserError(f"{cls.name}: {error}; {by_hand}") from error
 
     @classmethod
     def _from_network(cls, folder: Path, skip_data_check: bool) -> LoadedTable:
@@ -246,7 +241,7 @@ class Table(Dataset):
     @classmethod
     def _declared(cls, raw: RawFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Features, target and names of the columns that are declared."""
-        from .columns import finite, one_hot
+        from .columns import declared
 
         # MATLAB names no columns, and some ARFF files have names of their own: they go by place.
         if len(raw.names) == len(cls.columns) and not set(raw.names) & set(cls.columns):
@@ -254,9 +249,9 @@ class Table(Dataset):
         if missing := [column for column in cls.columns if column not in raw.names]:
             names = one_line(", ".join(missing))
             raise raw.unusable(f"{len(missing)} of {len(cls.columns)} columns are missing: {names}")
-        x = [finite(raw, name)[:, None] for name in cls._numeric_columns()]
-        x += [one_hot(raw, name, known) for name, known in cls.categories.items()]
-        return np.hstack(x), finite(raw, cls.target), cls.feature_names()
+        features = [*cls._numeric_columns(), *cls.categories]
+        x = np.hstack([declared(raw, name, cls.categories.get(name, ())) for name in features])
+        return x, declared(raw, cls.target)[:, 0], cls.feature_names()
 
     @classmethod
     def _learned(cls, raw: RawFrame, target: str) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -1,6 +1,6 @@
 """Airfoil Self-Noise: OpenML 46904 (Brooks, Pope, Marcolini, NASA RP-1218, 1989)."""
 
-from core.data.openml import OpenMLTable
+from core.data.own import OpenMLTable
 from core.dataset import DATASETS
 
 

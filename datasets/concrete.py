@@ -1,6 +1,6 @@
 """Concrete Compressive Strength: OpenML 46917 (Yeh, Cement and Concrete Research, 1998)."""
 
-from core.data.openml import OpenMLTable
+from core.data.own import OpenMLTable
 from core.dataset import DATASETS
 
 

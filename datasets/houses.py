@@ -1,6 +1,6 @@
 """California Housing: OpenML 46934 (Pace, Barry, Statistics & Probability Letters, 1997)."""
 
-from core.data.openml import OpenMLTable
+from core.data.own import OpenMLTable
 from core.dataset import DATASETS
 
 

@@ -1,6 +1,6 @@
 """kin8nm: OpenML 44980 (Corke, Ghahramani, the Delve datasets, University of Toronto, 1996)."""
 
-from core.data.openml import OpenMLTable
+from core.data.own import OpenMLTable
 from core.dataset import DATASETS
 
 

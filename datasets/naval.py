@@ -1,6 +1,6 @@
 """Naval propulsion: OpenML 44969 (Coraddu et al., J. Eng. for the Maritime Environment, 2016)."""
 
-from core.data.openml import OpenMLTable
+from core.data.own import OpenMLTable
 from core.dataset import DATASETS
 
 

@@ -1,6 +1,6 @@
 """Protein Tertiary Structure: OpenML 46949 (Rana, UCI Machine Learning Repository, 2013)."""
 
-from core.data.openml import OpenMLTable
+from core.data.own import OpenMLTable
 from core.dataset import DATASETS
 
 

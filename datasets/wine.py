@@ -1,6 +1,6 @@
 """Wine Quality: OpenML 46964 (Cortez et al., Decision Support Systems, 2009)."""
 
-from core.data.openml import OpenMLTable
+from core.data.own import OpenMLTable
 from core.dataset import DATASETS
 
 

@@ -14,7 +14,7 @@ import compute_upper_bound
 import evaluate
 import sweep
 from core import Seeds, UserError
-from core.data import downloads, openml, own
+from core.data import downloads, own
 from core.data.frames import read_frame
 from core.data.own import default_sizes, find_dataset
 from core.dataset import train_and_test
@@ -270,7 +270,7 @@ def site(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:  # noqa: F8
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(downloads, "sleep", lambda seconds: None)
-    monkeypatch.setattr(openml, "API", server.url("/api"))
+    monkeypatch.setattr(own, "API", server.url("/api"))
     offer(server)
     return server
 
@@ -310,7 +310,7 @@ def test_openml_gives_target_and_types(site: Server, tmp_path: Path) -> None:
 
 
 def test_files_put_by_hand_need_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openml, "API", "http://127.0.0.1:9")
+    monkeypatch.setattr(own, "API", "http://127.0.0.1:9")
     said = {"description": {"default_target_attribute": "y"}, "features": FEATURES}
     (tmp_path / "openml-77.json").write_text(json.dumps(said))
     found = []

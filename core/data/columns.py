@@ -134,10 +134,7 @@ def sort_columns(
         raws: the tables; all have the first one's columns.
         target: left out; only the first table need have it.
         rows: the rows that may be looked at, counted over the tables one behind the other.
-        decisions: of the user: `numeric` columns hold numbers or dates, and other cells are missing;
-            `category` columns hold categories; `ignore` ones are not used; `keep` ones are, even if they
-            look like row numbers or have another value in each row; `cyclic` ones hold dates, whose time of
-            the year, and of the day, is a feature.
+        decisions: of the user.
 
     Raises:
         UnusableError: no feature is left, a column could be read in two ways, or a decision names no column.

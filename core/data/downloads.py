@@ -59,9 +59,7 @@ def _get(url: str, part: Path) -> None:
     with session, session.get(url, stream=True, timeout=TIMEOUT) as answer:
         answer.raise_for_status()
         size = int(answer.headers.get("Content-Length", 0)) or None
-        with (
-            part.open("wb") as file,
-            tqdm(total=size, unit="B", unit_scale=True, leave=False, disable=None) as bar,
-        ):
+        bar = tqdm(total=size, unit="B", unit_scale=True, leave=False, disable=None)
+        with part.open("wb") as file, bar:
             for piece in answer.iter_content(1 << 16):
                 bar.update(file.write(piece))

@@ -18,7 +18,7 @@ import pandas as pd
 from ..files import one_line
 from .cells import Tables
 from .notations import COMPACT_DATE, MARKS, NAMED_DATE, ORDERS, SHORT_DATE, TRUTH, read_dates
-from .suspects import are_codes, far, names_rows, options, row_numbers
+from .suspects import ROW_NAME, are_codes, far, options, row_numbers
 
 #: Days after which the time of the year, and of the day, is the same.
 CYCLES = {"year": 365.2425, "day": 1.0}
@@ -187,9 +187,8 @@ class Column:
                 if self.known and self.known.decimal:
                     said = {self.known.decimal}
                 commas = any("," in text for text in cells.written(differs & here))
-                decimal = (
-                    said.pop() if len(said) == 1 else "." if self.numeric or not (said or commas) else ""
-                )
+                usual = "." if self.numeric or not (said or commas) else ""
+                decimal = said.pop() if len(said) == 1 else usual
                 doubtful |= differs & here & (not decimal)
             values[here] = (comma if decimal == "," else point)[here]
             decimals.append(decimal)
@@ -351,7 +350,7 @@ class Column:
         if named.sum() >= 0.5 * filled and named.any():
             hint = f"Write them as 2024-01-31, or {self.others}"
             self.refuse(named, "its cells look like dates, but in no known language", hint)
-        if names_rows(self.name) and len(texts) + distinct > _ROWS_NAMED * filled:
+        if ROW_NAME.fullmatch(self.name) and len(texts) + distinct > _ROWS_NAMED * filled:
             return self._categories()
         if distinct and are_codes(texts, values, any(map(_PADDED.fullmatch, self._wanted_texts))):
             return self._categories("numbers and codes")

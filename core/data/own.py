@@ -72,12 +72,10 @@ class OpenMLTable(Table):
             cls._fetch_metadata(path)
         try:
             found = json.loads(read_bytes(path))
-            kinds = {
-                one["name"]: "unused"
-                if "true" in (str(one.get(key)).lower() for key in ("is_ignore", "is_row_identifier"))
-                else one["data_type"]
-                for one in found["features"]
-            }
+            kinds = {one["name"]: one["data_type"] for one in found["features"]}
+            for one in found["features"]:
+                if "true" in (str(one.get(key)).lower() for key in ("is_ignore", "is_row_identifier")):
+                    kinds[one["name"]] = "unused"
             return dict(found["description"]), kinds
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             said = f"it holds no metadata of OpenML ({one_line(error)})"

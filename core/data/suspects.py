@@ -12,7 +12,7 @@ import numpy as np
 #: Fewer consecutive integers are no sign of row numbers.
 _MANY = 20
 #: What columns are called that number or name rows.
-_ROW_NAME = re.compile(
+ROW_NAME = re.compile(
     r"(unnamed:?[ _]?\d*|__index_level_\d+__|level_\d+|#|uuid|key|seq|rows?|record"
     r"|((row|rec|record|serial|obs|sample|lfd|run|test|case|compound|patient|subject)[ _.-]*)?"
     r"(ids?|no|nr|num|number|index|idx)\.?|\w+[ _.-]+id)?",
@@ -34,11 +34,6 @@ def options(column: str, *names: str) -> str:
     return ", ".join(f"--{name} {shlex.quote(column)}" for name in names)
 
 
-def names_rows(name: str) -> bool:
-    """Whether a column is called as those that number or name rows."""
-    return _ROW_NAME.fullmatch(name.strip()) is not None
-
-
 def _consecutive(values: np.ndarray) -> bool:
     """Whether so many integers, in any order, are consecutive and there once each."""
     every = np.unique(values)
@@ -52,7 +47,7 @@ def row_numbers(name: str, tables: Sequence[np.ndarray]) -> tuple[bool, str]:
         name: of the column.
         tables: its numbers [n] in each table, NaN for none.
     """
-    named = names_rows(name)
+    named = ROW_NAME.fullmatch(name)
     if named:
         tables = [table[~np.isnan(table)] for table in tables]
     every = np.concatenate(tables)

@@ -121,13 +121,14 @@ class Table(Dataset):
     def feature_names(cls) -> list[str]:
         if cls.loaded:
             return list(cls.loaded.names)
-        one_hot = [f"{column}={value}" for column, values in cls.categories.items() for value in values]
-        return [*cls._numeric_columns(), *one_hot]
+        used = cls._features().items()
+        return [f"{name}={one}" if known else name for name, known in used for one in known or ("",)]
 
     @classmethod
-    def _numeric_columns(cls) -> list[str]:
+    def _features(cls) -> Categories:
+        """The columns that are used, those of numbers first; these have no categories."""
         others = {cls.target, *cls.dropped, *cls.categories}
-        return [column for column in cls.columns if column not in others]
+        return {name: () for name in cls.columns if name not in others} | dict(cls.categories)
 
     @classmethod
     def _from_cache(cls, folder: Path) -> LoadedTable | None:
@@ -249,9 +250,8 @@ class Table(Dataset):
         if missing := [column for column in cls.columns if column not in raw.names]:
             names = one_line(", ".join(missing))
             raise raw.unusable(f"{len(missing)} of {len(cls.columns)} columns are missing: {names}")
-        features = [*cls._numeric_columns(), *cls.categories]
-        x = np.hstack([declared(raw, name, cls.categories.get(name, ())) for name in features])
-        return x, declared(raw, cls.target)[:, 0], cls.feature_names()
+        x = [declared(raw, name, categories) for name, categories in cls._features().items()]
+        return np.hstack(x), declared(raw, cls.target)[:, 0], cls.feature_names()
 
     @classmethod
     def _learned(cls, raw: RawFrame, target: str) -> tuple[np.ndarray, np.ndarray, list[str]]:

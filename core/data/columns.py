@@ -115,7 +115,7 @@ def apply(rules: Sequence[Rule], raw: RawFrame) -> Columns:
     """
     check_same([rule.name for rule in rules], raw.names, f"{raw.where}: it has", "the earlier tables have")
     tables = Tables([raw], np.arange(len(raw.frame)))
-    return Columns(Column(rule.name, tables, rule.said, rule).again() for rule in rules)
+    return Columns(Column(rule, tables).again() for rule in rules)
 
 
 def check_same(wanted: Collection[str], found: Collection[str], here: str, there: str) -> None:
@@ -143,8 +143,8 @@ def sort_columns(
     said = _by_column(raws[0], target, decisions or {})
     for name in frozenset[str]().union(*(raw.nominal for raw in raws)):
         said.setdefault(name, set()).add("declared")
-    names = [name for name in raws[0].names if name != target]
-    columns = Columns(Column(name, tables, said.get(name, ())).decide() for name in names)
+    rules = [Rule(name, said=frozenset(said.get(name, ()))) for name in raws[0].names if name != target]
+    columns = Columns(Column(rule, tables).decide() for rule in rules)
     if all(column.rule.kind == "not used" for column in columns):
         found = "; ".join(columns.lines) or f"there is no column but the target {target!r}"
         raise raws[0].unusable(f"no feature is left: {found}")
@@ -187,8 +187,8 @@ def read_target(
     """
     if target not in raw.names:
         raise raw.unusable(_no_column(target, raw.names))
-    said = {option for option, columns in (decisions or {}).items() if target in columns}
-    column = Column(target, Tables([raw], np.arange(len(raw.frame))), said)
+    said = frozenset(option for option, columns in (decisions or {}).items() if target in columns)
+    column = Column(Rule(target, said=said), Tables([raw], np.arange(len(raw.frame))))
     column.others, column.as_missing = "leave such rows out", "Correct it, or leave such rows out"
     if not column.numeric:
         column.refuse(column.no_numbers, "the target must be a number", column.as_missing)
@@ -196,7 +196,8 @@ def read_target(
     if not column.numeric:
         hint = f"{column.options('numeric')} takes the limit itself; or {column.others}"
         column.refuse(column.cells.limit, "the target is not measured, only a limit is known", hint)
-    y, (apart, why) = column.numbers, column.apart(column.numbers)
+    y = column.numbers
+    apart, why = (np.zeros(len(y), bool), "") if column.keep else column.cells.apart(y)
     if (empty := np.isnan(y)).any():
         row = raw.frame.index[int(np.argmax(empty))] + 1
         count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -16,9 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ..files import one_line
-from .cells import Tables
-from .notations import COMPACT_DATE, MARKS, NAMED_DATE, ORDERS, SHORT_DATE, TRUTH, read_dates
-from .suspects import ROW_NAME, are_codes, far, options, row_numbers
+from .cells import COMPACT_DATE, MARKS, NAMED_DATE, ORDERS, SHORT_DATE, TRUTH, Tables, read_dates
+from .suspects import ROW_NAME, options, row_numbers
 
 #: Days after which the time of the year, and of the day, is the same.
 CYCLES = {"year": 365.2425, "day": 1.0}
@@ -43,11 +41,12 @@ class Rule:
 
     Attributes:
         name: of the column.
-        kind: number, date, category or not used.
-        said: what the user, or its file, says of it.
+        kind: number, date, category or not used; empty until it is decided.
+        said: what the user says of it, by the options of `core.options.DECISIONS`; its file may say that it
+            is declared.
         decimal: what begins the decimals; empty if nothing said it.
         unit: that all numbers have.
-        order: of the first numbers of dates, in `notations.ORDERS`; -1 if it did not matter.
+        order: of the first numbers of dates, in `cells.ORDERS`; -1 if it did not matter.
         start: days since 1970 of the first date.
         median: what an empty cell of numbers or dates becomes.
         gaps: whether a feature says which cells are empty.
@@ -58,7 +57,7 @@ class Rule:
     """
 
     name: str
-    kind: str
+    kind: str = ""
     said: frozenset[str] = frozenset()
     decimal: str = ""
     unit: str = ""
@@ -76,11 +75,9 @@ class Column:
     """A column of the tables; `decide` or `again` say what it is.
 
     Args:
-        name: of the column.
+        rule: its name and what is said of it; with a kind, how it was read in earlier tables, which these
+            must agree with.
         tables: the tables that have it.
-        said: what the user says of it, by the options of `core.options.DECISIONS`; its file may say that it
-            is declared.
-        known: how it was read in earlier tables, which these must agree with.
 
     Attributes:
         rule: what it is.
@@ -88,32 +85,32 @@ class Column:
         values: [n]; float64 for numbers and dates, otherwise texts; NaN for empty cells.
     """
 
-    def __init__(self, name: str, tables: Tables, said: Collection[str], known: Rule | None = None) -> None:
-        self.name, self.tables, self.known = name, tables, known
-        self.said, self.numeric, self.keep = frozenset(said), "numeric" in said, "keep" in said
-        self.cells = tables.cells(name)
+    def __init__(self, rule: Rule, tables: Tables) -> None:
+        self.rule, self.tables, self.known = rule, tables, rule if rule.kind else None
+        self.name, self.numeric, self.keep = rule.name, "numeric" in rule.said, "keep" in rule.said
+        self.cells = tables.cells(rule.name)
         self.filled = self.cells.text != ""
         #: The rows [n] whose cell means 'missing' among numbers and dates, and those with any other text.
         self.marks = self.cells.each(lambda text: text.casefold() in MARKS, bool)
         self.wanted = self.filled & ~self.marks
         self._wanted_texts = self.cells.written(self.wanted)
-        self.options = partial(options, name)
+        self.options = partial(options, rule.name)
         #: What else the user may do about a cell, in words.
         self.others = self.options("category", "ignore")
         self.as_missing = f"{self.options('numeric')} takes such cells as missing; or {self.others}"
 
     def decide(self) -> Column:
-        if "ignore" in self.said:
+        if "ignore" in self.rule.said:
             return self._unused("as asked")
         if not self.filled.any():
             return self._unused("empty")
-        if "category" in self.said or ("declared" in self.said and not self.numeric):
+        if "category" in self.rule.said or ("declared" in self.rule.said and not self.numeric):
             return self._categories()
         found = (self._are_compact_dates() and self._dates()) or self._numbers() or self._dates()
         if found is None and self.numeric:
             self.refuse(self.filled, f"{self.options('numeric')}, but no cell is a number")
         found = found or self._mixture()
-        if "cyclic" in self.said and found.rule.kind != "date":
+        if "cyclic" in self.rule.said and found.rule.kind != "date":
             self.refuse(self.filled, f"{self.options('cyclic')}, but it holds no dates")
         return found
 
@@ -124,7 +121,7 @@ class Column:
         if kind == "not used":
             return self._unused("as in earlier tables")
         if kind == "category":
-            return self._becomes(self.known, kind, self.cells.names([*filter(None, self.known.levels)]))
+            return self._becomes(kind, self.cells.names([*filter(None, self.known.levels)]))
         if kind == "date" and self.known.order < 0:
             self._check_order()
         order = self.known.order if self.known.order >= 0 else self._order
@@ -133,26 +130,25 @@ class Column:
             self.refuse(np.isnan(values) & self.wanted, f"a {kind} is expected")
         if kind == "number":
             self.check_numbers()
-        return self._becomes(self.known, kind, values)
+        return self._becomes(kind, values)
 
-    def _becomes(self, rule: Rule, text: str, values: np.ndarray) -> Column:
-        self.rule, self.text, self.values = rule, text, values
+    def _becomes(self, text: str, values: np.ndarray, **decided: Any) -> Column:
+        """The column as it is now; `decided` are fields of its `Rule`."""
+        self.rule, self.text, self.values = replace(self.rule, **decided), text, values
         return self
 
     def _unused(self, why: str) -> Column:
         values = self.cells.names() if self.no_numbers.any() else self.numbers
-        rule = Rule(self.name, "not used", self.said, self._decimal)
-        return self._becomes(rule, f"not used ({why})", values)
+        return self._becomes(f"not used ({why})", values, kind="not used", decimal=self._decimal)
 
-    def _feature(self, kind: str, notes: list[str], values: np.ndarray, **more: Any) -> Column:
-        """A column of numbers or dates; `more` are fields of its `Rule`."""
-        if said := self.apart(values)[1]:
+    def _feature(self, notes: list[str], values: np.ndarray, **decided: Any) -> Column:
+        """A column of numbers or dates."""
+        if not self.keep and (said := self.cells.apart(values)[1]):
             notes = [*notes, f"{said}, and kept: correct it, or leave it empty, if it is no measurement"]
         seen = values[self.tables.looked_at]
         known = seen[~np.isnan(seen)]
         median = float(np.median(known)) if len(known) else 0.0
-        rule = Rule(self.name, kind, self.said, median=median, gaps=len(known) < len(seen), **more)
-        return self._becomes(rule, ", ".join(notes), values)
+        return self._becomes(", ".join(notes), values, median=median, gaps=len(known) < len(seen), **decided)
 
     # --- Words ---------------------------------------------------------------------------------
 
@@ -162,11 +158,6 @@ class Column:
             hint = "Write it as in the tables that the model was made with, or leave it empty"
         if rows.any():
             self.cells.refuse(rows, what, hint)
-
-    def apart(self, values: np.ndarray) -> tuple[np.ndarray, str]:
-        """Which values [n] lie far from all others, and the same in words; none if the column is kept."""
-        apart = np.zeros(len(values), bool) if self.keep else far(values)
-        return apart, self.cells.apart(values, apart) if apart.any() else ""
 
     # --- Numbers -------------------------------------------------------------------------------
 
@@ -233,7 +224,7 @@ class Column:
         if np.isnan(self.numbers).all() or (self.no_numbers.any() and not self.numeric):
             return None
         self.check_numbers()
-        values, limits, notes = self.numbers, self.cells.limit, ["number", *self.notes()]
+        values, limits, unit, notes = self.numbers, self.cells.limit, self._unit, ["number", *self.notes()]
         # Where one is NaN, min and max are, and equal nothing.
         if values.min() == values.max() and limits.min() == limits.max() and not self.keep:
             return self._unused(_CONSTANT)
@@ -241,13 +232,13 @@ class Column:
         if count := int(limits.sum()):
             notes.append(f"{count} cells at a limit ({self.cells.written(limits)[0]}) are the limit")
             notes[-1] += ", with an indicator" * often
-        elif not (self._unit or self.keep or self.numeric):
+        elif not (unit or self.keep or self.numeric):
             each = [values[self.cells.table == i] for i in range(len(self.cells.decimals))]
             unused, note = row_numbers(self.name, each)
             if unused:
                 return self._unused(note)
             notes += [note] if note else []
-        return self._feature("number", notes, values, decimal=self._decimal, unit=self._unit, limits=often)
+        return self._feature(notes, values, kind="number", decimal=self._decimal, unit=unit, limits=often)
 
     def check_numbers(self) -> None:
         """Raises a UserError where numbers could be others, or are in different units, or infinite."""
@@ -315,14 +306,13 @@ class Column:
             notes.append(f"{self.options('numeric')} if these are numbers")
         if days.min() == days.max() and not self.keep:
             return self._unused(_CONSTANT)
-        cycles: tuple[str, ...] = ()
+        with_times = bool((days % 1 > 0).any())
+        cycles = (*CYCLES,)[: 1 + with_times] if "cyclic" in self.rule.said else ()
         text = f"number ({'; '.join(notes)})"
-        if "cyclic" in self.said:
-            with_times = (days[~np.isnan(days)] % 1 != 0).any()
-            cycles = (*CYCLES,) if with_times else (*CYCLES,)[:1]
+        if cycles:
             text += f", with the time of the {' and of the '.join(cycles)}"
         kept, start = order if differs else -1, float(np.nanmin(days))
-        return self._feature("date", [text], days - start, order=kept, start=start, cycles=cycles)
+        return self._feature([text], days - start, kind="date", order=kept, start=start, cycles=cycles)
 
     @cached_property
     def _order(self) -> int:
@@ -352,7 +342,7 @@ class Column:
             self.refuse(named, "its cells look like dates, but in no known language", hint)
         if ROW_NAME.fullmatch(self.name) and len(texts) + distinct > _ROWS_NAMED * filled:
             return self._categories()
-        if distinct and are_codes(texts, values, any(map(_PADDED.fullmatch, self._wanted_texts))):
+        if distinct and self._are_codes(texts, values):
             return self._categories("numbers and codes")
         many = filled - rest.sum() >= 0.1 * filled and distinct > max(5, len(texts))
         undated = self.wanted & np.isnan(self.cells.days[self._order])
@@ -367,14 +357,25 @@ class Column:
             self.refuse(like, what, self.others)
         return self._categories()
 
+    def _are_codes(self, texts: list[str], values: np.ndarray) -> bool:
+        """Whether texts among numbers [n] say that these are codes: 001, 01B; or 1, 2, X, often each."""
+        every = np.unique(values[~np.isnan(values)])
+        few = len(every) <= 50 and len(values) >= 3 * (len(every) + len(texts))
+        often = few and np.isnan(values).mean() > 0.1 and all(value % 1 == 0 for value in every.tolist())
+        with_digits = all(any(map(str.isdigit, text)) for text in texts)
+        short = with_digits or all(len(text) <= 2 for text in texts)
+        letters = all(any(map(str.isalpha, text)) or text.endswith("+") for text in texts)
+        padded = with_digits and any(map(_PADDED.fullmatch, self._wanted_texts))
+        return letters and (padded or (often and short))
+
     def _categories(self, note: str = "") -> Column:
         """A column of categories, or of no use."""
-        values, declared = self.cells.names(), "declared" in self.said
+        values, declared = self.cells.names(), "declared" in self.rule.said
         cells = pd.Series(values, dtype=object)
         seen = cells.iloc[self.tables.looked_at]
         counts = seen.value_counts(dropna=False)
         common = counts if declared else counts[counts >= _RARE]
-        if not (self.keep or "category" in self.said):
+        if not (self.keep or "category" in self.rule.said):
             if cells.nunique(dropna=False) <= 1:
                 return self._unused(_CONSTANT)
             if len(counts) <= 1:
@@ -395,5 +396,5 @@ class Column:
         said += ", and missing" * used.index.hasnans
         if unseen := int((cells.notna() & ~cells.isin(counts.index)).sum()):
             said += f", {unseen:,} cells of others that no labelled row has"
-        rule = Rule(self.name, "category", self.said, levels=levels, rare=len(used) < len(counts))
-        return self._becomes(rule, "; ".join(filter(None, [said, note])), values)
+        said = "; ".join(filter(None, [said, note]))
+        return self._becomes(said, values, kind="category", levels=levels, rare=len(used) < len(counts))

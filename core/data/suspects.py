@@ -70,23 +70,6 @@ def row_numbers(name: str, tables: Sequence[np.ndarray]) -> tuple[bool, str]:
     return False, ""
 
 
-def are_codes(texts: Sequence[str], values: np.ndarray, padded: bool) -> bool:
-    """Whether texts among numbers say that these are codes: 001, 01B; or 1, 2, 3, X, Y, often each.
-
-    Args:
-        texts: the distinct ones.
-        values: the numbers, and NaN for each text [n].
-        padded: whether there are leading zeros.
-    """
-    every = np.unique(values[~np.isnan(values)])
-    few = len(every) <= 50 and len(values) >= 3 * (len(every) + len(texts))
-    often = few and np.isnan(values).mean() > 0.1 and all(value % 1 == 0 for value in every.tolist())
-    with_digits = all(any(map(str.isdigit, text)) for text in texts)
-    short = with_digits or all(len(text) <= 2 for text in texts)
-    letters = all(any(map(str.isalpha, text)) or text.endswith("+") for text in texts)
-    return letters and ((with_digits and padded) or (often and short))
-
-
 def far(values: np.ndarray) -> np.ndarray:
     """Which values [n], NaN for none, lie far from all others [n], bool.
 

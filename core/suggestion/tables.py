@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
 
+from ..data.cells import NOTHING
 from ..data.columns import Decisions, apply, check_same, read_target, sort_columns
 from ..data.frames import RawFrame
 from ..data.kinds import Rule
-from ..data.notations import NOTHING
 from ..data.suspects import options
 from ..dataset import RangeScaler
 from ..files import one_line

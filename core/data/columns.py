@@ -201,8 +201,7 @@ def read_target(
     if (empty := np.isnan(y)).any():
         row = raw.frame.index[int(np.argmax(empty))] + 1
         count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"
-        hint = "fill it in, or leave it out"
-        raise raw.unusable(f"{count} no target {target!r}, as data row {row}: {hint}")
+        raise raw.unusable(f"{count} no target {target!r}, as data row {row}: fill it in, or leave it out")
     if np.ptp(y[~apart]) == 0:
         raise raw.unusable(f"the target {target!r} is {y[0]:g} in all rows: nothing to learn")
     return y, ", ".join(note for note in column.notes() if "--" not in note), apart, why

@@ -140,16 +140,17 @@ def find_dataset(
     if not is_own(name):
         found = DATASETS[name]
         if target is not None or seed_set is not None or any((decisions or {}).values()):
-            raise UserError(
-                f"dataset '{name}' has a target, a seed set and columns of its own; these are for tables"
-            )
+            own = "a target, a seed set and columns of its own"
+            raise UserError(f"dataset '{name}' has {own}; these are for tables")
         return found
     decided = tuple((option, tuple(names)) for option, names in sorted((decisions or {}).items()) if names)
+    said: dict[str, Any] = {"target": target or ""}
     if name.startswith("openml:"):
         data_id = name.removeprefix("openml:")
         if not re.fullmatch("[0-9]{1,18}", data_id):
             raise UserError(f"'{name}': a number is wanted behind openml:, as in openml:46934")
-        return _table_class(int(data_id), Path(data_folder).resolve(), target, seed_set, decided)
+        said |= {"folder": f"openml-{int(data_id)}", "data_id": int(data_id)}
+        return _table_class(OpenMLTable, Path(data_folder).resolve(), seed_set, decided, **said)
     try:
         stat = Path(name).stat()
     except OSError as error:
@@ -159,35 +160,21 @@ def find_dataset(
         path.name.encode()
     except UnicodeEncodeError as error:
         raise UserError(f"{name}: its name is no text here: rename it, or set PYTHONUTF8=1") from error
+    said |= {"folder": path.name.removesuffix(".gz"), "files": (path.name,)}
     # A file that has changed is read again.
-    return _table_class(path.name, path.parent, target, seed_set, decided, stat.st_mtime_ns, stat.st_size)
+    return _table_class(Table, path.parent, seed_set, decided, stat.st_mtime_ns, stat.st_size, **said)
 
 
 @cache
 def _table_class(
-    source: int | str,
-    folder: Path,
-    target: str | None,
-    seed_set: int | None,
-    decided: tuple[tuple[str, tuple[str, ...]], ...],
-    *stamp: int,
+    base: type[Table], place: Path, seed_set: int | None, decided: tuple[Any, ...], *stamp: int, **said: Any
 ) -> type[Dataset]:
-    """A class for the table of that id of OpenML, or of that file in `folder`; the table is read."""
-    attributes: dict[str, Any] = {"__module__": __name__, "target": target or "", "decisions": dict(decided)}
-    cls: Any
-    if isinstance(source, int):
-        cls = type(f"openml-{source}", (OpenMLTable,), attributes | {"data_id": source})
-    else:
-        cls = type(source.removesuffix(".gz"), (Table,), attributes | {"files": (source,)})
-    cls.folder, cls.loaded = cls.__name__, cls.load(folder)
-    table = cls.loaded
+    """A class of a table in the folder `place`, which is read; `said` are attributes of the class."""
+    cls: Any = type(said["folder"], (base,), said | {"__module__": __name__, "decisions": dict(decided)})
+    cls.loaded = table = cls.load(place)
     usual, cls.budget = default_sizes(len(table.y))
     cls.seed_set = usual if seed_set is None else seed_set
-    cls.more_settings = {
-        "target": table.target,
-        "seed_set": cls.seed_set,
-        "decisions": cls.decisions,
-        "sha256": table.sha256,
-    }
+    settings = {"target": table.target, "seed_set": cls.seed_set, "decisions": cls.decisions}
+    cls.more_settings = settings | {"sha256": table.sha256}
     cls.__doc__ = f"{len(table.y):,} rows, {table.x.shape[1]} features; target: {table.target}."
     return cls

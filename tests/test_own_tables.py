@@ -14,7 +14,7 @@ import compute_upper_bound
 import evaluate
 import sweep
 from core import Seeds, UserError
-from core.data import downloads, own
+from core.data import own, tables
 from core.data.frames import read_frame
 from core.data.own import default_sizes, find_dataset
 from core.dataset import train_and_test
@@ -269,7 +269,7 @@ def site(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:  # noqa: F8
     """A server that has the table 77 as OpenML has its tables."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(downloads, "sleep", lambda seconds: None)
+    monkeypatch.setattr(tables, "sleep", lambda seconds: None)
     monkeypatch.setattr(own, "API", server.url("/api"))
     offer(server)
     return server

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..dataset import DATASETS, TRAIN_SHARE, VALIDATION_SHARE, Dataset
 from ..errors import UserError
 from ..files import beside, check_writable, one_line, read_bytes, write_file
-from .downloads import fetch
-from .tables import Table
+from .tables import Table, fetch
 
 if TYPE_CHECKING:
     from .frames import RawFrame

@@ -335,20 +335,21 @@ class Column:
         """Texts; refused where most are numbers or dates, or look like numbers and would not be used."""
         rest, values = self.no_numbers, self.numbers[self.wanted]
         texts, filled = self.cells.written(rest), len(values)
-        distinct = len(np.unique(values[~np.isnan(values)]))
+        every = np.unique(values[~np.isnan(values)])
         named = self.cells.each(NAMED_DATE.fullmatch, bool)
         if named.sum() >= 0.5 * filled and named.any():
             hint = f"Write them as 2024-01-31, or {self.others}"
             self.refuse(named, "its cells look like dates, but in no known language", hint)
-        if ROW_NAME.fullmatch(self.name) and len(texts) + distinct > _ROWS_NAMED * filled:
+        if ROW_NAME.fullmatch(self.name) and len(texts) + len(every) > _ROWS_NAMED * filled:
             return self._categories()
-        if distinct and self._are_codes(texts, values):
+        often = filled >= 3 * (len(every) + len(texts)) and len(every) <= 50 and rest.sum() > 0.1 * filled
+        if len(every) and self._are_codes(texts, every, often):
             return self._categories("numbers and codes")
-        many = filled - rest.sum() >= 0.1 * filled and distinct > max(5, len(texts))
+        many = filled - rest.sum() >= 0.1 * filled and len(every) > max(5, len(texts))
         undated = self.wanted & np.isnan(self.cells.days[self._order])
-        for others, kind, often in ((rest, "numbers", many), (undated, "dates", False)):
+        for others, kind, enough in ((rest, "numbers", many), (undated, "dates", False)):
             count = filled - int(others.sum())
-            if count and (count >= 0.5 * filled or often):
+            if count and (count >= 0.5 * filled or enough):
                 what = f"{count:,} of {filled:,} cells are {kind}, the others are not"
                 self.refuse(others, what, self.as_missing)
         like = self.cells.each(_LIKE_A_NUMBER.fullmatch, bool) & rest
@@ -357,16 +358,14 @@ class Column:
             self.refuse(like, what, self.others)
         return self._categories()
 
-    def _are_codes(self, texts: list[str], values: np.ndarray) -> bool:
-        """Whether texts among numbers [n] say that these are codes: 001, 01B; or 1, 2, X, often each."""
-        every = np.unique(values[~np.isnan(values)])
-        few = len(every) <= 50 and len(values) >= 3 * (len(every) + len(texts))
-        often = few and np.isnan(values).mean() > 0.1 and all(value % 1 == 0 for value in every.tolist())
+    def _are_codes(self, texts: list[str], numbers: np.ndarray, often: bool) -> bool:
+        """Whether texts among numbers say that these are codes: 001, 01B; or, each often, 1, 2, X."""
+        whole = all(number % 1 == 0 for number in numbers.tolist())
         with_digits = all(any(map(str.isdigit, text)) for text in texts)
         short = with_digits or all(len(text) <= 2 for text in texts)
         letters = all(any(map(str.isalpha, text)) or text.endswith("+") for text in texts)
         padded = with_digits and any(map(_PADDED.fullmatch, self._wanted_texts))
-        return letters and (padded or (often and short))
+        return letters and (padded or (often and short and whole))
 
     def _categories(self, note: str = "") -> Column:
         """A column of categories, or of no use."""

@@ -159,7 +159,8 @@ class Table(Dataset):
         except Exception as error:  # np.load raises nearly anything on damaged bytes
             problem = one_line(error)
         if problem:
-            _warn(f"{path} is damaged or of another version ({problem}); it is made anew from the raw table")
+            said = f"{path} is damaged or of another version ({problem}); it is made anew from the raw table"
+            print(f"warning: {said}", file=sys.stderr)
             return None
         return LoadedTable(x, y, path, "passed", names, cls.target)
 
@@ -297,7 +298,8 @@ def _load(cls: type[Table], folder: Path, skip_data_check: bool) -> LoadedTable:
             return table
         table = cls._from_file(folder, skip_data_check) or cls._from_network(folder, skip_data_check)
         if table.data_check.startswith("skipped"):
-            _warn(f"{cls.name}: {table.source}: check {table.data_check}; results are not comparable")
+            said = f"check {table.data_check}; results are not comparable"
+            print(f"warning: {cls.name}: {table.source}: {said}", file=sys.stderr)
         elif cls.columns and table.source.parent == folder:
             x, y, names = table.x, table.y, np.array(table.names)
             with suppress(UserError):  # then it is read again next time
@@ -306,10 +308,6 @@ def _load(cls: type[Table], folder: Path, skip_data_check: bool) -> LoadedTable:
         return table
     except OSError as error:
         raise UserError(f"{cls.name}: {folder} cannot be used: {one_line(error)}") from error
-
-
-def _warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
 
 
 def fetch(url: str, part: Path) -> None:

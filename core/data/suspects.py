@@ -1,4 +1,4 @@
-"""Numbers that may be no measurements: row numbers, codes, -999 for 'not measured', slips by powers of ten.
+"""Numbers that may be no measurements: row numbers, -999 for 'not measured', slips by powers of ten.
 
 Shapes: n rows of a table, n values.
 """

@@ -193,6 +193,7 @@ LINES = GOOD.decode().splitlines(keepends=True)
         (GOOD, "yy", "there is no column 'yy'; did you mean 'y'?"),
         ("".join([*LINES[:5], "1,2,3\n", *LINES[5:]]).encode(), "y", "line 6 has 3 fields instead of 7"),
         (GOOD.replace(b"same", b"a", 1), "y", "2 columns are called 'a'; names must differ"),
+        (GOOD.replace(b"no,", b"# a,", 1), "y", "2 columns are called 'a'; names must differ"),
         ("".join(LINES[:4]).encode(), "y", "3 rows are too few: at least 50 are needed"),
         (text(make_frame()[["same", "no", "y"]]), "y", "no feature is left: same: not used"),
         (GOOD.replace(b"same", b"s\xe4me"), "y", "line 1 is no UTF-8 text (invalid continuation byte)"),

@@ -161,8 +161,8 @@ class Cells:
     """
 
     def __init__(self, name: str, raws: Sequence[RawFrame]) -> None:
-        self.name, self._raws = name, [raw for raw in raws if name in raw.names]
-        columns = [raw.frame.iloc[:, raw.names.index(name)] for raw in self._raws]
+        self.name, self._raws = name, [raw for raw in raws if name in raw.frame]
+        columns = [raw.frame[name] for raw in self._raws]
         parts = []
         for column in columns:
             codes, distinct = pd.factorize(column)
@@ -215,7 +215,7 @@ class Cells:
         """The table of one of the n rows, the row's number there, from 1, and its cell."""
         raw = self._raws[self.table[row]]
         row -= int(np.argmax(self.table == self.table[row]))
-        cell = raw.frame.iloc[row, raw.names.index(self.name)]
+        cell = raw.frame[self.name].iloc[row]
         cell = "" if pd.isna(cell) else str(cell)
         return raw, raw.frame.index[row] + 1, cell and one_line(cell, 60)
 

@@ -45,20 +45,15 @@ class RangeScaler:
     """
 
     def __init__(self, values: np.ndarray) -> None:
-        values = _floats(values)
         low, span = values.min(axis=0), np.ptp(values, axis=0)
         self.scale = 1 / np.where(span == 0, 1, span)
         self._offset = 0 - low * self.scale
 
     def transform(self, values: np.ndarray) -> np.ndarray:
-        return _floats(values) * self.scale + self._offset
+        return values * self.scale + self._offset
 
     def inverse_transform(self, scaled: np.ndarray) -> np.ndarray:
         return (scaled - self._offset) / self.scale
-
-
-def _floats(values: np.ndarray) -> np.ndarray:
-    return values if values.dtype.kind == "f" else values.astype(np.float64)
 
 
 class Dataset(ABC):
@@ -116,7 +111,8 @@ class Dataset(ABC):
     def reset(self) -> None:
         """Draws the run's split and seed set again: the same ones."""
         rng = self.seeds.numpy("split")
-        x, y = self._checked(*self.rows(rng))
+        checked = self._checked(*self.rows(rng))
+        x, y = (part if part.dtype.kind == "f" else part.astype(np.float64) for part in checked)
         train, test = train_and_test(len(x))
 
         self._x_scaler, self._y_scaler = RangeScaler(x[train]), RangeScaler(y[train])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.data.columns import Columns, apply, read_target, sort_columns
 from core.data.frames import RawFrame
-from core.data.outliers import far
+from core.data.suspects import far
 from core.files import UnusableError
 from tests.builders import quick
 

@@ -1,4 +1,4 @@
-"""core.data.downloads and the download path of core.data.tables, against a real server on this machine."""
+"""The downloads of core.data.tables, against a real server on this machine."""
 
 import hashlib
 import os
@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import download_all_datasets
-from core.data import downloads, tables
-from core.data.downloads import fetch
+from core.data import tables
+from core.data.tables import fetch
 from core.errors import UserError
 from core.files import UnusableError
 from datasets import DATASETS
@@ -94,7 +94,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     waited: list[float] = []
-    monkeypatch.setattr(downloads, "sleep", waited.append)
+    monkeypatch.setattr(tables, "sleep", waited.append)
     return waited
 
 
@@ -121,7 +121,7 @@ def test_fetch_tries_again(
 
 @pytest.mark.parametrize(
     ("bad", "reason", "attempts"),
-    [(UNAVAILABLE, "HTTP status 503", 1 + downloads.RETRIES), ((404, b"", 0), "HTTP status 404", 1)],
+    [(UNAVAILABLE, "HTTP status 503", 1 + tables.RETRIES), ((404, b"", 0), "HTTP status 404", 1)],
 )
 def test_fetch_gives_up(
     tmp_path: Path, server: Server, bad: tuple[int, bytes, int], reason: str, attempts: int

@@ -14,7 +14,7 @@ import compute_upper_bound
 import evaluate
 import sweep
 from core import Seeds, UserError
-from core.data import downloads, openml, own
+from core.data import own, tables
 from core.data.frames import read_frame
 from core.data.own import default_sizes, find_dataset
 from core.dataset import train_and_test
@@ -193,6 +193,7 @@ LINES = GOOD.decode().splitlines(keepends=True)
         (GOOD, "yy", "there is no column 'yy'; did you mean 'y'?"),
         ("".join([*LINES[:5], "1,2,3\n", *LINES[5:]]).encode(), "y", "line 6 has 3 fields instead of 7"),
         (GOOD.replace(b"same", b"a", 1), "y", "2 columns are called 'a'; names must differ"),
+        (GOOD.replace(b"no,", b"# a,", 1), "y", "2 columns are called 'a'; names must differ"),
         ("".join(LINES[:4]).encode(), "y", "3 rows are too few: at least 50 are needed"),
         (text(make_frame()[["same", "no", "y"]]), "y", "no feature is left: same: not used"),
         (GOOD.replace(b"same", b"s\xe4me"), "y", "line 1 is no UTF-8 text (invalid continuation byte)"),
@@ -269,8 +270,8 @@ def site(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:  # noqa: F8
     """A server that has the table 77 as OpenML has its tables."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(downloads, "sleep", lambda seconds: None)
-    monkeypatch.setattr(openml, "API", server.url("/api"))
+    monkeypatch.setattr(tables, "sleep", lambda seconds: None)
+    monkeypatch.setattr(own, "API", server.url("/api"))
     offer(server)
     return server
 
@@ -310,7 +311,7 @@ def test_openml_gives_target_and_types(site: Server, tmp_path: Path) -> None:
 
 
 def test_files_put_by_hand_need_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openml, "API", "http://127.0.0.1:9")
+    monkeypatch.setattr(own, "API", "http://127.0.0.1:9")
     said = {"description": {"default_target_attribute": "y"}, "features": FEATURES}
     (tmp_path / "openml-77.json").write_text(json.dumps(said))
     found = []

@@ -1,4 +1,1 @@
-"""Datasets that are tables: found in the data folder or downloaded, checked, cached.
-
-Imports core.dataset. Start with `tables.py`; `datasets/pakinsons.py` shows what a dataset has to say.
-"""
+"""Tables as datasets: start with `tables.py`; `datasets/pakinsons.py` shows what a dataset has to say."""

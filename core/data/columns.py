@@ -14,8 +14,8 @@ Shapes: n rows, of all tables one behind the other; d features.
 
 import difflib
 import shlex
-from collections.abc import Collection, Mapping, Sequence
-from itertools import chain
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain, product
 from operator import itemgetter
 
 import numpy as np
@@ -23,9 +23,8 @@ import pandas as pd
 
 from ..files import UnusableError, one_line
 from .cells import Cells, Tables
-from .encoding import Rule
 from .frames import RawFrame
-from .kinds import Column
+from .kinds import CYCLES, Column, Rule
 
 #: Options and the columns that they name: see `core.options.Options`.
 Decisions = Mapping[str, Collection[str]]
@@ -39,7 +38,7 @@ class Columns(tuple[Column, ...]):
         """What each column became; columns of the same kind share a line."""
         same: dict[str, list[str]] = {}
         for column in self:
-            same.setdefault(column.text, []).append(column.rule.title)
+            same.setdefault(column.text, []).append(one_line(column.name or "(nameless)"))
         return [f"{one_line(', '.join(names), 100)}: {one_line(text)}" for text, names in same.items()]
 
     @property
@@ -47,14 +46,13 @@ class Columns(tuple[Column, ...]):
         """The same, each column for itself, with what it holds."""
         said = []
         for column in self:
-            both = one_line(column.text), column.rule.contents(column.values[column.tables.looked_at])
-            said.append(one_line(f"{column.rule.title}: {'; '.join(filter(None, both))}", 300))
+            became = "; ".join(filter(None, (one_line(column.text), _held(column))))
+            said.append(one_line(f"{one_line(column.name or '(nameless)')}: {became}", 300))
         return said
 
     def features(self) -> tuple[list[str], np.ndarray]:
         """Names (`<column>_<category>` if one-hot) and values [n, d], finite float64, of the features."""
-        each = (column.rule.features(column.values, column.cells.limit) for column in self)
-        found = sorted(chain.from_iterable(each), key=itemgetter(0))
+        found = sorted(chain.from_iterable(map(_features, self)), key=itemgetter(0))
         values = np.stack([part for *_, part in found], axis=1).astype(np.float64)
         return [name for _, name, _ in found], values
 
@@ -69,6 +67,46 @@ class Columns(tuple[Column, ...]):
         return list(zip(*(column.where(column.notna(), None) for column in cells), strict=True))
 
 
+def _features(column: Column) -> Iterator[tuple[int, str, np.ndarray]]:
+    """Place among those of all columns, name and values [n] of each: first numbers, then what says which
+    cells are empty, which are limits, cycles, and categories.
+    """
+    rule, values = column.rule, column.values
+    if rule.kind in ("number", "date"):
+        yield 0, rule.name, np.where(np.isnan(values), rule.median, values)
+    if rule.gaps:
+        yield 1, f"missingindicator_{rule.name}", np.isnan(values)
+    if rule.limits:
+        yield 2, f"{rule.name}_limit", column.cells.limit
+    for cycle, wave in product(rule.cycles, (np.sin, np.cos)):
+        turns = (values + rule.start) / CYCLES[cycle]
+        yield 3, f"{rule.name}_{cycle}_{wave.__name__}", np.nan_to_num(wave(2 * np.pi * turns))
+    others = np.ones(len(values), bool)
+    for level in rule.levels:
+        hot = pd.isna(values) if level is None else values == level
+        others &= ~hot
+        yield 4, f"{rule.name}_{'nan' if level is None else level}", hot
+    if rule.rare:
+        yield 4, f"{rule.name}_rare", others
+
+
+def _held(column: Column) -> str:
+    """What the rows that may be looked at hold: the range of numbers, or how often each category is there."""
+    cells, kind = pd.Series(column.values[column.tables.looked_at]), column.rule.kind
+    if kind == "category":
+        return ", ".join(f"{level}: {n}" for level, n in cells.value_counts(dropna=False).items())
+    if kind == "not used" or cells.isna().all():
+        return ""
+    ends: Sequence[float] = [cells.min(), cells.max(), cells.median()]
+    if kind == "date":
+        days = pd.Timestamp(0) + pd.to_timedelta(np.array(ends) + column.rule.start, "D")
+        low, high, middle = days.strftime("%Y-%m-%d")
+    else:
+        low, high, middle = (f"{end:.6g}" for end in ends)
+    empty = int(cells.isna().sum())
+    return f"{low} ... {high}, median {middle}" + f", {empty} empty" * bool(empty)
+
+
 def apply(rules: Sequence[Rule], raw: RawFrame) -> Columns:
     """The columns of another table by the rules of earlier ones.
 
@@ -77,7 +115,7 @@ def apply(rules: Sequence[Rule], raw: RawFrame) -> Columns:
     """
     check_same([rule.name for rule in rules], raw.names, f"{raw.where}: it has", "the earlier tables have")
     tables = Tables([raw], np.arange(len(raw.frame)))
-    return Columns(Column(rule.name, tables, rule.said, rule).again() for rule in rules)
+    return Columns(Column(rule, tables).again() for rule in rules)
 
 
 def check_same(wanted: Collection[str], found: Collection[str], here: str, there: str) -> None:
@@ -96,10 +134,7 @@ def sort_columns(
         raws: the tables; all have the first one's columns.
         target: left out; only the first table need have it.
         rows: the rows that may be looked at, counted over the tables one behind the other.
-        decisions: of the user: `numeric` columns hold numbers or dates, and other cells are missing;
-            `category` columns hold categories; `ignore` ones are not used; `keep` ones are, even if they
-            look like row numbers or have another value in each row; `cyclic` ones hold dates, whose time of
-            the year, and of the day, is a feature.
+        decisions: of the user.
 
     Raises:
         UnusableError: no feature is left, a column could be read in two ways, or a decision names no column.
@@ -108,8 +143,8 @@ def sort_columns(
     said = _by_column(raws[0], target, decisions or {})
     for name in frozenset[str]().union(*(raw.nominal for raw in raws)):
         said.setdefault(name, set()).add("declared")
-    names = [name for name in raws[0].names if name != target]
-    columns = Columns(Column(name, tables, said.get(name, ())).decide() for name in names)
+    rules = [Rule(name, said=frozenset(said.get(name, ()))) for name in raws[0].names if name != target]
+    columns = Columns(Column(rule, tables).decide() for rule in rules)
     if all(column.rule.kind == "not used" for column in columns):
         found = "; ".join(columns.lines) or f"there is no column but the target {target!r}"
         raise raws[0].unusable(f"no feature is left: {found}")
@@ -152,35 +187,48 @@ def read_target(
     """
     if target not in raw.names:
         raise raw.unusable(_no_column(target, raw.names))
-    said = {option for option, columns in (decisions or {}).items() if target in columns}
-    return Column(target, Tables([raw], np.arange(len(raw.frame))), said).target()
+    said = frozenset(option for option, columns in (decisions or {}).items() if target in columns)
+    column = Column(Rule(target, said=said), Tables([raw], np.arange(len(raw.frame))))
+    column.others, column.as_missing = "leave such rows out", "Correct it, or leave such rows out"
+    if not column.numeric:
+        column.refuse(column.no_numbers, "the target must be a number", column.as_missing)
+    column.check_numbers()
+    if not column.numeric:
+        hint = f"{column.options('numeric')} takes the limit itself; or {column.others}"
+        column.refuse(column.cells.limit, "the target is not measured, only a limit is known", hint)
+    y = column.numbers
+    apart, why = (np.zeros(len(y), bool), "") if column.keep else column.cells.apart(y)
+    if (empty := np.isnan(y)).any():
+        row = raw.frame.index[int(np.argmax(empty))] + 1
+        count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"
+        raise raw.unusable(f"{count} no target {target!r}, as data row {row}: fill it in, or leave it out")
+    if np.ptp(y[~apart]) == 0:
+        raise raw.unusable(f"the target {target!r} is {y[0]:g} in all rows: nothing to learn")
+    return y, ", ".join(note for note in column.notes() if "--" not in note), apart, why
 
 
 # --- Published tables, whose columns are known -------------------------------------------------
 
 
-def finite(raw: RawFrame, name: str) -> np.ndarray:
-    """A column as float64 [n]; an UnusableError where a cell is missing or no finite number."""
-    values = _numbers(raw.frame[name])
-    if (bad := ~np.isfinite(values)).any():
-        Cells(name, [raw]).refuse(bad, "a finite number is expected")
-    return values
+def declared(raw: RawFrame, name: str, categories: Sequence[str] | Sequence[int] = ()) -> np.ndarray:
+    """A column of finite numbers as float64 [n, 1], or one of known categories one-hot [n, their number].
 
-
-def one_hot(raw: RawFrame, name: str, categories: Sequence[str] | Sequence[int]) -> np.ndarray:
-    """A column as float64 [n, number of categories]; an UnusableError where a cell is none of them."""
+    Raises:
+        UnusableError: a cell is none of them.
+    """
     cells = raw.frame[name]
-    by_name = isinstance(categories[0], str)
-    values = cells.astype("string").str.strip().fillna("").to_numpy(object) if by_name else _numbers(cells)
-    hot = np.stack([values == category for category in categories], axis=1).astype(np.float64)
-    if (bad := hot.sum(axis=1) == 0).any():
-        Cells(name, [raw]).refuse(bad, f"one of {one_line(', '.join(map(str, categories)))} is expected")
-    return hot
-
-
-def _numbers(cells: pd.Series) -> np.ndarray:
-    """Cells as float64 [n], NaN where one is missing or no number."""
-    if pd.api.types.is_numeric_dtype(cells):
-        return cells.to_numpy(np.float64, na_value=np.nan)
-    # Older pandas' to_numeric is an ulp off; Python's float, which rounds rightly, also takes 1_000.
-    return cells.where(pd.to_numeric(cells, errors="coerce").notna()).to_numpy(np.float64)
+    if categories and isinstance(categories[0], str):
+        values = cells.astype("string").str.strip().fillna("").to_numpy(object)
+    elif pd.api.types.is_numeric_dtype(cells):
+        values = cells.to_numpy(np.float64, na_value=np.nan)
+    else:
+        # Older pandas' to_numeric is an ulp off; Python's float, which rounds rightly, also takes 1_000.
+        values = cells.where(pd.to_numeric(cells, errors="coerce").notna()).to_numpy(np.float64)
+    if categories:
+        found = np.stack([values == category for category in categories], axis=1).astype(np.float64)
+        good, expected = found.any(axis=1), f"one of {one_line(', '.join(map(str, categories)))}"
+    else:
+        found, good, expected = values[:, None], np.isfinite(values), "a finite number"
+    if not good.all():
+        Cells(name, [raw]).refuse(np.logical_not(good), f"{expected} is expected")
+    return found

@@ -14,6 +14,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -48,7 +49,7 @@ class RawFrame:
     where: str = ""
     style: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Of the columns, in their order."""
         return [str(name) for name in self.frame.columns]
@@ -154,8 +155,8 @@ def _parse_csv(text: str, encoding: str) -> RawFrame:
             number = skipped + lines.line_num
             raise UnusableError(f"line {number} has {len(line)} fields instead of {len(rows[0])}")
         rows.append(line)
-    names = _check_names(rows[0] if rows else [])
-    frame = pd.DataFrame(rows[1:], columns=[re.sub("^# ", "", name) for name in names], dtype=object)
+    names = _check_names([name.removeprefix("# ") for name in rows[0]] if rows else [])
+    frame = pd.DataFrame(rows[1:], columns=names, dtype=object)
     return RawFrame(frame, style={"sep": separator, "encoding": encoding})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 
 from ..files import one_line
-from .cells import Tables
-from .encoding import CYCLES, Rule
-from .notations import COMPACT_DATE, MARKS, NAMED_DATE, ORDERS, SHORT_DATE, TRUTH, read_dates
-from .outliers import far
-from .row_numbers import names_rows, options, row_numbers
+from .cells import COMPACT_DATE, MARKS, NAMED_DATE, ORDERS, SHORT_DATE, TRUTH, Tables, read_dates
+from .suspects import ROW_NAME, options, row_numbers
 
+#: Days after which the time of the year, and of the day, is the same.
+CYCLES = {"year": 365.2425, "day": 1.0}
 _CONSTANT = "one value in all rows"
 #: A category that is seen less often is 'rare'.
 _RARE = 3
@@ -36,15 +35,49 @@ _LIKE_A_NUMBER = re.compile(r"[^A-Za-z]*\d+[.,·]?\d*[^A-Za-z]*")
 _LIKE_A_CODE, _PADDED = re.compile("[0-9]+[eE][0-9]+"), re.compile("0[0-9]+")
 
 
+@dataclass(frozen=True)
+class Rule:
+    """What a column is, how its cells are read and become features: what another table is read by.
+
+    Attributes:
+        name: of the column.
+        kind: number, date, category or not used; empty until it is decided.
+        said: what the user says of it, by the options of `core.options.DECISIONS`; its file may say that it
+            is declared.
+        decimal: what begins the decimals; empty if nothing said it.
+        unit: that all numbers have.
+        order: of the first numbers of dates, in `cells.ORDERS`; -1 if it did not matter.
+        start: days since 1970 of the first date.
+        median: what an empty cell of numbers or dates becomes.
+        gaps: whether a feature says which cells are empty.
+        limits: whether a feature says which cells are limits (<1.8).
+        cycles: names in `CYCLES`, of each a sine and a cosine of dates are features.
+        levels: categories that are a feature each, ascending; None for empty cells.
+        rare: whether all others share one.
+    """
+
+    name: str
+    kind: str = ""
+    said: frozenset[str] = frozenset()
+    decimal: str = ""
+    unit: str = ""
+    order: int = -1
+    start: float = 0.0
+    median: float = 0.0
+    gaps: bool = False
+    limits: bool = False
+    cycles: tuple[str, ...] = ()
+    levels: tuple[str | None, ...] = ()
+    rare: bool = False
+
+
 class Column:
     """A column of the tables; `decide` or `again` say what it is.
 
     Args:
-        name: of the column.
+        rule: its name and what is said of it; with a kind, how it was read in earlier tables, which these
+            must agree with.
         tables: the tables that have it.
-        said: what the user says of it, by the options of `core.options.DECISIONS`; its file may say that it
-            is declared.
-        known: how it was read in earlier tables, which these must agree with.
 
     Attributes:
         rule: what it is.
@@ -52,36 +85,33 @@ class Column:
         values: [n]; float64 for numbers and dates, otherwise texts; NaN for empty cells.
     """
 
-    def __init__(
-        self, name: str, tables: Tables, said: Collection[str] = (), known: Rule | None = None
-    ) -> None:
-        self.name, self.tables, self.known = name, tables, known
-        self.said, self.numeric, self.keep = frozenset(said), "numeric" in said, "keep" in said
-        self.cells = tables.cells(name)
+    def __init__(self, rule: Rule, tables: Tables) -> None:
+        self.rule, self.tables, self.known = rule, tables, rule if rule.kind else None
+        self.name, self.numeric, self.keep = rule.name, "numeric" in rule.said, "keep" in rule.said
+        self.cells = tables.cells(rule.name)
         self.filled = self.cells.text != ""
         #: The rows [n] whose cell means 'missing' among numbers and dates, and those with any other text.
         self.marks = self.cells.each(lambda text: text.casefold() in MARKS, bool)
         self.wanted = self.filled & ~self.marks
         self._wanted_texts = self.cells.written(self.wanted)
-        self._options = partial(options, name)
+        self.options = partial(options, rule.name)
         #: What else the user may do about a cell, in words.
-        self._others = self._options("category", "ignore")
-        self._as_missing = f"{self._options('numeric')} takes such cells as missing; or {self._others}"
+        self.others = self.options("category", "ignore")
+        self.as_missing = f"{self.options('numeric')} takes such cells as missing; or {self.others}"
 
     def decide(self) -> Column:
-        if "ignore" in self.said:
+        if "ignore" in self.rule.said:
             return self._unused("as asked")
         if not self.filled.any():
             return self._unused("empty")
-        if "category" in self.said or ("declared" in self.said and not self.numeric):
+        if "category" in self.rule.said or ("declared" in self.rule.said and not self.numeric):
             return self._categories()
-        found = self._dates() if self._are_compact_dates() else None
-        found = found or self._numbers() or self._dates()
+        found = (self._are_compact_dates() and self._dates()) or self._numbers() or self._dates()
         if found is None and self.numeric:
-            self._refuse(self.filled, f"{self._options('numeric')}, but no cell is a number")
+            self.refuse(self.filled, f"{self.options('numeric')}, but no cell is a number")
         found = found or self._mixture()
-        if "cyclic" in self.said and found.rule.kind != "date":
-            self._refuse(self.filled, f"{self._options('cyclic')}, but it holds no dates")
+        if "cyclic" in self.rule.said and found.rule.kind != "date":
+            self.refuse(self.filled, f"{self.options('cyclic')}, but it holds no dates")
         return found
 
     def again(self) -> Column:
@@ -91,69 +121,43 @@ class Column:
         if kind == "not used":
             return self._unused("as in earlier tables")
         if kind == "category":
-            known = [level for level in self.known.levels if level]
-            return self._becomes(self.known, kind, self.cells.names(known))
+            return self._becomes(kind, self.cells.names([*filter(None, self.known.levels)]))
         if kind == "date" and self.known.order < 0:
             self._check_order()
         order = self.known.order if self.known.order >= 0 else self._order
-        values = self._values if kind == "number" else self.cells.days[order] - self.known.start
+        values = self.numbers if kind == "number" else self.cells.days[order] - self.known.start
         if not self.numeric:
-            self._refuse(np.isnan(values) & self.wanted, f"a {kind} is expected")
+            self.refuse(np.isnan(values) & self.wanted, f"a {kind} is expected")
         if kind == "number":
-            self._check_numbers()
-        return self._becomes(self.known, kind, values)
+            self.check_numbers()
+        return self._becomes(kind, values)
 
-    def target(self) -> tuple[np.ndarray, str, np.ndarray, str]:
-        """The column as `columns.read_target` returns it."""
-        self._others, self._as_missing = "leave such rows out", "Correct it, or leave such rows out"
-        if not self.numeric:
-            self._refuse(self._no_numbers, "the target must be a number", self._as_missing)
-        self._check_numbers()
-        if not self.numeric:
-            hint = f"{self._options('numeric')} takes the limit itself; or {self._others}"
-            self._refuse(self.cells.limit, "the target is not measured, only a limit is known", hint)
-        raw, y, (apart, why) = self.tables.raws[0], self._values, self._apart(self._values)
-        if (empty := np.isnan(y)).any():
-            row = raw.frame.index[int(np.argmax(empty))] + 1
-            count = f"{empty.sum():,} of {len(empty):,} rows have" if empty.sum() > 1 else "a row has"
-            hint = "fill it in, or leave it out"
-            raise raw.unusable(f"{count} no target {self.name!r}, as data row {row}: {hint}")
-        if np.ptp(y[~apart]) == 0:
-            raise raw.unusable(f"the target {self.name!r} is {y[0]:g} in all rows: nothing to learn")
-        return y, ", ".join(note for note in self._notes() if "--" not in note), apart, why
-
-    def _becomes(self, rule: Rule, text: str, values: np.ndarray) -> Column:
-        self.rule, self.text, self.values = rule, text, values
+    def _becomes(self, text: str, values: np.ndarray, **decided: Any) -> Column:
+        """The column as it is now; `decided` are fields of its `Rule`."""
+        self.rule, self.text, self.values = replace(self.rule, **decided), text, values
         return self
 
     def _unused(self, why: str) -> Column:
-        values = self.cells.names() if self._no_numbers.any() else self._values
-        rule = Rule(self.name, "not used", self.said, self._decimal)
-        return self._becomes(rule, f"not used ({why})", values)
+        values = self.cells.names() if self.no_numbers.any() else self.numbers
+        return self._becomes(f"not used ({why})", values, kind="not used", decimal=self._decimal)
 
-    def _feature(self, kind: str, notes: list[str], values: np.ndarray, **more: Any) -> Column:
-        """A column of numbers or dates; `more` are fields of its `Rule`."""
-        if said := self._apart(values)[1]:
+    def _feature(self, notes: list[str], values: np.ndarray, **decided: Any) -> Column:
+        """A column of numbers or dates."""
+        if not self.keep and (said := self.cells.apart(values)[1]):
             notes = [*notes, f"{said}, and kept: correct it, or leave it empty, if it is no measurement"]
         seen = values[self.tables.looked_at]
         known = seen[~np.isnan(seen)]
         median = float(np.median(known)) if len(known) else 0.0
-        rule = Rule(self.name, kind, self.said, median=median, gaps=len(known) < len(seen), **more)
-        return self._becomes(rule, ", ".join(notes), values)
+        return self._becomes(", ".join(notes), values, median=median, gaps=len(known) < len(seen), **decided)
 
     # --- Words ---------------------------------------------------------------------------------
 
-    def _refuse(self, rows: np.ndarray, what: str, hint: str = "") -> None:
+    def refuse(self, rows: np.ndarray, what: str, hint: str = "") -> None:
         """Raises an UnusableError that names the first of some rows [n], bool, if there are any."""
         if self.known:  # the options decided then
             hint = "Write it as in the tables that the model was made with, or leave it empty"
         if rows.any():
             self.cells.refuse(rows, what, hint)
-
-    def _apart(self, values: np.ndarray) -> tuple[np.ndarray, str]:
-        """Which values [n] lie far from all others, and the same in words; none if the column is kept."""
-        apart = np.zeros(len(values), bool) if self.keep else far(values)
-        return apart, self.cells.apart(values, apart) if apart.any() else ""
 
     # --- Numbers -------------------------------------------------------------------------------
 
@@ -174,9 +178,8 @@ class Column:
                 if self.known and self.known.decimal:
                     said = {self.known.decimal}
                 commas = any("," in text for text in cells.written(differs & here))
-                decimal = (
-                    said.pop() if len(said) == 1 else "." if self.numeric or not (said or commas) else ""
-                )
+                usual = "." if self.numeric or not (said or commas) else ""
+                decimal = said.pop() if len(said) == 1 else usual
                 doubtful |= differs & here & (not decimal)
             values[here] = (comma if decimal == "," else point)[here]
             decimals.append(decimal)
@@ -189,7 +192,7 @@ class Column:
         return said.pop() if len(said) == 1 else ""
 
     @cached_property
-    def _values(self) -> np.ndarray:
+    def numbers(self) -> np.ndarray:
         """The cells as numbers [n]; true and false are, where all others are 1 and 0."""
         values = self._readings[0]
         if len({*self.cells.unit[~np.isnan(values)]} - {""}) > 3:  # 12 Main Street
@@ -202,26 +205,26 @@ class Column:
         return values
 
     @cached_property
-    def _no_numbers(self) -> np.ndarray:
+    def no_numbers(self) -> np.ndarray:
         """The rows [n] whose cell is neither a number nor means 'missing'."""
-        return np.isnan(self._values) & self.wanted
+        return np.isnan(self.numbers) & self.wanted
 
     @cached_property
     def _unit(self) -> str:
         """That of most numbers, or of earlier tables."""
         if self.known:
             return self.known.unit
-        counts = Counter(self.cells.unit[~np.isnan(self._values)])
+        counts = Counter(self.cells.unit[~np.isnan(self.numbers)])
         if self.numeric and len(counts) > 1:
             del counts[""]
         return str(counts.most_common(1)[0][0]) if counts else ""
 
     def _numbers(self) -> Column | None:
         """The column if all of its cells are numbers, or the user says so."""
-        if np.isnan(self._values).all() or (self._no_numbers.any() and not self.numeric):
+        if np.isnan(self.numbers).all() or (self.no_numbers.any() and not self.numeric):
             return None
-        self._check_numbers()
-        values, limits, notes = self._values, self.cells.limit, ["number", *self._notes()]
+        self.check_numbers()
+        values, limits, unit, notes = self.numbers, self.cells.limit, self._unit, ["number", *self.notes()]
         # Where one is NaN, min and max are, and equal nothing.
         if values.min() == values.max() and limits.min() == limits.max() and not self.keep:
             return self._unused(_CONSTANT)
@@ -229,33 +232,33 @@ class Column:
         if count := int(limits.sum()):
             notes.append(f"{count} cells at a limit ({self.cells.written(limits)[0]}) are the limit")
             notes[-1] += ", with an indicator" * often
-        elif not (self._unit or self.keep or self.numeric):
+        elif not (unit or self.keep or self.numeric):
             each = [values[self.cells.table == i] for i in range(len(self.cells.decimals))]
             unused, note = row_numbers(self.name, each)
             if unused:
                 return self._unused(note)
             notes += [note] if note else []
-        return self._feature("number", notes, values, decimal=self._decimal, unit=self._unit, limits=often)
+        return self._feature(notes, values, kind="number", decimal=self._decimal, unit=unit, limits=often)
 
-    def _check_numbers(self) -> None:
+    def check_numbers(self) -> None:
         """Raises a UserError where numbers could be others, or are in different units, or infinite."""
-        doubtful, others = self._readings[1], self._others
+        doubtful, others = self._readings[1], self.others
         first = int(np.argmax(doubtful))
         point, comma = f"{self.cells.point[first]:.10g}", f"{self.cells.comma[first]:.10g}"
-        hint = f"{self._options('numeric')} reads {point}, and all in this way; or {others}"
-        self._refuse(doubtful, f"a cell could be {comma} or {point}", hint)
-        good, unit = ~np.isnan(self._values) & (self._values != 0), self._unit  # zero needs no unit
+        hint = f"{self.options('numeric')} reads {point}, and all in this way; or {others}"
+        self.refuse(doubtful, f"a cell could be {comma} or {point}", hint)
+        good, unit = ~np.isnan(self.numbers) & (self.numbers != 0), self._unit  # zero needs no unit
         unlike = good & ~np.isin(self.cells.unit, [unit, ""] if self.numeric else [unit])
         most = f"most numbers are in {unit!r}" if unit else "most numbers have no unit"
         if len({*self.cells.unit} - {""}) == 1:
-            others = f"{self._options('numeric')} if all are in it; or {others}"
-        self._refuse(unlike, f"{most}, not all", f"Write one unit; {others}")
-        huge = np.isinf(self._values)
+            others = f"{self.options('numeric')} if all are in it; or {others}"
+        self.refuse(unlike, f"{most}, not all", f"Write one unit; {others}")
+        huge = np.isinf(self.numbers)
         if not self.numeric:
-            self._refuse(huge, "a finite number, or nothing, is expected", self._as_missing)
-        self._values[huge] = np.nan
+            self.refuse(huge, "a finite number, or nothing, is expected", self.as_missing)
+        self.numbers[huge] = np.nan
 
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
         """What was recognised in a column of numbers, in words."""
         wanted, signs = self._wanted_texts, {".": "", ",": "", "": ""}
         for i, decimal in enumerate(self._readings[2]):
@@ -270,14 +273,14 @@ class Column:
             notes.append(f"in {unit}")
         if truths := sorted({*map(str.casefold, wanted)} & {*TRUTH}):
             notes.append(f"{truths[-1]} is {TRUTH[truths[-1]]:.0f}")
-        for mask, why in ((self.marks, "missing"), (self._no_numbers, "no numbers, taken as missing")):
+        for mask, why in ((self.marks, "missing"), (self.no_numbers, "no numbers, taken as missing")):
             if mask.any():
                 which = one_line(", ".join(map(repr, self.cells.written(mask))), 60)
                 notes.append(f"{int(mask.sum())} cells are {why} ({which})")
         if wanted and all(map(_LIKE_A_CODE.fullmatch, wanted)):
-            notes.append(f"written like {wanted[0]}; {self._options('category')} if these are codes")
+            notes.append(f"written like {wanted[0]}; {self.options('category')} if these are codes")
         elif any(map(_PADDED.fullmatch, wanted)):
-            notes.append(f"leading zeros; {self._options('category')} if these are codes")
+            notes.append(f"leading zeros; {self.options('category')} if these are codes")
         return notes
 
     # --- Dates ---------------------------------------------------------------------------------
@@ -289,8 +292,8 @@ class Column:
 
     def _dates(self) -> Column | None:
         """The column if all of its cells are dates, or the user says that it holds numbers and some are."""
-        order = self._order
-        bad = int((self.wanted & np.isnan(self.cells.days[order])).sum())
+        order, days = self._order, self.cells.days[self._order]
+        bad = int((self.wanted & np.isnan(days)).sum())
         if bad == self.wanted.sum() or (bad and not self.numeric):
             return None
         differs = self._check_order()
@@ -300,19 +303,16 @@ class Column:
             day = pd.Timestamp(0) + pd.Timedelta(days=read_dates(short)[order, 0])
             notes.append(f"{short[0]} is read as {day:%Y-%m-%d}")
         if self._are_compact_dates():
-            notes.append(f"{self._options('numeric')} if these are numbers")
-        start = float(np.nanmin(self.cells.days[order]))
-        values = self.cells.days[order] - start
-        if values.min() == values.max() and not self.keep:
+            notes.append(f"{self.options('numeric')} if these are numbers")
+        if days.min() == days.max() and not self.keep:
             return self._unused(_CONSTANT)
-        cycles: tuple[str, ...] = ()
+        with_times = bool((days % 1 > 0).any())
+        cycles = (*CYCLES,)[: 1 + with_times] if "cyclic" in self.rule.said else ()
         text = f"number ({'; '.join(notes)})"
-        if "cyclic" in self.said:
-            with_times = (values[~np.isnan(values)] + start) % 1 != 0
-            cycles = (*CYCLES,) if with_times.any() else (*CYCLES,)[:1]
+        if cycles:
             text += f", with the time of the {' and of the '.join(cycles)}"
-        kept = order if differs else -1
-        return self._feature("date", [text], values, order=kept, start=start, cycles=cycles)
+        kept, start = order if differs else -1, float(np.nanmin(days))
+        return self._feature([text], days - start, kind="date", order=kept, start=start, cycles=cycles)
 
     @cached_property
     def _order(self) -> int:
@@ -324,56 +324,57 @@ class Column:
         missing = np.isnan(self.cells.days)
         differs = (self.cells.days[0] != self.cells.days[1]) & self.wanted & ~missing[self._order]
         if differs.any() and missing[0].sum() == missing[1].sum() and not self.numeric:
-            hint = f"Write it as 2024-01-31; {self._options('numeric')} reads it {ORDERS[self._order]}; or "
-            hint += self._others
-            self._refuse(differs, f"dates could be {' or '.join(ORDERS)}", hint)
+            hint = f"Write it as 2024-01-31; {self.options('numeric')} reads it {ORDERS[self._order]}; or "
+            hint += self.others
+            self.refuse(differs, f"dates could be {' or '.join(ORDERS)}", hint)
         return bool(differs.any())
 
     # --- Texts ---------------------------------------------------------------------------------
 
     def _mixture(self) -> Column:
         """Texts; refused where most are numbers or dates, or look like numbers and would not be used."""
-        rest, filled = self._no_numbers, int(self.wanted.sum())
-        texts, values = self.cells.written(rest), {*self._values[~np.isnan(self._values)].tolist()}
+        rest, values = self.no_numbers, self.numbers[self.wanted]
+        texts, filled = self.cells.written(rest), len(values)
+        every = np.unique(values[~np.isnan(values)])
         named = self.cells.each(NAMED_DATE.fullmatch, bool)
         if named.sum() >= 0.5 * filled and named.any():
-            hint = f"Write them as 2024-01-31, or {self._others}"
-            self._refuse(named, "its cells look like dates, but in no known language", hint)
-        if names_rows(self.name) and len(texts) + len(values) > _ROWS_NAMED * filled:
+            hint = f"Write them as 2024-01-31, or {self.others}"
+            self.refuse(named, "its cells look like dates, but in no known language", hint)
+        if ROW_NAME.fullmatch(self.name) and len(texts) + len(every) > _ROWS_NAMED * filled:
             return self._categories()
-        numbers = filled - int(rest.sum())
-        if numbers and self._are_codes(texts, values, numbers / filled, filled):
+        often = filled >= 3 * (len(every) + len(texts)) and len(every) <= 50 and rest.sum() > 0.1 * filled
+        if len(every) and self._are_codes(texts, every, often):
             return self._categories("numbers and codes")
-        many = numbers >= 0.1 * filled and len(values) > max(5, len(texts))
+        many = filled - rest.sum() >= 0.1 * filled and len(every) > max(5, len(texts))
         undated = self.wanted & np.isnan(self.cells.days[self._order])
-        for others, kind, often in ((rest, "numbers", many), (undated, "dates", False)):
+        for others, kind, enough in ((rest, "numbers", many), (undated, "dates", False)):
             count = filled - int(others.sum())
-            if count and (count >= 0.5 * filled or often):
+            if count and (count >= 0.5 * filled or enough):
                 what = f"{count:,} of {filled:,} cells are {kind}, the others are not"
-                self._refuse(others, what, self._as_missing)
+                self.refuse(others, what, self.as_missing)
         like = self.cells.each(_LIKE_A_NUMBER.fullmatch, bool) & rest
         if 0.5 * filled < like.sum() < 6 * len(self.cells.written(like)):
             what = "its cells look like numbers, but in no way of writing them that is known"
-            self._refuse(like, what, self._others)
+            self.refuse(like, what, self.others)
         return self._categories()
 
-    def _are_codes(self, texts: list[str], values: set[float], numbers: float, filled: int) -> bool:
-        """Whether texts among numbers say that these are codes: 001, 01B; or 1, 2, 3, X, Y, often each."""
-        often = filled >= 3 * (len(values) + len(texts)) and len(values) <= 50 and numbers < 0.9
+    def _are_codes(self, texts: list[str], numbers: np.ndarray, often: bool) -> bool:
+        """Whether texts among numbers say that these are codes: 001, 01B; or, each often, 1, 2, X."""
+        whole = all(number % 1 == 0 for number in numbers.tolist())
         with_digits = all(any(map(str.isdigit, text)) for text in texts)
         short = with_digits or all(len(text) <= 2 for text in texts)
         letters = all(any(map(str.isalpha, text)) or text.endswith("+") for text in texts)
         padded = with_digits and any(map(_PADDED.fullmatch, self._wanted_texts))
-        return letters and (padded or (often and short and all(value % 1 == 0 for value in values)))
+        return letters and (padded or (often and short and whole))
 
     def _categories(self, note: str = "") -> Column:
         """A column of categories, or of no use."""
-        values, declared = self.cells.names(), "declared" in self.said
+        values, declared = self.cells.names(), "declared" in self.rule.said
         cells = pd.Series(values, dtype=object)
         seen = cells.iloc[self.tables.looked_at]
         counts = seen.value_counts(dropna=False)
         common = counts if declared else counts[counts >= _RARE]
-        if not (self.keep or "category" in self.said):
+        if not (self.keep or "category" in self.rule.said):
             if cells.nunique(dropna=False) <= 1:
                 return self._unused(_CONSTANT)
             if len(counts) <= 1:
@@ -385,7 +386,7 @@ class Column:
                 return self._unused(f"no value {_RARE} times in the labelled rows")
         used = common if len(common) else counts
         if len(used) > _MOST_CATEGORIES:
-            hint = f"group them, or {self._options('ignore')}"
+            hint = f"group them, or {self.options('ignore')}"
             raise self.tables.raws[0].unusable(f"column {self.name!r} has {len(used):,} categories; {hint}")
         levels = (*sorted(used.index.dropna()), *[None] * used.index.hasnans)
         named = len(levels) - used.index.hasnans
@@ -394,5 +395,5 @@ class Column:
         said += ", and missing" * used.index.hasnans
         if unseen := int((cells.notna() & ~cells.isin(counts.index)).sum()):
             said += f", {unseen:,} cells of others that no labelled row has"
-        rule = Rule(self.name, "category", self.said, levels=levels, rare=len(used) < len(counts))
-        return self._becomes(rule, "; ".join(filter(None, [said, note])), values)
+        said = "; ".join(filter(None, [said, note]))
+        return self._becomes(said, values, kind="category", levels=levels, rare=len(used) < len(counts))

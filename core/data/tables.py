@@ -1,26 +1,31 @@
 """Datasets that are tables: found or fetched, checked, cached.
 
+Fetched by requests, not by pooch, which tries a 404 again and follows a redirect to plain http.
+
 Shapes: n rows, d features.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
+import requests
 from filelock import FileLock
+from requests.adapters import HTTPAdapter
+from tqdm import tqdm
 
 from ..dataset import Dataset, train_and_test
 from ..errors import UserError
 from ..files import UnusableError, beside, check_writable, commit, one_line, write_file
-from .downloads import fetch
 
 if TYPE_CHECKING:
     from .frames import RawFrame
@@ -29,6 +34,18 @@ if TYPE_CHECKING:
 MEAN_TOLERANCE = 1e-5
 #: With fewer rows a fifth of them says nothing of a model.
 LEAST_ROWS = 50
+
+#: How often a download that failed is tried again, after 1, 2, 3 seconds.
+RETRIES = 3
+#: Seconds to wait for a connection, and for the next bytes.
+TIMEOUT = (10, 30)
+#: What the user reads of errors: their own texts are long and name requests' insides.
+_REASONS = {
+    requests.exceptions.ChunkedEncodingError: "the answer broke off",
+    requests.Timeout: "no answer in time",
+    requests.ConnectionError: "no connection",
+    requests.exceptions.InvalidSchema: "only https is read",
+}
 
 #: One-hot columns and their categories.
 Categories: TypeAlias = Mapping[str, Sequence[str] | Sequence[int]]
@@ -121,13 +138,14 @@ class Table(Dataset):
     def feature_names(cls) -> list[str]:
         if cls.loaded:
             return list(cls.loaded.names)
-        one_hot = [f"{column}={value}" for column, values in cls.categories.items() for value in values]
-        return [*cls._numeric_columns(), *one_hot]
+        used = cls._features().items()
+        return [f"{name}={one}" if known else name for name, known in used for one in known or ("",)]
 
     @classmethod
-    def _numeric_columns(cls) -> list[str]:
+    def _features(cls) -> Categories:
+        """The columns that are used, those of numbers first; these have no categories."""
         others = {cls.target, *cls.dropped, *cls.categories}
-        return [column for column in cls.columns if column not in others]
+        return {name: () for name in cls.columns if name not in others} | dict(cls.categories)
 
     @classmethod
     def _from_cache(cls, folder: Path) -> LoadedTable | None:
@@ -141,32 +159,28 @@ class Table(Dataset):
         except Exception as error:  # np.load raises nearly anything on damaged bytes
             problem = one_line(error)
         if problem:
-            _warn(f"{path} is damaged or of another version ({problem}); it is made anew from the raw table")
+            said = f"{path} is damaged or of another version ({problem}); it is made anew from the raw table"
+            print(f"warning: {said}", file=sys.stderr)
             return None
         return LoadedTable(x, y, path, "passed", names, cls.target)
 
     @classmethod
     def _from_file(cls, folder: Path, skip_data_check: bool) -> LoadedTable | None:
         """The table of the first raw file that is there, in the folder or a package."""
-        for path in filter(Path.is_file, cls._raw_files(folder)):
-            try:
-                return cls._read(path, skip_data_check)
-            except UnusableError as error:
-                if not cls.urls:
-                    raise
-                remove = "remove it and " if path.parent == folder else ""
-                by_hand = f"{remove}fetch {cls.urls[0]} as {folder / cls.download}"
-                raise UserError(f"{cls.name}: {error}; {by_hand}") from error
-        return None
-
-    @classmethod
-    def _raw_files(cls, folder: Path) -> Iterator[Path]:
-        for name in cls.files:
-            yield from (folder / name, folder / f"{name}.gz")
-        package, file = cls.packaged
+        paths = [folder / name for file in cls.files for name in (file, f"{file}.gz")]
+        package, packaged = cls.packaged
         spec = find_spec(package) if package else None  # does not import it
         if spec and spec.origin:
-            yield Path(spec.origin).parent / file
+            paths.append(Path(spec.origin).parent / packaged)
+        path = next(filter(Path.is_file, paths), None)
+        try:
+            return cls._read(path, skip_data_check) if path else None
+        except UnusableError as error:
+            if not (path and cls.urls):
+                raise
+            remove = "remove it and " if path.parent == folder else ""
+            by_hand = f"{remove}fetch {cls.urls[0]} as {folder / cls.download}"
+            raise UserError(f"{cls.name}: {error}; {by_hand}") from error
 
     @classmethod
     def _from_network(cls, folder: Path, skip_data_check: bool) -> LoadedTable:
@@ -246,7 +260,7 @@ class Table(Dataset):
     @classmethod
     def _declared(cls, raw: RawFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Features, target and names of the columns that are declared."""
-        from .columns import finite, one_hot
+        from .columns import declared
 
         # MATLAB names no columns, and some ARFF files have names of their own: they go by place.
         if len(raw.names) == len(cls.columns) and not set(raw.names) & set(cls.columns):
@@ -254,15 +268,14 @@ class Table(Dataset):
         if missing := [column for column in cls.columns if column not in raw.names]:
             names = one_line(", ".join(missing))
             raise raw.unusable(f"{len(missing)} of {len(cls.columns)} columns are missing: {names}")
-        x = [finite(raw, name)[:, None] for name in cls._numeric_columns()]
-        x += [one_hot(raw, name, known) for name, known in cls.categories.items()]
-        return np.hstack(x), finite(raw, cls.target), cls.feature_names()
+        x = [declared(raw, name, categories) for name, categories in cls._features().items()]
+        return np.hstack(x), declared(raw, cls.target)[:, 0], cls.feature_names()
 
     @classmethod
     def _learned(cls, raw: RawFrame, target: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Features, target and names; what each column became is said on stderr."""
         from .columns import read_target, sort_columns
-        from .row_numbers import options
+        from .suspects import options
 
         y, note, _, why = read_target(raw, target, cls.decisions)
         if why:
@@ -285,7 +298,8 @@ def _load(cls: type[Table], folder: Path, skip_data_check: bool) -> LoadedTable:
             return table
         table = cls._from_file(folder, skip_data_check) or cls._from_network(folder, skip_data_check)
         if table.data_check.startswith("skipped"):
-            _warn(f"{cls.name}: {table.source}: check {table.data_check}; results are not comparable")
+            said = f"check {table.data_check}; results are not comparable"
+            print(f"warning: {cls.name}: {table.source}: {said}", file=sys.stderr)
         elif cls.columns and table.source.parent == folder:
             x, y, names = table.x, table.y, np.array(table.names)
             with suppress(UserError):  # then it is read again next time
@@ -296,5 +310,40 @@ def _load(cls: type[Table], folder: Path, skip_data_check: bool) -> LoadedTable:
         raise UserError(f"{cls.name}: {folder} cannot be used: {one_line(error)}") from error
 
 
-def _warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
+def fetch(url: str, part: Path) -> None:
+    """Downloads `url` over https, again if that fails for a reason that may pass; a bar on a terminal.
+
+    Args:
+        part: the file to write, which is whole only if no error is raised.
+
+    Raises:
+        UnusableError: the address does not answer, refuses, or gives no whole file.
+    """
+    tqdm.write(f"downloading {url}", file=sys.stderr)  # above the bars that there are
+    for attempt in range(RETRIES + 1):
+        try:
+            return _get(url, part)
+        except requests.RequestException as error:
+            status = 0 if error.response is None else error.response.status_code
+            # These three client errors mean that the server is slow or busy; all others are final.
+            final = isinstance(error, ValueError) or (400 <= status < 500 and status not in (408, 425, 429))
+            if attempt == RETRIES or final:
+                said = (text for kind, text in _REASONS.items() if isinstance(error, kind))
+                reason = f"HTTP status {status}" if status else next(said, one_line(error))
+                raise UnusableError(f"{url}: {reason}") from error
+        sleep(attempt + 1)
+
+
+def _get(url: str, part: Path) -> None:
+    session = requests.Session()
+    # The file must not be altered in transit: only https, after redirects too, or this machine.
+    del session.adapters["http://"]
+    for host in ("127.0.0.1:", "localhost:"):
+        session.mount(f"http://{host}", HTTPAdapter())
+    with session, session.get(url, stream=True, timeout=TIMEOUT) as answer:
+        answer.raise_for_status()
+        size = int(answer.headers.get("Content-Length", 0)) or None
+        bar = tqdm(total=size, unit="B", unit_scale=True, leave=False, disable=None)
+        with part.open("wb") as file, bar:
+            for piece in answer.iter_content(1 << 16):
+                bar.update(file.write(piece))

@@ -17,7 +17,7 @@ from .tables import Problem
 
 _MODEL, _META = "model.joblib", "meta.json"
 #: Raise it when what is saved changes.
-_FORMAT = 2
+_FORMAT = 3
 
 
 def save(folder: Path, fitted: Fitted, problem: Problem) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
 
+from ..data.cells import NOTHING
 from ..data.columns import Decisions, apply, check_same, read_target, sort_columns
-from ..data.encoding import Rule
 from ..data.frames import RawFrame
-from ..data.notations import NOTHING
-from ..data.row_numbers import options
+from ..data.kinds import Rule
+from ..data.suspects import options
 from ..dataset import RangeScaler
 from ..files import one_line
 

@@ -109,9 +109,9 @@ def over_runs(values: Mapping[str, pd.Series]) -> str:
 
 def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     """In how many runs the agent beats `random`; empty if the runs folder has none to compare with."""
-    from core.report.store import OF_AN_AGENT, definition, differences
+    from core.report.store import OF_AN_AGENT, definition
     from core.runs.files import finished_runs, read_metrics
-    from core.runs.settings import read_meta
+    from core.runs.settings import differences, read_meta
 
     random = folder.parent / core.AGENTS["random"].folder
     if folder == random:

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from core.report.load import load_results
     from core.report.page import explorer_page, overview
     from core.report.plots import save
-    from core.report.readme import store_pictures, store_readme
+    from core.report.sections import store_pictures, store_readme
 
     if args.runs_folder is not None:
         add(args.store, args.runs_folder)

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from agents import AGENTS as REGISTERED
 from core.metrics import METRICS
 from core.report import plots, sections
-from core.report.curves import learning_curves
 from core.report.leaderboard import agent_label
 from core.report.load import Results, load_results, select
+from core.report.plots import learning_curves
 from core.report.statistics import areas, blocks
 from tests.synthetic_runs import AGENTS, write_every_kind, write_experiment
 from tests.test_statistics import area_rows

@@ -6,7 +6,7 @@ import pytest
 
 from core.report.leaderboard import comparisons, leaderboard, runs_won
 from core.report.load import Results
-from core.report.statistics import with_common_runs
+from core.report.statistics import versus, with_common_runs
 from tests.test_statistics import area_rows
 
 
@@ -40,8 +40,9 @@ def test_leaderboard_by_hand() -> None:
     assert board.loc["good", "MAE won / tied / lost"] == "2 / 0 / 1"
     assert board.loc["own", "MAE won / tied / lost"] == "1 / 0 / 1"
     assert board.loc["own", "NLL minus random"] == "+0.250"
-    assert runs_won(table, "good") == "better than random in 2 of 3 runs (NLL), 2 of 3 runs (MAE)"
-    assert not runs_won(table[table["agent"] == "good"], "good")
+    said = "better than random in 2 of 3 runs (NLL), 2 of 3 runs (MAE)"
+    assert runs_won(versus(table), "good") == said
+    assert not runs_won(versus(table), "other")
 
 
 #: Of each agent its run ids in each task, and who is to be ranked.

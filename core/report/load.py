@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, product, takewhile
+from itertools import groupby, product, takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,17 +20,17 @@ from ..metrics import PIT_BINS
 from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
 from ..runs import files
-from ..runs.settings import read_meta
+from ..runs.settings import differences, read_meta
 from .statistics import areas, labels_needed, versus
 from .store import (
     EXPERIMENT,
     OF_AN_AGENT,
     SECONDS,
+    SETTING,
     TASK,
     Key,
     Runs,
     definition,
-    differences,
     read_store,
     read_trained,
 )
@@ -96,6 +96,34 @@ class Results:
         """The rows of `runs` that come from the runs folder."""
         return self.runs[~self.runs["stored"]]
 
+    @property
+    def problem_lines(self) -> list[str]:
+        """What is damaged or does not fit, a line a folder."""
+        return [f"{folder}: {problem}" for folder, problem in self.problems.itertuples(index=False)]
+
+    @cached_property
+    def own_experiments(self) -> dict[_Key, dict[str, tuple[Any, Any]]]:
+        """Your own experiments with finished runs in the store's tasks; of each the settings that keep it
+        from being compared with the stored ones: its own value and theirs.
+        """
+        stored = distinct(self.stored, EXPERIMENT)
+        tasks = {key[:4]: key for key in reversed(stored)}
+        return {
+            key: differences(self.settings[key], self.settings[tasks[key[:4]]], OF_AN_AGENT)
+            for key in distinct(select(self.own, {"status": "finished"}), EXPERIMENT)
+            if key not in stored and key[:4] in tasks
+        }
+
+    @property
+    def compared(self) -> pd.DataFrame:
+        """Your own experiments that can be compared with the stored ones: the columns of `EXPERIMENT`."""
+        keys = [key for key, differing in self.own_experiments.items() if not differing]
+        return pd.DataFrame(keys, columns=EXPERIMENT)
+
+    def own_agents(self, task: Mapping[str, object] | None = None) -> list[str]:
+        """Your own agents that can be compared with stored ones: in one task of the store, or in any."""
+        return [*select(self.compared, task or {})["agent"].unique()]
+
 
 def distinct(table: pd.DataFrame, names: list[str]) -> dict[_Key, None]:
     """The different values of some columns, in the order of the rows."""
@@ -153,7 +181,7 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
         _tidy(curves, [*names, "labelled"], "metric", "value"),
         _long(histograms, [*names, "labelled"], "bin", "count").astype({"count": "int64"}),
         table.astype({"stored": bool}),
-        _tidy(found.upper_bounds, [*TASK[:3], "run", "epoch"], "metric", "value"),
+        _tidy(found.upper_bounds, [*SETTING, "run", "epoch"], "metric", "value"),
         pd.DataFrame(found.problems, columns=["folder", "problem"]),
         {key: one.settings for key, one in (found.experiments | stored).items()},
         read_trained(None if store is None else Path(store)),
@@ -277,7 +305,7 @@ class Folders:
 
     def _read_upper_bound(self, experiment: Path) -> None:
         """All finished runs of an upper bound."""
-        key, _ = self._read_settings(experiment, TASK[:3])
+        key, _ = self._read_settings(experiment, SETTING)
         for folder in files.finished_runs(experiment) if key else []:
             run = (*key, files.id_of(folder))
             try:
@@ -303,27 +331,6 @@ class Folders:
                 del experiment.curves[run_id], experiment.notes[run_id]
 
 
-def own_experiments(found: Results) -> dict[_Key, dict[str, tuple[Any, Any]]]:
-    """Your own experiments with finished runs in the store's tasks; of each the settings that keep it from
-    being compared with the stored ones: its own value and theirs.
-    """
-    stored = distinct(found.stored, EXPERIMENT)
-    tasks = {key[:4]: key for key in reversed(stored)}
-    lines = {}
-    for key in distinct(select(found.own, {"status": "finished"}), EXPERIMENT):
-        if key not in stored and key[:4] in tasks:
-            differing = differences(found.settings[key], found.settings[tasks[key[:4]]])
-            lines[key] = {name: values for name, values in differing.items() if name not in OF_AN_AGENT}
-    return lines
-
-
-def own_agents(found: Results, task: Mapping[str, object] | None = None) -> list[str]:
-    """Your own agents that can be compared with stored ones: in one task of the store, or in any."""
-    keys = [key for key, differing in own_experiments(found).items() if not differing]
-    table = pd.DataFrame(keys, columns=EXPERIMENT)
-    return [str(agent) for agent in select(table, task or {})["agent"].unique()]
-
-
 def spans(numbers: Iterable[int]) -> str:
     """Integers as a short text.
 
@@ -331,7 +338,6 @@ def spans(numbers: Iterable[int]) -> str:
         >>> spans([7, 3, 9, 8])
         '3, 7-9'
     """
-    ordered = sorted(set(numbers))
-    breaks = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(ordered)) if b > a + 1), len(ordered)]
-    parts = [ordered[first:end] for first, end in pairwise(breaks)]
-    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts if part)
+    ordered = enumerate(sorted(set(numbers)))
+    parts = [[one for _, one in part] for _, part in groupby(ordered, lambda pair: pair[1] - pair[0])]
+    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)

@@ -186,7 +186,8 @@ def needed_in_words(needed: pd.DataFrame, in_labels: bool) -> pd.Series:
         number = f"{min(share, 1) * labels:,.0f}" if in_labels else f"{min(share, 1):.0%}"
         return f"> {number}" if np.isinf(share) else number
 
-    return in_words(needed.set_index("agent"), say, f" of {labels:,}" if in_labels else "")
+    lines = in_words(needed.set_index("agent"), say, f" of {labels:,}" if in_labels else "")
+    return lines.rename_axis(None)
 
 
 def runs_won(differences: pd.DataFrame, agent: str) -> str:

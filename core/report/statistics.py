@@ -60,8 +60,14 @@ def last_rounds(curves: pd.DataFrame, rounds: int = 5) -> pd.DataFrame:
     change = ordered.last() - ordered.apply(lambda values: values.iloc[-min(rounds + 1, len(values))])
     table = _means(change.groupby(EXPERIMENT, observed=True))
     low, high = table["mean"] - table["half"], table["mean"] + table["half"]
-    seen = np.select([high < 0, low > 0, low.notna()], ["gain", "loss", "no change seen"], "")
-    return table[["runs", "mean"]].assign(low=low, high=high, seen=seen)
+    words = {"better": "gain", "worse": "loss", "same": "no change seen", "few": ""}
+    return table[["runs", "mean"]].assign(low=low, high=high, seen=verdicts(low, high).map(words))
+
+
+def verdicts(low: pd.Series, high: pd.Series, level: float = 0.0) -> pd.Series:
+    """Of intervals: 'better' below a level, 'worse' above it, 'same' around it, 'few' where there is none."""
+    cases = {"few": low.isna(), "better": high < level, "worse": low > level}
+    return pd.Series(np.select([*cases.values()], [*cases], "same"), low.index)
 
 
 def _student(freedom: Any) -> Any:
@@ -197,8 +203,7 @@ def versus(
     finite = np.isfinite(found["value"])
     half = half.mask(found.pop("error") == 0, 0.0).where(finite & (found.pop("runs") >= INTERVAL_RUNS))
     low, high = found["value"] - half, found["value"] + half
-    cases = {"diverged": ~finite, "few": half.isna(), "better": high < 0, "worse": low > 0}
-    found = found.assign(low=low, high=high, verdict=np.select([*cases.values()], [*cases], "same"))
+    found = found.assign(low=low, high=high, verdict=verdicts(low, high).where(finite, "diverged"))
     return found.sort_values("value", kind="stable").reset_index()
 
 

@@ -3,7 +3,7 @@
 An experiment is one (dataset, variation, protocol, query size, agent); its runs are repetitions.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -161,18 +161,15 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
     stored = {} if store is None else read_store(Path(store))
     found = Folders(runs_folder, stored)
     curves, pit, rows = {}, [], []
-    runs = [((*key, run_id), "finished", True) for key, one in stored.items() for run_id in one.curves]
-    runs += [(run, status, False) for run, status in found.status.items()]
-    for run, status, is_stored in runs:
-        if status != "finished":
-            rows.append((*run, status, *[np.nan] * 3, is_stored))
-            continue
-        experiment = (stored if is_stored else found.experiments)[run[:-1]]
-        curves[run], notes = experiment.curves[run[-1]], experiment.notes[run[-1]]
-        seconds = (float(notes[name]) for name in SECONDS)
-        rows.append((*run, status, len(curves[run]) - 1, *seconds, is_stored))
-        if "pit" in notes:  # older stored runs have none
-            pit.append((*run, curves[run].index[-1], *notes["pit"]))
+    for experiments, is_stored in ((stored, True), (found.experiments, False)):
+        for key, experiment in experiments.items():
+            for run_id, curve in experiment.curves.items():
+                run, notes = (*key, run_id), experiment.notes[run_id]
+                curves[run] = curve
+                rows.append((*run, "finished", len(curve) - 1, *map(notes.get, SECONDS), is_stored))
+                if "pit" in notes:  # older stored runs have none
+                    pit.append((*run, curve.index[-1], *notes["pit"]))
+    rows += [(*run, status, *[np.nan] * 3, False) for run, status in found.unusable.items()]
     names = [*EXPERIMENT, "run"]
     bins = [k / PIT_BINS for k in range(PIT_BINS)]
     table = pd.DataFrame(rows, columns=[*names, "status", "rounds", *SECONDS, "stored"])
@@ -180,11 +177,11 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
     return Results(
         _tidy(curves, [*names, "labelled"], "metric", "value"),
         _long(histograms, [*names, "labelled"], "bin", "count").astype({"count": "int64"}),
-        table.astype({"stored": bool}),
+        table.astype({"stored": bool} | dict.fromkeys(SECONDS, float)),
         _tidy(found.upper_bounds, [*SETTING, "run", "epoch"], "metric", "value"),
         pd.DataFrame(found.problems, columns=["folder", "problem"]),
         {key: one.settings for key, one in (found.experiments | stored).items()},
-        read_trained(None if store is None else Path(store)),
+        pd.DataFrame() if store is None else read_trained(Path(store)),
     )
 
 
@@ -221,14 +218,14 @@ class Folders:
 
     Attributes:
         experiments: the finished runs.
-        status: of each run finished, unfinished or damaged.
+        unusable: of each other run whether it is unfinished or damaged.
         upper_bounds: of each finished run of an upper bound its table, by epochs.
         problems: folder and problem of what is left out.
     """
 
     def __init__(self, runs_folder: str | Path | None, stored: Mapping[Key, Runs] | None = None) -> None:
         self.experiments: dict[Key, Runs] = {}
-        self.status: dict[_Key, str] = {}
+        self.unusable: dict[_Key, str] = {}
         self.upper_bounds: dict[_Key, pd.DataFrame] = {}
         self.problems: list[tuple[str, str]] = []
         for root in [] if runs_folder is None else sibling_roots(Path(runs_folder)):
@@ -256,18 +253,18 @@ class Folders:
         there = stored[key].curves if key in stored else {}
         self.experiments[key] = experiment = Runs(settings, folder)
         for run in folders:
-            if (run_id := files.id_of(run)) in there:
-                continue
-            status = "unfinished"
-            if files.is_finished(run):
-                try:
-                    self._read_run(run, run_id, experiment)
-                    status = "finished"
-                except (OSError, ValueError) as error:  # UserErrors are ValueErrors
-                    status = "damaged"
-                    self._problem(run, error)
+            run_id = files.id_of(run)
             run_key: _Key = (*key, run_id)
-            self.status[run_key] = status
+            if run_id in there:
+                continue
+            if not files.is_finished(run):
+                self.unusable[run_key] = "unfinished"
+                continue
+            try:
+                self._read_run(run, run_id, experiment)
+            except (OSError, ValueError) as error:  # UserErrors are ValueErrors
+                self.unusable[run_key] = "damaged"
+                self._problem(run, error)
 
     def _read_settings(self, experiment: Path, names: Sequence[str]) -> tuple[Any, dict[str, Any]]:
         """The settings of an experiment, behind those of these names; nothing if there are none."""
@@ -297,9 +294,9 @@ class Folders:
                 raise ValueError(f"meta.txt: {name} is {here}, but {theirs} in the experiment's settings")
         agreed = {*experiment.settings, "seed_set"}
         curves, pit = files.read_metrics(folder), files.read_pit(folder)
-        experiment.curves[run_id] = curves.set_index(curves.index + int(meta["seed_set"]))
         notes = {name: meta[name] for name in meta if name not in (*agreed, "run_id", "data_folder")}
         experiment.notes[run_id] = notes | {"pit": pit.iloc[-1].astype(int).tolist()}
+        experiment.curves[run_id] = curves.set_index(curves.index + int(meta["seed_set"]))
         # In the order of meta.txt, in which the store writes them.
         experiment.settings = {name: meta[name] for name in meta if name in agreed} | experiment.settings
 
@@ -315,20 +312,20 @@ class Folders:
 
     def _drop_other_lengths(self, stored: Mapping[Key, Runs]) -> None:
         """Leaves out runs that do not begin and end where the stored ones, or most runs of their task do."""
-        counts: dict[_Key, Counter[tuple[int, int]]] = {}
-        for experiments, weight in ((self.experiments, 1), (stored, len(self.status) + 1)):
+        ends: dict[_Key, Counter[tuple[int, int]]] = defaultdict(Counter)
+        for experiments, weight in ((self.experiments, 1), (stored, 10**9)):
             for key, experiment in experiments.items():
-                ends = ((table.index[0], table.index[-1]) for table in experiment.curves.values())
-                for end in ends:
-                    counts.setdefault(key[:4], Counter())[end] += weight
-        for run in [run for run, status in self.status.items() if status == "finished"]:
-            experiment, run_id = self.experiments[run[:-1]], run[-1]
-            points, usual = experiment.curves[run_id].index, counts[run[:4]].most_common(1)[0][0]
-            if (points[0], points[-1]) != usual:
-                said = f"{points[0]} to {points[-1]} labelled points, not {usual[0]} to {usual[1]}"
-                self._problem(Path(f"{experiment.folder}/run_{run_id}"), said)
-                self.status[run] = "damaged"
-                del experiment.curves[run_id], experiment.notes[run_id]
+                for curve in experiment.curves.values():
+                    ends[key[:4]][curve.index[0], curve.index[-1]] += weight
+        for key, experiment in self.experiments.items():
+            for run_id, curve in [*experiment.curves.items()]:
+                here, usual = (curve.index[0], curve.index[-1]), ends[key[:4]].most_common(1)[0][0]
+                if here != usual:
+                    said = f"{here[0]} to {here[1]} labelled points, not {usual[0]} to {usual[1]}"
+                    self._problem(Path(f"{experiment.folder}/run_{run_id}"), said)
+                    run: _Key = (*key, run_id)
+                    self.unusable[run] = "damaged"
+                    del experiment.curves[run_id], experiment.notes[run_id]
 
 
 def spans(numbers: Iterable[int]) -> str:

@@ -29,7 +29,7 @@ STRONG = 8
 #: Points: titles, and all other text.
 TITLE, TEXT = 11, 8
 #: The verdicts of `statistics.versus`, in order: words, colour, marker and what fills it.
-_GROUPS = {
+VERDICTS = {
     "better": ("better", "#0072B2", "o", "#0072B2"),
     "same": ("no difference seen", "#6E6E6E", "o", "white"),
     "worse": ("worse", "#D55E00", "s", "#D55E00"),
@@ -119,7 +119,7 @@ def _agent_panels(table: pd.DataFrame, title: str, text: str, share: bool, bars:
         table: `TASK`, `agent`, `value`, `low`, `high`, `verdict`, in each group in their order.
         bars: as bars of shares from 0 to 1, where inf is `never`; else dots around zero.
     """
-    table = table.astype({"verdict": pd.CategoricalDtype([*_GROUPS])})
+    table = table.astype({"verdict": pd.CategoricalDtype([*VERDICTS])})
     table = table.sort_values("verdict", kind="stable").set_index("agent")
     tasks = sorted((rows for _, rows in groups(table, TASK)), key=len, reverse=True)
     columns: list[list[pd.DataFrame]] = [[] for _ in range(min(3, len(tasks)) or 1)]
@@ -142,14 +142,14 @@ def _agent_panels(table: pd.DataFrame, title: str, text: str, share: bool, bars:
     lines = [textwrap.fill(line, 50 * len(columns)) for line in (title, text)]  # as wide as the panels
     figure.suptitle("\n".join(lines), fontsize=TITLE, x=0.01, ha="left")
     kind: Any = Patch if bars else partial(Line2D, [], [])
-    handles = [kind(label=_GROUPS[name][0], **_look(name, bars)) for name in table["verdict"].unique()]
+    handles = [kind(label=VERDICTS[name][0], **_look(name, bars)) for name in table["verdict"].unique()]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=TEXT + 1)
     return figure
 
 
 def _look(verdict: str, bars: bool) -> dict[str, Any]:
     """How a bar or a dot looks; a bar without an interval is hatched."""
-    _, colour, marker, fill = _GROUPS[verdict]
+    _, colour, marker, fill = VERDICTS[verdict]
     if bars:
         hatch = "////" if verdict == "few" else ""
         return {"facecolor": fill, "edgecolor": colour, "alpha": 0.65, "hatch": hatch}

@@ -262,16 +262,15 @@ with Student's 95 % interval; negative is better."""
 
 def markdown(table: pd.DataFrame) -> str:
     """A Markdown table; texts to the left, numbers to the right."""
-    numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
-    rule = ["--:" if right else "---" for right in numeric]
-    lines = [[_cell(value) for value in line] for line in table.itertuples(index=False, name=None)]
+
+    def cell(value: object) -> str:
+        if isinstance(value, float):
+            return "" if pd.isna(value) else f"{value:.2f}"
+        return str(value).replace("|", "\\|")
+
+    rule = ["--:" if pd.api.types.is_numeric_dtype(table[name]) else "---" for name in table]
+    lines = [map(cell, line) for line in table.itertuples(index=False, name=None)]
     return "\n".join(f"| {' | '.join(line)} |" for line in ([*map(str, table)], rule, *lines))
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.2f}"
-    return str(value).replace("|", "\\|")
 
 
 def store_pictures(found: Results) -> dict[str, Figure]:
@@ -313,20 +312,22 @@ def store_readme(found: Results, pictures: Collection[str]) -> str:
 
 def _verdicts(compared: Iterable[Comparison]) -> pd.DataFrame:
     """Which agents are better than random and which are worse: a row a comparison and main metric."""
-    lines, words = [], {"better": "better", "worse": "worse", "same": "no difference seen"}
+    lines, verdicts = [], ["better", "worse", "same"]
     for (task, _, differences, needed), metric in product(compared, MAIN):
         less = select(differences, {"metric": metric})
         reached = select(needed, {"metric": metric}).assign(low=np.nan)  # without the interval
-        labels = needed_in_words(reached, in_labels=False)
+        share = needed_in_words(reached, in_labels=False)
         line = {
             "setting": task_label({name: task[name] for name in TASK[1:]}),
             "task": readable(task["dataset"]),
             "by": METRICS[metric].label,
         }
-        for verdict, said in words.items():
-            agents = select(less, {"verdict": verdict})["agent"]
-            line[said] = ", ".join(f"{agent_label(name)} ({labels[name]})" for name in agents) or "none"
-        if less["verdict"].isin(list(words)).any():
+        for verdict in verdicts:
+            agents = [
+                f"{agent_label(one)} ({share[one]})" for one in select(less, {"verdict": verdict})["agent"]
+            ]
+            line[plots.VERDICTS[verdict][0]] = ", ".join(agents) or "none"
+        if less["verdict"].isin(verdicts).any():
             lines.append(line)
     return pd.DataFrame(lines)
 
@@ -336,38 +337,32 @@ def _with_dropout(found: Results) -> pd.DataFrame:
     lines = []
     for keys, part in groups(select(found.areas, {"metric": "nll"}), TASK[1:]):
         agents = sorted(map(str, part["agent"].unique()))
-        less = {other: _less(part, other) for other in ("random", _DROPPED) if _DROPPED in agents}
-        for agent in agents if less else ():
+        for agent in agents if _DROPPED in agents else ():
             name = agent.partition("+")[0]  # not all that is stored must be known
             trained = name in AGENTS.classes and AGENTS[agent].dropout is not None
-            if trained or agent.endswith("_dual"):
-                namesake = agent.removesuffix("_dual") if agent.endswith("_dual") else ""
-                of_two = part[part["agent"].isin([agent, namesake])]
-                lines.append(
-                    {
-                        "setting": task_label(keys),
-                        "agent": agent_label(agent),
-                        "minus random": less["random"].get(agent, ""),
-                        f"minus {_DROPPED}": less[_DROPPED].get(agent, "") if trained else "",
-                        "dual minus its namesake": _less(of_two, namesake).get(agent, "") if namesake else "",
-                    }
-                )
+            namesake = agent.removesuffix("_dual")
+            if trained or namesake != agent:
+                line = {"setting": task_label(keys), "agent": agent_label(agent)}
+                line["minus random"] = _less(part, agent, "random")
+                line[f"minus {_DROPPED}"] = _less(part, agent, _DROPPED) if trained else ""
+                line["dual minus its namesake"] = _less(part, agent, namesake)
+                lines.append(line)
     return pd.DataFrame(lines)
 
 
-def _less(areas: pd.DataFrame, reference: str) -> pd.Series:
-    """How far each agent is from another one, in words."""
-    return in_words(versus(areas, reference=reference).set_index("agent"), "{:+.3f}".format)
+def _less(areas: pd.DataFrame, agent: str, reference: str) -> str:
+    """How far an agent is from another one, in words; nothing if that is the same one or has no such runs."""
+    found = versus(areas[areas["agent"].isin([agent, reference])], reference=reference)
+    return "".join(in_words(found, "{:+.3f}".format))
 
 
 def _contents(found: Results) -> pd.DataFrame:
     """One row a task."""
-    hours = found.runs[SECONDS].sum(axis=1) / 3600
-    columns: dict[str, Any] = {
-        "agents": ("agent", "nunique"),
-        "run ids": ("run", spans),
-        "runs": ("run", "size"),
-        "core-hours": ("hours", lambda hours: f"{hours.sum():.1f}"),
+    runs = found.runs.assign(hours=found.runs[SECONDS].sum(axis=1) / 3600).groupby(TASK, observed=True)
+    columns = {
+        "agents": runs["agent"].nunique(),
+        "run ids": runs["run"].agg(spans),
+        "runs": runs.size(),
+        "core-hours": runs["hours"].sum().map("{:.1f}".format),
     }
-    table = found.runs.assign(hours=hours).groupby(TASK, observed=True).agg(**columns)
-    return table.reset_index().rename(columns={"query_size": "query size"})
+    return pd.DataFrame(columns).reset_index().rename(columns={"query_size": "query size"})

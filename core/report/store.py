@@ -146,14 +146,14 @@ def _usable(path: Path) -> Iterator[None]:
         raise UserError(f"{path} cannot be used ({one_line(error)}): download it again") from error
 
 
-def read_trained(folder: Path | None) -> pd.DataFrame:
-    """`trained.csv` of a store, made by benchmarks/is_it_trained.py: empty where there is none, or no store.
+def read_trained(folder: Path) -> pd.DataFrame:
+    """`trained.csv` of a store, made by benchmarks/is_it_trained.py: empty where there is none.
 
     Raises:
         UserError: it is not such a table.
     """
-    path = folder and folder / "trained.csv"
-    if not path or not path.exists():
+    path = folder / "trained.csv"
+    if not path.exists():
         return pd.DataFrame()
     with _usable(path):
         columns = ["dataset", "run", "labels", *TRAINED]

@@ -29,7 +29,7 @@ def add(store: Path, runs_folder: Path) -> None:
         print(f"added {' '.join(map(str, key))}: runs {spans(ids)}")
     there = finished - sum(map(len, added.values()))
     others = f" ({differing} with other values: the stored ones are kept)" if differing else ""
-    unfinished = [*found.unusable.values()].count("unfinished")
+    unfinished = [*found.status.values()].count("unfinished")
     print(f"{there} runs were stored already{others}, {unfinished} are not finished")
     for folder, problem in found.problems:
         print(f"left out {folder}: {problem}")

@@ -161,15 +161,18 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
     stored = {} if store is None else read_store(Path(store))
     found = Folders(runs_folder, stored)
     curves, pit, rows = {}, [], []
-    for experiments, is_stored in ((stored, True), (found.experiments, False)):
-        for key, experiment in experiments.items():
-            for run_id, curve in experiment.curves.items():
-                run, notes = (*key, run_id), experiment.notes[run_id]
-                curves[run] = curve
-                rows.append((*run, "finished", len(curve) - 1, *map(notes.get, SECONDS), is_stored))
-                if "pit" in notes:  # older stored runs have none
-                    pit.append((*run, curve.index[-1], *notes["pit"]))
-    rows += [(*run, status, *[np.nan] * 3, False) for run, status in found.unusable.items()]
+    runs = [((*key, run_id), "finished", True) for key, one in stored.items() for run_id in one.curves]
+    runs += [(run, status, False) for run, status in found.status.items()]
+    for run, status, is_stored in runs:
+        if status != "finished":
+            rows.append((*run, status, *[np.nan] * 3, is_stored))
+            continue
+        experiment = (stored if is_stored else found.experiments)[run[:-1]]
+        curves[run], notes = experiment.curves[run[-1]], experiment.notes[run[-1]]
+        seconds = (float(notes[name]) for name in SECONDS)
+        rows.append((*run, status, len(curves[run]) - 1, *seconds, is_stored))
+        if "pit" in notes:  # older stored runs have none
+            pit.append((*run, curves[run].index[-1], *notes["pit"]))
     names = [*EXPERIMENT, "run"]
     bins = [k / PIT_BINS for k in range(PIT_BINS)]
     table = pd.DataFrame(rows, columns=[*names, "status", "rounds", *SECONDS, "stored"])
@@ -177,7 +180,7 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
     return Results(
         _tidy(curves, [*names, "labelled"], "metric", "value"),
         _long(histograms, [*names, "labelled"], "bin", "count").astype({"count": "int64"}),
-        table.astype({"stored": bool} | dict.fromkeys(SECONDS, float)),
+        table.astype({"stored": bool}),
         _tidy(found.upper_bounds, [*SETTING, "run", "epoch"], "metric", "value"),
         pd.DataFrame(found.problems, columns=["folder", "problem"]),
         {key: one.settings for key, one in (found.experiments | stored).items()},
@@ -218,14 +221,14 @@ class Folders:
 
     Attributes:
         experiments: the finished runs.
-        unusable: of each other run whether it is unfinished or damaged.
+        status: of each run finished, unfinished or damaged.
         upper_bounds: of each finished run of an upper bound its table, by epochs.
         problems: folder and problem of what is left out.
     """
 
     def __init__(self, runs_folder: str | Path | None, stored: Mapping[Key, Runs] | None = None) -> None:
         self.experiments: dict[Key, Runs] = {}
-        self.unusable: dict[_Key, str] = {}
+        self.status: dict[_Key, str] = {}
         self.upper_bounds: dict[_Key, pd.DataFrame] = {}
         self.problems: list[tuple[str, str]] = []
         for root in [] if runs_folder is None else sibling_roots(Path(runs_folder)):
@@ -253,18 +256,18 @@ class Folders:
         there = stored[key].curves if key in stored else {}
         self.experiments[key] = experiment = Runs(settings, folder)
         for run in folders:
-            run_id = files.id_of(run)
+            if (run_id := files.id_of(run)) in there:
+                continue
+            status = "unfinished"
+            if files.is_finished(run):
+                try:
+                    self._read_run(run, run_id, experiment)
+                    status = "finished"
+                except (OSError, ValueError) as error:  # UserErrors are ValueErrors
+                    status = "damaged"
+                    self._problem(run, error)
             run_key: _Key = (*key, run_id)
-            if run_id in there:
-                continue
-            if not files.is_finished(run):
-                self.unusable[run_key] = "unfinished"
-                continue
-            try:
-                self._read_run(run, run_id, experiment)
-            except (OSError, ValueError) as error:  # UserErrors are ValueErrors
-                self.unusable[run_key] = "damaged"
-                self._problem(run, error)
+            self.status[run_key] = status
 
     def _read_settings(self, experiment: Path, names: Sequence[str]) -> tuple[Any, dict[str, Any]]:
         """The settings of an experiment, behind those of these names; nothing if there are none."""
@@ -289,9 +292,9 @@ class Folders:
         for name in ("seed_set", *SECONDS):
             if not isinstance(meta.get(name), int | float) or not 0 <= meta[name] < 1e15:
                 raise ValueError(f"meta.txt: {name} is {one_line(meta.get(name), 60)}, not a number")
-        for name, (here, theirs) in differences(meta, experiment.settings).items():
-            if name != "seed_set":  # then its curves begin elsewhere
-                raise ValueError(f"meta.txt: {name} is {here}, but {theirs} in the experiment's settings")
+        # With another seed set its curves begin elsewhere.
+        for name, (here, theirs) in differences(meta, experiment.settings, ["seed_set"]).items():
+            raise ValueError(f"meta.txt: {name} is {here}, but {theirs} in the experiment's settings")
         agreed = {*experiment.settings, "seed_set"}
         curves, pit = files.read_metrics(folder), files.read_pit(folder)
         notes = {name: meta[name] for name in meta if name not in (*agreed, "run_id", "data_folder")}
@@ -324,7 +327,7 @@ class Folders:
                     said = f"{here[0]} to {here[1]} labelled points, not {usual[0]} to {usual[1]}"
                     self._problem(Path(f"{experiment.folder}/run_{run_id}"), said)
                     run: _Key = (*key, run_id)
-                    self.unusable[run] = "damaged"
+                    self.status[run] = "damaged"
                     del experiment.curves[run_id], experiment.notes[run_id]
 
 

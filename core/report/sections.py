@@ -1,18 +1,12 @@
 """What the notebook and the README of a store show: the paper's figures and tables, and more.
 
-The notebook shows all sections, in this order. One more figure or table is one function under `section`:
-
-    @section("Best rounds")
-    def best_rounds(found: Results) -> Figures:
-        'This docstring is shown under the heading.'
-        for task, curves in groups(found.curves, TASK):
-            yield file_name("best_rounds", task), plots.something(curves, task_label(task))
+The notebook shows all sections, in this order; CONTRIBUTING.md says how to add one.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import groupby, product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -296,17 +290,15 @@ def store_readme(found: Results, pictures: Collection[str]) -> str:
     if len(trained := trained_means(found)):
         parts += ["## Is it trained?", TRAINED_NOTE, markdown(trained.reset_index())]
     parts += ["## What is there", markdown(_contents(found)), "## Leaderboards", BOARD_NOTE]
-    heading = ""
-    for one in compared:
-        keys = {name: one.task[name] for name in _MODEL}
-        if heading != (heading := f"## {task_label(keys)}"):
-            parts.append(heading)
-            for kind, shows in _PICTURES.items():
-                if (name := f"{kind}_{'_'.join(keys.values())}.png") in pictures:
-                    parts.append(f"![{task_label(keys)}: {shows}]({name})")
-        parts.append(f"### {readable(one.task['dataset'])}, query size {one.task['query_size']}")
-        board = leaderboard(one).rename(index=agent_label).rename_axis("agent")
-        parts.append(markdown(board.reset_index()))
+    for keys, ones in groupby(compared, lambda one: {name: one.task[name] for name in _MODEL}):
+        parts.append(f"## {task_label(keys)}")
+        for kind, shows in _PICTURES.items():
+            if (name := f"{kind}_{'_'.join(keys.values())}.png") in pictures:
+                parts.append(f"![{task_label(keys)}: {shows}]({name})")
+        for one in ones:
+            parts.append(f"### {readable(one.task['dataset'])}, query size {one.task['query_size']}")
+            board = leaderboard(one).rename(index=agent_label).rename_axis("agent")
+            parts.append(markdown(board.reset_index()))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

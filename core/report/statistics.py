@@ -17,7 +17,6 @@ from .store import EXPERIMENT, TASK
 
 #: Of fewer runs no interval is given or drawn: it would be too wide to say anything.
 INTERVAL_RUNS = 5
-_CONFIDENCE = 0.95
 
 
 def areas(curves: pd.DataFrame) -> pd.DataFrame:
@@ -45,20 +44,21 @@ def mean_curves(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFrame
     return _means(named.groupby([*apart, "agent", "labelled"], observed=True)["value"])
 
 
-def last_rounds(curves: pd.DataFrame, rounds: int = 5) -> pd.DataFrame:
-    """Whether labelling still helps: the change over the last rounds, run by run, with Student's interval.
+def last_rounds(curves: pd.DataFrame) -> pd.DataFrame:
+    """Whether labelling still helps: the change over the last five rounds, or over all where there are fewer,
+    run by run, with Student's interval.
 
     Args:
         curves: of one metric.
-        rounds: how many of the last ones; all of them where a run has fewer.
 
     Returns:
         A row an experiment: number of `runs`, mean change `mean`, `low`, `high` (NaN for fewer than
         `INTERVAL_RUNS` runs), and `seen`: 'gain', 'loss', 'no change seen', or nothing without an interval.
     """
-    ordered = curves.sort_values("labelled").groupby([*EXPERIMENT, "run"], observed=True)["value"]
-    change = ordered.last() - ordered.apply(lambda values: values.iloc[-min(rounds + 1, len(values))])
-    table = _means(change.groupby(EXPERIMENT, observed=True))
+    by = [*EXPERIMENT, "run"]
+    last_six = curves.sort_values("labelled").groupby(by, observed=True).tail(6)
+    runs = last_six.groupby(by, observed=True)["value"]
+    table = _means((runs.last() - runs.first()).groupby(EXPERIMENT, observed=True))
     low, high = table["mean"] - table["half"], table["mean"] + table["half"]
     words = {"better": "gain", "worse": "loss", "same": "no change seen", "few": ""}
     return table[["runs", "mean"]].assign(low=low, high=high, seen=verdicts(low, high).map(words))
@@ -71,8 +71,8 @@ def verdicts(low: pd.Series, high: pd.Series, level: float = 0.0) -> pd.Series:
 
 
 def _student(freedom: Any) -> Any:
-    """Half the interval's width in standard errors."""
-    return stdtrit(freedom, (1 + _CONFIDENCE) / 2)  # scipy.stats.t.ppf, without the second to import that
+    """Half the 95 % interval's width in standard errors."""
+    return stdtrit(freedom, 0.975)  # scipy.stats.t.ppf, without the second to import that
 
 
 def _means(values: Any) -> pd.DataFrame:

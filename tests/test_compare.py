@@ -7,7 +7,7 @@ import pytest
 
 import compare
 from core.report import leaderboard
-from core.report.leaderboard import comparable, first_lines, marked_boards
+from core.report.leaderboard import comparable, comparison_text, first_lines
 from core.report.load import Folders, load_results
 from core.report.store import add_runs
 from tests.test_explorer import page_data
@@ -101,14 +101,20 @@ def test_command_and_page(
     assert {agent["metrics"]["nll"]["runs"] for agent in task["agents"]} == {2}
 
 
+def boards(text: str) -> dict[str, str]:
+    """The leaderboards in a text, by the tasks above them."""
+    parts = text[: text.index("Rank and AUC")].strip().split("\n\n")
+    return {part.partition("\n")[0]: part for part in parts}
+
+
 def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -> None:
     """Further runs of a stored agent elsewhere are nobody's own, and hide nobody."""
     runs, store = folders
     write_runs(runs, "random", (1, 2, 3), query_size=6)
-    here = comparable(load_results(runs, store))
-    ((task, board),) = marked_boards(here)
-    assert task["query_size"] == 4
-    assert "> Mine" in board.index
+    found = load_results(runs, store)
+    ((label, board),) = boards(comparison_text(found, comparable(found), runs)).items()
+    assert label == "Diabetes, normalizing flow, query size 4"
+    assert "> Mine" in board
 
 
 def test_an_own_agent_on_several_datasets(folders: tuple[Path, Path]) -> None:
@@ -121,8 +127,11 @@ def test_an_own_agent_on_several_datasets(folders: tuple[Path, Path]) -> None:
         write_runs(runs, agent, (1, 2, 3), dataset="airfoil", dropout=0.05)
     write_runs(runs.parent / "theirs", "theirs", (2, 3), dropout=0.05)
     add_runs(store, Folders(runs.parent / "theirs").experiments)
-    found = comparable(load_results(runs, store))
-    boards = {task["dataset"]: board for task, board in marked_boards(found)}
-    assert [*boards] == ["all 2 datasets", "airfoil", "diabetes"]
-    assert {"> Mine", "Theirs", "Random"} <= set(boards["all 2 datasets"].index)
-    assert {"> Mine", "> Theirs"} <= set(boards["airfoil"].index)
+    found = load_results(runs, store)
+    both, airfoil, _ = boards(comparison_text(found, comparable(found), runs)).items()
+    assert both[0].startswith("All 2 datasets")
+    assert airfoil[0].startswith("Airfoil")
+    for name in ("> Mine", "Theirs", "Random"):
+        assert f"\n{name} " in both[1]
+    for name in ("> Mine", "> Theirs"):
+        assert f"\n{name} " in airfoil[1]

@@ -221,21 +221,6 @@ def comparable(found: Results) -> Results:
     return replace(found, curves=curves, pit=pit, runs=runs)
 
 
-def marked_boards(here: Results) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """The leaderboard of each task, and of several together; your own agents are marked with >.
-
-    Args:
-        here: of `comparable`.
-    """
-    for one in comparisons(here):
-        keys = {name: value for name, value in one.task.items() if name != "dataset" or one.one_task}
-        # Not those that are your own on one of several datasets and stored on another.
-        own = set(here.own_agents(keys)) - set(select(here.stored, keys)["agent"])
-        board = leaderboard(one)
-        if own & set(board.index):
-            yield one.task, board.rename(index=lambda name, own=own: "> " * (name in own) + agent_label(name))
-
-
 def first_lines(found: Results, runs_folder: Path) -> dict[tuple[Any, ...], list[str]]:
     """Of each task with own agents what to know before looking at its numbers: how many runs they lack, and
     in which settings they differ from the stored ones.
@@ -289,15 +274,21 @@ def not_compared(found: Results, runs_folder: Path) -> list[str]:
 
 
 def comparison_text(found: Results, here: Results, runs_folder: Path) -> str:
-    """All of it for the terminal; the runs won at the end.
+    """For the terminal: the leaderboards with your own agents, marked with >, and the runs won at the end.
 
     Args:
         here: `comparable(found)`.
     """
     above, parts = first_lines(found, runs_folder), []
-    for task, table in marked_boards(here):
-        board = table.to_string(na_rep="", float_format="{:.1f}".format)
-        parts += ["", task_label(task), *above.get(tuple(task.values()), []), board]
+    for one in comparisons(here):
+        keys = {name: value for name, value in one.task.items() if name != "dataset" or one.one_task}
+        # Not those that are your own on one of several datasets and stored on another.
+        own = set(here.own_agents(keys)) - set(select(here.stored, keys)["agent"])
+        board = leaderboard(one)
+        if own & set(board.index):
+            board.index = ["> " * (name in own) + agent_label(name) for name in board.index]
+            table = board.to_string(na_rep="", float_format="{:.1f}".format)
+            parts += ["", task_label(one.task), *above.get(tuple(one.task.values()), []), table]
     parts += ["", BOARD_NOTE]
     if lines := not_compared(found, runs_folder):
         parts += ["", "\n  ".join(["Left out", *lines])]

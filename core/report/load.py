@@ -22,18 +22,7 @@ from ..protocol import PROTOCOLS
 from ..runs import files
 from ..runs.settings import differences, read_meta
 from .statistics import areas, labels_needed, versus
-from .store import (
-    EXPERIMENT,
-    OF_AN_AGENT,
-    SECONDS,
-    SETTING,
-    TASK,
-    Key,
-    Runs,
-    definition,
-    read_store,
-    read_trained,
-)
+from .store import EXPERIMENT, OF_AN_AGENT, SECONDS, TASK, Key, Runs, definition, read_store, read_trained
 
 #: Ends the name of an agent of a runs folder where the store has one of that name with other settings.
 OWN = " (own)"
@@ -181,7 +170,7 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
         _tidy(curves, [*names, "labelled"], "metric", "value"),
         _long(histograms, [*names, "labelled"], "bin", "count").astype({"count": "int64"}),
         table.astype({"stored": bool}),
-        _tidy(found.upper_bounds, [*SETTING, "run", "epoch"], "metric", "value"),
+        _tidy(found.upper_bounds, [*TASK[:3], "run", "epoch"], "metric", "value"),
         pd.DataFrame(found.problems, columns=["folder", "problem"]),
         {key: one.settings for key, one in (found.experiments | stored).items()},
         pd.DataFrame() if store is None else read_trained(Path(store)),
@@ -305,7 +294,7 @@ class Folders:
 
     def _read_upper_bound(self, experiment: Path) -> None:
         """All finished runs of an upper bound."""
-        key, _ = self._read_settings(experiment, SETTING)
+        key, _ = self._read_settings(experiment, TASK[:3])
         for folder in files.finished_runs(experiment) if key else []:
             run = (*key, files.id_of(folder))
             try:

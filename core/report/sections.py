@@ -15,20 +15,9 @@ from matplotlib.figure import Figure
 
 from ..agent import AGENTS
 from ..metrics import METRICS
+from . import leaderboard as boards
 from . import plots
-from .leaderboard import (
-    BOARD_NOTE,
-    MAIN,
-    NEEDED_NOTE,
-    Comparison,
-    agent_label,
-    comparisons,
-    in_words,
-    leaderboard,
-    needed_in_words,
-    readable,
-    task_label,
-)
+from .leaderboard import MAIN, agent_label, readable, task_label
 from .load import EXPERIMENT, TASK, Results, groups, select, spans
 from .statistics import blocks, last_rounds, versus
 from .store import SCHEMA, SECONDS, SETTING, TRAINED
@@ -105,10 +94,10 @@ def trained_means(found: Results) -> pd.DataFrame:
 section("Is it trained?", TRAINED_NOTE)(trained_means)
 
 
-@section("Leaderboards", BOARD_NOTE)
+@section("Leaderboards", boards.BOARD_NOTE)
 def leaderboards(found: Results) -> pd.DataFrame:
     """The agents of each task, and of all tasks of one query size."""
-    tables = {tuple(one.task.values()): leaderboard(one) for one in comparisons(found)}
+    tables = {tuple(one.task.values()): boards.leaderboard(one) for one in boards.comparisons(found)}
     return pd.concat(tables, names=[*TASK, "agent"]) if tables else pd.DataFrame()
 
 
@@ -123,7 +112,7 @@ def beside_random(found: Results) -> Figures:
             yield file_name("beside_random", keys, metric), figure
 
 
-@section("Labels needed", NEEDED_NOTE)
+@section("Labels needed", boards.NEEDED_NOTE)
 def labels(found: Results) -> Figures:
     """A bar for each agent, a panel for each task."""
     for keys, _ in _with_random(found):
@@ -283,13 +272,13 @@ def store_readme(found: Results, pictures: Collection[str]) -> str:
     Args:
         pictures: the names of those that are next to it.
     """
-    compared = [*comparisons(found)]
+    compared = [*boards.comparisons(found)]
     parts = [_HEAD, "## Which agents beat random", _VERDICT_NOTE, markdown(_verdicts(compared))]
     if len(dropped := _with_dropout(found)):
         parts += ["## Dropout in training", _DROPOUT_NOTE, markdown(dropped)]
     if len(trained := trained_means(found)):
         parts += ["## Is it trained?", TRAINED_NOTE, markdown(trained.reset_index())]
-    parts += ["## What is there", markdown(_contents(found)), "## Leaderboards", BOARD_NOTE]
+    parts += ["## What is there", markdown(_contents(found)), "## Leaderboards", boards.BOARD_NOTE]
     for keys, ones in groupby(compared, lambda one: {name: one.task[name] for name in _MODEL}):
         parts.append(f"## {task_label(keys)}")
         for kind, shows in _PICTURES.items():
@@ -297,18 +286,18 @@ def store_readme(found: Results, pictures: Collection[str]) -> str:
                 parts.append(f"![{task_label(keys)}: {shows}]({name})")
         for one in ones:
             parts.append(f"### {readable(one.task['dataset'])}, query size {one.task['query_size']}")
-            board = leaderboard(one).rename(index=agent_label).rename_axis("agent")
+            board = boards.leaderboard(one).rename(index=agent_label).rename_axis("agent")
             parts.append(markdown(board.reset_index()))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _verdicts(compared: Iterable[Comparison]) -> pd.DataFrame:
+def _verdicts(compared: Iterable[boards.Comparison]) -> pd.DataFrame:
     """Which agents are better than random and which are worse: a row a comparison and main metric."""
     lines, verdicts = [], ["better", "worse", "same"]
     for (task, _, differences, needed), metric in product(compared, MAIN):
         less = select(differences, {"metric": metric})
         reached = select(needed, {"metric": metric}).assign(low=np.nan)  # without the interval
-        share = needed_in_words(reached, in_labels=False)
+        share = boards.needed_in_words(reached, in_labels=False)
         line = {
             "setting": task_label({name: task[name] for name in TASK[1:]}),
             "task": readable(task["dataset"]),
@@ -345,7 +334,7 @@ def _with_dropout(found: Results) -> pd.DataFrame:
 def _less(areas: pd.DataFrame, agent: str, reference: str) -> str:
     """How far an agent is from another one, in words; nothing if that is the same one or has no such runs."""
     found = versus(areas[areas["agent"].isin([agent, reference])], reference=reference)
-    return "".join(in_words(found, "{:+.3f}".format))
+    return "".join(boards.in_words(found, "{:+.3f}".format))
 
 
 def _contents(found: Results) -> pd.DataFrame:

@@ -215,10 +215,8 @@ def comparable(found: Results) -> Results:
     own = found.compared
     ids = select(found.own, {"status": "finished"}).merge(own)[[*TASK, "run"]].drop_duplicates()
     experiments = pd.concat([found.stored[EXPERIMENT], own]).drop_duplicates()
-    curves, pit, runs = (
-        table.merge(experiments).merge(ids) for table in (found.curves, found.pit, found.runs)
-    )
-    return replace(found, curves=curves, pit=pit, runs=runs)
+    tables = {name: getattr(found, name).merge(experiments).merge(ids) for name in ("curves", "pit", "runs")}
+    return replace(found, **tables)
 
 
 def first_lines(found: Results, runs_folder: Path) -> dict[tuple[Any, ...], list[str]]:

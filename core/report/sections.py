@@ -137,7 +137,7 @@ def critical_differences(found: Results) -> Figures:
         variations = [{}, *({"variation": name} for name in part["variation"].unique())]
         for variation, metric in product(variations if len(variations) > 2 else [{}], MAIN):
             ranked = blocks(select(part, variation), metric)
-            if len(ranked.table) and ranked.table.shape[1] > 1:
+            if len(ranked.table):
                 keys = protocol | variation
                 title = f"Ranks by {METRICS[metric].label}: {task_label(keys)}"
                 figure = plots.critical_differences(ranked, title)

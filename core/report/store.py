@@ -230,9 +230,7 @@ def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Runs
     of_setting = (key for key in there if key[:3] == setting)
     # Batches that grow, a text, come after those of one size.
     part = {key[3:]: there[key] for key in sorted(of_setting, key=lambda key: (isinstance(key[3], str), key))}
-    runs = {
-        (*key, run): curves for key, stored in part.items() for run, curves in sorted(stored.curves.items())
-    }
+    runs = {(*key, run): one.curves[run] for key, one in part.items() for run in sorted(one.curves)}
     table = pd.concat(runs, names=_INDEX).reset_index()
     table = table[[*_INDEX, *(name for name in METRICS if name in table)]]
     text = table.to_csv(index=False).encode()

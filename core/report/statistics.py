@@ -99,7 +99,7 @@ class Blocks(NamedTuple):
 
 def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
     """The blocks in which every agent has a run, but for those left out (docs/METHOD.md, section 4)."""
-    of_metric = areas[areas["metric"] == metric]
+    of_metric = areas[areas["metric"] == metric].astype({"agent": str})
     tried_by = of_metric.groupby(TASK, observed=True)["agent"].transform("nunique")  # one alone has no rank
     table = of_metric[tried_by > 1].set_index([*TASK, "run", "agent"])["area"].unstack("agent")
     there = table.notna()
@@ -107,7 +107,7 @@ def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
     tasks = there.index.droplevel("run").factorize()[0]
     kept = with_common_runs(there.loc[:, everywhere], tasks)
     complete = table.loc[:, kept].dropna() if kept else table.iloc[:0, :0]
-    left_out = [str(agent) for agent in table.columns if agent not in kept]
+    left_out = [agent for agent in table if agent not in kept]
     return Blocks(complete, left_out, len(table) - len(complete))
 
 
@@ -125,11 +125,9 @@ def with_common_runs(there: pd.DataFrame, tasks: np.ndarray) -> list[str]:
         Names in the order of the columns; none if no two agents have a run in common.
     """
     has = there.to_numpy(dtype=bool)
-    having = has.sum(axis=1)
     runs = has.sum(axis=0)
-    worth = [
-        (having @ has[:, i] / max(1, runs[i]), name == "random", runs[i]) for i, name in enumerate(there)
-    ]
+    shared = has.sum(axis=1) @ has / np.maximum(1, runs)
+    worth = [*zip(shared, there.columns == "random", runs, strict=True)]
     kept, common = [], np.ones(len(has), bool)
     for agent in sorted(range(len(worth)), key=worth.__getitem__, reverse=True):
         both = common & has[:, agent]
@@ -153,13 +151,11 @@ def p_values(table: pd.DataFrame) -> pd.DataFrame:
     """
     from scikit_posthocs import posthoc_wilcoxon  # importing it takes two seconds
 
-    table = table.rename(columns=str)
     if len(table) < 2:  # with one block nothing differs, and scipy refuses a tie
         return pd.DataFrame(1.0, list(table), list(table))
     long = table.melt(var_name="agent", value_name="area")
-    columns = {"val_col": "area", "group_col": "agent"}
     with np.errstate(invalid="ignore"):
-        found = posthoc_wilcoxon(long, **columns, zero_method="pratt", p_adjust="holm")
+        found = posthoc_wilcoxon(long, "area", "agent", zero_method="pratt", p_adjust="holm")
     # Two agents that always choose alike: scipy divides zero by zero, which Holm counts as the highest p.
     areas = table.to_numpy()
     return found.mask((areas[:, :, None] == areas[:, None, :]).all(axis=0), 1.0)
@@ -186,11 +182,10 @@ def versus(
         same, few or diverged.
     """
     counts: dict[str, Any] = {name: (name, "sum") for name in ("won", "tied", "lost")}
-    parts = _pairs(areas, reference, share).groupby([*TASK, "metric", "agent"], observed=True)
+    parts = _pairs(areas, reference, share).groupby([*TASK, "metric", "agent"], observed=True, as_index=False)
     parts = parts.agg(mean=("less", "mean"), var=("less", "var"), runs=("less", "size"), **counts)
     parts["error"] = parts["var"] / parts["runs"]  # squared, of the mean
     parts["freedom"] = parts["error"] ** 2 / (parts["runs"] - 1)
-    parts = parts.reset_index()
     parts["task"] = parts.groupby(TASK, observed=True).ngroup()
     parts["tasks"] = parts.groupby([*apart, "metric"], observed=True)["task"].transform("nunique")
     found = parts.groupby([*apart, "metric", "agent"], observed=True).agg(
@@ -243,8 +238,7 @@ def labels_needed(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFra
     tasks: Counter[tuple[Any, ...]] = Counter()
     found: dict[tuple[Any, ...], list[tuple[np.ndarray, int, float]]] = {}
     for key, of_task in curves.groupby([*TASK, "metric"], observed=True):
-        task = dict(zip([*TASK, "metric"], key, strict=True))
-        group = tuple(task[name] for name in (*apart, "metric"))
+        group = (*(key[TASK.index(name)] for name in apart), key[-1])
         tasks[group] += 1
         wide = of_task.pivot(index=["agent", "run"], columns="labelled", values="value")
         if "random" in wide.index.unique("agent"):
@@ -298,6 +292,5 @@ def _first_reached(curves: np.ndarray, labelled: np.ndarray) -> np.ndarray:
     fall = curves[row, before] - curves[row, first]
     with np.errstate(divide="ignore", invalid="ignore"):
         beyond = np.where(first > 0, -curves[row, first] / fall, 0)
-    return np.where(
-        there.any(axis=1), labelled[first] - beyond * (labelled[first] - labelled[before]), np.inf
-    )
+    reached = labelled[first] - beyond * (labelled[first] - labelled[before])
+    return np.where(there.any(axis=1), reached, np.inf)

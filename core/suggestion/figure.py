@@ -43,8 +43,7 @@ def chosen_rows(
     _draw_features(bare(middle), chosen, labelled[names], pool[names])
     _draw_table(right, predicted.iloc[chosen], pool[names].iloc[chosen], rows, target)
     figure.suptitle(f"{len(chosen)} of {len(pool):,} rows to measure next", fontsize=TITLE, x=0.01, ha="left")
-    handles, labels = middle.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=3, frameon=False, fontsize=TEXT + 1)
+    figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=TEXT + 1)
     return figure
 
 

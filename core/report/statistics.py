@@ -98,43 +98,29 @@ class Blocks(NamedTuple):
 
 
 def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
-    """The blocks in which every agent has a run, but for those left out (docs/METHOD.md, section 4)."""
+    """The blocks in which every agent has a run, but for those left out (docs/METHOD.md, section 4).
+
+    Agents are taken greedily, those with the most shared runs first, as long as they have a run in common in
+    every task: one with other run ids than all the others leaves out itself, not everybody. Of two whose runs
+    as many others have, `random` comes first, then that with more runs.
+    """
     of_metric = areas[areas["metric"] == metric].astype({"agent": str})
     tried_by = of_metric.groupby(TASK, observed=True)["agent"].transform("nunique")  # one alone has no rank
     table = of_metric[tried_by > 1].set_index([*TASK, "run", "agent"])["area"].unstack("agent")
     there = table.notna()
-    everywhere = there.groupby(level=TASK, observed=True).any().all()
+    there = there.loc[:, there.groupby(level=TASK, observed=True).any().all()]
+    runs = there.sum()
+    shared = there.sum(axis=1) @ there / runs.clip(lower=1)
+    kept: list[str] = []
+    common = np.ones(len(there), bool)
     tasks = there.index.droplevel("run").factorize()[0]
-    kept = with_common_runs(there.loc[:, everywhere], tasks)
-    complete = table.loc[:, kept].dropna() if kept else table.iloc[:0, :0]
-    left_out = [agent for agent in table if agent not in kept]
-    return Blocks(complete, left_out, len(table) - len(complete))
-
-
-def with_common_runs(there: pd.DataFrame, tasks: np.ndarray) -> list[str]:
-    """Agents that have a run in common in every task; found greedily, those with the most shared runs first.
-
-    One with other run ids than all the others leaves out itself, not everybody. Of two whose runs as many
-    others have, `random` comes first, then that with more runs.
-
-    Args:
-        there: a row a run, a column an agent: has it this run?
-        tasks: of each row the number of its task, from 0.
-
-    Returns:
-        Names in the order of the columns; none if no two agents have a run in common.
-    """
-    has = there.to_numpy(dtype=bool)
-    runs = has.sum(axis=0)
-    shared = has.sum(axis=1) @ has / np.maximum(1, runs)
-    worth = [*zip(shared, there.columns == "random", runs, strict=True)]
-    kept, common = [], np.ones(len(has), bool)
-    for agent in sorted(range(len(worth)), key=worth.__getitem__, reverse=True):
-        both = common & has[:, agent]
+    for agent in sorted(there, key=lambda one: (shared[one], one == "random", runs[one]), reverse=True):
+        both = common & there[agent].to_numpy()
         if set(tasks[both]) == set(tasks):
-            kept.append(agent)
-            common = both
-    return [there.columns[agent] for agent in sorted(kept)] if len(kept) > 1 else []
+            kept, common = [*kept, agent], both
+    complete = table.loc[common, sorted(kept)] if len(kept) > 1 else table.iloc[:0, :0]
+    left_out = [agent for agent in table if agent not in complete]
+    return Blocks(complete, left_out, len(table) - len(complete))
 
 
 def p_values(table: pd.DataFrame) -> pd.DataFrame:

@@ -160,11 +160,8 @@ def leaderboard(found: Comparison) -> pd.DataFrame:
 
 
 def in_words(estimates: pd.DataFrame, say: Callable[[float], str], total: str = "") -> pd.Series:
-    """`-0.05 [-0.06, -0.03]`, or the value alone where there is no interval; `-` where there is none.
-
-    Args:
-        estimates: `value`, `low`, `high`.
-        total: behind finite values.
+    """Of `value`, `low` and `high`: `-0.05 [-0.06, -0.03]`, or the value alone where there is no interval; `-`
+    where there is none. `total` follows finite values.
     """
     lines = []
     for value, low, high in estimates[["value", "low", "high"]].itertuples(index=False):

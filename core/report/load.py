@@ -21,7 +21,7 @@ from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
 from ..runs import files
 from ..runs.settings import differences, read_meta
-from .statistics import areas, labels_needed, versus
+from .statistics import labels_needed, versus
 from .store import EXPERIMENT, OF_AN_AGENT, SECONDS, TASK, Key, Runs, definition, read_store, read_trained
 
 #: Ends the name of an agent of a runs folder where the store has one of that name with other settings.
@@ -62,8 +62,11 @@ class Results:
 
     @cached_property
     def areas(self) -> pd.DataFrame:
-        """The areas under all curves."""
-        return areas(self.curves)
+        """The area under each run's learning curve, the mean of its rows (docs/METHOD.md, section 4): one row
+        a run and metric: `EXPERIMENT`, `run`, `metric`, `area`.
+        """
+        by = [*EXPERIMENT, "run", "metric"]
+        return self.curves.groupby(by, observed=True)["value"].mean().rename("area").reset_index()
 
     @cached_property
     def differences(self) -> pd.DataFrame:

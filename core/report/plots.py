@@ -205,7 +205,7 @@ def critical_differences(found: Blocks, title: str = "") -> Figure:
     """Mean ranks of the agents; a bar joins those, dotted on it, that do not differ at 5 % (Demšar, 2006)."""
     from scikit_posthocs import critical_difference_diagram  # importing it takes two seconds
 
-    table = found.table.rename(columns=agent_label)
+    table = found.table.rename(columns=str).rename(columns=agent_label)
     mean_ranks = table.rank(axis=1).mean().sort_values()
     figure = Figure(figsize=(8, 1.5 + 0.22 * len(mean_ranks)), layout="constrained")
     drawn = critical_difference_diagram(

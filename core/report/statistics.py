@@ -1,7 +1,7 @@
-"""What the results say: areas under curves, ranks and tests, differences to `random`, labels needed.
+"""What the results say: means, ranks and tests, differences to `random`, labels needed.
 
-`curves` are tables of `load.Results`, `areas` those of `areas`; lower is better. An interval is a 95 %
-confidence interval, Student's or Welch's.
+`curves` and `areas` are tables of `load.Results`; lower is better. An interval is a 95 % confidence interval,
+Student's or Welch's.
 """
 
 from collections import Counter
@@ -17,16 +17,6 @@ from .store import EXPERIMENT, TASK
 
 #: Of fewer runs no interval is given or drawn: it would be too wide to say anything.
 INTERVAL_RUNS = 5
-
-
-def areas(curves: pd.DataFrame) -> pd.DataFrame:
-    """The area under each run's learning curve: the mean of its rows (docs/METHOD.md, section 4).
-
-    Returns:
-        One row a run and metric: `EXPERIMENT`, `run`, `metric`, `area`.
-    """
-    by = [*EXPERIMENT, "run", "metric"]
-    return curves.groupby(by, observed=True)["value"].mean().rename("area").reset_index()
 
 
 def mean_curves(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFrame:
@@ -104,7 +94,7 @@ def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
     every task: one with other run ids than all the others leaves out itself, not everybody. Of two whose runs
     as many others have, `random` comes first, then that with more runs.
     """
-    of_metric = areas[areas["metric"] == metric].astype({"agent": str})
+    of_metric = areas[areas["metric"] == metric]
     tried_by = of_metric.groupby(TASK, observed=True)["agent"].transform("nunique")  # one alone has no rank
     table = of_metric[tried_by > 1].set_index([*TASK, "run", "agent"])["area"].unstack("agent")
     there = table.notna()
@@ -118,8 +108,9 @@ def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
         both = common & there[agent].to_numpy()
         if set(tasks[both]) == set(tasks):
             kept, common = [*kept, agent], both
-    complete = table.loc[common, sorted(kept)] if len(kept) > 1 else table.iloc[:0, :0]
-    left_out = [agent for agent in table if agent not in complete]
+    ranked = [agent for agent in table if agent in kept]
+    complete = table.loc[common, ranked] if len(kept) > 1 else table.iloc[:0, :0]
+    left_out = [str(agent) for agent in table if agent not in complete]
     return Blocks(complete, left_out, len(table) - len(complete))
 
 
@@ -260,23 +251,18 @@ def _shares_needed(agent: np.ndarray, random: np.ndarray, labelled: np.ndarray) 
     if not random[:, -1].mean() < random[:, 0].mean():
         return np.full(3, np.nan)
     runs, half = len(agent), np.zeros(len(labelled))
-    with np.errstate(invalid="ignore"):  # where a run has diverged
+    with np.errstate(divide="ignore", invalid="ignore"):  # where a run has diverged
         less = agent - random[:, -1:]
         if runs >= INTERVAL_RUNS:
             half = _student(runs - 1) * less.std(0, ddof=1) / runs**0.5
-        ends = less.mean(0) + np.stack([0 * half, -half, half])
-    shares = _first_reached(ends, labelled) / labelled[-1]
-    shares[1:] = np.where(runs >= INTERVAL_RUNS, shares[1:], np.nan)
-    return shares
-
-
-def _first_reached(curves: np.ndarray, labelled: np.ndarray) -> np.ndarray:
-    """Where curves [B, L] over `labelled` [L] first are as low as 0; inf where never."""
-    there = curves <= 0
-    first = there.argmax(axis=1)
-    row, before = np.arange(len(curves)), np.maximum(first - 1, 0)
-    fall = curves[row, before] - curves[row, first]
-    with np.errstate(divide="ignore", invalid="ignore"):
+        curves = less.mean(0) + np.stack([0 * half, -half, half])
+        # Where these three first are as low as 0; inf where never.
+        there = curves <= 0
+        row, first = np.arange(3), there.argmax(axis=1)
+        before = np.maximum(first - 1, 0)
+        fall = curves[row, before] - curves[row, first]
         beyond = np.where(first > 0, -curves[row, first] / fall, 0)
     reached = labelled[first] - beyond * (labelled[first] - labelled[before])
-    return np.where(there.any(axis=1), reached, np.inf)
+    shares = np.where(there.any(axis=1), reached, np.inf) / labelled[-1]
+    shares[1:] = np.where(runs >= INTERVAL_RUNS, shares[1:], np.nan)
+    return shares

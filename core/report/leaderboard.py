@@ -160,7 +160,7 @@ def leaderboard(found: Comparison) -> pd.DataFrame:
 
 
 def in_words(estimates: pd.DataFrame, say: Callable[[float], str], total: str = "") -> pd.Series:
-    """Of `value`, `low` and `high`: `-0.05 [-0.06, -0.03]`, or the value alone where there is no interval; `-`
+    """Of `value`, `low`, `high`: `-0.05 [-0.06, -0.03]`, or the value alone where there is no interval; `-`
     where there is none. `total` follows finite values.
     """
     lines = []

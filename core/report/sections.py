@@ -153,8 +153,7 @@ def dual_ablation(found: Results) -> Figures:
         duals = [agent for agent in curves["agent"].unique() if agent.endswith("_dual")]
         both = [*duals, *(agent.removesuffix("_dual") for agent in duals), "random"]
         if duals:
-            chosen = curves[curves["agent"].isin(both)]
-            figure = plots.learning_curves(chosen, MAIN[0], task_label(task))
+            figure = plots.learning_curves(curves[curves["agent"].isin(both)], MAIN[0], task_label(task))
             yield file_name("dual", task, MAIN[0]), figure
 
 

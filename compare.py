@@ -20,16 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add("out", None, "a page to explore the comparison with", type=Path)
     args = parser.parse_args(arguments)
 
-    from core.report.comparison import comparable, comparison_page, print_all, why_nothing
-    from core.report.load import load_results, own_agents
+    from core.report.leaderboard import comparable, comparison_text, why_nothing
+    from core.report.load import load_results
+    from core.report.page import comparison_page
 
     if args.out is not None:
         check_target(args.out)
     found = load_results(args.runs_folder, args.store)
-    if not own_agents(found):
+    if not found.own_agents():
         raise UserError(why_nothing(found, args.runs_folder))
     here = comparable(found)
-    print_all(found, here, args.runs_folder)
+    print(comparison_text(found, here, args.runs_folder))
     if args.out is not None:
         text = comparison_page(found, here, args.runs_folder)
         write_file(args.out, lambda path: path.write_text(text, encoding="utf-8"))

@@ -109,9 +109,13 @@ def over_runs(values: Mapping[str, pd.Series]) -> str:
 
 def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     """In how many runs the agent beats `random`; empty if the runs folder has none to compare with."""
-    from core.report.store import OF_AN_AGENT, definition, differences
+    import pandas as pd
+
+    from core.report.leaderboard import runs_won
+    from core.report.statistics import versus
+    from core.report.store import OF_AN_AGENT, TASK, definition
     from core.runs.files import finished_runs, read_metrics
-    from core.runs.settings import read_meta
+    from core.runs.settings import differences, read_meta
 
     random = folder.parent / core.AGENTS["random"].folder
     if folder == random:
@@ -124,11 +128,12 @@ def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     if not theirs:
         return ""
     mine, other = (definition(read_meta(one / "settings.txt")) for one in (folder, random))
-    if differences(mine, other).keys() - set(OF_AN_AGENT):
+    if differences(mine, other, OF_AN_AGENT):
         return ""
-    won = {name: sum(areas[run][name] < theirs[run][name] for run in theirs) for name in ("nll", "mae")}
-    parts = [f"{count} of {len(theirs)} runs ({name.upper()})" for name, count in won.items()]
-    return f"{mine['agent']}: better than random in {', '.join(parts)}"
+    both = {mine["agent"]: pd.DataFrame(areas), "random": pd.DataFrame(theirs)}
+    table = pd.concat(both, names=["agent", "metric"]).rename_axis(columns="run").stack().rename("area")
+    less = versus(table.reset_index().assign(**{name: mine[name] for name in TASK}))
+    return f"{mine['agent']}: {runs_won(less, mine['agent'])}"
 
 
 def summarise(folder: Path, run_ids: Sequence[int]) -> None:

@@ -22,16 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
 
     from core.report.load import load_results
-    from core.report.page import overview, report_page
+    from core.report.page import explorer_page, overview
 
     check_target(args.out)
     found = load_results(args.runs_folder, args.store)
     if not (args.runs_folder.is_dir() or len(found.runs)):
         beside = f"{args.runs_folder.name}_gauss, ... next to it"
         raise UserError(f"--runs_folder {args.runs_folder} does not exist, nor {beside}")
-    text = report_page(found, args.runs_folder)
+    runs = overview(found, args.runs_folder)
+    text = explorer_page(found, "Results", runs, found.problem_lines)
     write_file(args.out, lambda path: path.write_text(text, encoding="utf-8"))
-    print(f"{overview(found, args.runs_folder)}\nreport: {args.out}")
+    print(f"{runs}\nreport: {args.out}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def add(store: Path, runs_folder: Path) -> None:
         print(f"added {' '.join(map(str, key))}: runs {spans(ids)}")
     there = finished - sum(map(len, added.values()))
     others = f" ({differing} with other values: the stored ones are kept)" if differing else ""
-    unfinished = sum(status == "unfinished" for status in found.status.values())
+    unfinished = [*found.status.values()].count("unfinished")
     print(f"{there} runs were stored already{others}, {unfinished} are not finished")
     for folder, problem in found.problems:
         print(f"left out {folder}: {problem}")
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from core.report.load import load_results
     from core.report.page import explorer_page, overview
     from core.report.plots import save
-    from core.report.readme import store_pictures, store_readme
+    from core.report.sections import store_pictures, store_readme
 
     if args.runs_folder is not None:
         add(args.store, args.runs_folder)

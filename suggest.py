@@ -192,8 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from core import Seeds
     from core.files import check_target, check_writable
-    from core.report.plots import chosen_rows, save
+    from core.report.plots import save
     from core.suggestion import model, saved, tables
+    from core.suggestion.figure import chosen_rows
     from core.suggestion.transforms import Log
 
     read = [path for path in (args.labelled, args.pool) if path]

@@ -38,7 +38,7 @@ def table() -> str:
     """A table in Markdown with a row for each agent, family by family."""
     import pandas as pd
 
-    from .report.readme import markdown
+    from .report.sections import markdown
 
     rows = [
         {

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import compare
-from core.report import comparison
-from core.report.comparison import comparable, first_lines
-from core.report.load import Folders, load_results, own_agents
+from core.report import leaderboard
+from core.report.leaderboard import comparable, comparison_text, first_lines
+from core.report.load import Folders, load_results
 from core.report.store import add_runs
 from tests.test_explorer import page_data
 from tests.test_store import write_runs
@@ -29,7 +29,7 @@ def test_what_an_own_agent_lacks_and_where_settings_differ(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = load_results(*folders)
-    assert own_agents(found) == ["mine"]
+    assert found.own_agents() == ["mine"]
     key = ("diabetes", "nf", "published", 4)
     mine = (
         "; make 4 more: python evaluate.py --agent mine --dataset diabetes --variation nf"
@@ -38,7 +38,7 @@ def test_what_an_own_agent_lacks_and_where_settings_differ(
     assert first_lines(found, Path("runs")) == {key: [f"Mine: 2 runs: ranks are mostly noise{mine}"]}
     elsewhere = first_lines(found, Path("my runs/of today"))[key]
     assert elsewhere == [f"Mine: 2 runs: ranks are mostly noise{mine} --runs_folder 'my runs/of today'"]
-    monkeypatch.setattr(comparison, "FEW", 2)
+    monkeypatch.setattr(leaderboard, "FEW", 2)
     assert first_lines(found, Path("runs"))[key] == [f"Mine: 2 runs{mine}"]
     monkeypatch.undo()
     task = "diabetes, nf, published, 4"
@@ -48,7 +48,7 @@ def test_what_an_own_agent_lacks_and_where_settings_differ(
     write_runs(folders[0], "yours", (1,), protocol_version=2, agent_version=3)
     write_runs(folders[0], "theirs+power", (1,), lr=0.01)
     found = load_results(*folders)
-    assert own_agents(found) == ["coreset (own)", "mine"]
+    assert found.own_agents() == ["coreset (own)", "mine"]
     assert set(comparable(found).areas["agent"]) == {"random", "coreset", "bald", "coreset (own)", "mine"}
     assert [line for line in first_lines(found, Path("runs"))[key] if line.startswith(task)] == [
         f"{task}, coreset (own): agent_version is 2, but 1 in the stored runs",
@@ -101,14 +101,20 @@ def test_command_and_page(
     assert {agent["metrics"]["nll"]["runs"] for agent in task["agents"]} == {2}
 
 
+def boards(text: str) -> dict[str, str]:
+    """The leaderboards in a text, by the tasks above them."""
+    parts = text[: text.index("Rank and AUC")].strip().split("\n\n")
+    return {part.partition("\n")[0]: part for part in parts}
+
+
 def test_only_tasks_with_an_own_agent_are_compared(folders: tuple[Path, Path]) -> None:
     """Further runs of a stored agent elsewhere are nobody's own, and hide nobody."""
     runs, store = folders
     write_runs(runs, "random", (1, 2, 3), query_size=6)
-    here = comparable(load_results(runs, store))
-    ((task, board),) = comparison.tables(here)
-    assert task["query_size"] == 4
-    assert "> Mine" in board.index
+    found = load_results(runs, store)
+    ((label, board),) = boards(comparison_text(found, comparable(found), runs)).items()
+    assert label == "Diabetes, normalizing flow, query size 4"
+    assert "> Mine" in board
 
 
 def test_an_own_agent_on_several_datasets(folders: tuple[Path, Path]) -> None:
@@ -121,8 +127,11 @@ def test_an_own_agent_on_several_datasets(folders: tuple[Path, Path]) -> None:
         write_runs(runs, agent, (1, 2, 3), dataset="airfoil", dropout=0.05)
     write_runs(runs.parent / "theirs", "theirs", (2, 3), dropout=0.05)
     add_runs(store, Folders(runs.parent / "theirs").experiments)
-    found = comparable(load_results(runs, store))
-    boards = {task["dataset"]: board for task, board in comparison.tables(found)}
-    assert [*boards] == ["all 2 datasets", "airfoil", "diabetes"]
-    assert {"> Mine", "Theirs", "Random"} <= set(boards["all 2 datasets"].index)
-    assert {"> Mine", "> Theirs"} <= set(boards["airfoil"].index)
+    found = load_results(runs, store)
+    both, airfoil, _ = boards(comparison_text(found, comparable(found), runs)).items()
+    assert both[0].startswith("All 2 datasets")
+    assert airfoil[0].startswith("Airfoil")
+    for name in ("> Mine", "Theirs", "Random"):
+        assert f"\n{name} " in both[1]
+    for name in ("> Mine", "> Theirs"):
+        assert f"\n{name} " in airfoil[1]

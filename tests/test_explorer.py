@@ -14,7 +14,7 @@ import pytest
 
 from core.report.load import Results, load_results, select
 from core.report.page import explorer_page, task_data
-from core.report.statistics import areas, labels_needed, versus
+from core.report.statistics import labels_needed, versus
 from tests.synthetic_runs import write_experiment
 
 
@@ -87,7 +87,7 @@ def test_without_random_there_are_curves_but_no_differences(found: Results) -> N
     curves = found.curves[found.curves["agent"] != "random"]
     for agent in agents(found, curves):
         assert not agent["metrics"]["nll"].keys() & {"difference", "verdict", "labels"}
-        means = areas(curves).groupby(["agent", "metric"], observed=True)["area"].mean()
+        means = replace(found, curves=curves).areas.groupby(["agent", "metric"], observed=True)["area"].mean()
         assert agent["metrics"]["nll"]["area"] == pytest.approx(means[agent["name"], "nll"], rel=1e-3)
 
 

@@ -13,10 +13,10 @@ from matplotlib.lines import Line2D
 from agents import AGENTS as REGISTERED
 from core.metrics import METRICS
 from core.report import plots, sections
-from core.report.curves import learning_curves
 from core.report.leaderboard import agent_label
 from core.report.load import Results, load_results, select
-from core.report.statistics import areas, blocks
+from core.report.plots import learning_curves
+from core.report.statistics import blocks
 from tests.synthetic_runs import AGENTS, write_every_kind, write_experiment
 from tests.test_statistics import area_rows
 
@@ -190,7 +190,7 @@ def test_agents_stand_in_three_groups_beside_random() -> None:
 def test_critical_differences_tell_who_differs(found: Results) -> None:
     figure = only("Critical differences", found, "critical_differences_nll")
     shown = {text.get_text() for text in figure.axes[0].texts}
-    table = blocks(select(areas(found.curves), {"protocol": "published"}), "nll").table
+    table = blocks(select(found.areas, {"protocol": "published"}), "nll").table
     for agent, rank in table.rank(axis=1).mean().items():
         name = agent_label(str(agent))
         assert {f"{name} ({rank:.1f})", f"({rank:.1f}) {name}"} & shown
@@ -204,7 +204,7 @@ def test_tables(found: Results) -> None:
     task = {"variation": "nf", "protocol": "published", "query_size": 4}
     boards = table_of("Leaderboards", found)
     line = boards.loc[("diabetes", "nf", "published", 4, "coreset")]
-    values = select(areas(found.curves), task | {"agent": "coreset", "metric": "mae"})["area"]
+    values = select(found.areas, task | {"agent": "coreset", "metric": "mae"})["area"]
     assert line["AUC MAE"] == f"{values.mean():.4g}"
     assert line["MAE won / tied / lost"] == "3 / 0 / 0"
     upper = table_of("Upper bounds, last epoch", found).loc[("diabetes", "nf", "published")]

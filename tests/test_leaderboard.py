@@ -1,12 +1,11 @@
 """Leaderboards and the statistics behind them: against slow references by hand."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from core.report.leaderboard import comparisons, leaderboard, runs_won
 from core.report.load import Results
-from core.report.statistics import with_common_runs
+from core.report.statistics import blocks, versus
 from tests.test_statistics import area_rows
 
 
@@ -40,8 +39,9 @@ def test_leaderboard_by_hand() -> None:
     assert board.loc["good", "MAE won / tied / lost"] == "2 / 0 / 1"
     assert board.loc["own", "MAE won / tied / lost"] == "1 / 0 / 1"
     assert board.loc["own", "NLL minus random"] == "+0.250"
-    assert runs_won(table, "good") == "better than random in 2 of 3 runs (NLL), 2 of 3 runs (MAE)"
-    assert not runs_won(table[table["agent"] == "good"], "good")
+    said = "better than random in 2 of 3 runs (NLL), 2 of 3 runs (MAE)"
+    assert runs_won(versus(table), "good") == said
+    assert not runs_won(versus(table), "other")
 
 
 #: Of each agent its run ids in each task, and who is to be ranked.
@@ -58,14 +58,12 @@ APART = [
 
 @pytest.mark.parametrize(("runs", "kept"), APART)
 def test_as_many_as_can_be_are_ranked(runs: dict[str, list[range]], kept: str) -> None:
-    there = pd.DataFrame(
-        {
-            agent: {(task, run): True for task, ids in enumerate(of) for run in ids}
-            for agent, of in runs.items()
-        }
-    )
-    found = with_common_runs(there.notna(), np.array([task for task, _ in there.index]))
-    assert found == kept.split()
+    tasks = [
+        area_rows({agent: [1.0] * len(ids)}, dataset=str(task)).assign(run=ids)
+        for agent, of in runs.items()
+        for task, ids in enumerate(of)
+    ]
+    assert list(blocks(pd.concat(tasks), "mae").table) == sorted(kept.split())
 
 
 def test_several_datasets_by_hand() -> None:

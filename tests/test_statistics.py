@@ -19,7 +19,7 @@ from core.metrics import METRICS
 from core.report import statistics
 from core.report.leaderboard import comparisons
 from core.report.load import EXPERIMENT, load_results
-from core.report.statistics import areas, blocks, last_rounds, p_values
+from core.report.statistics import blocks, last_rounds, p_values
 from core.runs.files import aggregate
 from tests.synthetic_runs import BUDGET, write_experiment, write_upper_bound
 
@@ -212,15 +212,15 @@ def test_without_any_runs(tmp_path: Path) -> None:
     for folder in ("runs", "nowhere"):
         found = load_results(tmp_path / folder)
         assert not any(len(table) for table in vars(found).values())
-        assert areas(found.curves).empty
-        assert statistics.versus(areas(found.curves)).empty
+        assert found.areas.empty
+        assert statistics.versus(found.areas).empty
         assert found.needed.empty
         assert not list(comparisons(found))
 
 
 def test_area_is_the_mean_of_the_rows(tmp_path: Path) -> None:
     folder = write_experiment(tmp_path / "runs", run_ids=(3,))
-    table = areas(load_results(tmp_path / "runs").curves).set_index("metric")["area"]
+    table = load_results(tmp_path / "runs").areas.set_index("metric")["area"]
     for metric in METRICS:
         lines = (folder / "run_3" / METRICS[metric].file).read_text().splitlines()[1:]
         values = [float(line.split(",")[1]) for line in lines if not line.endswith(",")]

@@ -3,11 +3,11 @@
 An experiment is one (dataset, variation, protocol, query size, agent); its runs are repetitions.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, product, takewhile
+from itertools import groupby, product, takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,20 +20,9 @@ from ..metrics import PIT_BINS
 from ..models.variations import VARIATIONS
 from ..protocol import PROTOCOLS
 from ..runs import files
-from ..runs.settings import read_meta
-from .statistics import areas, labels_needed, versus
-from .store import (
-    EXPERIMENT,
-    OF_AN_AGENT,
-    SECONDS,
-    TASK,
-    Key,
-    Runs,
-    definition,
-    differences,
-    read_store,
-    read_trained,
-)
+from ..runs.settings import differences, read_meta
+from .statistics import labels_needed, versus
+from .store import EXPERIMENT, OF_AN_AGENT, SECONDS, TASK, Key, Runs, definition, read_store, read_trained
 
 #: Ends the name of an agent of a runs folder where the store has one of that name with other settings.
 OWN = " (own)"
@@ -73,8 +62,11 @@ class Results:
 
     @cached_property
     def areas(self) -> pd.DataFrame:
-        """The areas under all curves."""
-        return areas(self.curves)
+        """The area under each run's learning curve, the mean of its rows (docs/METHOD.md, section 4): one row
+        a run and metric: `EXPERIMENT`, `run`, `metric`, `area`.
+        """
+        by = [*EXPERIMENT, "run", "metric"]
+        return self.curves.groupby(by, observed=True)["value"].mean().rename("area").reset_index()
 
     @cached_property
     def differences(self) -> pd.DataFrame:
@@ -95,6 +87,34 @@ class Results:
     def own(self) -> pd.DataFrame:
         """The rows of `runs` that come from the runs folder."""
         return self.runs[~self.runs["stored"]]
+
+    @property
+    def problem_lines(self) -> list[str]:
+        """What is damaged or does not fit, a line a folder."""
+        return [f"{folder}: {problem}" for folder, problem in self.problems.itertuples(index=False)]
+
+    @cached_property
+    def own_experiments(self) -> dict[_Key, dict[str, tuple[Any, Any]]]:
+        """Your own experiments with finished runs in the store's tasks; of each the settings that keep it
+        from being compared with the stored ones: its own value and theirs.
+        """
+        stored = distinct(self.stored, EXPERIMENT)
+        tasks = {key[:4]: key for key in reversed(stored)}
+        return {
+            key: differences(self.settings[key], self.settings[tasks[key[:4]]], OF_AN_AGENT)
+            for key in distinct(select(self.own, {"status": "finished"}), EXPERIMENT)
+            if key not in stored and key[:4] in tasks
+        }
+
+    @property
+    def compared(self) -> pd.DataFrame:
+        """Your own experiments that can be compared with the stored ones: the columns of `EXPERIMENT`."""
+        keys = [key for key, differing in self.own_experiments.items() if not differing]
+        return pd.DataFrame(keys, columns=EXPERIMENT)
+
+    def own_agents(self, task: Mapping[str, object] | None = None) -> list[str]:
+        """Your own agents that can be compared with stored ones: in one task of the store, or in any."""
+        return [*select(self.compared, task or {})["agent"].unique()]
 
 
 def distinct(table: pd.DataFrame, names: list[str]) -> dict[_Key, None]:
@@ -156,7 +176,7 @@ def load_results(runs_folder: str | Path | None = "runs", store: str | Path | No
         _tidy(found.upper_bounds, [*TASK[:3], "run", "epoch"], "metric", "value"),
         pd.DataFrame(found.problems, columns=["folder", "problem"]),
         {key: one.settings for key, one in (found.experiments | stored).items()},
-        read_trained(None if store is None else Path(store)),
+        pd.DataFrame() if store is None else read_trained(Path(store)),
     )
 
 
@@ -264,14 +284,14 @@ class Folders:
         for name in ("seed_set", *SECONDS):
             if not isinstance(meta.get(name), int | float) or not 0 <= meta[name] < 1e15:
                 raise ValueError(f"meta.txt: {name} is {one_line(meta.get(name), 60)}, not a number")
-        for name, (here, theirs) in differences(meta, experiment.settings).items():
-            if name != "seed_set":  # then its curves begin elsewhere
-                raise ValueError(f"meta.txt: {name} is {here}, but {theirs} in the experiment's settings")
+        # With another seed set its curves begin elsewhere.
+        for name, (here, theirs) in differences(meta, experiment.settings, ["seed_set"]).items():
+            raise ValueError(f"meta.txt: {name} is {here}, but {theirs} in the experiment's settings")
         agreed = {*experiment.settings, "seed_set"}
         curves, pit = files.read_metrics(folder), files.read_pit(folder)
-        experiment.curves[run_id] = curves.set_index(curves.index + int(meta["seed_set"]))
         notes = {name: meta[name] for name in meta if name not in (*agreed, "run_id", "data_folder")}
         experiment.notes[run_id] = notes | {"pit": pit.iloc[-1].astype(int).tolist()}
+        experiment.curves[run_id] = curves.set_index(curves.index + int(meta["seed_set"]))
         # In the order of meta.txt, in which the store writes them.
         experiment.settings = {name: meta[name] for name in meta if name in agreed} | experiment.settings
 
@@ -287,41 +307,20 @@ class Folders:
 
     def _drop_other_lengths(self, stored: Mapping[Key, Runs]) -> None:
         """Leaves out runs that do not begin and end where the stored ones, or most runs of their task do."""
-        counts: dict[_Key, Counter[tuple[int, int]]] = {}
-        for experiments, weight in ((self.experiments, 1), (stored, len(self.status) + 1)):
+        ends: dict[_Key, Counter[tuple[int, int]]] = defaultdict(Counter)
+        for experiments, weight in ((self.experiments, 1), (stored, 10**9)):
             for key, experiment in experiments.items():
-                ends = ((table.index[0], table.index[-1]) for table in experiment.curves.values())
-                for end in ends:
-                    counts.setdefault(key[:4], Counter())[end] += weight
-        for run in [run for run, status in self.status.items() if status == "finished"]:
-            experiment, run_id = self.experiments[run[:-1]], run[-1]
-            points, usual = experiment.curves[run_id].index, counts[run[:4]].most_common(1)[0][0]
-            if (points[0], points[-1]) != usual:
-                said = f"{points[0]} to {points[-1]} labelled points, not {usual[0]} to {usual[1]}"
-                self._problem(Path(f"{experiment.folder}/run_{run_id}"), said)
-                self.status[run] = "damaged"
-                del experiment.curves[run_id], experiment.notes[run_id]
-
-
-def own_experiments(found: Results) -> dict[_Key, dict[str, tuple[Any, Any]]]:
-    """Your own experiments with finished runs in the store's tasks; of each the settings that keep it from
-    being compared with the stored ones: its own value and theirs.
-    """
-    stored = distinct(found.stored, EXPERIMENT)
-    tasks = {key[:4]: key for key in reversed(stored)}
-    lines = {}
-    for key in distinct(select(found.own, {"status": "finished"}), EXPERIMENT):
-        if key not in stored and key[:4] in tasks:
-            differing = differences(found.settings[key], found.settings[tasks[key[:4]]])
-            lines[key] = {name: values for name, values in differing.items() if name not in OF_AN_AGENT}
-    return lines
-
-
-def own_agents(found: Results, task: Mapping[str, object] | None = None) -> list[str]:
-    """Your own agents that can be compared with stored ones: in one task of the store, or in any."""
-    keys = [key for key, differing in own_experiments(found).items() if not differing]
-    table = pd.DataFrame(keys, columns=EXPERIMENT)
-    return [str(agent) for agent in select(table, task or {})["agent"].unique()]
+                for curve in experiment.curves.values():
+                    ends[key[:4]][curve.index[0], curve.index[-1]] += weight
+        for key, experiment in self.experiments.items():
+            for run_id, curve in [*experiment.curves.items()]:
+                here, usual = (curve.index[0], curve.index[-1]), ends[key[:4]].most_common(1)[0][0]
+                if here != usual:
+                    said = f"{here[0]} to {here[1]} labelled points, not {usual[0]} to {usual[1]}"
+                    self._problem(Path(f"{experiment.folder}/run_{run_id}"), said)
+                    run: _Key = (*key, run_id)
+                    self.status[run] = "damaged"
+                    del experiment.curves[run_id], experiment.notes[run_id]
 
 
 def spans(numbers: Iterable[int]) -> str:
@@ -331,7 +330,6 @@ def spans(numbers: Iterable[int]) -> str:
         >>> spans([7, 3, 9, 8])
         '3, 7-9'
     """
-    ordered = sorted(set(numbers))
-    breaks = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(ordered)) if b > a + 1), len(ordered)]
-    parts = [ordered[first:end] for first, end in pairwise(breaks)]
-    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts if part)
+    ordered = enumerate(sorted(set(numbers)))
+    parts = [[one for _, one in part] for _, part in groupby(ordered, lambda pair: pair[1] - pair[0])]
+    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)

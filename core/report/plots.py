@@ -1,10 +1,8 @@
-"""Figures, one function each: agents side by side, and the rows that `suggest.py` chose.
-
-Learning curves are in `curves.py`.
-"""
+"""Figures of agents side by side, one function each."""
 
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from ..errors import UserError
 from ..files import write_file
 from ..metrics import METRICS
 from .leaderboard import agent_label, task_label
 from .load import TASK, groups, select
-from .statistics import INTERVAL_RUNS, Blocks, p_values, versus
+from .statistics import INTERVAL_RUNS, Blocks, mean_curves, p_values, verdicts, versus
 
 #: Okabe & Ito without their yellow and grey, for the agents that stand out; colour-blind people can tell them
 #: apart. The rest is grey, and `random` is black.
@@ -32,7 +29,7 @@ STRONG = 8
 #: Points: titles, and all other text.
 TITLE, TEXT = 11, 8
 #: The verdicts of `statistics.versus`, in order: words, colour, marker and what fills it.
-_GROUPS = {
+VERDICTS = {
     "better": ("better", "#0072B2", "o", "#0072B2"),
     "same": ("no difference seen", "#6E6E6E", "o", "white"),
     "worse": ("worse", "#D55E00", "s", "#D55E00"),
@@ -43,11 +40,16 @@ _GROUPS = {
 _LINE, _FRAME, _WIDTH = 0.19, 0.75, 4.1
 #: Agents that are not ranked and named.
 _NAMED = 5
-#: More intervals, points of the pool, numbers at points and rows of the table would hide each other.
-_ROWS, _POINTS, _NUMBERS = 60, 5000, 20
-_CHOSEN, _LABELLED = "#D55E00", "#0072B2"
 #: What is farther from zero than this many times the median of all ends is an arrow at the edge.
 _BEYOND = 5
+#: What an axis is called.
+_WORDS = {"mae": "test error (MAE)", "nll": "negative log-likelihood of the test set (NLL)"}
+#: The range of an axis is that of the strong curves after this share of the labels.
+_BEGINNING = 0.1
+#: More points of a curve are noise.
+_POINTS = 60
+#: Shares of the range: room beside it, and how far the seed set's level may stretch it.
+_MARGIN, _NEAR = 0.08, 0.8
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -55,15 +57,9 @@ def save(figure: Figure, path: Path) -> None:
 
     Raises:
         UserError: it cannot be written; what was there is still there.
+        ValueError: matplotlib does not know the ending.
     """
-
-    def write(part: Path) -> None:
-        try:
-            figure.savefig(part, dpi=150)
-        except ValueError as error:  # matplotlib does not know the ending
-            raise UserError(f"cannot write {path}: {' '.join(str(error).split())}") from error
-
-    write_file(path, write)
+    write_file(path, partial(figure.savefig, dpi=150))
 
 
 def bare(panel: Axes) -> Axes:
@@ -99,11 +95,9 @@ def leaderboard(areas: pd.DataFrame, metric: str, title: str = "") -> Figure:
     """
     share = not METRICS[metric].signed
     found = versus(select(areas, {"metric": metric}), TASK, share=share)
-    label = METRICS[metric].label
+    found, label = found[found["verdict"] != "diverged"], METRICS[metric].label
     text = f"Area under the {label} curve minus random's{' (in % of it)' if share else ''}; left is better."
-    return _agent_panels(
-        found[found["verdict"] != "diverged"], f"{label} compared with random: {title}", text, share
-    )
+    return _agent_panels(found, f"{label} compared with random: {title}", text, share)
 
 
 def labels_saved(needed: pd.DataFrame, title: str = "") -> Figure:
@@ -113,8 +107,7 @@ def labels_saved(needed: pd.DataFrame, title: str = "") -> Figure:
         needed: of one variation and protocol (`Results.needed`).
     """
     table = needed[(needed["metric"] == "nll") & (needed["agent"] != "random")].dropna(subset="value")
-    cases = {"few": table["low"].isna(), "better": table["high"] < 1, "worse": table["low"] > 1}
-    table = table.assign(verdict=np.select([*cases.values()], [*cases], "same"))
+    table = table.assign(verdict=verdicts(table["low"], table["high"], 1.0))
     text = "Share of all labels that an agent needs to match random with all of them; shorter is better."
     return _agent_panels(table, f"Labels needed for random's final NLL: {title}", text, True, bars=True)
 
@@ -126,85 +119,75 @@ def _agent_panels(table: pd.DataFrame, title: str, text: str, share: bool, bars:
         table: `TASK`, `agent`, `value`, `low`, `high`, `verdict`, in each group in their order.
         bars: as bars of shares from 0 to 1, where inf is `never`; else dots around zero.
     """
-    place = table["verdict"].map(list(_GROUPS).index)
-    table = table.assign(place=place).sort_values("place", kind="stable").set_index("agent")
-    tasks = [
-        (task_label({name: task[name] for name in ("dataset", "query_size")}), of_task)
-        for task, of_task in groups(table, TASK)
-    ]
-    columns: list[list[tuple[str, pd.DataFrame]]] = [[] for _ in range(min(3, len(tasks)) or 1)]
-
-    def height(column: list[tuple[str, pd.DataFrame]]) -> float:
-        return sum(_FRAME + _LINE * len(of_task) for _, of_task in column)
-
-    for task in sorted(tasks, key=lambda task: -len(task[1])):
-        min(columns, key=height).append(task)
-    tallest = max(map(height, columns))
-    figure = Figure(figsize=(_WIDTH * len(columns), tallest + 1), layout="constrained")
-    for column, part in zip(columns, figure.subfigures(1, len(columns), squeeze=False)[0], strict=True):
-        ratios = [*map(height, ([task] for task in column)), tallest - height(column) + 0.01]
+    table = table.astype({"verdict": pd.CategoricalDtype([*VERDICTS])})
+    table = table.sort_values("verdict", kind="stable").set_index("agent")
+    tasks = sorted((rows for _, rows in groups(table, TASK)), key=len, reverse=True)
+    columns: list[list[pd.DataFrame]] = [[] for _ in range(min(3, len(tasks)) or 1)]
+    heights = np.zeros(len(columns))
+    for rows in tasks:
+        lowest = heights.argmin()
+        columns[lowest].append(rows)
+        heights[lowest] += _FRAME + _LINE * len(rows)
+    figure = Figure(figsize=(_WIDTH * len(columns), heights.max() + 1), layout="constrained")
+    parts = figure.subfigures(1, len(columns), squeeze=False)[0]
+    for column, part, height in zip(columns, parts, heights, strict=True):
+        ratios = [*(_FRAME + _LINE * len(rows) for rows in column), heights.max() - height + 0.01]
         places = part.add_gridspec(len(ratios), height_ratios=ratios)  # the last stays empty
-        for (name, of_task), place in zip(column, places, strict=False):
+        for rows, place in zip(column, places, strict=False):
             panel = bare(part.add_subplot(place))
             panel.grid(axis="y", visible=False)
-            _draw_agents(panel, of_task, share, bars)
+            _draw_agents(panel, rows, share, bars)
+            name = task_label(rows[["dataset", "query_size"]].iloc[0].to_dict())
             panel.set_title(name, fontsize=TITLE - 1, loc="left")
-            if share:
-                panel.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
     lines = [textwrap.fill(line, 50 * len(columns)) for line in (title, text)]  # as wide as the panels
     figure.suptitle("\n".join(lines), fontsize=TITLE, x=0.01, ha="left")
-    handles: list[Any] = []
-    shown = set(table["verdict"])
-    for words, colour, marker, fill in (look for verdict, look in _GROUPS.items() if verdict in shown):
-        if bars:
-            handles.append(Patch(label=words, **_bar(colour, marker, fill)))
-        else:
-            look: Any = {"marker": marker, "color": colour, "markerfacecolor": fill, "linestyle": "none"}
-            handles.append(Line2D([], [], label=words, **look))
+    kind: Any = Patch if bars else partial(Line2D, [], [])
+    handles = [kind(label=VERDICTS[name][0], **_look(name, bars)) for name in table["verdict"].unique()]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=TEXT + 1)
     return figure
 
 
-def _bar(colour: str, marker: str, fill: str) -> dict[str, Any]:
-    """How a bar looks; without an interval it is hatched."""
-    return {"facecolor": fill, "edgecolor": colour, "alpha": 0.65, "hatch": "////" if marker == "D" else ""}
+def _look(verdict: str, bars: bool) -> dict[str, Any]:
+    """How a bar or a dot looks; a bar without an interval is hatched."""
+    _, colour, marker, fill = VERDICTS[verdict]
+    if bars:
+        hatch = "////" if verdict == "few" else ""
+        return {"facecolor": fill, "edgecolor": colour, "alpha": 0.65, "hatch": hatch}
+    return {"color": colour, "marker": marker, "markerfacecolor": fill, "linestyle": "none"}
 
 
 def _draw_agents(panel: Axes, table: pd.DataFrame, share: bool, bars: bool) -> None:
     """One panel of `_agent_panels`; the rows in the table's order."""
     table = table.assign(at=range(len(table)))
     low, high = (0.0, 1.0) if bars else _robust(table)
-    for verdict, rows in table.groupby("verdict", sort=False):
-        _, colour, marker, fill = _GROUPS[str(verdict)]
-        at, value = rows["at"], rows["value"].clip(low, high)
-        panel.hlines(
-            at, rows["low"].clip(low, high), rows["high"].clip(low, high),
-            color="black" if bars else colour, linewidth=1.1,
-        )  # fmt: skip
+    for verdict, rows in table.groupby("verdict", observed=True):
+        look = _look(str(verdict), bars)
+        at, ends = rows["at"], rows[["value", "low", "high"]]
+        shown = ends.clip(low, high)
+        panel.hlines(at, shown["low"], shown["high"], color=look.get("color", "black"), linewidth=1.1)
         if bars:
-            panel.barh(at, value, height=0.7, **_bar(colour, marker, fill))
+            panel.barh(at, shown["value"], height=0.7, **look)
             for never in at[np.isinf(rows["value"])]:
                 panel.text(0.02, never, "never", va="center", fontsize=TEXT - 1)
             continue
-        dots: dict[str, Any] = {"color": colour, "zorder": 3, "linestyle": "none"}
         inside = rows["value"].between(low, high)
-        panel.plot(value[inside], at[inside], marker, markerfacecolor=fill, markersize=4, **dots)
-        below = rows[["value", "low"]].min(axis=1) < low
-        above = rows[["value", "high"]].max(axis=1) > high
-        for edge, mark, beyond in ((low, "<", at[below]), (high, ">", at[above])):
-            if len(beyond):  # an empty line that is not clipped spoils the layout
-                panel.plot(np.full(len(beyond), edge), beyond, mark, markersize=5, clip_on=False, **dots)
+        panel.plot(rows["value"][inside], at[inside], markersize=4, zorder=3, **look)
+        for edge, mark, beyond in ((low, "<", ends < low), (high, ">", ends > high)):
+            for place in at[beyond.any(axis=1)]:
+                panel.plot(edge, place, mark, color=look["color"], markersize=5, zorder=3, clip_on=False)
         for far in rows[~inside].itertuples():
             text = f"{100 * far.value:+.3g}%" if share else f"{far.value:+.3g}"
-            look: dict[str, Any] = {"va": "center", "ha": "right", "fontsize": TEXT - 1, "color": colour}
-            box, place = {"color": "white", "pad": 0.3}, (high if far.value > high else low, far.at)
-            panel.annotate(text, place, (-8, 0), textcoords="offset points", bbox=box, **look)
-    between = np.flatnonzero(np.diff(table["place"])) + 0.5
+            place, box = (high if far.value > high else low, far.at), {"color": "white", "pad": 0.3}
+            font: dict[str, Any] = {"fontsize": TEXT - 1, "color": look["color"], "va": "center"}
+            panel.annotate(text, place, (-8, 0), textcoords="offset points", bbox=box, ha="right", **font)
+    between = np.flatnonzero(np.diff(table["verdict"].cat.codes)) + 0.5
     panel.hlines(between, 0, 1, transform=panel.get_yaxis_transform(), color="black", linewidth=0.6)
     panel.set_yticks(range(len(table)), [agent_label(agent) for agent in table.index])
     panel.set_xlim(low, high)
     panel.set_ylim(len(table) - 0.4, -0.6)
     panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    if share:
+        panel.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
     if not bars:
         panel.axvline(0, color="black", linewidth=0.8)
 
@@ -225,11 +208,10 @@ def critical_differences(found: Blocks, title: str = "") -> Figure:
     table = found.table.rename(columns=str).rename(columns=agent_label)
     mean_ranks = table.rank(axis=1).mean().sort_values()
     figure = Figure(figsize=(8, 1.5 + 0.22 * len(mean_ranks)), layout="constrained")
-    panel = figure.subplots()
     drawn = critical_difference_diagram(
         mean_ranks,
         p_values(table),
-        ax=panel,
+        ax=figure.subplots(),
         label_fmt_left="{label} ({rank:.1f})",
         label_fmt_right="({rank:.1f}) {label}",
         color_palette=dict.fromkeys(mean_ranks.index, "black"),
@@ -242,10 +224,9 @@ def critical_differences(found: Blocks, title: str = "") -> Figure:
     text = f"mean rank over {len(found.table)} blocks, lower is better"
     if found.incomplete:
         text += f"; {found.incomplete} more blocks lack runs"
-    if found.left_out:
-        names = ", ".join(map(agent_label, found.left_out[:_NAMED]))
-        more = f" and {len(found.left_out) - _NAMED} more" if len(found.left_out) > _NAMED else ""
-        text += f"; not ranked, for lack of common runs: {names}{more}"
+    if names := [*map(agent_label, found.left_out)]:
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        text += f"; not ranked, for lack of common runs: {', '.join(names[:_NAMED])}{more}"
     figure.suptitle(title, fontsize=TITLE, x=0.01, ha="left")
     figure.supxlabel(textwrap.fill(text, 130), fontsize=TEXT)
     return figure
@@ -281,113 +262,137 @@ def calibration(pit: pd.DataFrame, title: str = "", own: Collection[str] = ()) -
     return figure
 
 
-def chosen_rows(
-    predicted: pd.DataFrame,
-    chosen: np.ndarray,
-    labelled: pd.DataFrame,
-    pool: pd.DataFrame,
-    importance: pd.Series,
-    rows: np.ndarray,
-    target: str,
-    log: bool = False,
+def learning_curves(
+    curves: pd.DataFrame,
+    metric: str,
+    title: str = "",
+    own: Collection[str] = (),
+    bound: float = np.nan,
+    unit: tuple[float, str] = (1.0, ""),
 ) -> Figure:
-    """Predicted intervals of chosen and other rows; pool, labelled and chosen rows by the two features that
-    matter most (those of two values are scattered); the first chosen rows as a table.
+    """One metric over the labels, and below it the difference to random's run of the same id.
+
+    `random`, your own agents and the best three are in strong colours, named at their ends, with the 95 %
+    interval of the mean (Student's t, from five runs on); all others are thin and grey.
 
     Args:
-        predicted: of all rows of the pool `median`, `low_50`, `high_50`, `low_90`, `high_90`.
-        chosen: positions of the chosen rows [k] in the pool, in their order.
-        labelled, pool: features [n, d], [N, d] in their own units.
-        importance: of each feature [d].
-        rows: row numbers of the chosen rows [k] in the pool's file.
-        target: its name.
-        log: whether its axis is logarithmic.
+        curves: those of `Results`, of one task.
+        own: your own agents; their lines are thick.
+        bound: the metric with all data, a line.
+        unit: the target's range (`y_scale` of a dataset) and the name of its unit, for errors in this unit.
     """
-    names = list(importance.sort_values(ascending=False, kind="stable").index[:2])
-    figure = Figure(figsize=(14, 5.2), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=[4, 4, 3.6])
-    _draw_intervals(bare(left), predicted, chosen, target)
-    if log:
-        left.set_yscale("log")
-    _draw_features(bare(middle), chosen, labelled[names], pool[names])
-    _draw_table(right, predicted.iloc[chosen], pool[names].iloc[chosen], rows, target)
-    figure.suptitle(f"{len(chosen)} of {len(pool):,} rows to measure next", fontsize=TITLE, x=0.01, ha="left")
-    handles, labels = middle.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=3, frameon=False, fontsize=TEXT + 1)
+    curves = curves[curves["metric"] == metric].astype({"agent": str})
+    labelled = np.unique(curves["labelled"])
+    some = labelled[np.unique(np.linspace(0, len(labelled) - 1, _POINTS).astype(int))]
+    curves = curves[curves["labelled"].isin(some)]
+    scale, shift = (1.0, np.log(unit[0])) if metric == "nll" else (unit[0], 0.0)
+    curves["value"], bound = scale * curves["value"] + shift, scale * bound + shift
+    colours = strong_agents(curves.groupby("agent")["value"].mean(), own)
+    table = curves.set_index(["labelled", "run", "agent"])["value"].unstack()
+    with_random = "random" in table and table.shape[1] > 1
+    figure = Figure(figsize=(8.5, 7.0 if with_random else 5.0), layout="constrained")
+    ratios = [2, 1] if with_random else [1]
+    panels = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)
+    top, *below = (bare(panel) for panel in panels[:, 0])
+    words = _WORDS.get(metric, METRICS[metric].label)
+    top.set_ylabel(f"{words}\n{unit[1] or 'target scaled to [0, 1]'}", fontsize=TEXT + 1)
+    begin = table.groupby(level="labelled").mean().iloc[0]
+    seed = float(begin["random"] if with_random else begin.mean())
+    ends = {top: _draw_curves(top, mean_curves(curves), colours, own, seed, log=metric != "nll")}
+    top.set_xlim(some[0], some[-1])
+    _mark(top, seed, "seed set")
+    _mark(top, bound, "all data")
+    for panel in below:
+        less = table.drop(columns="random").sub(table["random"], axis=0).stack().rename("value")
+        differences = mean_curves(less.reset_index())
+        ends[panel] = _draw_curves(panel, differences, colours, own, 0.0, log=False)
+        panel.axhline(0, color="black", linewidth=1.2, linestyle="--")
+        panel.set_ylabel("minus random's\n(below 0 is better)", fontsize=TEXT + 1)
+    panels[-1, 0].set_xlabel("labels (n)", fontsize=TEXT + 1)
+    runs = curves.groupby("agent")["run"].nunique()
+    count = f"{runs.min()} to {runs.max()}" if runs.min() < runs.max() else f"{runs.max()}"
+    said = f"{words[0].upper()}{words[1:]} after n labels\n{title}; means of {count} runs"
+    figure.suptitle(said, fontsize=TITLE, x=0.01, ha="left")
+    figure.draw_without_rendering()  # names are placed by the panels' heights
+    for panel, names in ends.items():
+        _name_ends(panel, names)
     return figure
 
 
-def _draw_intervals(panel: Axes, predicted: pd.DataFrame, chosen: np.ndarray, target: str) -> None:
-    """A line a row: thin for 90 %, thick for 50 %, a dot for the median; ordered by the median."""
-    others = predicted.drop(index=predicted.index[chosen]).sort_values("median", kind="stable")
-    picked = predicted.iloc[chosen[: _ROWS // 2]]
-    some = np.linspace(0, len(others) - 1, min(_ROWS - len(picked), len(others))).astype(int)
-    shown = others.iloc[some]
-    place = pd.concat([shown["median"], picked["median"]]).rank(method="first") - 1
-    for table, colour, marker in ((shown, GREY, "."), (picked, _CHOSEN, "D")):
-        x = place.loc[table.index]
-        panel.vlines(x, table["low_90"], table["high_90"], color=colour, linewidth=0.8)
-        panel.vlines(x, table["low_50"], table["high_50"], color=colour, linewidth=2.4)
-        panel.plot(x, table["median"], marker, color=colour, markersize=4)
-    ranks = pd.Series(range(1, len(picked) + 1), picked.index)
-    for i, row in enumerate(place.loc[picked.index].sort_values().index):
-        if ranks[row] <= _NUMBERS:  # neighbours at two heights
-            above, where = (0, 2 + 8 * (i % 2)), (place[row], picked.loc[row, "high_90"])
-            _number(panel, ranks[row], where, above)
-    panel.set_xticks([])
-    panel.set_xlabel(f"{len(place)} rows of the pool, by their predicted median", fontsize=TEXT + 1)
-    panel.set_ylabel(target, fontsize=TEXT + 1)
-    panel.set_title("predicted: median, 50 % and 90 % interval", fontsize=TEXT + 1, loc="left")
+def _draw_curves(
+    panel: Axes, means: pd.DataFrame, colours: dict[str, str], own: Collection[str], level: float, log: bool
+) -> list[tuple[float, str, str]]:
+    """Draws mean curves and sets the y axis; returns of each strong curve its last value, name and colour."""
+    ends: list[tuple[float, str, str]] = []
+    seen: list[float] = []
+    for agent in means.index.unique("agent"):
+        mean, half = (means[name].xs(agent) for name in ("mean", "half"))
+        if agent not in colours:
+            panel.plot(mean.index, mean, color=GREY, linewidth=0.7, alpha=0.7, zorder=1.5)
+            continue
+        width, zorder = (2.6, 4) if agent in own else (1.6, 3)
+        look: dict[str, Any] = {"color": colours[agent], "linestyle": "--" if agent == "random" else "-"}
+        panel.plot(mean.index, mean, linewidth=width, zorder=zorder, **look)
+        if half.notna().any():
+            alpha = 0.13 if len(colours) < 5 else 0.07
+            band: dict[str, Any] = {"color": colours[agent], "alpha": alpha, "linewidth": 0}
+            panel.fill_between(mean.index, mean - half, mean + half, **band)
+        ends.append((float(mean.iloc[-1]), agent_label(agent), colours[agent]))
+        begin, end = mean.index[0], mean.index[-1]
+        seen += [*mean[mean.index >= begin + _BEGINNING * (end - begin)]]
+    if finite := [value for value in seen if np.isfinite(value)]:
+        _limit(panel, min(finite), max(finite), level, log and min(finite) > 0 and level > 0)
+    return ends
 
 
-def _number(panel: Axes, rank: int, at: tuple[float, float], offset: tuple[int, int]) -> None:
-    panel.annotate(
-        str(rank), at, offset, textcoords="offset points", ha="center", fontsize=TEXT - 1, zorder=5
+def _limit(panel: Axes, low: float, high: float, level: float, log: bool) -> None:
+    """The range of the y axis, with a level that is not too far outside of it."""
+    scale, back = (np.log, np.exp) if log else (float, float)
+    low, high, level = (float(scale(value)) for value in (low, high, level))
+    span = high - low or 0.1
+    if low - _NEAR * span <= level <= high + _NEAR * span:
+        low, high = min(low, level), max(high, level)
+    low, high = (float(back(value)) for value in (low - _MARGIN * span, high + _MARGIN * span))
+    if log:
+        panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(6))
+        panel.yaxis.set_minor_locator(NullLocator())
+        panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        panel.set_ylabel(f"{panel.get_ylabel()}, log scale")
+    panel.set_ylim(low, high)
+
+
+def _mark(panel: Axes, level: float, name: str) -> None:
+    """A dotted line at a level and its name; an arrow at the edge where the level is outside."""
+    if np.isnan(level):
+        return
+    low, high = panel.get_ylim()
+    arrow = " ↑" if level > high else " ↓" if level < low else ""
+    if not arrow:
+        panel.axhline(level, color="#444444", linewidth=1, linestyle=":")
+    text, va = f"{name}: {level:.3g}{arrow}", "top" if level > high else "bottom"
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+    look: dict[str, Any] = {"ha": "right", "va": va, "bbox": box, "fontsize": TEXT, "zorder": 5}
+    panel.text(0.99, min(max(level, low), high), text, transform=panel.get_yaxis_transform(), **look)
+
+
+def _name_ends(panel: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Names to the right of the curves' ends, moved apart where they would overlap."""
+    gap = (TEXT + 3) / (panel.get_window_extent().height * 72 / panel.figure.get_dpi())
+    to_share = panel.transData + panel.transAxes.inverted()
+    found = sorted(
+        (float(np.clip(to_share.transform((1, y))[1], 0, 1)) if np.isfinite(y) else 1.0, y, name, colour)
+        for y, name, colour in ends
     )
-
-
-def _draw_features(panel: Axes, chosen: np.ndarray, labelled: pd.DataFrame, pool: pd.DataFrame) -> None:
-    """Pool, labelled and chosen rows by two features; by one, if there is no other."""
-
-    shown = pool.iloc[np.linspace(0, len(pool) - 1, min(_POINTS, len(pool))).astype(int)]
-    tables, look = (
-        (shown, labelled, pool.iloc[chosen]),
-        [(".", GREY, 3), ("o", _LABELLED, 3.5), ("D", _CHOSEN, 5)],
-    )
-    labels, rng = ("pool", "labelled", "chosen, numbered in order"), np.random.default_rng(0)
-    binary = [pool[name].nunique() < 3 for name in pool]
-    for table, (marker, colour, size), label in zip(tables, look, labels, strict=True):
-        points = np.zeros((len(table), 2))
-        points[:, : table.shape[1]] = table
-        points[:, : len(binary)] += rng.uniform(-0.3, 0.3, (len(table), len(binary))) * binary
-        panel.plot(*points.T, marker, color=colour, markersize=size, label=label, rasterized=True)
-    for rank, (x, y) in enumerate(points[:_NUMBERS], 1):
-        _number(panel, rank, (x, y), (5, 3))
-    for i, (axis, name) in enumerate(zip((panel.xaxis, panel.yaxis), pool, strict=False)):
-        axis.set_label_text(str(name), fontsize=TEXT + 1)
-        if binary[i]:
-            axis.set_ticks(sorted(pool[name].unique()))
-    panel.set_title("the features that move the prediction most", fontsize=TEXT + 1, loc="left")
-
-
-def _draw_table(
-    panel: Axes, predicted: pd.DataFrame, features: pd.DataFrame, rows: np.ndarray, target: str
-) -> None:
-    """Rank, row of the file, predicted median and 90 % interval, and the two features of the first rows."""
-    panel.set_axis_off()
-    cells = [
-        [str(rank), str(row), f"{line['median']:.4g} [{line['low_90']:.4g}, {line['high_90']:.4g}]"]
-        + [f"{value:.4g}" for value in features.iloc[rank - 1]]
-        for rank, (row, (_, line)) in enumerate(zip(rows, predicted.iterrows(), strict=True), 1)
-    ][:_NUMBERS]
-    heads = ["#", "  row", f"{_short(target, 16)} [90 %]", *(_short(str(name), 14) for name in features)]
-    table = panel.table(cells, colLabels=heads, loc="upper left", cellLoc="right", edges="horizontal")
-    table.auto_set_font_size(False)
-    table.set_fontsize(TEXT)
-    table.auto_set_column_width(range(len(heads)))
-    if len(rows) > _NUMBERS:
-        panel.text(0, 0, f"and {len(rows) - _NUMBERS} more", transform=panel.transAxes, fontsize=TEXT)
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    places = np.array([share for share, *_ in found])
+    for _ in range(100):
+        for i in range(len(places) - 1):
+            closer = max(0.0, gap - (places[i + 1] - places[i])) / 2
+            places[i : i + 2] += -closer, closer
+        places -= max(0.0, places[-1] - 1) if len(places) else 0
+    for place, (share, _, name, colour) in zip(places, found, strict=True):
+        line = {"color": colour, "arrowstyle": "-", "lw": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
+        look: dict[str, Any] = {"color": colour, "fontsize": TEXT + 1, "va": "center", "arrowprops": line}
+        panel.annotate(
+            name, (1, share), (1.035, place), xycoords="axes fraction", annotation_clip=False, **look
+        )

@@ -1,37 +1,31 @@
-"""The sections of the notebook, in this order: the paper's figures and tables, and more.
+"""What the notebook and the README of a store show: the paper's figures and tables, and more.
 
-One more figure or table is one function under `section`:
-
-    @section("Best rounds")
-    def best_rounds(found: Results) -> Figures:
-        'This docstring is shown under the heading.'
-        for task, curves in groups(found.curves, TASK):
-            yield file_name("best_rounds", task), plots.something(curves, task_label(task))
+The notebook shows all sections, in this order; CONTRIBUTING.md says how to add one.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import groupby, product
 from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..agent import AGENTS
 from ..metrics import METRICS
-from . import curves as curve_plots
+from . import leaderboard as boards
 from . import plots
-from .leaderboard import BOARD_NOTE, MAIN, NEEDED_NOTE, comparisons, leaderboard, task_label
-from .load import EXPERIMENT, TASK, Results, groups, own_agents, select
-from .statistics import blocks, last_rounds
-from .store import TRAINED
+from .leaderboard import MAIN, agent_label, readable, task_label
+from .load import EXPERIMENT, TASK, Results, groups, select, spans
+from .statistics import blocks, last_rounds, versus
+from .store import SCHEMA, SECONDS, SETTING, TRAINED
 
 #: File names (without ending) and figures.
 Figures: TypeAlias = Iterator[tuple[str, Figure]]
 Make: TypeAlias = Callable[[Results], Figures | pd.DataFrame]
-
-#: What runs of different query sizes share.
-_SETTING = TASK[:3]
+_MODEL = TASK[1:3]
 
 
 @dataclass(frozen=True)
@@ -73,12 +67,12 @@ def learning_curves(found: Results) -> Figures:
     training ends once the validation MAE has stalled for 25 epochs, a run's continues from fit to fit.
     """
     for task, curves in groups(found.curves, TASK):
-        own = own_agents(found, task)
-        bounds = select(found.upper_bounds, {name: task[name] for name in _SETTING})
+        own = found.own_agents(task)
+        bounds = select(found.upper_bounds, {name: task[name] for name in SETTING})
         for metric in MAIN:
             ordered = select(bounds, {"metric": metric}).sort_values("epoch")
             bound = ordered.groupby("run")["value"].last().mean()  # NaN without any
-            figure = curve_plots.learning_curves(curves, metric, task_label(task), own, bound)
+            figure = plots.learning_curves(curves, metric, task_label(task), own, bound)
             yield file_name("curves", task, metric), figure
 
 
@@ -100,10 +94,10 @@ def trained_means(found: Results) -> pd.DataFrame:
 section("Is it trained?", TRAINED_NOTE)(trained_means)
 
 
-@section("Leaderboards", BOARD_NOTE)
+@section("Leaderboards", boards.BOARD_NOTE)
 def leaderboards(found: Results) -> pd.DataFrame:
     """The agents of each task, and of all tasks of one query size."""
-    tables = {tuple(one.task.values()): leaderboard(one) for one in comparisons(found)}
+    tables = {tuple(one.task.values()): boards.leaderboard(one) for one in boards.comparisons(found)}
     return pd.concat(tables, names=[*TASK, "agent"]) if tables else pd.DataFrame()
 
 
@@ -112,25 +106,24 @@ def beside_random(found: Results) -> Figures:
     """Areas under the curves minus those of random's run of the same id: mean and Student's 95 % interval. An
     arrow marks an interval that continues beyond the edge.
     """
-    for keys, part in groups(found.areas, ["variation", "protocol"]):
-        for metric in MAIN if _has_random(part) else ():
-            yield (
-                file_name("beside_random", keys, metric),
-                plots.leaderboard(part, metric, task_label(keys)),
-            )
+    for keys, part in _with_random(found):
+        for metric in MAIN:
+            figure = plots.leaderboard(part, metric, task_label(keys))
+            yield file_name("beside_random", keys, metric), figure
 
 
-@section("Labels needed", NEEDED_NOTE)
+@section("Labels needed", boards.NEEDED_NOTE)
 def labels(found: Results) -> Figures:
     """A bar for each agent, a panel for each task."""
-    for keys, part in groups(found.areas, ["variation", "protocol"]):
-        if _has_random(part):
-            figure = plots.labels_saved(select(found.needed, keys), task_label(keys))
-            yield file_name("labels", keys), figure
+    for keys, _ in _with_random(found):
+        yield file_name("labels", keys), plots.labels_saved(select(found.needed, keys), task_label(keys))
 
 
-def _has_random(part: pd.DataFrame) -> bool:
-    return part["agent"].nunique() > 1 and "random" in set(part["agent"])
+def _with_random(found: Results) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """The areas of each variation and protocol that has random and another agent."""
+    for keys, part in groups(found.areas, _MODEL):
+        if part["agent"].nunique() > 1 and "random" in set(part["agent"]):
+            yield keys, part
 
 
 @section("Critical differences")
@@ -144,13 +137,11 @@ def critical_differences(found: Results) -> Figures:
         variations = [{}, *({"variation": name} for name in part["variation"].unique())]
         for variation, metric in product(variations if len(variations) > 2 else [{}], MAIN):
             ranked = blocks(select(part, variation), metric)
-            if len(ranked.table) and ranked.table.shape[1] > 1:
+            if len(ranked.table):
                 keys = protocol | variation
                 title = f"Ranks by {METRICS[metric].label}: {task_label(keys)}"
-                yield (
-                    file_name("critical_differences", keys, metric),
-                    plots.critical_differences(ranked, title),
-                )
+                figure = plots.critical_differences(ranked, title)
+                yield file_name("critical_differences", keys, metric), figure
 
 
 @section("Dual ablation")
@@ -162,8 +153,7 @@ def dual_ablation(found: Results) -> Figures:
         duals = [agent for agent in curves["agent"].unique() if agent.endswith("_dual")]
         both = [*duals, *(agent.removesuffix("_dual") for agent in duals), "random"]
         if duals:
-            chosen = curves[curves["agent"].isin(both)]
-            figure = curve_plots.learning_curves(chosen, MAIN[0], task_label(task))
+            figure = plots.learning_curves(curves[curves["agent"].isin(both)], MAIN[0], task_label(task))
             yield file_name("dual", task, MAIN[0]), figure
 
 
@@ -171,10 +161,8 @@ def dual_ablation(found: Results) -> Figures:
 def calibration(found: Results) -> Figures:
     """Whether predicted quantiles are right, after the last round: 0 is calibrated."""
     for task, pit in groups(found.pit, TASK):
-        yield (
-            file_name("calibration", task),
-            plots.calibration(pit, task_label(task), own_agents(found, task)),
-        )
+        figure = plots.calibration(pit, task_label(task), found.own_agents(task))
+        yield file_name("calibration", task), figure
 
 
 @section("Did the last rounds help?")
@@ -213,12 +201,11 @@ def seconds(found: Results) -> pd.DataFrame:
 @section("Upper bounds, last epoch")
 def upper_bound_table(found: Results) -> pd.DataFrame:
     """Metrics after the last epoch on the whole train part (compute_upper_bound.py), means over the runs."""
-    by = [*_SETTING, "run", "metric"]
+    by = [*SETTING, "run", "metric"]
     last = found.upper_bounds.sort_values("epoch").groupby(by, observed=True)["value"].last().unstack()
-    table = last.groupby(level=_SETTING, observed=True).agg("mean")[
-        [name for name in METRICS if name in last]
-    ]
-    table.insert(0, "restarts", last.groupby(level=_SETTING, observed=True).size())
+    settings = last.groupby(level=SETTING, observed=True)
+    table = settings.mean()[[name for name in METRICS if name in last]]
+    table.insert(0, "restarts", settings.size())
     return table.rename(columns={name: metric.label for name, metric in METRICS.items()})
 
 
@@ -226,3 +213,136 @@ def upper_bound_table(found: Results) -> pd.DataFrame:
 def problem_table(found: Results) -> pd.DataFrame:
     """Folders that are damaged or do not fit, and were left out."""
     return found.problems
+
+
+_DROPPED = "random+dropout05"
+#: Kinds of pictures, and what they show.
+_PICTURES = {
+    "leaderboard": "NLL compared with random",
+    "labels": "labels needed for the NLL that random ends with",
+}
+_HEAD = f"""# Reference runs
+
+`python store.py` writes this page; do not edit it. `python compare.py --runs_folder runs` ranks your own
+agents among these (`docs/COMPARING.md`).
+
+`<dataset>_<variation>_<protocol>.csv.gz` holds the curves: a row for each measurement of each run, a column
+for each metric on the scaled target, with all digits of the run's own files. `.jsonl` holds the settings of
+each experiment, and for each run its commit, versions, machine, seconds and (except for the oldest) the PIT
+histogram of its last round (`core/report/store.py`, schema {SCHEMA}). `python store.py --runs_folder runs`
+adds runs.
+"""
+_VERDICT_NOTE = """Better: Student's 95 % interval of the mean difference to the area of `random`'s run of
+the same id is below zero; worse: above. Each task counts alike. There is no correction for the number of
+agents: one in forty would be called better by chance alone. In brackets: the share of all labels with which
+the agent reaches what `random` has with all of them."""
+_DROPOUT_NOTE = f"""BALD, BALSA and NFlows-Out raise the model's dropout to 0.05 in training, too.
+`{_DROPPED}` trains its model the same way: 'minus random' is what an agent is worth with its training, 'minus
+{_DROPPED}' what its choices are worth. The duals train as `random` does. AUC of NLL, mean over the tasks
+with Student's 95 % interval; negative is better."""
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A Markdown table; texts to the left, numbers to the right."""
+
+    def cell(value: object) -> str:
+        if isinstance(value, float):
+            return "" if pd.isna(value) else f"{value:.2f}"
+        return str(value).replace("|", "\\|")
+
+    rule = ["--:" if pd.api.types.is_numeric_dtype(table[name]) else "---" for name in table]
+    lines = [map(cell, line) for line in table.itertuples(index=False, name=None)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in ([*map(str, table)], rule, *lines))
+
+
+def store_pictures(found: Results) -> dict[str, Figure]:
+    """By file name, two for each variation and protocol that has random and another agent."""
+    made = {}
+    for keys, part in _with_random(found):
+        name, title = "_".join(keys.values()), task_label(keys)
+        made[f"leaderboard_{name}.png"] = plots.leaderboard(part, MAIN[0], title)
+        made[f"labels_{name}.png"] = plots.labels_saved(select(found.needed, keys), title)
+    return made
+
+
+def store_readme(found: Results, pictures: Collection[str]) -> str:
+    """The README of a store, Markdown.
+
+    Args:
+        pictures: the names of those that are next to it.
+    """
+    compared = [*boards.comparisons(found)]
+    parts = [_HEAD, "## Which agents beat random", _VERDICT_NOTE, markdown(_verdicts(compared))]
+    if len(dropped := _with_dropout(found)):
+        parts += ["## Dropout in training", _DROPOUT_NOTE, markdown(dropped)]
+    if len(trained := trained_means(found)):
+        parts += ["## Is it trained?", TRAINED_NOTE, markdown(trained.reset_index())]
+    parts += ["## What is there", markdown(_contents(found)), "## Leaderboards", boards.BOARD_NOTE]
+    for keys, ones in groupby(compared, lambda one: {name: one.task[name] for name in _MODEL}):
+        parts.append(f"## {task_label(keys)}")
+        for kind, shows in _PICTURES.items():
+            if (name := f"{kind}_{'_'.join(keys.values())}.png") in pictures:
+                parts.append(f"![{task_label(keys)}: {shows}]({name})")
+        for one in ones:
+            parts.append(f"### {readable(one.task['dataset'])}, query size {one.task['query_size']}")
+            board = boards.leaderboard(one).rename(index=agent_label).rename_axis("agent")
+            parts.append(markdown(board.reset_index()))
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _verdicts(compared: Iterable[boards.Comparison]) -> pd.DataFrame:
+    """Which agents are better than random and which are worse: a row a comparison and main metric."""
+    lines, verdicts = [], ["better", "worse", "same"]
+    for (task, _, differences, needed), metric in product(compared, MAIN):
+        less = select(differences, {"metric": metric})
+        reached = select(needed, {"metric": metric}).assign(low=np.nan)  # without the interval
+        share = boards.needed_in_words(reached, in_labels=False)
+        line = {
+            "setting": task_label({name: task[name] for name in TASK[1:]}),
+            "task": readable(task["dataset"]),
+            "by": METRICS[metric].label,
+        }
+        for verdict in verdicts:
+            agents = [
+                f"{agent_label(one)} ({share[one]})" for one in select(less, {"verdict": verdict})["agent"]
+            ]
+            line[plots.VERDICTS[verdict][0]] = ", ".join(agents) or "none"
+        if less["verdict"].isin(verdicts).any():
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _with_dropout(found: Results) -> pd.DataFrame:
+    """Agents that train with more dropout, and the duals, compared with those that train the same way."""
+    lines = []
+    for keys, part in groups(select(found.areas, {"metric": "nll"}), TASK[1:]):
+        agents = sorted(map(str, part["agent"].unique()))
+        for agent in agents if _DROPPED in agents else ():
+            name = agent.partition("+")[0]  # not all that is stored must be known
+            trained = name in AGENTS.classes and AGENTS[agent].dropout is not None
+            namesake = agent.removesuffix("_dual")
+            if trained or namesake != agent:
+                line = {"setting": task_label(keys), "agent": agent_label(agent)}
+                line["minus random"] = _less(part, agent, "random")
+                line[f"minus {_DROPPED}"] = _less(part, agent, _DROPPED) if trained else ""
+                line["dual minus its namesake"] = _less(part, agent, namesake)
+                lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _less(areas: pd.DataFrame, agent: str, reference: str) -> str:
+    """How far an agent is from another one, in words; nothing if that is the same one or has no such runs."""
+    found = versus(areas[areas["agent"].isin([agent, reference])], reference=reference)
+    return "".join(boards.in_words(found, "{:+.3f}".format))
+
+
+def _contents(found: Results) -> pd.DataFrame:
+    """One row a task."""
+    runs = found.runs.assign(hours=found.runs[SECONDS].sum(axis=1) / 3600).groupby(TASK, observed=True)
+    columns = {
+        "agents": runs["agent"].nunique(),
+        "run ids": runs["run"].agg(spans),
+        "runs": runs.size(),
+        "core-hours": runs["hours"].sum().map("{:.1f}".format),
+    }
+    return pd.DataFrame(columns).reset_index().rename(columns={"query_size": "query size"})

@@ -1,7 +1,7 @@
-"""What the results say: areas under curves, ranks and tests, differences to `random`, labels needed.
+"""What the results say: means, ranks and tests, differences to `random`, labels needed.
 
-`curves` are tables of `load.Results`, `areas` those of `areas`; lower is better. An interval is a 95 %
-confidence interval, Student's or Welch's.
+`curves` and `areas` are tables of `load.Results`; lower is better. An interval is a 95 % confidence interval,
+Student's or Welch's.
 """
 
 from collections import Counter
@@ -17,17 +17,6 @@ from .store import EXPERIMENT, TASK
 
 #: Of fewer runs no interval is given or drawn: it would be too wide to say anything.
 INTERVAL_RUNS = 5
-_CONFIDENCE = 0.95
-
-
-def areas(curves: pd.DataFrame) -> pd.DataFrame:
-    """The area under each run's learning curve: the mean of its rows (docs/METHOD.md, section 4).
-
-    Returns:
-        One row a run and metric: `EXPERIMENT`, `run`, `metric`, `area`.
-    """
-    by = [*EXPERIMENT, "run", "metric"]
-    return curves.groupby(by, observed=True)["value"].mean().rename("area").reset_index()
 
 
 def mean_curves(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFrame:
@@ -45,28 +34,35 @@ def mean_curves(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFrame
     return _means(named.groupby([*apart, "agent", "labelled"], observed=True)["value"])
 
 
-def last_rounds(curves: pd.DataFrame, rounds: int = 5) -> pd.DataFrame:
-    """Whether labelling still helps: the change over the last rounds, run by run, with Student's interval.
+def last_rounds(curves: pd.DataFrame) -> pd.DataFrame:
+    """Whether labelling still helps: the change over the last five rounds, or over all where there are fewer,
+    run by run, with Student's interval.
 
     Args:
         curves: of one metric.
-        rounds: how many of the last ones; all of them where a run has fewer.
 
     Returns:
         A row an experiment: number of `runs`, mean change `mean`, `low`, `high` (NaN for fewer than
         `INTERVAL_RUNS` runs), and `seen`: 'gain', 'loss', 'no change seen', or nothing without an interval.
     """
-    ordered = curves.sort_values("labelled").groupby([*EXPERIMENT, "run"], observed=True)["value"]
-    change = ordered.last() - ordered.apply(lambda values: values.iloc[-min(rounds + 1, len(values))])
-    table = _means(change.groupby(EXPERIMENT, observed=True))
+    by = [*EXPERIMENT, "run"]
+    last_six = curves.sort_values("labelled").groupby(by, observed=True).tail(6)
+    runs = last_six.groupby(by, observed=True)["value"]
+    table = _means((runs.last() - runs.first()).groupby(EXPERIMENT, observed=True))
     low, high = table["mean"] - table["half"], table["mean"] + table["half"]
-    seen = np.select([high < 0, low > 0, low.notna()], ["gain", "loss", "no change seen"], "")
-    return table[["runs", "mean"]].assign(low=low, high=high, seen=seen)
+    words = {"better": "gain", "worse": "loss", "same": "no change seen", "few": ""}
+    return table[["runs", "mean"]].assign(low=low, high=high, seen=verdicts(low, high).map(words))
+
+
+def verdicts(low: pd.Series, high: pd.Series, level: float = 0.0) -> pd.Series:
+    """Of intervals: 'better' below a level, 'worse' above it, 'same' around it, 'few' where there is none."""
+    cases = {"few": low.isna(), "better": high < level, "worse": low > level}
+    return pd.Series(np.select([*cases.values()], [*cases], "same"), low.index)
 
 
 def _student(freedom: Any) -> Any:
-    """Half the interval's width in standard errors."""
-    return stdtrit(freedom, (1 + _CONFIDENCE) / 2)  # scipy.stats.t.ppf, without the second to import that
+    """Half the 95 % interval's width in standard errors."""
+    return stdtrit(freedom, 0.975)  # scipy.stats.t.ppf, without the second to import that
 
 
 def _means(values: Any) -> pd.DataFrame:
@@ -92,45 +88,30 @@ class Blocks(NamedTuple):
 
 
 def blocks(areas: pd.DataFrame, metric: str) -> Blocks:
-    """The blocks in which every agent has a run, but for those left out (docs/METHOD.md, section 4)."""
+    """The blocks in which every agent has a run, but for those left out (docs/METHOD.md, section 4).
+
+    Agents are taken greedily, those with the most shared runs first, as long as they have a run in common in
+    every task: one with other run ids than all the others leaves out itself, not everybody. Of two whose runs
+    as many others have, `random` comes first, then that with more runs.
+    """
     of_metric = areas[areas["metric"] == metric]
     tried_by = of_metric.groupby(TASK, observed=True)["agent"].transform("nunique")  # one alone has no rank
     table = of_metric[tried_by > 1].set_index([*TASK, "run", "agent"])["area"].unstack("agent")
     there = table.notna()
-    everywhere = there.groupby(level=TASK, observed=True).any().all()
+    there = there.loc[:, there.groupby(level=TASK, observed=True).any().all()]
+    runs = there.sum()
+    shared = there.sum(axis=1) @ there / runs.clip(lower=1)
+    kept: list[str] = []
+    common = np.ones(len(there), bool)
     tasks = there.index.droplevel("run").factorize()[0]
-    kept = with_common_runs(there.loc[:, everywhere], tasks)
-    complete = table.loc[:, kept].dropna() if kept else table.iloc[:0, :0]
-    left_out = [str(agent) for agent in table.columns if agent not in kept]
-    return Blocks(complete, left_out, len(table) - len(complete))
-
-
-def with_common_runs(there: pd.DataFrame, tasks: np.ndarray) -> list[str]:
-    """Agents that have a run in common in every task; found greedily, those with the most shared runs first.
-
-    One with other run ids than all the others leaves out itself, not everybody. Of two whose runs as many
-    others have, `random` comes first, then that with more runs.
-
-    Args:
-        there: a row a run, a column an agent: has it this run?
-        tasks: of each row the number of its task, from 0.
-
-    Returns:
-        Names in the order of the columns; none if no two agents have a run in common.
-    """
-    has = there.to_numpy(dtype=bool)
-    having = has.sum(axis=1)
-    runs = has.sum(axis=0)
-    worth = [
-        (having @ has[:, i] / max(1, runs[i]), name == "random", runs[i]) for i, name in enumerate(there)
-    ]
-    kept, common = [], np.ones(len(has), bool)
-    for agent in sorted(range(len(worth)), key=worth.__getitem__, reverse=True):
-        both = common & has[:, agent]
+    for agent in sorted(there, key=lambda one: (shared[one], one == "random", runs[one]), reverse=True):
+        both = common & there[agent].to_numpy()
         if set(tasks[both]) == set(tasks):
-            kept.append(agent)
-            common = both
-    return [there.columns[agent] for agent in sorted(kept)] if len(kept) > 1 else []
+            kept, common = [*kept, agent], both
+    ranked = [agent for agent in table if agent in kept]
+    complete = table.loc[common, ranked] if len(kept) > 1 else table.iloc[:0, :0]
+    left_out = [str(agent) for agent in table if agent not in complete]
+    return Blocks(complete, left_out, len(table) - len(complete))
 
 
 def p_values(table: pd.DataFrame) -> pd.DataFrame:
@@ -147,13 +128,11 @@ def p_values(table: pd.DataFrame) -> pd.DataFrame:
     """
     from scikit_posthocs import posthoc_wilcoxon  # importing it takes two seconds
 
-    table = table.rename(columns=str)
     if len(table) < 2:  # with one block nothing differs, and scipy refuses a tie
         return pd.DataFrame(1.0, list(table), list(table))
     long = table.melt(var_name="agent", value_name="area")
-    columns = {"val_col": "area", "group_col": "agent"}
     with np.errstate(invalid="ignore"):
-        found = posthoc_wilcoxon(long, **columns, zero_method="pratt", p_adjust="holm")
+        found = posthoc_wilcoxon(long, "area", "agent", zero_method="pratt", p_adjust="holm")
     # Two agents that always choose alike: scipy divides zero by zero, which Holm counts as the highest p.
     areas = table.to_numpy()
     return found.mask((areas[:, :, None] == areas[:, None, :]).all(axis=0), 1.0)
@@ -180,11 +159,10 @@ def versus(
         same, few or diverged.
     """
     counts: dict[str, Any] = {name: (name, "sum") for name in ("won", "tied", "lost")}
-    parts = _pairs(areas, reference, share).groupby([*TASK, "metric", "agent"], observed=True)
+    parts = _pairs(areas, reference, share).groupby([*TASK, "metric", "agent"], observed=True, as_index=False)
     parts = parts.agg(mean=("less", "mean"), var=("less", "var"), runs=("less", "size"), **counts)
     parts["error"] = parts["var"] / parts["runs"]  # squared, of the mean
     parts["freedom"] = parts["error"] ** 2 / (parts["runs"] - 1)
-    parts = parts.reset_index()
     parts["task"] = parts.groupby(TASK, observed=True).ngroup()
     parts["tasks"] = parts.groupby([*apart, "metric"], observed=True)["task"].transform("nunique")
     found = parts.groupby([*apart, "metric", "agent"], observed=True).agg(
@@ -197,8 +175,7 @@ def versus(
     finite = np.isfinite(found["value"])
     half = half.mask(found.pop("error") == 0, 0.0).where(finite & (found.pop("runs") >= INTERVAL_RUNS))
     low, high = found["value"] - half, found["value"] + half
-    cases = {"diverged": ~finite, "few": half.isna(), "better": high < 0, "worse": low > 0}
-    found = found.assign(low=low, high=high, verdict=np.select([*cases.values()], [*cases], "same"))
+    found = found.assign(low=low, high=high, verdict=verdicts(low, high).where(finite, "diverged"))
     return found.sort_values("value", kind="stable").reset_index()
 
 
@@ -238,8 +215,7 @@ def labels_needed(curves: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFra
     tasks: Counter[tuple[Any, ...]] = Counter()
     found: dict[tuple[Any, ...], list[tuple[np.ndarray, int, float]]] = {}
     for key, of_task in curves.groupby([*TASK, "metric"], observed=True):
-        task = dict(zip([*TASK, "metric"], key, strict=True))
-        group = tuple(task[name] for name in (*apart, "metric"))
+        group = (*(key[TASK.index(name)] for name in apart), key[-1])
         tasks[group] += 1
         wide = of_task.pivot(index=["agent", "run"], columns="labelled", values="value")
         if "random" in wide.index.unique("agent"):
@@ -275,24 +251,18 @@ def _shares_needed(agent: np.ndarray, random: np.ndarray, labelled: np.ndarray) 
     if not random[:, -1].mean() < random[:, 0].mean():
         return np.full(3, np.nan)
     runs, half = len(agent), np.zeros(len(labelled))
-    with np.errstate(invalid="ignore"):  # where a run has diverged
+    with np.errstate(divide="ignore", invalid="ignore"):  # where a run has diverged
         less = agent - random[:, -1:]
         if runs >= INTERVAL_RUNS:
             half = _student(runs - 1) * less.std(0, ddof=1) / runs**0.5
-        ends = less.mean(0) + np.stack([0 * half, -half, half])
-    shares = _first_reached(ends, labelled) / labelled[-1]
+        curves = less.mean(0) + np.stack([0 * half, -half, half])
+        # Where these three first are as low as 0; inf where never.
+        there = curves <= 0
+        row, first = np.arange(3), there.argmax(axis=1)
+        before = np.maximum(first - 1, 0)
+        fall = curves[row, before] - curves[row, first]
+        beyond = np.where(first > 0, -curves[row, first] / fall, 0)
+    reached = labelled[first] - beyond * (labelled[first] - labelled[before])
+    shares = np.where(there.any(axis=1), reached, np.inf) / labelled[-1]
     shares[1:] = np.where(runs >= INTERVAL_RUNS, shares[1:], np.nan)
     return shares
-
-
-def _first_reached(curves: np.ndarray, labelled: np.ndarray) -> np.ndarray:
-    """Where curves [B, L] over `labelled` [L] first are as low as 0; inf where never."""
-    there = curves <= 0
-    first = there.argmax(axis=1)
-    row, before = np.arange(len(curves)), np.maximum(first - 1, 0)
-    fall = curves[row, before] - curves[row, first]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        beyond = np.where(first > 0, -curves[row, first] / fall, 0)
-    return np.where(
-        there.any(axis=1), labelled[first] - beyond * (labelled[first] - labelled[before]), np.inf
-    )

@@ -17,9 +17,10 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -31,13 +32,15 @@ from ..batches import QuerySize, batch_ends, query_size
 from ..errors import UserError
 from ..files import EXACT_FLOATS, one_line, read_bytes, remove_parts, write_files
 from ..metrics import METRICS, PIT_BINS
-from ..runs.settings import SINCE
+from ..runs.settings import SINCE, differences
 
 #: Goes up when the files of a store change their form.
 SCHEMA = 2
 
 #: What all runs of different agents must share to be compared.
 TASK = ["dataset", "variation", "protocol", "query_size"]
+#: What runs of different query sizes share: the two files of a store, an upper bound.
+SETTING = TASK[:3]
 #: What the runs of an experiment share: they are repetitions.
 EXPERIMENT = [*TASK, "agent"]
 #: Values of `EXPERIMENT`.
@@ -46,7 +49,6 @@ Key: TypeAlias = tuple[str, str, str, QuerySize, str]
 #: What is noted of each run: CPU seconds.
 SECONDS = ["seconds_choosing", "seconds_in_step"]
 
-_SETTING = TASK[:3]
 _INDEX = ["query_size", "agent", "run", "labelled"]
 #: Settings that keep the runs of a folder apart, and say nothing about what was computed. (Only older runs
 #: have `results_version`.)
@@ -80,11 +82,6 @@ def definition(settings: Mapping[str, Any]) -> dict[str, Any]:
     return today | {name: value for name, value in SINCE.items() if name not in today}
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The settings that both have and that differ; what only one of them notes is no difference."""
-    return {name: (one[name], other[name]) for name in one if name in other and one[name] != other[name]}
-
-
 def read_store(folder: Path) -> dict[Key, Runs]:
     """All experiments in a store.
 
@@ -107,7 +104,7 @@ def _read_part(path: Path) -> dict[Key, Runs]:
         head, *lines = [json.loads(line) for line in read_bytes(path).decode("utf-8").splitlines()] or [{}]
         if (schema := head.get("schema")) != SCHEMA:
             raise ValueError(f"its schema is {schema}, this code reads {SCHEMA}")
-        dataset, variation, protocol = (head[name] for name in _SETTING)
+        dataset, variation, protocol = (head[name] for name in SETTING)
         for line in lines:
             key = (dataset, variation, protocol, line.pop("query_size"), line.pop("agent"))
             if "settings" in line:
@@ -149,14 +146,14 @@ def _usable(path: Path) -> Iterator[None]:
         raise UserError(f"{path} cannot be used ({one_line(error)}): download it again") from error
 
 
-def read_trained(folder: Path | None) -> pd.DataFrame:
-    """`trained.csv` of a store, made by benchmarks/is_it_trained.py: empty where there is none, or no store.
+def read_trained(folder: Path) -> pd.DataFrame:
+    """`trained.csv` of a store, made by benchmarks/is_it_trained.py: empty where there is none.
 
     Raises:
         UserError: it is not such a table.
     """
-    path = folder and folder / "trained.csv"
-    if not path or not path.exists():
+    path = folder / "trained.csv"
+    if not path.exists():
         return pd.DataFrame()
     with _usable(path):
         columns = ["dataset", "run", "labels", *TRAINED]
@@ -218,15 +215,10 @@ def _check_rounds(experiment: Runs, run_id: int) -> None:
 
 
 def _check_same(
-    one: Mapping[str, Any],
-    other: Mapping[str, Any],
-    what: str,
-    where: str,
-    may_differ: tuple[str, ...] = (),
+    one: Mapping[str, Any], other: Mapping[str, Any], what: str, where: str, but: Collection[str] = ()
 ) -> None:
-    for name, (mine, theirs) in differences(one, other).items():
-        if name not in may_differ:
-            raise UserError(f"{what} was made with {name} {mine}, not {theirs} as {where}", "store")
+    for name, (mine, theirs) in differences(one, other, but).items():
+        raise UserError(f"{what} was made with {name} {mine}, not {theirs} as {where}", "store")
 
 
 def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Runs]) -> None:
@@ -238,24 +230,21 @@ def _write_part(folder: Path, setting: tuple[str, ...], there: Mapping[Key, Runs
     of_setting = (key for key in there if key[:3] == setting)
     # Batches that grow, a text, come after those of one size.
     part = {key[3:]: there[key] for key in sorted(of_setting, key=lambda key: (isinstance(key[3], str), key))}
-    runs = {
-        (*key, run): curves for key, stored in part.items() for run, curves in sorted(stored.curves.items())
-    }
+    runs = {(*key, run): one.curves[run] for key, one in part.items() for run in sorted(one.curves)}
     table = pd.concat(runs, names=_INDEX).reset_index()
     table = table[[*_INDEX, *(name for name in METRICS if name in table)]]
     text = table.to_csv(index=False).encode()
-    csv, sha256 = gzip.compress(text, mtime=0), hashlib.sha256(text).hexdigest()
-    head = {"schema": SCHEMA, **dict(zip(_SETTING, setting, strict=True)), "sha256": sha256}
-    lines: list[dict[str, Any]] = [head]
+    head = {"schema": SCHEMA, **dict(zip(SETTING, setting, strict=True))}
+    lines: list[dict[str, Any]] = [head | {"sha256": hashlib.sha256(text).hexdigest()}]
     for (size, agent), stored in part.items():
         experiment = {"query_size": size, "agent": agent}
         lines.append(experiment | {"settings": stored.settings})
         lines += [experiment | {"run": run} | notes for run, notes in sorted(stored.notes.items())]
-    jsonl = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    contents = {
+        "csv.gz": gzip.compress(text, mtime=0),
+        "jsonl": "".join(json.dumps(line) + "\n" for line in lines).encode(),
+    }
     name = "_".join(setting)
     write_files(
-        {
-            folder / f"{name}.csv.gz": lambda path: path.write_bytes(csv),
-            folder / f"{name}.jsonl": lambda path: path.write_bytes(jsonl),
-        }
+        {folder / f"{name}.{end}": partial(Path.write_bytes, data=data) for end, data in contents.items()}
     )

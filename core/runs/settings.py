@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import MISSING, fields
 from importlib.metadata import version
@@ -81,13 +81,19 @@ def _discard_all(experiment: Path, run_ids: Sequence[int], difference: str) -> N
             discard(folder)
 
 
+def differences(
+    one: Mapping[str, Any], other: Mapping[str, Any], but: Collection[str] = ()
+) -> dict[str, tuple[Any, Any]]:
+    """The settings that differ, but for some; what only one of them notes is no difference."""
+    names = (name for name in one if name in other and name not in but)
+    return {name: (one[name], other[name]) for name in names if one[name] != other[name]}
+
+
 def first_difference(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, object]) -> str:
     """The first setting in which runs there differ from those wanted, in words; empty if none does."""
-    found = {**SINCE, **found}
-    for name, value in plain(wanted).items():
-        if found.get(name) != value:
-            made = one_line(found.get(name))
-            return f"{folder} was made with {_DIGESTS.get(name, name)} {made}, not {value}"
+    found = {**dict.fromkeys(wanted), **SINCE, **found}  # what is missing differs, too
+    for name, (value, made) in differences(plain(wanted), found).items():
+        return f"{folder} was made with {_DIGESTS.get(name, name)} {one_line(made)}, not {value}"
     return ""
 
 
@@ -151,9 +157,8 @@ def begun_elsewhere(then: Mapping[str, str], here: Mapping[str, str]) -> str:
 
     What older code did not keep is taken to be the same.
     """
-    return ", ".join(
-        f"{name} {then[name]}, not {now}" for name, now in here.items() if then.get(name, now) != now
-    )
+    differing = differences(here, then).items()
+    return ", ".join(f"{name} {before}, not {now}" for name, (now, before) in differing)
 
 
 def code_digest(cls: type) -> str:

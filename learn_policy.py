@@ -17,13 +17,22 @@ from pathlib import Path
 from core.cli import ArgumentParser, at_least, number, pick_device, run_script, set_threads
 from core.errors import UserError
 from core.options import add_options
-from core.rl.tasks import REWARDS, SMALL
+from core.rl.tasks import SMALL
 
 #: First seed of the tasks for evaluation; training uses smaller ones.
 EVALUATION_SEED = 1_000_000
 #: Options that must stay the same when training resumes.
-SETTINGS = ["task", "variation", "environments", "candidates", "budget", "reward", "discount"]
-SETTINGS += ["rate", "rollout", "seed"]
+SETTINGS = [
+    "task",
+    "variation",
+    "environments",
+    "candidates",
+    "budget",
+    "discount",
+    "rate",
+    "rollout",
+    "seed",
+]
 
 share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1,")
 
@@ -37,7 +46,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("environments", 16, "environments side by side", type=at_least(1, 1024))
     parser.add("candidates", 32, "candidates per step", type=at_least(2, 10_000))
     parser.add("budget", None, "points to add in an episode (default: the task's own)", type=at_least(1))
-    parser.add("reward", "validation_mae", "the error whose drop is the reward", choices=REWARDS)
     parser.add("discount", 0.9, "discount factor of later rewards", type=share)
     parser.add("rate", 1e-3, "learning rate", type=share)
     parser.add("rollout", 1024, "steps of all environments between two updates", type=at_least(2))
@@ -66,7 +74,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args.task,
             args.variation,
             candidates=args.candidates,
-            reward=args.reward,
             budget=args.budget,
             anew=True,
             config=SMALL if args.task == "synthetic" else {},

@@ -20,7 +20,7 @@ from ..models.variations import VARIATIONS, load_config
 from ..protocol import PROTOCOLS
 from ..seeds import Seeds
 from .policy import LIMIT, RUN, SCORES, Features, names_of
-from .tasks import REWARDS, Synthetic
+from .tasks import Synthetic
 
 #: Names of the numbers after those of `RUN` in a context, which a critic sees, but no agent.
 VALIDATION = ("validation_nll", "last_change", "change_before")
@@ -33,8 +33,8 @@ class CandidateEnv(gym.Env[Observation, Any]):
 
     Observations are finite float32 arrays: `candidates` [C, m], `context` [k] (`RUN`, then `VALIDATION`) and
     `mask` [C], 1 where there is a candidate. An action is a position among them; a position without a
-    candidate means another one, cyclically. The reward is the drop of an error divided by the first error
-    (for an NLL, by its absolute value, at least 0.1).
+    candidate means another one, cyclically. The reward is the drop of the validation MAE, divided by its
+    first value.
 
     `info` holds `added`, the metrics of `core.metrics.METRICS`, and `action_mask`, for
     `action_space.sample(mask=...)`. No timings: equal seeds give equal infos.
@@ -42,7 +42,6 @@ class CandidateEnv(gym.Env[Observation, Any]):
     Args:
         dataset: a name in `DATASETS`, or `synthetic`.
         candidates: C.
-        reward: one of `REWARDS`; those without `validation` are on the test set.
         budget: points to add; the dataset's own if None.
         anew: each episode is another run, drawn from `np_random`, whatever the seed.
         scores: agents whose scores are among the candidates' numbers; they may raise the dropout rate.
@@ -52,8 +51,6 @@ class CandidateEnv(gym.Env[Observation, Any]):
         rows: the pool's rows that are candidates now, in the order of their positions [at most C], int64.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012, as Gymnasium declares it
-
     def __init__(
         self,
         dataset: str,
@@ -61,7 +58,6 @@ class CandidateEnv(gym.Env[Observation, Any]):
         protocol: str = "corrected",
         *,
         candidates: int = 32,
-        reward: str = "validation_mae",
         budget: int | None = None,
         anew: bool = False,
         scores: Sequence[str] = SCORES,
@@ -71,15 +67,13 @@ class CandidateEnv(gym.Env[Observation, Any]):
     ) -> None:
         check_known("variation", variation, VARIATIONS)
         check_known("protocol", protocol, PROTOCOLS)
-        check_known("reward", reward, REWARDS)
         self._make = Synthetic if dataset == "synthetic" else DATASETS[dataset]
         self.protocol = PROTOCOLS[protocol]
         self.config = replace(load_config(dataset, variation, self.protocol), **(config or {}))
         for name in scores:
             check_scores(name, variation)
             self.config = AGENTS[name].inject_config(self.config)
-        self.candidates, self.reward = candidates, reward
-        self.budget, self.anew, self.scores = budget, anew, tuple(scores)
+        self.candidates, self.budget, self.anew, self.scores = candidates, budget, anew, tuple(scores)
         self.device = torch.device(device)
         self._data_folder = data_folder
         self._run_id = 1
@@ -112,8 +106,7 @@ class CandidateEnv(gym.Env[Observation, Any]):
         self._generator = seeds.torch("agent", self.device)
         _, info = self.env.reset()
         self._validation_nll = [info["validation_nll"]] * 3
-        self._error = self._measured(info)
-        self._scale = max(abs(self._error), 0.1 if self.reward.endswith("nll") else 0.0)
+        self._error = self._first_error = self._validation_mae()
         return self._observation(), self._info(info)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -122,18 +115,15 @@ class CandidateEnv(gym.Env[Observation, Any]):
             raise ValueError(f"a candidate is one of 0 to {self.candidates - 1}, got {action}")
         _, _, terminated, _, info = self.env.step(self.rows[[action % len(self.rows)]])
         self._validation_nll.append(info["validation_nll"])
-        before, self._error = self._error, self._measured(info)
-        reward = float((before - self._error) / self._scale)
+        before, self._error = self._error, self._validation_mae()
+        reward = (before - self._error) / self._first_error
         return self._observation(), reward, terminated, False, self._info(info)
 
     def action_masks(self) -> np.ndarray:
         """Which positions hold a candidate, bool [C]; sb3-contrib asks for it."""
         return np.arange(self.candidates) < len(self.rows)
 
-    def _measured(self, info: Mapping[str, Any]) -> float:
-        """The error behind the reward."""
-        if self.reward != "validation_mae":
-            return float(info[self.reward])
+    def _validation_mae(self) -> float:
         learner, generator = self.env.learner, self.env.seeds.torch("evaluation", self.device)
         x, y = learner.validation
         return float((learner.predictor.predict(x, generator) - y).abs().mean())  # the same samples each time

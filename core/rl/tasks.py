@@ -9,8 +9,6 @@ import numpy as np
 from ..dataset import DATASETS, Dataset
 
 ROWS = 500
-#: Errors whose drop can be the reward.
-REWARDS = ("validation_mae", "validation_nll", "mae", "nll")
 #: Configuration of a model small enough that steps are cheap; it trains until it converges.
 SMALL = {"hidden": (32, 32), "batch_size": 64}
 

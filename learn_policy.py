@@ -22,17 +22,8 @@ from core.rl.tasks import SMALL
 #: First seed of the tasks for evaluation; training uses smaller ones.
 EVALUATION_SEED = 1_000_000
 #: Options that must stay the same when training resumes.
-SETTINGS = [
-    "task",
-    "variation",
-    "environments",
-    "candidates",
-    "budget",
-    "discount",
-    "rate",
-    "rollout",
-    "seed",
-]
+SETTINGS = ("task", "variation", "environments", "candidates", "budget", "discount")
+SETTINGS += ("rate", "rollout", "seed")
 
 share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1,")
 

@@ -112,7 +112,6 @@ class BADGE(Agent):
 
     folder = "BADGE"
     label = "BADGE"
-    needs = "gradients"
     asks = frozenset({"gradients"})
     reference = "Ash et al. 2020, arXiv 1906.03671"
 
@@ -127,7 +126,6 @@ class BAIT(Agent):
 
     folder = "BAIT"
     label = "BAIT"
-    needs = "embedding"
     asks = frozenset({"embedding"})
     reference = "Ash et al. 2021, arXiv 2106.09675; Holzmüller et al. 2023, arXiv 2203.09410"
 

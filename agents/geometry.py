@@ -29,7 +29,6 @@ class CoresetGreedy(Agent):
         "distance in the embedding to the nearest labelled point: the farthest are chosen; "
         "under `corrected` the points picked before count as labelled"
     )
-    needs = "embedding"
     asks = frozenset({"embedding"})
     batch_aware = "under `corrected`"
     reference = "Sener & Savarese 2018, arXiv 1708.00489"
@@ -129,7 +128,6 @@ class TypiClust(Agent):
     """
 
     folder = "TypiClust"
-    needs = "embedding"
     asks = frozenset({"embedding"})
     reference = "Hacohen et al. 2022, arXiv 2202.02794"
 

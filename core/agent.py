@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .batch_noise import SUFFIXES, perturbed
 from .batches import QuerySize, next_batch
 from .config import Config
 from .errors import UserError
@@ -21,6 +20,8 @@ from .registry import Registry
 from .seeds import Seeds
 from .state import State
 
+#: What an agent's name may end with, after a `+`: how its scores s are perturbed, G ~ Gumbel(0, 1).
+SUFFIXES = {"power": "log s + G", "softmax": "s + G", "softrank": "G - log rank of s"}
 #: `<agent>+dropout05` is the agent with a model trained like those of BALD and BALSA.
 DROPOUT = {"dropout05": 0.05}
 
@@ -60,6 +61,24 @@ def top(scores: Tensor, count: int) -> Tensor:
     return scores.sort(descending=True, stable=True).indices[:count]
 
 
+def perturbed(scores: Tensor, suffix: str, generator: torch.Generator) -> Tensor:
+    """The scores [N] with Gumbel noise drawn for each, float64 [N]; their top is a stochastic batch.
+
+    NaN stays NaN, except that `softrank` ranks it highest; `power` raises scores that are not positive to the
+    smallest positive float. Kirsch et al., *Stochastic Batch Acquisition: A Simple Baseline for Deep Active
+    Learning*, 2023, arXiv 2106.12059, with its coldness beta = 1.
+    """
+    scores = scores.double()
+    noise = torch.empty_like(scores).exponential_(generator=generator).log_().neg_()
+    if suffix == "softmax":
+        return scores + noise
+    if suffix == "power":
+        return scores.clamp(min=torch.finfo(scores.dtype).tiny).log() + noise
+    ranks = torch.empty_like(scores)
+    ranks[top(scores, len(scores))] = torch.arange(1.0, len(scores) + 1).to(scores)
+    return noise - ranks.log()
+
+
 class Agent:
     """Chooses which points of the pool to label next.
 
@@ -96,8 +115,8 @@ class Agent:
     # What docs/AGENTS.md says of it.
     #: Its score, or how it chooses a batch; the docstring's first line if empty.
     formula: ClassVar[str] = ""
-    #: What it uses besides the labels.
-    needs: ClassVar[str] = "-"
+    #: What it uses besides the labels; if empty, what it asks of a model.
+    needs: ClassVar[str] = ""
     #: Whether a choice depends on those before it in the batch; if empty, yes with a `select` of its own.
     batch_aware: ClassVar[str] = ""
     reference: ClassVar[str] = "-"

@@ -146,9 +146,9 @@ def test_an_action_without_a_candidate_stands_for_one_that_is_there() -> None:
     env = make("synthetic", budget=300, candidates=500)  # of 300 points
     _, info = env.reset(seed=1)
     assert info["action_mask"].tolist() == [1] * 300 + [0] * 200
-    row = env.env.rows([env.rows[3]]).tolist()
+    _, rows = env.env.points([env.rows[3]])
     env.step(303)
-    assert env.env.dataset.rows_train[env.env._labeled[-1]] == row[0]
+    assert env.env.dataset.rows_train[env.env._labeled[-1]] == rows[0]
     with pytest.raises(ValueError, match="a candidate is one of 0 to 499"):
         env.step(500)
 

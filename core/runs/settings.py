@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import MISSING, fields
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     return found
 
 
+@cache
 def provenance() -> dict[str, str]:
     """What a run's last bits depend on: code, versions of libraries, machine.
 

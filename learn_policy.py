@@ -17,13 +17,12 @@ from pathlib import Path
 from core.cli import ArgumentParser, at_least, number, pick_device, run_script, set_threads
 from core.errors import UserError
 from core.options import add_options
-from core.rl.tasks import SMALL
 
 #: First seed of the tasks for evaluation; training uses smaller ones.
 EVALUATION_SEED = 1_000_000
 #: Options that must stay the same when training resumes.
-SETTINGS = ("task", "variation", "environments", "candidates", "budget", "discount")
-SETTINGS += ("rate", "rollout", "seed")
+SETTINGS = ["task", "variation", "environments", "candidates", "budget", "discount"]
+SETTINGS += ["rate", "rollout", "seed"]
 
 share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1,")
 
@@ -54,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (find_spec("sb3_contrib") and find_spec("tensorboard")):
         raise UserError("Stable-Baselines3 is not installed: pip install -e '.[rl]'")
     from core.files import check_writable
-    from core.rl.candidates import CandidateEnv
+    from core.rl.candidates import SMALL, CandidateEnv
     from core.rl.ppo import Evaluation, Lockstep, learn_by_ppo, make_learner
 
     set_threads(args.threads)

@@ -26,10 +26,8 @@ class DistributionAgent(Agent):
 
     needs = "density"
     reference = "Werner & Schmidt-Thieme 2025, arXiv 2501.01248"
-    #: Densities evaluated for each candidate, for the size of a piece.
-    densities = GRID
-    #: Points G of the grid.
-    grid_points = GRID
+    #: Densities evaluated for each candidate, for the size of a piece; points G of the grid.
+    densities = grid_points = GRID
 
     def predict_density(self, predictor: Predictor, x: Tensor) -> Density:
         """The densities of candidates x [N, d], batch shape [N]."""

@@ -154,14 +154,12 @@ class Agent:
             before, self.generator = self.generator, self._seeds.torch("agent", state.x_unlabeled.device)
             if before.device.type == self.generator.device.type:  # resumed on another GPU
                 self.generator.set_state(before.get_state())
-        pool = len(state.x_unlabeled)
-        batch = next_batch(self.query_size, state.added_images)
-        count = min(batch, pool, state.budget - state.added_images)
+        pool, left = len(state.x_unlabeled), state.budget - state.added_images
+        count = min(next_batch(self.query_size, state.added_images), pool, left)
         if count <= 0:
             return np.empty(0, dtype=np.int64)
         candidates = np.arange(pool)
-        size = max(self.candidates, count)
-        if pool > size:
+        if pool > (size := max(self.candidates, count)):
             candidates = np.sort(self._candidates.choice(pool, size, replace=False))
         rows = state.x_unlabeled[torch.from_numpy(candidates).to(state.x_unlabeled.device)]
         return candidates[torch.as_tensor(self.select(state, rows, count)).cpu().numpy()]

@@ -56,7 +56,7 @@ class Lockstep(DummyVecEnv):
         pairs = zip(self.envs, self.actions, strict=True)
         seen, *others = zip(*side_by_side([partial(step, *pair) for pair in pairs]), strict=True)
         rewards, done, infos = others
-        return _stacked(seen), np.float32(rewards), np.array(done), list(infos)
+        return _stacked(seen), np.array(rewards, np.float32), np.array(done), list(infos)
 
 
 def _stacked(seen: Sequence[Observation]) -> Observation:

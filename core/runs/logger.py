@@ -25,9 +25,7 @@ class EnvironmentLogger:
 
     With an agent in `resume`, an interrupted run resumes: a checkpoint is written at the end of a round, if
     the last one is a minute old, and when the run ends early, together with the results so far; `reset` reads
-    it.
-
-    During a run, `record.curves` has all metrics by name.
+    it. During a run, `record.curves` has all metrics by name.
 
     Args:
         unattended: progress bars print few lines.

@@ -10,7 +10,7 @@ import gymnasium as gym
 from ..dataset import DATASETS
 from .candidates import SMALL, Synthetic
 
-for name, cls in [*DATASETS.classes.items(), ("synthetic", Synthetic)]:
+for name, cls in (DATASETS.classes | {"synthetic": Synthetic}).items():
     small = {"anew": True, "variation": "gauss", "config": SMALL} if cls is Synthetic else {}
     entry_point, kwargs = "core.rl.candidates:CandidateEnv", {"dataset": name, **small}
     gym.register(f"BalsaBench/{cls.folder}-v0", entry_point, kwargs=kwargs)

@@ -29,8 +29,8 @@ from ..util import tqdm
 from .candidates import CandidateEnv, Observation
 from .policy import RUN, Policy, masked_mean, save_policy
 
-#: Passes over what was seen since the last update, and the size of a minibatch.
-PASSES, BATCH = 6, 256
+#: Passes over what was seen since the last update, the size of a minibatch, and Adam's learning rate.
+PASSES, BATCH, RATE = 6, 256, 1e-3
 WIDTH = 64  # of the critic
 
 
@@ -100,28 +100,23 @@ class _ScoringPolicy(MaskableActorCriticPolicy):
         self.mlp_extractor: Any = heads
         self.action_net: Any = nn.Identity()
         self.value_net: Any = nn.Identity()
-        optimizer: Any = self.optimizer_class
-        self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        self.optimizer = torch.optim.Adam(self.parameters(), lr_schedule(1), **self.optimizer_kwargs)
 
 
-def make_learner(
-    env: VecEnv, seed: int, *, rate: float = 1e-3, discount: float = 0.9, rollout: int = 1024
-) -> MaskablePPO:
+def make_learner(env: VecEnv, seed: int, rollout: int) -> MaskablePPO:
     """An untrained learner; it seeds and draws from the generators of the whole process, as SB3 does.
 
     Args:
-        rate: learning rate of Adam.
-        discount: of rewards; below 1, so that an early fall of the error is worth more.
         rollout: steps of all environments between two updates.
     """
     return MaskablePPO(
         _ScoringPolicy,
         VecMonitor(env),
-        learning_rate=rate,
+        learning_rate=RATE,
         n_steps=max(2, rollout // env.num_envs),
         batch_size=min(BATCH, rollout),
         n_epochs=PASSES,
-        gamma=discount,
+        gamma=0.9,  # an early fall of the error is worth more
         gae_lambda=0.9,
         ent_coef=0.005,
         seed=seed,

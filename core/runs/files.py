@@ -77,10 +77,7 @@ def discard(run_folder: Path) -> None:
 
 @contextmanager
 def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
-    """Locks a run's folder in this context; whether that worked within so many seconds.
-
-    A process that dies releases its lock.
-    """
+    """Locks a run's folder in this context, or as long as the process lives; whether that worked in time."""
     run_folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_folder / ".lock")
     try:
@@ -107,7 +104,7 @@ class Record:
     index: list[int] = field(default_factory=list)
     curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in METRICS})
     pit: list[list[int]] = field(default_factory=list)
-    # x and y of the chosen points [k, d + 1], in the order of choice; their rows in the whole table.
+    # x and y of the chosen points [k, d + 1], in the order they were chosen; their rows in the whole table.
     points: list[Tensor] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     # After the last round, of the N test rows, float32 on the CPU and on the scaled target: `target`,
@@ -157,8 +154,8 @@ class Record:
         self.curves = {name: values for name, values in self.curves.items() if name in METRICS}
 
 
-def _contents(record: Record) -> dict[str, bytes | None]:
-    """All files of a run by their names, with what they hold so far; None for those that it has not."""
+def write_results(run_folder: Path, record: Record) -> None:
+    """Writes the files of a run so far, except `meta.txt`, which marks it as finished."""
     every = pd.RangeIndex(record.index[0], record.index[-1] + 1, name=record.index_name)
 
     def rows(table: pd.DataFrame) -> bytes:  # one for each point added, or epoch; empty if not measured
@@ -170,28 +167,22 @@ def _contents(record: Record) -> dict[str, bytes | None]:
     }
     bins = [f"{k / PIT_BINS:.2f}" for k in range(PIT_BINS)]  # named by where they begin
     contents["pit.csv"] = rows(pd.DataFrame(record.pit, columns=bins, dtype="Int64"))
-    contents |= dict.fromkeys((POINTS, ROWS, PREDICTIONS))
+    contents |= dict.fromkeys((POINTS, ROWS, PREDICTIONS))  # those that it has not are removed
     if record.keeps_points and record.points:
-        # x and y of the chosen points, [budget, d + 1], in the order they were chosen; and their row numbers.
         contents[POINTS] = _saved(lambda file: torch.save(torch.cat(record.points), file))
         added = pd.RangeIndex(1, len(record.rows) + 1, name="added")
         contents[ROWS] = pd.DataFrame({"row": record.rows}, index=added).to_csv().encode()
     if record.keeps_predictions and record.predictions:
         arrays: dict[str, Any] = {name: array.numpy() for name, array in record.predictions.items()}
         contents[PREDICTIONS] = _saved(lambda file: np.savez_compressed(file, **arrays))
-    return contents
+    remove(run_folder / META)
+    store(run_folder, contents)
 
 
 def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
     buffer = io.BytesIO()
     save(buffer)
     return buffer.getvalue()
-
-
-def write_results(run_folder: Path, record: Record) -> None:
-    """Writes the result files of a run so far, except `meta.txt`, which marks it as finished."""
-    remove(run_folder / META)
-    store(run_folder, _contents(record))
 
 
 def store(folder: Path, contents: Mapping[str, bytes | None]) -> None:
@@ -203,10 +194,8 @@ def store(folder: Path, contents: Mapping[str, bytes | None]) -> None:
 
 def pack(run_folder: Path) -> dict[str, bytes]:
     """The files of a finished run by their names, for `store`; `meta.txt` is last, as it says finished."""
-    paths = sorted(run_folder.iterdir(), key=lambda path: path.name == META)
-    return {
-        path.name: path.read_bytes() for path in paths if not path.name.startswith((".", checkpoint.FILE))
-    }
+    results = [path for path in run_folder.iterdir() if not path.name.startswith((".", checkpoint.FILE))]
+    return {path.name: path.read_bytes() for path in sorted(results, key=lambda path: path.name == META)}
 
 
 def read_curves(path: Path) -> pd.DataFrame:

@@ -197,7 +197,6 @@ def _with_suffix(cls: type[Agent], suffix: str) -> type[Agent]:
     """An agent that trains with more dropout, or adds noise to its scores."""
 
     class WithSuffix(cls):  # type: ignore[valid-type, misc]
-        __module__ = cls.__module__  # whose code the settings of its runs hold a digest of
         folder = f"{cls.folder}+{suffix}"
         dropout = DROPOUT.get(suffix, cls.dropout)
         if suffix in SUFFIXES:

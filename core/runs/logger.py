@@ -176,10 +176,10 @@ class EnvironmentLogger:
             "seconds_choosing": round(self.seconds["choosing"], 3),
             "seconds_in_step": round(self.seconds["in_step"], 3),
         }
-        differing = begun_elsewhere(self.begun_with, self.here)
-        begun = {"begun_with": differing} if differing else {}
+        if differing := begun_elsewhere(self.begun_with, self.here):
+            measured = {"begun_with": differing} | measured
         if self.record.fits_at_limit and self.settings.get("best_weights"):
             warning = f"{self.record.fits_at_limit} fits hit the epoch limit before converging"
             print(f"warning: {self.log_path.name}: {warning}", file=sys.stderr)
-        write_meta(self.log_path / META, {**self.settings, **self.here, **begun, **measured})
+        write_meta(self.log_path / META, {**self.settings, **self.here, **measured})
         aggregate(self.log_path.parent)

@@ -53,11 +53,8 @@ def _kl_terms(p: Tensor, q: Tensor, log_space: bool) -> Tensor:
 
 def entropy(log_p: Tensor, spacing: float, log_space: bool = True) -> Tensor:
     """H[p], the trapezoid integral of -p log p: [..., G] -> [...]."""
-    if log_space:
-        log_p = log_p.clamp(min=_FLOOR)
-        return -_trapezoid(log_p.exp().mul_(log_p), spacing)
-    p = log_p.exp()
-    return -_trapezoid(p.log().mul_(p), spacing)
+    p = _values(log_p, log_space)
+    return -_trapezoid(p.exp().mul_(p) if log_space else p.log().mul_(p), spacing)
 
 
 def kl_grid(log_p: Tensor, log_space: bool, spacing: float | None = None) -> Tensor:
@@ -218,7 +215,7 @@ def _pairs(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def _log_masses(log_p: Tensor) -> Tensor:
     """Log-masses of the cells of an even grid: [T, N, G] -> [N, T, G], float64."""
-    return log_p.double().log_softmax(-1).clamp(min=-1e30).movedim(0, 1)
+    return log_p.double().log_softmax(-1).clamp(min=_FLOOR).movedim(0, 1)
 
 
 def kl_on_grid(log_p: Tensor) -> Tensor:

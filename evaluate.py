@@ -49,7 +49,7 @@ class ListNames(argparse.Action):
 
 def list_names() -> None:
     from core import AGENTS, DATASETS
-    from core.batch_noise import SUFFIXES
+    from core.agent import SUFFIXES
     from core.catalogue import families, first_line
     from core.models.variations import VARIATIONS
 

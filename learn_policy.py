@@ -14,18 +14,14 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from core.cli import ArgumentParser, at_least, number, pick_device, run_script, set_threads
+from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
 from core.errors import UserError
 from core.options import add_options
-from core.rl.tasks import REWARDS, SMALL
 
 #: First seed of the tasks for evaluation; training uses smaller ones.
 EVALUATION_SEED = 1_000_000
 #: Options that must stay the same when training resumes.
-SETTINGS = ["task", "variation", "environments", "candidates", "budget", "reward", "discount"]
-SETTINGS += ["rate", "rollout", "seed"]
-
-share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1,")
+SETTINGS = ["task", "variation", "environments", "candidates", "budget", "rollout", "seed"]
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -37,9 +33,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add("environments", 16, "environments side by side", type=at_least(1, 1024))
     parser.add("candidates", 32, "candidates per step", type=at_least(2, 10_000))
     parser.add("budget", None, "points to add in an episode (default: the task's own)", type=at_least(1))
-    parser.add("reward", "validation_mae", "the error whose drop is the reward", choices=REWARDS)
-    parser.add("discount", 0.9, "discount factor of later rewards", type=share)
-    parser.add("rate", 1e-3, "learning rate", type=share)
     parser.add("rollout", 1024, "steps of all environments between two updates", type=at_least(2))
     parser.add("seed", 1, "seed of weights, actions and tasks", type=at_least(0))
     parser.add("every", 10_000, "steps between two evaluations", type=at_least(1))
@@ -55,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (find_spec("sb3_contrib") and find_spec("tensorboard")):
         raise UserError("Stable-Baselines3 is not installed: pip install -e '.[rl]'")
     from core.files import check_writable
-    from core.rl.candidates import CandidateEnv
+    from core.rl.candidates import SMALL, CandidateEnv
     from core.rl.ppo import Evaluation, Lockstep, learn_by_ppo, make_learner
 
     set_threads(args.threads)
@@ -66,7 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args.task,
             args.variation,
             candidates=args.candidates,
-            reward=args.reward,
             budget=args.budget,
             anew=True,
             config=SMALL if args.task == "synthetic" else {},
@@ -81,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = range(EVALUATION_SEED, EVALUATION_SEED + args.evaluations)
     evaluation = Evaluation(args.out / "evaluations.csv", [make() for _ in seeds], seeds)
     envs = Lockstep([make] * args.environments)
-    learner = make_learner(envs, args.seed, rate=args.rate, discount=args.discount, rollout=args.rollout)
+    learner = make_learner(envs, args.seed, args.rollout)
     learn_by_ppo(args.out, settings, learner, evaluation, args.steps, args.every)
     print(evaluation.path.read_text(), end="")
     print(f"policy: {args.out / 'policy.pt'}")

@@ -6,15 +6,7 @@ from torch import Tensor
 from core.agent import AGENTS, Agent
 from core.state import State
 
-from .shared.features import last_layer_gradients, pass_moments, posterior, sketched_gradients, spread
-from .shared.selections import (
-    determinant,
-    farthest,
-    forward_backward,
-    k_center_greedy,
-    k_means_seeding,
-    largest_cluster,
-)
+from .shared import features, selections
 
 #: Standard deviation of the noise in the posterior of BAIT and the covariance of BatchBALD.
 SIGMA = 1e-3
@@ -30,7 +22,7 @@ class GSx(Agent):
     reference = "Wu, Lin, Huang 2019, arXiv 1808.04245"
 
     def select(self, state: State, x: Tensor, count: int) -> Tensor:
-        return k_center_greedy(x, state.x_labeled, count)
+        return selections.k_center_greedy(x, state.x_labeled, count)
 
 
 @AGENTS.register("gsy")
@@ -44,7 +36,7 @@ class GSy(Agent):
 
     def select(self, state: State, x: Tensor, count: int) -> Tensor:
         predicted = state.classifier(x).mean[:, None]
-        return k_center_greedy(predicted, state.y_labeled[:, None], count)
+        return selections.k_center_greedy(predicted, state.y_labeled[:, None], count)
 
 
 @AGENTS.register("igs")
@@ -67,7 +59,7 @@ class IGS(Agent):
         def distance_to(pick: Tensor) -> Tensor:
             return (x - x[pick]).norm(dim=1) * (y - y[pick]).abs()
 
-        return farthest(torch.cat(distances), distance_to, count)
+        return selections.farthest(torch.cat(distances), distance_to, count)
 
 
 @AGENTS.register("lcmd")
@@ -83,10 +75,10 @@ class LCMD(Agent):
     def select(self, state: State, x: Tensor, count: int) -> Tensor:
         points = torch.cat([x, state.x_labeled])
         if "gradients" in state.classifier.offers:
-            sketches = sketched_gradients(state.classifier, points, self.generator)
+            sketches = features.sketched_gradients(state.classifier, points, self.generator)
         else:
             sketches = state.classifier.encode(points)
-        return largest_cluster(sketches[: len(x)], sketches[len(x) :], count)
+        return selections.largest_cluster(sketches[: len(x)], sketches[len(x) :], count)
 
 
 @AGENTS.register("lcmd_pred")
@@ -102,8 +94,8 @@ class LCMDPredictions(Agent):
 
     def select(self, state: State, x: Tensor, count: int) -> Tensor:
         points = torch.cat([x, state.x_labeled])
-        phi = spread(pass_moments(state.classifier, points, self.generator)[0])
-        return largest_cluster(phi[: len(x)], phi[len(x) :], count)
+        phi = features.spread(features.pass_moments(state.classifier, points, self.generator)[0])
+        return selections.largest_cluster(phi[: len(x)], phi[len(x) :], count)
 
 
 @AGENTS.register("badge")
@@ -112,13 +104,12 @@ class BADGE(Agent):
 
     folder = "BADGE"
     label = "BADGE"
-    needs = "gradients"
     asks = frozenset({"gradients"})
     reference = "Ash et al. 2020, arXiv 1906.03671"
 
     def select(self, state: State, x: Tensor, count: int) -> Tensor:
-        squared_norms, inner = last_layer_gradients(state.classifier, x, self.generator)
-        return k_means_seeding(squared_norms, inner, count, self.generator)
+        squared_norms, inner = features.last_layer_gradients(state.classifier, x, self.generator)
+        return selections.k_means_seeding(squared_norms, inner, count, self.generator)
 
 
 @AGENTS.register("bait")
@@ -127,15 +118,14 @@ class BAIT(Agent):
 
     folder = "BAIT"
     label = "BAIT"
-    needs = "embedding"
     asks = frozenset({"embedding"})
     reference = "Ash et al. 2021, arXiv 2106.09675; Holzmüller et al. 2023, arXiv 2203.09410"
 
     def select(self, state: State, x: Tensor, count: int) -> Tensor:
         embedding = state.classifier.encode(torch.cat([x, state.x_labeled])).double()
         inputs = torch.nn.functional.pad(embedding, (0, 1), value=1.0)  # the 1 is for the layer's bias
-        phi = posterior(inputs, len(state.x_labeled), SIGMA)
-        return forward_backward(phi[: len(x)], phi.T @ phi, count, SIGMA)
+        phi = features.posterior(inputs, len(state.x_labeled), SIGMA)
+        return selections.forward_backward(phi[: len(x)], phi.T @ phi, count, SIGMA)
 
 
 @AGENTS.register("batchbald")
@@ -151,5 +141,5 @@ class BatchBALD(Agent):
     dropout = 0.05
 
     def select(self, state: State, x: Tensor, count: int) -> Tensor:
-        phi = spread(pass_moments(state.classifier, x, self.generator)[0])
-        return determinant(phi, count, SIGMA)
+        phi = features.spread(features.pass_moments(state.classifier, x, self.generator)[0])
+        return selections.determinant(phi, count, SIGMA)

@@ -153,7 +153,6 @@ class CoreGCN(Agent):
     """k-center greedy in the features of a graph network of candidates and labelled points."""
 
     folder = "CoreGCN"
-    needs = "embedding"
     asks = frozenset({"embedding"})
     reference = "Caramalau et al. 2021, arXiv 2006.10219"
 

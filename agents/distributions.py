@@ -24,12 +24,9 @@ _PIECE = 1 << 20
 class DistributionAgent(Agent):
     """Scores candidates by their predictive densities; a subclass implements `score_density`."""
 
-    needs = "density"
     reference = "Werner & Schmidt-Thieme 2025, arXiv 2501.01248"
-    #: Densities evaluated for each candidate, for the size of a piece.
-    densities = GRID
-    #: Points G of the grid.
-    grid_points = GRID
+    #: Densities evaluated for each candidate, for the size of a piece; points G of the grid.
+    densities = grid_points = GRID
 
     def predict_density(self, predictor: Predictor, x: Tensor) -> Density:
         """The densities of candidates x [N, d], batch shape [N]."""
@@ -75,7 +72,6 @@ class DistributionAgent(Agent):
 class PassesAgent(DistributionAgent):
     """Scores T = 25 stochastic passes, a fresh mask for each pass and candidate."""
 
-    needs = "passes"
     asks = frozenset({"passes"})
     densities = PASSES * GRID
     dropout: ClassVar[float | None] = 0.05

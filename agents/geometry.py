@@ -29,7 +29,6 @@ class CoresetGreedy(Agent):
         "distance in the embedding to the nearest labelled point: the farthest are chosen; "
         "under `corrected` the points picked before count as labelled"
     )
-    needs = "embedding"
     asks = frozenset({"embedding"})
     batch_aware = "under `corrected`"
     reference = "Sener & Savarese 2018, arXiv 1708.00489"
@@ -129,19 +128,24 @@ class TypiClust(Agent):
     """
 
     folder = "TypiClust"
-    needs = "embedding"
     asks = frozenset({"embedding"})
     reference = "Hacohen et al. 2022, arXiv 2202.02794"
 
     def select(self, state: State, x: Tensor, count: int) -> np.ndarray:
         encode = state.classifier.encode
         features = torch.cat([encode(x), encode(state.x_labeled)]).cpu().numpy()
-        ranked = self._ranked_clusters(features, len(x))
+        clusters = min(len(state.x_labeled) + 1, 500)
+        label = self._cluster(features, clusters)
+        size = np.bincount(label, minlength=clusters)
+        labelled = np.bincount(label[len(x) :], minlength=clusters)
+        counted = np.flatnonzero(size > (5 if size.max() > 5 else 0))
+        ranked = counted[np.lexsort((-size[counted], labelled[counted]))]
+
         taken = np.zeros(len(x), dtype=bool)
         picks: list[int] = []
         for i in range(count):
-            members = ranked[i % len(ranked) if self.protocol.rotate_clusters else 0]
-            members = members[~taken[members]]
+            best = ranked[i % len(ranked) if self.protocol.rotate_clusters else 0]
+            members = np.flatnonzero((label[: len(x)] == best) & ~taken)
             if len(members):
                 pick = members[most_typical(features[members])]
             else:
@@ -149,17 +153,6 @@ class TypiClust(Agent):
             taken[pick] = True
             picks.append(int(pick))
         return np.array(picks)
-
-    def _ranked_clusters(self, features: np.ndarray, candidates: int) -> list[np.ndarray]:
-        """The candidates in each cluster of candidates and labelled points, best cluster first."""
-        clusters = min(len(features) - candidates + 1, 500)
-        label = self._cluster(features, clusters)
-        size = np.bincount(label, minlength=clusters)
-        labelled = np.bincount(label[candidates:], minlength=clusters)
-        ranked = np.lexsort((-size, labelled))
-        ranked = ranked[size[ranked] > 0]
-        large = ranked[size[ranked] > 5]
-        return [np.flatnonzero(label[:candidates] == c) for c in (large if len(large) else ranked)]
 
     def _cluster(self, features: np.ndarray, clusters: int) -> np.ndarray:
         """The cluster of each row of features [N + L, h]."""

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .batch_noise import SUFFIXES, perturbed
 from .batches import QuerySize, next_batch
 from .config import Config
 from .errors import UserError
@@ -21,6 +20,8 @@ from .registry import Registry
 from .seeds import Seeds
 from .state import State
 
+#: What an agent's name may end with, after a `+`: how its scores s are perturbed, G ~ Gumbel(0, 1).
+SUFFIXES = {"power": "log s + G", "softmax": "s + G", "softrank": "G - log rank of s"}
 #: `<agent>+dropout05` is the agent with a model trained like those of BALD and BALSA.
 DROPOUT = {"dropout05": 0.05}
 
@@ -60,6 +61,24 @@ def top(scores: Tensor, count: int) -> Tensor:
     return scores.sort(descending=True, stable=True).indices[:count]
 
 
+def perturbed(scores: Tensor, suffix: str, generator: torch.Generator) -> Tensor:
+    """The scores [N] with Gumbel noise drawn for each, float64 [N]; their top is a stochastic batch.
+
+    NaN stays NaN, except that `softrank` ranks it highest; `power` raises scores that are not positive to the
+    smallest positive float. Kirsch et al., *Stochastic Batch Acquisition: A Simple Baseline for Deep Active
+    Learning*, 2023, arXiv 2106.12059, with its coldness beta = 1.
+    """
+    scores = scores.double()
+    noise = torch.empty_like(scores).exponential_(generator=generator).log_().neg_()
+    if suffix == "softmax":
+        return scores + noise
+    if suffix == "power":
+        return scores.clamp(min=torch.finfo(scores.dtype).tiny).log() + noise
+    ranks = torch.empty_like(scores)
+    ranks[top(scores, len(scores))] = torch.arange(1.0, len(scores) + 1).to(scores)
+    return noise - ranks.log()
+
+
 class Agent:
     """Chooses which points of the pool to label next.
 
@@ -96,8 +115,8 @@ class Agent:
     # What docs/AGENTS.md says of it.
     #: Its score, or how it chooses a batch; the docstring's first line if empty.
     formula: ClassVar[str] = ""
-    #: What it uses besides the labels.
-    needs: ClassVar[str] = "-"
+    #: What it uses besides the labels; if empty, what it asks of a model, at least a density.
+    needs: ClassVar[str] = ""
     #: Whether a choice depends on those before it in the batch; if empty, yes with a `select` of its own.
     batch_aware: ClassVar[str] = ""
     reference: ClassVar[str] = "-"
@@ -135,14 +154,12 @@ class Agent:
             before, self.generator = self.generator, self._seeds.torch("agent", state.x_unlabeled.device)
             if before.device.type == self.generator.device.type:  # resumed on another GPU
                 self.generator.set_state(before.get_state())
-        pool = len(state.x_unlabeled)
-        batch = next_batch(self.query_size, state.added_images)
-        count = min(batch, pool, state.budget - state.added_images)
+        pool, left = len(state.x_unlabeled), state.budget - state.added_images
+        count = min(next_batch(self.query_size, state.added_images), pool, left)
         if count <= 0:
             return np.empty(0, dtype=np.int64)
         candidates = np.arange(pool)
-        size = max(self.candidates, count)
-        if pool > size:
+        if pool > (size := max(self.candidates, count)):
             candidates = np.sort(self._candidates.choice(pool, size, replace=False))
         rows = state.x_unlabeled[torch.from_numpy(candidates).to(state.x_unlabeled.device)]
         return candidates[torch.as_tensor(self.select(state, rows, count)).cpu().numpy()]
@@ -180,7 +197,6 @@ def _with_suffix(cls: type[Agent], suffix: str) -> type[Agent]:
     """An agent that trains with more dropout, or adds noise to its scores."""
 
     class WithSuffix(cls):  # type: ignore[valid-type, misc]
-        __module__ = cls.__module__  # whose code the settings of its runs hold a digest of
         folder = f"{cls.folder}+{suffix}"
         dropout = DROPOUT.get(suffix, cls.dropout)
         if suffix in SUFFIXES:

@@ -44,7 +44,7 @@ def table() -> str:
         {
             "name": f"`{name}`" + "".join(f" (`{alias}`)" for alias in AGENTS.aliases(name)),
             "score, or how the batch is chosen": cls.formula or first_line(cls).rstrip("."),
-            "needs": cls.needs,
+            "needs": cls.needs or ", ".join(sorted(cls.asks)) or "density",
             "batch-aware": cls.batch_aware or ("no" if cls.select is Agent.select else "yes"),
             "reference": ARXIV.sub(r"[\1 \2](https://arxiv.org/abs/\3)", cls.reference),
         }

@@ -152,7 +152,7 @@ class Environment(gym.Env[State, Action]):
         return self.state, info
 
     def _begin(self) -> dict[str, Any]:
-        return self._info(fit(self.learner.request(self._labeled)))
+        return {"added": self.added, **self.learner.measured(fit(self.learner.request(self._labeled)))}
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that changes from step to step."""
@@ -195,7 +195,8 @@ class Environment(gym.Env[State, Action]):
             epochs += result.epochs
             at_limit += result.fits_at_limit
         self._pool = np.delete(self._pool, chosen)
-        info = self._info(FitResult(epochs, result.validation_nll, fits_at_limit=at_limit))
+        whole = FitResult(epochs, result.validation_nll, fits_at_limit=at_limit)
+        info = {"added": self.added, **self.learner.measured(whole)}
         reward, self._mae = self._mae - info["mae"], info["mae"]
         return self.state, reward, self.finished, False, info
 
@@ -232,14 +233,12 @@ class Environment(gym.Env[State, Action]):
             optimizer=self.learner.trainer.optimizer,
         )
 
-    def points(self, action: Action) -> Tensor:
-        """x and y [k, d + 1], on the CPU, of the points of an action, in its order."""
-        rows = torch.from_numpy(self._pool[self._positions(action)]).to(self.device)
-        return torch.cat([self.learner.x[rows], self.learner.y[rows, None]], 1).cpu()
-
-    def rows(self, action: Action) -> np.ndarray:
-        """Numbers [k] of their rows in the whole table of the dataset."""
-        return self.dataset.rows_train[self._pool[self._positions(action)]]
+    def points(self, action: Action) -> tuple[Tensor, list[int]]:
+        """Of the points of an action, in its order: x and y [k, d + 1] on the CPU, rows in the table [k]."""
+        chosen = self._pool[self._positions(action)]
+        rows = torch.from_numpy(chosen).to(self.device)
+        points = torch.cat([self.learner.x[rows], self.learner.y[rows, None]], 1).cpu()
+        return points, self.dataset.rows_train[chosen].tolist()
 
     def _positions(self, action: Action) -> np.ndarray:
         """An action as an array of distinct positions in the pool."""
@@ -251,6 +250,3 @@ class Environment(gym.Env[State, Action]):
         if indices.min() < 0 or indices.max() >= len(self._pool):
             raise ValueError(f"the pool has the indices 0 to {len(self._pool) - 1}, got {indices.tolist()}")
         return indices
-
-    def _info(self, fit: FitResult) -> dict[str, Any]:
-        return {self.index_name: self.added, **self.learner.measured(fit)}

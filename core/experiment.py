@@ -25,7 +25,7 @@ from .protocol import PROTOCOLS
 from .runs.files import POINTS, PREDICTIONS, runs_root
 from .runs.group import SideBySide, group_size, run_all
 from .runs.logger import EnvironmentLogger
-from .runs.settings import code_digest, provenance
+from .runs.settings import code_digest
 from .seeds import Seeds
 
 #: Bounds that can be named instead of an agent, with their result folders: training on all points, and a
@@ -198,7 +198,6 @@ class Experiment(Options):
         if not (CONFIGS / f"{self.dataset_name}.yaml").exists():
             print(f"note: no configs/{self.dataset_name}.yaml, default.yaml is used", file=sys.stderr)
         place = {"data_folder": self.data_folder, "device": device, "threads": torch.get_num_threads()}
-        origin = provenance()
         wanted = [POINTS] * record_points + [PREDICTIONS] * record_predictions
 
         def start(run_id: int, log_path: Path) -> None:
@@ -206,7 +205,6 @@ class Experiment(Options):
             agent = self.make_agent(run_id, env)
             env.logger_options = {
                 "settings": {**settings, "run_id": run_id, **place},
-                "origin": origin,
                 "resume": agent,
                 "record_points": record_points,
                 "record_predictions": record_predictions,

@@ -79,7 +79,14 @@ def _mean(values: Tensor) -> float:
 
 
 def _calibration(tested: Evaluation) -> float:
-    return calibration_error(pit_histogram(tested.pit))
+    """Mean over the levels 0.05, 0.10 ... 0.95 of |share of u below the level - level|.
+
+    Kuleshov, Fenner, Ermon, *Accurate Uncertainties for Deep Learning Using Calibrated Regression*,
+    2018, arXiv 1807.00263, with the absolute difference.
+    """
+    levels = torch.arange(1, PIT_BINS, dtype=torch.float64) / PIT_BINS
+    shares = pit_histogram(tested.pit).cpu().double().cumsum(0)[:-1] / len(tested.pit)
+    return float((shares - levels).abs().mean())
 
 
 def _crps(tested: Evaluation) -> float:
@@ -116,17 +123,6 @@ def pit_histogram(pit: Tensor) -> Tensor:
     """Counts [20] of the PIT u [N] in 20 equal bins; a bin holds where it begins."""
     levels = torch.arange(1, PIT_BINS, dtype=torch.float64, device=pit.device) / PIT_BINS
     return torch.bincount(torch.bucketize(pit, levels, right=True), minlength=PIT_BINS)
-
-
-def calibration_error(counts: Tensor) -> float:
-    """Mean over the levels 0.05, 0.10 ... 0.95 of |share of u below the level - level|.
-
-    Kuleshov, Fenner, Ermon, *Accurate Uncertainties for Deep Learning Using Calibrated Regression*,
-    2018, arXiv 1807.00263, with the absolute difference. The counts [20] are those of the PIT histogram.
-    """
-    levels = torch.arange(1, PIT_BINS, dtype=torch.float64) / PIT_BINS
-    shares = counts.cpu().double().cumsum(0)[:-1] / counts.sum().item()
-    return float((shares - levels).abs().mean())
 
 
 def interval_width(ordered: Tensor) -> Tensor:

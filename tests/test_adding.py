@@ -100,7 +100,7 @@ def test_shown_agent_and_dataset(
     capsys.readouterr()
     evaluate.list_names()
     assert f" {family}.\n  {'uncertain_far':28}{line}.\n" in capsys.readouterr().out
-    assert f"| `uncertain_far` | {line} | - | no | - |\n" in catalogue.table()
+    assert f"| `uncertain_far` | {line} | density | no | - |\n" in catalogue.table()
     test_agents.test_contract("uncertain_far", "gauss", CORRECTED, monkeypatch)
 
 

@@ -9,8 +9,7 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from core import AGENTS, CORRECTED, Experiment, Seeds, UserError
-from core.agent import Agent, top
-from core.batch_noise import SUFFIXES, perturbed
+from core.agent import SUFFIXES, Agent, perturbed, top
 from core.report.leaderboard import agent_label
 from core.sweep import cost
 from tests.builders import make_state, torch_rng

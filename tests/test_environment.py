@@ -137,7 +137,7 @@ def test_no_point_is_lost_or_labelled_twice(data: st.DataObject) -> None:
         for _ in range(data.draw(st.integers(1, 4))):
             n = len(state.x_unlabeled)
             action = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=9, unique=True))
-            points = env.points(action)
+            points, _ = env.points(action)
             expected = state.x_unlabeled[action]
             assert torch.equal(points[:, :-1], expected)
             state, *_ = env.step(action)

@@ -17,7 +17,7 @@ from core.environment import Action, Beginning, Environment, Outcome
 from core.files import EXACT_FLOATS, write_file
 from core.metrics import METRICS, Evaluation, Metric
 from core.report.load import load_results
-from core.runs.files import is_finished, pack, read_curves, result_names
+from core.runs.files import is_finished, pack, read_curves
 from core.training.trainer import FitRequest, FitResult
 from tests.builders import FILES, make_config
 
@@ -186,7 +186,9 @@ def test_a_run_that_goes_on_keeps_all_that_it_was_asked_to(tmp_path: Path) -> No
     assert not is_finished(parts)
     assert len(pd.read_csv(parts / "selected_rows.csv")) == 3
     go_on(parts, **options)
-    for name in result_names():
+    results = pack(whole).keys() - {"meta.txt"}
+    assert {"accuracies.csv", "selected_points.pt", "selected_rows.csv", "predictions.npz"} < results
+    for name in results:
         assert (parts / name).read_bytes() == (whole / name).read_bytes()
     assert {path.name for path in parts.iterdir()} == {path.name for path in whole.iterdir()}
 

@@ -11,7 +11,7 @@ import evaluate_oracle
 from core import CORRECTED, PROTOCOLS, Environment, EnvironmentLogger, Experiment, Protocol, Seeds
 from core.baselines import Oracle, Trials
 from core.cli import run_script
-from core.runs.files import result_names
+from core.runs.files import pack
 from datasets import DATASETS
 from tests.builders import make_config, no_global_randomness
 
@@ -73,8 +73,8 @@ def test_small_pools_and_order() -> None:
 # --- the experiment and the script -----------------------------------------------------------
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in result_names() if (folder / name).exists()}
+def results(folder: Path) -> dict[str, bytes]:
+    return {name: content for name, content in pack(folder).items() if name != "meta.txt"}
 
 
 def test_a_run_broken_off_goes_on_to_the_same_files(tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ def test_a_run_broken_off_goes_on_to_the_same_files(tmp_path: Path) -> None:
         experiment.run([1], tmp_path / "broken", play=breaking)
     assert experiment.run([1], tmp_path / "broken") == [1]
     whole, broken = (experiment.folder(tmp_path / name) / "run_1" for name in ("whole", "broken"))
-    assert contents(whole) == contents(broken)
-    assert "accuracies.csv" in contents(whole)
+    assert results(whole) == results(broken)
+    assert "accuracies.csv" in results(whole)
 
 
 def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

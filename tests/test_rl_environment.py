@@ -18,7 +18,6 @@ from core import CORRECTED, Environment, Seeds
 from core.models.variations import load_config
 from core.rl.candidates import CandidateEnv
 from core.rl.policy import LIMIT, RUN, SCORES, Features, names_of
-from core.rl.tasks import REWARDS
 from datasets import DATASETS
 from tests.builders import NETWORKS, make_state, no_global_randomness, quick, torch_rng
 
@@ -52,7 +51,7 @@ def rollout(env: gym.Env[Any, Any], seed: int, steps: int = 6) -> list[Any]:
     [
         ("diabetes", {}),
         ("diabetes", {"variation": "nf", "protocol": "published"}),
-        ("bimodalsin", {"variation": "ensemble", "reward": "nll"}),
+        ("bimodalsin", {"variation": "ensemble"}),
         ("synthetic", {}),
     ],
 )
@@ -147,25 +146,25 @@ def test_an_action_without_a_candidate_stands_for_one_that_is_there() -> None:
     env = make("synthetic", budget=300, candidates=500)  # of 300 points
     _, info = env.reset(seed=1)
     assert info["action_mask"].tolist() == [1] * 300 + [0] * 200
-    row = env.env.rows([env.rows[3]]).tolist()
+    _, rows = env.env.points([env.rows[3]])
     env.step(303)
-    assert env.env.dataset.rows_train[env.env._labeled[-1]] == row[0]
+    assert env.env.dataset.rows_train[env.env._labeled[-1]] == rows[0]
     with pytest.raises(ValueError, match="a candidate is one of 0 to 499"):
         env.step(500)
 
 
-@pytest.mark.parametrize("reward", REWARDS)
-def test_rewards_sum_to_the_error_saved(reward: str) -> None:
-    env = make(reward=reward)
-    _, info = env.reset(seed=4)
-    first, total, done = env._error, 0.0, False
-    if reward != "validation_mae":
-        assert first == info[reward]
+def test_rewards_sum_to_the_validation_error_saved() -> None:
+    def error() -> float:
+        (x, y), generator = env.env.learner.validation, Seeds(4).torch("evaluation")
+        return float((env.env.learner.predictor.predict(x, generator) - y).abs().mean())
+
+    env = make()
+    env.reset(seed=4)
+    first, total, done = error(), 0.0, False
     while not done:
-        _, gain, done, _, info = env.step(0)
+        _, gain, done, _, _ = env.step(0)
         total += gain
-    scale = max(abs(first), 0.1) if reward.endswith("nll") else first
-    assert total == pytest.approx((first - env._error) / scale)
+    assert total == pytest.approx((first - error()) / first)
     assert total != 0
 
 

@@ -19,7 +19,7 @@ pytest.importorskip("tensorboard", reason="the extra rl is not installed")
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import learn_policy
-from core.rl.ppo import Lockstep, make_learner
+from core.rl import ppo
 
 M, K = len(names_of(SCORES)), len(RUN) + len(VALIDATION)
 
@@ -68,8 +68,9 @@ def mean_reward(choose: Any, steps: int = 400) -> float:
     return float(np.mean(rewards))
 
 
-def test_two_thousand_steps_move_a_toys_reward() -> None:
-    learner = make_learner(DummyVecEnv([Toy] * 4), seed=1, rate=3e-3, rollout=256)
+def test_two_thousand_steps_move_a_toys_reward(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ppo, "RATE", 3e-3)
+    learner = ppo.make_learner(DummyVecEnv([Toy] * 4), seed=1, rollout=256)
     learner.learn(2000)
     policy: Any = learner.policy
     learned, rng = mean_reward(policy.mlp_extractor.scorer.best), np.random.default_rng(0)
@@ -86,7 +87,7 @@ def make(**options: Any) -> CandidateEnv:
 
 def test_environments_side_by_side_are_those_alone() -> None:
     rng = np.random.default_rng(0)
-    together: Any = Lockstep([make] * 3)
+    together: Any = ppo.Lockstep([make] * 3)
     alone: Any = DummyVecEnv([make] * 3)
     for env in (together, alone):
         env.seed(7)
@@ -134,8 +135,8 @@ def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "64",
     ]
     assert f"{out}: resumes after 32 of 64 steps\n" in capsys.readouterr().err
-    other = [*TYPED.split(), out, "--discount", "0.5"]
-    assert "was started with discount 0.9, not 0.5" in refused(learn_policy.main, other, capsys)
+    other = [*TYPED.split(), out, "--seed", "2"]
+    assert "was started with seed 1, not 2" in refused(learn_policy.main, other, capsys)
 
 
 def test_what_is_broken_off_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def test_help(script: str) -> None:
         "compute_upper_bound.py",
         "ray_tune.py",
         "sweep.py --datasets diabetes",
-        "learn_policy.py --out nowhere --reward nosuch",
+        "learn_policy.py --out nowhere --steps nosuch",
     ],
 )
 def test_wrong_options(typed: str) -> None:

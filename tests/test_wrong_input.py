@@ -94,7 +94,6 @@ CASES = {
         --out: expected one argument
         --task nowhere: unknown dataset 'nowhere'
         --candidates 1: must be at least 2
-        --discount 2: expected a number above 0, at most 1, got '2'
         --out /dev/null/a: cannot write to /dev/null/a
         --task diabetes --budget 500 --steps 8 --environments 2: a budget of 500 points need more
     """,

@@ -19,25 +19,11 @@ from torch import Tensor
 _FLOOR = -1e30
 
 
-def _log_mean_exp(log_p: Tensor) -> Tensor:
-    """log mean_t p_t: [T, ...] -> [...]."""
-    return log_p.logsumexp(0) - math.log(len(log_p))
-
-
 def log_trapezoid(log_p: Tensor, spacing: float) -> Tensor:
     """Logarithm of the trapezoid integral of p over the last axis: [..., G] -> [...]."""
     weights = torch.full_like(log_p[..., :1], spacing).log().expand_as(log_p).clone()
     weights[..., [0, -1]] -= math.log(2)
     return (log_p + weights).logsumexp(-1)
-
-
-def _kl(log_p: Tensor, log_q: Tensor, log_space: bool) -> Tensor:
-    """sum_g p log(p / q), without the spacing: [..., G] -> [...]."""
-    if log_space:
-        log_p, log_q = log_p.clamp(min=_FLOOR), log_q.clamp(min=_FLOOR)
-        return (log_p.exp() * (log_p - log_q)).sum(-1)
-    p, q = log_p.exp(), log_q.exp()
-    return (p * (p / q).log()).sum(-1)
 
 
 def _trapezoid(f: Tensor, spacing: float) -> Tensor:
@@ -46,13 +32,29 @@ def _trapezoid(f: Tensor, spacing: float) -> Tensor:
     return spacing * (f[..., 1:-1].sum(-1) + ends)
 
 
+def _values(log_p: Tensor, log_space: bool) -> Tensor:
+    """Densities; in log space their logarithms, which are finite."""
+    return log_p.clamp(min=_FLOOR) if log_space else log_p.exp()
+
+
+def _mean(p: Tensor, log_space: bool, spacing: float | None = None) -> Tensor:
+    """mean_t p_t of `_values` [T, ..., G], likewise; with a spacing, divided by its trapezoid integral."""
+    if log_space:
+        mean = p.logsumexp(0) - math.log(len(p))
+        return mean if spacing is None else mean - log_trapezoid(mean, spacing)[..., None]
+    mean = p.mean(0)
+    return mean if spacing is None else mean / _trapezoid(mean, spacing)[..., None]
+
+
+def _kl_terms(p: Tensor, q: Tensor, log_space: bool) -> Tensor:
+    """p log(p / q) of `_values` [..., G]."""
+    return p.exp() * (p - q) if log_space else p * (p / q).log()
+
+
 def entropy(log_p: Tensor, spacing: float, log_space: bool = True) -> Tensor:
     """H[p], the trapezoid integral of -p log p: [..., G] -> [...]."""
-    if log_space:
-        log_p = log_p.clamp(min=_FLOOR)
-        return -_trapezoid(log_p.exp().mul_(log_p), spacing)
-    p = log_p.exp()
-    return -_trapezoid(p.log().mul_(p), spacing)
+    p = _values(log_p, log_space)
+    return -_trapezoid(p.exp().mul_(p) if log_space else p.log().mul_(p), spacing)
 
 
 def kl_grid(log_p: Tensor, log_space: bool, spacing: float | None = None) -> Tensor:
@@ -60,21 +62,15 @@ def kl_grid(log_p: Tensor, log_space: bool, spacing: float | None = None) -> Ten
 
     With a spacing, pbar is divided by its trapezoid integral.
     """
-    if log_space:
-        log_mean = _log_mean_exp(log_p.clamp(min=_FLOOR))
-        if spacing is not None:
-            log_mean = log_mean - log_trapezoid(log_mean, spacing)[..., None]
-        return _kl(log_p, log_mean, True).sum(0)
-    p = log_p.exp()
-    mean = p.mean(0)
-    if spacing is not None:
-        mean = mean / _trapezoid(mean, spacing)[..., None]
-    return (p * (p / mean).log()).sum((0, -1))
+    p = _values(log_p, log_space)
+    terms = _kl_terms(p, _mean(p, log_space, spacing), log_space)
+    return terms.sum(-1).sum(0) if log_space else terms.sum((0, -1))
 
 
 def kl_pairs(log_p: Tensor, log_space: bool) -> Tensor:
     """sum over t < T of sum_g p_t log(p_t / p_{t+1}); log_p [T, N, G]."""
-    return _kl(log_p[:-1], log_p[1:], log_space).sum(0)
+    p = _values(log_p, log_space)
+    return _kl_terms(p[:-1], p[1:], log_space).sum(-1).sum(0)
 
 
 def kl_diff(log_p: Tensor, log_space: bool) -> Tensor:
@@ -82,16 +78,11 @@ def kl_diff(log_p: Tensor, log_space: bool) -> Tensor:
 
     As published, the terms are those of scipy's `rel_entr`: 0 log(0/q) = 0.
     """
-    if log_space:
-        log_mean = _log_mean_exp(log_p.clamp(min=_FLOOR))
-        return (_kl(log_p[:-1], log_p[1:], True) - _kl(log_p[:-1], log_mean, True)).sum(0)
-    p = log_p.exp()
-    return (_relative_entropy(p[:-1], p[1:]) - _relative_entropy(p[:-1], p.mean(0))).sum(0)
-
-
-def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:
-    """sum_g p log(p / q), 0 log(0/q) = 0: [..., G] -> [...]."""
-    return torch.where(p > 0, p * (p / q).log(), 0).sum(-1)
+    p = _values(log_p, log_space)
+    pairs, means = (_kl_terms(p[:-1], q, log_space) for q in (p[1:], _mean(p, log_space)))
+    if not log_space:
+        pairs, means = (torch.where(p[:-1] > 0, terms, 0) for terms in (pairs, means))
+    return (pairs.sum(-1) - means.sum(-1)).sum(0)
 
 
 def kl_anomaly(log_d: Tensor, log_space: bool) -> Tensor:
@@ -99,11 +90,9 @@ def kl_anomaly(log_d: Tensor, log_space: bool) -> Tensor:
 
     log_d [T, N, M]. As published, a d_tj of zero makes the score infinite (NaN if it is in all passes).
     """
-    if log_space:
-        log_d = log_d.clamp(min=_FLOOR)
-        return (_log_mean_exp(log_d) - log_d).sum((0, -1))
-    d = log_d.exp()
-    return -(d / d.mean(0)).log().sum((0, -1))
+    d = _values(log_d, log_space)
+    mean = _mean(d, log_space)
+    return (mean - d).sum((0, -1)) if log_space else -(d / mean).log().sum((0, -1))
 
 
 def entropy_difference(log_p: Tensor, spacing: float) -> Tensor:
@@ -118,12 +107,8 @@ def dist_entropy(log_p: Tensor, spacing: float, log_space: bool) -> Tensor:
     Houlsby et al., *Bayesian Active Learning for Classification and Preference Learning*, 2011, arXiv
     1112.5745.
     """
-    if log_space:
-        log_mean = _log_mean_exp(log_p.clamp(min=_FLOOR))
-        log_q = log_mean - log_trapezoid(log_mean, spacing)[..., None]
-    else:
-        mean = log_p.exp().mean(0)
-        log_q = (mean / _trapezoid(mean, spacing)[..., None]).log()
+    mean = _mean(_values(log_p, log_space), log_space, spacing)
+    log_q = mean if log_space else mean.log()
     return (entropy(log_q, spacing, log_space) - entropy(log_p, spacing, log_space)).sum(0)
 
 
@@ -158,7 +143,7 @@ def mutual_information(own: Tensor, log_p: Tensor) -> Tensor:
     in any order, under pass t'. Berry & Meger, *Normalizing Flow Ensembles for Rich Aleatoric and Epistemic
     Uncertainty Modeling*, 2023, arXiv 2302.01312.
     """
-    mixture = _log_mean_exp(log_p.clamp(min=_FLOOR))
+    mixture = _mean(_values(log_p, True), True)
     # A small difference of two large means: float32 would lose it.
     return own.mean((0, 1), dtype=torch.float64) - mixture.mean(-1, dtype=torch.float64)
 
@@ -230,7 +215,7 @@ def _pairs(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def _log_masses(log_p: Tensor) -> Tensor:
     """Log-masses of the cells of an even grid: [T, N, G] -> [N, T, G], float64."""
-    return log_p.double().log_softmax(-1).clamp(min=-1e30).movedim(0, 1)
+    return log_p.double().log_softmax(-1).clamp(min=_FLOOR).movedim(0, 1)
 
 
 def kl_on_grid(log_p: Tensor) -> Tensor:

@@ -13,24 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from scipy.stats import sem
 from stable_baselines3.common.logger import configure
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..files import write_file
 from ..runs import checkpoint
 from ..training.side_by_side import side_by_side
 from ..util import tqdm
 from .candidates import CandidateEnv, Observation
 from .policy import RUN, Policy, masked_mean, save_policy
 
-#: Passes over what was seen since the last update, and the size of a minibatch.
-PASSES, BATCH = 6, 256
+#: Passes over what was seen since the last update, the size of a minibatch, and Adam's learning rate.
+PASSES, BATCH, RATE = 6, 256, 1e-3
 WIDTH = 64  # of the critic
 
 
@@ -42,35 +42,25 @@ class Lockstep(DummyVecEnv):
     def reset(self) -> Any:
         seeded = zip(self.envs, self._seeds, strict=True)
         begun = side_by_side([partial(env.reset, seed=seed) for env, seed in seeded])
-        for i, (seen, self.reset_infos[i]) in enumerate(begun):
-            self._save_obs(i, seen)
         self._reset_seeds()
-        return self._obs_from_buf()
+        return _stacked([seen for seen, _ in begun])
 
     def step_wait(self) -> Any:
-        def step(i: int) -> Any:
-            env = self.envs[i]
-            seen, reward, done, _, info = env.step(self.actions[i])
+        def step(env: CandidateEnv, action: int) -> Any:
+            seen, reward, done, _, info = env.step(action)
             if done:
                 info["terminal_observation"] = seen
-                seen, self.reset_infos[i] = env.reset()
+                seen, _ = env.reset()
             return seen, reward, done, info
 
-        made = side_by_side([partial(step, i) for i in range(self.num_envs)])
-        for i, (seen, reward, done, info) in enumerate(made):
-            self._save_obs(i, seen)
-            self.buf_rews[i], self.buf_dones[i], self.buf_infos[i] = reward, done, info
-        return self._obs_from_buf(), self.buf_rews.copy(), self.buf_dones.copy(), list(self.buf_infos)
+        pairs = zip(self.envs, self.actions, strict=True)
+        seen, *others = zip(*side_by_side([partial(step, *pair) for pair in pairs]), strict=True)
+        rewards, done, infos = others
+        return _stacked(seen), np.array(rewards, np.float32), np.array(done), list(infos)
 
 
-class _Whole(BaseFeaturesExtractor):
-    """Passes the observation on as it is, for the heads below."""
-
-    def __init__(self, space: Any) -> None:
-        super().__init__(space, features_dim=1)
-
-    def forward(self, seen: Any) -> Any:
-        return seen
+def _stacked(seen: Sequence[Observation]) -> Observation:
+    return {name: np.stack([one[name] for one in seen]) for name in seen[0]}
 
 
 class _Heads(nn.Module):
@@ -98,45 +88,39 @@ class _Heads(nn.Module):
 
 
 class _ScoringPolicy(MaskableActorCriticPolicy):
-    """Actor and critic of Stable-Baselines3 around `_Heads`."""
+    """Actor and critic of Stable-Baselines3 around `_Heads`, which take observations as they are."""
 
     def _build(self, lr_schedule: Callable[[float], float]) -> None:
         space: Any = self.observation_space
-        m, k = space["candidates"].shape[-1], space["context"].shape[-1]
-        heads = _Heads(m, k)
+        heads = _Heads(space["candidates"].shape[-1], space["context"].shape[-1])
         last: Any
         for last in (heads.scorer.score[-1], heads.value[-1]):
             last.weight.data.mul_(0.01)  # the first policy is nearly uniform
+        self.features_extractor = self.vf_features_extractor = nn.Identity()  # type: ignore[assignment]
         self.mlp_extractor: Any = heads
         self.action_net: Any = nn.Identity()
         self.value_net: Any = nn.Identity()
-        optimizer: Any = self.optimizer_class
-        self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        self.optimizer = torch.optim.Adam(self.parameters(), lr_schedule(1), **self.optimizer_kwargs)
 
 
-def make_learner(
-    env: VecEnv, seed: int, *, rate: float = 1e-3, discount: float = 0.9, rollout: int = 1024
-) -> MaskablePPO:
+def make_learner(env: VecEnv, seed: int, rollout: int) -> MaskablePPO:
     """An untrained learner; it seeds and draws from the generators of the whole process, as SB3 does.
 
     Args:
-        rate: learning rate of Adam.
-        discount: of rewards; below 1, so that an early fall of the error is worth more.
         rollout: steps of all environments between two updates.
     """
     return MaskablePPO(
         _ScoringPolicy,
         VecMonitor(env),
-        learning_rate=rate,
+        learning_rate=RATE,
         n_steps=max(2, rollout // env.num_envs),
         batch_size=min(BATCH, rollout),
         n_epochs=PASSES,
-        gamma=discount,
+        gamma=0.9,  # an early fall of the error is worth more
         gae_lambda=0.9,
         ent_coef=0.005,
         seed=seed,
         device="cpu",
-        policy_kwargs={"features_extractor_class": _Whole},
     )
 
 
@@ -171,17 +155,12 @@ class Evaluation:
 
     def note(self, steps: int, policy: Policy) -> dict[str, float]:
         """Evaluates a policy after so many training steps; returns the new row of the table."""
-        areas_of_policy = self._areas(policy.best)
-        difference = areas_of_policy - self._random
-        row = {
-            "policy": float(areas_of_policy.mean()),
-            "random": float(self._random.mean()),
-            "difference": float(difference.mean()),
-            "error": float(difference.std(ddof=1) / len(difference) ** 0.5),
-        }
-        before = self.path.read_text() if self.path.exists() else f"{','.join(['steps', *row])}\n"
-        line = ",".join([str(steps), *(f"{value:.6g}" for value in row.values())])
-        write_file(self.path, lambda beside: beside.write_text(f"{before}{line}\n"))
+        areas = self._areas(policy.best)
+        difference = areas - self._random
+        row = {"policy": areas.mean(), "random": self._random.mean()}
+        row |= {"difference": difference.mean(), "error": sem(difference)}
+        table = pd.DataFrame([{"steps": steps} | row])
+        table.to_csv(self.path, mode="a", header=not self.path.exists(), index=False, float_format="%.6g")
         return row
 
 

@@ -7,9 +7,8 @@ it, and files of the same names collect the finished runs, one column a run.
 import copy
 import io
 import math
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -57,11 +56,8 @@ def id_of(folder: Path) -> int:
 
 def run_folders(experiment: Path) -> list[Path]:
     """The folders of all runs, finished or not, in the order of their ids."""
-    if not experiment.is_dir():
-        return []
-    with os.scandir(experiment) as entries:  # knows which are folders without a call for each
-        folders = [Path(entry.path) for entry in entries if entry.is_dir()]
-    return sorted((folder for folder in folders if id_of(folder) >= 0), key=id_of)
+    named = (folder for folder in experiment.glob("run_*") if id_of(folder) >= 0)
+    return sorted((folder for folder in named if folder.is_dir()), key=id_of)
 
 
 def is_finished(run_folder: Path) -> bool:
@@ -81,10 +77,7 @@ def discard(run_folder: Path) -> None:
 
 @contextmanager
 def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
-    """Locks a run's folder in this context; whether that worked within so many seconds.
-
-    A process that dies releases its lock.
-    """
+    """Locks a run's folder in this context, or as long as the process lives; whether that worked in time."""
     run_folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_folder / ".lock")
     try:
@@ -111,7 +104,7 @@ class Record:
     index: list[int] = field(default_factory=list)
     curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in METRICS})
     pit: list[list[int]] = field(default_factory=list)
-    # x and y of the chosen points [k, d + 1], in the order of choice; their rows in the whole table.
+    # x and y of the chosen points [k, d + 1], in the order they were chosen; their rows in the whole table.
     points: list[Tensor] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     # After the last round, of the N test rows, float32 on the CPU and on the scaled target: `target`,
@@ -161,33 +154,29 @@ class Record:
         self.curves = {name: values for name, values in self.curves.items() if name in METRICS}
 
 
-def result_names() -> list[str]:
-    """The files with results, in the order in which they are written; `meta.txt` comes after them."""
-    return [*(metric.file for metric in METRICS.values()), "pit.csv", POINTS, ROWS, PREDICTIONS]
-
-
-def _contents(record: Record) -> dict[str, bytes]:
-    """The files of a run so far. To add a file, add an entry here and a name above."""
+def write_results(run_folder: Path, record: Record) -> None:
+    """Writes the files of a run so far, except `meta.txt`, which marks it as finished."""
     every = pd.RangeIndex(record.index[0], record.index[-1] + 1, name=record.index_name)
 
     def rows(table: pd.DataFrame) -> bytes:  # one for each point added, or epoch; empty if not measured
         return table.set_axis(record.index).reindex(every).to_csv().encode()
 
-    contents = {
+    contents: dict[str, bytes | None] = {
         METRICS[name].file: rows(pd.DataFrame({f"run_{record.run_id}": values}, dtype="float64"))
         for name, values in record.curves.items()
     }
     bins = [f"{k / PIT_BINS:.2f}" for k in range(PIT_BINS)]  # named by where they begin
     contents["pit.csv"] = rows(pd.DataFrame(record.pit, columns=bins, dtype="Int64"))
+    contents |= dict.fromkeys((POINTS, ROWS, PREDICTIONS))  # those that it has not are removed
     if record.keeps_points and record.points:
-        # x and y of the chosen points, [budget, d + 1], in the order they were chosen; and their row numbers.
         contents[POINTS] = _saved(lambda file: torch.save(torch.cat(record.points), file))
         added = pd.RangeIndex(1, len(record.rows) + 1, name="added")
         contents[ROWS] = pd.DataFrame({"row": record.rows}, index=added).to_csv().encode()
     if record.keeps_predictions and record.predictions:
         arrays: dict[str, Any] = {name: array.numpy() for name, array in record.predictions.items()}
         contents[PREDICTIONS] = _saved(lambda file: np.savez_compressed(file, **arrays))
-    return contents
+    remove(run_folder / META)
+    store(run_folder, contents)
 
 
 def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
@@ -196,28 +185,17 @@ def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
     return buffer.getvalue()
 
 
-def write_results(run_folder: Path, record: Record) -> None:
-    """Writes the result files of a run so far, except `meta.txt`, which marks it as finished."""
-    remove(run_folder / META)
-    _store(run_folder, _contents(record), result_names())
-
-
-def _store(folder: Path, contents: Mapping[str, bytes], names: Sequence[str]) -> None:
-    """Writes the files of these names, and removes those that have no content."""
-    remove(*(folder / name for name in names if name not in contents))
-    found = (name for name in names if name in contents)
-    write_files({folder / name: partial(Path.write_bytes, data=contents[name]) for name in found})
+def store(folder: Path, contents: Mapping[str, bytes | None]) -> None:
+    """Writes files by their names, in this order, and removes those that are None."""
+    remove(*(folder / name for name, content in contents.items() if content is None))
+    found = {folder / name: content for name, content in contents.items() if content is not None}
+    write_files({path: partial(Path.write_bytes, data=content) for path, content in found.items()})
 
 
 def pack(run_folder: Path) -> dict[str, bytes]:
-    """The files of a finished run by their names, to be stored elsewhere."""
-    paths = [run_folder / name for name in (*result_names(), META)]
-    return {path.name: path.read_bytes() for path in paths if path.exists()}
-
-
-def unpack(run_folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes what `pack` returned; `meta.txt` is the last to get its name, as it says finished."""
-    _store(run_folder, files, [*result_names(), META])
+    """The files of a finished run by their names, for `store`; `meta.txt` is last, as it says finished."""
+    results = [path for path in run_folder.iterdir() if not path.name.startswith((".", checkpoint.FILE))]
+    return {path.name: path.read_bytes() for path in sorted(results, key=lambda path: path.name == META)}
 
 
 def read_curves(path: Path) -> pd.DataFrame:
@@ -227,9 +205,7 @@ def read_curves(path: Path) -> pd.DataFrame:
         content = read_bytes(path).decode("utf-8-sig")
         if ";" in content:
             raise ValueError("it has semicolons, as if saved by a spreadsheet")
-        if not content:
-            raise ValueError("no rows")
-        head, *lines = content.splitlines()
+        head, *lines = content.splitlines() or [""]
         name, *columns = head.split(",")
         for number, line in enumerate(lines, start=2):
             where = f"line {number}: "
@@ -245,10 +221,10 @@ def read_curves(path: Path) -> pd.DataFrame:
             index.append(int(step))
             rows.append(row)
             last = step
-        if not content.endswith("\n"):  # a copy that was interrupted: the last number may lack digits
-            raise ValueError("it is cut off")
         if not rows:
             raise ValueError("no rows")
+        if not content.endswith("\n"):  # a copy that was interrupted: the last number may lack digits
+            raise ValueError("it is cut off")
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path} cannot be read ({where}{one_line(error)}): remove its folder and run it again"
@@ -307,10 +283,9 @@ def aggregate(experiment: Path) -> list[int]:
         folders = finished_runs(experiment)
         contents = {}
         for metric in METRICS.values():
-            found = [_read_metric(folder, metric) for folder in folders]
-            if curves := [curve for curve in found if curve is not None]:
-                contents[metric.file] = pd.concat(curves, axis=1).to_csv().encode()
-        _store(experiment, contents, [metric.file for metric in METRICS.values()])
+            curves = [curve for folder in folders if (curve := _read_metric(folder, metric)) is not None]
+            contents[metric.file] = pd.concat(curves, axis=1).to_csv().encode() if curves else None
+        store(experiment, contents)
     return [id_of(folder) for folder in folders]
 
 

@@ -25,9 +25,7 @@ class EnvironmentLogger:
 
     With an agent in `resume`, an interrupted run resumes: a checkpoint is written at the end of a round, if
     the last one is a minute old, and when the run ends early, together with the results so far; `reset` reads
-    it.
-
-    During a run, `record.curves` has all metrics by name.
+    it. During a run, `record.curves` has all metrics by name.
 
     Args:
         unattended: progress bars print few lines.
@@ -36,7 +34,6 @@ class EnvironmentLogger:
             order they were chosen, and `selected_rows.csv`, their row numbers in the dataset's whole table.
         record_predictions: also write `predictions.npz`, what the last model says of each test row.
         settings: more lines for `meta.txt`.
-        origin: the `provenance`, for `meta.txt` and checkpoints, if it is known already.
         resume: the agent, whose `state_dict` is part of checkpoints; None for a run without them.
     """
 
@@ -48,7 +45,7 @@ class EnvironmentLogger:
         keeps = options.pop("record_points", False), options.pop("record_predictions", False)
         self.record = Record(env.index_name, env.seeds.run_id, *keeps)
         self.settings, self.agent = options.pop("settings", {}), options.pop("resume", None)
-        self.here = self.begun_with = options.pop("origin", None) or provenance()
+        self.here = self.begun_with = provenance()
         if options:
             raise TypeError(f"a logger has no options {', '.join(options)}")
         self._checkpoint: dict[str, Any] | None = None  # of the last round
@@ -102,8 +99,9 @@ class EnvironmentLogger:
         if self.env.finished and not len(action):  # interrupted after its last round
             return self.env.state, 0.0, True, False, {}
         if self.record.keeps_points:
-            self.record.points.append(self.env.points(action))
-            self.record.rows += self.env.rows(action).tolist()
+            points, rows = self.env.points(action)
+            self.record.points.append(points)
+            self.record.rows += rows
         self._lap("choosing")
         outcome = self.env.step(action)
         self._lap("in_step")
@@ -178,10 +176,10 @@ class EnvironmentLogger:
             "seconds_choosing": round(self.seconds["choosing"], 3),
             "seconds_in_step": round(self.seconds["in_step"], 3),
         }
-        differing = begun_elsewhere(self.begun_with, self.here)
-        begun = {"begun_with": differing} if differing else {}
+        if differing := begun_elsewhere(self.begun_with, self.here):
+            measured = {"begun_with": differing} | measured
         if self.record.fits_at_limit and self.settings.get("best_weights"):
             warning = f"{self.record.fits_at_limit} fits hit the epoch limit before converging"
             print(f"warning: {self.log_path.name}: {warning}", file=sys.stderr)
-        write_meta(self.log_path / META, {**self.settings, **self.here, **begun, **measured})
+        write_meta(self.log_path / META, {**self.settings, **self.here, **measured})
         aggregate(self.log_path.parent)

@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import MISSING, fields
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -52,17 +53,16 @@ def agree_on_settings(
     A UserError if they differ. With `overwrite`, runs of other settings are deleted, if all are in `run_ids`.
     """
     experiment.mkdir(parents=True, exist_ok=True)
+    path = experiment / "settings.txt"
     with FileLock(experiment / ".lock"):
-        path = experiment / "settings.txt"
-        agreed = path.exists()
-        files = [path] if agreed else [run / META for run in finished_runs(experiment)]
+        files = [path] if path.exists() else [run / META for run in finished_runs(experiment)]
         said = (first_difference(file.parent, read_meta(file), settings) for file in files)
         difference = next(filter(None, said), "")
         if difference:
             if not overwrite:
                 raise UserError(difference, "settings")
             _discard_all(experiment, run_ids, difference)
-        if difference or not agreed:
+        if difference or not path.exists():
             write_meta(path, settings)
     if difference:
         aggregate(experiment)
@@ -126,6 +126,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     return found
 
 
+@cache
 def provenance() -> dict[str, str]:
     """What a run's last bits depend on: code, versions of libraries, machine.
 

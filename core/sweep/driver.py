@@ -26,7 +26,7 @@ from ..cli import message, pick_device, set_threads
 from ..errors import UserError
 from ..experiment import Experiment
 from ..files import one_line, write_file
-from ..runs.files import aggregate, claimed, is_finished, pack, unpack
+from ..runs.files import aggregate, claimed, is_finished, pack, store
 from ..runs.group import SideBySide
 from ..runs.settings import agree_on_settings, provenance, read_meta
 from .plan import Group
@@ -168,7 +168,7 @@ def _store(
         run = folder / f"run_{run_id}"
         with claimed(run) as mine:
             if mine and not is_finished(run):
-                unpack(run, files)
+                store(run, files)
     aggregate(folder)
 
 

@@ -22,13 +22,11 @@ def test_other_versions_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.set_num_threads(1)
-    version = settings.version
     interrupt_after_a_round([*RUN, str(tmp_path / "runs")], monkeypatch)
-    monkeypatch.setattr(settings, "version", lambda name: "99.0" if name == "numpy" else version(name))
-    monkeypatch.setattr("core.experiment.provenance", lambda: settings.provenance() | {"code": "later"})
+    here = settings.provenance()
+    monkeypatch.setattr("core.runs.logger.provenance", lambda: here | {"code": "later", "numpy": "99.0"})
     assert evaluate.main([*RUN, str(tmp_path / "runs")]) == 0
-    begun = settings.provenance()["code"]
-    said = f"code {begun}, not later, numpy {version('numpy')}, not 99.0"
+    said = f"code {here['code']}, not later, numpy {here['numpy']}, not 99.0"
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))
     assert line == f"warning: run_1: it was started with {said}"
     meta = tmp_path / "runs_gauss/Diabetes/2/RandomAgent/run_1/meta.txt"

@@ -13,15 +13,15 @@ from ..files import one_line, write_files
 from ..models.predictor import NetworkPredictor
 from ..runs.settings import begun_elsewhere, provenance
 from .model import Fitted
-from .tables import Problem
 
 _MODEL, _META = "model.joblib", "meta.json"
 #: Raise it when what is saved changes.
-_FORMAT = 2
+_FORMAT = 3
 
 
-def save(folder: Path, fitted: Fitted, problem: Problem) -> None:
+def save(folder: Path, fitted: Fitted) -> None:
     """Writes the model and its labelled rows, and a text that says what it is."""
+    problem = fitted.problem
     meta = {
         "format": _FORMAT,
         "target": problem.target,
@@ -35,7 +35,9 @@ def save(folder: Path, fitted: Fitted, problem: Problem) -> None:
     if isinstance(fitted.model.predictor, NetworkPredictor):
         fitted = copy.deepcopy(fitted)  # the one that goes on stays on its device
         fitted.model.predictor.model.to("cpu")
-    kept = fitted, replace(problem, pool=problem.pool[:0], rows=problem.rows[:0])
+    table = replace(problem.table, frame=problem.table.frame[:0])
+    problem = replace(problem, pool=problem.pool[:0], rows=problem.rows[:0], table=table)
+    kept = replace(fitted, problem=problem)
     folder.mkdir(parents=True, exist_ok=True)
     write_files(
         {
@@ -45,7 +47,7 @@ def save(folder: Path, fitted: Fitted, problem: Problem) -> None:
     )
 
 
-def load(folder: Path, device: torch.device) -> tuple[Fitted, Problem, str]:
+def load(folder: Path, device: torch.device) -> tuple[Fitted, str]:
     """What `save` kept, and how the versions here differ from its; loading runs code: only load your own.
 
     The pool is empty.
@@ -62,8 +64,7 @@ def load(folder: Path, device: torch.device) -> tuple[Fitted, Problem, str]:
     if not readable:
         raise UserError(f"{folder} was made by another version of this code; train it again")
     try:
-        fitted, problem = joblib.load(folder / _MODEL)
-        fitted = replace(fitted, device=device)
+        fitted = replace(joblib.load(folder / _MODEL), device=device)
         if isinstance(fitted.model.predictor, NetworkPredictor):
             fitted.model.predictor.model.to(device)
     # Unpickling raises nearly anything where classes have changed.
@@ -73,4 +74,4 @@ def load(folder: Path, device: torch.device) -> tuple[Fitted, Problem, str]:
             f"{folder} cannot be read ({type(error).__name__}: {one_line(error, 80)}): "
             f"it was made with {differ or code}; train it again"
         ) from error
-    return fitted, problem, differ
+    return fitted, differ

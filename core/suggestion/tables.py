@@ -3,8 +3,10 @@
 Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ from ..data.frames import RawFrame
 from ..data.notations import NOTHING
 from ..data.row_numbers import options
 from ..dataset import RangeScaler
-from ..files import one_line
+from ..files import one_line, write_file
 
 #: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
 LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_90": 0.95}
@@ -41,6 +43,7 @@ class Problem:
         rows: where they stand in the pool [N]: a row that is labelled already is left out.
         lines: what each column became.
         notes: what else the user should know of the rows.
+        table: the pool as it is in its file.
         scaler: what the target was scaled with.
         rules, x_scaler: what makes features of columns, and what they were scaled with: for another pool.
         names: of the features [d].
@@ -55,12 +58,25 @@ class Problem:
     rows: np.ndarray
     lines: list[str]
     notes: list[str]
+    table: RawFrame
     scaler: RangeScaler
     rules: tuple[Rule, ...]
     x_scaler: RangeScaler
     names: list[str]
     measured: np.ndarray
     keys: frozenset[tuple[object, ...]]
+
+    @property
+    def file_rows(self) -> np.ndarray:
+        """Where the candidates are in the pool's file [N]; its first row is 1."""
+        return self.table.frame.index.to_numpy()[self.rows] + 1
+
+    def write(self, path: Path, made: pd.DataFrame) -> None:
+        """Writes a table like the pool, so that the same program opens it."""
+        # Semicolons go with decimal commas.
+        commas = self.table.style.get("sep") == ";" and all(rule.decimal != "." for rule in self.rules)
+        how = {"index": False, "decimal": "," if commas else ".", **self.table.style}
+        write_file(path, lambda beside: made.to_csv(beside, **how))
 
 
 def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
@@ -100,7 +116,7 @@ def make_problem(
         UserError: their columns differ, or they cannot be trained on.
     """
     ours = [name for name in {*labelled.names} ^ {*pool.names} if name != target and _is_ours(name)]
-    rounds = _rounds(labelled, ours)
+    rounds, table = _rounds(labelled, ours), pool
     labelled, pool = (
         replace(raw, frame=raw.frame.drop(columns=ours, errors="ignore")) for raw in (labelled, pool)
     )
@@ -133,6 +149,7 @@ def make_problem(
         rows=rows,
         lines=lines,
         notes=notes,
+        table=table,
         scaler=scaler,
         rules=columns.rules,
         x_scaler=x_scaler,
@@ -156,7 +173,7 @@ def with_pool(problem: Problem, pool: RawFrame, replicates: bool = False, every_
     if not every_row:
         done = np.array([key in problem.keys for key in columns.contents()], bool)
         rows, notes = _candidates(x, problem.measured, done, replicates)
-    return replace(problem, pool=x[rows], rows=rows, notes=notes)
+    return replace(problem, pool=x[rows], rows=rows, notes=notes, table=pool)
 
 
 def _rounds(labelled: RawFrame, ours: Collection[str]) -> np.ndarray:
@@ -202,7 +219,7 @@ def _candidates(
 
 
 def _is_ours(name: str) -> bool:
-    return name.removeprefix(_OURS) in COLUMNS or (name.startswith(_OURS) and _is_ours(name[len(_OURS) :]))
+    return re.fullmatch(f"(?:{_OURS})*(?:{'|'.join(COLUMNS)})", name) is not None
 
 
 def _our_name(name: str, theirs: Collection[str]) -> str:
@@ -210,17 +227,15 @@ def _our_name(name: str, theirs: Collection[str]) -> str:
 
 
 def next_rows(
-    pool: RawFrame, problem: Problem, chosen: np.ndarray, scores: np.ndarray, predicted: pd.DataFrame
+    problem: Problem, chosen: np.ndarray, scores: np.ndarray, predicted: pd.DataFrame
 ) -> pd.DataFrame:
     """The chosen rows in order: our `COLUMNS`, then theirs to the letter; `pool_row` counts from 1."""
-    theirs = pool.frame.iloc[problem.rows[chosen]]
-    ours = pd.DataFrame(
-        {
-            "rank": np.arange(1, len(chosen) + 1),
-            "round": problem.rounds.max() + 1,
-            "pool_row": theirs.index + 1,
-            "score": scores,
-        }
-        | {name: predicted[name].to_numpy()[chosen] for name in LEVELS}
-    ).rename(columns=lambda name: _our_name(name, pool.names))
-    return pd.concat([ours, theirs.reset_index(drop=True)], axis=1)
+    ours = predicted.iloc[chosen].assign(
+        rank=np.arange(1, len(chosen) + 1),
+        round=problem.rounds.max() + 1,
+        pool_row=problem.file_rows[chosen],
+        score=scores,
+    )[list(COLUMNS)]
+    theirs = problem.table.frame.iloc[problem.rows[chosen]]
+    ours = ours.rename(columns=lambda name: _our_name(name, problem.table.names))
+    return pd.concat([ours.reset_index(drop=True), theirs.reset_index(drop=True)], axis=1)

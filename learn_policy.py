@@ -25,7 +25,7 @@ EVALUATION_SEED = 1_000_000
 SETTINGS = ["task", "variation", "environments", "candidates", "budget", "reward", "discount"]
 SETTINGS += ["rate", "rollout", "seed"]
 
-share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1,")
+share = number(lambda value: 0 < value <= 1, "a number above 0, at most 1")
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

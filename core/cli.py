@@ -44,36 +44,27 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument(f"--{name}", default=default, help=text + shown, **kwargs)
 
 
-def at_least(low: int, high: float = math.inf) -> Callable[[str], int]:
-    """An argument type: an integer not below `low`, nor above `high`."""
-
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"expected an integer, got '{text}'") from None
-        if value < low:
-            raise argparse.ArgumentTypeError(f"must be at least {low}, got {value}")
-        if value > high:
-            raise argparse.ArgumentTypeError(f"must be at most {high}, got {value}")
-        return value
-
-    return convert
-
-
-def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]:
+def number(
+    fits: Callable[[float], bool], wanted: str, kind: Callable[[str], float] = float
+) -> Callable[[str], float]:
     """An argument type: a number that fits; `wanted` says in words which do."""
 
     def convert(text: str) -> float:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
             value = math.nan
         if not fits(value):
-            raise argparse.ArgumentTypeError(f"expected {wanted} got '{text}'")
+            raise argparse.ArgumentTypeError(f"expected {wanted}, got '{text}'")
         return value
 
     return convert
+
+
+def at_least(low: int, high: float = math.inf) -> Callable[[str], float]:
+    """An argument type: an integer not below `low`, nor above `high`."""
+    wanted = f"a whole number of at least {low}" + f" and at most {high}" * (high < math.inf)
+    return number(lambda value: low <= value <= high, wanted, int)
 
 
 def batch_sizes(text: str) -> QuerySize:
@@ -84,13 +75,13 @@ def batch_sizes(text: str) -> QuerySize:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def auto_or_count(text: str) -> int | str:
+def auto_or_count(text: str) -> float | str:
     return text if text == "auto" else at_least(1)(text)
 
 
 def add_ray_arguments(parser: ArgumentParser) -> None:
     """The options of every script that uses Ray."""
-    wanted = "a share from 0 to 1, or a whole number,"
+    wanted = "a share from 0 to 1, or a whole number"
     share = number(lambda gpus: 0 <= gpus <= 1 or (gpus > 1 and gpus % 1 == 0), wanted)
     parser.add("address", None, "auto, or ray://<host>:10001, to use a running Ray; by default starts one")
     parser.add("cpus", 1, "cores and threads of each task", type=at_least(1))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache
@@ -89,13 +89,6 @@ def play(env: Any, agent: Any, log_path: Path, experiment: core.Experiment) -> N
                 break
 
 
-def read_runs(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]:
-    """The curves of these runs by the names of their folders: a column per metric, a row per measurement."""
-    from core.runs.files import read_metrics
-
-    return {f"run_{run_id}": read_metrics(folder / f"run_{run_id}") for run_id in run_ids}
-
-
 def over_runs(values: Mapping[str, pd.Series]) -> str:
     """The number of runs; mean and standard deviation over them of the study's metrics, by run and name."""
     import pandas as pd
@@ -131,18 +124,25 @@ def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     return f"{mine['agent']}: better than random in {', '.join(parts)}"
 
 
-def summarise(folder: Path, run_ids: Sequence[int]) -> None:
-    """Prints a line for each run, the AUC over all, and how many of them beat `random`."""
-    runs = read_runs(folder, run_ids)
+def summarise(agent: str, folder: Path, run_ids: Sequence[int]) -> None:
+    """Prints a line for each run, the AUC over all, and how many beat `random`; of upper bounds, the ends."""
+    from core.runs.files import read_metrics
+
+    runs = {f"run_{run_id}": read_metrics(folder / f"run_{run_id}") for run_id in run_ids}
     areas = {run: table.mean() for run, table in runs.items()}
-    for run, table in runs.items():
-        auc = f"AUC of MAE {areas[run]['mae']:.3g}, of NLL {areas[run]['nll']:.3g}"
-        last = table.iloc[-1]
-        print(f"{run}: {auc}; final MAE {last['mae']:.3g}, NLL {last['nll']:.3g}")
-    print(f"AUC {over_runs(areas)}")
-    if verdict := beside_random(folder, areas):
-        print(verdict)
+    last = {run: table.iloc[-1] for run, table in runs.items()}
+    if agent == "full_data":
+        print(f"upper bound {over_runs(last)}")
+    else:
+        for run, area in areas.items():
+            auc = f"AUC of MAE {area['mae']:.3g}, of NLL {area['nll']:.3g}"
+            print(f"{run}: {auc}; final MAE {last[run]['mae']:.3g}, NLL {last[run]['nll']:.3g}")
+        print(f"AUC {over_runs(areas)}")
+        if verdict := beside_random(folder, areas):
+            print(verdict)
     print(f"results: {folder}")
+    if agent == "oracle":
+        print("the oracle sees the test set: it is a rough bound, not an agent")
 
 
 def plan(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
@@ -166,12 +166,11 @@ def kept(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
     files = filter(Path.exists, (folder / f"run_{i}/accuracies.csv" for i in ids))
     points = sum(read_curves(file).index[-1] for file in files)
     again = "the same command, without --overwrite 1," if options["overwrite"] else "the same command"
-    if experiment.agent == "full_data":
-        return f"{points:,} epochs kept; {again} resumes"
-    return f"{points:,} of {len(ids) * experiment.budget:,} points kept; {again} resumes"
+    of_all = "epochs" if experiment.agent == "full_data" else f"of {len(ids) * experiment.budget:,} points"
+    return f"{points:,} {of_all} kept; {again} resumes"
 
 
-def make_runs(args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]], None]) -> int:
+def make_runs(args: argparse.Namespace) -> int:
     """Makes the runs and prints their results; returns 1 if one of them is not finished."""
     set_threads(args.threads)
     options = {
@@ -200,14 +199,14 @@ def make_runs(args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]
         print(kept(experiment, options), file=sys.stderr)
         raise
     if finished:
-        summarise(experiment.folder(args.runs_folder), finished)
+        summarise(experiment.agent, experiment.folder(args.runs_folder), finished)
     return int(len(finished) < args.restarts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
     core.AGENTS.name(args.agent)  # an unknown agent is refused before slow imports
-    return make_runs(args, summarise)
+    return make_runs(args)
 
 
 if __name__ == "__main__":

@@ -197,47 +197,41 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     The exit code is 2 for a user's error, for files that cannot be read or written, and where memory runs
     out, 128 and its number for a signal, else what `main` returns.
     """
-    name = Path(sys.argv[0]).name
     _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is not UTF-8 must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
     _raise_on_signals()
+    said, code = "", 2
     try:
-        code = main()
+        code = main() or 0
+        sys.stdout.flush()
     except UserError as error:
-        print(f"{name}: {message(error)}", file=sys.stderr)
-        code = 2
+        said = message(error)
     except KeyboardInterrupt as interrupt:
         number = interrupt.args[0] if interrupt.args else signal.SIGINT
-        print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
-        code = 128 + number
+        said, code = _SIGNALS[number], 128 + number
     except BrokenPipeError:  # whoever read our output has left (`| head`)
         code = 141
     except OSError as error:
         where = error.filename or "standard output or a file"
         if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
             where = "a folder on a file system without locks, choose another"
-        print(f"{name}: {where}: {error.strerror or error}", file=sys.stderr)
-        code = 2
+        said, code = f"{where}: {error.strerror or error}", 2
     except (MemoryError, RuntimeError) as error:
         # Python's own, and what numpy and torch say.
         parts = ("can't start new thread", "can't allocate memory", "out of memory", "bad_alloc")
         if not isinstance(error, MemoryError) and not any(part in str(error) for part in parts):
             raise
         advice = "lower --side_by_side or --threads if it has these, or run fewer processes at once"
-        print(f"{name}: memory or threads ran out ({one_line(error, 80)}): {advice}", file=sys.stderr)
-        code = 2
+        said = f"memory or threads ran out ({one_line(error, 80)}): {advice}"
     finally:
         for number in _SIGNALS:  # the exit must not be interrupted
             signal.signal(number, signal.SIG_IGN)
+    if said:
+        print(f"{Path(sys.argv[0]).name}: {said}", file=sys.stderr)
     try:
         sys.stdout.flush()
-    except OSError as error:
+    except OSError:
         with contextlib.suppress(OSError):  # the exit must not try to flush again
             sys.stdout.close()
-        if not code and isinstance(error, BrokenPipeError):
-            code = 141
-        elif not code:
-            print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
-            code = 2
     sys.exit(code)

@@ -226,7 +226,7 @@ def make_runs(
             how: Any = {"side_by_side": side_by_side, "play": partial(play, experiment=experiment)}
             ids = experiment.run(group.run_ids, runs_folder, device=pick_device(device), **how)
             if ids:
-                summarise(folder, ids)
+                summarise(experiment.agent, folder, ids)
             left = [f"run_{run_id}" for run_id in group.run_ids if run_id not in ids]
             reason = f"not finished, for reasons in the log: {', '.join(left)}" if left else None
         except UserError as error:

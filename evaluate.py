@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,28 +36,24 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     said = "1: save the last round's predictions for the test rows in predictions.npz"
     parser.add("record_predictions", 0, said, **flag)
     said = "list agents, datasets and variations, and exit"
-    parser.add_argument("--list", action=ListNames, nargs=0, help=said)
+    parser.add_argument("--list", action="store_true", help=said)
     return parser.parse_args(arguments)
 
 
-class ListNames(argparse.Action):
-    """What `--list` does, as `--help` does its own."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
-        list_names()
-        parser.exit()
+def first_line(thing: object) -> str:
+    """The first line of a docstring of a class or module; empty if there is none."""
+    return (getattr(thing, "__doc__", None) or "").strip().partition("\n")[0]
 
 
 def list_names() -> None:
     from core import AGENTS, DATASETS
     from core.batch_noise import SUFFIXES
-    from core.catalogue import families, first_line
     from core.models.variations import VARIATIONS
 
     print("agents")
-    for family, agents in families().items():
-        print(f" {family}")
-        for name, cls in agents.items():
+    for family, agents in groupby(AGENTS.classes.items(), lambda item: sys.modules[item[1].__module__]):
+        print(f" {first_line(family) or family.__name__}")  # a file holds a family
+        for name, cls in agents:
             print(f"  {', '.join([name, *AGENTS.aliases(name)]):28}{first_line(cls)}")
     ends = "; ".join(f"+{suffix}: {formula}" for suffix, formula in SUFFIXES.items())
     print(f"  <agent>+<suffix>: the top of an agent's scores s with noise G ~ Gumbel(0, 1). {ends}")
@@ -204,6 +201,9 @@ def make_runs(args: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    if "--list" in (sys.argv if arguments is None else arguments):  # nothing else is required then
+        list_names()
+        return 0
     args = parse_arguments(arguments)
     core.AGENTS.name(args.agent)  # an unknown agent is refused before slow imports
     return make_runs(args)

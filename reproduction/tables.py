@@ -19,11 +19,12 @@ from project import ROOT
 
 from core import load_results
 from core.cli import run_script
-from core.files import write_between, write_file
+from core.files import write_file
 from core.report.curves import learning_curves
 from core.report.load import select
 from core.report.plots import save
 from core.report.readme import markdown
+from docs.agents_table import write_between
 
 HERE, PAGE = ROOT / "reproduction", ROOT / "docs/REPRODUCTION.md"
 NUMBERS = ROOT / "docs/reproduction/numbers.csv"

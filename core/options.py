@@ -21,9 +21,9 @@ DATA = ("dataset", "target", *DECISIONS, "seed_set", "data_folder", "skip_data_c
 SEEDS = ("agent_seed", "pool_seed", "model_seed")
 
 
-def _option(text: str, default: Any = MISSING, *, compare: bool = True, **argument: Any) -> Any:
-    """A field; `argument` is how argparse reads it."""
-    return field(default=default, compare=compare, metadata={"help": text, "argument": argument})
+def _option(text: str, default: Any = MISSING, how: Any = None, **argument: Any) -> Any:
+    """A field; `argument` is how argparse reads it, `how` what else `field` takes."""
+    return field(default=default, metadata={"help": text, "argument": argument}, **how or {})
 
 
 def _columns(text: str) -> Any:
@@ -55,13 +55,8 @@ class Options:
     skip_data_check: bool = _option(
         "1: accept a table that differs from the published one", False, type=int, choices=(0, 1)
     )
-    config: Mapping[str, Any] = field(
-        default_factory=dict,
-        hash=False,
-        metadata={
-            "help": "YAML file with hyper-parameters that replace the usual ones",
-            "argument": {"type": Path},
-        },
+    config: Mapping[str, Any] = _option(  # None: no changes
+        "YAML file with hyper-parameters that replace the usual ones", None, how={"hash": False}, type=Path
     )
     policy: Path | None = _option(  # noqa: RUF009, it gives a field
         "the policy file of agent 'learned', instead of its own", None, type=Path
@@ -69,7 +64,10 @@ class Options:
     tried: int = _option("points that the oracle tries in each round", 20, type=at_least(1))
     epoch_limit: int = _option("most epochs of an upper bound; fewer for a trial", 1000, type=at_least(1))
     data_folder: Path = _option(  # noqa: RUF009, it gives a field
-        "where dataset files are, or are downloaded to", Path("../datasets"), compare=False, type=Path
+        "where dataset files are, or are downloaded to",
+        Path("../datasets"),
+        how={"compare": False},
+        type=Path,
     )
 
 
@@ -81,7 +79,7 @@ def add_options(parser: ArgumentParser, names: Iterable[str], **defaults: Any) -
     for name in names:
         one = _FIELDS[name]
         default, more = defaults.get(name, one.default), one.metadata["argument"]
-        if default is MISSING and one.default_factory is MISSING:
+        if default is MISSING:
             more = {"required": True, **more}
         shown = int(default) if isinstance(default, bool) else default
         parser.add(name, None if shown in ((), MISSING) else shown, one.metadata["help"], **more)

@@ -153,9 +153,7 @@ def fit(
         if name not in at_once:
             found[name, kind] = rows.left_out(name, kind)
     ranked = sorted((one for one in found if one[0] in variations), key=lambda one: found[one][1])
-    nll: dict[str, float] = {}
-    for one in ranked:
-        nll.setdefault(one[0], found[one][1])
+    nll = {one[0]: found[one][1] for one in reversed(ranked)}  # the lowest of each is the last
     name, kind = ranked[0]
     factors, quality = rows.judge(found[name, kind][0])
     (model,) = rows.train(name, kind, [np.concatenate(rows.folds)])

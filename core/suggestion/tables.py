@@ -106,8 +106,6 @@ def make_problem(
     whose target is far from all others are left out.
 
     Args:
-        labelled, pool: the tables.
-        target: the column to predict.
         decisions: of the user about columns.
         replicates: each of the pool's rows is a candidate, even if others are equal in all features.
         verbose: say more of each column.
@@ -116,47 +114,42 @@ def make_problem(
         UserError: their columns differ, or they cannot be trained on.
     """
     ours = [name for name in {*labelled.names} ^ {*pool.names} if name != target and _is_ours(name)]
-    rounds, table = _rounds(labelled, ours), pool
-    labelled, pool = (
-        replace(raw, frame=raw.frame.drop(columns=ours, errors="ignore")) for raw in (labelled, pool)
-    )
-    theirs, found = ([name for name in raw.names if name != target] for raw in (labelled, pool))
-    y, note, apart, why = read_target(labelled, target, decisions)
+    raws = [replace(raw, frame=raw.frame.drop(columns=ours, errors="ignore")) for raw in (labelled, pool)]
+    theirs, found = ([name for name in raw.names if name != target] for raw in raws)
+    y, note, apart, why = read_target(raws[0], target, decisions)
     check_same(theirs, found, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have")
     used = np.flatnonzero(~apart)
     if len(used) < LEAST_LABELLED:
         few = f"{len(used)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
         raise labelled.unusable(few)
-    columns = sort_columns([labelled, pool], target, used, decisions)
+    columns = sort_columns(raws, target, used, decisions)
     lines = columns.details if verbose else columns.lines
     lines += [f"{target}: the target, {note}"] * bool(note)
     lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
     lines += [f"{target}: {why}: left out; {options(target, 'keep')} keeps it"] * bool(why)
-    (names, x), keys = columns.features(), columns.contents()
-    known = frozenset(keys[: len(y)])
-    done = np.array([key in known for key in keys[len(y) :]], bool)
-    x_scaler = _feature_scaler(x[used], x[len(y) :][~done])
-    scaler = RangeScaler(y[used])
+    (names, x), keys, n = columns.features(), columns.contents(), len(y)
+    known = frozenset(keys[:n])
+    done = np.array([key in known for key in keys[n:]], bool)
+    x_scaler, scaler = _feature_scaler(x[used], x[n:][~done]), RangeScaler(y[used])
     x = x_scaler.transform(x).astype(np.float32)
-    measured, rest = x[: len(y)], x[len(y) :]
-    rows, notes = _candidates(rest, measured, done, replicates)
-    return Problem(
+    problem = Problem(
         target=target,
         x=x[used],
         y=scaler.transform(y[used]).astype(np.float32),
-        rounds=rounds[used],
-        pool=rest[rows],
-        rows=rows,
+        rounds=_rounds(labelled, ours)[used],
+        pool=x[n:],
+        rows=np.arange(len(x) - n),
         lines=lines,
-        notes=notes,
-        table=table,
+        notes=[],
+        table=pool,
         scaler=scaler,
         rules=columns.rules,
         x_scaler=x_scaler,
         names=names,
-        measured=measured,
+        measured=x[:n],
         keys=known,
     )
+    return _without(problem, done, replicates)
 
 
 def with_pool(problem: Problem, pool: RawFrame, replicates: bool = False, every_row: bool = False) -> Problem:
@@ -169,11 +162,10 @@ def with_pool(problem: Problem, pool: RawFrame, replicates: bool = False, every_
     others = [name for name in pool.names if name not in known and (name == problem.target or _is_ours(name))]
     columns = apply(problem.rules, replace(pool, frame=pool.frame.drop(columns=others)))
     x = problem.x_scaler.transform(columns.features()[1]).astype(np.float32)
-    rows, notes = np.arange(len(x)), list[str]()
-    if not every_row:
-        done = np.array([key in problem.keys for key in columns.contents()], bool)
-        rows, notes = _candidates(x, problem.measured, done, replicates)
-    return replace(problem, pool=x[rows], rows=rows, notes=notes, table=pool)
+    problem = replace(problem, pool=x, rows=np.arange(len(x)), notes=[], table=pool)
+    if every_row:
+        return problem
+    return _without(problem, np.array([key in problem.keys for key in columns.contents()], bool), replicates)
 
 
 def _rounds(labelled: RawFrame, ours: Collection[str]) -> np.ndarray:
@@ -195,19 +187,16 @@ def _feature_scaler(labelled: np.ndarray, pool: np.ndarray) -> RangeScaler:
     return RangeScaler(np.concatenate([labelled, np.clip(pool, low - width, high + width)]))
 
 
-def _candidates(
-    x: np.ndarray, labelled: np.ndarray, done: np.ndarray, replicates: bool
-) -> tuple[np.ndarray, list[str]]:
-    """Which rows of a pool x [N, d] may be chosen, and notes on the others and on near ones.
+def _without(problem: Problem, done: np.ndarray, replicates: bool) -> Problem:
+    """A problem without the rows of its pool that are labelled already, `done` [N], or equal to others.
 
     Args:
-        labelled: rows [n, d], on the same scale.
-        done: whether a row is labelled already [N].
-        replicates: rows that are equal in all features are candidates each.
+        replicates: rows that are equal in all features stay.
     """
+    x = problem.pool
     again = np.zeros(len(x), bool) if replicates else pd.DataFrame(x).duplicated().to_numpy() & ~done
     rows = np.flatnonzero(~done & ~again)
-    near = np.isfinite(KDTree(labelled).query(x[rows], p=np.inf, distance_upper_bound=_NEAR)[0])
+    near = np.isfinite(KDTree(problem.measured).query(x[rows], p=np.inf, distance_upper_bound=_NEAR)[0])
     notes = {
         "labelled already, and not chosen again": done,
         "equal to others in all features: each such setting is one candidate, unless --replicates": again,
@@ -215,7 +204,8 @@ def _candidates(
     }
     counts = {text: int(some.sum()) for text, some in notes.items() if some.any()}
     are = {1: "1 row of the pool is"}
-    return rows, [f"{are.get(n, f'{n:,} rows of the pool are')} {text}" for text, n in counts.items()]
+    said = [f"{are.get(n, f'{n:,} rows of the pool are')} {text}" for text, n in counts.items()]
+    return replace(problem, pool=x[rows], rows=rows, notes=said)
 
 
 def _is_ours(name: str) -> bool:

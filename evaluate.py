@@ -170,16 +170,14 @@ def kept(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
 def make_runs(args: argparse.Namespace) -> int:
     """Makes the runs and prints their results; returns 1 if one of them is not finished."""
     set_threads(args.threads)
-    options = {
+    options: dict[str, Any] = {
         "run_ids": range(args.run_id, args.run_id + args.restarts),
         "runs_folder": args.runs_folder,
         "device": pick_device(args.device),
         "side_by_side": args.side_by_side,
         "overwrite": bool(args.overwrite),
     }
-    record: dict[str, Any] = {
-        name: bool(asked) for name, asked in vars(args).items() if name.startswith("record_")
-    }
+    options |= {name: bool(asked) for name, asked in vars(args).items() if name.startswith("record_")}
     experiment = core.Experiment(**options_of(args))
 
     @cache
@@ -191,7 +189,7 @@ def make_runs(args: argparse.Namespace) -> int:
         play(env, agent, log_path, experiment)
 
     try:
-        finished = experiment.run(**options, play=announced, **record)
+        finished = experiment.run(**options, play=announced)
     except KeyboardInterrupt:
         print(kept(experiment, options), file=sys.stderr)
         raise

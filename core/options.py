@@ -21,9 +21,9 @@ DATA = ("dataset", "target", *DECISIONS, "seed_set", "data_folder", "skip_data_c
 SEEDS = ("agent_seed", "pool_seed", "model_seed")
 
 
-def _option(text: str, default: Any = MISSING, how: Any = None, **argument: Any) -> Any:
-    """A field; `argument` is how argparse reads it, `how` what else `field` takes."""
-    return field(default=default, metadata={"help": text, "argument": argument}, **how or {})
+def _option(text: str, default: Any = MISSING, *, compare: bool = True, hash: Any = None, **how: Any) -> Any:
+    """A field; argparse reads it as `how` says."""
+    return field(default=default, compare=compare, hash=hash, metadata={"help": text, "argument": how})
 
 
 def _columns(text: str) -> Any:
@@ -56,7 +56,7 @@ class Options:
         "1: accept a table that differs from the published one", False, type=int, choices=(0, 1)
     )
     config: Mapping[str, Any] = _option(  # None: no changes
-        "YAML file with hyper-parameters that replace the usual ones", None, how={"hash": False}, type=Path
+        "YAML file with hyper-parameters that replace the usual ones", None, hash=False, type=Path
     )
     policy: Path | None = _option(  # noqa: RUF009, it gives a field
         "the policy file of agent 'learned', instead of its own", None, type=Path
@@ -64,10 +64,7 @@ class Options:
     tried: int = _option("points that the oracle tries in each round", 20, type=at_least(1))
     epoch_limit: int = _option("most epochs of an upper bound; fewer for a trial", 1000, type=at_least(1))
     data_folder: Path = _option(  # noqa: RUF009, it gives a field
-        "where dataset files are, or are downloaded to",
-        Path("../datasets"),
-        how={"compare": False},
-        type=Path,
+        "where dataset files are, or are downloaded to", Path("../datasets"), compare=False, type=Path
     )
 
 

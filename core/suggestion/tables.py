@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ class Problem:
         """Writes a table like the pool, so that the same program opens it."""
         # Semicolons go with decimal commas.
         commas = self.table.style.get("sep") == ";" and all(rule.decimal != "." for rule in self.rules)
-        how = {"index": False, "decimal": "," if commas else ".", **self.table.style}
+        how: dict[str, Any] = {"index": False, "decimal": "," if commas else ".", **self.table.style}
         write_file(path, lambda beside: made.to_csv(beside, **how))
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -20,30 +21,18 @@ _FORMAT = 3
 
 
 def save(folder: Path, fitted: Fitted) -> None:
-    """Writes the model and its labelled rows, and a text that says what it is."""
+    """Writes the model and its labelled rows, and the versions that it was made with."""
+    meta = json.dumps({"format": _FORMAT, "made with": provenance()}, indent=2) + "\n"
     problem = fitted.problem
-    meta = {
-        "format": _FORMAT,
-        "target": problem.target,
-        "learned": f"{fitted.model.target.words}{problem.target}",
-        "variation": fitted.variation,
-        "held-out NLL": fitted.nll,
-        "labelled rows": len(problem.x),
-        "columns": problem.lines,
-        "made with": provenance(),
-    }
+    table = replace(problem.table, frame=problem.table.frame[:0])
+    problem = replace(problem, pool=problem.pool[:0], rows=problem.rows[:0], table=table)
+    fitted = replace(fitted, problem=problem)
     if isinstance(fitted.model.predictor, NetworkPredictor):
         fitted = copy.deepcopy(fitted)  # the one that goes on stays on its device
         fitted.model.predictor.model.to("cpu")
-    table = replace(problem.table, frame=problem.table.frame[:0])
-    problem = replace(problem, pool=problem.pool[:0], rows=problem.rows[:0], table=table)
-    kept = replace(fitted, problem=problem)
     folder.mkdir(parents=True, exist_ok=True)
     write_files(
-        {
-            folder / _MODEL: lambda path: joblib.dump(kept, path),
-            folder / _META: lambda path: path.write_text(json.dumps(meta, indent=2) + "\n"),
-        }
+        {folder / _MODEL: partial(joblib.dump, fitted), folder / _META: lambda path: path.write_text(meta)}
     )
 
 

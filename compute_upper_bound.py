@@ -5,8 +5,6 @@
 Results go to runs/<Dataset>/UpperBound/, one row per epoch; the last row is the upper bound.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from core.cli import run_script

@@ -6,8 +6,6 @@ It sees the test set, so it is not an agent but a rough bound on what choosing o
 Results go to runs/<Dataset>/Oracle/, one row per added point; meta.txt says `sees_test_set: true`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from core.cli import run_script

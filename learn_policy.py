@@ -7,8 +7,6 @@ The folder gets policy.pt, evaluations.csv (compared with random), TensorBoard's
 running the command again resumes training, with freshly drawn tasks. See docs/LEARNING.md.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from functools import partial

@@ -97,7 +97,6 @@ REMEDIES = {
     "store": "nothing was added; such runs cannot be in one store",
     "settings": "use another --runs_folder, remove it, or make all its runs again with --overwrite 1",
     "target": "name it with --target",
-    "skip_data_check": "--skip_data_check 1 uses it anyway",
 }
 
 

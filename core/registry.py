@@ -25,7 +25,7 @@ class Registry(Generic[T]):
         self._folders = folders
         self._package = package  # until it has been imported
         self._classes: dict[str, type[T]] = {}
-        self._names: dict[str, str] = {}  # all names and aliases, with the name of the class
+        self._aliases: dict[str, str] = {}
 
     def register(self, name: str, *aliases: str) -> Callable[[type[T]], type[T]]:
         """Class decorator; a UserError if a name or folder is taken, or the class declares no folder.
@@ -36,12 +36,13 @@ class Registry(Generic[T]):
 
         def add(cls: type[T]) -> type[T]:
             for new in (name, *aliases):
-                if new in self._names and _place(known := self._classes[self._names[new]]) != _place(cls):
+                known = self._classes.get(self._aliases.get(new, new))
+                if known and _place(known) != _place(cls):
                     raise UserError(f"{self.kind} '{new}' is there already: {_place(known)}, {_place(cls)}")
             if self._folders:
                 self._check_folder(name, cls)
             self._classes[name] = cls
-            self._names |= dict.fromkeys((name, *aliases), name)
+            self._aliases.update(dict.fromkeys(aliases, name))
             return cls
 
         return add
@@ -67,11 +68,13 @@ class Registry(Generic[T]):
 
     def name(self, name: str) -> str:
         """The registered name of a name or an alias; a UserError with similar names if there is none."""
-        known = self.classes  # first, as this imports the package
-        if name in self._names:
-            return self._names[name]
-        near = difflib.get_close_matches(name, self._names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "one of " + ", ".join(known)
+        if name in self.classes:
+            return name
+        if name in self._aliases:
+            return self._aliases[name]
+        known = [*self.classes, *self._aliases]
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else "one of " + ", ".join(self.classes)
         raise UserError(f"unknown {self.kind} '{name}'; {hint}", "list")
 
     def __getitem__(self, name: str) -> type[T]:
@@ -79,7 +82,8 @@ class Registry(Generic[T]):
 
     def aliases(self, name: str) -> list[str]:
         """The other names of the class registered as `name`."""
-        return [alias for alias, known in self._names.items() if alias != name == known]
+        name = self.name(name)
+        return [alias for alias, registered in self._aliases.items() if registered == name]
 
 
 def _place(cls: type) -> str:

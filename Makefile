@@ -59,7 +59,7 @@ lint: .venv/.installed-dev
 	.venv/bin/lint-imports --no-logo
 
 types: .venv/.installed-dev
-	$(PY) -m mypy core agents datasets tests *.py docs/mkdocs_pages.py
+	$(PY) -m mypy core agents datasets tests *.py docs/*.py
 	MYPYPATH=benchmarks $(PY) -m mypy benchmarks
 	MYPYPATH=reproduction $(PY) -m mypy reproduction
 

@@ -5,28 +5,18 @@
 Results go to runs/<Dataset>/UpperBound/, one row per epoch; the last row is the upper bound.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from pathlib import Path
 
 from core.cli import run_script
 from core.options import DATA, make_parser
-from evaluate import make_runs, over_runs, read_runs
-
-
-def summarise(folder: Path, run_ids: Sequence[int]) -> None:
-    """The metrics after the last epoch: mean and standard deviation over the runs."""
-    last = {run: table.iloc[-1] for run, table in read_runs(folder, run_ids).items()}
-    print(f"upper bound {over_runs(last)}")
-    print(f"results: {folder}")
+from evaluate import make_runs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     names = (*DATA, "variation", "protocol", "pool_seed", "model_seed", "epoch_limit")
     parser = make_parser("compute_upper_bound.py", __doc__, names, restarts=15)
     parser.set_defaults(agent="full_data")
-    return make_runs(parser.parse_args(arguments), summarise)
+    return make_runs(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

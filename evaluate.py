@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,28 +36,24 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     said = "1: save the last round's predictions for the test rows in predictions.npz"
     parser.add("record_predictions", 0, said, **flag)
     said = "list agents, datasets and variations, and exit"
-    parser.add_argument("--list", action=ListNames, nargs=0, help=said)
+    parser.add_argument("--list", action="store_true", help=said)
     return parser.parse_args(arguments)
 
 
-class ListNames(argparse.Action):
-    """What `--list` does, as `--help` does its own."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
-        list_names()
-        parser.exit()
+def first_line(thing: object) -> str:
+    """The first line of a docstring of a class or module; empty if there is none."""
+    return (getattr(thing, "__doc__", None) or "").strip().partition("\n")[0]
 
 
 def list_names() -> None:
     from core import AGENTS, DATASETS
     from core.agent import SUFFIXES
-    from core.catalogue import families, first_line
     from core.models.variations import VARIATIONS
 
     print("agents")
-    for family, agents in families().items():
-        print(f" {family}")
-        for name, cls in agents.items():
+    for family, agents in groupby(AGENTS.classes.items(), lambda item: sys.modules[item[1].__module__]):
+        print(f" {first_line(family) or family.__name__}")  # a file holds a family
+        for name, cls in agents:
             print(f"  {', '.join([name, *AGENTS.aliases(name)]):28}{first_line(cls)}")
     ends = "; ".join(f"+{suffix}: {formula}" for suffix, formula in SUFFIXES.items())
     print(f"  <agent>+<suffix>: the top of an agent's scores s with noise G ~ Gumbel(0, 1). {ends}")
@@ -87,13 +84,6 @@ def play(env: Any, agent: Any, log_path: Path, experiment: core.Experiment) -> N
             if done or truncated:
                 # triggered when sampling batch_size is >1
                 break
-
-
-def read_runs(folder: Path, run_ids: Iterable[int]) -> dict[str, pd.DataFrame]:
-    """The curves of these runs by the names of their folders: a column per metric, a row per measurement."""
-    from core.runs.files import read_metrics
-
-    return {f"run_{run_id}": read_metrics(folder / f"run_{run_id}") for run_id in run_ids}
 
 
 def over_runs(values: Mapping[str, pd.Series]) -> str:
@@ -136,18 +126,25 @@ def beside_random(folder: Path, areas: Mapping[str, pd.Series]) -> str:
     return f"{mine['agent']}: {runs_won(less, mine['agent'])}"
 
 
-def summarise(folder: Path, run_ids: Sequence[int]) -> None:
-    """Prints a line for each run, the AUC over all, and how many of them beat `random`."""
-    runs = read_runs(folder, run_ids)
+def summarise(agent: str, folder: Path, run_ids: Sequence[int]) -> None:
+    """Prints a line for each run, the AUC over all, and how many beat `random`; of upper bounds, the ends."""
+    from core.runs.files import read_metrics
+
+    runs = {f"run_{run_id}": read_metrics(folder / f"run_{run_id}") for run_id in run_ids}
     areas = {run: table.mean() for run, table in runs.items()}
-    for run, table in runs.items():
-        auc = f"AUC of MAE {areas[run]['mae']:.3g}, of NLL {areas[run]['nll']:.3g}"
-        last = table.iloc[-1]
-        print(f"{run}: {auc}; final MAE {last['mae']:.3g}, NLL {last['nll']:.3g}")
-    print(f"AUC {over_runs(areas)}")
-    if verdict := beside_random(folder, areas):
-        print(verdict)
+    last = {run: table.iloc[-1] for run, table in runs.items()}
+    if agent == "full_data":
+        print(f"upper bound {over_runs(last)}")
+    else:
+        for run, area in areas.items():
+            auc = f"AUC of MAE {area['mae']:.3g}, of NLL {area['nll']:.3g}"
+            print(f"{run}: {auc}; final MAE {last[run]['mae']:.3g}, NLL {last[run]['nll']:.3g}")
+        print(f"AUC {over_runs(areas)}")
+        if verdict := beside_random(folder, areas):
+            print(verdict)
     print(f"results: {folder}")
+    if agent == "oracle":
+        print("the oracle sees the test set: it is a rough bound, not an agent")
 
 
 def plan(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
@@ -171,24 +168,21 @@ def kept(experiment: core.Experiment, options: Mapping[str, Any]) -> str:
     files = filter(Path.exists, (folder / f"run_{i}/accuracies.csv" for i in ids))
     points = sum(read_curves(file).index[-1] for file in files)
     again = "the same command, without --overwrite 1," if options["overwrite"] else "the same command"
-    if experiment.agent == "full_data":
-        return f"{points:,} epochs kept; {again} resumes"
-    return f"{points:,} of {len(ids) * experiment.budget:,} points kept; {again} resumes"
+    of_all = "epochs" if experiment.agent == "full_data" else f"of {len(ids) * experiment.budget:,} points"
+    return f"{points:,} {of_all} kept; {again} resumes"
 
 
-def make_runs(args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]], None]) -> int:
+def make_runs(args: argparse.Namespace) -> int:
     """Makes the runs and prints their results; returns 1 if one of them is not finished."""
     set_threads(args.threads)
-    options = {
+    options: dict[str, Any] = {
         "run_ids": range(args.run_id, args.run_id + args.restarts),
         "runs_folder": args.runs_folder,
         "device": pick_device(args.device),
         "side_by_side": args.side_by_side,
         "overwrite": bool(args.overwrite),
     }
-    record: dict[str, Any] = {
-        name: bool(asked) for name, asked in vars(args).items() if name.startswith("record_")
-    }
+    options |= {name: bool(asked) for name, asked in vars(args).items() if name.startswith("record_")}
     experiment = core.Experiment(**options_of(args))
 
     @cache
@@ -200,19 +194,22 @@ def make_runs(args: argparse.Namespace, summarise: Callable[[Path, Sequence[int]
         play(env, agent, log_path, experiment)
 
     try:
-        finished = experiment.run(**options, play=announced, **record)
+        finished = experiment.run(**options, play=announced)
     except KeyboardInterrupt:
         print(kept(experiment, options), file=sys.stderr)
         raise
     if finished:
-        summarise(experiment.folder(args.runs_folder), finished)
+        summarise(experiment.agent, experiment.folder(args.runs_folder), finished)
     return int(len(finished) < args.restarts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    if "--list" in (sys.argv if arguments is None else arguments):  # nothing else is required then
+        list_names()
+        return 0
     args = parse_arguments(arguments)
     core.AGENTS.name(args.agent)  # an unknown agent is refused before slow imports
-    return make_runs(args, summarise)
+    return make_runs(args)
 
 
 if __name__ == "__main__":

@@ -6,26 +6,18 @@ It sees the test set, so it is not an agent but a rough bound on what choosing o
 Results go to runs/<Dataset>/Oracle/, one row per added point; meta.txt says `sees_test_set: true`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from pathlib import Path
 
-import evaluate
 from core.cli import run_script
 from core.options import DATA, SEEDS, make_parser
-
-
-def summarise(folder: Path, run_ids: Sequence[int]) -> None:
-    evaluate.summarise(folder, run_ids)
-    print("the oracle sees the test set: it is a rough bound, not an agent")
+from evaluate import make_runs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     names = (*DATA, "variation", "protocol", "budget", "tried", *SEEDS)
     parser = make_parser("evaluate_oracle.py", __doc__, names, restarts=5)
     parser.set_defaults(agent="oracle")
-    return evaluate.make_runs(parser.parse_args(arguments), summarise)
+    return make_runs(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,9 @@ The folder gets policy.pt, evaluations.csv (compared with random), TensorBoard's
 running the command again resumes training, with freshly drawn tasks. See docs/LEARNING.md.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,20 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from core.rl.ppo import Evaluation, Lockstep, learn_by_ppo, make_learner
 
     set_threads(args.threads)
-    device = pick_device(args.device)
-
-    def make() -> CandidateEnv:
-        return CandidateEnv(
-            args.task,
-            args.variation,
-            candidates=args.candidates,
-            budget=args.budget,
-            anew=True,
-            config=SMALL if args.task == "synthetic" else {},
-            device=device,
-            data_folder=args.data_folder,
-        )
-
+    make = partial(
+        CandidateEnv,
+        args.task,
+        args.variation,
+        candidates=args.candidates,
+        budget=args.budget,
+        anew=True,
+        config=SMALL if args.task == "synthetic" else {},
+        device=pick_device(args.device),
+        data_folder=args.data_folder,
+    )
     check_writable(args.out)
     make().reset(seed=0)  # raise errors before a file is written
     args.out.mkdir(parents=True, exist_ok=True)

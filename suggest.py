@@ -12,18 +12,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.cli import ArgumentParser, at_least, pick_device, run_script, set_threads
-from core.errors import UserError, check_known
-from core.files import write_file
+from core.errors import UserError
 from core.options import DECISIONS, add_options, options_of
 
 if TYPE_CHECKING:
     from core import Seeds
-    from core.data.frames import RawFrame
     from core.suggestion.model import Fitted
     from core.suggestion.tables import Problem
 
@@ -61,12 +59,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     if not args.count and not args.scores:
         parser.error("--count 0 chooses nothing: --scores FILE is needed for the predictions")
     if args.model:
-        known = [
-            name
-            for name in ("labelled", "target", "save_model", "verbose", *DECISIONS)
-            if getattr(args, name)
-        ]
-        known += ["variation"] * (args.variation != "auto")
+        of_training = ("labelled", "target", "save_model", "verbose", *DECISIONS, "variation")
+        known = [name for name in of_training if getattr(args, name) != parser.get_default(name)]
         if known or not args.pool:
             parser.error(f"--model needs --pool, and no --{known[0]}" if known else "--model needs --pool")
     elif not (args.labelled and args.target):
@@ -74,20 +68,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def variations(args: argparse.Namespace, rows: int) -> list[str]:
-    """The models to try; a UserError if agent or model are unknown or do not go together."""
-    from core.agent import check_scores
-    from core.models.variations import VARIATIONS
-    from core.suggestion.model import auto_variations
-
-    if args.variation == "auto":
-        return auto_variations(args.agent, rows)
-    check_known("variation", args.variation, ["auto", *VARIATIONS])
-    check_scores(args.agent, args.variation)
-    return [args.variation]
-
-
-def print_notes(args: argparse.Namespace, problem: Problem, pool: RawFrame) -> None:
+def print_notes(args: argparse.Namespace, problem: Problem) -> None:
     """Prints what each column became, and what else you should know about the tables."""
     from core import AGENTS
 
@@ -95,24 +76,24 @@ def print_notes(args: argparse.Namespace, problem: Problem, pool: RawFrame) -> N
         print(line)
     for note in problem.notes:
         print(f"note: {note}")
+    left, where = len(problem.pool), problem.table.where
     most = max(AGENTS[args.agent].candidates, args.count)
-    if args.count and len(problem.pool) > most:
-        print(f"note: {most:,} of the {len(problem.pool):,} pool rows, drawn at random, are candidates")
-    if not len(problem.pool):
-        raise UserError(f"{pool.where}: no row of the pool is left")
-    if len(problem.pool) < args.count:
-        raise UserError(f"{pool.where}: cannot choose {args.count} rows, only {len(problem.pool)} are left")
+    if args.count and left > most:
+        print(f"note: {most:,} of the {left:,} pool rows, drawn at random, are candidates")
+    if not left:
+        raise UserError(f"{where}: no row of the pool is left")
+    if left < args.count:
+        raise UserError(f"{where}: cannot choose {args.count} rows, only {left} are left")
 
 
-def print_quality(problem: Problem, fitted: Fitted) -> None:
+def print_quality(fitted: Fitted) -> None:
     """Prints which model was chosen, and how good it is."""
     from core.suggestion.calibration import likely
 
     found, best = fitted.quality, fitted.variation
     others = "".join(f", {name} {nll:.3f}" for name, nll in fitted.nll.items() if name != best)
-    print(
-        f"{best} of {fitted.model.target.words}{problem.target}: held-out NLL {fitted.nll[best]:.3f}{others}"
-    )
+    learned = f"{fitted.model.target.words}{fitted.problem.target}"
+    print(f"{best} of {learned}: held-out NLL {fitted.nll[best]:.3f}{others}")
     mae = f"MAE of the median {found.mae:.4g}, of a constant {found.constant_mae:.4g}"
     print(f"{found.rows} rows, each left out once: R2 {found.r2:.3f}; {mae}")
     for share, held in found.held.items():
@@ -120,21 +101,19 @@ def print_quality(problem: Problem, fitted: Fitted) -> None:
         said = f"{100 * share:.0f} % interval: held {held} of {found.rows} rows that were left out"
         print(f"{said}; it should hold {low:.0f} to {high:.0f} % of new ones")
     if not found.r2 > 0:
-        print(
-            "warning: the model is no better than predicting the mean, "
-            "and the choice hardly better than a random one"
-        )
+        said = "and the choice hardly better than a random one"
+        print(f"warning: the model is no better than predicting the mean, {said}")
 
 
-def print_last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> None:
+def print_last_round(fitted: Fitted, seeds: Seeds) -> None:
     """Prints whether the rows measured last still helped, if the labelled table says which those are."""
     from core.suggestion.model import last_round
 
-    change = last_round(problem, fitted, seeds)
+    change, rounds = last_round(fitted, seeds), fitted.problem.rounds
     if change is None:
         return
     mean, low, high = change
-    rows = f"the last {(problem.rounds == problem.rounds.max()).sum()} rows"
+    rows = f"the last {(rounds == rounds.max()).sum()} rows"
     if low <= 0 <= high:
         said = f"made no visible difference to the held-out NLL ({low:+.3f} to {high:+.3f})"
         print(f"{rows} {said}; consider stopping")
@@ -144,8 +123,8 @@ def print_last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> None:
     print(f"{rows} {said} (95 % interval {low:.3f} to {high:.3f})")
 
 
-def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Fitted, Problem, RawFrame]:
-    """The model fitted to the labelled rows, the problem it solves, and the pool's table."""
+def train(args: argparse.Namespace, seeds: Seeds) -> Fitted:
+    """A model of the labelled rows."""
     from core.data.frames import read_frame
     from core.suggestion import model, tables
 
@@ -156,37 +135,34 @@ def train(args: argparse.Namespace, seeds: Seeds) -> tuple[Fitted, Problem, RawF
         labelled, pool = tables.split_by_target(labelled, args.target)
     decisions = {name: options_of(args)[name] for name in DECISIONS}
     problem = tables.make_problem(labelled, pool, args.target, decisions, args.replicates, args.verbose)
-    print_notes(args, problem, pool)
-    names = variations(args, len(problem.y))
+    print_notes(args, problem)
+    names = model.variations(args.agent, args.variation, len(problem.y))
     print(f"trying {', '.join(names)}", file=sys.stderr)
     try:
-        fitted = model.fit(problem, names, seeds, pick_device(args.device), args.agent)
+        return model.fit(problem, names, seeds, pick_device(args.device), args.agent)
     except FloatingPointError as error:
         raise UserError(f"{args.labelled}: {error}; another --seed may help") from error
-    return fitted, problem, pool
 
 
-def load(args: argparse.Namespace) -> tuple[Fitted, Problem, RawFrame]:
-    """The same, with a saved model."""
+def load(args: argparse.Namespace) -> Fitted:
+    """A saved model, with the rows to predict as its pool."""
     from core.agent import check_scores
     from core.data.frames import read_frame
     from core.suggestion import saved, tables
 
-    fitted, problem, differ = saved.load(args.model, pick_device(args.device))
+    fitted, differ = saved.load(args.model, pick_device(args.device))
     check_scores(args.agent, fitted.variation)
     if differ:
         print(f"note: {args.model} was made with {differ}: its predictions may have changed since")
     pool = read_frame(args.pool)
-    problem = tables.with_pool(problem, pool, args.replicates, every_row=not args.count)
-    print_notes(args, problem, pool)
-    return fitted, problem, pool
+    problem = tables.with_pool(fitted.problem, pool, args.replicates, every_row=not args.count)
+    print_notes(args, problem)
+    return replace(fitted, problem=problem)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
     set_threads(args.threads)
-    if not args.model:
-        variations(args, 0)  # a wrong agent or model is refused before any file is read
 
     import pandas as pd
 
@@ -197,46 +173,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from core.suggestion.figure import chosen_rows
     from core.suggestion.transforms import Log
 
+    if not args.model:
+        model.variations(args.agent, args.variation, 0)  # wrong names are refused before any file is read
     read = [path for path in (args.labelled, args.pool) if path]
     for path in filter(None, (args.out, args.scores)):
         check_target(path, *read)
     if args.save_model:
         check_writable(args.save_model)
     seeds = Seeds(1, args.seed, args.seed, args.seed)
-    fitted, problem, pool = load(args) if args.model else train(args, seeds)
-    print_quality(problem, fitted)
+    fitted = load(args) if args.model else train(args, seeds)
+    problem = fitted.problem
+    print_quality(fitted)
     if not args.model:
-        print_last_round(problem, fitted, seeds)
-    predicted = model.quantiles(problem, fitted, problem.pool)
-    # Written like the pool, so that the same program opens it. Semicolons go with decimal commas.
-    commas = pool.style.get("sep") == ";" and all(rule.decimal != "." for rule in problem.rules)
-    to_csv = partial(pd.DataFrame.to_csv, index=False, decimal="," if commas else ".", **pool.style)
+        print_last_round(fitted, seeds)
+    predicted = model.quantiles(fitted, problem.pool)
     if args.save_model:
-        saved.save(args.save_model, fitted, problem)
+        saved.save(args.save_model, fitted)
         print(f"model: {args.save_model}")
     if args.scores:
-        every = predicted.copy()
-        every.insert(0, "pool_row", pool.frame.index[problem.rows] + 1)
-        every.insert(1, "score", model.score(problem, fitted, args.agent, seeds))
-        write_file(args.scores, partial(to_csv, every))
+        scores = model.score(fitted, args.agent, seeds)
+        every = predicted.assign(pool_row=problem.file_rows, score=scores)
+        problem.write(args.scores, every[["pool_row", "score", *predicted]])
         print(f"{len(every):,} candidates: {args.scores}")
     if not args.count:
         return
     print(f"{args.agent} chooses {args.count} of {len(problem.pool):,} rows", file=sys.stderr)
-    chosen, scores = model.choose(problem, fitted, args.agent, args.count, seeds)
-    made = tables.next_rows(pool, problem, chosen, scores, predicted)
-    write_file(args.out, partial(to_csv, made))
+    chosen, scores = model.choose(fitted, args.agent, args.count, seeds)
+    problem.write(args.out, tables.next_rows(problem, chosen, scores, predicted))
     picture = args.out.with_suffix(".png")
     labelled_rows, pool_rows = (
         pd.DataFrame(problem.x_scaler.inverse_transform(rows.astype(float)), columns=problem.names)
         for rows in (problem.x, problem.pool)
     )
-    matters = model.importance(problem, fitted, seeds)
-    file_rows = pool.frame.index.to_numpy()[problem.rows[chosen]] + 1
+    matters, file_rows = model.importance(fitted, seeds), problem.file_rows[chosen]
     log = isinstance(fitted.model.target, Log)
     figure = chosen_rows(predicted, chosen, labelled_rows, pool_rows, matters, file_rows, problem.target, log)
     save(figure, picture)
-    print(f"{len(made)} rows to measure next: {args.out}\npicture: {picture}")
+    print(f"{len(chosen)} rows to measure next: {args.out}\npicture: {picture}")
     if args.agent == AGENT and fitted.quality.r2 > 0:
         print(f"on five tables, {AGENT} needed 19 to 57 % fewer rows than random choice (docs/OWN_DATA.md)")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import util
-from core.cli import ArgumentParser, add_ray_arguments, auto_or_count, batch_sizes, run_script
+from core.cli import ArgumentParser, add_ray_arguments, auto_or_count, run_script
 from core.config import read_file
 from core.errors import UserError
 from core.files import one_line
@@ -37,7 +37,7 @@ def make_parser() -> ArgumentParser:
     parser.add("agents", None, "names of agents", **several)
     parser.add("variations", ["nf"], "the models; evaluate.py --list shows all", **several)
     parser.add("protocols", ["published"], "the protocols", nargs="+", choices=list(PROTOCOLS))
-    parser.add("query_sizes", [50], QUERY_SIZE, nargs="+", type=batch_sizes, metavar="N")
+    parser.add("query_sizes", [50], QUERY_SIZE, nargs="+", metavar="N")
     parser.add("run_ids", ["1-30"], "run ids, such as 1 3 5-10", nargs="+", metavar="IDS")
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("side_by_side", "auto", "most runs that a task trains as one stack", type=auto_or_count)
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     import joblib
 
-    from core.runs.files import aggregate, is_collected
+    from core.runs.files import aggregate, is_collected, is_finished
     from core.sweep import plan
 
     # Paths must mean the same to tasks, which work in another folder.
@@ -127,22 +127,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not experiments:
         raise UserError("none of these experiments can be run")
     run_ids = plan.parse_ids(args.run_ids)
-    left = {one: plan.unfinished(one.folder(args.runs_folder), run_ids) for one in experiments}
+    folders = {one: one.folder(args.runs_folder) for one in experiments}
+    left = {
+        one: [i for i in run_ids if not is_finished(folder / f"run_{i}")] for one, folder in folders.items()
+    }
     if args.dry_run:
         slots = max(1, joblib.cpu_count() // args.cpus)
         print_plan(left, plan.pack(left, args.side_by_side, args.gpus > 0, slots), slots)
         return 0
-    for experiment, ids in left.items():
-        folder = experiment.folder(args.runs_folder)
-        if not ids and not is_collected(folder):  # a process died before it wrote the collected files
+    for experiment, folder in folders.items():
+        if not left[experiment] and not is_collected(folder):  # a process died before it wrote these files
             aggregate(folder)
     util.tqdm.unattended = util.is_cluster
-    failed = run_sweep(args, left) if any(left.values()) else 0
+    failed = any(left.values()) and run_sweep(args, left) > 0
     if not any(left.values()):
         print("all runs are finished")
-    for root in sorted({experiment.folder(args.runs_folder).parents[2] for experiment in left}):
+    for root in sorted({folder.parents[2] for folder in folders.values()}):
         print(f"results: {root}")
-    return int(bool(failed))
+    return int(failed)
 
 
 if __name__ == "__main__":

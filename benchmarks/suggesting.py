@@ -31,7 +31,7 @@ from core.cli import at_least, run_script, set_threads
 from core.data.frames import read_frame
 from core.dataset import RangeScaler
 from core.models.gp import GaussianProcess
-from core.suggestion.model import auto_variations, choose, fit, quantiles
+from core.suggestion.model import choose, fit, quantiles, variations
 from core.suggestion.tables import Problem, make_problem
 from datasets import DATASETS
 
@@ -139,7 +139,7 @@ def rounds(table: str, seed: int, agent: str, data_folder: Path) -> Iterator[lis
     """A line of the table before each round, and after the last one."""
     begun, x, y = prepared(table, seed, data_folder)
     labelled, pool = list(range(LABELLED)), np.arange(LABELLED, LABELLED + POOL)
-    seeds, variations = Seeds(1, seed, seed, seed), auto_variations(agent, LABELLED)
+    seeds, tried = Seeds(1, seed, seed, seed), variations(agent, "auto", LABELLED)
     for added in range(0, ROUNDS * COUNT + 1, COUNT):
         coverage, y_labelled = "", y[labelled]
         if added < ROUNDS * COUNT:
@@ -149,11 +149,11 @@ def rounds(table: str, seed: int, agent: str, data_folder: Path) -> Iterator[lis
             if agent == "random" and added:
                 chosen = np.random.default_rng([seed, added]).permutation(len(pool))[:COUNT]
             else:
-                fitted = fit(problem, variations, seeds, torch.device("cpu"), agent)
-                variations = [fitted.variation]  # later rounds keep the model of the first
-                chosen, _ = choose(problem, fitted, agent, COUNT, seeds)
+                fitted = fit(problem, tried, seeds, torch.device("cpu"), agent)
+                tried = [fitted.variation]  # later rounds keep the model of the first
+                chosen, _ = choose(fitted, agent, COUNT, seeds)
             if not added:
-                predicted = quantiles(problem, fitted, x[LABELLED + POOL :])
+                predicted = quantiles(fitted, x[LABELLED + POOL :])
                 fresh = y[LABELLED + POOL :]
                 held = predicted["low_90"].le(fresh) & predicted["high_90"].ge(fresh)
                 coverage = digits(held.mean())

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .batches import QuerySize, query_size
 from .errors import UserError
 from .files import one_line
 
@@ -44,53 +43,36 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument(f"--{name}", default=default, help=text + shown, **kwargs)
 
 
-def at_least(low: int, high: float = math.inf) -> Callable[[str], int]:
-    """An argument type: an integer not below `low`, nor above `high`."""
-
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"expected an integer, got '{text}'") from None
-        if value < low:
-            raise argparse.ArgumentTypeError(f"must be at least {low}, got {value}")
-        if value > high:
-            raise argparse.ArgumentTypeError(f"must be at most {high}, got {value}")
-        return value
-
-    return convert
-
-
-def number(fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]:
+def number(
+    fits: Callable[[float], bool], wanted: str, kind: Callable[[str], float] = float
+) -> Callable[[str], float]:
     """An argument type: a number that fits; `wanted` says in words which do."""
 
     def convert(text: str) -> float:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
             value = math.nan
         if not fits(value):
-            raise argparse.ArgumentTypeError(f"expected {wanted} got '{text}'")
+            raise argparse.ArgumentTypeError(f"expected {wanted}, got '{text}'")
         return value
 
     return convert
 
 
-def batch_sizes(text: str) -> QuerySize:
-    """An argument type: a query size, such as `10` or `10,20,40`."""
-    try:
-        return query_size(text)
-    except UserError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+def at_least(low: int, high: float = math.inf) -> Callable[[str], float]:
+    """An argument type: an integer not below `low`, nor above `high`."""
+    wanted = f"a whole number of at least {low}" + f" and at most {high}" * (high < math.inf)
+    return number(lambda value: low <= value <= high, wanted, int)
 
 
-def auto_or_count(text: str) -> int | str:
+def auto_or_count(text: str) -> float | str:
     return text if text == "auto" else at_least(1)(text)
 
 
 def add_ray_arguments(parser: ArgumentParser) -> None:
     """The options of every script that uses Ray."""
-    wanted = "a share from 0 to 1, or a whole number,"
+    wanted = "a share from 0 to 1, or a whole number"
     share = number(lambda gpus: 0 <= gpus <= 1 or (gpus > 1 and gpus % 1 == 0), wanted)
     parser.add("address", None, "auto, or ray://<host>:10001, to use a running Ray; by default starts one")
     parser.add("cpus", 1, "cores and threads of each task", type=at_least(1))
@@ -106,7 +88,6 @@ REMEDIES = {
     "store": "nothing was added; such runs cannot be in one store",
     "settings": "use another --runs_folder, remove it, or make all its runs again with --overwrite 1",
     "target": "name it with --target",
-    "skip_data_check": "--skip_data_check 1 uses it anyway",
 }
 
 
@@ -206,47 +187,41 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
     The exit code is 2 for a user's error, for files that cannot be read or written, and where memory runs
     out, 128 and its number for a signal, else what `main` returns.
     """
-    name = Path(sys.argv[0]).name
     _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is not UTF-8 must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
     _raise_on_signals()
+    said, code = "", 2
     try:
-        code = main()
+        code = main() or 0
+        sys.stdout.flush()
     except UserError as error:
-        print(f"{name}: {message(error)}", file=sys.stderr)
-        code = 2
+        said = message(error)
     except KeyboardInterrupt as interrupt:
         number = interrupt.args[0] if interrupt.args else signal.SIGINT
-        print(f"{name}: {_SIGNALS[number]}", file=sys.stderr)
-        code = 128 + number
+        said, code = _SIGNALS[number], 128 + number
     except BrokenPipeError:  # whoever read our output has left (`| head`)
         code = 141
     except OSError as error:
         where = error.filename or "standard output or a file"
         if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
             where = "a folder on a file system without locks, choose another"
-        print(f"{name}: {where}: {error.strerror or error}", file=sys.stderr)
-        code = 2
+        said, code = f"{where}: {error.strerror or error}", 2
     except (MemoryError, RuntimeError) as error:
         # Python's own, and what numpy and torch say.
         parts = ("can't start new thread", "can't allocate memory", "out of memory", "bad_alloc")
         if not isinstance(error, MemoryError) and not any(part in str(error) for part in parts):
             raise
         advice = "lower --side_by_side or --threads if it has these, or run fewer processes at once"
-        print(f"{name}: memory or threads ran out ({one_line(error, 80)}): {advice}", file=sys.stderr)
-        code = 2
+        said = f"memory or threads ran out ({one_line(error, 80)}): {advice}"
     finally:
         for number in _SIGNALS:  # the exit must not be interrupted
             signal.signal(number, signal.SIG_IGN)
+    if said:
+        print(f"{Path(sys.argv[0]).name}: {said}", file=sys.stderr)
     try:
         sys.stdout.flush()
-    except OSError as error:
+    except OSError:
         with contextlib.suppress(OSError):  # the exit must not try to flush again
             sys.stdout.close()
-        if not code and isinstance(error, BrokenPipeError):
-            code = 141
-        elif not code:
-            print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
-            code = 2
     sys.exit(code)

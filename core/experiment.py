@@ -55,7 +55,7 @@ class Experiment(Options):
             "agent": self.agent if self.agent in BASELINES else AGENTS.name(self.agent),
             "query_size": 1 if self.agent in BASELINES else query_size(self.query_size),
             "budget": self.dataset_class.budget if self.budget is None else self.budget,
-            "config": check_changes(self.config, "config"),
+            "config": check_changes(self.config or {}, "config"),
             "skip_data_check": bool(self.skip_data_check),
             "data_folder": Path(self.data_folder),
         }

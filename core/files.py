@@ -97,24 +97,6 @@ def write_file(target: Path, write: Callable[[Path], object]) -> None:
     write_files({target: write})
 
 
-def write_between(page: Path, first: str, last: str, text: str) -> None:
-    """Replaces the text between two lines of a page.
-
-    Raises:
-        UserError: the page lacks one of the lines, or is not text.
-    """
-    try:
-        whole = page.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{page} is no UTF-8 text ({error.reason} at byte {error.start})") from error
-    before, found, rest = whole.partition(first)
-    _, ended, after = rest.partition(last)
-    if not (found and ended):
-        raise UserError(f"{page} lacks the line '{first}', or '{last}' behind it")
-    whole = f"{before}{first}\n\n{text.strip()}\n\n{last}{after}"
-    write_file(page, lambda beside: beside.write_text(whole, encoding="utf-8"))
-
-
 def remove(*paths: Path) -> None:
     """Removes files, those that are there."""
     for path in paths:

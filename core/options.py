@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .cli import ArgumentParser, at_least, auto_or_count, batch_sizes
+from .cli import ArgumentParser, at_least, auto_or_count
 from .config import check_changes, read_file
 from .protocol import PROTOCOLS
 
@@ -21,9 +21,9 @@ DATA = ("dataset", "target", *DECISIONS, "seed_set", "data_folder", "skip_data_c
 SEEDS = ("agent_seed", "pool_seed", "model_seed")
 
 
-def _option(text: str, default: Any = MISSING, *, compare: bool = True, **argument: Any) -> Any:
-    """A field; `argument` is how argparse reads it."""
-    return field(default=default, compare=compare, metadata={"help": text, "argument": argument})
+def _option(text: str, default: Any = MISSING, *, compare: bool = True, hash: Any = None, **how: Any) -> Any:
+    """A field; argparse reads it as `how` says."""
+    return field(default=default, compare=compare, hash=hash, metadata={"help": text, "argument": how})
 
 
 def _columns(text: str) -> Any:
@@ -38,7 +38,7 @@ class Options:
     agent: str = _option("name of an agent")
     variation: str = _option("the model; evaluate.py --list shows all", "nf")
     protocol: str = _option("as in the published code, or corrected", "published", choices=list(PROTOCOLS))
-    query_size: int | str = _option(QUERY_SIZE, 50, type=batch_sizes)
+    query_size: int | str = _option(QUERY_SIZE, 50)
     budget: int = _option(  # None: the dataset's own number
         "points to add, if not as many as the dataset says; fewer for a trial", None, type=at_least(1)
     )
@@ -55,13 +55,8 @@ class Options:
     skip_data_check: bool = _option(
         "1: accept a table that differs from the published one", False, type=int, choices=(0, 1)
     )
-    config: Mapping[str, Any] = field(
-        default_factory=dict,
-        hash=False,
-        metadata={
-            "help": "YAML file with hyper-parameters that replace the usual ones",
-            "argument": {"type": Path},
-        },
+    config: Mapping[str, Any] = _option(  # None: no changes
+        "YAML file with hyper-parameters that replace the usual ones", None, hash=False, type=Path
     )
     policy: Path | None = _option(  # noqa: RUF009, it gives a field
         "the policy file of agent 'learned', instead of its own", None, type=Path
@@ -81,7 +76,7 @@ def add_options(parser: ArgumentParser, names: Iterable[str], **defaults: Any) -
     for name in names:
         one = _FIELDS[name]
         default, more = defaults.get(name, one.default), one.metadata["argument"]
-        if default is MISSING and one.default_factory is MISSING:
+        if default is MISSING:
             more = {"required": True, **more}
         shown = int(default) if isinstance(default, bool) else default
         parser.add(name, None if shown in ((), MISSING) else shown, one.metadata["help"], **more)

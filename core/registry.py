@@ -56,17 +56,14 @@ class Registry(Generic[T]):
             if folder == vars(other).get("folder") and _place(other) != _place(cls):
                 raise UserError(f"{self.kind} '{name}': its folder {folder} is that of {other.__name__}")
 
-    def _load(self) -> None:
+    @property
+    def classes(self) -> dict[str, type[T]]:
+        """All classes by their names."""
         if self._package:
             for module in iter_modules(import_module(self._package).__path__):
                 if not module.ispkg:  # such as agents/shared
                     import_module(f"{self._package}.{module.name}")
             self._package = ""  # at the end: after a broken file, the next look-up raises the same
-
-    @property
-    def classes(self) -> dict[str, type[T]]:
-        """All classes by their names."""
-        self._load()
         return self._classes
 
     def name(self, name: str) -> str:
@@ -85,7 +82,7 @@ class Registry(Generic[T]):
 
     def aliases(self, name: str) -> list[str]:
         """The other names of the class registered as `name`."""
-        self._load()
+        name = self.name(name)
         return [alias for alias, registered in self._aliases.items() if registered == name]
 
 

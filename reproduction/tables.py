@@ -19,10 +19,11 @@ from project import ROOT
 
 from core import load_results
 from core.cli import run_script
-from core.files import write_between, write_file
+from core.files import write_file
 from core.report.load import select
 from core.report.plots import learning_curves, save
 from core.report.sections import markdown
+from docs.agents_table import write_between
 
 HERE, PAGE = ROOT / "reproduction", ROOT / "docs/REPRODUCTION.md"
 NUMBERS = ROOT / "docs/reproduction/numbers.csv"

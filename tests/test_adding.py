@@ -13,8 +13,9 @@ import pytest
 
 import evaluate
 import report
-from core import AGENTS, CORRECTED, DATASETS, Experiment, UserError, catalogue
+from core import AGENTS, CORRECTED, DATASETS, Experiment, UserError
 from core.cli import message
+from docs import agents_table
 from tests import test_agents
 from tests.builders import choose, files, make_state
 from tests.test_explorer import page_data
@@ -100,7 +101,7 @@ def test_shown_agent_and_dataset(
     capsys.readouterr()
     evaluate.list_names()
     assert f" {family}.\n  {'uncertain_far':28}{line}.\n" in capsys.readouterr().out
-    assert f"| `uncertain_far` | {line} | density | no | - |\n" in catalogue.table()
+    assert f"| `uncertain_far` | {line} | density | no | - |\n" in agents_table.table()
     test_agents.test_contract("uncertain_far", "gauss", CORRECTED, monkeypatch)
 
 

@@ -215,7 +215,7 @@ def test_the_last_round_helped_if_it_did(tmp_path: Path) -> None:
     def change(older: int, last: pd.DataFrame) -> tuple[float, float, float] | None:
         done = pd.concat([table[:older].assign(round=0), last.assign(round=1)])
         problem = problem_of(tmp_path, done, table[80:])
-        return model.last_round(problem, model.fit(problem, ["gp"], Seeds(), torch.device("cpu")), Seeds())
+        return model.last_round(model.fit(problem, ["gp"], Seeds(), torch.device("cpu")), Seeds())
 
     helped = change(40, table[40:80])
     assert helped

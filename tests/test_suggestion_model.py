@@ -66,7 +66,7 @@ def test_the_best_model_learns_the_best_form_of_the_target(tmp_path: Path) -> No
     z = np.log(table["y"] / median)[:80] / 0.5
     truth = (z**2 / 2 + np.log(0.5 * np.sqrt(2 * np.pi) * table["y"][:80])).mean()
     assert truth - 0.1 < fitted.nll["gp"] < truth + 0.3
-    predicted = model.quantiles(problem, fitted, problem.pool)
+    predicted = model.quantiles(fitted, problem.pool)
     assert (predicted["low_90"] > 0).all()
     assert np.abs(np.log(predicted["median"] / median[80:])).mean() < 0.2
 

@@ -42,7 +42,7 @@ CASES = {
         --dataset=: compute_upper_bound.py: unknown dataset ''; one of
         --dataset sarkos: unknown dataset 'sarkos'; did you mean sarcos?
         --dataset pakinsons --data_folder /dev/null/x: /dev/null/x
-        --epoch_limit 0: argument --epoch_limit: must be at least 1, got 0
+        --epoch_limit 0: argument --epoch_limit: expected a whole number of at least 1, got '0'
         --runs_folder /dev/null/x: cannot write to /dev/null/x_gauss/Diabetes/UpperBound
     """,
     "download_all_datasets": """
@@ -64,15 +64,15 @@ CASES = {
         --ignore bmi: dataset 'diabetes' has a target, a seed set and columns of its own
         --query_size 0: a number of points such as 50, or several such as 10,20,40, not '0'
         --query_size 5: diabetes: a query size of 5 is more than the budget of 4 points
-        --query_size many: argument --query_size: a query size is a number of points such as 50, or several
+        --query_size many: evaluate.py: a query size is a number of points such as 50, or several
         --query_size 10,,20: a number of points such as 50, or several such as 10,20,40, not '10,,20'
         --query_size 10,: a number of points such as 50, or several such as 10,20,40, not '10,'
         --query_size 10;20: a number of points such as 50, or several such as 10,20,40, not '10;20'
         --query_size 1,0: a number of points such as 50, or several such as 10,20,40, not '1,0'
         --query_size 2,-4: a number of points such as 50, or several such as 10,20,40, not '2,-4'
         --query_size 5,10: diabetes: a query size of 5,10 is more than the budget of 4 points
-        --pool_seed -1: argument --pool_seed: must be at least 0, got -1
-        --restarts 99999999999999999999: argument --restarts: must be at most 100000, got 9999
+        --pool_seed -1: argument --pool_seed: expected a whole number of at least 0, got '-1'
+        --restarts 99999999999999999999: of at least 1 and at most 100000, got '999
         --budget 284: a seed set of 50 and a budget of 284 points need more than the 283 points
         --side_by_side 0: argument --side_by_side:
         --device cuda:77: --device cuda:77 is not there
@@ -88,12 +88,12 @@ CASES = {
         --dataset=: evaluate_oracle.py: unknown dataset ''; one of
         --dataset nowhere: unknown dataset 'nowhere'
         --budget 5000: a budget of 5000 points need more
-        --tried 0: must be at least 1
+        --tried 0: expected a whole number of at least 1, got '0'
     """,
     "learn_policy": """
         --out: expected one argument
         --task nowhere: unknown dataset 'nowhere'
-        --candidates 1: must be at least 2
+        --candidates 1: expected a whole number of at least 2 and at most 10000, got '1'
         --out /dev/null/a: cannot write to /dev/null/a
         --task diabetes --budget 500 --steps 8 --environments 2: a budget of 500 points need more
     """,
@@ -101,7 +101,7 @@ CASES = {
         --dataset=: unknown dataset ''; one of
         --dataset diabets: unknown dataset 'diabets'; did you mean diabetes
         --variation ensemble: unknown variation 'ensemble'; one of nf, gauss, mdn
-        --trials 0: --trials: must be at least 1, got 0
+        --trials 0: --trials: expected a whole number of at least 1, got '0'
         --trials 1: ray is not installed: pip install -e '.[ray]'
     """,
     "report": """
@@ -138,8 +138,8 @@ CASES = {
     "sweep": """
         nowhere.yaml: nowhere.yaml
         --datasets diabetes: --datasets and --agents are required
-        --query_sizes 0: argument --query_sizes: a query size is a number of points such as 50, or
-        --query_sizes 5,a: a number of points such as 50, or several such as 10,20,40, not '5,a'
+        --datasets diabetes --agents random --query_sizes 0: sweep.py: a query size is a number of points
+        --datasets diabetes --agents random --query_sizes 5,a: or several such as 10,20,40, not '5,a'
         --gpus nan: --gpus: expected a share from 0 to 1, or a whole number, got 'nan'
         --datasets diabetes --agents randm: unknown agent 'randm'; did you mean random
         --datasets diabetes --agents random --run_ids 3-1: expected a number or a range like 1-30, got '3-1'

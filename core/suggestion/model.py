@@ -1,8 +1,8 @@
 """A model of the labelled rows, what it is worth, and what an agent chooses by it.
 
     fitted = fit(problem, ["forest", "gp"], seeds, device)  # the better of the two
-    chosen, scores = choose(problem, fitted, "igs", 20, seeds)
-    predicted = quantiles(problem, fitted, problem.pool)
+    chosen, scores = choose(fitted, "igs", 20, seeds)
+    predicted = quantiles(fitted, problem.pool)
 
 Each model is fitted to all labelled rows but a fold, for each fold, and predicts the fold that it has not
 seen. By these predictions the best one is found, judged, and its intervals are widened or narrowed
@@ -22,8 +22,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from ..agent import AGENTS, Agent
-from ..errors import UserError
+from ..agent import AGENTS, Agent, check_scores
+from ..errors import UserError, check_known
 from ..models.gp import MOST_POINTS
 from ..models.predictor import Predictor
 from ..models.variations import VARIATIONS, load_config
@@ -94,6 +94,7 @@ class Fitted:
     """The best model, fitted to all labelled rows, and what it is worth.
 
     Attributes:
+        problem: the labelled rows, and the pool that it predicts.
         variation: its name in `VARIATIONS`.
         model: the model.
         factors: what calibrates its intervals.
@@ -102,6 +103,7 @@ class Fitted:
         device: where the model is.
     """
 
+    problem: Problem
     variation: str
     model: Model
     factors: dict[float, float]
@@ -110,12 +112,16 @@ class Fitted:
     device: torch.device
 
 
-def auto_variations(agent: str, rows: int) -> list[str]:
-    """The models that `auto` tries for so many labelled rows: those that the agent can score.
+def variations(agent: str, variation: str, rows: int) -> list[str]:
+    """The models to try for so many labelled rows: the one named, or with `auto` those the agent can score.
 
     Raises:
-        UserError: it can score none of them.
+        UserError: agent or model are unknown, or the agent cannot score it.
     """
+    if variation != "auto":
+        check_known("variation", variation, ["auto", *VARIATIONS])
+        check_scores(agent, variation)
+        return [variation]
     scored = AGENTS[agent].variations
     names = [name for name in _AUTO if name in scored]
     if not names:
@@ -147,13 +153,11 @@ def fit(
         if name not in at_once:
             found[name, kind] = rows.left_out(name, kind)
     ranked = sorted((one for one in found if one[0] in variations), key=lambda one: found[one][1])
-    nll: dict[str, float] = {}
-    for one in ranked:
-        nll.setdefault(one[0], found[one][1])
+    nll = {one[0]: found[one][1] for one in reversed(ranked)}  # the lowest of each is the last
     name, kind = ranked[0]
     factors, quality = rows.judge(found[name, kind][0])
     (model,) = rows.train(name, kind, [np.concatenate(rows.folds)])
-    return Fitted(name, model, factors, nll, quality, device)
+    return Fitted(problem, name, model, factors, nll, quality, device)
 
 
 class _Rows:
@@ -205,26 +209,23 @@ class _Rows:
 
     def judge(self, models: Sequence[Model]) -> tuple[dict[float, float], Quality]:
         """By the models that have not seen one of the folds each."""
-        predicted = [
-            model.quantiles(self.x[rows], [*LEVELS.values(), *_MEAN])
-            for model, rows in zip(models, self.folds, strict=True)
-        ]
-        inverse = self.scaler.inverse_transform
-        own = [inverse(model.target.inverse(q)) for model, q in zip(models, predicted, strict=True)]
-        mean = np.concatenate([part[:, len(LEVELS) :].mean(axis=1) for part in own])
-        median = np.concatenate([part[:, list(LEVELS).index("median")] for part in own])
-        truths = [model.target.forward(self.y[rows]) for model, rows in zip(models, self.folds, strict=True)]
-        frames = [pd.DataFrame(q[:, : len(LEVELS)], columns=list(LEVELS)) for q in predicted]
-        y = inverse(self.y[np.concatenate(self.folds)])
+        own, learned, truths = [], [], []
+        for model, rows in zip(models, self.folds, strict=True):
+            found = model.quantiles(self.x[rows], [*LEVELS.values(), *_MEAN])
+            own.append(self.scaler.inverse_transform(model.target.inverse(found)))
+            learned.append(pd.DataFrame(found[:, : len(LEVELS)], columns=list(LEVELS)))
+            truths.append(model.target.forward(self.y[rows]))
+        predicted, y = np.concatenate(own), self.scaler.inverse_transform(self.y[np.concatenate(self.folds)])
+        median, mean = predicted[:, list(LEVELS).index("median")], predicted[:, len(LEVELS) :].mean(axis=1)
         scale = np.ptp(y)  # squares of values of any size
         r2 = 1 - (((mean - y) / scale) ** 2).mean() / (y / scale).var()
         mae, constant = abs(median - y).mean(), abs(np.median(y) - y).mean()
-        held = coverage(frames, truths)
+        held = coverage(learned, truths)
         quality = Quality(len(y), self.settings, float(r2), float(mae), float(constant), held)
-        return calibrate(pd.concat(frames), np.concatenate(truths)), quality
+        return calibrate(pd.concat(learned), np.concatenate(truths)), quality
 
 
-def last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> tuple[float, float, float] | None:
+def last_round(fitted: Fitted, seeds: Seeds) -> tuple[float, float, float] | None:
     """By how much the last round changed the held-out NLL of the older rows: mean, and 95 % interval.
 
     Two models for each fold of the older rows, with the rows of the last round and without them, predict it.
@@ -232,6 +233,7 @@ def last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> tuple[float, f
     are of the best kind, or forests where that is a network. None if the rounds are not known, or fewer than
     `LEAST_LABELLED` rows are older.
     """
+    problem = fitted.problem
     last = problem.rounds == problem.rounds.max()
     if last.all() or (~last).sum() < LEAST_LABELLED:
         return None
@@ -247,53 +249,51 @@ def last_round(problem: Problem, fitted: Fitted, seeds: Seeds) -> tuple[float, f
     return float(change.mean()), float(low), float(high)
 
 
-def quantiles(problem: Problem, fitted: Fitted, x: np.ndarray) -> pd.DataFrame:
+def quantiles(fitted: Fitted, x: np.ndarray) -> pd.DataFrame:
     """Of each row of scaled x [N, d], in the target's own units, calibrated: the columns of `LEVELS`."""
     rows = tqdm(torch.from_numpy(x).split(_PIECE), desc="predicting", unit=" pieces")
     pieces = [fitted.model.quantiles(part.to(fitted.device), list(LEVELS.values())) for part in rows]
     predicted = pd.DataFrame(np.concatenate(pieces), columns=list(LEVELS))
     scaled = fitted.model.target.inverse(calibrated(predicted, fitted.factors).to_numpy())
-    return pd.DataFrame(problem.scaler.inverse_transform(scaled), columns=list(LEVELS))
+    return pd.DataFrame(fitted.problem.scaler.inverse_transform(scaled), columns=list(LEVELS))
 
 
-def choose(
-    problem: Problem, fitted: Fitted, agent: str, count: int, seeds: Seeds
-) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in `problem.pool` [k], in the order of choice, and their scores [k], NaN where none are."""
+def choose(fitted: Fitted, agent: str, count: int, seeds: Seeds) -> tuple[np.ndarray, np.ndarray]:
+    """Positions in the pool [k], in the order of choice, and their scores [k], NaN where none are."""
     chooser = AGENTS[agent](count, seeds, CORRECTED)
-    chosen = chooser.predict(_state(problem, fitted, count))
+    chosen = chooser.predict(_state(fitted, count))
     if chooser.scores is None:
         return chosen, np.full(len(chosen), np.nan)
     return chosen, chooser.scores.cpu().double().numpy()
 
 
-def score(problem: Problem, fitted: Fitted, agent: str, seeds: Seeds) -> np.ndarray:
+def score(fitted: Fitted, agent: str, seeds: Seeds) -> np.ndarray:
     """The agent's scores of all rows of the pool [N]; NaN if it scores batches and not rows."""
     chooser = AGENTS[agent](1, seeds, CORRECTED)
     if type(chooser).score is Agent.score:
-        return np.full(len(problem.pool), np.nan)
-    state = _state(problem, fitted, 1)
+        return np.full(len(fitted.problem.pool), np.nan)
+    state = _state(fitted, 1)
     scores = [chooser.score(state, rows).cpu() for rows in state.x_unlabeled.split(chooser.candidates)]
     return torch.cat(scores).double().numpy()
 
 
-def _state(problem: Problem, fitted: Fitted, count: int) -> State:
+def _state(fitted: Fitted, count: int) -> State:
+    problem = fitted.problem
     y = fitted.model.target.forward(problem.y.astype(np.float64)).astype(np.float32)
     pool, x, labels = (torch.from_numpy(one).to(fitted.device) for one in (problem.pool, problem.x, y))
     return State.of_one_choice(pool, x, labels, fitted.model.predictor, count)
 
 
-def importance(problem: Problem, fitted: Fitted, seeds: Seeds) -> pd.Series:
+def importance(fitted: Fitted, seeds: Seeds) -> pd.Series:
     """By how much the predicted mean changes when a feature is shuffled among rows of the pool: a number a
     feature [d], by name (Breiman's permutation importance, of the prediction instead of its error).
     """
-    rng = seeds.numpy("evaluation")
-    rows = problem.pool[rng.permutation(len(problem.pool))[:_SHUFFLED]]
-    found = []
+    rng, pool, found = seeds.numpy("evaluation"), fitted.problem.pool, []
+    rows = pool[rng.permutation(len(pool))[:_SHUFFLED]]
     x = torch.from_numpy(rows).to(fitted.device)
     mean = fitted.model.predictor(x).mean
     for feature in range(x.shape[1]):
         shuffled = x.clone()
         shuffled[:, feature] = x[torch.from_numpy(rng.permutation(len(x))).to(x.device), feature]
         found.append(float((fitted.model.predictor(shuffled).mean - mean).abs().mean()))
-    return pd.Series(found, problem.names)
+    return pd.Series(found, fitted.problem.names)

@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -13,39 +14,29 @@ from ..files import one_line, write_files
 from ..models.predictor import NetworkPredictor
 from ..runs.settings import begun_elsewhere, provenance
 from .model import Fitted
-from .tables import Problem
 
 _MODEL, _META = "model.joblib", "meta.json"
 #: Raise it when what is saved changes.
 _FORMAT = 3
 
 
-def save(folder: Path, fitted: Fitted, problem: Problem) -> None:
-    """Writes the model and its labelled rows, and a text that says what it is."""
-    meta = {
-        "format": _FORMAT,
-        "target": problem.target,
-        "learned": f"{fitted.model.target.words}{problem.target}",
-        "variation": fitted.variation,
-        "held-out NLL": fitted.nll,
-        "labelled rows": len(problem.x),
-        "columns": problem.lines,
-        "made with": provenance(),
-    }
+def save(folder: Path, fitted: Fitted) -> None:
+    """Writes the model and its labelled rows, and the versions that it was made with."""
+    meta = json.dumps({"format": _FORMAT, "made with": provenance()}, indent=2) + "\n"
+    problem = fitted.problem
+    table = replace(problem.table, frame=problem.table.frame[:0])
+    problem = replace(problem, pool=problem.pool[:0], rows=problem.rows[:0], table=table)
+    fitted = replace(fitted, problem=problem)
     if isinstance(fitted.model.predictor, NetworkPredictor):
         fitted = copy.deepcopy(fitted)  # the one that goes on stays on its device
         fitted.model.predictor.model.to("cpu")
-    kept = fitted, replace(problem, pool=problem.pool[:0], rows=problem.rows[:0])
     folder.mkdir(parents=True, exist_ok=True)
     write_files(
-        {
-            folder / _MODEL: lambda path: joblib.dump(kept, path),
-            folder / _META: lambda path: path.write_text(json.dumps(meta, indent=2) + "\n"),
-        }
+        {folder / _MODEL: partial(joblib.dump, fitted), folder / _META: lambda path: path.write_text(meta)}
     )
 
 
-def load(folder: Path, device: torch.device) -> tuple[Fitted, Problem, str]:
+def load(folder: Path, device: torch.device) -> tuple[Fitted, str]:
     """What `save` kept, and how the versions here differ from its; loading runs code: only load your own.
 
     The pool is empty.
@@ -62,8 +53,7 @@ def load(folder: Path, device: torch.device) -> tuple[Fitted, Problem, str]:
     if not readable:
         raise UserError(f"{folder} was made by another version of this code; train it again")
     try:
-        fitted, problem = joblib.load(folder / _MODEL)
-        fitted = replace(fitted, device=device)
+        fitted = replace(joblib.load(folder / _MODEL), device=device)
         if isinstance(fitted.model.predictor, NetworkPredictor):
             fitted.model.predictor.model.to(device)
     # Unpickling raises nearly anything where classes have changed.
@@ -73,4 +63,4 @@ def load(folder: Path, device: torch.device) -> tuple[Fitted, Problem, str]:
             f"{folder} cannot be read ({type(error).__name__}: {one_line(error, 80)}): "
             f"it was made with {differ or code}; train it again"
         ) from error
-    return fitted, problem, differ
+    return fitted, differ

@@ -3,8 +3,11 @@
 Shapes: n labelled rows, N rows of the pool, d features, k chosen rows.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +19,7 @@ from ..data.frames import RawFrame
 from ..data.kinds import Rule
 from ..data.suspects import options
 from ..dataset import RangeScaler
-from ..files import one_line
+from ..files import one_line, write_file
 
 #: Levels of the predicted quantiles: the median, the ends of the 50 % and of the 90 % interval.
 LEVELS = {"median": 0.5, "low_50": 0.25, "high_50": 0.75, "low_90": 0.05, "high_90": 0.95}
@@ -41,6 +44,7 @@ class Problem:
         rows: where they stand in the pool [N]: a row that is labelled already is left out.
         lines: what each column became.
         notes: what else the user should know of the rows.
+        table: the pool as it is in its file.
         scaler: what the target was scaled with.
         rules, x_scaler: what makes features of columns, and what they were scaled with: for another pool.
         names: of the features [d].
@@ -55,12 +59,25 @@ class Problem:
     rows: np.ndarray
     lines: list[str]
     notes: list[str]
+    table: RawFrame
     scaler: RangeScaler
     rules: tuple[Rule, ...]
     x_scaler: RangeScaler
     names: list[str]
     measured: np.ndarray
     keys: frozenset[tuple[object, ...]]
+
+    @property
+    def file_rows(self) -> np.ndarray:
+        """Where the candidates are in the pool's file [N]; its first row is 1."""
+        return self.table.frame.index.to_numpy()[self.rows] + 1
+
+    def write(self, path: Path, made: pd.DataFrame) -> None:
+        """Writes a table like the pool, so that the same program opens it."""
+        # Semicolons go with decimal commas.
+        commas = self.table.style.get("sep") == ";" and all(rule.decimal != "." for rule in self.rules)
+        how: dict[str, Any] = {"index": False, "decimal": "," if commas else ".", **self.table.style}
+        write_file(path, lambda beside: made.to_csv(beside, **how))
 
 
 def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
@@ -90,8 +107,6 @@ def make_problem(
     whose target is far from all others are left out.
 
     Args:
-        labelled, pool: the tables.
-        target: the column to predict.
         decisions: of the user about columns.
         replicates: each of the pool's rows is a candidate, even if others are equal in all features.
         verbose: say more of each column.
@@ -100,46 +115,42 @@ def make_problem(
         UserError: their columns differ, or they cannot be trained on.
     """
     ours = [name for name in {*labelled.names} ^ {*pool.names} if name != target and _is_ours(name)]
-    rounds = _rounds(labelled, ours)
-    labelled, pool = (
-        replace(raw, frame=raw.frame.drop(columns=ours, errors="ignore")) for raw in (labelled, pool)
-    )
-    theirs, found = ([name for name in raw.names if name != target] for raw in (labelled, pool))
-    y, note, apart, why = read_target(labelled, target, decisions)
+    raws = [replace(raw, frame=raw.frame.drop(columns=ours, errors="ignore")) for raw in (labelled, pool)]
+    theirs, found = ([name for name in raw.names if name != target] for raw in raws)
+    y, note, apart, why = read_target(raws[0], target, decisions)
     check_same(theirs, found, f"{pool.where}: the pool has", f"{labelled.where}: the labelled rows have")
     used = np.flatnonzero(~apart)
     if len(used) < LEAST_LABELLED:
         few = f"{len(used)} labelled rows are too few: at least {LEAST_LABELLED} are needed"
         raise labelled.unusable(few)
-    columns = sort_columns([labelled, pool], target, used, decisions)
+    columns = sort_columns(raws, target, used, decisions)
     lines = columns.details if verbose else columns.lines
     lines += [f"{target}: the target, {note}"] * bool(note)
     lines += [f"{one_line(', '.join(sorted(ours)))}: not used (written by suggest.py)"] * bool(ours)
     lines += [f"{target}: {why}: left out; {options(target, 'keep')} keeps it"] * bool(why)
-    (names, x), keys = columns.features(), columns.contents()
-    known = frozenset(keys[: len(y)])
-    done = np.array([key in known for key in keys[len(y) :]], bool)
-    x_scaler = _feature_scaler(x[used], x[len(y) :][~done])
-    scaler = RangeScaler(y[used])
+    (names, x), keys, n = columns.features(), columns.contents(), len(y)
+    known = frozenset(keys[:n])
+    done = np.array([key in known for key in keys[n:]], bool)
+    x_scaler, scaler = _feature_scaler(x[used], x[n:][~done]), RangeScaler(y[used])
     x = x_scaler.transform(x).astype(np.float32)
-    measured, rest = x[: len(y)], x[len(y) :]
-    rows, notes = _candidates(rest, measured, done, replicates)
-    return Problem(
+    problem = Problem(
         target=target,
         x=x[used],
         y=scaler.transform(y[used]).astype(np.float32),
-        rounds=rounds[used],
-        pool=rest[rows],
-        rows=rows,
+        rounds=_rounds(labelled, ours)[used],
+        pool=x[n:],
+        rows=np.arange(len(x) - n),
         lines=lines,
-        notes=notes,
+        notes=[],
+        table=pool,
         scaler=scaler,
         rules=columns.rules,
         x_scaler=x_scaler,
         names=names,
-        measured=measured,
+        measured=x[:n],
         keys=known,
     )
+    return _without(problem, done, replicates)
 
 
 def with_pool(problem: Problem, pool: RawFrame, replicates: bool = False, every_row: bool = False) -> Problem:
@@ -152,11 +163,10 @@ def with_pool(problem: Problem, pool: RawFrame, replicates: bool = False, every_
     others = [name for name in pool.names if name not in known and (name == problem.target or _is_ours(name))]
     columns = apply(problem.rules, replace(pool, frame=pool.frame.drop(columns=others)))
     x = problem.x_scaler.transform(columns.features()[1]).astype(np.float32)
-    rows, notes = np.arange(len(x)), list[str]()
-    if not every_row:
-        done = np.array([key in problem.keys for key in columns.contents()], bool)
-        rows, notes = _candidates(x, problem.measured, done, replicates)
-    return replace(problem, pool=x[rows], rows=rows, notes=notes)
+    problem = replace(problem, pool=x, rows=np.arange(len(x)), notes=[], table=pool)
+    if every_row:
+        return problem
+    return _without(problem, np.array([key in problem.keys for key in columns.contents()], bool), replicates)
 
 
 def _rounds(labelled: RawFrame, ours: Collection[str]) -> np.ndarray:
@@ -178,19 +188,16 @@ def _feature_scaler(labelled: np.ndarray, pool: np.ndarray) -> RangeScaler:
     return RangeScaler(np.concatenate([labelled, np.clip(pool, low - width, high + width)]))
 
 
-def _candidates(
-    x: np.ndarray, labelled: np.ndarray, done: np.ndarray, replicates: bool
-) -> tuple[np.ndarray, list[str]]:
-    """Which rows of a pool x [N, d] may be chosen, and notes on the others and on near ones.
+def _without(problem: Problem, done: np.ndarray, replicates: bool) -> Problem:
+    """A problem without the rows of its pool that are labelled already, `done` [N], or equal to others.
 
     Args:
-        labelled: rows [n, d], on the same scale.
-        done: whether a row is labelled already [N].
-        replicates: rows that are equal in all features are candidates each.
+        replicates: rows that are equal in all features stay.
     """
+    x = problem.pool
     again = np.zeros(len(x), bool) if replicates else pd.DataFrame(x).duplicated().to_numpy() & ~done
     rows = np.flatnonzero(~done & ~again)
-    near = np.isfinite(KDTree(labelled).query(x[rows], p=np.inf, distance_upper_bound=_NEAR)[0])
+    near = np.isfinite(KDTree(problem.measured).query(x[rows], p=np.inf, distance_upper_bound=_NEAR)[0])
     notes = {
         "labelled already, and not chosen again": done,
         "equal to others in all features: each such setting is one candidate, unless --replicates": again,
@@ -198,11 +205,12 @@ def _candidates(
     }
     counts = {text: int(some.sum()) for text, some in notes.items() if some.any()}
     are = {1: "1 row of the pool is"}
-    return rows, [f"{are.get(n, f'{n:,} rows of the pool are')} {text}" for text, n in counts.items()]
+    said = [f"{are.get(n, f'{n:,} rows of the pool are')} {text}" for text, n in counts.items()]
+    return replace(problem, pool=x[rows], rows=rows, notes=said)
 
 
 def _is_ours(name: str) -> bool:
-    return name.removeprefix(_OURS) in COLUMNS or (name.startswith(_OURS) and _is_ours(name[len(_OURS) :]))
+    return re.fullmatch(f"(?:{_OURS})*(?:{'|'.join(COLUMNS)})", name) is not None
 
 
 def _our_name(name: str, theirs: Collection[str]) -> str:
@@ -210,17 +218,15 @@ def _our_name(name: str, theirs: Collection[str]) -> str:
 
 
 def next_rows(
-    pool: RawFrame, problem: Problem, chosen: np.ndarray, scores: np.ndarray, predicted: pd.DataFrame
+    problem: Problem, chosen: np.ndarray, scores: np.ndarray, predicted: pd.DataFrame
 ) -> pd.DataFrame:
     """The chosen rows in order: our `COLUMNS`, then theirs to the letter; `pool_row` counts from 1."""
-    theirs = pool.frame.iloc[problem.rows[chosen]]
-    ours = pd.DataFrame(
-        {
-            "rank": np.arange(1, len(chosen) + 1),
-            "round": problem.rounds.max() + 1,
-            "pool_row": theirs.index + 1,
-            "score": scores,
-        }
-        | {name: predicted[name].to_numpy()[chosen] for name in LEVELS}
-    ).rename(columns=lambda name: _our_name(name, pool.names))
-    return pd.concat([ours, theirs.reset_index(drop=True)], axis=1)
+    ours = predicted.iloc[chosen].assign(
+        rank=np.arange(1, len(chosen) + 1),
+        round=problem.rounds.max() + 1,
+        pool_row=problem.file_rows[chosen],
+        score=scores,
+    )[list(COLUMNS)]
+    theirs = problem.table.frame.iloc[problem.rows[chosen]]
+    ours = ours.rename(columns=lambda name: _our_name(name, problem.table.names))
+    return pd.concat([ours.reset_index(drop=True), theirs.reset_index(drop=True)], axis=1)

@@ -1,9 +1,11 @@
 """What runs cost: CPU seconds of one thread, estimated from the measurements in docs/performance/."""
 
-import csv
 import math
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from .. import batches
 from ..data.own import is_own
@@ -38,17 +40,16 @@ def seconds(experiment: Experiment, side_by_side: int) -> float:
 
     measured = _study()
     single = VARIATIONS[experiment.variation].single
-    dataset = dataset if (dataset, DEFAULT, "1") in measured else "pakinsons"
-    variation = single if (dataset, single, "1") in measured else DEFAULT
-    share, refit = (experiment.dataset_class.seed_set + budget / 2 - 250) / (1000 - 250), {}
-    for runs in ("1", "25"):  # interpolate between the two that were measured
-        row = measured[dataset, variation, runs]
-        refit[runs] = (1 - share) * float(row["refit at 250"]) + share * float(row["refit at 1000"])
-    # Runs side by side share what a step costs besides its arithmetic.
+    dataset = dataset if (dataset, DEFAULT, 1) in measured else "pakinsons"
+    variation = single if (dataset, single, 1) in measured else DEFAULT
+    one, many = (measured[dataset, variation, runs] for runs in (1, 25))
+    # Interpolate between what was measured. Runs side by side share what a step costs besides its arithmetic.
+    share = (experiment.dataset_class.seed_set + budget / 2 - 250) / (1000 - 250)
+    refits = [(1 - share) * row["refit at 250"] + share * row["refit at 1000"] for row in (one, many)]
     alone = (1 / min(side_by_side * config.members, 25) - 1 / 25) / (1 - 1 / 25)
-    testing = (rounds + 1) * config.members * float(measured[dataset, variation, "1"]["test"])
+    testing = (rounds + 1) * config.members * one["test"]
     choosing = rounds * _choice(dataset, variation, experiment.agent.partition("+")[0])
-    return choosing + testing + fits * (alone * refit["1"] + (1 - alone) * refit["25"])
+    return choosing + testing + fits * (alone * refits[0] + (1 - alone) * refits[1])
 
 
 def in_words(experiment: Experiment, runs: int) -> str:
@@ -65,8 +66,8 @@ def in_words(experiment: Experiment, runs: int) -> str:
 @cache
 def choices() -> dict[tuple[str, str, str], float]:
     """Seconds of a choice by dataset, variation and agent: of one point, or else of 50."""
-    rows = [*_rows("acquisition_50.csv"), *_rows("acquisition.csv")]
-    return {(row["dataset"], row["variation"], row["agent"]): float(row["seconds"]) for row in rows}
+    tables = [pd.read_csv(_PERFORMANCE / name) for name in ("acquisition_50.csv", "acquisition.csv")]
+    return pd.concat(tables).set_index(["dataset", "variation", "agent"])["seconds"].to_dict()
 
 
 def _choice(dataset: str, variation: str, agent: str) -> float:
@@ -77,11 +78,7 @@ def _choice(dataset: str, variation: str, agent: str) -> float:
 
 
 @cache
-def _study() -> dict[tuple[str, str, str], dict[str, str]]:
+def _study() -> dict[Any, Any]:
     """Seconds of fits and tests, by dataset, variation and runs side by side."""
-    return {(row["dataset"], row["variation"], row["runs side by side"]): row for row in _rows("study.csv")}
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    with (_PERFORMANCE / name).open(newline="") as file:
-        return list(csv.DictReader(file))
+    table = pd.read_csv(_PERFORMANCE / "study.csv")
+    return table.set_index(["dataset", "variation", "runs side by side"]).to_dict("index")

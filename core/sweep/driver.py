@@ -24,11 +24,10 @@ from typing import Any
 from .. import util
 from ..cli import message, pick_device, set_threads
 from ..errors import UserError
-from ..experiment import Experiment
-from ..files import one_line, write_file
+from ..files import one_line, parse_yaml, write_file
 from ..runs.files import aggregate, claimed, is_finished, pack, store
 from ..runs.group import SideBySide
-from ..runs.settings import agree_on_settings, provenance, read_meta
+from ..runs.settings import agree_on_settings, first_difference, provenance, read_meta
 from .plan import Group
 
 #: The folder of our code: in a task on a cluster, Ray's copy of it, named by a digest of what is in it.
@@ -116,18 +115,21 @@ def run_groups(
     # If its process or machine dies, a task starts again, up to three times. A process makes few groups, or
     # one on a GPU, so that memory that libraries keep does not pile up.
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=3, max_calls=1 if gpus else 10)(run_group)
-    how = (socket.gethostname(), side_by_side, cpus, "cuda" if gpus else "cpu")
     failures: list[tuple[Group, str]] = []
     left: dict[Any, Group] = {}
-    markers: dict[Path, Any] = {}  # a task that sees such a file sees the sweep's runs folder
-    with util.tqdm(total=len(groups), desc="groups") as bar, contextlib.ExitStack() as stack:
+    root = groups[0].experiment.folder(runs_folder).parents[2]
+    root.mkdir(parents=True, exist_ok=True)
+    # A task that sees this file sees the sweep's runs folders.
+    with (
+        NamedTemporaryFile(prefix=".sweep-", dir=root) as marker,
+        util.tqdm(total=len(groups), desc="groups") as bar,
+    ):
+        how = (runs_folder, marker.name, socket.gethostname(), side_by_side, cpus, "cuda" if gpus else "cpu")
         try:
             for group in groups:
-                root = group.experiment.folder(runs_folder).parents[2]
-                if root not in markers:
-                    root.mkdir(parents=True, exist_ok=True)
-                    markers[root] = stack.enter_context(NamedTemporaryFile(prefix=".sweep-", dir=root))
-                left[task.remote(pickle.dumps((group, runs_folder, markers[root].name, *how)))] = group
+                settings = group.experiment.folder(runs_folder) / "settings.txt"
+                agreed = settings.read_bytes() if settings.exists() else b""
+                left[task.remote(pickle.dumps((group, agreed, *how)))] = group
             while left:
                 time.sleep(_SECONDS_TO_LOOK)  # Ray's own waiting forgets which signal ended it
                 for ref in ray.wait(list(left), num_returns=len(left), timeout=0)[0]:
@@ -182,6 +184,7 @@ def _cancel(ray: Any, refs: Collection[Any]) -> None:
 
 def make_runs(
     group: Group,
+    agreed: bytes,
     runs_folder: Path,
     marker: str,
     driver: str,
@@ -195,11 +198,14 @@ def make_runs(
     each finished run's files by its id.
 
     Args:
+        agreed: the settings of the runs that the sweep's machine has, if there are any.
         marker: a file in the sweep's runs folder.
         driver: name of the machine of the sweep.
     """
+    from evaluate import play, summarise
+
     experiment = replace(group.experiment, policy=None)  # the agent's own, which lies elsewhere here
-    shared = Path(marker).exists()
+    shared, there = Path(marker).exists(), experiment.folder(runs_folder)
     if not shared:
         # The same folder for the next try here, so that it resumes from the checkpoints.
         key = hashlib.sha256(f"{driver} {runs_folder} {group.experiment!r}".encode()).hexdigest()[:16]
@@ -212,7 +218,22 @@ def make_runs(
         contextlib.redirect_stdout(file),
         contextlib.redirect_stderr(file),
     ):
-        reason = _evaluate(experiment, group.run_ids, runs_folder, side_by_side, device)
+        try:
+            if agreed and not shared:
+                difference = first_difference(there, parse_yaml(agreed), experiment.settings())
+                if difference:
+                    raise UserError(difference, "settings")
+            how: Any = {"side_by_side": side_by_side, "play": partial(play, experiment=experiment)}
+            ids = experiment.run(group.run_ids, runs_folder, device=pick_device(device), **how)
+            if ids:
+                summarise(experiment.agent, folder, ids)
+            left = [f"run_{run_id}" for run_id in group.run_ids if run_id not in ids]
+            reason = f"not finished, for reasons in the log: {', '.join(left)}" if left else None
+        except UserError as error:
+            reason = message(error)
+        except Exception as error:
+            traceback.print_exc()
+            reason = one_line(f"{type(error).__name__}: {error}")
         print(reason or "finished")
     if shared:
         return (reason,)
@@ -221,23 +242,3 @@ def make_runs(
     finished = {run_id: pack(run) for run_id, run in runs.items() if is_finished(run)}
     settings = read_meta(folder / "settings.txt") if finished else {}
     return reason, log.read_bytes(), settings, finished
-
-
-def _evaluate(
-    experiment: Experiment, run_ids: tuple[int, ...], runs_folder: Path, side_by_side: SideBySide, device: str
-) -> str | None:
-    """Why runs are unfinished, None if all are finished."""
-    from evaluate import play, summarise
-
-    how: Any = {"side_by_side": side_by_side, "play": partial(play, experiment=experiment)}
-    try:
-        finished = experiment.run(run_ids, runs_folder, device=pick_device(device), **how)
-        if finished:
-            summarise(experiment.folder(runs_folder), finished)
-    except UserError as error:
-        return message(error)
-    except Exception as error:
-        traceback.print_exc()
-        return one_line(f"{type(error).__name__}: {error}")
-    left = [f"run_{run_id}" for run_id in run_ids if run_id not in finished]
-    return f"not finished, for reasons in the log: {', '.join(left)}" if left else None

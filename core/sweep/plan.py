@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..agent import AGENTS
-from ..batches import QuerySize
+from ..batches import QuerySize, query_size
 from ..data.own import is_own
 from ..dataset import DATASETS
 from ..errors import UserError, check_known
 from ..experiment import Experiment
 from ..models.variations import VARIATIONS
 from ..options import DECISIONS
-from ..runs.files import is_finished
 from ..runs.group import MOST, MOST_ON_GPU, SideBySide
 from .cost import seconds
 
@@ -69,6 +68,7 @@ def find_experiments(
     """
     datasets = [_absolute(name) if is_own(name) else DATASETS.name(name) for name in datasets]
     agents = [AGENTS.name(name) for name in agents]
+    query_sizes = [query_size(size) for size in query_sizes]
     for variation in variations:
         check_known("variation", variation, VARIATIONS)
     of_tables = {name: common.pop(name) for name in ("target", "seed_set", *DECISIONS) if name in common}
@@ -90,11 +90,6 @@ def _absolute(table: str) -> str:
     return table if table.startswith("openml:") else str(Path(table).absolute())
 
 
-def unfinished(folder: Path, run_ids: Iterable[int]) -> list[int]:
-    """Those of an experiment's runs that are not finished."""
-    return [run_id for run_id in run_ids if not is_finished(folder / f"run_{run_id}")]
-
-
 def pack(
     left: Mapping[Experiment, Sequence[int]], side_by_side: SideBySide, on_gpu: bool, slots: int
 ) -> list[Group]:
@@ -106,9 +101,7 @@ def pack(
             longer than a slot's share of the sweep.
         slots: groups that can run at one time.
     """
-    most = side_by_side
-    if most == "auto":
-        most = MOST_ON_GPU if on_gpu else MOST
+    most = (MOST_ON_GPU if on_gpu else MOST) if side_by_side == "auto" else side_by_side
     left = {experiment: ids for experiment, ids in left.items() if ids}
     whole = {one: len(ids) * seconds(one, min(len(ids), most)) for one, ids in left.items()}
     share = sum(whole.values()) / slots if side_by_side == "auto" and not on_gpu else math.inf

@@ -162,7 +162,8 @@ def test_files_come_back_where_no_runs_folder_is_shared(nodes: Any, tmp_path: Pa
     assert files(tmp_path / "runs") == files(tmp_path / "alone")
     made = tmp_path / "runs/Diabetes/2/RandomAgent"
     assert "AUC over 2 runs" in (made / "sweep_1-2.log").read_text()
-    assert (wrong.parent / "sweep_3-3.log").read_text().endswith("finished\n")  # there, but not stored here
+    assert "was made with dataset nothing" in (wrong.parent / "sweep_3-3.log").read_text()
+    assert not [path for own in own_folders(nodes) for path in own.glob("runs/Diabetes/2/NF_Std/run_*")]
     assert (made / "settings.txt").exists()
     assert [path for own in own_folders(nodes) for path in own.glob("runs/Diabetes/2/RandomAgent")]
 

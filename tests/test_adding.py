@@ -155,7 +155,7 @@ def test_edited_code_and_data_are_refused_and_named(add: Add, tmp_path: Path) ->
 
     changes: list[tuple[dict[str, Any], str]] = [
         ({"code": agent.replace("* distance", "+ distance")}, "other code of the agent"),
-        ({"dataset": DATASET.replace("budget = 4", "budget = 4\n    more = 1")}, "other code of the dataset"),
+        ({"dataset": DATASET.replace("table[:, -1]", "2 * table[:, -1]")}, "other data"),
         ({"scale": 2.0}, "other data"),
     ]
     for change, said in changes:

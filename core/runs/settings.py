@@ -40,7 +40,6 @@ SINCE: dict[str, Any] = {"protocol_version": 1, "agent_version": 1, "decisions":
 #: What a difference in a digest means.
 _DIGESTS = {
     "agent_code": "other code of the agent: digest",
-    "dataset_code": "other code of the dataset: digest",
     "data": "other data: digest",
 }
 
@@ -163,7 +162,7 @@ def begun_elsewhere(then: Mapping[str, str], here: Mapping[str, str]) -> str:
 
 
 def code_digest(cls: type) -> str:
-    """A digest of the module that defines an agent or a dataset, so that runs of edited code do not mix.
+    """A digest of the module that defines an agent, so that runs of edited code do not mix.
 
     It covers the syntax tree without docstrings, not what the module imports. Another minor version of Python
     may change it. For a class in a notebook it covers its functions, or is `unknown`.

@@ -54,8 +54,7 @@ class Lockstep(DummyVecEnv):
             return seen, reward, done, info
 
         pairs = zip(self.envs, self.actions, strict=True)
-        seen, *others = zip(*side_by_side([partial(step, *pair) for pair in pairs]), strict=True)
-        rewards, done, infos = others
+        seen, rewards, done, infos = zip(*side_by_side([partial(step, *pair) for pair in pairs]), strict=True)
         return _stacked(seen), np.array(rewards, np.float32), np.array(done), list(infos)
 
 

@@ -103,10 +103,9 @@ class _ScoringPolicy(MaskableActorCriticPolicy):
 
 
 def make_learner(env: VecEnv, seed: int, rollout: int) -> MaskablePPO:
-    """An untrained learner; it seeds and draws from the generators of the whole process, as SB3 does.
+    """An untrained learner, which is updated after `rollout` steps of all environments.
 
-    Args:
-        rollout: steps of all environments between two updates.
+    It seeds and draws from the generators of the whole process, as Stable-Baselines3 does.
     """
     return MaskablePPO(
         _ScoringPolicy,

@@ -24,8 +24,6 @@ from ..state import State
 SCORES = ("coreset", "nf_entropy", "balsa_kl_pairs")
 #: All numbers are clipped to [-LIMIT, LIMIT].
 LIMIT = 10.0
-#: The parts of an observation.
-SEEN = ("candidates", "context", "mask")
 #: Names of the k numbers of a run, in their order.
 RUN = ("budget_used", "log_labelled", "label_mean", "label_std", "label_skewness", "fit_nll")
 
@@ -35,7 +33,6 @@ _PLAIN = ("distance", "std", "mean", "disagreement")
 # Rows of the pool, whose order is random, that the density of points is judged by; neighbours of each.
 _CROWD, _NEIGHBOURS = 1000, 10
 _PIECE = 2048
-_TREES = 10
 
 _VERSION = 2
 
@@ -103,10 +100,10 @@ def _gradient_norm(state: State, x: Tensor) -> Tensor:
 
 
 def _forest_mean(state: State, x: Tensor) -> Tensor:
-    """Predictions for rows x [N, d] by a small forest, grown on the labelled points; [N]."""
+    """Predictions for rows x [N, d] by a forest of ten trees, grown on the labelled points; [N]."""
     from sklearn.ensemble import ExtraTreesRegressor
 
-    trees = ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=0)
+    trees = ExtraTreesRegressor(10, min_samples_leaf=2, random_state=0)
     trees.fit(state.x_labeled.cpu().numpy(), state.y_labeled.cpu().numpy())
     return torch.from_numpy(trees.predict(x.cpu().numpy())).to(x)
 
@@ -165,7 +162,9 @@ class Policy(nn.Module):
     @torch.no_grad()
     def best(self, seen: Mapping[str, np.ndarray]) -> int:
         """The position of the candidate with the highest score, in an observation of the environment."""
-        candidates, context, mask = (torch.from_numpy(seen[name])[None] for name in SEEN)
+        candidates, context, mask = (
+            torch.from_numpy(seen[name])[None] for name in ("candidates", "context", "mask")
+        )
         scores = self(candidates, context[:, : len(RUN)], mask)
         return int(torch.where(mask > 0, scores, -torch.inf).argmax())
 

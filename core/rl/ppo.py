@@ -54,8 +54,7 @@ class Lockstep(DummyVecEnv):
             return seen, reward, done, info
 
         pairs = zip(self.envs, self.actions, strict=True)
-        seen, *others = zip(*side_by_side([partial(step, *pair) for pair in pairs]), strict=True)
-        rewards, done, infos = others
+        seen, rewards, done, infos = zip(*side_by_side([partial(step, *pair) for pair in pairs]), strict=True)
         return _stacked(seen), np.array(rewards, np.float32), np.array(done), list(infos)
 
 
@@ -104,10 +103,9 @@ class _ScoringPolicy(MaskableActorCriticPolicy):
 
 
 def make_learner(env: VecEnv, seed: int, rollout: int) -> MaskablePPO:
-    """An untrained learner; it seeds and draws from the generators of the whole process, as SB3 does.
+    """An untrained learner, which is updated after `rollout` steps of all environments.
 
-    Args:
-        rollout: steps of all environments between two updates.
+    It seeds and draws from the generators of the whole process, as Stable-Baselines3 does.
     """
     return MaskablePPO(
         _ScoringPolicy,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import util
-from core.cli import ArgumentParser, add_ray_arguments, auto_or_count, run_script
+from core.cli import ArgumentParser, add_ray_arguments, auto_or_count, batch_sizes, run_script
 from core.config import read_file
 from core.errors import UserError
 from core.files import one_line
@@ -37,7 +37,7 @@ def make_parser() -> ArgumentParser:
     parser.add("agents", None, "names of agents", **several)
     parser.add("variations", ["nf"], "the models; evaluate.py --list shows all", **several)
     parser.add("protocols", ["published"], "the protocols", nargs="+", choices=list(PROTOCOLS))
-    parser.add("query_sizes", [50], QUERY_SIZE, nargs="+", metavar="N")
+    parser.add("query_sizes", [50], QUERY_SIZE, nargs="+", type=batch_sizes, metavar="N")
     parser.add("run_ids", ["1-30"], "run ids, such as 1 3 5-10", nargs="+", metavar="IDS")
     parser.add("runs_folder", Path("runs"), "where the results go", type=Path)
     parser.add("side_by_side", "auto", "most runs that a task trains as one stack", type=auto_or_count)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .batches import QuerySize, query_size
 from .errors import UserError
 from .files import one_line
 
@@ -64,6 +65,14 @@ def at_least(low: int, high: float = math.inf) -> Callable[[str], float]:
     """An argument type: an integer not below `low`, nor above `high`."""
     wanted = f"a whole number of at least {low}" + f" and at most {high}" * (high < math.inf)
     return number(lambda value: low <= value <= high, wanted, int)
+
+
+def batch_sizes(text: str) -> QuerySize:
+    """An argument type: a query size, such as `10` or `10,20,40`."""
+    try:
+        return query_size(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def auto_or_count(text: str) -> float | str:

@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .cli import ArgumentParser, at_least, auto_or_count
+from .cli import ArgumentParser, at_least, auto_or_count, batch_sizes
 from .config import check_changes, read_file
 from .protocol import PROTOCOLS
 
@@ -38,7 +38,7 @@ class Options:
     agent: str = _option("name of an agent")
     variation: str = _option("the model; evaluate.py --list shows all", "nf")
     protocol: str = _option("as in the published code, or corrected", "published", choices=list(PROTOCOLS))
-    query_size: int | str = _option(QUERY_SIZE, 50)
+    query_size: int | str = _option(QUERY_SIZE, 50, type=batch_sizes)
     budget: int = _option(  # None: the dataset's own number
         "points to add, if not as many as the dataset says; fewer for a trial", None, type=at_least(1)
     )

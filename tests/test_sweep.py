@@ -51,7 +51,7 @@ def test_file_and_options_say_the_same_and_options_win(tmp_path: Path) -> None:
     of_file, of_options = sweep.parse_arguments([str(file)]), sweep.parse_arguments(typed)
     assert {**vars(of_file), "file": None} == vars(of_options)
     args = sweep.parse_arguments([str(file), "--agents", "coreset", "--run_ids", "4", "6-7"])
-    assert (args.datasets, args.agents, args.query_sizes) == (["diabetes"], ["coreset"], ["1", "50"])
+    assert (args.datasets, args.agents, args.query_sizes) == (["diabetes"], ["coreset"], [1, 50])
     assert plan.parse_ids(args.run_ids) == [4, 6, 7]
 
 

@@ -64,7 +64,7 @@ CASES = {
         --ignore bmi: dataset 'diabetes' has a target, a seed set and columns of its own
         --query_size 0: a number of points such as 50, or several such as 10,20,40, not '0'
         --query_size 5: diabetes: a query size of 5 is more than the budget of 4 points
-        --query_size many: evaluate.py: a query size is a number of points such as 50, or several
+        --query_size many: argument --query_size: a query size is a number of points such as 50, or several
         --query_size 10,,20: a number of points such as 50, or several such as 10,20,40, not '10,,20'
         --query_size 10,: a number of points such as 50, or several such as 10,20,40, not '10,'
         --query_size 10;20: a number of points such as 50, or several such as 10,20,40, not '10;20'
@@ -138,8 +138,8 @@ CASES = {
     "sweep": """
         nowhere.yaml: nowhere.yaml
         --datasets diabetes: --datasets and --agents are required
-        --datasets diabetes --agents random --query_sizes 0: sweep.py: a query size is a number of points
-        --datasets diabetes --agents random --query_sizes 5,a: or several such as 10,20,40, not '5,a'
+        --query_sizes 0: argument --query_sizes: a query size is a number of points such as 50, or
+        --query_sizes 5,a: a number of points such as 50, or several such as 10,20,40, not '5,a'
         --gpus nan: --gpus: expected a share from 0 to 1, or a whole number, got 'nan'
         --datasets diabetes --agents randm: unknown agent 'randm'; did you mean random
         --datasets diabetes --agents random --run_ids 3-1: expected a number or a range like 1-30, got '3-1'

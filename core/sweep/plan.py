@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..agent import AGENTS
-from ..batches import QuerySize, query_size
+from ..batches import QuerySize
 from ..data.own import is_own
 from ..dataset import DATASETS
 from ..errors import UserError, check_known
@@ -68,7 +68,6 @@ def find_experiments(
     """
     datasets = [_absolute(name) if is_own(name) else DATASETS.name(name) for name in datasets]
     agents = [AGENTS.name(name) for name in agents]
-    query_sizes = [query_size(size) for size in query_sizes]
     for variation in variations:
         check_known("variation", variation, VARIATIONS)
     of_tables = {name: common.pop(name) for name in ("target", "seed_set", *DECISIONS) if name in common}

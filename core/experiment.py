@@ -157,7 +157,6 @@ class Experiment(Options):
             **{name: getattr(self, name) for name in names},
             **made_by,
             **self.dataset_class.more_settings,
-            "dataset_code": code_digest(self.dataset_class),
             "data": self.make_dataset().digest(),
             "protocol_version": PROTOCOLS[self.protocol].version,
             **config,

@@ -164,14 +164,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
     set_threads(args.threads)
 
-    import pandas as pd
-
     from core import Seeds
     from core.files import check_target, check_writable
     from core.report.plots import save
     from core.suggestion import model, saved, tables
     from core.suggestion.figure import chosen_rows
-    from core.suggestion.transforms import Log
 
     if not args.model:
         model.variations(args.agent, args.variation, 0)  # wrong names are refused before any file is read
@@ -201,14 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen, scores = model.choose(fitted, args.agent, args.count, seeds)
     problem.write(args.out, tables.next_rows(problem, chosen, scores, predicted))
     picture = args.out.with_suffix(".png")
-    labelled_rows, pool_rows = (
-        pd.DataFrame(problem.x_scaler.inverse_transform(rows.astype(float)), columns=problem.names)
-        for rows in (problem.x, problem.pool)
-    )
-    matters, file_rows = model.importance(fitted, seeds), problem.file_rows[chosen]
-    log = isinstance(fitted.model.target, Log)
-    figure = chosen_rows(predicted, chosen, labelled_rows, pool_rows, matters, file_rows, problem.target, log)
-    save(figure, picture)
+    save(chosen_rows(fitted, predicted, chosen, model.importance(fitted, seeds)), picture)
     print(f"{len(chosen)} rows to measure next: {args.out}\npicture: {picture}")
     if args.agent == AGENT and fitted.quality.r2 > 0:
         print(f"on five tables, {AGENT} needed 19 to 57 % fewer rows than random choice (docs/OWN_DATA.md)")

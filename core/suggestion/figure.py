@@ -6,42 +6,36 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..report.plots import GREY, TEXT, TITLE, bare
+from .model import Fitted
+from .transforms import Log
 
 #: More intervals, points of the pool, numbers at points and rows of the table would hide each other.
 _ROWS, _POINTS, _NUMBERS = 60, 5000, 20
 _CHOSEN, _LABELLED = "#D55E00", "#0072B2"
 
 
-def chosen_rows(
-    predicted: pd.DataFrame,
-    chosen: np.ndarray,
-    labelled: pd.DataFrame,
-    pool: pd.DataFrame,
-    importance: pd.Series,
-    rows: np.ndarray,
-    target: str,
-    log: bool = False,
-) -> Figure:
+def chosen_rows(fitted: Fitted, predicted: pd.DataFrame, chosen: np.ndarray, importance: pd.Series) -> Figure:
     """Predicted intervals of chosen and other rows; pool, labelled and chosen rows by the two features that
     matter most (those of two values are scattered); the first chosen rows as a table.
 
     Args:
         predicted: of all rows of the pool `median`, `low_50`, `high_50`, `low_90`, `high_90`.
         chosen: positions of the chosen rows [k] in the pool, in their order.
-        labelled, pool: features [n, d], [N, d] in their own units.
         importance: of each feature [d].
-        rows: row numbers of the chosen rows [k] in the pool's file.
-        target: its name.
-        log: whether its axis is logarithmic.
     """
+    problem = fitted.problem
     names = list(importance.sort_values(ascending=False, kind="stable").index[:2])
+    labelled, pool = (
+        pd.DataFrame(problem.x_scaler.inverse_transform(rows.astype(float)), columns=problem.names)[names]
+        for rows in (problem.x, problem.pool)
+    )
     figure = Figure(figsize=(14, 5.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=[4, 4, 3.6])
-    _draw_intervals(bare(left), predicted, chosen, target)
-    if log:
+    _draw_intervals(bare(left), predicted, chosen, problem.target)
+    if isinstance(fitted.model.target, Log):
         left.set_yscale("log")
-    _draw_features(bare(middle), chosen, labelled[names], pool[names])
-    _draw_table(right, predicted.iloc[chosen], pool[names].iloc[chosen], rows, target)
+    _draw_features(bare(middle), chosen, labelled, pool)
+    _draw_table(right, predicted.iloc[chosen], pool.iloc[chosen], problem.file_rows[chosen], problem.target)
     figure.suptitle(f"{len(chosen)} of {len(pool):,} rows to measure next", fontsize=TITLE, x=0.01, ha="left")
     figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=TEXT + 1)
     return figure

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from agents import coregcn, geometry
 from core import CORRECTED, PROTOCOLS, PUBLISHED, Protocol, Seeds, State
-from core.models.masks import dropout, mask_source
+from core.models.masks import draw_kept, mask_source
 from tests.builders import FixedPredictor, choose, fixed_state, no_global_randomness, quick, torch_rng
 
 # --- CoreSet -------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def dense_adjacency(x: Tensor) -> Tensor:
 def train_densely(x: Tensor, candidates: int, generator: torch.Generator) -> Tensor:
     """The graph network with A as a matrix."""
     x = torch.stack([row / math.sqrt(sum(row**2)) for row in x])
-    a, masks = dense_adjacency(x), [mask_source(generator)]
+    a, source = dense_adjacency(x), mask_source(generator)
 
     def draw(*shape: int) -> Tensor:
         bound = 1 / math.sqrt(shape[-1])
@@ -231,7 +231,7 @@ def train_densely(x: Tensor, candidates: int, generator: torch.Generator) -> Ten
     optimizer = torch.optim.Adam([w1, b1, w2, b2], lr=1e-3, weight_decay=5e-4)
     for _ in range(200):
         hidden = (a @ (x @ w1) + b1).clamp(min=0)
-        dropped = dropout(hidden[None], 0.3, masks)[0]
+        dropped = hidden * draw_kept(hidden.shape, 0.3, source) / 0.7
         s = 1 / (1 + torch.exp(-(a @ (dropped @ w2) + b2)[:, 0]))
         loss = -torch.log(s[candidates:] + 1e-6).sum() / (len(x) - candidates)
         loss = loss - 1.2 * torch.log(1 - s[:candidates] + 1e-6).sum() / candidates

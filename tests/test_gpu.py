@@ -89,8 +89,8 @@ def test_dropout() -> None:
     """Rate, scale and repeatability; the bits are those of the device's own generator."""
     first, second = (torch.Generator(DEVICE).manual_seed(1) for _ in range(2))
     x = torch.full((1, 500, 801), 3.0, device=DEVICE)
-    out = dropout(x, 0.3, [first])
-    assert torch.equal(out, dropout(x, 0.3, [second]))
+    out = dropout(x, 0.3, first)
+    assert torch.equal(out, dropout(x, 0.3, second))
     assert (out == 0).double().mean().item() == pytest.approx(0.3, abs=0.005)
     torch.testing.assert_close(out[out != 0], torch.full_like(out[out != 0], 3 / 0.7))
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,31 +17,30 @@ MaskSource: TypeAlias = np.random.SFC64 | torch.Generator
 _WORDS = 16_384
 
 
-def mask_source(generator: torch.Generator) -> MaskSource:
-    """A source of masks that takes its seed from the generator, for tensors on the generator's device."""
-    return sfc64(generator) if generator.device.type == "cpu" else generator
-
-
-def sfc64(generator: torch.Generator) -> np.random.SFC64:
-    """A source of masks that takes its seed from a generator on the CPU."""
+def mask_source(generator: torch.Generator) -> Any:
+    """A `MaskSource` that takes its seed from the generator, for tensors on the generator's device."""
+    if generator.device.type != "cpu":
+        return generator
     return np.random.SFC64(int(torch.randint(2**63 - 1, (), generator=generator)))
 
 
-def dropout(x: Tensor, rate: float, sources: Sequence[MaskSource], shared: bool = False) -> Tensor:
-    """Drops elements of a stack x [S, ...] with probability `rate`, and scales up the others.
+def dropout(x: Tensor, rate: float, source: MaskSource, shared: bool = False) -> Tensor:
+    """Drops elements of x with probability `rate`, met to 2^-17, and scales up the others.
 
-    Works in place, but for a shared mask.
-
-    Args:
-        rate: met to 2^-17.
-        sources: the mask of x[s] is drawn from source s.
-        shared: one mask for all rows of an x[s] [N, h], instead of one for each.
+    Works in place, but for a shared mask: one for all rows of x [1, N, h], instead of one for each.
     """
     if not rate > 0:
         return x
     if shared:
-        return x * _drop(torch.ones_like(x[:, :1]), rate, sources)
-    return _drop(x, rate, sources)
+        return x * dropout(torch.ones_like(x[:, :1]), rate, source)
+    factor = 1 / (1 - rate)
+    if isinstance(source, torch.Generator):
+        return x.mul_(draw_kept(x.shape, rate, source).to(x.dtype).mul_(factor))
+    elements = x.view(-1).numpy()
+    for first in range(0, len(elements), 4 * _WORDS):
+        part = elements[first : first + 4 * _WORDS]
+        scale_kept(part, draw_bits(source, len(part)), np.uint16(level(rate)), part.dtype.type(factor))
+    return x
 
 
 def dropout_by(bits: Tensor, rate: float) -> Callable[[Tensor], Tensor]:
@@ -57,41 +56,16 @@ def dropout_by(bits: Tensor, rate: float) -> Callable[[Tensor], Tensor]:
     return drop
 
 
-def draw_kept(shape: tuple[int, ...], rate: float, source: MaskSource) -> Tensor:
+def draw_kept(shape: Sequence[int], rate: float, source: MaskSource) -> Tensor:
     """What dropout keeps: bytes of that shape, 1 or 0, on the source's device."""
     count = math.prod(shape)
     if isinstance(source, torch.Generator):
-        kept = _kept(count, rate, [source])
+        words = torch.empty(math.ceil(count / 4), dtype=torch.int64, device=source.device)
+        words.random_(-(2**63), None, generator=source)  # bernoulli_ takes five times as long
+        kept = words.view(torch.int16)[:count] >= level(rate) - 2**15
     else:
-        kept = torch.from_numpy(_bits(source, count)[:count] >= level(rate))
-    return kept.to(torch.uint8).view(shape)
-
-
-def _drop(x: Tensor, rate: float, sources: Sequence[MaskSource]) -> Tensor:
-    """Multiplies x [S, ...] by 0 or 1 / (1 - rate), in place."""
-    factor = 1 / (1 - rate)
-    if generators := [source for source in sources if isinstance(source, torch.Generator)]:
-        return x.mul_(_kept(x[0].numel(), rate, generators).to(x.dtype).mul_(factor).view(x.shape))
-    for row, source in zip(x.view(len(x), -1).numpy(), sources, strict=True):
-        for first in range(0, len(row), 4 * _WORDS):
-            part = row[first : first + 4 * _WORDS]
-            bits = _bits(source, len(part))  # type: ignore[arg-type]
-            scale_kept(part, bits, np.uint16(level(rate)), row.dtype.type(factor))
-    return x
-
-
-def _kept(count: int, rate: float, generators: Sequence[torch.Generator]) -> Tensor:
-    """Whether elements are kept [S, count], by the generators of S models: one comparison for all of them."""
-    device = generators[0].device
-    bits = torch.empty((len(generators), math.ceil(count / 4)), dtype=torch.int64, device=device)
-    for row, generator in zip(bits, generators, strict=True):
-        row.random_(-(2**63), None, generator=generator)  # bernoulli_ takes five times as long
-    return bits.view(torch.int16)[:, :count] >= level(rate) - 2**15
-
-
-def draw_bits(sources: Sequence[np.random.SFC64], count: int) -> np.ndarray:
-    """Random words of 16 bits for each source, [S, count or up to three more]; `scale_kept` takes them."""
-    return np.stack([_bits(source, count) for source in sources])
+        kept = torch.from_numpy(draw_bits(source, count)[:count] >= level(rate))
+    return kept.view(torch.uint8).view(shape)
 
 
 def level(rate: float) -> int:
@@ -99,8 +73,8 @@ def level(rate: float) -> int:
     return min(round(rate * 2**16), 2**16 - 1)
 
 
-def _bits(source: np.random.SFC64, count: int) -> np.ndarray:
-    """Random words of 16 bits, `count` or up to three more."""
+def draw_bits(source: np.random.SFC64, count: int) -> np.ndarray:
+    """Random words of 16 bits, `count` or up to three more; `scale_kept` takes them."""
     return source.random_raw(math.ceil(count / 4)).view(np.uint16)
 
 

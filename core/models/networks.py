@@ -151,7 +151,8 @@ class DensityModel(nn.Module):
 
     def draw_bits(self, masks: Sequence[np.random.SFC64], rows: int) -> np.ndarray:
         """The random bits of a step's dropout for so many rows [S, ...], from a source for each model."""
-        return draw_bits(masks, rows * self._plan[:, backprop.N_OUT] @ self._plan[:, backprop.DROPOUT])
+        count = rows * self._plan[:, backprop.N_OUT] @ self._plan[:, backprop.DROPOUT]
+        return np.stack([draw_bits(source, count) for source in masks])
 
     def gradient(self, x: Tensor, y: Tensor, bits: Tensor) -> Tensor:
         """The derivatives [S, P] of each model's mean NLL by `theta`, by PyTorch.

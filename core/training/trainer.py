@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..compiled import can_compile
 from ..config import Config
-from ..models.masks import get_state, set_state, sfc64
+from ..models.masks import get_state, mask_source, set_state
 from ..models.networks import DensityModel
 from ..models.predictor import NetworkPredictor
 from ..models.regressor import REGRESSORS, Regressor
@@ -91,7 +91,7 @@ class Trainer:
         self.seeds = seeds
         members = range(len(model.theta))
         self.batches = [seeds.torch("batches", member=member) for member in members]
-        self.masks = [sfc64(seeds.torch("dropout", member=member)) for member in members]
+        self.masks = [mask_source(seeds.torch("dropout", member=member)) for member in members]
         self.fits = 0
         self.drop_last = True  # an incomplete last minibatch, where there are more points than one holds
         self._initial = model.theta.detach().clone()

@@ -86,9 +86,13 @@ class DensityModel(nn.Module):
         self.relu = relu
         encoder = list(pairwise((features, hidden[0], *hidden)))
         self._encoder_layers = len(encoder)
-        self._linear_layers = len(encoder) + self.linear_head_layers
+        self._linear_layers = linear = len(encoder) + self.linear_head_layers
         #: (in, out) of every layer, in the order of their weights in `theta`.
         self.shapes = [*encoder, *self.head_shapes(hidden[-1])]
+        each = (len(self.shapes) - linear) // self.branches
+        self._branches = [range(first, first + each) for first in range(linear, len(self.shapes), each)]
+        #: The places in `shapes` of the layers that give the densities' parameters.
+        self.last_layers = [branch[-1] for branch in self._branches]
         self._sizes = [size for n_in, n_out in self.shapes for size in (n_in * n_out, n_out)]
         self.theta = nn.Parameter(torch.zeros(stack, sum(self._sizes)))
         self._plan = self._make_plan()
@@ -103,24 +107,14 @@ class DensityModel(nn.Module):
         """The densities' parameters [S, N, K] from what the last layers give, [S, N, K]."""
         return raw
 
-    @property
-    def last_layers(self) -> list[int]:
-        """The places in `shapes` of the layers that give the densities' parameters."""
-        return [last - 1 for _, last in self._branch_ends()]
-
-    def _branch_ends(self) -> list[tuple[int, int]]:
-        """The places in `shapes` of each branch's first layer, and behind its last one."""
-        first, each = self._linear_layers, (len(self.shapes) - self._linear_layers) // self.branches
-        return [(first + i * each, first + (i + 1) * each) for i in range(self.branches)]
-
     def _make_plan(self) -> np.ndarray:
         """The layers and their connections, for `backprop`."""
-        n_layers, linear, last = len(self.shapes), self._linear_layers, self.last_layers
-        plan = np.zeros((n_layers, 8), np.int64)
+        linear, last = self._linear_layers, self.last_layers
+        plan = np.zeros((len(self.shapes), 8), np.int64)
         plan[:, :2] = self.shapes
         plan[1:, backprop.PLACE] = np.cumsum(self._sizes)[1:-1:2]
-        plan[:, backprop.SOURCE] = np.arange(-1, n_layers - 1)
-        for i, (first, _) in enumerate(self._branch_ends()):
+        plan[:, backprop.SOURCE] = np.arange(-1, len(plan) - 1)
+        for i, (first, *_) in enumerate(self._branches):
             plan[first, backprop.SOURCE] = linear - 1
             plan[first, backprop.FIRST] = i * plan[first, backprop.N_IN]
         plan[1 : self._encoder_layers, backprop.DROPOUT] = self.dropout > 0
@@ -226,12 +220,12 @@ class DensityModel(nn.Module):
 
     def _apply_branches(self, layers: Sequence[Layer], x: Tensor) -> Tensor:
         """The densities' parameters [S, N, K], from all layers and what the linear ones give."""
-        branches, raw = self._branch_ends(), []
+        raw = []
         x = x.relu() if x.requires_grad else x.relu_()
-        for (first, end), part in zip(branches, x.chunk(len(branches), -1), strict=True):
-            for layer in layers[first : end - 1]:
-                part = layer(part).relu_()
-            raw.append(layers[end - 1](part))
+        for (*hidden, last), part in zip(self._branches, x.chunk(self.branches, -1), strict=True):
+            for i in hidden:
+                part = layers[i](part).relu_()
+            raw.append(layers[last](part))
         return self.constrain(torch.cat(raw, -1))
 
     def _linear_part(self, layers: Sequence[Layer], x: Tensor, drop: Drop = None) -> Tensor:

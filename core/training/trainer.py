@@ -95,19 +95,7 @@ class Trainer:
         self.fits = 0
         self.drop_last = True  # an incomplete last minibatch, where there are more points than one holds
         self._initial = model.theta.detach().clone()
-        self.optimizer = self._new_optimizer()
-
-    @classmethod
-    def fresh(
-        cls, features: int, config: Config, protocol: Protocol, seeds: Seeds, device: Device = "cpu"
-    ) -> "Trainer":
-        """A trainer with a fresh model, for rows with so many features."""
-        init = [seeds.torch("init", member=member) for member in range(config.members)]
-        model = build_model(config, features, protocol.encoder_relu, init).to(device)
-        return cls(model, config, protocol, seeds)
-
-    def _new_optimizer(self) -> NAdam:
-        return NAdam([self.model.theta], self.config.lr, self.config.weight_decay)
+        self.optimizer = NAdam(model.theta, config.lr, config.weight_decay)
 
     def rows(self) -> dict[str, Tensor]:
         """Weights and optimiser state by name, a row for each member."""
@@ -144,7 +132,7 @@ class Trainer:
         if self.config.fitting == "from_scratch" and self.fits > 0:
             with torch.no_grad():
                 self.model.theta.copy_(self._initial)
-            self.optimizer = self._new_optimizer()
+            self.optimizer = NAdam(self.model.theta, self.config.lr, self.config.weight_decay)
         limit, patience = self.config.later_epochs, self.config.patience
         if self.fits == 0:
             limit, patience = self.config.first_epochs, self.config.first_patience or patience
@@ -187,7 +175,9 @@ def make_trainer(
     """A trainer for a configuration, with a fresh model for rows with so many features."""
     if (regressor := REGRESSORS.classes.get(config.model)) is not None:
         return RegressorTrainer(regressor(int(seeds.numpy("init").integers(2**31))))
-    return Trainer.fresh(features, config, protocol, seeds, device)
+    init = [seeds.torch("init", member=member) for member in range(config.members)]
+    model = build_model(config, features, protocol.encoder_relu, init).to(device)
+    return Trainer(model, config, protocol, seeds)
 
 
 class FitRequest(NamedTuple):
@@ -286,8 +276,8 @@ class _Stack:
         self.rows = rows
         self.model = self.template.with_theta(rows["theta"])
         theta = self.model.theta
-        self.optimizer = NAdam([theta], self.config.lr, self.config.weight_decay)
-        self.optimizer.state[theta] = {name: rows[name] for name in self.optimizer.state[theta]}
+        self.optimizer = NAdam(theta, self.config.lr, self.config.weight_decay)
+        self.optimizer.state[theta] = rows
         self.graphed_step = GraphedStep(self._step, self.x.device)
 
     def train_epoch(self) -> None:
@@ -310,25 +300,25 @@ class _Stack:
                 self.model.backpropagate(self.x[rows], self.y[rows], bits)
                 self.optimizer.step()
                 if self.config.average:
-                    update_average(self.rows["average"], self.rows["theta"], decay)
+                    both = self.rows["average"].numpy(), self.rows["theta"].numpy()
+                    update_average(*both, np.float32(1 - decay))
             else:
-                factors = torch.from_numpy(self.optimizer.count_step(self.model.theta)).to(self.x.dtype)
+                factors = torch.from_numpy(self.optimizer.count_step()).to(self.x.dtype)
                 share = torch.tensor(1 - decay, dtype=self.x.dtype)
                 self.graphed_step(rows, torch.from_numpy(bits.view(np.int16)), factors, share)
 
     def _step(self, rows: Tensor, bits: Tensor, factors: Tensor, share: Tensor) -> None:
         """A step on minibatches [S, N], by operations on the device alone."""
-        theta = self.model.theta
         gradient = self.model.gradient(self.x[rows], self.y[rows], bits)
         with torch.no_grad():
-            self.optimizer.update(theta, gradient, factors)
+            self.optimizer.update(gradient, factors)
             if self.config.average:
-                self.rows["average"].lerp_(theta, share)
+                self.rows["average"].lerp_(self.model.theta, share)
 
     @property
-    def _used(self) -> Tensor:
-        """The weights [S, P] that are validated; a fit ends with these, or with those of its best epoch."""
-        return self.rows["average"] if self.config.average else self.rows["theta"]
+    def _used(self) -> dict[str, Tensor]:
+        """The rows with the weights that are validated; a fit ends with these, or with its best epoch's."""
+        return self.rows | {"theta": self.rows.get("average", self.rows["theta"])}
 
     @torch.no_grad()
     def validate(self) -> None:
@@ -351,8 +341,8 @@ class _Stack:
                 slot.nll = values[0]
             elif not values[0] >= slot.nll:  # lower, or not a number
                 slot.nll = values[0]
-                for name, best in self.best.items():
-                    best[i] = self._used[i] if name == "theta" else self.rows[name][i]
+                for name, tensor in self._used.items():
+                    self.best[name][i] = tensor[i]
             if not slot.stopping.stop(values[1]) and self.epoch + every <= self.limit:
                 stay.append(i)
         if len(stay) < len(self.slots):
@@ -365,14 +355,14 @@ class _Stack:
         size = max(1, rows // len(self.slots[0].fit.x_val[watched]))
         for first in range(0, len(self.slots), size):
             fits = [slot.fit for slot in self.slots[first : first + size]]
-            model = self.model.with_theta(self._used[first : first + size])
+            model = self.model.with_theta(self._used["theta"][first : first + size])
             x_val = torch.stack([fit.x_val[watched] for fit in fits])
             y_val = torch.stack([fit.y_val[watched] for fit in fits])
             yield from model.density(model.density_parameters(x_val)).log_prob(y_val).double()
 
     def _leave(self, stay: list[int]) -> None:
         """Returns the rows of models that leave to their trainers."""
-        kept = self.best or self.rows | {"theta": self._used}
+        kept = self.best or self._used
         for i, slot in enumerate(self.slots):
             if i not in stay:
                 for name, tensor in slot.fit.trainer.rows().items():

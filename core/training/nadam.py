@@ -92,6 +92,7 @@ class NAdam(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """One step of every row."""
+        theta: Any
         ((theta, state),) = self.state.items()
         factors = self.count_step()
         if can_compile(theta):

@@ -61,7 +61,7 @@ def side_by_side(runs: Sequence[Callable[[], T]]) -> list[T]:
     results: dict[int, FitResult | None] = dict.fromkeys(range(len(tasks)))
     with ExitStack() as ending:  # all are ended, whatever one of them raises then
         for task in tasks:
-            ending.callback(_end, task)
+            ending.callback(task.throw)
         while results:
             for i, result in results.items():
                 sent = tasks[i].switch() if result is None else tasks[i].switch(result)
@@ -76,8 +76,3 @@ def side_by_side(runs: Sequence[Callable[[], T]]) -> list[T]:
             fitted = train_stack([waiting.pop(i) for i in alike]) if alike else []
             results = dict(zip(alike, fitted, strict=True))
     return [returned[i] for i in range(len(tasks))]
-
-
-def _end(task: _Run) -> None:
-    if not task.dead:
-        task.throw()

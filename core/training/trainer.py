@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,8 +31,6 @@ from .nadam import NAdam, update_average
 #: Validation rows, of one model or of several, that are scored at once. On the CPU more of them leave the
 #: cache and take longer; a GPU is busy with many only.
 _ROWS, _ROWS_ON_GPU = 8192, 2**17
-
-Device: TypeAlias = torch.device | str
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,8 @@ class EarlyStopping:
 
     def stop(self, value: float) -> bool:
         """Takes the watched value of one more validation."""
-        if value < self.minimum:
-            self.minimum, self.waited = value, 0
-        else:
-            self.waited += 1
+        self.waited = 0 if value < self.minimum else self.waited + 1
+        self.minimum = min(self.minimum, value)  # NaN is no minimum
         return self.stopped
 
     @property
@@ -170,7 +166,7 @@ class RegressorTrainer:
 
 
 def make_trainer(
-    features: int, config: Config, protocol: Protocol, seeds: Seeds, device: Device = "cpu"
+    features: int, config: Config, protocol: Protocol, seeds: Seeds, device: torch.device | str = "cpu"
 ) -> Any:
     """A trainer for a configuration, with a fresh model for rows with so many features."""
     if (regressor := REGRESSORS.classes.get(config.model)) is not None:
@@ -237,11 +233,9 @@ class _Slot:
     fit: FitRequest
     first: int  # its fit's first point among those of all fits
     member: int
+    stopping: EarlyStopping
     epochs: int = 0
     nll: float = math.inf  # of the epoch whose weights are kept
-
-    def __post_init__(self) -> None:
-        self.stopping = EarlyStopping(self.fit.patience)
 
 
 class _Stack:
@@ -253,7 +247,7 @@ class _Stack:
         self.template, self.limit, self.points = trainer.model, fits[0].limit, len(fits[0].x)
         self.x, self.y = torch.cat([fit.x for fit in fits]), torch.cat([fit.y for fit in fits])
         self.slots_of_fits = [
-            [_Slot(fit, first, member) for member in range(len(fit.trainer.masks))]
+            [_Slot(fit, first, i, EarlyStopping(fit.patience)) for i in range(len(fit.trainer.masks))]
             for first, fit in zip(range(0, len(self.x), self.points), fits, strict=True)
         ]
         self.slots = [slot for slots in self.slots_of_fits for slot in slots]

@@ -25,10 +25,8 @@ _ROWS = 4096
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 #: 4 P(Z > z) z, integrated over z from 5 on, for Z ~ N(0, 1): the part of a flow's second moment that lies
 #: where both splines are the identity.
-_BEYOND = (1 - BOUND**2) * math.erfc(BOUND / math.sqrt(2)) + 2 * BOUND * math.exp(
-    -0.5 * BOUND**2 - _LOG_SQRT_2PI
-)
-
+_BEYOND = (1 - BOUND**2) * math.erfc(BOUND / math.sqrt(2))
+_BEYOND += 2 * BOUND * math.exp(-0.5 * BOUND**2 - _LOG_SQRT_2PI)
 
 #: Nodes and weights for an integral from 0 to 1: Gauss-Legendre's for u of t = u^3 (10 - 15 u + 6 u^2).
 #: Near a knot a spline may be arbitrarily steep; the substitution puts many nodes there.

@@ -84,7 +84,6 @@ class Trainer:
         self.predictor = NetworkPredictor(model)
         self.config = config
         self.protocol = protocol
-        self.seeds = seeds
         members = range(len(model.theta))
         self.batches = [seeds.torch("batches", member=member) for member in members]
         self.masks = [mask_source(seeds.torch("dropout", member=member)) for member in members]
@@ -115,13 +114,6 @@ class Trainer:
             generator.set_state(one)
         for source, one in zip(self.masks, state["masks"], strict=True):
             set_state(source, one)
-
-    def copy(self) -> "Trainer":
-        """An independent copy, with its own model, in the same state."""
-        other = Trainer(self.model.with_theta(self._initial.clone()), self.config, self.protocol, self.seeds)
-        other.drop_last = self.drop_last
-        other.load_state_dict(self.state_dict())
-        return other
 
     def request(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> "FitRequest":
         """The next fit, for `fit` or `train_stack` to do: x [n, d] and y [n], x_val [m, d] and y_val [m]."""
@@ -161,7 +153,8 @@ class RegressorTrainer:
         self.fits = state["fits"]
         self.fit(*state["points"])
 
-    def copy(self) -> "RegressorTrainer":
+    def __deepcopy__(self, memo: Any) -> "RegressorTrainer":
+        """Not yet fitted: what a fit has learned may be large."""
         return RegressorTrainer(type(self.predictor)(self.predictor.seed))
 
 

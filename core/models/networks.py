@@ -93,6 +93,8 @@ class DensityModel(nn.Module):
         self._branches = [range(first, first + each) for first in range(linear, len(self.shapes), each)]
         #: The places in `shapes` of the layers that give the densities' parameters.
         self.last_layers = [branch[-1] for branch in self._branches]
+        encoded = range(len(encoder) if relu else 0)
+        self._followed_by_relu = {*encoded, *range(linear, len(self.shapes))} - {*self.last_layers}
         self._sizes = [size for n_in, n_out in self.shapes for size in (n_in * n_out, n_out)]
         self.theta = nn.Parameter(torch.zeros(stack, sum(self._sizes)))
         self._plan = self._make_plan()
@@ -109,19 +111,16 @@ class DensityModel(nn.Module):
 
     def _make_plan(self) -> np.ndarray:
         """The layers and their connections, for `backprop`."""
-        linear, last = self._linear_layers, self.last_layers
         plan = np.zeros((len(self.shapes), 8), np.int64)
         plan[:, :2] = self.shapes
         plan[1:, backprop.PLACE] = np.cumsum(self._sizes)[1:-1:2]
         plan[:, backprop.SOURCE] = np.arange(-1, len(plan) - 1)
         for i, (first, *_) in enumerate(self._branches):
-            plan[first, backprop.SOURCE] = linear - 1
+            plan[first, backprop.SOURCE] = self._linear_layers - 1
             plan[first, backprop.FIRST] = i * plan[first, backprop.N_IN]
         plan[1 : self._encoder_layers, backprop.DROPOUT] = self.dropout > 0
-        plan[: self._encoder_layers, backprop.RELU] = self.relu
-        plan[linear - 1 :, backprop.RELU] = 1
-        plan[last, backprop.RELU] = 0
-        plan[last, backprop.LAST] = 1
+        plan[[*self._followed_by_relu, self._linear_layers - 1], backprop.RELU] = 1
+        plan[self.last_layers, backprop.LAST] = 1
         return plan
 
     @torch.no_grad()
@@ -182,12 +181,12 @@ class DensityModel(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """The embedding [S, N, h] of rows [S, N, d]; dropout off."""
-        return self._linear_part(self.layers()[: self._encoder_layers], x)
+        return self._linear_part(self.layers(), x, self._encoder_layers)
 
     def density_parameters(self, x: Tensor, drop: Drop = None) -> Tensor:
         """The parameters [S, N, K] of the densities of rows [S, N, d]."""
         layers = self.layers()
-        return self._apply_branches(layers, self._linear_part(layers[: self._linear_layers], x, drop))
+        return self._apply_branches(layers, self._linear_part(layers, x, self._linear_layers, drop))
 
     def forward(self, x: Tensor, drop: Drop = None) -> Density:
         """The densities p(y|x) of rows [S, N, d], batch shape [S, N]."""
@@ -199,12 +198,12 @@ class DensityModel(nn.Module):
 
         Every row of every pass has a mask of its own.
         """
-        layers, linear = self.layers(), self._linear_layers
+        layers = self.layers()
         # No mask comes before the output of the second layer: up to there all passes are the same.
-        hidden = self._one_by_one(layers[:2], x[None]).repeat(1, passes, 1)
+        hidden = self._one_by_one(layers, x[None], range(2)).repeat(1, passes, 1)
         found = []
         for rows in hidden.split(_PIECE if x.device.type == "cpu" else hidden.shape[1], 1):
-            embedded = self._one_by_one(layers[2:linear], drop(rows), drop, start=2)
+            embedded = self._one_by_one(layers, drop(rows), range(2, self._linear_layers), drop)
             found.append(self._apply_branches(layers, embedded))
         return torch.cat(found, 1).view(passes, len(x), -1)
 
@@ -216,44 +215,32 @@ class DensityModel(nn.Module):
         """
         with torch.no_grad():
             layers = [TracedLayer(*layer) for layer in self.layers()]
-        return self._apply_branches(layers, self._one_by_one(layers[: self._linear_layers], x)), layers
+        return self._apply_branches(layers, self._one_by_one(layers, x, range(self._linear_layers))), layers
 
     def _apply_branches(self, layers: Sequence[Layer], x: Tensor) -> Tensor:
         """The densities' parameters [S, N, K], from all layers and what the linear ones give."""
-        raw = []
         x = x.relu() if x.requires_grad else x.relu_()
-        for (*hidden, last), part in zip(self._branches, x.chunk(self.branches, -1), strict=True):
-            for i in hidden:
-                part = layers[i](part).relu_()
-            raw.append(layers[last](part))
-        return self.constrain(torch.cat(raw, -1))
+        parts = zip(x.chunk(self.branches, -1), self._branches, strict=True)
+        return self.constrain(torch.cat([self._one_by_one(layers, *part) for part in parts], -1))
 
-    def _linear_part(self, layers: Sequence[Layer], x: Tensor, drop: Drop = None) -> Tensor:
-        """The encoder's layers, and those of the head that are linear in the embedding."""
-        if drop is None and not self.relu:
-            layers = [_composed(layers)]
-        return self._one_by_one(layers, x, drop)
+    def _linear_part(self, layers: Sequence[Layer], x: Tensor, stop: int, drop: Drop = None) -> Tensor:
+        """The layers before `stop`: the encoder's, and perhaps the head's that are linear in the embedding."""
+        if drop is not None or self.relu:
+            return self._one_by_one(layers, x, range(stop), drop)
+        # These are one linear map, then: less than half of the work.
+        weight, bias = layers[0]
+        rows = torch.cat([weight, bias], 1)
+        for layer in layers[1:stop]:
+            bias = nn.functional.pad(layer.bias, (0, 0, rows.shape[1] - 1, 0))
+            rows = torch.baddbmm(bias, rows, layer.weight)
+        return Layer(rows[:, :-1], rows[:, -1:])(x)
 
-    def _one_by_one(self, layers: Sequence[Layer], x: Tensor, drop: Drop = None, start: int = 0) -> Tensor:
-        """Applies layers of the linear part, of which the first is number `start`."""
-        for i, layer in enumerate(layers, start):
-            x = layer(x)
-            if i < self._encoder_layers:
-                if self.relu:
-                    x = x.relu_()
-                if i > 0 and drop is not None:
-                    x = drop(x)
+    def _one_by_one(self, layers: Sequence[Layer], x: Tensor, places: range, drop: Drop = None) -> Tensor:
+        """Applies the layers of these places, one after the other."""
+        for i in places:
+            x = layers[i](x)
+            if i in self._followed_by_relu:
+                x = x.relu_()
+            if drop is not None and 0 < i < self._encoder_layers:
+                x = drop(x)
         return x
-
-
-def _composed(layers: Sequence[Layer]) -> Layer:
-    """The one linear layer that does what these do one after the other.
-
-    Without ReLU and dropout the published encoder is one linear map: less than half of the work.
-    """
-    weight, bias = layers[0]
-    rows = torch.cat([weight, bias], 1)
-    for layer in layers[1:]:
-        bias = nn.functional.pad(layer.bias, (0, 0, rows.shape[1] - 1, 0))
-        rows = torch.baddbmm(bias, rows, layer.weight)
-    return Layer(rows[:, :-1], rows[:, -1:])

@@ -11,9 +11,7 @@ from core.models.masks import (
     draw_kept,
     dropout,
     dropout_by,
-    get_state,
     mask_source,
-    set_state,
 )
 from tests.builders import no_global_randomness, torch_rng
 
@@ -50,14 +48,6 @@ def test_repeats_with_its_source(make: type) -> None:
     first, second = (dropout(torch.ones(1, 7, 9), 0.5, source) for source in [make(3)] * 2)
     assert torch.equal(first, dropout(torch.ones(1, 7, 9), 0.5, make(3)))
     assert not torch.equal(first, second)
-
-
-def test_goes_on_from_its_state() -> None:
-    source, other = np.random.SFC64(3), np.random.SFC64(4)
-    dropout(torch.ones(1, 7, 9), 0.5, source)
-    set_state(other, get_state(source))
-    third, same = (dropout(torch.ones(1, 7, 9), 0.5, one) for one in (source, other))
-    assert torch.equal(third, same)
 
 
 def test_sources_from_one_generator_differ() -> None:

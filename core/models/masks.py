@@ -76,13 +76,3 @@ def level(rate: float) -> int:
 def draw_bits(source: np.random.SFC64, count: int) -> np.ndarray:
     """Random words of 16 bits, `count` or up to three more; `scale_kept` takes them."""
     return source.random_raw(math.ceil(count / 4)).view(np.uint16)
-
-
-def get_state(source: np.random.SFC64) -> list[int]:
-    """Where a source is in its stream; `set_state` takes it."""
-    return [int(word) for word in source.state["state"]["state"]]
-
-
-def set_state(source: np.random.SFC64, state: Sequence[int]) -> None:
-    """Restores what `get_state` returned."""
-    source.state = source.state | {"state": {"state": np.array(state, np.uint64)}}

@@ -224,7 +224,7 @@ class DensityModel(nn.Module):
         return self.constrain(torch.cat([self._one_by_one(layers, *part) for part in parts], -1))
 
     def _linear_part(self, layers: Sequence[Layer], x: Tensor, stop: int, drop: Drop = None) -> Tensor:
-        """The layers before `stop`: the encoder's, and perhaps the head's that are linear in the embedding."""
+        """The layers before `stop`: the encoder's, perhaps with the linear ones of the head."""
         if drop is not None or self.relu:
             return self._one_by_one(layers, x, range(stop), drop)
         # These are one linear map, then: less than half of the work.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..compiled import can_compile
 from ..config import Config
-from ..models.masks import get_state, mask_source, set_state
+from ..models.masks import mask_source
 from ..models.networks import DensityModel
 from ..models.predictor import NetworkPredictor
 from ..models.regressor import REGRESSORS, Regressor
@@ -103,7 +103,7 @@ class Trainer:
             "fits": self.fits,
             "rows": {name: tensor.clone() for name, tensor in self.rows().items()},
             "batches": [generator.get_state() for generator in self.batches],
-            "masks": [get_state(source) for source in self.masks],
+            "masks": [source.state["state"]["state"].tolist() for source in self.masks],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ class Trainer:
         for generator, one in zip(self.batches, state["batches"], strict=True):
             generator.set_state(one)
         for source, one in zip(self.masks, state["masks"], strict=True):
-            set_state(source, one)
+            source.state = source.state | {"state": {"state": np.array(one, np.uint64)}}
 
     def request(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> "FitRequest":
         """The next fit, for `fit` or `train_stack` to do: x [n, d] and y [n], x_val [m, d] and y_val [m]."""
@@ -249,7 +249,6 @@ class _Stack:
         if self.config.average:
             rows["average"] = rows["theta"].clone()
         self.epoch = self.steps = 0
-        self.compiled = can_compile(self.x)
         #: Each model and its optimiser as they were at the lowest validation NLL so far.
         self.best: dict[str, Tensor] = {}
         if self.config.best_weights:
@@ -283,7 +282,7 @@ class _Stack:
             # Short at first: a fit's first weights are soon forgotten.
             decay = min(self.config.average, (1 + self.steps) / (10 + self.steps))
             bits = self.model.draw_bits(masks, rows.shape[1])
-            if self.compiled:
+            if can_compile(self.x):
                 self.model.backpropagate(self.x[rows], self.y[rows], bits)
                 self.optimizer.step()
                 if self.config.average:

@@ -249,12 +249,11 @@ class _Stack:
         if self.config.average:
             rows["average"] = rows["theta"].clone()
         self.epoch = self.steps = 0
-        #: Each model and its optimiser as they were at the lowest validation NLL so far.
+        self._assemble(rows)
+        #: Each model and its optimiser as they were at the lowest validation NLL so far, if these are kept.
         self.best: dict[str, Tensor] = {}
         if self.config.best_weights:
             self.best = {name: tensor.clone() for name, tensor in rows.items()}
-        self._assemble(rows)
-        if self.best:
             self.validate()  # a fit may find nothing better than what it begins with
 
     def _assemble(self, rows: dict[str, Tensor]) -> None:
@@ -323,12 +322,10 @@ class _Stack:
         for i, values in enumerate(torch.stack([torch.stack(nll), torch.stack(watched)]).T.tolist()):
             slot = self.slots[i]
             slot.epochs = self.epoch
-            if not self.config.best_weights:
+            if not (self.best and values[0] >= slot.nll):  # else if lower, or not a number
                 slot.nll = values[0]
-            elif not values[0] >= slot.nll:  # lower, or not a number
-                slot.nll = values[0]
-                for name, tensor in self._used.items():
-                    self.best[name][i] = tensor[i]
+                for name, best in self.best.items():
+                    best[i] = self._used[name][i]
             if not slot.stopping.stop(values[1]) and self.epoch + every <= self.limit:
                 stay.append(i)
         if len(stay) < len(self.slots):

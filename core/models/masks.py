@@ -13,9 +13,6 @@ from .backprop import scale_kept
 #: Draws masks for tensors on its device. On the CPU SFC64 is much faster than torch's generator.
 MaskSource: TypeAlias = np.random.SFC64 | torch.Generator
 
-# Words of 64 bits that are drawn at once: they stay in the cache. An element takes 16 bits.
-_WORDS = 16_384
-
 
 def mask_source(generator: torch.Generator) -> Any:
     """A `MaskSource` that takes its seed from the generator, for tensors on the generator's device."""
@@ -37,9 +34,8 @@ def dropout(x: Tensor, rate: float, source: MaskSource, shared: bool = False) ->
     if isinstance(source, torch.Generator):
         return x.mul_(draw_kept(x.shape, rate, source).to(x.dtype).mul_(factor))
     elements = x.view(-1).numpy()
-    for first in range(0, len(elements), 4 * _WORDS):
-        part = elements[first : first + 4 * _WORDS]
-        scale_kept(part, draw_bits(source, len(part)), np.uint16(level(rate)), part.dtype.type(factor))
+    bits = draw_bits(source, len(elements))
+    scale_kept(elements, bits, np.uint16(level(rate)), elements.dtype.type(factor))
     return x
 
 

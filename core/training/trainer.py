@@ -7,7 +7,6 @@ Shapes: S models in the stack, n labelled points, m validation points, d feature
 """
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -40,7 +39,6 @@ class FitResult:
     epochs: int  # of an ensemble, those of the member that ran longest
     # Of the watched rows after the last epoch, or the best one if its weights are kept; the members' mean.
     validation_nll: float
-    seconds: float = 0.0  # the fit's share of the time that it and those side by side with it took
     fits_at_limit: int = 0  # 1 if the epoch limit ended it, and not early stopping
 
 
@@ -194,29 +192,25 @@ def train_stack(fits: Sequence[FitRequest]) -> list[FitResult]:
     """Does fits of one shape as one stack, each with its own early stopping."""
     if isinstance(fits[0].trainer, RegressorTrainer):
         return list(map(_fit_at_once, fits))
-    start = time.perf_counter()
     stack = _Stack(fits)
     while stack.slots:
         stack.train_epoch()
         stack.validate()
-    share = (time.perf_counter() - start) / len(fits)
     return [
         FitResult(
             epochs=max(slot.epochs for slot in slots),
             fits_at_limit=int(not all(slot.stopping.stopped for slot in slots)),
             validation_nll=sum(slot.nll for slot in slots) / len(slots),
-            seconds=share,
         )
-        for fit, slots in zip(fits, stack.slots_of_fits, strict=True)
+        for slots in stack.slots_of_fits
     ]
 
 
 def _fit_at_once(fit: FitRequest) -> FitResult:
-    start = time.perf_counter()
     fit.trainer.fit(fit.x, fit.y)
     some = slice(1000)  # as many as `corrected` watches
     nll = -fit.trainer.predictor(fit.x_val[some]).log_prob(fit.y_val[some]).mean().item()
-    return FitResult(0, nll, time.perf_counter() - start)
+    return FitResult(0, nll)
 
 
 @dataclass

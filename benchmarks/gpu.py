@@ -23,7 +23,7 @@ from core.cli import at_least, pick_device, run_script, set_threads
 from core.environment import Environment
 from core.models.variations import load_config
 from core.training.cuda_graph import GraphedStep
-from core.training.trainer import Trainer, train_stack
+from core.training.trainer import make_trainer, train_stack
 
 EPOCHS, LABELLED = 11, 1000
 COLUMNS = ("dataset", "part", "device", "clock")
@@ -46,7 +46,7 @@ def refit(dataset: str, runs: int, args: Any) -> Callable[[], object]:
         parts = (table.x_train[:LABELLED], table.y_train[:LABELLED], table.x_val, table.y_val)
         data = [torch.from_numpy(part).to(args.device) for part in parts]
         group.append(
-            (Trainer.fresh(table.x_train.shape[1], config, PUBLISHED, table.seeds, args.device), data)
+            (make_trainer(table.x_train.shape[1], config, PUBLISHED, table.seeds, args.device), data)
         )
     return lambda: train_stack([trainer.request(*data) for trainer, data in group])
 

@@ -26,7 +26,7 @@ from core import DATASETS, PUBLISHED, Seeds, metrics
 from core.cli import run_script, set_threads
 from core.models.variations import load_config
 from core.sweep.cost import choices
-from core.training.trainer import Trainer, train_stack
+from core.training.trainer import make_trainer, train_stack
 
 EPOCHS, RUNS = 11, 30
 LABELLED, SIDE_BY_SIDE = (250, 1000), (1, 25)
@@ -50,7 +50,7 @@ def measure(
         tables.append(
             [torch.from_numpy(part) for part in (table.x_train, table.y_train, table.x_val, table.y_val)]
         )
-        trainers.append(Trainer.fresh(table.x_train.shape[1], config, PUBLISHED, table.seeds))
+        trainers.append(make_trainer(table.x_train.shape[1], config, PUBLISHED, table.seeds))
     test = torch.from_numpy(table.x_test), torch.from_numpy(table.y_test)
 
     def refit(runs: int, labelled: int) -> None:

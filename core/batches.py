@@ -6,6 +6,7 @@ A query size is an integer, or a text such as `10,20,40`, whose last batch size 
 import math
 import re
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 from .errors import UserError
@@ -33,21 +34,14 @@ def query_size(given: Any) -> QuerySize:
 def next_batch(size: QuerySize, added: int) -> int:
     """The batch size of the round that begins with `added` points."""
     *growing, last = map(int, str(size).split(","))
-    for batch in growing:
-        if added < batch:
-            return batch - added
-        added -= batch
-    return last
+    return next((end - added for end in accumulate(growing) if added < end), last)
 
 
 def rounds(size: QuerySize, budget: int) -> int:
     """How many rounds it takes to add so many points."""
     *growing, last = map(int, str(size).split(","))
-    for made, batch in enumerate(growing):
-        if budget <= 0:
-            return made
-        budget -= batch
-    return len(growing) + max(0, math.ceil(budget / last))
+    *starts, grown = accumulate(growing, initial=0)
+    return sum(start < budget for start in starts) + max(0, math.ceil((budget - grown) / last))
 
 
 def batch_ends(size: QuerySize, budget: int) -> Iterator[int]:

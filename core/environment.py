@@ -73,7 +73,7 @@ class Learner:
     def copy(self) -> "Learner":
         """An independent copy in the same state; both share the data."""
         twin = copy.copy(self)
-        twin.trainer = self.trainer.copy()
+        twin.trainer = copy.deepcopy(self.trainer)
         twin.predictor = twin.trainer.predictor
         twin._evaluation = torch.Generator(self._evaluation.device)
         twin._evaluation.set_state(self._evaluation.get_state())

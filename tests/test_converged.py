@@ -15,6 +15,7 @@ from core.baselines import UpperBound
 from core.models.variations import build_model
 from core.runs.settings import read_meta
 from core.training.trainer import FitResult, Trainer, train_stack
+from core.training.trainer import make_trainer as fresh_trainer
 from datasets import DATASETS
 from tests.builders import FEATURES, fit, make_config
 from tests.test_training import Data, make_data
@@ -30,7 +31,7 @@ CONVERGED: dict[str, Any] = {
 
 
 def make_trainer(run_id: int = 1, variation: str = "gauss", **changes: Any) -> Trainer:
-    return Trainer.fresh(FEATURES, make_config(variation, **changes), CORRECTED, Seeds(run_id))
+    return fresh_trainer(FEATURES, make_config(variation, **changes), CORRECTED, Seeds(run_id))
 
 
 def nll_of(trainer: Trainer, data: Data, rows: int | None = None) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor
 from core import CORRECTED, Seeds
 from core.training import cuda_graph
 from core.training.cuda_graph import GraphedStep, Step
-from core.training.trainer import Trainer, train_stack
+from core.training.trainer import Trainer, make_trainer, train_stack
 from tests.builders import FEATURES, make_config, torch_rng
 
 
@@ -63,7 +63,7 @@ def test_a_fit_by_pytorch_is_the_compiled_one(
         for run_id in (1, 2):
             changes = {"dropout": 0.3, "average": average, "first_epochs": 12, "patience": 2}
             config = make_config(variation, **changes)
-            trainer = Trainer.fresh(FEATURES, config, CORRECTED, Seeds(run_id))
+            trainer = make_trainer(FEATURES, config, CORRECTED, Seeds(run_id))
             trainer.model.to(dtype)
             trainer = Trainer(trainer.model, config, CORRECTED, Seeds(run_id))
             x, y = (torch.rand(90, n, generator=torch_rng(run_id)).to(dtype) for n in (FEATURES, 1))

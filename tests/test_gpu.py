@@ -25,7 +25,7 @@ from core.models.predictor import NetworkPredictor, Predictor
 from core.report.load import load_results
 from core.rl.candidates import CandidateEnv
 from core.training.cuda_graph import GraphedStep
-from core.training.trainer import Trainer, train_stack
+from core.training.trainer import make_trainer, train_stack
 from tests.builders import (
     FEATURES,
     NETWORKS,
@@ -89,8 +89,8 @@ def test_dropout() -> None:
     """Rate, scale and repeatability; the bits are those of the device's own generator."""
     first, second = (torch.Generator(DEVICE).manual_seed(1) for _ in range(2))
     x = torch.full((1, 500, 801), 3.0, device=DEVICE)
-    out = dropout(x, 0.3, [first])
-    assert torch.equal(out, dropout(x, 0.3, [second]))
+    out = dropout(x, 0.3, first)
+    assert torch.equal(out, dropout(x, 0.3, second))
     assert (out == 0).double().mean().item() == pytest.approx(0.3, abs=0.005)
     torch.testing.assert_close(out[out != 0], torch.full_like(out[out != 0], 3 / 0.7))
 
@@ -129,7 +129,7 @@ def test_a_graph_does_the_steps_that_operations_do(
         fits = []
         for run_id in (1, 2):
             config = make_config(variation, dropout=0.1, average=0.99, first_epochs=12, patience=2)
-            trainer = Trainer.fresh(FEATURES, config, PROTOCOLS["corrected"], Seeds(run_id), DEVICE)
+            trainer = make_trainer(FEATURES, config, PROTOCOLS["corrected"], Seeds(run_id), DEVICE)
             x, y = (torch.rand(90, n, generator=torch_rng(run_id)).to(DEVICE) for n in (FEATURES, 1))
             fits.append(trainer.request(x[:70], y[:70, 0], x[70:], y[70:, 0]))
         epochs = [result.epochs for result in train_stack(fits)]

@@ -28,7 +28,7 @@ EXPERIMENT = Path("runs/Diabetes/3/Mine")
 @pytest.fixture(autouse=True)
 def nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_fits(fits: Sequence[FitRequest]) -> list[FitResult]:
-        return [FitResult(2, 0.1 * (len(fit.x) - SEED_SET), seconds=0.5) for fit in fits]
+        return [FitResult(2, 0.1 * (len(fit.x) - SEED_SET)) for fit in fits]
 
     monkeypatch.setattr("core.training.side_by_side.train_stack", no_fits)
 

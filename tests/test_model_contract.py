@@ -12,7 +12,7 @@ from core import CORRECTED, PUBLISHED, Protocol, Seeds
 from core.config import Config
 from core.models.densities import Density
 from core.models.variations import VARIATIONS, load_config
-from core.training.trainer import Trainer
+from core.training.trainer import make_trainer
 from tests.builders import (
     FEATURES,
     NETWORKS,
@@ -132,7 +132,7 @@ def test_training_fits_the_density(variation: str) -> None:
     generator = torch_rng(5)
     x = torch.rand(1100, FEATURES, generator=generator)
     y = x[:, 0] + 0.1 * torch.randn(1100, generator=generator)
-    trainer = Trainer.fresh(FEATURES, config, CORRECTED, Seeds())
+    trainer = make_trainer(FEATURES, config, CORRECTED, Seeds())
     fit(trainer, x[:1000], y[:1000], x[1000:], y[1000:])
     density = trainer.predictor(x[1000:])
     nll = -density.log_prob(y[1000:]).mean().item()

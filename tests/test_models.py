@@ -157,7 +157,7 @@ def slow_encoder(model: DensityModel, x: Tensor, masks: torch.Generator | None =
         if model.relu:
             x = x.clamp(min=0)
         if i > 0 and masks is not None:
-            x = dropout(x[None], model.dropout, [masks])[0]
+            x = dropout(x[None], model.dropout, masks)[0]
     return x
 
 
@@ -184,7 +184,7 @@ def test_forward_pass(variation: str, relu: bool) -> None:
             positive = embedding.clamp(min=0)
             mean, raw = (positive @ weight + bias for weight, bias in weights)
             expected = [mean, (1 + raw.exp()).log()]
-        drop = None if seed is None else partial(dropout, rate=model.dropout, sources=[torch_rng(seed)])
+        drop = None if seed is None else partial(dropout, rate=model.dropout, source=torch_rng(seed))
         got = model.density_parameters(x[None], drop)[0]
         torch.testing.assert_close(got, torch.cat(expected, 1))
 

@@ -19,6 +19,7 @@ from core.models.variations import VARIATIONS, build_model, load_config
 from core.runs.group import group_size
 from core.training.side_by_side import side_by_side
 from core.training.trainer import FitRequest, Trainer, train_stack
+from core.training.trainer import make_trainer as fresh_trainer
 from datasets import DATASETS
 from tests.builders import FEATURES, FILES, NETWORKS, files, fit, make_config, torch_rng
 
@@ -37,7 +38,7 @@ def one_thread() -> Iterator[None]:
 
 def make_trainer(run_id: int, variation: str, protocol: Protocol = PUBLISHED, **changes: Any) -> Trainer:
     config, seeds = make_config(variation, **{"dropout": 0.1} | changes), Seeds(run_id)
-    return Trainer.fresh(FEATURES, config, protocol, seeds)
+    return fresh_trainer(FEATURES, config, protocol, seeds)
 
 
 def make_data(run_id: int, points: int) -> tuple[Tensor, ...]:

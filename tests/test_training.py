@@ -51,6 +51,7 @@ class Scripted(nn.Module):
     """
 
     with_theta = DensityModel.with_theta
+    shapes = last_layers = ()
 
     def __init__(self, script: Sequence[Tensor] = (torch.zeros(10),)) -> None:
         super().__init__()

@@ -106,7 +106,9 @@ def backward(plan, theta, x, bits, level, factor, outputs, by_raw, gradient):  #
                 column -= sizes[i]
                 by_output[:] = by_raw[s, :, column : column + sizes[i]]
             if plan[i, RELU]:
-                _stop(by_output.reshape(-1), _output(outputs[s], plan, i, rows).reshape(-1))
+                output, slope = _output(outputs[s], plan, i, rows).reshape(-1), by_output.reshape(-1)
+                for j in range(len(output)):
+                    slope[j] = np.float32(0) if output[j] <= 0 else slope[j]
             if plan[i, DROPOUT]:
                 drawn -= by_output.size
                 scale_kept(by_output.reshape(-1), bits[s, drawn:], level, factor)
@@ -119,10 +121,3 @@ def backward(plan, theta, x, bits, level, factor, outputs, by_raw, gradient):  #
                 weight, first = _weights(theta[s], plan, i)[0], plan[i, FIRST]
                 by_source = _output(by_outputs, plan, plan[i, SOURCE], rows)
                 by_source[:, first : first + len(weight)] = np.dot(by_output, weight.T)
-
-
-@_compiled
-def _stop(gradient, outputs):  # type: ignore[no-untyped-def]
-    """Backpropagates through a ReLU, in place."""
-    for i in range(len(gradient)):
-        gradient[i] = np.float32(0) if outputs[i] <= 0 else gradient[i]

@@ -25,10 +25,8 @@ _ROWS = 4096
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 #: 4 P(Z > z) z, integrated over z from 5 on, for Z ~ N(0, 1): the part of a flow's second moment that lies
 #: where both splines are the identity.
-_BEYOND = (1 - BOUND**2) * math.erfc(BOUND / math.sqrt(2)) + 2 * BOUND * math.exp(
-    -0.5 * BOUND**2 - _LOG_SQRT_2PI
-)
-
+_BEYOND = (1 - BOUND**2) * math.erfc(BOUND / math.sqrt(2))
+_BEYOND += 2 * BOUND * math.exp(-0.5 * BOUND**2 - _LOG_SQRT_2PI)
 
 #: Nodes and weights for an integral from 0 to 1: Gauss-Legendre's for u of t = u^3 (10 - 15 u + 6 u^2).
 #: Near a knot a spline may be arbitrarily steep; the substitution puts many nodes there.
@@ -124,24 +122,20 @@ class FlowDensity(Density):
         """The parameters for each element of a larger batch, [R, 46]."""
         return self.parameters.expand(*batch, -1).reshape(-1, 2 * SPLINE_PARAMETERS)
 
-    def _forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """z and dz/dy, [*batch, G], of ascending y [*end of batch, G]; or of y [*more, *batch, G]."""
-        if self.parameters.requires_grad or not can_compile(y, self.parameters):
-            z, ladj = FlowDensity(self.parameters[..., None, :]).transform.call_and_ladj(y)
-            return z, ladj.exp()
-        batch = y.shape[:-1] if y.dim() > len(self.batch_shape) else self.batch_shape
-        both = splines.forward(*_arrays(self._rows(batch), y.reshape(-1, y.shape[-1])))
-        z, slope = (torch.from_numpy(part).view(*batch, -1) for part in both)
-        return z, slope
+    def _map(self, values: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
+        """z of y, or y of z if inverse, and dz/dy there; [*more, *batch, G] all.
 
-    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """y and dz/dy there of z, [*more, *batch, G] all."""
-        if self.parameters.requires_grad or not can_compile(z, self.parameters):
-            y, ladj = FlowDensity(self.parameters[..., None, :]).transform.inv.call_and_ladj(z)
-            return y, (-ladj).exp()
-        both = splines.inverse(*_arrays(self._rows(z.shape[:-1]), z.reshape(-1, z.shape[-1])))
-        y, slope = (torch.from_numpy(part).view(z.shape) for part in both)
-        return y, slope
+        y must ascend, and may be [*end of batch, G].
+        """
+        if self.parameters.requires_grad or not can_compile(values, self.parameters):
+            transform = FlowDensity(self.parameters[..., None, :]).transform
+            mapped, ladj = (transform.inv if inverse else transform).call_and_ladj(values)
+            return mapped, (-ladj if inverse else ladj).exp()
+        batch, compiled = self.batch_shape, splines.inverse if inverse else splines.forward
+        batch = values.shape[:-1] if values.dim() > len(batch) else batch
+        both = compiled(*_arrays(self._rows(batch), values.reshape(-1, values.shape[-1])))
+        mapped, slope = (torch.from_numpy(part).view(*batch, values.shape[-1]) for part in both)
+        return mapped, slope
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(y|x) of values that broadcast against the batch; differentiable."""
@@ -156,21 +150,22 @@ class FlowDensity(Density):
     def log_prob_on(self, y: Tensor) -> Tensor:
         if self.parameters.requires_grad:
             return super().log_prob_on(y)
-        z, slope = self._forward(y)
+        z, slope = self._map(y)
         return slope.log_().sub_(z.square_().mul_(0.5)).sub_(_LOG_SQRT_2PI)
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         z = torch.randn((*self.batch_shape, n), generator=generator, device=generator.device)
-        y, slope = self._inverse(z)
+        y, slope = self._map(z, inverse=True)
         return y.movedim(-1, 0), (slope.log() + _normal_log_prob(z)).movedim(-1, 0)
 
     def cdf(self, value: Tensor) -> Tensor:
         """P(Y <= y | x) of values that broadcast against the batch; the splines are increasing."""
-        return torch.special.ndtr(self._forward(self._expanded(value)[..., None])[0].squeeze(-1))
+        return torch.special.ndtr(self._map(self._expanded(value)[..., None])[0].squeeze(-1))
 
     def icdf(self, value: Tensor) -> Tensor:
         """The quantiles: the y with P(Y <= y | x) = value, of values that broadcast against the batch."""
-        return self._inverse(torch.special.ndtri(self._expanded(value)[..., None]))[0].squeeze(-1)
+        z = torch.special.ndtri(self._expanded(value)[..., None])
+        return self._map(z, inverse=True)[0].squeeze(-1)
 
     @property
     def mean(self) -> Tensor:
@@ -205,12 +200,12 @@ class FlowDensity(Density):
             first, second = FlowDensity(self.parameters[..., None, :]).transform.transforms
             knots = torch.cat([second(first.vertical.squeeze(-2)), second.vertical.squeeze(-2)], -1)
             whole = torch.arange(-BOUND, BOUND + 1).to(knots).expand(*self.batch_shape, -1)
-            ends, _ = self._inverse(torch.cat([knots, whole], -1).clamp(-BOUND, BOUND).sort(-1).values)
-            median, _ = self._inverse(torch.zeros_like(ends[..., :1]))
+            cuts = torch.cat([knots, whole], -1).clamp(-BOUND, BOUND).sort(-1).values
+            ends, median = (self._map(z, inverse=True)[0] for z in (cuts, torch.zeros_like(cuts[..., :1])))
             nodes, weights = (torch.from_numpy(part).to(ends) for part in _RULE)
             widths = ends.diff()[..., None]
             y, weights = (ends[..., :-1, None] + widths * nodes).flatten(-2), (widths * weights).flatten(-2)
-        z, _ = self._forward(y)
+        z, _ = self._map(y)
         parts = weights * torch.special.ndtr(-z.abs()) * (y - median).sign()
         above_median = parts.sum(-1)
         around_median = 2 * (parts * (y - median)).sum(-1) + _BEYOND

@@ -48,9 +48,8 @@ class GaussianProcess(Regressor):
         target = torch.from_numpy((y - self._shift) / self._scale)
         some = torch.from_numpy(np.random.default_rng(self.seed).permutation(len(x))[:FITTED])
         self._scales, self._variance, self._noise = _fitted(self._x[some], target[some])
-        self._root = torch.linalg.cholesky(
-            self._covariance(self._x) + self._noise * torch.eye(len(x)).double()
-        )
+        noise = self._noise * torch.eye(len(x)).double()
+        self._root = torch.linalg.cholesky(self._covariance(self._x) + noise)
         self._weights = torch.cholesky_solve(target[:, None], self._root)[:, 0]
         self.model = self
 

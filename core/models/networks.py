@@ -86,9 +86,15 @@ class DensityModel(nn.Module):
         self.relu = relu
         encoder = list(pairwise((features, hidden[0], *hidden)))
         self._encoder_layers = len(encoder)
-        self._linear_layers = len(encoder) + self.linear_head_layers
+        self._linear_layers = linear = len(encoder) + self.linear_head_layers
         #: (in, out) of every layer, in the order of their weights in `theta`.
         self.shapes = [*encoder, *self.head_shapes(hidden[-1])]
+        each = (len(self.shapes) - linear) // self.branches
+        self._branches = [range(first, first + each) for first in range(linear, len(self.shapes), each)]
+        #: The places in `shapes` of the layers that give the densities' parameters.
+        self.last_layers = [branch[-1] for branch in self._branches]
+        encoded = range(len(encoder) if relu else 0)
+        self._followed_by_relu = {*encoded, *range(linear, len(self.shapes))} - {*self.last_layers}
         self._sizes = [size for n_in, n_out in self.shapes for size in (n_in * n_out, n_out)]
         self.theta = nn.Parameter(torch.zeros(stack, sum(self._sizes)))
         self._plan = self._make_plan()
@@ -103,31 +109,18 @@ class DensityModel(nn.Module):
         """The densities' parameters [S, N, K] from what the last layers give, [S, N, K]."""
         return raw
 
-    @property
-    def last_layers(self) -> list[int]:
-        """The places in `shapes` of the layers that give the densities' parameters."""
-        return [last - 1 for _, last in self._branch_ends()]
-
-    def _branch_ends(self) -> list[tuple[int, int]]:
-        """The places in `shapes` of each branch's first layer, and behind its last one."""
-        first, each = self._linear_layers, (len(self.shapes) - self._linear_layers) // self.branches
-        return [(first + i * each, first + (i + 1) * each) for i in range(self.branches)]
-
     def _make_plan(self) -> np.ndarray:
         """The layers and their connections, for `backprop`."""
-        n_layers, linear, last = len(self.shapes), self._linear_layers, self.last_layers
-        plan = np.zeros((n_layers, 8), np.int64)
+        plan = np.zeros((len(self.shapes), 8), np.int64)
         plan[:, :2] = self.shapes
         plan[1:, backprop.PLACE] = np.cumsum(self._sizes)[1:-1:2]
-        plan[:, backprop.SOURCE] = np.arange(-1, n_layers - 1)
-        for i, (first, _) in enumerate(self._branch_ends()):
-            plan[first, backprop.SOURCE] = linear - 1
+        plan[:, backprop.SOURCE] = np.arange(-1, len(plan) - 1)
+        for i, (first, *_) in enumerate(self._branches):
+            plan[first, backprop.SOURCE] = self._linear_layers - 1
             plan[first, backprop.FIRST] = i * plan[first, backprop.N_IN]
         plan[1 : self._encoder_layers, backprop.DROPOUT] = self.dropout > 0
-        plan[: self._encoder_layers, backprop.RELU] = self.relu
-        plan[linear - 1 :, backprop.RELU] = 1
-        plan[last, backprop.RELU] = 0
-        plan[last, backprop.LAST] = 1
+        plan[[*self._followed_by_relu, self._linear_layers - 1], backprop.RELU] = 1
+        plan[self.last_layers, backprop.LAST] = 1
         return plan
 
     @torch.no_grad()
@@ -151,7 +144,8 @@ class DensityModel(nn.Module):
 
     def draw_bits(self, masks: Sequence[np.random.SFC64], rows: int) -> np.ndarray:
         """The random bits of a step's dropout for so many rows [S, ...], from a source for each model."""
-        return draw_bits(masks, rows * self._plan[:, backprop.N_OUT] @ self._plan[:, backprop.DROPOUT])
+        count = rows * self._plan[:, backprop.N_OUT] @ self._plan[:, backprop.DROPOUT]
+        return np.stack([draw_bits(source, count) for source in masks])
 
     def gradient(self, x: Tensor, y: Tensor, bits: Tensor) -> Tensor:
         """The derivatives [S, P] of each model's mean NLL by `theta`, by PyTorch.
@@ -187,12 +181,12 @@ class DensityModel(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """The embedding [S, N, h] of rows [S, N, d]; dropout off."""
-        return self._linear_part(self.layers()[: self._encoder_layers], x)
+        return self._linear_part(self.layers(), x, self._encoder_layers)
 
     def density_parameters(self, x: Tensor, drop: Drop = None) -> Tensor:
         """The parameters [S, N, K] of the densities of rows [S, N, d]."""
         layers = self.layers()
-        return self._apply_branches(layers, self._linear_part(layers[: self._linear_layers], x, drop))
+        return self._apply_branches(layers, self._linear_part(layers, x, self._linear_layers, drop))
 
     def forward(self, x: Tensor, drop: Drop = None) -> Density:
         """The densities p(y|x) of rows [S, N, d], batch shape [S, N]."""
@@ -204,12 +198,12 @@ class DensityModel(nn.Module):
 
         Every row of every pass has a mask of its own.
         """
-        layers, linear = self.layers(), self._linear_layers
+        layers = self.layers()
         # No mask comes before the output of the second layer: up to there all passes are the same.
-        hidden = self._one_by_one(layers[:2], x[None]).repeat(1, passes, 1)
+        hidden = self._one_by_one(layers, x[None], range(2)).repeat(1, passes, 1)
         found = []
         for rows in hidden.split(_PIECE if x.device.type == "cpu" else hidden.shape[1], 1):
-            embedded = self._one_by_one(layers[2:linear], drop(rows), drop, start=2)
+            embedded = self._one_by_one(layers, drop(rows), range(2, self._linear_layers), drop)
             found.append(self._apply_branches(layers, embedded))
         return torch.cat(found, 1).view(passes, len(x), -1)
 
@@ -221,44 +215,32 @@ class DensityModel(nn.Module):
         """
         with torch.no_grad():
             layers = [TracedLayer(*layer) for layer in self.layers()]
-        return self._apply_branches(layers, self._one_by_one(layers[: self._linear_layers], x)), layers
+        return self._apply_branches(layers, self._one_by_one(layers, x, range(self._linear_layers))), layers
 
     def _apply_branches(self, layers: Sequence[Layer], x: Tensor) -> Tensor:
         """The densities' parameters [S, N, K], from all layers and what the linear ones give."""
-        branches, raw = self._branch_ends(), []
         x = x.relu() if x.requires_grad else x.relu_()
-        for (first, end), part in zip(branches, x.chunk(len(branches), -1), strict=True):
-            for layer in layers[first : end - 1]:
-                part = layer(part).relu_()
-            raw.append(layers[end - 1](part))
-        return self.constrain(torch.cat(raw, -1))
+        parts = zip(x.chunk(self.branches, -1), self._branches, strict=True)
+        return self.constrain(torch.cat([self._one_by_one(layers, *part) for part in parts], -1))
 
-    def _linear_part(self, layers: Sequence[Layer], x: Tensor, drop: Drop = None) -> Tensor:
-        """The encoder's layers, and those of the head that are linear in the embedding."""
-        if drop is None and not self.relu:
-            layers = [_composed(layers)]
-        return self._one_by_one(layers, x, drop)
+    def _linear_part(self, layers: Sequence[Layer], x: Tensor, stop: int, drop: Drop = None) -> Tensor:
+        """The layers before `stop`: the encoder's, perhaps with the linear ones of the head."""
+        if drop is not None or self.relu:
+            return self._one_by_one(layers, x, range(stop), drop)
+        # These are one linear map, then: less than half of the work.
+        weight, bias = layers[0]
+        rows = torch.cat([weight, bias], 1)
+        for layer in layers[1:stop]:
+            bias = nn.functional.pad(layer.bias, (0, 0, rows.shape[1] - 1, 0))
+            rows = torch.baddbmm(bias, rows, layer.weight)
+        return Layer(rows[:, :-1], rows[:, -1:])(x)
 
-    def _one_by_one(self, layers: Sequence[Layer], x: Tensor, drop: Drop = None, start: int = 0) -> Tensor:
-        """Applies layers of the linear part, of which the first is number `start`."""
-        for i, layer in enumerate(layers, start):
-            x = layer(x)
-            if i < self._encoder_layers:
-                if self.relu:
-                    x = x.relu_()
-                if i > 0 and drop is not None:
-                    x = drop(x)
+    def _one_by_one(self, layers: Sequence[Layer], x: Tensor, places: range, drop: Drop = None) -> Tensor:
+        """Applies the layers of these places, one after the other."""
+        for i in places:
+            x = layers[i](x)
+            if i in self._followed_by_relu:
+                x = x.relu_()
+            if drop is not None and 0 < i < self._encoder_layers:
+                x = drop(x)
         return x
-
-
-def _composed(layers: Sequence[Layer]) -> Layer:
-    """The one linear layer that does what these do one after the other.
-
-    Without ReLU and dropout the published encoder is one linear map: less than half of the work.
-    """
-    weight, bias = layers[0]
-    rows = torch.cat([weight, bias], 1)
-    for layer in layers[1:]:
-        bias = nn.functional.pad(layer.bias, (0, 0, rows.shape[1] - 1, 0))
-        rows = torch.baddbmm(bias, rows, layer.weight)
-    return Layer(rows[:, :-1], rows[:, -1:])

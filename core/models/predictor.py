@@ -107,15 +107,7 @@ class NetworkPredictor(Predictor):
 
     def __init__(self, model: DensityModel) -> None:
         self.model: DensityModel = model
-        self.members = len(model.theta)
-
-    @property
-    def shapes(self) -> Sequence[tuple[int, int]]:  # type: ignore[override]
-        return self.model.shapes
-
-    @property
-    def last_layers(self) -> Sequence[int]:  # type: ignore[override]
-        return self.model.last_layers
+        self.members, self.shapes, self.last_layers = len(model.theta), model.shapes, model.last_layers
 
     @property
     def dropout(self) -> float:  # type: ignore[override]
@@ -141,8 +133,8 @@ class NetworkPredictor(Predictor):
     ) -> Density:
         if self.members > 1:
             return self.model(x.expand(self.members, -1, -1))
-        options: dict[str, Any] = {"rate": self.dropout if rate is None else rate, "shared": shared}
-        drop = partial(dropout, sources=[mask_source(generator)], **options)
+        rate = self.dropout if rate is None else rate
+        drop = partial(dropout, rate=rate, source=mask_source(generator), shared=shared)
         if shared:
             each = [self.model.density_parameters(x[None], drop) for _ in range(passes)]
             return self.model.density(torch.cat(each))

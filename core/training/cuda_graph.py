@@ -52,13 +52,13 @@ class GraphedStep:
         if shape not in self._graphs:
             inputs = tuple(tensor.to(self.device) for tensor in inputs)
             if shape in self._done and self.captures:
-                self._capture(shape, inputs)
+                try:
+                    self._graphs[shape] = capture(self.step, inputs)
+                except RuntimeError as error:
+                    GraphedStep.captures = False
+                    print(
+                        f"warning: training is slower, without CUDA graphs: {one_line(error)}",
+                        file=sys.stderr,
+                    )
             self._done.add(shape)
         self._graphs.get(shape, self.step)(*inputs)
-
-    def _capture(self, shape: torch.Size, inputs: Sequence[Tensor]) -> None:
-        try:
-            self._graphs[shape] = capture(self.step, inputs)
-        except RuntimeError as error:
-            GraphedStep.captures = False
-            print(f"warning: training is slower, without CUDA graphs: {one_line(error)}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """NAdam, and the average of its weights, for a stack of models whose fits end at different times."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from inspect import unwrap
 from typing import Any
 
@@ -59,7 +59,8 @@ def _update_rows(p, grad, exp_avg, exp_avg_sq, factors, weight_decay):  # type: 
 
 
 @_compiled
-def _average_rows(average, p, weight):  # type: ignore[no-untyped-def]
+def update_average(average, p, weight):  # type: ignore[no-untyped-def]
+    """Takes parameters p [S, P] into their exponential moving average [S, P], in place, float32."""
     for row in range(len(p)):
         mean, value = average[row], p[row]
         for i in range(len(mean)):
@@ -67,64 +68,52 @@ def _average_rows(average, p, weight):  # type: ignore[no-untyped-def]
             mean[i] = np.float32(0) if abs(a) < _NO_WEIGHT else a
 
 
-def update_average(average: Tensor, p: Tensor, decay: float) -> None:
-    """Takes parameters p [S, P] into their exponential moving average [S, P], in place."""
-    if can_compile(p):
-        _average_rows(average.numpy(), p.detach().numpy(), np.float32(1 - decay))
-    else:
-        average.lerp_(p.detach(), 1 - decay)
-
-
 class NAdam(torch.optim.Optimizer):
-    """`torch.optim.NAdam` with its defaults, each row of a parameter [S, ...] on its own.
+    """`torch.optim.NAdam` with its defaults, each row of the parameter theta [S, P] on its own.
 
     torch counts steps and multiplies momenta once per tensor; here every row has its own count and product,
     so that it is updated as if it were alone. Dozat, *Incorporating Nesterov Momentum into Adam*, 2016.
 
-    The state of a parameter: `step` and `mu_product` [S] on the CPU, `exp_avg` and `exp_avg_sq`
-    of the parameter's shape.
+    The state of theta: `step` and `mu_product` [S] on the CPU, `exp_avg` and `exp_avg_sq` [S, P].
     """
 
     # Torch's own, but for wrappers that first import its compiler, which takes seconds.
     add_param_group = unwrap(torch.optim.Optimizer.add_param_group)
 
-    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
-        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
-        for group in self.param_groups:
-            for p in group["params"]:
-                self.state[p] = {
-                    "step": torch.zeros(len(p)),
-                    "mu_product": torch.ones(len(p)),
-                    "exp_avg": torch.zeros_like(p),
-                    "exp_avg_sq": torch.zeros_like(p),
-                }
+    def __init__(self, theta: Tensor, lr: float, weight_decay: float = 0.0) -> None:
+        super().__init__([theta], {"lr": lr, "weight_decay": weight_decay})
+        self.state[theta] = {
+            "step": torch.zeros(len(theta)),
+            "mu_product": torch.ones(len(theta)),
+            "exp_avg": torch.zeros_like(theta),
+            "exp_avg_sq": torch.zeros_like(theta),
+        }
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One step of every row; parameters without a gradient stay."""
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                factors = self.count_step(p)
-                if can_compile(p):
-                    moments = self.state[p]["exp_avg"], self.state[p]["exp_avg_sq"]
-                    arrays = [tensor.numpy().reshape(len(p), -1) for tensor in (p, p.grad, *moments)]
-                    _update_rows(*arrays, factors, np.float32(group["weight_decay"]))
-                else:
-                    self.update(p, p.grad, torch.from_numpy(factors).to(p))
+        """One step of every row."""
+        theta: Any
+        ((theta, state),) = self.state.items()
+        factors = self.count_step()
+        if can_compile(theta):
+            tensors = theta, theta.grad, state["exp_avg"], state["exp_avg_sq"]
+            decay = np.float32(self.defaults["weight_decay"])
+            _update_rows(*(tensor.numpy() for tensor in tensors), factors, decay)
+        else:
+            self.update(theta.grad, torch.from_numpy(factors).to(theta))
 
-    def count_step(self, p: Tensor) -> np.ndarray:
-        """Counts one more step of a parameter; its factors [3, S], which `update` takes."""
-        state = self.state[p]
+    def count_step(self) -> np.ndarray:
+        """Counts one more step; its factors [3, S], which `update` takes."""
+        (state,) = self.state.values()
         return _count_step(state["step"].numpy(), state["mu_product"].numpy(), self.defaults["lr"])
 
-    def update(self, p: Tensor, grad: Tensor, factors: Tensor) -> None:
-        """The update of a step that has been counted, by operations on p's device alone."""
-        exp_avg, exp_avg_sq = self.state[p]["exp_avg"], self.state[p]["exp_avg_sq"]
-        by_grad, by_average, correction = factors.reshape(3, len(p), *(1 for _ in p.shape[1:]))
-        grad = grad.add(p, alpha=self.defaults["weight_decay"])
+    def update(self, grad: Tensor, factors: Tensor) -> None:
+        """The update of a step that has been counted, by operations on theta's device alone."""
+        ((theta, state),) = self.state.items()
+        exp_avg, exp_avg_sq = state["exp_avg"], state["exp_avg_sq"]
+        by_grad, by_average, correction = factors[..., None]
+        grad = grad.add(theta, alpha=self.defaults["weight_decay"])
         exp_avg.lerp_(grad, 1 - _BETA1)
         exp_avg_sq.mul_(_BETA2).addcmul_(grad, grad, value=1 - _BETA2)
         below = exp_avg_sq.div(correction).sqrt_().add_(_EPSILON)
-        p.addcdiv_(by_grad * grad, below).addcdiv_(by_average * exp_avg, below)
+        theta.addcdiv_(by_grad * grad, below).addcdiv_(by_average * exp_avg, below)

@@ -35,7 +35,7 @@ def fit(request: FitRequest) -> FitResult:
     if isinstance(run, _Run) and run.parent is not None:
         asked = time.perf_counter()
         result = run.parent.switch(request)
-        run.waited += time.perf_counter() - asked - result.seconds
+        run.waited += time.perf_counter() - asked
     else:
         (result,) = train_stack([request])
     if math.isnan(result.validation_nll):
@@ -61,7 +61,7 @@ def side_by_side(runs: Sequence[Callable[[], T]]) -> list[T]:
     results: dict[int, FitResult | None] = dict.fromkeys(range(len(tasks)))
     with ExitStack() as ending:  # all are ended, whatever one of them raises then
         for task in tasks:
-            ending.callback(_end, task)
+            ending.callback(task.throw)
         while results:
             for i, result in results.items():
                 sent = tasks[i].switch() if result is None else tasks[i].switch(result)
@@ -73,11 +73,9 @@ def side_by_side(runs: Sequence[Callable[[], T]]) -> list[T]:
             # and goes first: once it has caught up, it is trained with the others.
             first = min(waiting.values(), key=lambda request: len(request.x), default=None)
             alike = [i for i, request in waiting.items() if first and request.shape == first.shape]
+            began = time.perf_counter()
             fitted = train_stack([waiting.pop(i) for i in alike]) if alike else []
+            for i in alike:
+                tasks[i].waited -= (time.perf_counter() - began) / len(alike)  # its own share
             results = dict(zip(alike, fitted, strict=True))
     return [returned[i] for i in range(len(tasks))]
-
-
-def _end(task: _Run) -> None:
-    if not task.dead:
-        task.throw()

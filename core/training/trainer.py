@@ -7,10 +7,9 @@ Shapes: S models in the stack, n labelled points, m validation points, d feature
 """
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from ..compiled import can_compile
 from ..config import Config
-from ..models.masks import get_state, set_state, sfc64
+from ..models.masks import mask_source
 from ..models.networks import DensityModel
 from ..models.predictor import NetworkPredictor
 from ..models.regressor import REGRESSORS, Regressor
@@ -32,8 +31,6 @@ from .nadam import NAdam, update_average
 #: cache and take longer; a GPU is busy with many only.
 _ROWS, _ROWS_ON_GPU = 8192, 2**17
 
-Device: TypeAlias = torch.device | str
-
 
 @dataclass(frozen=True)
 class FitResult:
@@ -42,7 +39,6 @@ class FitResult:
     epochs: int  # of an ensemble, those of the member that ran longest
     # Of the watched rows after the last epoch, or the best one if its weights are kept; the members' mean.
     validation_nll: float
-    seconds: float = 0.0  # the fit's share of the time that it and those side by side with it took
     fits_at_limit: int = 0  # 1 if the epoch limit ended it, and not early stopping
 
 
@@ -59,10 +55,8 @@ class EarlyStopping:
 
     def stop(self, value: float) -> bool:
         """Takes the watched value of one more validation."""
-        if value < self.minimum:
-            self.minimum, self.waited = value, 0
-        else:
-            self.waited += 1
+        self.waited = 0 if value < self.minimum else self.waited + 1
+        self.minimum = min(self.minimum, value)  # NaN is no minimum
         return self.stopped
 
     @property
@@ -88,26 +82,13 @@ class Trainer:
         self.predictor = NetworkPredictor(model)
         self.config = config
         self.protocol = protocol
-        self.seeds = seeds
         members = range(len(model.theta))
         self.batches = [seeds.torch("batches", member=member) for member in members]
-        self.masks = [sfc64(seeds.torch("dropout", member=member)) for member in members]
+        self.masks = [mask_source(seeds.torch("dropout", member=member)) for member in members]
         self.fits = 0
         self.drop_last = True  # an incomplete last minibatch, where there are more points than one holds
         self._initial = model.theta.detach().clone()
-        self.optimizer = self._new_optimizer()
-
-    @classmethod
-    def fresh(
-        cls, features: int, config: Config, protocol: Protocol, seeds: Seeds, device: Device = "cpu"
-    ) -> "Trainer":
-        """A trainer with a fresh model, for rows with so many features."""
-        init = [seeds.torch("init", member=member) for member in range(config.members)]
-        model = build_model(config, features, protocol.encoder_relu, init).to(device)
-        return cls(model, config, protocol, seeds)
-
-    def _new_optimizer(self) -> NAdam:
-        return NAdam([self.model.theta], self.config.lr, self.config.weight_decay)
+        self.optimizer = NAdam(model.theta, config.lr, config.weight_decay)
 
     def rows(self) -> dict[str, Tensor]:
         """Weights and optimiser state by name, a row for each member."""
@@ -120,7 +101,7 @@ class Trainer:
             "fits": self.fits,
             "rows": {name: tensor.clone() for name, tensor in self.rows().items()},
             "batches": [generator.get_state() for generator in self.batches],
-            "masks": [get_state(source) for source in self.masks],
+            "masks": [source.state["state"]["state"].tolist() for source in self.masks],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -130,21 +111,14 @@ class Trainer:
         for generator, one in zip(self.batches, state["batches"], strict=True):
             generator.set_state(one)
         for source, one in zip(self.masks, state["masks"], strict=True):
-            set_state(source, one)
-
-    def copy(self) -> "Trainer":
-        """An independent copy, with its own model, in the same state."""
-        other = Trainer(self.model.with_theta(self._initial.clone()), self.config, self.protocol, self.seeds)
-        other.drop_last = self.drop_last
-        other.load_state_dict(self.state_dict())
-        return other
+            source.state = source.state | {"state": {"state": np.array(one, np.uint64)}}
 
     def request(self, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor) -> "FitRequest":
         """The next fit, for `fit` or `train_stack` to do: x [n, d] and y [n], x_val [m, d] and y_val [m]."""
         if self.config.fitting == "from_scratch" and self.fits > 0:
             with torch.no_grad():
                 self.model.theta.copy_(self._initial)
-            self.optimizer = self._new_optimizer()
+            self.optimizer = NAdam(self.model.theta, self.config.lr, self.config.weight_decay)
         limit, patience = self.config.later_epochs, self.config.patience
         if self.fits == 0:
             limit, patience = self.config.first_epochs, self.config.first_patience or patience
@@ -177,17 +151,20 @@ class RegressorTrainer:
         self.fits = state["fits"]
         self.fit(*state["points"])
 
-    def copy(self) -> "RegressorTrainer":
+    def __deepcopy__(self, memo: Any) -> "RegressorTrainer":
+        """Not yet fitted: what a fit has learned may be large."""
         return RegressorTrainer(type(self.predictor)(self.predictor.seed))
 
 
 def make_trainer(
-    features: int, config: Config, protocol: Protocol, seeds: Seeds, device: Device = "cpu"
+    features: int, config: Config, protocol: Protocol, seeds: Seeds, device: torch.device | str = "cpu"
 ) -> Any:
     """A trainer for a configuration, with a fresh model for rows with so many features."""
     if (regressor := REGRESSORS.classes.get(config.model)) is not None:
         return RegressorTrainer(regressor(int(seeds.numpy("init").integers(2**31))))
-    return Trainer.fresh(features, config, protocol, seeds, device)
+    init = [seeds.torch("init", member=member) for member in range(config.members)]
+    model = build_model(config, features, protocol.encoder_relu, init).to(device)
+    return Trainer(model, config, protocol, seeds)
 
 
 class FitRequest(NamedTuple):
@@ -215,29 +192,25 @@ def train_stack(fits: Sequence[FitRequest]) -> list[FitResult]:
     """Does fits of one shape as one stack, each with its own early stopping."""
     if isinstance(fits[0].trainer, RegressorTrainer):
         return list(map(_fit_at_once, fits))
-    start = time.perf_counter()
     stack = _Stack(fits)
     while stack.slots:
         stack.train_epoch()
         stack.validate()
-    share = (time.perf_counter() - start) / len(fits)
     return [
         FitResult(
             epochs=max(slot.epochs for slot in slots),
             fits_at_limit=int(not all(slot.stopping.stopped for slot in slots)),
             validation_nll=sum(slot.nll for slot in slots) / len(slots),
-            seconds=share,
         )
-        for fit, slots in zip(fits, stack.slots_of_fits, strict=True)
+        for slots in stack.slots_of_fits
     ]
 
 
 def _fit_at_once(fit: FitRequest) -> FitResult:
-    start = time.perf_counter()
     fit.trainer.fit(fit.x, fit.y)
     some = slice(1000)  # as many as `corrected` watches
     nll = -fit.trainer.predictor(fit.x_val[some]).log_prob(fit.y_val[some]).mean().item()
-    return FitResult(0, nll, time.perf_counter() - start)
+    return FitResult(0, nll)
 
 
 @dataclass
@@ -247,11 +220,9 @@ class _Slot:
     fit: FitRequest
     first: int  # its fit's first point among those of all fits
     member: int
+    stopping: EarlyStopping
     epochs: int = 0
     nll: float = math.inf  # of the epoch whose weights are kept
-
-    def __post_init__(self) -> None:
-        self.stopping = EarlyStopping(self.fit.patience)
 
 
 class _Stack:
@@ -263,7 +234,7 @@ class _Stack:
         self.template, self.limit, self.points = trainer.model, fits[0].limit, len(fits[0].x)
         self.x, self.y = torch.cat([fit.x for fit in fits]), torch.cat([fit.y for fit in fits])
         self.slots_of_fits = [
-            [_Slot(fit, first, member) for member in range(len(fit.trainer.masks))]
+            [_Slot(fit, first, i, EarlyStopping(fit.patience)) for i in range(len(fit.trainer.masks))]
             for first, fit in zip(range(0, len(self.x), self.points), fits, strict=True)
         ]
         self.slots = [slot for slots in self.slots_of_fits for slot in slots]
@@ -272,13 +243,11 @@ class _Stack:
         if self.config.average:
             rows["average"] = rows["theta"].clone()
         self.epoch = self.steps = 0
-        self.compiled = can_compile(self.x)
-        #: Each model and its optimiser as they were at the lowest validation NLL so far.
+        self._assemble(rows)
+        #: Each model and its optimiser as they were at the lowest validation NLL so far, if these are kept.
         self.best: dict[str, Tensor] = {}
         if self.config.best_weights:
             self.best = {name: tensor.clone() for name, tensor in rows.items()}
-        self._assemble(rows)
-        if self.best:
             self.validate()  # a fit may find nothing better than what it begins with
 
     def _assemble(self, rows: dict[str, Tensor]) -> None:
@@ -286,8 +255,8 @@ class _Stack:
         self.rows = rows
         self.model = self.template.with_theta(rows["theta"])
         theta = self.model.theta
-        self.optimizer = NAdam([theta], self.config.lr, self.config.weight_decay)
-        self.optimizer.state[theta] = {name: rows[name] for name in self.optimizer.state[theta]}
+        self.optimizer = NAdam(theta, self.config.lr, self.config.weight_decay)
+        self.optimizer.state[theta] = rows
         self.graphed_step = GraphedStep(self._step, self.x.device)
 
     def train_epoch(self) -> None:
@@ -306,29 +275,29 @@ class _Stack:
             # Short at first: a fit's first weights are soon forgotten.
             decay = min(self.config.average, (1 + self.steps) / (10 + self.steps))
             bits = self.model.draw_bits(masks, rows.shape[1])
-            if self.compiled:
+            if can_compile(self.x):
                 self.model.backpropagate(self.x[rows], self.y[rows], bits)
                 self.optimizer.step()
                 if self.config.average:
-                    update_average(self.rows["average"], self.rows["theta"], decay)
+                    both = self.rows["average"].numpy(), self.rows["theta"].numpy()
+                    update_average(*both, np.float32(1 - decay))
             else:
-                factors = torch.from_numpy(self.optimizer.count_step(self.model.theta)).to(self.x.dtype)
+                factors = torch.from_numpy(self.optimizer.count_step()).to(self.x.dtype)
                 share = torch.tensor(1 - decay, dtype=self.x.dtype)
                 self.graphed_step(rows, torch.from_numpy(bits.view(np.int16)), factors, share)
 
     def _step(self, rows: Tensor, bits: Tensor, factors: Tensor, share: Tensor) -> None:
         """A step on minibatches [S, N], by operations on the device alone."""
-        theta = self.model.theta
         gradient = self.model.gradient(self.x[rows], self.y[rows], bits)
         with torch.no_grad():
-            self.optimizer.update(theta, gradient, factors)
+            self.optimizer.update(gradient, factors)
             if self.config.average:
-                self.rows["average"].lerp_(theta, share)
+                self.rows["average"].lerp_(self.model.theta, share)
 
     @property
-    def _used(self) -> Tensor:
-        """The weights [S, P] that are validated; a fit ends with these, or with those of its best epoch."""
-        return self.rows["average"] if self.config.average else self.rows["theta"]
+    def _used(self) -> dict[str, Tensor]:
+        """The rows with the weights that are validated; a fit ends with these, or with its best epoch's."""
+        return self.rows | {"theta": self.rows.get("average", self.rows["theta"])}
 
     @torch.no_grad()
     def validate(self) -> None:
@@ -347,12 +316,10 @@ class _Stack:
         for i, values in enumerate(torch.stack([torch.stack(nll), torch.stack(watched)]).T.tolist()):
             slot = self.slots[i]
             slot.epochs = self.epoch
-            if not self.config.best_weights:
-                slot.nll = values[0]
-            elif not values[0] >= slot.nll:  # lower, or not a number
+            if not (self.best and values[0] >= slot.nll):  # else if lower, or not a number
                 slot.nll = values[0]
                 for name, best in self.best.items():
-                    best[i] = self._used[i] if name == "theta" else self.rows[name][i]
+                    best[i] = self._used[name][i]
             if not slot.stopping.stop(values[1]) and self.epoch + every <= self.limit:
                 stay.append(i)
         if len(stay) < len(self.slots):
@@ -365,14 +332,14 @@ class _Stack:
         size = max(1, rows // len(self.slots[0].fit.x_val[watched]))
         for first in range(0, len(self.slots), size):
             fits = [slot.fit for slot in self.slots[first : first + size]]
-            model = self.model.with_theta(self._used[first : first + size])
+            model = self.model.with_theta(self._used["theta"][first : first + size])
             x_val = torch.stack([fit.x_val[watched] for fit in fits])
             y_val = torch.stack([fit.y_val[watched] for fit in fits])
             yield from model.density(model.density_parameters(x_val)).log_prob(y_val).double()
 
     def _leave(self, stay: list[int]) -> None:
         """Returns the rows of models that leave to their trainers."""
-        kept = self.best or self.rows | {"theta": self._used}
+        kept = self.best or self._used
         for i, slot in enumerate(self.slots):
             if i not in stay:
                 for name, tensor in slot.fit.trainer.rows().items():

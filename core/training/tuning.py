@@ -16,7 +16,7 @@ from ..dataset import Dataset
 from ..errors import UserError
 from ..protocol import Protocol
 from ..seeds import Seeds
-from .trainer import Trainer, train_stack
+from .trainer import make_trainer, train_stack
 
 #: Runs whose data a trial sees; their models are trained side by side.
 RUNS = (1, 2)
@@ -49,7 +49,7 @@ def validation_nll(
     for run_id, *arrays in subsets:
         seeds = Seeds(run_id)
         x, y, x_val, y_val = (torch.from_numpy(np.array(array)).to(device) for array in arrays)
-        trainer = Trainer.fresh(x.shape[1], config, protocol, seeds, device)
+        trainer = make_trainer(x.shape[1], config, protocol, seeds, device)
         fits.append(trainer.request(x, y, x_val, y_val))
     nll = sum(result.validation_nll for result in train_stack(fits)) / len(fits)
     return math.inf if math.isnan(nll) else nll

@@ -106,18 +106,18 @@ class NAdam(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                factors = self.count_step(p)
-                if can_compile(p):
+                factors = self.count_step(p, group["lr"])
+                if can_compile(p) and p.is_contiguous():  # else `reshape` copies it
                     moments = self.state[p]["exp_avg"], self.state[p]["exp_avg_sq"]
                     arrays = [tensor.numpy().reshape(len(p), -1) for tensor in (p, p.grad, *moments)]
                     _update_rows(*arrays, factors, np.float32(group["weight_decay"]))
                 else:
                     self.update(p, p.grad, torch.from_numpy(factors).to(p))
 
-    def count_step(self, p: Tensor) -> np.ndarray:
+    def count_step(self, p: Tensor, lr: float) -> np.ndarray:
         """Counts one more step of a parameter; its factors [3, S], which `update` takes."""
         state = self.state[p]
-        return _count_step(state["step"].numpy(), state["mu_product"].numpy(), self.defaults["lr"])
+        return _count_step(state["step"].numpy(), state["mu_product"].numpy(), lr)
 
     def update(self, p: Tensor, grad: Tensor, factors: Tensor) -> None:
         """The update of a step that has been counted, by operations on p's device alone."""

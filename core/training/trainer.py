@@ -312,7 +312,8 @@ class _Stack:
                 if self.config.average:
                     update_average(self.rows["average"], self.rows["theta"], decay)
             else:
-                factors = torch.from_numpy(self.optimizer.count_step(self.model.theta)).to(self.x.dtype)
+                lr = self.optimizer.param_groups[0]["lr"]
+                factors = torch.from_numpy(self.optimizer.count_step(self.model.theta, lr)).to(self.x.dtype)
                 share = torch.tensor(1 - decay, dtype=self.x.dtype)
                 self.graphed_step(rows, torch.from_numpy(bits.view(np.int16)), factors, share)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..compiled import can_compile
 from ..config import Config
+from ..errors import UserError
 from ..models.masks import get_state, set_state, sfc64
 from ..models.networks import DensityModel
 from ..models.predictor import NetworkPredictor
@@ -124,6 +125,10 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what `state_dict` returned; a UserError if that was older code on a GPU."""
+        if isinstance(state["masks"][0], Tensor):
+            reason = "its checkpoint is of older code, which drew dropout on the GPU"
+            raise UserError(f"run_{self.seeds.run_id}: {reason}", "overwrite")
         self.fits = state["fits"]
         for name, tensor in self.rows().items():
             tensor.copy_(state["rows"][name])

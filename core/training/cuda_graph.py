@@ -15,6 +15,8 @@ Step: TypeAlias = Callable[..., None]
 
 def capture(step: Step, inputs: Sequence[Tensor]) -> Step:
     """The step as a graph of its operations, which are not yet done; it takes inputs of the same shapes."""
+    if inputs[0].device.type == "cpu":  # the graph would be empty
+        return step
     static = [tensor.clone() for tensor in inputs]
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

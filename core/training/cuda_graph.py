@@ -1,4 +1,4 @@
-"""A training step on a GPU as a CUDA graph: its some 800 small operations are launched at once."""
+"""A training step on a GPU as a CUDA graph: its 800 or so small operations are launched at once."""
 
 import sys
 from collections.abc import Callable, Sequence

@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,8 @@ def print_quality(fitted: Fitted) -> None:
     from core.suggestion.calibration import likely
 
     found, best = fitted.quality, fitted.variation
-    others = "".join(f", {name} {nll:.3f}" for name, nll in fitted.nll.items() if name != best)
+    ranked = sorted(fitted.nll.items(), key=itemgetter(1))
+    others = "".join(f", {name} {nll:.3f}" for name, nll in ranked[1:])
     learned = f"{fitted.model.target.words}{fitted.problem.target}"
     print(f"{best} of {learned}: held-out NLL {fitted.nll[best]:.3f}{others}")
     mae = f"MAE of the median {found.mae:.4g}, of a constant {found.constant_mae:.4g}"

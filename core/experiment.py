@@ -154,6 +154,7 @@ class Experiment(Options):
             made_by["agent_version"] = AGENTS[self.agent].version
         return {
             "dataset": self.dataset_name,
+            "seed_set": self.dataset_class.seed_set,
             **{name: getattr(self, name) for name in names},
             **made_by,
             **self.dataset_class.more_settings,

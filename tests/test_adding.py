@@ -156,6 +156,7 @@ def test_edited_code_and_data_are_refused_and_named(add: Add, tmp_path: Path) ->
     changes: list[tuple[dict[str, Any], str]] = [
         ({"code": agent.replace("* distance", "+ distance")}, "other code of the agent"),
         ({"dataset": DATASET.replace("table[:, -1]", "2 * table[:, -1]")}, "other data"),
+        ({"dataset": DATASET.replace("seed_set = 10", "seed_set = 5")}, "seed_set 10, not 5"),
         ({"scale": 2.0}, "other data"),
     ]
     for change, said in changes:

@@ -55,7 +55,7 @@ _FOLDERS = """
     epig=EPIG paide=PaiDE paide_bhatt=PaiDE_Bhatt qbc=QBC learned=Learned
 """
 FOLDERS = dict(pair.split("=") for pair in _FOLDERS.split())
-#: One of each kind; tests/test_stochastic.py has what they choose.
+#: One of each kind; tests/test_batch_noise.py has what they choose.
 STOCHASTIC = ("balsa_kl_pairs+power", "coreset+softmax", "epig+softrank", "gauss_std+power")
 
 

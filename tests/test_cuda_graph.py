@@ -49,6 +49,18 @@ def test_each_call_is_one_step_of_its_own_inputs(
     assert said.count("without CUDA graphs: operation not permitted") == (capture is refuse)
 
 
+def test_steps_on_the_cpu_are_done_where_there_is_a_gpu_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(GraphedStep, "captures", True)
+    seen: list[float] = []
+    step = GraphedStep(lambda x: seen.append(x.item()), torch.device("cpu"))
+    for i in range(4):
+        step(torch.tensor(float(i)))
+    assert seen == [0, 1, 2, 3]
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.parametrize("variation", ["nf", "gauss", "mdn"])
 @pytest.mark.parametrize("average", [0.0, 0.99])
 def test_a_fit_by_pytorch_is_the_compiled_one(

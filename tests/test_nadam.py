@@ -37,6 +37,18 @@ def test_a_stack_of_one_takes_torchs_steps(weight_decay: float, dtype: torch.dty
     torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_learning_rate_that_falls(dtype: torch.dtype) -> None:
+    steps = gradients((1, 35), 20, dtype)
+    ours, theirs = start((1, 35), dtype), start((1, 35), dtype)
+    for p, optimizer in ((ours, NAdam(ours, LR)), (theirs, torch.optim.NAdam([theirs], lr=LR))):
+        schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.7)
+        for gradient in steps:
+            follow(optimizer, p, [gradient])
+            schedule.step()
+    torch.testing.assert_close(ours, theirs)
+
+
 def test_a_weight_that_only_decays_ends_at_zero() -> None:
     """Without denormal numbers on the way, which are slow."""
     p = torch.full((1, 100), 0.5).requires_grad_()

@@ -1,5 +1,6 @@
 """The model behind suggest.py: what it learns, what is said of it, and that it can be kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,13 @@ def test_the_best_model_learns_the_best_form_of_the_target(tmp_path: Path) -> No
 
 
 # --- What is said of the model ------------------------------------------------------------------------
+
+
+def test_the_best_model_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    problem = problem_of(tmp_path, make_frame(30), make_frame(20, 1).drop(columns="y"))
+    fitted = model.fit(problem, ["forest"], Seeds(), torch.device("cpu"))
+    suggest.print_quality(replace(fitted, nll={"ensemble": 3.0, "gp": 2.0, "forest": 1.0}))
+    assert ": held-out NLL 1.000, gp 2.000, ensemble 3.000\n" in capsys.readouterr().out
 
 
 def test_quality_is_that_of_rows_which_were_left_out(tmp_path: Path) -> None:

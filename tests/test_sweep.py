@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import sweep
 from core.cli import run_script
 from core.experiment import Experiment
-from core.runs.files import read_curves
+from core.runs.files import pack, read_curves, unpack
 from core.sweep import cost, plan
 from tests.builders import quick
 from tests.test_store import write_runs
@@ -154,6 +154,15 @@ def test_collected_files_that_a_dead_process_left_out_are_written(tmp_path: Path
     typed = "--datasets diabetes --agents random --query_sizes 4 --run_ids 1-2 --runs_folder"
     assert sweep.main([*typed.split(), str(tmp_path / "runs")]) == 0
     assert list(read_curves(collected)) == ["run_1", "run_2"]
+
+
+def test_a_run_that_comes_back_leaves_nothing_of_an_interrupted_one(tmp_path: Path) -> None:
+    there, here = write_runs(tmp_path / "there") / "run_1", tmp_path / "here"
+    here.mkdir()
+    for name in ("selected_points.pt", "selected_rows.csv", "predictions.npz", "checkpoint.pt"):
+        (here / name).touch()
+    unpack(here, pack(there))
+    assert sorted(path.name for path in here.iterdir()) == sorted(path.name for path in there.iterdir())
 
 
 @pytest.mark.parametrize("more", [[], ["--dry_run"]])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from core import CORRECTED, PUBLISHED, Protocol, Seeds
+from core import CORRECTED, PUBLISHED, Protocol, Seeds, UserError
 from core.models.densities import FlowDensity
 from core.models.networks import DensityModel
 from core.models.variations import build_model
@@ -288,6 +288,13 @@ def test_same_seeds_same_weights(variation: str) -> None:
     assert not torch.equal(weights(Seeds(4)), one)
     assert not torch.equal(weights(Seeds(3, model_seed=2)), one)
     assert torch.equal(weights(Seeds(3, agent_seed=2, pool_seed=2)), one)
+
+
+def test_a_checkpoint_of_older_code_on_a_gpu() -> None:
+    trainer = Trainer(build("nf"), make_config("nf"), CORRECTED, Seeds())
+    older = trainer.state_dict() | {"masks": [torch.Generator().get_state()]}
+    with pytest.raises(UserError, match="checkpoint is of older code"):
+        trainer.load_state_dict(older)
 
 
 def test_dropout_is_a_stream_of_its_own() -> None:

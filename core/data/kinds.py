@@ -42,8 +42,7 @@ class Rule:
     Attributes:
         name: of the column.
         kind: number, date, category or not used; empty until it is decided.
-        said: what the user says of it, by the options of `core.options.DECISIONS`; its file may say that it
-            is declared.
+        said: options of `core.options.DECISIONS` that name it; `declared` if its file calls it a category.
         decimal: what begins the decimals; empty if nothing said it.
         unit: that all numbers have.
         order: of the first numbers of dates, in `cells.ORDERS`; -1 if it did not matter.

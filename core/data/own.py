@@ -173,7 +173,6 @@ def _table_class(
     cls.loaded = table = cls.load(place)
     usual, cls.budget = default_sizes(len(table.y))
     cls.seed_set = usual if seed_set is None else seed_set
-    settings = {"target": table.target, "seed_set": cls.seed_set, "decisions": cls.decisions}
-    cls.more_settings = settings | {"sha256": table.sha256}
+    cls.more_settings = {"target": table.target, "decisions": cls.decisions, "sha256": table.sha256}
     cls.__doc__ = f"{len(table.y):,} rows, {table.x.shape[1]} features; target: {table.target}."
     return cls

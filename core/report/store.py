@@ -51,7 +51,7 @@ SECONDS = ["seconds_choosing", "seconds_in_step"]
 
 _INDEX = ["query_size", "agent", "run", "labelled"]
 #: Settings that keep the runs of a folder apart, and say nothing about what was computed. (Only older runs
-#: have `results_version`.)
+#: have the last two.)
 _CODE = ("agent_code", "dataset_code", "results_version")
 #: Settings in which agents that are compared may differ: their own, and the name of the configuration's file.
 OF_AN_AGENT = ("agent", "agent_version", "config", "dropout")

@@ -176,7 +176,7 @@ def write_results(run_folder: Path, record: Record) -> None:
         arrays: dict[str, Any] = {name: array.numpy() for name, array in record.predictions.items()}
         contents[PREDICTIONS] = _saved(lambda file: np.savez_compressed(file, **arrays))
     remove(run_folder / META)
-    store(run_folder, contents)
+    _store(run_folder, contents)
 
 
 def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
@@ -185,7 +185,7 @@ def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
     return buffer.getvalue()
 
 
-def store(folder: Path, contents: Mapping[str, bytes | None]) -> None:
+def _store(folder: Path, contents: Mapping[str, bytes | None]) -> None:
     """Writes files by their names, in this order, and removes those that are None."""
     remove(*(folder / name for name, content in contents.items() if content is None))
     found = {folder / name: content for name, content in contents.items() if content is not None}
@@ -193,9 +193,14 @@ def store(folder: Path, contents: Mapping[str, bytes | None]) -> None:
 
 
 def pack(run_folder: Path) -> dict[str, bytes]:
-    """The files of a finished run by their names, for `store`; `meta.txt` is last, as it says finished."""
+    """The files of a finished run by their names, for `unpack`; `meta.txt` is last, as it says finished."""
     results = [path for path in run_folder.iterdir() if not path.name.startswith((".", checkpoint.FILE))]
     return {path.name: path.read_bytes() for path in sorted(results, key=lambda path: path.name == META)}
+
+
+def unpack(run_folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes what `pack` returned, and removes what an interrupted run left there."""
+    _store(run_folder, dict.fromkeys((POINTS, ROWS, PREDICTIONS, checkpoint.FILE)) | dict(files))
 
 
 def read_curves(path: Path) -> pd.DataFrame:
@@ -285,7 +290,7 @@ def aggregate(experiment: Path) -> list[int]:
         for metric in METRICS.values():
             curves = [curve for folder in folders if (curve := _read_metric(folder, metric)) is not None]
             contents[metric.file] = pd.concat(curves, axis=1).to_csv().encode() if curves else None
-        store(experiment, contents)
+        _store(experiment, contents)
     return [id_of(folder) for folder in folders]
 
 

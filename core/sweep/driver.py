@@ -25,7 +25,7 @@ from .. import util
 from ..cli import message, pick_device, set_threads
 from ..errors import UserError
 from ..files import one_line, parse_yaml, write_file
-from ..runs.files import aggregate, claimed, is_finished, pack, store
+from ..runs.files import aggregate, claimed, is_finished, pack, unpack
 from ..runs.group import SideBySide
 from ..runs.settings import agree_on_settings, first_difference, provenance, read_meta
 from .plan import Group
@@ -170,7 +170,7 @@ def _store(
         run = folder / f"run_{run_id}"
         with claimed(run) as mine:
             if mine and not is_finished(run):
-                store(run, files)
+                unpack(run, files)
     aggregate(folder)
 
 

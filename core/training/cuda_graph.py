@@ -1,4 +1,4 @@
-"""A training step on a GPU as a CUDA graph: its some 800 small operations are launched at once."""
+"""A training step on a GPU as a CUDA graph: its 800 or so small operations are launched at once."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +15,8 @@ Step: TypeAlias = Callable[..., None]
 
 def capture(step: Step, inputs: Sequence[Tensor]) -> Step:
     """The step as a graph of its operations, which are not yet done; it takes inputs of the same shapes."""
+    if inputs[0].device.type == "cpu":  # the graph would be empty
+        return step
     static = [tensor.clone() for tensor in inputs]
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

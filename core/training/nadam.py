@@ -97,7 +97,7 @@ class NAdam(torch.optim.Optimizer):
         factors = self.count_step()
         if can_compile(theta):
             tensors = theta, theta.grad, state["exp_avg"], state["exp_avg_sq"]
-            decay = np.float32(self.defaults["weight_decay"])
+            decay = np.float32(self.param_groups[0]["weight_decay"])
             _update_rows(*(tensor.numpy() for tensor in tensors), factors, decay)
         else:
             self.update(theta.grad, torch.from_numpy(factors).to(theta))
@@ -105,14 +105,14 @@ class NAdam(torch.optim.Optimizer):
     def count_step(self) -> np.ndarray:
         """Counts one more step; its factors [3, S], which `update` takes."""
         (state,) = self.state.values()
-        return _count_step(state["step"].numpy(), state["mu_product"].numpy(), self.defaults["lr"])
+        return _count_step(state["step"].numpy(), state["mu_product"].numpy(), self.param_groups[0]["lr"])
 
     def update(self, grad: Tensor, factors: Tensor) -> None:
         """The update of a step that has been counted, by operations on theta's device alone."""
         ((theta, state),) = self.state.items()
         exp_avg, exp_avg_sq = state["exp_avg"], state["exp_avg_sq"]
         by_grad, by_average, correction = factors[..., None]
-        grad = grad.add(theta, alpha=self.defaults["weight_decay"])
+        grad = grad.add(theta, alpha=self.param_groups[0]["weight_decay"])
         exp_avg.lerp_(grad, 1 - _BETA1)
         exp_avg_sq.mul_(_BETA2).addcmul_(grad, grad, value=1 - _BETA2)
         below = exp_avg_sq.div(correction).sqrt_().add_(_EPSILON)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..compiled import can_compile
 from ..config import Config
+from ..errors import UserError
 from ..models.masks import mask_source
 from ..models.networks import DensityModel
 from ..models.predictor import NetworkPredictor
@@ -105,6 +106,11 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what `state_dict` returned; a UserError if that was older code on a GPU."""
+        if isinstance(state["masks"][0], Tensor):
+            raise UserError(
+                "the run's checkpoint is of older code, which drew dropout on the GPU", "overwrite"
+            )
         self.fits = state["fits"]
         for name, tensor in self.rows().items():
             tensor.copy_(state["rows"][name])

@@ -102,9 +102,7 @@ REMEDIES = {
 
 def message(error: UserError) -> str:
     """The message of a user's error, with what the script's options can do about it."""
-    if not error.remedy:
-        return str(error)
-    return f"{error}{' ' if str(error).endswith('?') else ': '}{REMEDIES[error.remedy]}"
+    return f"{error}: {REMEDIES[error.remedy]}" if error.remedy else str(error)
 
 
 def set_threads(threads: int) -> None:

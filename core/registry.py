@@ -74,8 +74,8 @@ class Registry(Generic[T]):
             return self._aliases[name]
         known = [*self.classes, *self._aliases]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "one of " + ", ".join(self.classes)
-        raise UserError(f"unknown {self.kind} '{name}'; {hint}", "list")
+        hint = f" (did you mean {' or '.join(near)}?)" if near else "; one of " + ", ".join(self.classes)
+        raise UserError(f"unknown {self.kind} '{name}'{hint}", "list")
 
     def __getitem__(self, name: str) -> type[T]:
         return self.classes[self.name(name)]

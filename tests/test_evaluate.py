@@ -202,6 +202,6 @@ def test_as_a_command_from_elsewhere(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert (
-        done.stderr == "evaluate.py: unknown agent 'randm'; did you mean random or learned? "
+        done.stderr == "evaluate.py: unknown agent 'randm' (did you mean random or learned?): "
         "evaluate.py --list shows all\n"
     )

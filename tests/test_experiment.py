@@ -36,7 +36,7 @@ def test_names_are_settled() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dataset": "diabets"}, "unknown dataset 'diabets'; did you mean diabetes"),
+        ({"dataset": "diabets"}, "unknown dataset 'diabets' (did you mean diabetes"),
         (
             {"agent": "gauss_std", "variation": "nf"},
             "agent 'gauss_std' needs variation gauss",

@@ -40,22 +40,22 @@ CASES = {
     """,
     "compute_upper_bound": """
         --dataset=: compute_upper_bound.py: unknown dataset ''; one of
-        --dataset sarkos: unknown dataset 'sarkos'; did you mean sarcos?
+        --dataset sarkos: unknown dataset 'sarkos' (did you mean sarcos?
         --dataset pakinsons --data_folder /dev/null/x: /dev/null/x
         --epoch_limit 0: argument --epoch_limit: expected a whole number of at least 1, got '0'
         --runs_folder /dev/null/x: cannot write to /dev/null/x_gauss/Diabetes/UpperBound
     """,
     "download_all_datasets": """
         --datasets sarcos diabetes: dataset 'diabetes' has no table to download
-        --datasets sarcs: unknown dataset 'sarcs'; did you mean sarcos
+        --datasets sarcs: unknown dataset 'sarcs' (did you mean sarcos
         --data_folder done.csv: --data_folder done.csv is not a folder
         --data_folder: --data_folder: expected one argument
     """,
     "evaluate": """
-        --agent balsa_em: unknown agent 'balsa_em'; did you mean balsa_emd
+        --agent balsa_em: unknown agent 'balsa_em' (did you mean balsa_emd
         --agent gauss_std: agent 'gauss_std' needs variation gauss
         --agent=: unknown agent ''; one of
-        --dataset sarkos: unknown dataset 'sarkos'; did you mean sarcos?
+        --dataset sarkos: unknown dataset 'sarkos' (did you mean sarcos?
         --dataset pakinsons --data_folder /dev/null/x: /dev/null/x
         --dataset nowhere/t.csv --target y: nowhere/t.csv: there is no such file
         --dataset openml:two: 'openml:two': a number is wanted behind openml:
@@ -99,7 +99,7 @@ CASES = {
     """,
     "ray_tune": """
         --dataset=: unknown dataset ''; one of
-        --dataset diabets: unknown dataset 'diabets'; did you mean diabetes
+        --dataset diabets: unknown dataset 'diabets' (did you mean diabetes
         --variation ensemble: unknown variation 'ensemble'; one of nf, gauss, mdn
         --trials 0: --trials: expected a whole number of at least 1, got '0'
         --trials 1: ray is not installed: pip install -e '.[ray]'
@@ -114,8 +114,8 @@ CASES = {
         --runs_folder torn: has no finished runs that can be used: torn/Diabetes/4/Random/run_1:
     """,
     "suggest": """
-        --agent balsa_em: unknown agent 'balsa_em'; did you mean balsa_emd
-        --agent balsa_em --variation forest: unknown agent 'balsa_em'; did you mean balsa_emd
+        --agent balsa_em: unknown agent 'balsa_em' (did you mean balsa_emd
+        --agent balsa_em --variation forest: unknown agent 'balsa_em' (did you mean balsa_emd
         --agent gauss_std --variation nf: agent 'gauss_std' needs variation gauss
         --variation made: unknown variation 'made'; one of auto, nf, gauss
         --out next.xlsx: its name must end in .csv
@@ -141,7 +141,7 @@ CASES = {
         --query_sizes 0: argument --query_sizes: a query size is a number of points such as 50, or
         --query_sizes 5,a: a number of points such as 50, or several such as 10,20,40, not '5,a'
         --gpus nan: --gpus: expected a share from 0 to 1, or a whole number, got 'nan'
-        --datasets diabetes --agents randm: unknown agent 'randm'; did you mean random
+        --datasets diabetes --agents randm: unknown agent 'randm' (did you mean random
         --datasets diabetes --agents random --run_ids 3-1: expected a number or a range like 1-30, got '3-1'
         --datasets diabetes --agents random: ray is not installed: pip install -e '.[ray]'
     """,

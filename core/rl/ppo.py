@@ -23,6 +23,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..files import write_file
 from ..runs import checkpoint
 from ..training.side_by_side import side_by_side
 from ..util import tqdm
@@ -158,7 +159,9 @@ class Evaluation:
         row = {"policy": areas.mean(), "random": self._random.mean()}
         row |= {"difference": difference.mean(), "error": sem(difference)}
         table = pd.DataFrame([{"steps": steps} | row])
-        table.to_csv(self.path, mode="a", header=not self.path.exists(), index=False, float_format="%.6g")
+        text = self.path.read_text() if self.path.exists() else ""
+        text += table.to_csv(header=not text, index=False, float_format="%.6g")
+        write_file(self.path, lambda beside: beside.write_text(text))
         return row
 
 

@@ -317,23 +317,25 @@ def _with_dropout(found: Results) -> pd.DataFrame:
     lines = []
     for keys, part in groups(select(found.areas, {"metric": "nll"}), TASK[1:]):
         agents = sorted(map(str, part["agent"].unique()))
-        for agent in agents if _DROPPED in agents else ():
+        less = {other: _less(part, other) for other in ("random", _DROPPED) if _DROPPED in agents}
+        for agent in agents if less else ():
             name = agent.partition("+")[0]  # not all that is stored must be known
             trained = name in AGENTS.classes and AGENTS[agent].dropout is not None
             namesake = agent.removesuffix("_dual")
             if trained or namesake != agent:
                 line = {"setting": task_label(keys), "agent": agent_label(agent)}
-                line["minus random"] = _less(part, agent, "random")
-                line[f"minus {_DROPPED}"] = _less(part, agent, _DROPPED) if trained else ""
-                line["dual minus its namesake"] = _less(part, agent, namesake)
+                line["minus random"] = less["random"].get(agent, "")
+                line[f"minus {_DROPPED}"] = less[_DROPPED].get(agent, "") if trained else ""
+                both = part[part["agent"].isin([agent, namesake])]
+                dual = _less(both, namesake).get(agent, "") if namesake != agent else ""
+                line["dual minus its namesake"] = dual
                 lines.append(line)
     return pd.DataFrame(lines)
 
 
-def _less(areas: pd.DataFrame, agent: str, reference: str) -> str:
-    """How far an agent is from another one, in words; nothing if that is the same one or has no such runs."""
-    found = versus(areas[areas["agent"].isin([agent, reference])], reference=reference)
-    return "".join(boards.in_words(found, "{:+.3f}".format))
+def _less(areas: pd.DataFrame, reference: str) -> pd.Series:
+    """How far each agent is from another one, in words."""
+    return boards.in_words(versus(areas, reference=reference).set_index("agent"), "{:+.3f}".format)
 
 
 def _contents(found: Results) -> pd.DataFrame:

@@ -126,8 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = args.out / f"{experiment.dataset_name}{VARIATIONS[args.variation].suffix}.yaml"
     trials = path.with_name(f"{path.stem}_trials.csv")
     best = {key: float(table[key][0]) for key in SEARCHED}
-    write_file(trials, lambda beside: table.to_csv(beside, index=False))
-    write_file(path, lambda beside: beside.write_text(yaml.safe_dump(best, sort_keys=False)))
+    write_file(trials, lambda part: table.to_csv(part, index=False))
+    write_file(path, lambda part: part.write_text(yaml.safe_dump(best, sort_keys=False)))
     shown = ", ".join(f"{key} {value:.3g}" for key, value in best.items())
     lowest = f"{table['validation_nll'][0]:.4f} with {shown}"
     print(f"lowest mean validation NLL over the first and last fits of {len(RUNS)} runs: {lowest}")

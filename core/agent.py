@@ -115,7 +115,7 @@ class Agent:
     # What docs/AGENTS.md says of it.
     #: Its score, or how it chooses a batch; the docstring's first line if empty.
     formula: ClassVar[str] = ""
-    #: What it uses besides the labels; if empty, what it asks of a model, at least a density.
+    #: What the table of agents says it needs; if empty, what it `asks` of a model, or else a density.
     needs: ClassVar[str] = ""
     #: Whether a choice depends on those before it in the batch; if empty, yes with a `select` of its own.
     batch_aware: ClassVar[str] = ""

@@ -12,6 +12,7 @@ import errno
 import io
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -35,7 +36,9 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        hint = "; evaluate.py --list shows the names" if "are required: --" in message else ""
+        # What has names to choose from: other scripts require files and folders.
+        named = re.search("are required: .*--(agent|dataset)", message)
+        hint = "; evaluate.py --list shows the names" if named else ""
         self.exit(2, f"{self.prog}: {message}{hint}\n")
 
     def add(self, name: str, default: object, text: str, **kwargs: Any) -> None:

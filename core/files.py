@@ -35,8 +35,8 @@ def one_line(error: object, limit: int = 200) -> str:
 
 
 @contextmanager
-def beside(target: Path) -> Iterator[Path]:
-    """A new path in the folder of `target`, with its ending, for `commit`; it is gone at the end."""
+def temporary(target: Path) -> Iterator[Path]:
+    """A temporary path in the folder of `target`, with its ending, for `commit`; removed at the end."""
     part = target.with_name(f".part-{os.getpid()}-{secrets.token_hex(4)}-{target.name}")
     try:
         yield part
@@ -84,7 +84,7 @@ def write_files(files: Mapping[Path, Callable[[Path], object]]) -> None:
         with ExitStack() as stack:
             parts = {}
             for target, write in files.items():
-                part = stack.enter_context(beside(target))
+                part = stack.enter_context(temporary(target))
                 write(part)
                 parts[part] = target
             commit(parts)

@@ -49,7 +49,7 @@ def write_between(page: Path, first: str, last: str, text: str) -> None:
     if not (found and ended):
         raise UserError(f"{page} lacks the line '{first}', or '{last}' behind it")
     whole = f"{before}{first}\n\n{text.strip()}\n\n{last}{after}"
-    write_file(page, lambda beside: beside.write_text(whole, encoding="utf-8"))
+    write_file(page, lambda part: part.write_text(whole, encoding="utf-8"))
 
 
 def main() -> None:

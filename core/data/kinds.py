@@ -74,8 +74,8 @@ class Column:
     """A column of the tables; `decide` or `again` say what it is.
 
     Args:
-        rule: its name and what is said of it; with a kind, how it was read in earlier tables, which these
-            must agree with.
+        rule: its name and what the user says of it. If it has a kind, it was read from earlier tables, and
+            these tables must agree with it.
         tables: the tables that have it.
 
     Attributes:

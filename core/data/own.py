@@ -3,9 +3,9 @@
 --dataset path/to/houses.csv --target price
 --dataset openml:46934
 
-Tables of OpenML (openml.org) have the target and the types that their metadata say. Not by scikit-learn's
-`fetch_openml`: so downloads show a bar, fail in one line and lie in the data folder, where they can also be
-put by hand.
+The target and the column types of an OpenML table (openml.org) come from its metadata. We do not use
+scikit-learn's `fetch_openml`: our downloads show a progress bar, fail with a one-line message, and are kept
+in the data folder, where you can also put them by hand.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..dataset import DATASETS, TRAIN_SHARE, VALIDATION_SHARE, Dataset
 from ..errors import UserError
-from ..files import beside, check_writable, one_line, read_bytes, write_file
+from ..files import check_writable, one_line, read_bytes, temporary, write_file
 from .tables import Table, fetch
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ API = "https://www.openml.org/api/v1/json"
 class OpenMLTable(Table):
     """A table of OpenML: `openml-<id>.json` and `openml-<id>.arff` (or `.parquet`) in the data folder.
 
-    Without `n_rows` and `target_mean` nobody has held it against the published table: it is unverified.
+    Without `n_rows` and `target_mean` it is unverified: nobody has compared it with the published table.
     """
 
     #: OpenML's id of the table.
@@ -91,7 +91,7 @@ class OpenMLTable(Table):
         answers: dict[str, Any] = {}
         try:
             for what in ("data", "data/features"):
-                with beside(path) as part:
+                with temporary(path) as part:
                     fetch(f"{API}/{what}/{cls.data_id}", part)
                     answers |= json.loads(part.read_bytes())
             features = answers["data_features"]["feature"]

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from ..dataset import Dataset, train_and_test
 from ..errors import UserError
-from ..files import UnusableError, beside, check_writable, commit, one_line, write_file
+from ..files import UnusableError, check_writable, commit, one_line, temporary, write_file
 
 if TYPE_CHECKING:
     from .frames import RawFrame
@@ -159,7 +159,7 @@ class Table(Dataset):
         except Exception as error:  # np.load raises nearly anything on damaged bytes
             problem = one_line(error)
         if problem:
-            said = f"{path} is damaged or of another version ({problem}); it is made anew from the raw table"
+            said = f"{path} is damaged or from another version ({problem}); rebuilding it from the raw table"
             print(f"warning: {said}", file=sys.stderr)
             return None
         return LoadedTable(x, y, path, "passed", names, cls.target)
@@ -201,7 +201,7 @@ class Table(Dataset):
             failures = []
             for url in urls:
                 try:
-                    with beside(target) as part:
+                    with temporary(target) as part:
                         fetch(url, part)
                         table = cls._read(part, skip_data_check, url, known_hash)
                         commit({part: target})

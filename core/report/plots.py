@@ -48,7 +48,7 @@ _WORDS = {"mae": "test error (MAE)", "nll": "negative log-likelihood of the test
 _BEGINNING = 0.1
 #: More points of a curve are noise.
 _POINTS = 60
-#: Shares of the range: room beside it, and how far the seed set's level may stretch it.
+#: In shares of an axis' range: its margins, and how far it may be extended to show the seed set's level.
 _MARGIN, _NEAR = 0.08, 0.8
 
 

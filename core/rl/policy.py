@@ -179,7 +179,7 @@ def save_policy(path: Path, policy: Policy) -> None:
         "trained": policy.trained,
         "weights": {name: tensor.cpu() for name, tensor in policy.state_dict().items()},
     }
-    write_file(path, lambda beside: torch.save(content, beside))
+    write_file(path, lambda part: torch.save(content, part))
 
 
 def load_policy(path: Path) -> Policy:

@@ -161,7 +161,7 @@ class Evaluation:
         table = pd.DataFrame([{"steps": steps} | row])
         text = self.path.read_text() if self.path.exists() else ""
         text += table.to_csv(header=not text, index=False, float_format="%.6g")
-        write_file(self.path, lambda beside: beside.write_text(text))
+        write_file(self.path, lambda part: part.write_text(text))
         return row
 
 

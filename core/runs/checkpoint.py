@@ -40,7 +40,7 @@ def check(content: dict[str, Any]) -> None:
 def write(path: Path, content: dict[str, Any]) -> None:
     """Writes tensors and plain values: a SHA-256 digest, then the bytes of `torch.save`."""
     payload = _dump(content)
-    write_file(path, lambda beside: beside.write_bytes(hashlib.sha256(payload).digest() + payload))
+    write_file(path, lambda part: part.write_bytes(hashlib.sha256(payload).digest() + payload))
 
 
 def read(path: Path) -> dict[str, Any] | None:

@@ -77,7 +77,10 @@ def discard(run_folder: Path) -> None:
 
 @contextmanager
 def claimed(run_folder: Path, wait: float = 0) -> Iterator[bool]:
-    """Locks a run's folder in this context, or as long as the process lives; whether that worked in time."""
+    """Locks a run's folder in this context; whether that worked within so many seconds.
+
+    A process that dies releases its lock.
+    """
     run_folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_folder / ".lock")
     try:

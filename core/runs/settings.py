@@ -112,7 +112,7 @@ def write_meta(path: Path, settings: Mapping[str, object]) -> None:
     for name, value in plain(settings).items():
         in_one_line = None if isinstance(value, list) else False
         parts.append(yaml.safe_dump({name: value}, default_flow_style=in_one_line, width=10_000))
-    write_file(path, lambda beside: beside.write_text("".join(parts), encoding="utf-8"))
+    write_file(path, lambda part: part.write_text("".join(parts), encoding="utf-8"))
 
 
 def read_meta(path: Path) -> dict[str, Any]:

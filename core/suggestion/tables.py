@@ -77,7 +77,7 @@ class Problem:
         # Semicolons go with decimal commas.
         commas = self.table.style.get("sep") == ";" and all(rule.decimal != "." for rule in self.rules)
         how: dict[str, Any] = {"index": False, "decimal": "," if commas else ".", **self.table.style}
-        write_file(path, lambda beside: made.to_csv(beside, **how))
+        write_file(path, lambda part: made.to_csv(part, **how))
 
 
 def split_by_target(raw: RawFrame, target: str) -> tuple[RawFrame, RawFrame]:
